@@ -1,0 +1,247 @@
+"""Answers the flow's asks, sync and async. Plumbing: whatever is decided here is a mistake."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from . import asks, events
+from .errors import ConfigurationError, LedgerUnavailable, X402Error
+from .signers.foreign import read_signature
+from .signers.local import LocalEvmSigner
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
+
+T = TypeVar("T")
+log = logging.getLogger("x402_client")
+
+
+class Courier(Protocol):
+    """A shell's hands for one request: what only the HTTP library can do."""
+
+    def peek(self, reply: asks.Reply) -> bytes | None: ...
+    def digest(self) -> bytes: ...
+    def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
+
+
+class AsyncCourier(Protocol):
+    """The same, awaited."""
+
+    async def peek(self, reply: asks.Reply) -> bytes | None: ...
+    async def digest(self) -> bytes: ...
+    async def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
+
+
+class Answers:
+    """For sync clients."""
+
+    __slots__ = ("_buyer", "_courier")
+
+    def __init__(self, buyer: Buyer, courier: Courier) -> None:
+        self._buyer, self._courier = buyer, courier
+
+    def __call__(self, ask: asks.Ask[Any]) -> Any:
+        return _SYNC[type(ask)](self, ask)
+
+    def _ledger(self, ask: Any) -> Any:
+        return _guarded(lambda: _LEDGER[type(ask)](self._buyer.ledger, ask))
+
+    def _sign(self, ask: asks.SignTyped) -> asks.SignatureGiven:
+        signer = _signer(self._buyer)
+        started = time.monotonic()
+        returned = signer.sign(ask.data)
+        if inspect.isawaitable(returned):
+            raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
+        return _given(signer, returned, started)
+
+    def _approve(self, ask: asks.Approve) -> asks.Approved:
+        started = time.monotonic()
+        approver, limit = self._buyer.approver, self._buyer.approve_timeout
+        assert approver is not None
+        said: list[asks.Approved] = []
+        context = copy_context()
+        # In a thread of its own, because an answer that does not come has to mean no.
+        thread = threading.Thread(
+            target=lambda: said.append(_said(lambda: context.run(approver, ask.approval))), daemon=True
+        )
+        thread.start()
+        thread.join(limit)
+        return _timed(said[0] if said else _silence(limit), started)
+
+
+class AsyncAnswers:
+    """For async clients. Nothing here blocks the loop: what may, runs in a thread."""
+
+    __slots__ = ("_buyer", "_courier")
+
+    def __init__(self, buyer: Buyer, courier: AsyncCourier) -> None:
+        self._buyer, self._courier = buyer, courier
+
+    async def __call__(self, ask: asks.Ask[Any]) -> Any:
+        answer = _ASYNC[type(ask)](self, ask)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    async def _ledger(self, ask: Any) -> Any:
+        found = _guarded(lambda: _LEDGER[type(ask)](self._buyer.ledger, ask))
+        return await _guarded_await(found) if inspect.isawaitable(found) else found
+
+    async def _sign(self, ask: asks.SignTyped) -> asks.SignatureGiven:
+        signer = _signer(self._buyer)
+        started = time.monotonic()
+        returned = await _in_thread(signer.sign, ask.data) if _blocks(signer) else signer.sign(ask.data)
+        if inspect.isawaitable(returned):
+            returned = await returned
+        return _given(signer, returned, started)
+
+    async def _approve(self, ask: asks.Approve) -> asks.Approved:
+        import anyio
+
+        started = time.monotonic()
+        approver, limit = self._buyer.approver, self._buyer.approve_timeout
+        assert approver is not None
+        with anyio.move_on_after(limit):
+            return _timed(await self._ask_approver(approver, ask), started)
+        return _timed(_silence(limit), started)
+
+    async def _ask_approver(self, approver: Callable[..., Any], ask: asks.Approve) -> asks.Approved:
+        try:
+            is_async = _is_async(approver)
+            answer = approver(ask.approval) if is_async else await _in_thread(approver, ask.approval)
+            said = await answer if inspect.isawaitable(answer) else answer
+        except Exception as failure:
+            return _failed(failure)
+        return _said(lambda: said)
+
+
+async def _pause(seconds: float) -> None:
+    import anyio
+
+    await anyio.sleep(seconds)
+
+
+async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    import anyio.to_thread
+
+    return await anyio.to_thread.run_sync(lambda: function(*arguments), abandon_on_cancel=True)
+
+
+def _is_async(function: Any) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - a callable object may have an async __call__
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def _signer(buyer: Buyer) -> Any:
+    return buyer.wallet.evm
+
+
+def _blocks(signer: Any) -> bool:
+    return bool(signer.blocking) and not getattr(signer, "is_async", False)
+
+
+def _given(signer: Any, returned: Any, started: float) -> asks.SignatureGiven:
+    seconds = time.monotonic() - started
+    if isinstance(signer, LocalEvmSigner):
+        return asks.SignatureGiven(returned, trusted=True, seconds=seconds)
+    return asks.SignatureGiven(read_signature(returned), trusted=False, seconds=seconds)
+
+
+def _said(ask: Callable[[], Any]) -> asks.Approved:
+    try:
+        said = ask()
+    except Exception as failure:
+        return _failed(failure)
+    if said is True:
+        return asks.Approved(True, 0.0)
+    remark = "The approver said no." if said is False else f"The approver returned {said!r}, and only True means yes."
+    return asks.Approved(False, 0.0, remark)
+
+
+def _failed(failure: Exception) -> asks.Approved:
+    log.warning("The approver failed", exc_info=failure)
+    return asks.Approved(False, 0.0, f"The approver failed with {type(failure).__name__}: {failure}.")
+
+
+def _silence(limit: float | None) -> asks.Approved:
+    return asks.Approved(False, 0.0, f"The approver did not answer within {limit} seconds.")
+
+
+def _timed(said: asks.Approved, started: float) -> asks.Approved:
+    return asks.Approved(said.yes, time.monotonic() - started, said.remark)
+
+
+def _guarded(question: Callable[[], T]) -> T:
+    """A ledger of somebody else's may fail in any way; it all means the same."""
+    try:
+        return question()
+    except X402Error:
+        raise
+    except Exception as failure:
+        raise _ledger_failed(failure) from failure
+
+
+async def _guarded_await(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except X402Error:
+        raise
+    except Exception as failure:
+        raise _ledger_failed(failure) from failure
+
+
+def _ledger_failed(failure: Exception) -> LedgerUnavailable:
+    return LedgerUnavailable(f"The ledger failed with {type(failure).__name__}: {failure}. Nothing is paid without it.")
+
+
+def tell(buyer: Buyer, event: events.Event) -> None:
+    """One line to the log, and the event to whoever listens. A listener that fails is logged, not obeyed."""
+    level = logging.WARNING if isinstance(event, (events.Warned, events.Unknown)) else logging.INFO
+    log.log(level, "%s %s %s %s", type(event).__name__.lower(), event.method, event.url, _summary(event))
+    if buyer.on_event is not None:
+        try:
+            buyer.on_event(event)
+        except Exception:
+            log.exception("on_event failed")
+
+
+def _summary(event: events.Event) -> str:
+    if isinstance(event, events.Answered):
+        return f"{event.status} money={event.outcome.money}"
+    if isinstance(event, (events.Refused, events.Warned)):
+        return event.reason if isinstance(event, events.Refused) else event.problem
+    hold = getattr(event, "hold", None)
+    return f"{hold.price} hold={hold.id}" if hold is not None else ""
+
+
+_LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
+    asks.Reserve: lambda ledger, ask: ledger.reserve(ask.order, ask.attempt),
+    asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
+    asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
+    asks.Release: lambda ledger, ask: ledger.release(ask.hold),
+    asks.Close: lambda ledger, ask: ledger.close(ask.hold, ask.money, ask.receipt),
+}
+
+_SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
+    asks.Peek: lambda self, ask: self._courier.peek(ask.reply),
+    asks.Digest: lambda self, ask: self._courier.digest(),
+    asks.Send: lambda self, ask: self._courier.send(ask.header),
+    asks.LookAgain: lambda self, ask: self._courier.send(None),
+    asks.Pause: lambda self, ask: time.sleep(ask.seconds),
+    asks.Tell: lambda self, ask: tell(self._buyer, ask.event),
+    asks.SignTyped: Answers._sign,
+    asks.Approve: Answers._approve,
+    **dict.fromkeys(_LEDGER, Answers._ledger),
+}
+
+_ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
+    **_SYNC,
+    asks.Pause: lambda self, ask: _pause(ask.seconds),
+    asks.SignTyped: AsyncAnswers._sign,
+    asks.Approve: AsyncAnswers._approve,
+    **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
+}

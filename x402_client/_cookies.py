@@ -1,0 +1,40 @@
+"""Cookies that a 402 sets go with the payment, as a browser would send them with its next request."""
+
+from __future__ import annotations
+
+import urllib.request
+from email.message import Message
+from http.cookiejar import CookieJar
+from typing import Any, cast
+
+
+class _Lines:
+    """Set-Cookie lines in the only shape that the standard library's jar reads."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._message = Message()
+        for line in lines:
+            self._message["Set-Cookie"] = line
+
+    def info(self) -> Message:
+        return self._message
+
+
+def cookie_header(url: str, sent: str | None, set_lines: list[str]) -> str | None:
+    """The Cookie header for the paid leg: what was sent first, with what the 402 set in front of it by name."""
+    if not set_lines:
+        return sent
+    jar = CookieJar()
+    request = urllib.request.Request(url)  # noqa: S310 - only ever read by the jar, never opened
+    jar.extract_cookies(cast(Any, _Lines(set_lines)), request)
+    jar.add_cookie_header(request)
+    fresh = request.get_header("Cookie")
+    if not fresh:
+        return sent
+    names = {_name(pair) for pair in fresh.split(";")}
+    kept = [pair.strip() for pair in (sent or "").split(";") if pair.strip() and _name(pair) not in names]
+    return "; ".join([*kept, fresh])
+
+
+def _name(pair: str) -> str:
+    return pair.partition("=")[0].strip()

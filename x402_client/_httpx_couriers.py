@@ -1,0 +1,250 @@
+"""What only the HTTP library can do for one request: look into a 402, send a clone that pays, hand the answer over."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ._answers import Answers, AsyncAnswers
+from ._cookies import cookie_header
+from ._httpx_streams import Library, ReplayedBody
+from .asks import Reply
+from .buyer import Buyer
+from .delivery import Delivery
+from .drive import arun, run
+from .errors import MalformedQuote, X402Error
+from .flow import Call
+from .wire.decode import decoded
+
+
+class _Peeked:
+    """What was read of a 402; ``rest`` is where it goes on, None at its end."""
+
+    __slots__ = ("chunks", "response", "rest")
+
+    def __init__(self, response: Any, chunks: list[bytes], rest: Any) -> None:
+        self.response, self.chunks, self.rest = response, chunks, rest
+
+
+class Hands:
+    """What both couriers do alike: cloning, and keeping what was read of each 402."""
+
+    def __init__(
+        self, buyer: Buyer, library: Library, inner: Any, request: Any, body: ReplayedBody, call: Call
+    ) -> None:
+        self.library, self.buyer, self.inner = library, buyer, inner
+        self.request, self.body, self.call = request, body, call
+        self._open: list[Any] = []
+        self._peeked: list[_Peeked] = []
+        self._cookies: list[str] = []
+
+    def reply(self, response: Any) -> Reply:
+        """A response as the flow sees it."""
+        self._open.append(response)
+        if response.status_code == 402:
+            self._cookies += response.headers.get_list("set-cookie")
+        return Reply(response.status_code, response.headers.get, response)
+
+    def clone(self, header: tuple[str, str] | None) -> Any:
+        """The request once more: its own header lines in their order, and one more if it pays."""
+        lines = list(self.request.headers.raw)
+        if self._cookies:
+            cookie = cookie_header(str(self.request.url), self.request.headers.get("cookie"), self._cookies)
+            lines = [line for line in lines if line[0].lower() != b"cookie"]
+            lines += [(b"Cookie", cookie.encode())] if cookie else []
+        extensions = dict(self.request.extensions)
+        if header is not None:
+            lines.append((header[0].encode(), header[1].encode()))
+            extensions = _patient(extensions, self.buyer.settle_timeout)
+        return self.library.request(
+            self.request.method, self.request.url, headers=lines, stream=self.body.again(), extensions=extensions
+        )
+
+    def restore(self, response: Any, rejoined: Any) -> None:
+        """Give a 402 that was looked at its body back, as it came."""
+        for peeked in self._peeked:
+            if peeked.response is response and peeked.rest is None:
+                response.stream = self.library.byte_stream(b"".join(peeked.chunks))
+            elif peeked.response is response:
+                response.stream = rejoined(peeked.chunks, peeked.rest, response.stream)
+        self._peeked = [peeked for peeked in self._peeked if peeked.response is not response]
+
+    def finish(self, reply: Reply, watched: Any) -> Delivery | None:
+        """Attach the outcome. A body that is still to come is watched; one already in memory is delivered now."""
+        response = reply.native
+        assert reply.outcome is not None
+        response.extensions["x402"] = reply.outcome
+        if self._cookies:
+            ours = [(b"set-cookie", line.encode()) for line in self._cookies]
+            response.headers = type(response.headers)([*ours, *response.headers.raw])
+        if not 200 <= reply.status < 300:
+            return None
+        delivery = Delivery(self.call, reply.outcome)
+        if response.is_closed:
+            return delivery
+        response.stream = watched(response.stream, delivery, self.buyer)
+        return None
+
+    def content(self, response: Any, raw: bytes) -> bytes | None:
+        """A 402's body without its content encoding."""
+        return decoded(raw, response.headers.get("content-encoding", ""), self.buyer.bounds.terms_body)
+
+    def spoken_of(self, error: X402Error, first: Reply) -> Any:
+        """The response that an error is about: the 402, unless a payment left."""
+        if error.response is None and error.money == "untouched":
+            error.response = first.native
+        return error.response
+
+    def too_slow(self) -> MalformedQuote:
+        """The 402 dripped."""
+        return MalformedQuote(
+            f"The body of the 402 of {self.call.url} did not end within {self.buyer.bounds.terms_time:g} seconds. "
+            "Nothing was paid."
+        )
+
+
+class Courier(Hands):
+    """A sync transport's hands."""
+
+    def peek(self, reply: Reply) -> bytes | None:
+        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        response = reply.native
+        if response.is_closed:
+            return response.content  # type: ignore[no-any-return]
+        chunks: list[bytes] = []
+        deadline = time.monotonic() + self.buyer.bounds.terms_time
+        rest = iter(response.stream)
+        for chunk in rest:
+            chunks.append(chunk)
+            if sum(map(len, chunks)) > self.buyer.bounds.terms_body:
+                self._peeked.append(_Peeked(response, chunks, rest))
+                return None
+            if time.monotonic() > deadline:
+                raise self.too_slow()
+        response.stream.close()
+        self._peeked.append(_Peeked(response, chunks, None))
+        return self.content(response, b"".join(chunks))
+
+    def digest(self) -> bytes:
+        """The digest of the request's body."""
+        return self.body.digest()
+
+    def send(self, header: tuple[str, str] | None) -> Reply:
+        """The request once more, with a payment or without."""
+        clone = self.clone(header)
+        self.let_go()
+        try:
+            return self.reply(self.inner.handle_request(clone))
+        except Exception as failure:
+            _point_at(failure, self.request)
+            raise
+
+    def hand_over(self, reply: Reply) -> Any:
+        """The library's own response, with what we know attached."""
+        response = reply.native
+        self._open.remove(response)
+        self.let_go()
+        self.restore(response, self.library.rejoined)
+        delivery = self.finish(reply, self.library.watched) if reply.outcome else None
+        if delivery is not None:
+            run(delivery.done(), Answers(self.buyer, self))
+        return response
+
+    def explain(self, error: X402Error, first: Reply) -> None:
+        """Let whoever catches an error read the response that it speaks of."""
+        response = self.spoken_of(error, first)
+        if response is not None:
+            self.restore(response, self.library.rejoined)
+            response.request = self.request
+            if isinstance(response.stream, self.library.byte_stream):
+                response.read()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Give connections back."""
+        while self._open:
+            self._open.pop().stream.close()
+
+
+class AsyncCourier(Hands):
+    """An async transport's hands."""
+
+    async def peek(self, reply: Reply) -> bytes | None:
+        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        import anyio
+
+        response = reply.native
+        if response.is_closed:
+            return response.content  # type: ignore[no-any-return]
+        with anyio.move_on_after(self.buyer.bounds.terms_time):
+            return await self._read(response)
+        raise self.too_slow()
+
+    async def _read(self, response: Any) -> bytes | None:
+        chunks: list[bytes] = []
+        rest = aiter(response.stream)
+        async for chunk in rest:
+            chunks.append(chunk)
+            if sum(map(len, chunks)) > self.buyer.bounds.terms_body:
+                self._peeked.append(_Peeked(response, chunks, rest))
+                return None
+        await response.stream.aclose()
+        self._peeked.append(_Peeked(response, chunks, None))
+        return self.content(response, b"".join(chunks))
+
+    async def digest(self) -> bytes:
+        """The digest of the request's body."""
+        return await self.body.adigest()
+
+    async def send(self, header: tuple[str, str] | None) -> Reply:
+        """The request once more, with a payment or without."""
+        clone = self.clone(header)
+        await self.let_go()
+        try:
+            return self.reply(await self.inner.handle_async_request(clone))
+        except Exception as failure:
+            _point_at(failure, self.request)
+            raise
+
+    async def hand_over(self, reply: Reply) -> Any:
+        """The library's own response, with what we know attached."""
+        response = reply.native
+        self._open.remove(response)
+        await self.let_go()
+        self.restore(response, self.library.arejoined)
+        delivery = self.finish(reply, self.library.awatched) if reply.outcome else None
+        if delivery is not None:
+            await arun(delivery.done(), AsyncAnswers(self.buyer, self))
+        return response
+
+    async def explain(self, error: X402Error, first: Reply) -> None:
+        """Let whoever catches an error read the response that it speaks of."""
+        response = self.spoken_of(error, first)
+        if response is not None:
+            self.restore(response, self.library.arejoined)
+            response.request = self.request
+            if isinstance(response.stream, self.library.byte_stream):
+                await response.aread()
+        await self.let_go()
+
+    async def let_go(self) -> None:
+        """Give connections back, also while the task is being cancelled."""
+        import anyio
+
+        with anyio.CancelScope(shield=True):
+            while self._open:
+                await self._open.pop().stream.aclose()
+
+
+def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]:
+    """A read timeout fit for settlement; None, which waits for ever, stays None."""
+    timeout = extensions.get("timeout")
+    if settle is not None and timeout and timeout.get("read") is not None:
+        extensions["timeout"] = {**timeout, "read": max(timeout["read"], settle)}
+    return extensions
+
+
+def _point_at(failure: Exception, request: Any) -> None:
+    """An exception of the library names the request as the caller made it, without the payment."""
+    if hasattr(failure, "_request"):
+        failure.request = request  # type: ignore[attr-defined]

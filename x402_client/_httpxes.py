@@ -1,0 +1,241 @@
+"""What the shells for httpx and httpx2 share: the two libraries are one design under two names.
+
+A shell sends as it is and hands back whatever is not a 402. A request is cloned, never rebuilt and never changed,
+but for one private mark in its extensions, which survives the building of a redirect and ties the hops of a call
+together.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from ._answers import Answers, AsyncAnswers
+from ._httpx_couriers import AsyncCourier, Courier
+from ._httpx_streams import Library, ReplayedBody
+from ._inquiry import conclusion, inquiring, inquiry
+from .buyer import Buyer, mandate
+from .drive import arun, run
+from .errors import ConfigurationError, X402Error
+from .flow import Call, inspect, pay
+from .hosts import Origin
+from .policy import Mandate
+from .ports import Hold
+from .wire.models import Quote
+
+_MARK = "x402_client.journey"
+_UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
+_PAYMENT_HEADERS = ("payment-signature", "x-payment")
+
+
+class Journey:
+    """The hops of one call: where it began, and whether one of them paid."""
+
+    __slots__ = ("_first", "paid", "url")
+
+    def __init__(self, request: Any) -> None:
+        self._first = weakref.ref(request)
+        self.url = request.url
+        self.paid: Hold | None = None
+
+    def began_with(self, request: Any) -> bool:
+        """Whether this is the request of a call's first hop: the same object sent again is a new call."""
+        return self._first() is request
+
+
+class _Paying:
+    """What the sync and the async transport have in common."""
+
+    _library: ClassVar[Library]
+    _buyer: Buyer
+    _inner: Any
+
+    def __init__(self, buyer: Buyer, inner: Any) -> None:
+        if isinstance(inner, _Paying):
+            # The same buyer under itself pays once; two buyers would both think the request theirs.
+            if inner._buyer is not buyer:
+                raise ConfigurationError("This client pays with another buyer already; a client has one buyer.")
+            inner = inner._inner
+        self._buyer, self._inner = buyer, inner
+
+    def _first_leg(self, request: Any, body: ReplayedBody) -> Any:
+        if body.stream is request.stream:
+            return request
+        return self._library.request(
+            request.method, request.url, headers=request.headers.raw, stream=body.stream, extensions=request.extensions
+        )
+
+
+class SyncPaying(_Paying):
+    """Sends, and pays where it is asked for."""
+
+    def __init__(self, buyer: Buyer, inner: Any) -> None:
+        buyer.check_sync()
+        super().__init__(buyer, inner)
+
+    def _send(self, request: Any) -> Any:
+        journey, mandated = _journey(request), _mandate(self._buyer, request)
+        body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
+        response = self._inner.handle_request(self._first_leg(request, body))
+        if not _asks_to_pay(request, response):
+            return response
+        call = _call(request, journey, mandated)
+        courier = Courier(self._buyer, self._library, self._inner, request, body, call)
+        first, answers = courier.reply(response), Answers(self._buyer, courier)
+        try:
+            asked = inquiring()
+            if asked is not None:
+                asked.quote = run(inspect(call, first, self._buyer.rules), answers)
+                return courier.hand_over(first)
+            return courier.hand_over(run(pay(call, first, self._buyer.rules), answers))
+        except X402Error as error:
+            courier.explain(error, first)
+            raise
+        except BaseException:
+            courier.let_go()
+            raise
+        finally:
+            journey.paid = call.paid
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._inner.__exit__(exc_type, exc_value, traceback)
+
+    def close(self) -> None:
+        """Close the transport underneath. The buyer stays open: other clients may share it."""
+        self._inner.close()
+
+
+class AsyncPaying(_Paying):
+    """The same, async."""
+
+    async def _send(self, request: Any) -> Any:
+        journey, mandated = _journey(request), _mandate(self._buyer, request)
+        body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
+        response = await self._inner.handle_async_request(self._first_leg(request, body))
+        if not _asks_to_pay(request, response):
+            return response
+        call = _call(request, journey, mandated)
+        courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
+        first, answers = courier.reply(response), AsyncAnswers(self._buyer, courier)
+        try:
+            asked = inquiring()
+            if asked is not None:
+                asked.quote = await arun(inspect(call, first, self._buyer.rules), answers)
+                return await courier.hand_over(first)
+            return await courier.hand_over(await arun(pay(call, first, self._buyer.rules), answers))
+        except X402Error as error:
+            await courier.explain(error, first)
+            raise
+        except BaseException:
+            await courier.let_go()
+            raise
+        finally:
+            journey.paid = call.paid
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self._inner.__aexit__(exc_type, exc_value, traceback)
+
+    async def aclose(self) -> None:
+        """Close the transport underneath. The buyer stays open: other clients may share it."""
+        await self._inner.aclose()
+
+
+def put_under(client: Any, paying: Callable[[Any], Any]) -> None:
+    """Wrap a client's transports in place: its own one, and that of every mount and proxy."""
+    try:
+        transport = paying(client._transport)
+        mounts = {pattern: inner and paying(inner) for pattern, inner in client._mounts.items()}
+    except AttributeError:
+        raise ConfigurationError(
+            f"This {type(client).__name__} keeps its transports where we do not find them; pass "
+            "transport=PaymentTransport(buyer) to it instead."
+        ) from None
+    client._transport, client._mounts = transport, mounts
+
+
+def ask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
+    """``quote`` for a sync client."""
+    with inquiry() as asked:
+        response = client.request(method, url, **request)
+    return conclusion(asked, _without_query(response.url), response.status_code)
+
+
+async def aask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
+    """``quote`` for an async client."""
+    with inquiry() as asked:
+        response = await client.request(method, url, **request)
+    return conclusion(asked, _without_query(response.url), response.status_code)
+
+
+def _without_query(url: Any) -> str:
+    return f"{_origin(url)}{url.raw_path.decode('ascii', 'replace').partition('?')[0]}"
+
+
+def _journey(request: Any) -> Journey:
+    journey = request.extensions.get(_MARK)
+    if journey is None or journey.began_with(request):
+        journey = request.extensions[_MARK] = Journey(request)
+    return journey  # type: ignore[no-any-return]
+
+
+def _call(request: Any, journey: Journey, mandated: Mandate) -> Call:
+    origin = _origin(request.url)
+    path = request.url.raw_path.decode("ascii", "replace")
+    parts = (request.method, str(origin), path, request.headers.get("range", ""))
+    return Call(
+        method=request.method,
+        origin=origin,
+        url=f"{origin}{path.partition('?')[0]}",
+        identity="\n".join(parts),
+        mandate=mandated,
+        came_from=_origin(journey.url),
+        paid=journey.paid,
+    )
+
+
+def _origin(url: Any) -> Origin:
+    return Origin.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
+
+
+def _asks_to_pay(request: Any, response: Any) -> bool:
+    """Whether this answer is one for the flow. A question about terms is one whatever the method."""
+    asked = inquiring()
+    if asked is not None:
+        asked.reached = True
+    if response.status_code != 402:
+        return False
+    return asked is not None or (
+        request.method not in _UNPAID_METHODS and not any(name in request.headers for name in _PAYMENT_HEADERS)
+    )
+
+
+def _mandate(buyer: Buyer, request: Any) -> Mandate:
+    own = request.extensions.get("x402")
+    around = buyer.mandate()
+    if own is None:
+        return around
+    if not isinstance(own, Mapping) or not own.keys() <= {"key", "per_request", "quote"}:
+        raise ConfigurationError('extensions={"x402": {...}} takes "key", "per_request" and "quote".')
+    return mandate(
+        own.get("key", around.key), own.get("per_request", around.per_request), own.get("quote", around.quote)
+    )

@@ -1,0 +1,148 @@
+"""The few questions a flow may ask. A flow yields one and gets its answer back; whoever answers decides nothing.
+
+``hold = yield from Reserve(...)`` is typed: an ask, iterated, yields itself and returns its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from .errors import MoneyState
+    from .events import Event
+    from .ports import Approval, Attempt, Authorization, Hold, Order, Outcome, Purchase, TypedData
+    from .ports import Busy as Busy
+    from .wire.models import Receipt
+
+T = TypeVar("T")
+
+
+class Ask(Generic[T]):
+    """A question; ``T`` is the type of its answer."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Ask[Any], T, T]:
+        return (yield self)
+
+
+@dataclass(slots=True)
+class Reply:
+    """A response of the HTTP library, as much of it as the flow looks at. ``native`` is the library's own object."""
+
+    status: int
+    header: Callable[[str], str | None] = field(repr=False)
+    native: Any = field(repr=False)
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peek(Ask["bytes | None"]):
+    """The body of a 402, within bounds; None if it is larger. The connection is free again afterwards."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Digest(Ask[bytes]):
+    """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve(Ask["Hold | Busy | None"]):
+    """Take the price from every budget, or the unresolved hold of the same purchase."""
+
+    order: Order
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Ask["Hold | Busy | None"]):
+    """The unresolved hold of this purchase, if there is one."""
+
+    purchase: Purchase
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Ask["Hold"]):
+    """Keep the authorization before it leaves."""
+
+    hold: Hold
+    authorization: Authorization
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Ask[None]):
+    """Give the budget of an unsent hold back."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Ask[None]):
+    """The purchase was delivered."""
+
+    hold: Hold
+    money: MoneyState
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What the approver said, and after how many seconds."""
+
+    yes: bool
+    seconds: float
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approve(Ask[Approved]):
+    """May this be paid? Only asked above the user's threshold."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class SignTyped(Ask["SignatureGiven"]):
+    """A signature over EIP-712 data by the wallet's EVM key."""
+
+    data: TypedData
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureGiven:
+    """What a signer returned: untested if it is somebody else's signer. ``seconds`` is how long it took."""
+
+    signature: bytes = field(repr=False)
+    trusted: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Ask[Reply]):
+    """Send the request once more with the payment in this header."""
+
+    header: tuple[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain(Ask[Reply]):
+    """Send the request once more without a payment, to see today's terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Ask[None]):
+    """Wait."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tell(Ask[None]):
+    """Say what happened: to the log and to the user's ``on_event``."""
+
+    event: Event

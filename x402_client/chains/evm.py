@@ -1,0 +1,68 @@
+"""Addresses, hashes and recovery on EVM chains, on the fastest library at hand."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import Any
+
+_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}", re.ASCII)
+ZERO = "0x" + "0" * 40
+#: Half of the curve's order: a signature above it is the other form of one below, and tokens refuse it.
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+def keccak(data: bytes) -> bytes:
+    """Keccak-256, as Ethereum hashes."""
+    return _keccak_module().new(data=data, digest_bits=256).digest()  # type: ignore[no-any-return]
+
+
+@cache
+def _keccak_module() -> Any:
+    from Crypto.Hash import keccak as module
+
+    return module
+
+
+def is_address(text: str) -> bool:
+    """Whether this is an address; letters of both cases have to be the right checksum."""
+    if not _ADDRESS.fullmatch(text):
+        return False
+    digits = text[2:]
+    return digits in (digits.lower(), digits.upper()) or text[2:] == checksum(text)[2:]
+
+
+@lru_cache(maxsize=4096)
+def checksum(address: str) -> str:
+    """EIP-55's mixed case."""
+    digits = address[2:].lower()
+    marks = keccak(digits.encode()).hex()
+    return "0x" + "".join(c.upper() if int(mark, 16) > 7 else c for c, mark in zip(digits, marks, strict=False))
+
+
+def address_of(public_key: bytes) -> str:
+    """The account of an uncompressed public key of 64 bytes."""
+    return checksum("0x" + keccak(public_key)[-20:].hex())
+
+
+def recover(digest: bytes, signature: bytes) -> str | None:
+    """Who signed, or None if this is no signature that a token would take."""
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        return None
+    if int.from_bytes(signature[32:64]) > _HALF_ORDER:
+        return None
+    compact = signature[:64] + bytes([signature[64] - 27])
+    try:
+        return address_of(_public_key(digest, compact))
+    except Exception:  # each backend has errors of its own for points off the curve
+        return None
+
+
+def _public_key(digest: bytes, compact: bytes) -> bytes:
+    try:
+        from coincurve import PublicKey
+    except ImportError:
+        from eth_keys.datatypes import Signature
+
+        return Signature(compact).recover_public_key_from_msg_hash(digest).to_bytes()
+    return PublicKey.from_signature_and_message(compact, digest, hasher=None).format(compressed=False)[1:]

@@ -1,0 +1,100 @@
+"""The stablecoins that ship with the package. Their EIP-712 names and versions are signed, never a seller's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..money import Token
+from ..wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
+
+#: chain id, address, symbol, EIP-712 name, EIP-712 version
+_EIP3009_USD = """
+8453     0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913 USDC USD Coin|2
+84532    0x036CbD53842c5426634e7929541eC2318f3dCF7e USDC USDC|2
+1        0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48 USDC USD Coin|2
+11155111 0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238 USDC USDC|2
+137      0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359 USDC USD Coin|2
+80002    0x41E94Eb019C0762f9Bfcf9Fb1E58725BfB0e7582 USDC USDC|2
+42161    0xaf88d065e77c8cC2239327C5EDb3A432268e5831 USDC USD Coin|2
+421614   0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d USDC USD Coin|2
+10       0x0b2C639c533813f4Aa9D7837CAf62653d097Ff85 USDC USD Coin|2
+43114    0xB97EF9Ef8734C71904D8002F8b6Bc66Dd9c48a6E USDC USD Coin|2
+43113    0x5425890298aed601595a70AB815c96711a31Bc65 USDC USD Coin|2
+143      0x754704Bc059F8C67012fEd69BC8A327a5aafb603 USDC USDC|2
+10143    0x534b2f3A21130d7a60830c2Df862319e593943A3 USDC USDC|2
+42220    0xcebA9300f2b948710d2653dD7B07f33A8B32118C USDC USDC|2
+11142220 0x01C5C0122039549AD1493B8220cABEdD739BC44E USDC USDC|2
+42220    0x48065fbBE25f71C9282ddf5e1cD6D6A887483D5e USDT Tether USD|1
+1329     0xe15fC38F6D8c56aF07bbCBe3BAf5708A2Bf42392 USDC USDC|2
+1328     0x4fCF1784B31630811181f670Aea7A7bEF803eaED USDC USDC|2
+50       0xfA2958CB79b0491CC627c1557F441eF849Ca8eb1 USDC USDC|2
+51       0xb5AB69F7bBada22B28e79C8FFAECe55eF1c771D4 USDC USDC|2
+5042     0x3600000000000000000000000000000000000000 USDC USDC|2
+5042002  0x3600000000000000000000000000000000000000 USDC USDC|2
+988      0x779Ded0c9e1022225f8E0630b35a9b54bE713736 USDT0 USDT0|1
+2201     0x78Cf24370174180738C5B8E352B6D14c83a6c9A9 USDT0 USDT0|1
+14       0xe7cd86e13AC4309349F30B3435a9d337750fC82D USDT0 USD\u20ae0|1
+36900    0x9cb8142aEBBcdc60AF7c97Af897A67A8f3CA71C2 USDC.e USDC.e|2
+190415   0x401eCb1D350407f13ba348573E5630B83638E30D USDC.e Bridged USDC|2
+181228   0x401eCb1D350407f13ba348573E5630B83638E30D USDC.e Bridged USDC|2
+4689     0xcdf79194c6c285077a58da47641d4dbe51f63542 USDC.e Bridged USDC|2
+3338     0xbbA60da06c2c5424f03f7434542280FCAd453d10 USDC USDC|2
+"""
+
+_EIP3009_EUR = """
+8453     0x60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42 EURC EURC|2
+1        0x1aBaEA1f7C830bD89Acc67eC4af516284b1bC33c EURC Euro Coin|2
+43114    0xC891EB4cbdEFf6e073e859e987815Ed1505c2ACD EURC Euro Coin|2
+"""
+
+#: network, mint, symbol
+_SOLANA_USD = (
+    (SOLANA, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "USDC"),
+    (SOLANA_DEVNET, "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", "USDC"),
+    (SOLANA_TESTNET, "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", "USDC"),
+    (SOLANA, "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB", "USDT"),
+    (SOLANA, "2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo", "PYUSD"),
+    (SOLANA_DEVNET, "CXk2AMBfi3TwaEL2468s6zP8xq9NxTXjp9gjMgzeUynM", "PYUSD"),
+    (SOLANA, "2u1tszSeqZ3qBWF3uNGPFc8TzMk2tdiwknnRMWGWjGWH", "USDG"),
+    (SOLANA_DEVNET, "4F6PM96JJxngmHnZLBh9n58RH4aTVNWvDs2nuwrT5BP7", "USDG"),
+    (SOLANA, "CASHx9KJUStyftLFWGvEVf59SGeG9sh5FfcnZMVPCASH", "CASH"),
+)
+
+
+def _evm(table: str, currency: str) -> list[Token]:
+    tokens = []
+    for line in table.strip().splitlines():
+        chain_id, address, symbol, domain = line.split(maxsplit=3)
+        name, version = domain.split("|")
+        tokens.append(Token(f"eip155:{chain_id}", address, symbol, 6, name, version, currency))
+    return tokens
+
+
+class Tokens:
+    """Tokens by address and by symbol; what the user vouches for comes on top of the table."""
+
+    __slots__ = ("_by_address", "_by_symbol")
+
+    def __init__(self, vouched: Iterable[Token] = ()) -> None:
+        self._by_address = dict(_BY_ADDRESS)
+        self._by_symbol = dict(_BY_SYMBOL)
+        for token in vouched:
+            self._by_address[token.network, _folded(token.address)] = token
+            self._by_symbol.setdefault((token.network, token.symbol.upper()), token)
+
+    def find(self, network: str, asset: str) -> Token | None:
+        """By address, else by symbol: some sellers write "USDC" for the asset."""
+        return self._by_address.get((network, _folded(asset))) or self._by_symbol.get((network, asset.upper()))
+
+
+def _folded(address: str) -> str:
+    return address.lower() if address[:2] in ("0x", "0X") else address
+
+
+KNOWN = (
+    *_evm(_EIP3009_USD, "USD"),
+    *_evm(_EIP3009_EUR, "EUR"),
+    *(Token(network, mint, symbol) for network, mint, symbol in _SOLANA_USD),
+)
+_BY_ADDRESS = {(token.network, _folded(token.address)): token for token in KNOWN}
+_BY_SYMBOL = {(token.network, token.symbol.upper()): token for token in reversed(KNOWN)}

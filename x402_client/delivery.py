@@ -1,0 +1,43 @@
+"""When a paid answer counts as delivered: its body was read to the end, or the caller closed it."""
+
+from __future__ import annotations
+
+import sys
+
+from .drive import Flow
+from .flow import Call, deliver
+from .ports import Outcome
+
+
+class Delivery:
+    """One paid answer on its way to the caller. Happens once; a body that broke off is not delivered."""
+
+    __slots__ = ("_call", "_outcome", "_over")
+
+    def __init__(self, call: Call, outcome: Outcome) -> None:
+        self._call, self._outcome = call, outcome
+        self._over = False
+
+    def done(self) -> Flow[None]:
+        """The end of the body was read."""
+        if not self._over:
+            self._over = True
+            yield from deliver(self._call, self._outcome)
+
+    def closed(self) -> Flow[None]:
+        """The caller closed the answer. Where a cancellation or an interrupt closes it, nobody has decided that."""
+        cause = sys.exc_info()[1]
+        if cause is not None and not isinstance(cause, Exception):
+            self.broke(cause)
+        yield from self.done()
+
+    def dropped(self) -> None:
+        """The answer was forgotten, neither read nor closed: the purchase stays unresolved."""
+        if not self._over:
+            self._over = True
+            self._call.attempt.end()
+
+    def broke(self, failure: BaseException) -> None:
+        """Reading failed or was cancelled: the purchase stays unresolved. Leaving a loop early is no failure."""
+        if not isinstance(failure, GeneratorExit):
+            self.dropped()

@@ -1,0 +1,49 @@
+"""``run`` and ``arun`` step a flow: the only difference between sync and async in the core.
+
+A driver decides nothing. Every failure of an answer, cancellation included, is thrown back into the flow, which
+judges it; and whatever happens, the flow is closed, so that its ``finally`` blocks run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, TypeVar
+
+from .asks import Ask
+
+T = TypeVar("T")
+Flow = Generator[Ask[Any], Any, T]
+
+
+def run(flow: Flow[T], answer: Callable[[Ask[Any]], Any]) -> T:
+    """Step a flow to its end with answers given at once."""
+    try:
+        ask = next(flow)
+        while True:
+            try:
+                given = answer(ask)
+            except BaseException as failure:
+                ask = flow.throw(failure)
+            else:
+                ask = flow.send(given)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        flow.close()
+
+
+async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Awaitable[Any]]) -> T:
+    """Step a flow to its end with answers that are awaited."""
+    try:
+        ask = next(flow)
+        while True:
+            try:
+                given = await answer(ask)
+            except BaseException as failure:
+                ask = flow.throw(failure)
+            else:
+                ask = flow.send(given)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        flow.close()

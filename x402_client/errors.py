@@ -1,0 +1,182 @@
+"""Every error of this package, split by whose fault it is; each answers what happened to the money.
+
+X402Error                .money .hold .offer .response
+├─ QuoteError            the 402 makes no sense             untouched
+│  ├─ MalformedQuote
+│  └─ UnsupportedVersion
+├─ PaymentRefused        we decided not to pay              untouched
+│  ├─ NoAcceptableOffer  .reasons
+│  ├─ OverLimit          .limit .asked .spent .resets_at
+│  │  └─ TooExpensive    one payment above per_request: also a NoAcceptableOffer
+│  ├─ HostNotAllowed
+│  ├─ ApprovalDenied
+│  └─ Frozen
+├─ PaymentNotSent        tried, nothing left the machine    untouched
+│  ├─ SigningError
+│  ├─ ChainUnavailable
+│  ├─ LedgerUnavailable
+│  └─ BodyNotReplayable
+├─ PaymentRejected       the seller saw it and said no      held
+├─ PaymentOutcomeUnknown it left, no usable answer          unknown    .wait_until
+├─ PaidNotDelivered      the chain says paid, no content    spent
+├─ AlreadyPaid           this key was paid before           spent      .receipt
+└─ ConfigurationError    raised while building              untouched
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from .money import Money
+
+MoneyState = Literal["untouched", "held", "spent", "unknown"]
+
+
+class X402Error(Exception):
+    """The base of every error here. ``money`` says what happened to it."""
+
+    money: MoneyState = "untouched"
+
+    def __init__(self, message: str, *, hold: Any = None, offer: Any = None, response: Any = None) -> None:
+        super().__init__(message)
+        self.hold = hold
+        self.offer = offer
+        self.response = response
+
+
+class QuoteError(X402Error):
+    """The server's 402 makes no sense. Nothing was paid."""
+
+
+class MalformedQuote(QuoteError):
+    """The 402 claims to be x402 and cannot be read."""
+
+
+class UnsupportedVersion(QuoteError):
+    """The 402 speaks a version of x402 that this package does not know."""
+
+
+class PaymentRefused(X402Error):
+    """We decided not to pay. Nothing was signed."""
+
+
+class NoAcceptableOffer(PaymentRefused):
+    """No offer passed. ``reasons`` has one line for each."""
+
+    def __init__(self, message: str, *, reasons: tuple[str, ...] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.reasons = reasons
+
+
+class OverLimit(PaymentRefused):
+    """A limit would be exceeded. ``resets_at`` is when the same payment would fit again, or None."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: Money | int | None = None,
+        asked: Money | int | None = None,
+        spent: Money | int | None = None,
+        resets_at: datetime | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.limit = limit
+        self.asked = asked
+        self.spent = spent
+        self.resets_at = resets_at
+
+
+class TooExpensive(OverLimit, NoAcceptableOffer):
+    """The cheapest acceptable offer costs more than one payment may."""
+
+
+class HostNotAllowed(PaymentRefused):
+    """The policy does not let us pay this host."""
+
+
+class ApprovalDenied(PaymentRefused):
+    """The approver said no, did not answer in time, or failed."""
+
+
+class Frozen(PaymentRefused):
+    """Payments are stopped until somebody unfreezes them."""
+
+
+class PaymentNotSent(X402Error):
+    """We tried to pay and nothing left the machine."""
+
+
+class SigningError(PaymentNotSent):
+    """The signer failed, or returned something that is not its signature."""
+
+
+class ChainUnavailable(PaymentNotSent):
+    """A payment needs a fact from the chain, and no endpoint gave it."""
+
+
+class LedgerUnavailable(PaymentNotSent):
+    """The ledger cannot be opened, read, trusted or written; without it nothing is paid."""
+
+
+class BodyNotReplayable(PaymentNotSent):
+    """The request's body was consumed by the first try and was too large to keep."""
+
+
+class PaymentRejected(X402Error):
+    """The seller saw the payment and asked again. What was signed can still be settled until it expires."""
+
+    money: MoneyState = "held"
+
+
+class PaymentOutcomeUnknown(X402Error):
+    """The payment left and no usable answer came. The same request presents the same payment again."""
+
+    money: MoneyState = "unknown"
+
+    def __init__(self, message: str, *, wait_until: datetime | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.wait_until = wait_until
+
+
+class PaidNotDelivered(X402Error):
+    """The chain shows the payment settled, and the seller does not deliver."""
+
+    money: MoneyState = "spent"
+
+
+class AlreadyPaid(X402Error):
+    """This key names a payment that was made and delivered before."""
+
+    money: MoneyState = "spent"
+
+    def __init__(self, message: str, *, receipt: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.receipt = receipt
+
+
+class ConfigurationError(X402Error):
+    """Something was set up in a way that cannot work. Raised while building, before any payment."""
+
+
+def find(exc: BaseException | None) -> X402Error | None:
+    """The X402Error inside whatever an SDK wrapped around it: causes, contexts and groups are searched."""
+    return next((found for found in _chain(exc) if isinstance(found, X402Error)), None)
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """Breadth first, so that the error nearest to the caller wins; each once, so that a loop ends."""
+    seen: set[int] = set()
+    waiting = [exc] if exc is not None else []
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        inner = list(current.exceptions) if isinstance(current, BaseExceptionGroup) else []
+        waiting += [e for e in (current.__cause__, current.__context__, *inner) if e is not None]

@@ -1,0 +1,102 @@
+"""Hosts and origins as the HTTP library will connect to them, and the patterns a policy names them by."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from .errors import ConfigurationError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LABELS = re.compile(r"(?:\*\.)?[a-z0-9_](?:[-a-z0-9_.]*[a-z0-9_])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of a request: what a payment is bound to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, scheme: str, host: str, port: int | None) -> Origin:
+        """From a URL's parts as the HTTP library parsed them."""
+        return cls(scheme, plain_host(host), port or _DEFAULT_PORTS.get(scheme, 0))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the host is this machine, by name or by address."""
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if _DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}")
+
+
+def plain_host(host: str) -> str:
+    """Lower case, punycode, no brackets, no trailing dot."""
+    if host.isascii():
+        return host.strip("[]").rstrip(".").lower()
+    try:
+        return host.rstrip(".").lower().encode("idna").decode("ascii")
+    except UnicodeError:
+        return host.rstrip(".").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """``api.example.com``, ``*.example.com`` (any depth, not the name itself), each with or without a port."""
+
+    host: str
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Pattern:
+        """A pattern as users write it; a URL or a path is a mistake worth naming."""
+        host, port = _split(text)
+        host = plain_host(host)
+        if not (_LABELS.fullmatch(host) or _is_address(host)):
+            raise ConfigurationError(
+                f'{text!r} is not a host; write "api.example.com", "*.example.com" or "localhost:8402", '
+                "without scheme or path."
+            )
+        return cls(host, port)
+
+    def matches(self, origin: Origin) -> bool:
+        """Whether the pattern speaks of this origin."""
+        if self.port is not None and self.port != origin.port:
+            return False
+        return origin.host.endswith(self.host[1:]) if self.host.startswith("*.") else origin.host == self.host
+
+    @property
+    def rank(self) -> tuple[bool, int, bool]:
+        """The more exact pattern wins: a name over a wildcard, a longer one over a shorter, a port over none."""
+        return (not self.host.startswith("*."), len(self.host), self.port is not None)
+
+    def __str__(self) -> str:
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
+def _split(text: str) -> tuple[str, int | None]:
+    if not isinstance(text, str):
+        raise ConfigurationError(f"A host is a str, not {text!r}.")
+    bracketed = re.fullmatch(r"(\[[^\]]+\])(?::([0-9]{1,5}))?", text)
+    named = bracketed or re.fullmatch(r"([^:/]+)(?::([0-9]{1,5}))?", text)
+    if named is None:
+        return text, None
+    return named[1], int(named[2]) if named[2] else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""The buyer's side of x402 for httpx2: wrap a client, or put a payment transport around any other.
+
+client = wrap(httpx2.Client(), buyer)
+client = httpx2.Client(transport=PaymentTransport(buyer))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar, overload
+
+import httpx2
+
+from ._httpx_streams import Library
+from ._httpxes import AsyncPaying, SyncPaying, aask, ask, put_under
+from .buyer import Buyer
+from .errors import ConfigurationError
+from .receipts import receipt
+from .wire.models import Quote
+
+__all__ = ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"]
+
+_LIBRARY = Library(httpx2)
+_Client = TypeVar("_Client", bound=httpx2.Client | httpx2.AsyncClient)
+
+
+class PaymentTransport(SyncPaying, httpx2.BaseTransport):
+    """Pays for what answers 402, over any inner transport; None: httpx2's own."""
+
+    _library = _LIBRARY
+
+    def __init__(self, buyer: Buyer, inner: httpx2.BaseTransport | None = None) -> None:
+        super().__init__(buyer, httpx2.HTTPTransport() if inner is None else inner)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response: httpx2.Response = self._send(request)
+        return response
+
+
+class AsyncPaymentTransport(AsyncPaying, httpx2.AsyncBaseTransport):
+    """The same for ``httpx2.AsyncClient``."""
+
+    _library = _LIBRARY
+
+    def __init__(self, buyer: Buyer, inner: httpx2.AsyncBaseTransport | None = None) -> None:
+        super().__init__(buyer, httpx2.AsyncHTTPTransport() if inner is None else inner)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response: httpx2.Response = await self._send(request)
+        return response
+
+
+def wrap(client: _Client, buyer: Buyer) -> _Client:
+    """Make a client pay, in place: its own transport, mounts and proxies stay underneath. Returns the same client."""
+    if isinstance(client, httpx2.AsyncClient):
+        put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))
+    elif isinstance(client, httpx2.Client):
+        put_under(client, lambda inner: PaymentTransport(buyer, inner))
+    else:
+        raise ConfigurationError(f"wrap takes an httpx2.Client or httpx2.AsyncClient, not {type(client)!r}.")
+    return client
+
+
+@overload
+def quote(client: httpx2.Client, method: str, url: httpx2.URL | str, **request: Any) -> Quote: ...
+@overload
+def quote(
+    client: httpx2.AsyncClient, method: str, url: httpx2.URL | str, **request: Any
+) -> Coroutine[Any, Any, Quote]: ...
+def quote(
+    client: httpx2.Client | httpx2.AsyncClient, method: str, url: httpx2.URL | str, **request: Any
+) -> Quote | Coroutine[Any, Any, Quote]:
+    """What a request would cost: every offer, its price, the choice, the reason against each other. Never pays.
+
+    Further keywords go to ``client.request``. For an ``AsyncClient`` the result is awaited.
+    """
+    if isinstance(client, httpx2.AsyncClient):
+        return aask(client, method, url, request)
+    return ask(client, method, url, request)

@@ -1,0 +1,1 @@
+"""Where holds, budgets and history live. Every ledger passes the same conformance class."""

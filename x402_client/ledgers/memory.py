@@ -1,0 +1,238 @@
+"""The ledger in memory: right between threads and tasks, gone with the process."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass
+
+from ..errors import AlreadyPaid, Frozen, LedgerUnavailable, MoneyState, OverLimit, PaymentRefused
+from ..hosts import Pattern
+from ..limits import WINDOWS, Cap
+from ..money import Money
+from ..ports import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending, moment
+from ..wire.models import Receipt
+from .windows import Window
+
+#: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
+_HISTORY = 1_000
+
+
+@dataclass(slots=True)
+class _Row:
+    hold: Hold
+    accounts: tuple[tuple[str, str | None], ...]
+    attempt: weakref.ref[Attempt]
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the attempt that claimed the hold is still alive. One that was dropped, unclosed, is not."""
+        attempt = self.attempt()
+        return attempt is not None and attempt.alive
+
+
+class MemoryLedger:
+    """Budgets, holds and keys of one process."""
+
+    is_async = False
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Wall-clock time that only the monotonic clock advances: setting the clock opens no budget.
+        self._epoch = time.time() - time.monotonic()
+        self._rows: dict[str, _Row] = {}
+        self._purchases: dict[str, list[_Row]] = {}
+        self._keys: dict[str, Hold] = {}
+        self._windows: dict[tuple[str, str | None, str], Window] = {}
+        self._frozen: set[str] = set()
+        self._history: deque[Hold] = deque(maxlen=_HISTORY)
+
+    def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
+        with self._lock:
+            found = self._claim(order.purchase, attempt)
+            if found is not None:
+                return found
+            return self._reserve(order, attempt)
+
+    def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        with self._lock:
+            return self._claim(purchase, attempt)
+
+    def record(self, hold: Hold, authorization: Authorization) -> Hold:
+        with self._lock:
+            row = self._rows.get(hold.id)
+            if row is None or row.hold.state != "reserved":
+                raise LedgerUnavailable("The hold of this payment is gone from the ledger. Nothing was sent.")
+            self._check_frozen(hold.purchase)
+            row.hold = hold.but(authorization=authorization, state="signed")
+            return row.hold
+
+    def release(self, hold: Hold) -> None:
+        with self._lock:
+            row = self._rows.get(hold.id)
+            if row is not None and row.hold.state == "reserved":
+                self._drop(row)
+
+    def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
+        with self._lock:
+            row = self._rows.get(hold.id)
+            if row is not None:
+                self._resolve(row, row.hold.shown.but(state="delivered", money=money, receipt=receipt))
+
+    def write_off(self, hold: Hold) -> Hold:
+        with self._lock:
+            row = self._rows.get(hold.id)
+            if row is None or row.hold.state != "signed" or row.in_flight:
+                raise PaymentRefused(
+                    f"Hold {hold.id} is not an unresolved payment, so there is nothing to write off; "
+                    "buyer.holds() lists those that are."
+                )
+            return self._resolve(row, row.hold.shown.but(state="written_off", money="spent"))
+
+    def spent(self, question: Spending) -> int:
+        with self._lock:
+            window = self._windows.get((question.account, question.currency, question.window))
+            return window.roll(self._now()) if window else 0
+
+    def holds(self) -> tuple[Hold, ...]:
+        with self._lock:
+            return tuple(row.hold.shown for row in self._rows.values())
+
+    def history(self, limit: int) -> tuple[Hold, ...]:
+        with self._lock:
+            return tuple(reversed(self._history))[:limit]
+
+    def freeze(self, pattern: str) -> None:
+        with self._lock:
+            self._frozen.add(pattern)
+
+    def unfreeze(self, pattern: str) -> None:
+        with self._lock:
+            self._frozen.discard(pattern)
+
+    def _now(self) -> float:
+        return self._epoch + time.monotonic()
+
+    def _claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        self._check_frozen(purchase)
+        self._check_key(purchase)
+        for row in list(self._purchases.get(purchase.id, ())):
+            if row.in_flight:
+                if purchase.keyed:
+                    return Busy(row.hold)
+            elif row.hold.state == "reserved":
+                self._drop(row)  # its attempt ended before anything was signed
+            else:
+                row.attempt = weakref.ref(attempt)
+                row.hold = row.hold.but(tries=row.hold.tries + 1)
+                return row.hold
+        return None
+
+    def _reserve(self, order: Order, attempt: Attempt) -> Hold:
+        now = self._now()
+        accounts = _accounts(order)
+        if any(self._over(cap, order, now) for cap in order.caps):
+            self._reap()
+        for cap in order.caps:
+            over = self._over(cap, order, now)
+            if over:
+                raise self._over_limit(cap, order, over)
+        hold = Hold(secrets.token_hex(8), order.purchase, order.offer, order.price, now)
+        row = _Row(hold, accounts, weakref.ref(attempt))
+        self._count(row, +1)
+        self._rows[hold.id] = row
+        self._purchases.setdefault(order.purchase.id, []).append(row)
+        return hold
+
+    def _count(self, row: _Row, sign: int) -> None:
+        for account, currency in row.accounts:
+            units = 1 if currency is None else row.hold.price.units
+            for name, length in WINDOWS.items():
+                key = (account, currency, name)
+                window = self._windows.get(key)
+                if window is None:
+                    window = self._windows[key] = Window(length)
+                window.add(sign * units, row.hold.created)
+
+    def _over(self, cap: Cap, order: Order, now: float) -> int:
+        """By how much the order would exceed a budget; zero: it fits."""
+        asked = 1 if cap.currency is None else order.price.units
+        window = self._windows.get((cap.account, cap.currency, cap.window))
+        return max(0, (window.roll(now) if window else 0) + asked - cap.most)
+
+    def _over_limit(self, cap: Cap, order: Order, over: int) -> OverLimit:
+        window = self._windows.get((cap.account, cap.currency, cap.window))
+        asked: Money | int = 1 if cap.currency is None else order.price
+        counted = window.total if window else 0
+        spent: Money | int = counted if cap.currency is None else Money.of_units(counted, cap.currency)
+        limit: Money | int = cap.most if cap.currency is None else Money.of_units(cap.most, cap.currency)
+        resets_at = moment(window.fits_at(over)) if window and over <= counted else None
+        again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "It will not fit by waiting"
+        return OverLimit(
+            f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {spent} of it is counted. "
+            f"{again}; a higher limit in the Policy allows it. Nothing was paid.",
+            limit=limit,
+            asked=asked,
+            spent=spent,
+            resets_at=resets_at,
+            offer=order.offer,
+        )
+
+    def _reap(self) -> None:
+        """Give back what was reserved by attempts that ended before they signed."""
+        for row in list(self._rows.values()):
+            if row.hold.state == "reserved" and not row.in_flight:
+                self._drop(row)
+
+    def _drop(self, row: _Row) -> None:
+        self._count(row, -1)
+        self._forget(row)
+
+    def _resolve(self, row: _Row, hold: Hold) -> Hold:
+        self._forget(row)
+        self._history.append(hold)
+        if hold.purchase.keyed and hold.state == "delivered":
+            self._keys[hold.purchase.id] = hold
+        return hold
+
+    def _forget(self, row: _Row) -> None:
+        self._rows.pop(row.hold.id, None)
+        rows = self._purchases.get(row.hold.purchase.id, [])
+        rows.remove(row)
+        if not rows:
+            del self._purchases[row.hold.purchase.id]
+
+    def _check_frozen(self, purchase: Purchase) -> None:
+        for pattern in self._frozen:
+            if pattern == "*" or Pattern.parse(pattern).matches(purchase.origin):
+                raise Frozen(
+                    f"Payments to {pattern!r} are frozen; buyer.unfreeze({pattern!r}) lifts it. Nothing was sent."
+                )
+
+    def _check_key(self, purchase: Purchase) -> None:
+        if not purchase.keyed:
+            return
+        paid = self._keys.get(purchase.id)
+        rows = self._purchases.get(purchase.id, ())
+        known = paid or next((row.hold for row in rows), None)
+        if known is not None and known.purchase.request != purchase.request:
+            raise PaymentRefused(
+                f"This key was used for another request ({known.purchase.method} {known.url}); one key names one "
+                "payment. Nothing was paid."
+            )
+        if paid is not None:
+            raise AlreadyPaid(
+                f"This key was paid before: {paid.price} to {paid.host}. Nothing was sent; use a new key to buy again.",
+                hold=paid,
+                offer=paid.offer,
+                receipt=paid.receipt,
+            )
+
+
+def _accounts(order: Order) -> tuple[tuple[str, str | None], ...]:
+    """Whose sums a payment enters: the purse, its host, and the patterns that some budget names."""
+    names = {"", order.purchase.origin.host, *(cap.account for cap in order.caps)}
+    return tuple((name, currency) for name in names for currency in (order.price.currency, None))

@@ -1,0 +1,54 @@
+"""Rolling windows: what was counted in the last minute, hour, day, month, and in all.
+
+A window is kept in sixty buckets, so a check costs the same whatever the history; a payment may count up to one
+bucket longer than its window, never shorter.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+BUCKETS = 60
+
+
+class Window:
+    """One rolling sum; ``length`` in seconds, None for one that never rolls."""
+
+    __slots__ = ("_buckets", "_length", "_width", "total")
+
+    def __init__(self, length: int | None) -> None:
+        self._length = length
+        self._width = (length or BUCKETS) // BUCKETS
+        self._buckets: deque[list[int]] = deque()
+        self.total = 0
+
+    def roll(self, now: float) -> int:
+        """Forget what is older than the window; what is left."""
+        if self._length is not None:
+            while self._buckets and (self._buckets[0][0] + 1) * self._width + self._length <= now:
+                self.total -= self._buckets.popleft()[1]
+        return self.total
+
+    def add(self, units: int, at: float) -> None:
+        """Count, or with a negative number give back what was counted at the same moment."""
+        number = int(at // self._width) if self._length is not None else 0
+        for bucket in reversed(self._buckets):
+            if bucket[0] == number:
+                bucket[1] += units
+                self.total += units
+                return
+            if bucket[0] < number:
+                break
+        if units > 0:  # what was given back after its bucket rolled away is not counted any more
+            self._buckets.append([number, units])
+            self.total += units
+
+    def fits_at(self, over: int) -> float | None:
+        """When at least ``over`` units will have rolled away; None: never."""
+        if self._length is None:
+            return None
+        for number, units in self._buckets:
+            over -= units
+            if over <= 0:
+                return float((number + 1) * self._width + self._length)
+        return None

@@ -1,0 +1,132 @@
+"""Limits: what one payment, and what all payments of a window, may cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+from .errors import ConfigurationError
+from .money import Amount, Money
+
+Amounts: TypeAlias = "Amount | Iterable[Amount]"
+
+#: Seconds of each window; None never rolls over. A month is thirty days.
+WINDOWS: Mapping[str, int | None] = MappingProxyType(
+    {"minute": 60, "hour": 3600, "day": 86_400, "month": 30 * 86_400, "total": None}
+)
+_COUNT = re.compile(r"\s*([0-9]{1,9})\s*/\s*(minute|hour|day|month|total)\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """One number the ledger keeps payments under: ``most`` millionths of ``currency``, or payments if it is None.
+
+    ``account`` says whose payments count: ``""`` all of the purse, else a host pattern.
+    """
+
+    account: str
+    window: str
+    currency: str | None
+    most: int
+
+    def __str__(self) -> str:
+        what = f"{self.most} payments" if self.currency is None else str(Money.of_units(self.most, self.currency))
+        per = "in total" if self.window == "total" else f"per {self.window}"
+        return f"{what} {per}" + (f" for {self.account}" if self.account else "")
+
+
+class Limit:
+    """Limits for one host: ``Limit(per_request="0.50", per_hour="2", max_payments="30/minute")``.
+
+    US dollars unless an amount names its currency; several currencies go in a list: ``per_day=["5", "3 EUR"]``.
+    """
+
+    __slots__ = ("_budgets", "_counts", "_per_request")
+
+    def __init__(
+        self,
+        *,
+        per_request: Amounts | None = None,
+        per_minute: Amounts | None = None,
+        per_hour: Amounts | None = None,
+        per_day: Amounts | None = None,
+        per_month: Amounts | None = None,
+        total: Amounts | None = None,
+        max_payments: str | Iterable[str] | None = None,
+    ) -> None:
+        budgets = {"minute": per_minute, "hour": per_hour, "day": per_day, "month": per_month, "total": total}
+        self._per_request = _by_currency("per_request", per_request)
+        self._budgets = {window: _by_currency(f"per_{window}", most) for window, most in budgets.items()}
+        self._counts = _counts(max_payments)
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """The currencies that some amount here limits."""
+        return frozenset(self._per_request).union(*self._budgets.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is limited."""
+        return not (self.currencies or self._counts)
+
+    def per_request(self, currency: str) -> Money | None:
+        """What one payment in this currency may cost."""
+        return self._per_request.get(currency)
+
+    def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
+        """What the ledger has to check for a payment in this currency."""
+        money = (
+            Cap(account, window, currency, most[currency].units)
+            for window, most in self._budgets.items()
+            if currency in most
+        )
+        return (*money, *(Cap(account, window, None, most) for window, most in self._counts.items()))
+
+    def _shown(self) -> list[str]:
+        parts = [f"per_request={[str(m) for m in self._per_request.values()]}"] if self._per_request else []
+        parts += [f"{window}={[str(m) for m in most.values()]}" for window, most in self._budgets.items() if most]
+        return parts + [f"max_payments={most}/{window}" for window, most in self._counts.items()]
+
+    def __repr__(self) -> str:
+        return f"Limit({', '.join(self._shown())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Limit) and self._shown() == other._shown()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._shown()))
+
+
+def _by_currency(name: str, amounts: Amounts | None) -> dict[str, Money]:
+    if amounts is None:
+        return {}
+    several = amounts if isinstance(amounts, (list, tuple, set, frozenset)) else [amounts]
+    found: dict[str, Money] = {}
+    for amount in several:
+        try:
+            money = Money(amount)  # type: ignore[arg-type]
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"{name}: {problem}") from None
+        if money.currency in found:
+            raise ConfigurationError(f"{name} has two amounts of {money.currency}; keep one.")
+        found[money.currency] = money
+    return found
+
+
+def _counts(written: str | Iterable[str] | None) -> dict[str, int]:
+    if written is None:
+        return {}
+    found: dict[str, int] = {}
+    for text in [written] if isinstance(written, str) else written:
+        match = _COUNT.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ConfigurationError(
+                f'max_payments is written like "30/minute" (minute, hour, day, month or total), not {text!r}.'
+            )
+        if match[2] in found:
+            raise ConfigurationError(f"max_payments names {match[2]} twice; keep one.")
+        found[match[2]] = int(match[1])
+    return found

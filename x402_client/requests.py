@@ -1,0 +1,179 @@
+"""The buyer's side of x402 for requests: wrap a session, or mount a payment adapter.
+
+session = wrap(requests.Session(), buyer)
+session.mount("https://api.example.com", PaymentAdapter(buyer))
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from ._answers import Answers
+from ._inquiry import conclusion, inquiring, inquiry
+from ._requests_courier import Body, Courier
+from .buyer import Buyer
+from .drive import run
+from .errors import ConfigurationError, X402Error
+from .flow import Call, inspect, pay
+from .hosts import Origin
+from .ports import Hold
+from .receipts import receipt
+from .wire.models import Quote
+
+__all__ = ["PaymentAdapter", "quote", "receipt", "wrap"]
+
+_MARK = "x402_client.journey"
+_UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
+_PAYMENT_HEADERS = ("payment-signature", "x-payment")
+
+
+class _Journey:
+    """The hops of one call. Kept in the request's ``hooks``, which a redirect's request shares with the first."""
+
+    __slots__ = ("_first", "paid", "url")
+
+    def __init__(self, request: requests.PreparedRequest | None = None) -> None:
+        self._first = None if request is None else weakref.ref(request)
+        self.url = (request and request.url) or ""
+        self.paid: Hold | None = None
+
+    def began_with(self, request: requests.PreparedRequest) -> bool:
+        """Whether this is the request of a call's first hop: the same object sent again is a new call."""
+        return self._first is None or self._first() is request
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Journey, ())  # caches pickle requests; a request that comes back from one begins a new call
+
+
+class PaymentAdapter(BaseAdapter):
+    """Pays for what answers 402, over any inner adapter; further keywords go to requests' own ``HTTPAdapter``."""
+
+    _buyer: Buyer
+    _inner: BaseAdapter
+
+    def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
+        super().__init__()
+        buyer.check_sync()
+        if inner is not None and adapter:
+            raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
+        if isinstance(inner, PaymentAdapter):
+            if inner._buyer is not buyer:
+                raise ConfigurationError("This session pays with another buyer already; a session has one buyer.")
+            inner = inner._inner
+        self._buyer = buyer
+        self._inner = HTTPAdapter(**adapter) if inner is None else inner
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        journey = _journey(request)
+        mandate = self._buyer.mandate()
+        body = Body(request, self._buyer.bounds.kept_body)
+        response = self._inner.send(body.first_leg(), *args, **kwargs)
+        self._own(response, request)
+        if not _asks_to_pay(request, response):
+            return response
+        call = _call(request, journey)
+        call.mandate = mandate
+        courier = Courier(self._buyer, self._inner, request, body, call, (args, kwargs))
+        first, answers = courier.reply(response), Answers(self._buyer, courier)
+        try:
+            asked = inquiring()
+            if asked is not None:
+                asked.quote = run(inspect(call, first, self._buyer.rules), answers)
+                reply = first
+            else:
+                reply = run(pay(call, first, self._buyer.rules), answers)
+            return self._own(courier.hand_over(reply), request)
+        except X402Error as error:
+            courier.explain(error, first)
+            raise
+        except BaseException:
+            courier.let_go()
+            raise
+        finally:
+            journey.paid = call.paid
+
+    def close(self) -> None:
+        """Close the adapter underneath. The buyer stays open: other sessions may share it."""
+        self._inner.close()
+
+    def _own(self, response: requests.Response, request: requests.PreparedRequest) -> requests.Response:
+        """The response speaks of the request as the caller made it, and of this adapter: digest auth sends by it."""
+        response.request = request
+        response.connection = self  # type: ignore[assignment]
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)  # what people look up on an adapter: max_retries, poolmanager, ...
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("A PaymentAdapter leads to a wallet and is not pickled; build it where it is used.")
+
+
+def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:
+    """Make a session pay, in place: its own adapters stay underneath. Returns the same session."""
+    if not isinstance(session, requests.Session):
+        raise ConfigurationError(f"wrap takes a requests.Session, not {type(session)!r}.")
+    wrapped = {prefix: PaymentAdapter(buyer, adapter) for prefix, adapter in session.adapters.items()}
+    session.adapters.update(wrapped)
+    return session
+
+
+def quote(session: requests.Session, method: str, url: str, **request: Any) -> Quote:
+    """What a request would cost: every offer, its price, the choice, the reason against each other. Never pays.
+
+    Further keywords go to ``session.request``.
+    """
+    with inquiry() as asked:
+        response = session.request(method, url, **request)
+    return conclusion(asked, _shown(response.url), response.status_code)
+
+
+def _journey(request: requests.PreparedRequest) -> _Journey:
+    hooks: dict[str, Any] = request.hooks
+    journey = hooks.get(_MARK)
+    if journey is None or journey.began_with(request):
+        journey = hooks[_MARK] = _Journey(request)
+    return journey
+
+
+def _call(request: requests.PreparedRequest, journey: _Journey) -> Call:
+    parts = urlsplit(request.url or "")
+    method = request.method or "GET"
+    origin = _origin(request.url or "")
+    identity = (method, str(origin), request.path_url, request.headers.get("Range", ""))
+    return Call(
+        method=method,
+        origin=origin,
+        url=f"{origin}{parts.path}",
+        identity="\n".join(identity),
+        came_from=_origin(journey.url),
+        paid=journey.paid,
+    )
+
+
+def _origin(url: str) -> Origin:
+    parts = urlsplit(url)
+    return Origin.of(parts.scheme, parts.hostname or "", parts.port)
+
+
+def _shown(url: str) -> str:
+    return f"{_origin(url)}{urlsplit(url).path}"
+
+
+def _asks_to_pay(request: requests.PreparedRequest, response: requests.Response) -> bool:
+    """Whether this answer is one for the flow. A question about terms is one whatever the method."""
+    asked = inquiring()
+    if asked is not None:
+        asked.reached = True
+    if response.status_code != 402:
+        return False
+    return asked is not None or (
+        request.method not in _UNPAID_METHODS and not any(name in request.headers for name in _PAYMENT_HEADERS)
+    )

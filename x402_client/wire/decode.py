@@ -1,0 +1,72 @@
+"""Content encodings of a 402's body, undone within bounds: a small body must not unfold into a large one."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+
+def decoded(body: bytes, encodings: str, limit: int) -> bytes | None:
+    """The body without its content encodings; None if it is larger than ``limit`` or cannot be undone."""
+    for name in reversed([part.strip().lower() for part in encodings.split(",") if part.strip()]):
+        undo = _UNDO.get(name)
+        undone = undo(body, limit) if undo else None
+        if undone is None or len(undone) > limit:
+            return None
+        body = undone
+    return body
+
+
+def _inflate(body: bytes, limit: int, wbits: int) -> bytes | None:
+    machine = zlib.decompressobj(wbits)
+    try:
+        out = machine.decompress(body, limit + 1)
+    except zlib.error:
+        return None
+    return out if machine.eof or len(out) > limit else None
+
+
+def _gzip(body: bytes, limit: int) -> bytes | None:
+    return _inflate(body, limit, zlib.MAX_WBITS | 16)
+
+
+def _deflate(body: bytes, limit: int) -> bytes | None:
+    """Some servers mean raw deflate by the name, some the zlib format."""
+    plain = _inflate(body, limit, zlib.MAX_WBITS)
+    return plain if plain is not None else _inflate(body, limit, -zlib.MAX_WBITS)
+
+
+def _zstd(body: bytes, limit: int) -> bytes | None:
+    try:
+        import zstandard
+    except ImportError:
+        return None
+    try:
+        reader: Any = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).stream_reader(body)
+        return bytes(reader.read(limit + 1))
+    except zstandard.ZstdError:
+        return None
+
+
+def _brotli(body: bytes, limit: int) -> bytes | None:
+    """Only with a Brotli that can bound its output; an older one is not asked."""
+    try:
+        import brotli
+    except ImportError:
+        return None
+    machine = brotli.Decompressor()
+    try:
+        out = bytes(machine.process(body, output_buffer_limit=limit + 1))
+    except (brotli.error, TypeError):
+        return None
+    return out if machine.is_finished() or len(out) > limit else None
+
+
+_UNDO = {
+    "identity": lambda body, limit: body,
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
+    "zstd": _zstd,
+    "br": _brotli,
+}

@@ -1,0 +1,74 @@
+"""Base64 and JSON from strangers: strict where meaning is at stake, tolerant of how it is wrapped."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from typing import Any, NoReturn
+
+from ..errors import MalformedQuote
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]", re.ASCII)
+
+
+def load_base64(text: str, depth: int) -> Any:
+    """JSON in base64, in any of its alphabets, padded or not. Plain JSON in the header is taken too."""
+    text = text.strip()
+    if text[:1] in "{[":
+        return load(text, depth)
+    alphabet = text.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        data = base64.b64decode(alphabet + "=" * (-len(alphabet) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedQuote("The header is not base64.") from None
+    return load(data, depth)
+
+
+def load(data: bytes | str, depth: int) -> Any:
+    """One JSON document with one meaning: no duplicate keys, NaN, lone surrogates or bottomless nesting."""
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        _check_depth(text, value, depth)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise MalformedQuote(f"It is nested deeper than {depth} levels.") from None
+    except ValueError:  # JSON and Unicode errors, and integers of thousands of digits
+        raise MalformedQuote("It is not JSON.") from None
+    return value
+
+
+def dump(value: Any) -> str:
+    """JSON as it goes into headers: ASCII, compact."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise MalformedQuote("A key appears twice in one JSON object.")
+    return made
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise MalformedQuote(f"{name} is not JSON.")
+
+
+def _check_depth(text: str, value: Any, depth: int) -> None:
+    if text.count("{") + text.count("[") <= depth:
+        return  # cannot be deeper than it has brackets
+    level = [value]
+    for _ in range(depth + 1):
+        level = [inner for outer in level for inner in _children(outer)]
+        if not level:
+            return
+    raise MalformedQuote(f"It is nested deeper than {depth} levels.")
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [v for v in value.values() if isinstance(v, (dict, list))]
+    return [v for v in value if isinstance(v, (dict, list))] if isinstance(value, list) else []

@@ -1,0 +1,211 @@
+"""From a 402 to a Quote, from a receipt header to a Receipt. Everything here is hostile until read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
+from .bounds import Bounds
+from .json_text import load, load_base64
+from .models import Offer, Quote, Receipt, words
+from .networks import caip2
+
+Header = Callable[[str], str | None]
+_MAX_UINT256 = 2**256 - 1
+
+
+def _amount(value: object) -> int:
+    """Token units: an ASCII decimal string or a JSON integer, nothing that could be read in two ways."""
+    if isinstance(value, str):
+        if not (value.isascii() and value.isdigit()) or (value[0] == "0" and value != "0") or len(value) > 78:
+            raise ValueError("is not a plain decimal number")
+        value = int(value)
+    if type(value) is not int:
+        raise ValueError("is not a whole number")
+    if not 0 <= value <= _MAX_UINT256:
+        raise ValueError("is out of range")
+    return value
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Units = Annotated[int, BeforeValidator(_amount)]
+
+
+class _WireOffer(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    scheme: _Text
+    network: _Text
+    asset: _Text
+    payTo: _Text
+    amount: _Units | None = None
+    maxAmountRequired: _Units | None = None
+    maxTimeoutSeconds: Annotated[int, Field(ge=0)] | None = None
+    extra: dict[str, Any] | None = None
+
+
+class _WireReceipt(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    success: Annotated[bool, Field(strict=True)]
+    transaction: str | None = None
+    txHash: str | None = None
+    network: str | None = None
+    networkId: str | None = None
+    payer: str | None = None
+    amount: _Units | None = None
+    errorReason: str | None = None
+    error: str | None = None
+
+
+def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> Quote | None:
+    """The terms of a 402, or None where it is not x402. Headers win over the body; ``body`` is None if too large.
+
+    A place that is broken does not hide one that is sound; if none is sound, the first fault is raised.
+    """
+    fault: QuoteError | None = None
+    for document in _places(header, body, bounds):
+        try:
+            found = document()
+            if found is not None:
+                return _quote(found, url, bounds)
+        except QuoteError as exc:
+            fault = fault or exc
+    if fault is not None:
+        raise fault
+    return None
+
+
+def read_receipt(header: Header, bounds: Bounds) -> Receipt | None:
+    """The receipt a seller attached, or None where there is none that can be read."""
+    text = header("payment-response") or header("x-payment-response")
+    if text is None or len(text) > bounds.receipt:
+        return None
+    try:
+        raw = load_base64(text, bounds.depth)
+        wire = _WireReceipt.model_validate(raw)
+    except (QuoteError, ValidationError):
+        return None
+    return Receipt(
+        success=wire.success,
+        transaction=words(wire.transaction or wire.txHash, bounds.words),
+        network=words(wire.network or wire.networkId, bounds.words),
+        payer=words(wire.payer, bounds.words) or None,
+        amount=wire.amount,
+        error=words(wire.errorReason or wire.error, bounds.words),
+        raw=raw,
+    )
+
+
+def _places(header: Header, body: bytes | None, bounds: Bounds) -> Iterator[Callable[[], Mapping[str, Any] | None]]:
+    for name in ("payment-required", "x-payment-required"):
+        text = header(name)
+        if text is not None:
+            yield lambda text=text, name=name: _from_header(text, name, bounds)  # type: ignore[misc]
+    if body is not None:
+        yield lambda: _from_body(body, bounds)
+
+
+def _from_header(text: str, name: str, bounds: Bounds) -> Mapping[str, Any]:
+    if len(text) > bounds.terms_header:
+        raise MalformedQuote(
+            f"The {name} header has {len(text)} characters; {bounds.terms_header} are read. Nothing was paid."
+        )
+    try:
+        document = load_base64(text, bounds.depth)
+    except MalformedQuote as fault:
+        raise MalformedQuote(f"The {name} header cannot be read. {fault} Nothing was paid.") from None
+    if not isinstance(document, dict):
+        raise MalformedQuote(f"The {name} header is not a JSON object. Nothing was paid.")
+    return document
+
+
+def _from_body(body: bytes, bounds: Bounds) -> Mapping[str, Any] | None:
+    """Terms in the body. What does not even claim to be x402 is somebody else's 402."""
+    if b'"x402Version"' not in body or not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return None
+    try:
+        document = load(body, bounds.depth)
+    except MalformedQuote as fault:
+        raise MalformedQuote(f"The body of the 402 cannot be read. {fault} Nothing was paid.") from None
+    return document if isinstance(document, dict) and "x402Version" in document else None
+
+
+def _quote(document: Mapping[str, Any], url: str, bounds: Bounds) -> Quote:
+    version = _version(document)
+    entries = document.get("accepts")
+    if not isinstance(entries, list) or not entries:
+        raise MalformedQuote("The 402 names no offers: `accepts` is missing or empty. Nothing was paid.")
+    if len(entries) > bounds.offers:
+        raise MalformedQuote(f"The 402 has {len(entries)} offers; {bounds.offers} are read. Nothing was paid.")
+    offers, faults = _offers(entries, version)
+    if not offers:
+        raise MalformedQuote("The 402 has no offer that can be read. " + "; ".join(faults[:5]) + ". Nothing was paid.")
+    resource = document.get("resource")
+    extensions = document.get("extensions")
+    return Quote(
+        url=url,
+        version=version,
+        offers=tuple(offers),
+        faults=tuple(faults),
+        description=words(_description(resource, entries), bounds.words),
+        error=words(document.get("error"), bounds.words),
+        resource=resource if isinstance(resource, dict) else None,
+        extensions=extensions if isinstance(extensions, dict) else {},
+    )
+
+
+def _version(document: Mapping[str, Any]) -> int:
+    version = document.get("x402Version")
+    if type(version) is not int:
+        raise MalformedQuote("The 402 does not say which version of x402 it speaks. Nothing was paid.")
+    if version not in (1, 2):
+        raise UnsupportedVersion(f"The 402 speaks version {version} of x402; 1 and 2 are known. Nothing was paid.")
+    return version
+
+
+def _description(resource: object, entries: list[Any]) -> object:
+    place = resource if isinstance(resource, dict) else next((e for e in entries if isinstance(e, dict)), {})
+    return place.get("description")
+
+
+def _offers(entries: list[Any], version: int) -> tuple[list[Offer], list[str]]:
+    offers: list[Offer] = []
+    faults: list[str] = []
+    for position, raw in enumerate(entries, start=1):
+        try:
+            offers.append(_offer(raw, position, version))
+        except ValidationError as problem:
+            faults.append(f"offer {position} cannot be read: {_first_problem(problem)}")
+        except ValueError as problem:
+            faults.append(f"offer {position} cannot be read: {problem}")
+    return offers, faults
+
+
+def _offer(raw: Any, position: int, version: int) -> Offer:
+    wire = _WireOffer.model_validate(raw)
+    amounts = {a for a in (wire.amount, wire.maxAmountRequired) if a is not None}
+    if len(amounts) != 1:
+        raise ValueError("it names two different amounts" if amounts else "it names no amount")
+    return Offer(
+        position=position,
+        version=version,
+        scheme=wire.scheme,
+        network=caip2(wire.network) or wire.network,
+        amount=amounts.pop(),
+        asset=wire.asset,
+        pay_to=wire.payTo,
+        timeout=wire.maxTimeoutSeconds,
+        written_network=wire.network,
+        extra=wire.extra or {},
+        raw=raw,
+    )
+
+
+def _first_problem(problem: ValidationError) -> str:
+    first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return words(f"{place}: {first['msg']}" if place else first["msg"], 120)
