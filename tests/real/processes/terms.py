@@ -1,0 +1,38 @@
+"""The price list of the version 2 sellers, in the SDK's own types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import shop
+from x402.http import PaymentOption, RouteConfig
+from x402.schemas import AssetAmount
+
+
+def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
+    def option(price: Any) -> PaymentOption:
+        return PaymentOption(
+            scheme="exact",
+            pay_to=orders["pay_to"],
+            price=price,
+            network=orders["network"],
+            max_timeout_seconds=shop.VALID_SECONDS,
+        )
+
+    def route(*prices: Any) -> RouteConfig:
+        return RouteConfig(accepts=[option(price) for price in prices], description="a test", mime_type="text/plain")
+
+    return {
+        "GET /paid": route(shop.GET_PRICE),
+        "POST /paid": route(shop.POST_PRICE),
+        "GET /stream": route(shop.GET_PRICE),
+        # A token nobody knows comes first, then the dearer of two offers in dollars: a buyer has to choose.
+        "GET /choice": route(_strange(orders["strange_token"]), "$0.04", "$0.03"),
+    }
+
+
+def _strange(token: dict[str, Any]) -> AssetAmount:
+    amount = str(2 * 10 ** (token["decimals"] - 2))
+    return AssetAmount(
+        amount=amount, asset=token["address"], extra={"name": token["name"], "version": token["version"]}
+    )
