@@ -71,9 +71,7 @@ def test_pays_once_and_exactly(world: World, ask: Ask, name: str, method: str) -
     assert chain.balance(seller.pay_to) == before + price
     assert chain.balance(account.address) == 1_000_000 - price
     transfers = chain.transfers(block)
-    assert [(t.sender, t.to, t.value) for t in transfers] == [
-        (account.address.lower(), seller.pay_to.lower(), price)
-    ]
+    assert [(t.sender, t.to, t.value) for t in transfers] == [(account.address.lower(), seller.pay_to.lower(), price)]
     found = receipt(response)
     assert found is not None
     assert found.success

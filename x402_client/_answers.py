@@ -57,6 +57,7 @@ class Answers:
         started = time.monotonic()
         returned = signer.sign(ask.data)
         if inspect.isawaitable(returned):
+            getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
         return _given(signer, returned, started)
 

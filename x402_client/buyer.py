@@ -53,6 +53,7 @@ class Buyer:
         on_event: Callable[[Event], object] | None = None,
         on_refusal: Literal["raise", "return"] = "raise",
         approve_timeout: float | None = 300,
+        terms_age: float = 30,
         bounds: Bounds = DEFAULT,
     ) -> None:
         self.wallet = _instance("wallet", wallet, Wallet)
@@ -71,9 +72,9 @@ class Buyer:
             raise ConfigurationError(f'on_refusal is "raise" or "return", not {on_refusal!r}.')
         if self.policy.approve_above is not None and approve is None:
             raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
-        self.rules = self._rules(on_refusal)
+        self.rules = self._rules(on_refusal, terms_age)
 
-    def _rules(self, on_refusal: Literal["raise", "return"]) -> Rules:
+    def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float) -> Rules:
         schemes = _schemes(self.wallet)
         return Rules(
             policy=self.policy,
@@ -83,6 +84,7 @@ class Buyer:
             purse=self.purse,
             on_refusal=on_refusal,
             approve_all=self.approver is not None and self.policy.approve_above is None,
+            terms_age=_at_least_zero("terms_age", terms_age),
         )
 
     def purchase(
@@ -323,6 +325,12 @@ def _callable(name: str, value: T) -> T:
 def _seconds(name: str, value: float | None) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
         raise ConfigurationError(f"{name} is a number of seconds above zero, or None, not {value!r}.")
+    return value
+
+
+def _at_least_zero(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ConfigurationError(f"{name} is a number of seconds, not {value!r}.")
     return value
 
 

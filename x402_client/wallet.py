@@ -25,6 +25,7 @@ class Wallet:
 
     def __init__(self, evm: Any = None, solana: Any = None) -> None:
         problem = None
+        self.evm = None
         try:
             self.evm = _evm_signer(evm)
             if solana is not None:

@@ -1,0 +1,191 @@
+"""Approval above a threshold: only True means yes, silence means no, and old terms are looked at again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+import x402_client.httpx
+from x402_client import Buyer, Policy, errors
+from x402_client.ports import Approval
+from x402_client.sandbox import Sandbox
+
+POLICY = Policy(per_request="1", approve_above="0.02")
+Ask = Callable[[Buyer, str], Any]
+
+
+def sync_get(buyer: Buyer, url: str) -> Any:
+    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+        return client.get(url)
+
+
+def async_get(buyer: Buyer, url: str) -> Any:
+    async def get() -> Any:
+        async with x402_client.httpx.wrap(httpx.AsyncClient(), buyer) as client:
+            return await client.get(url)
+
+    return anyio.run(get)
+
+
+@pytest.fixture(params=[sync_get, async_get])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    chosen: Ask = request.param
+    return chosen
+
+
+@pytest.fixture
+def seller() -> Iterator[Sandbox]:
+    with Sandbox() as seller:
+        yield seller
+
+
+def test_nobody_is_asked_below_the_threshold(seller: Sandbox, ask: Ask) -> None:
+    asked: list[Approval] = []
+    buyer = Buyer(seller.wallet(), POLICY, approve=lambda approval: asked.append(approval) or False)  # type: ignore[func-returns-value]
+    assert ask(buyer, seller.url + "/weather").status_code == 200
+    assert asked == []
+
+
+def test_above_the_threshold_the_approver_sees_what_is_asked(seller: Sandbox, ask: Ask) -> None:
+    asked: list[Approval] = []
+
+    def approve(approval: Approval) -> bool:
+        asked.append(approval)
+        return True
+
+    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    assert ask(buyer, seller.url + "/report?secret=1").status_code == 200
+    [approval] = asked
+    assert str(approval.price) == "0.05 USD"
+    assert approval.offer.pay_to == seller.pay_to
+    assert (approval.method, approval.url, approval.host) == ("GET", seller.url + "/report", "127.0.0.1")
+
+
+def test_without_a_threshold_every_payment_is_approved(seller: Sandbox, ask: Ask) -> None:
+    buyer = Buyer(seller.wallet(), Policy(per_request="1"), approve=lambda approval: False)
+    with pytest.raises(errors.ApprovalDenied):
+        ask(buyer, seller.url + "/weather")
+
+
+def fails(approval: Approval) -> bool:
+    raise RuntimeError("the phone is off")
+
+
+@pytest.mark.parametrize(
+    ("approve", "words"),
+    [
+        (lambda approval: False, "said no"),
+        (lambda approval: None, "only True means yes"),
+        (lambda approval: "yes", "only True means yes"),
+        (lambda approval: 1, "only True means yes"),
+        (fails, "RuntimeError: the phone is off"),
+    ],
+)
+def test_anything_but_true_means_no(seller: Sandbox, ask: Ask, approve: Any, words: str) -> None:
+    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    with pytest.raises(errors.ApprovalDenied, match=words) as denied:
+        ask(buyer, seller.url + "/report")
+    assert denied.value.money == "untouched"
+    assert denied.value.response.status_code == 402
+    assert seller.settlements == []
+    assert buyer.spent().units == 0
+    assert buyer.holds() == ()
+
+
+def test_silence_means_no(seller: Sandbox, ask: Ask) -> None:
+    gone_home = threading.Event()
+    buyer = Buyer(seller.wallet(), POLICY, approve=lambda approval: gone_home.wait(), approve_timeout=0.1)
+    try:
+        with pytest.raises(errors.ApprovalDenied, match="did not answer within"):
+            ask(buyer, seller.url + "/report")
+    finally:
+        gone_home.set()
+    assert seller.settlements == []
+    assert buyer.spent().units == 0
+
+
+def test_a_coroutine_approves(seller: Sandbox) -> None:
+    async def approve(approval: Approval) -> bool:
+        await anyio.lowlevel.checkpoint()
+        return True
+
+    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    assert async_get(buyer, seller.url + "/report").status_code == 200
+
+
+def test_a_coroutine_that_sleeps_too_long_means_no(seller: Sandbox) -> None:
+    async def approve(approval: Approval) -> bool:
+        await anyio.sleep(60)
+        return True
+
+    buyer = Buyer(seller.wallet(), POLICY, approve=approve, approve_timeout=0.1)
+    with pytest.raises(errors.ApprovalDenied):
+        async_get(buyer, seller.url + "/report")
+
+
+def test_a_sync_client_cannot_await_an_approver(seller: Sandbox) -> None:
+    async def approve(approval: Approval) -> bool:
+        return True
+
+    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    with pytest.raises(errors.ConfigurationError, match="approver"):
+        sync_get(buyer, seller.url + "/report")
+
+
+def slowly(change: Callable[[], None]) -> Callable[[Approval], bool]:
+    def approve(approval: Approval) -> bool:
+        change()
+        time.sleep(0.02)
+        return True
+
+    return approve
+
+
+def test_validity_starts_after_a_slow_approval(seller: Sandbox, ask: Ask) -> None:
+    answered: list[float] = []
+    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(lambda: answered.append(time.time())), terms_age=0)
+    ask(buyer, seller.url + "/report")
+    [hold] = buyer.history()
+    assert hold.authorization is not None
+    assert hold.authorization.expires >= int(answered[0]) + 60
+
+
+def test_terms_that_rose_meanwhile_are_not_paid(seller: Sandbox, ask: Ask) -> None:
+    def rise() -> None:
+        seller.prices["/report"] = seller.prices["/report"] + seller.prices["/report"]
+
+    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(rise), terms_age=0)
+    with pytest.raises(errors.NoAcceptableOffer, match="differs from the quote"):
+        ask(buyer, seller.url + "/report")
+    assert seller.settlements == []
+    assert buyer.spent().units == 0
+
+
+def test_terms_that_fell_meanwhile_are_paid_as_they_are(seller: Sandbox, ask: Ask) -> None:
+    def fall() -> None:
+        seller.prices["/report"] = seller.prices["/weather"]
+
+    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(fall), terms_age=0)
+    assert ask(buyer, seller.url + "/report").status_code == 200
+    assert [done.amount for done in seller.settlements] == [10_000]
+
+
+def test_what_became_free_meanwhile_is_not_paid(seller: Sandbox, ask: Ask) -> None:
+    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(lambda: seller.prices.clear()), terms_age=0)
+    response = ask(buyer, seller.url + "/report")
+    assert response.json()["free"] is True
+    assert seller.settlements == []
+    assert buyer.spent().units == 0
+    assert buyer.holds() == ()
+
+
+def test_a_threshold_needs_somebody_to_ask(seller: Sandbox) -> None:
+    with pytest.raises(errors.ConfigurationError, match="nobody to ask"):
+        Buyer(seller.wallet(), POLICY)
