@@ -19,7 +19,7 @@ class RpcFailed(Exception):
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error["message"])
         self.code = error["code"]
-        self.data = error.get("data")
+        self.data: Any = error.get("data")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,21 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from solders.keypair import Keypair
 
 from .chain import CHAIN_ID, USDC, Chain
 from .environments import environment
 from .programs import Program
+from .solana import (
+    DECIMALS,
+    PYUSD_DEVNET,
+    SLOT_SECONDS,
+    SOLANA_NETWORK,
+    SOLANA_NETWORK_V1,
+    TOKEN_PROGRAMS,
+    USDC_DEVNET,
+    SolanaChain,
+)
 
 NETWORK = f"eip155:{CHAIN_ID}"
 NETWORK_V1 = "base-sepolia"
@@ -32,17 +43,33 @@ SELLERS: dict[str, tuple[str, ...]] = {
     "fastapi-v1": ("v1", "seller_v1.py", "fastapi"),
     "flask-v1": ("v1", "seller_v1.py", "flask"),
 }
+SOLANA_SELLERS: dict[str, tuple[str, ...]] = {
+    "svm-v2": ("v2", "seller_svm.py"),
+    "svm-v1": ("v2", "seller_svm_v1.py"),
+    "svm-v1-caip2": ("v2", "seller_svm_v1.py"),
+}
+SOLANA_V1 = {"svm-v1", "svm-v1-caip2"}  # these stand on Solana alone: "svm-v2" has an offer on the EVM chain too
+EVM_GROUND = ("chain.py", "facilitator.py")
+SOLANA_GROUND = ("svm_chain.py", "facilitator_svm.py")
+ALL_SELLERS = SELLERS | SOLANA_SELLERS
 PRICES = {"GET": 10_000, "POST": 20_000}
+SELLERS_MEMO = "order 7 of the caf\u00e9"
+PATIENCE_SECONDS = 3  # of the Solana facilitator, for a transaction to be confirmed
 
 
 @dataclass(frozen=True)
 class Seller:
-    """GET /paid, POST /paid, GET /stream (256 KiB), GET /free; version 2 also GET /choice (three offers)."""
+    """GET /paid, POST /paid, GET /stream (256 KiB), GET /free; on EVM chains version 2 has /choice too (three offers).
+
+    On Solana: GET /token2022 (in PYUSD); version 2 also GET /memo (SELLERS_MEMO), /hint (a blockhash) and /both (an
+    offer on the EVM chain, to `evm_pay_to`, before the one on Solana). All but POST cost what GET /paid costs.
+    """
 
     name: str
     version: int
     base_url: str
     pay_to: str
+    evm_pay_to: str = ""
 
     def price(self, method: str) -> int:
         """Of /paid, in the token's units; /stream costs what GET /paid costs."""
@@ -59,6 +86,7 @@ class World:
         self._shared = shared
         self._lock = threading.RLock()
         self._programs: list[Program] = []
+        self._foundations: dict[str, Program] = {}
         self._sellers: dict[str, Seller] = {}
 
     def __enter__(self) -> World:
@@ -74,6 +102,11 @@ class World:
         with self._lock:
             return self._chain
 
+    @property
+    def solana(self) -> SolanaChain:
+        with self._lock:
+            return self._solana
+
     def seller(self, name: str) -> Seller:
         self.start(name)
         return self._sellers[name]
@@ -84,56 +117,114 @@ class World:
         self.chain.mint(account.address, amount, token)
         return account
 
+    def solana_buyer(self, amount: int = 1_000_000, mint: str = USDC_DEVNET) -> Keypair:
+        """A new key that owns this much, and no SOL."""
+        keypair = Keypair()
+        self.solana.mint_to(keypair, amount, mint)
+        return keypair
+
     def start(self, *names: str) -> None:
         with self._lock:
             missing = [name for name in names if name not in self._sellers]
             if not missing:
                 return
-            pythons = _environments({"v2", *(SELLERS[name][0] for name in missing)})
-            started = {name: self._launch(pythons[SELLERS[name][0]], *SELLERS[name][1:]) for name in missing}
+            pythons = _environments({"v2", *(ALL_SELLERS[name][0] for name in missing)})
+            started = {name: self._launch(pythons[ALL_SELLERS[name][0]], *ALL_SELLERS[name][1:]) for name in missing}
+            on_solana = not SOLANA_SELLERS.keys().isdisjoint(missing)
+            on_evm = not SOLANA_V1.issuperset(missing)
+            self._prepare(on_evm=on_evm, on_solana=on_solana)
+            ground = self._ground(on_evm=on_evm, on_solana=on_solana)
             with ThreadPoolExecutor(len(missing)) as pool:
-                facilitator = self.facilitator_url
-                sellers = pool.map(lambda name: _open(name, started[name], facilitator), missing)
+                sellers = pool.map(lambda name: self._open(name, started[name], ground), missing)
                 self._sellers.update({seller.name: seller for seller in sellers})
+
+    def _prepare(self, *, on_evm: bool, on_solana: bool) -> None:
+        """Launches what the sellers stand on, before anybody waits for any of it."""
+        for script in (*EVM_GROUND * on_evm, *SOLANA_GROUND * on_solana):
+            self._foundation(script)
+
+    def _ground(self, *, on_evm: bool, on_solana: bool) -> dict[str, str]:
+        """Addresses by name."""
+        found = {}
+        if on_solana:
+            found = {"rpc": self._solana.url, "solana": self.solana_facilitator_url}
+        return found | ({"evm": self.facilitator_url} if on_evm else {})
 
     @cached_property
     def facilitator_url(self) -> str:
         with self._lock:
-            program = self._launch(environment("v2"), "facilitator.py")
+            program = self._foundation("facilitator.py")
             return program.order({"rpc": self._chain.url, "network": NETWORK, "network_v1": NETWORK_V1})
 
     @cached_property
+    def solana_facilitator_url(self) -> str:
+        with self._lock:
+            program = self._foundation("facilitator_svm.py")
+            networks = {"network": SOLANA_NETWORK, "networks_v1": [SOLANA_NETWORK_V1, SOLANA_NETWORK]}
+            return program.order({"rpc": self._solana.url, "patience": PATIENCE_SECONDS} | networks)
+
+    @cached_property
     def _chain(self) -> Chain:
-        program = self._launch(environment("v2"), "chain.py")
+        program = self._foundation("chain.py")
         url = program.order({"chain_id": CHAIN_ID, "tokens": [USDC_TOKEN, STRANGE_TOKEN]})
         return Chain(url, shared=self._shared)
 
+    @cached_property
+    def _solana(self) -> SolanaChain:
+        program = self._foundation("svm_chain.py")
+        mints = [{"address": mint, "program": token, "decimals": DECIMALS} for mint, token in TOKEN_PROGRAMS.items()]
+        return SolanaChain(program.order({"slot_seconds": SLOT_SECONDS, "mints": mints}), shared=self._shared)
+
     def close(self) -> None:
         with self._lock:
-            if "_chain" in self.__dict__:
-                self._chain.close()
+            for chain in ("_chain", "_solana"):
+                if chain in self.__dict__:
+                    self.__dict__[chain].close()
             for program in self._programs:
                 program.tell_to_stop()
             while self._programs:
                 self._programs.pop().stop()
+
+    def _foundation(self, script: str) -> Program:
+        if script not in self._foundations:
+            self._foundations[script] = self._launch(environment("v2"), script)
+        return self._foundations[script]
 
     def _launch(self, python: Path, *command: str) -> Program:
         program = Program(python, *command)
         self._programs.append(program)
         return program
 
+    def _open(self, name: str, program: Program, ground: dict[str, str]) -> Seller:
+        if name in SOLANA_SELLERS:
+            return self._open_on_solana(name, program, ground)
+        pay_to = str(Account.create().address)
+        orders: dict[str, Any] = {
+            "facilitator": ground["evm"],
+            "pay_to": pay_to,
+            "network": NETWORK,
+            "network_v1": NETWORK_V1,
+            "strange_token": STRANGE_TOKEN,
+        }
+        version = 1 if SELLERS[name][0] == "v1" else 2
+        return Seller(name, version, program.order(orders), pay_to)
 
-def _open(name: str, program: Program, facilitator: str) -> Seller:
-    pay_to = str(Account.create().address)
-    orders: dict[str, Any] = {
-        "facilitator": facilitator,
-        "pay_to": pay_to,
-        "network": NETWORK,
-        "network_v1": NETWORK_V1,
-        "strange_token": STRANGE_TOKEN,
-    }
-    version = 1 if SELLERS[name][0] == "v1" else 2
-    return Seller(name, version, program.order(orders), pay_to)
+    def _open_on_solana(self, name: str, program: Program, ground: dict[str, str]) -> Seller:
+        pay_to, evm_pay_to = str(Keypair().pubkey()), str(Account.create().address)
+        for mint in TOKEN_PROGRAMS:  # nobody pays a seller who has no account yet
+            self._solana.mint_to(pay_to, 0, mint)
+        orders: dict[str, Any] = {
+            "facilitator": ground["solana"],
+            "pay_to": pay_to,
+            "network": SOLANA_NETWORK_V1 if name == "svm-v1" else SOLANA_NETWORK,
+            "usdc": USDC_DEVNET,
+            "token2022": PYUSD_DEVNET,
+        }
+        if name in SOLANA_V1:
+            return Seller(name, 1, program.order(orders), pay_to)
+        orders |= {"rpc": ground["rpc"], "memo": SELLERS_MEMO}
+        orders |= {"evm_facilitator": ground["evm"], "evm_network": NETWORK, "evm_pay_to": evm_pay_to}
+        return Seller(name, 2, program.order(orders), pay_to, evm_pay_to)
 
 
 def _environments(names: set[str]) -> dict[str, Path]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from blocks import Chain
+from jsonrpc import PARSE_ERROR
 from rpc import Node
 from serving import JsonServer, announce, read_orders
 
@@ -27,7 +28,7 @@ def main() -> None:
         try:
             request = json.loads(body or b"")
         except ValueError:
-            return 200, {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "parse error"}}
+            return 200, PARSE_ERROR
         return 200, engine.submit(node.answer, request).result()
 
     server = JsonServer(respond)

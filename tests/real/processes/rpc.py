@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jsonrpc
 import views
 from blocks import BACKLOG, FINAL_DEPTH, FIRST_BLOCK, SAFE_DEPTH, TIP, Block, Chain, Rejected
 from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
+from jsonrpc import RpcError
 from state import BASE_FEE, CALL_GAS, InvalidTransaction, Message, Outcome, State, When
 from transactions import BadTransaction, parse
 
 ZERO_ADDRESS = "0x" + "00" * 20
 ERROR_STRING = bytes.fromhex("08c379a0")
 GAS_PRICE = BASE_FEE + TIP
-
-
-class RpcError(Exception):
-    def __init__(self, code: int, message: str, data: str | None = None) -> None:
-        super().__init__(message)
-        self.body: dict[str, Any] = {"code": code, "message": message}
-        if data is not None:
-            self.body["data"] = data
 
 
 class Node:
@@ -61,26 +55,9 @@ class Node:
             "test_mine": lambda count=1: chain.mine(int(count)),
         }
 
-    # --- the JSON-RPC envelope
-
     def answer(self, request: Any) -> Any:
-        """None: nothing to say (only notifications)."""
         self.chain.catch_up()
-        if not isinstance(request, list):
-            return self._answer_one(request)
-        if not request:
-            return _failed(None, RpcError(-32600, "empty batch"))
-        answers = [answer for one in request if (answer := self._answer_one(one)) is not None]
-        return answers or None
-
-    def _answer_one(self, request: Any) -> dict[str, Any] | None:
-        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-            return _failed(None, RpcError(-32600, "invalid request"))
-        try:
-            answer = {"jsonrpc": "2.0", "result": self._run(request["method"], request.get("params") or [])}
-        except RpcError as error:
-            answer = _failed(None, error)
-        return answer | {"id": request["id"]} if "id" in request else None
+        return jsonrpc.answer(request, self._run)
 
     def _run(self, name: str, params: Any) -> Any:
         method = self._methods.get(name)
@@ -192,10 +169,6 @@ class Node:
             for block, tx_hash, index, log in found
             if views.matches(log, wanted.get("address"), wanted.get("topics") or [])
         ]
-
-
-def _failed(request_id: Any, error: RpcError) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": request_id, "error": error.body}
 
 
 def _reason(output: bytes) -> str:

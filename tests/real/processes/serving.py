@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes | None) -> None:
         status, answer = self.server.respond(self.path, body)
-        payload = b"" if answer is None else json.dumps(answer).encode()
+        payload = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(payload)))
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class JsonServer(ThreadingHTTPServer):
-    """Keep-alive HTTP over one function: (path, body or None for GET) -> (status, JSON)."""
+    """Keep-alive HTTP over one function: (path, body or None for GET) -> (status, JSON or bytes as they are)."""
 
     daemon_threads = True
     request_queue_size = 128
