@@ -2,62 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import anyio
-import httpx
-import httpx2
 import pytest
-import requests
 
-import x402_client.httpx
-import x402_client.httpx2
-import x402_client.requests
 from tests.real.world import World
+from tests.through import SHELLS, Ask, name_of
 from x402_client import Buyer, Policy, Wallet, receipt
 
-Ask = Callable[..., Any]
-
-
-def through_httpx(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
-    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
-        return client.request(method, url, **request)
-
-
-def through_httpx2(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
-    with x402_client.httpx2.wrap(httpx2.Client(), buyer) as client:
-        return client.request(method, url, **request)
-
-
-def through_async_httpx(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
-    async def ask() -> Any:
-        async with x402_client.httpx.wrap(httpx.AsyncClient(), buyer) as client:
-            return await client.request(method, url, **request)
-
-    return anyio.run(ask)
-
-
-def through_async_httpx2(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
-    async def ask() -> Any:
-        async with x402_client.httpx2.wrap(httpx2.AsyncClient(), buyer) as client:
-            return await client.request(method, url, **request)
-
-    return anyio.run(ask)
-
-
-def through_requests(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
-    with x402_client.requests.wrap(requests.Session(), buyer) as session:
-        return session.request(method, url, **request)
-
-
-SHELLS = [through_httpx, through_async_httpx, through_httpx2, through_async_httpx2, through_requests]
 SELLERS = ["fastapi-v2", "flask-v2", "fastapi-v1", "flask-v1"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("name", SELLERS)
-@pytest.mark.parametrize("ask", SHELLS, ids=lambda shell: shell.__name__.removeprefix("through_"))
+@pytest.mark.parametrize("ask", SHELLS, ids=name_of)
 def test_pays_once_and_exactly(world: World, ask: Ask, name: str, method: str) -> None:
     seller, chain = world.seller(name), world.chain
     account = world.buyer()

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import asks, events
 from .errors import ConfigurationError, LedgerUnavailable, X402Error
+from .settings import is_async
 from .signers.foreign import read_signature
 from .signers.local import LocalEvmSigner
+from .signers.solana import LocalSolanaSigner
+from .signers.solana import read_signature as read_solana_signature
 
 if TYPE_CHECKING:
     from .buyer import Buyer
@@ -52,14 +55,14 @@ class Answers:
     def _ledger(self, ask: Any) -> Any:
         return _guarded(lambda: _LEDGER[type(ask)](self._buyer.ledger, ask))
 
-    def _sign(self, ask: asks.SignTyped) -> asks.SignatureGiven:
-        signer = _signer(self._buyer)
+    def _sign(self, ask: Any) -> asks.SignatureGiven:
+        signer, asked, read = _signing(self._buyer, ask)
         started = time.monotonic()
-        returned = signer.sign(ask.data)
+        returned = signer.sign(asked)
         if inspect.isawaitable(returned):
             getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
-        return _given(signer, returned, started)
+        return _given(signer, returned, read, started)
 
     def _approve(self, ask: asks.Approve) -> asks.Approved:
         started = time.monotonic()
@@ -92,13 +95,13 @@ class AsyncAnswers:
         found = _guarded(lambda: _LEDGER[type(ask)](self._buyer.ledger, ask))
         return await _guarded_await(found) if inspect.isawaitable(found) else found
 
-    async def _sign(self, ask: asks.SignTyped) -> asks.SignatureGiven:
-        signer = _signer(self._buyer)
+    async def _sign(self, ask: Any) -> asks.SignatureGiven:
+        signer, asked, read = _signing(self._buyer, ask)
         started = time.monotonic()
-        returned = await _in_thread(signer.sign, ask.data) if _blocks(signer) else signer.sign(ask.data)
+        returned = await _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
         if inspect.isawaitable(returned):
             returned = await returned
-        return _given(signer, returned, started)
+        return _given(signer, returned, read, started)
 
     async def _approve(self, ask: asks.Approve) -> asks.Approved:
         import anyio
@@ -112,8 +115,8 @@ class AsyncAnswers:
 
     async def _ask_approver(self, approver: Callable[..., Any], ask: asks.Approve) -> asks.Approved:
         try:
-            is_async = _is_async(approver)
-            answer = approver(ask.approval) if is_async else await _in_thread(approver, ask.approval)
+            awaited = is_async(approver)
+            answer = approver(ask.approval) if awaited else await _in_thread(approver, ask.approval)
             said = await answer if inspect.isawaitable(answer) else answer
         except Exception as failure:
             return _failed(failure)
@@ -132,24 +135,22 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
     return await anyio.to_thread.run_sync(lambda: function(*arguments), abandon_on_cancel=True)
 
 
-def _is_async(function: Any) -> bool:
-    call = getattr(function, "__call__", None)  # noqa: B004 - a callable object may have an async __call__
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
-
-
-def _signer(buyer: Buyer) -> Any:
-    return buyer.wallet.evm
+def _signing(buyer: Buyer, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
+    """Who signs, what, and how to read what comes back."""
+    if isinstance(ask, asks.SignTyped):
+        return buyer.wallet.evm, ask.data, read_signature
+    return buyer.wallet.solana, ask.message, read_solana_signature
 
 
 def _blocks(signer: Any) -> bool:
-    return bool(signer.blocking) and not getattr(signer, "is_async", False)
+    return bool(signer.blocking) and not signer.is_async
 
 
-def _given(signer: Any, returned: Any, started: float) -> asks.SignatureGiven:
+def _given(signer: Any, returned: Any, read: Callable[[Any], bytes], started: float) -> asks.SignatureGiven:
     seconds = time.monotonic() - started
-    if isinstance(signer, LocalEvmSigner):
+    if isinstance(signer, (LocalEvmSigner, LocalSolanaSigner)):
         return asks.SignatureGiven(returned, trusted=True, seconds=seconds)
-    return asks.SignatureGiven(read_signature(returned), trusted=False, seconds=seconds)
+    return asks.SignatureGiven(read(returned), trusted=False, seconds=seconds)
 
 
 def _said(ask: Callable[[], Any]) -> asks.Approved:
@@ -235,6 +236,8 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Pause: lambda self, ask: time.sleep(ask.seconds),
     asks.Tell: lambda self, ask: tell(self._buyer, ask.event),
     asks.SignTyped: Answers._sign,
+    asks.SignMessage: Answers._sign,
+    asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
     **dict.fromkeys(_LEDGER, Answers._ledger),
 }
@@ -243,6 +246,8 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     **_SYNC,
     asks.Pause: lambda self, ask: _pause(ask.seconds),
     asks.SignTyped: AsyncAnswers._sign,
+    asks.SignMessage: AsyncAnswers._sign,
+    asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
 }

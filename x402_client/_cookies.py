@@ -20,19 +20,20 @@ class _Lines:
         return self._message
 
 
-def cookie_header(url: str, sent: str | None, set_lines: list[str]) -> str | None:
-    """The Cookie header for the paid leg: what was sent first, with what the 402 set in front of it by name."""
-    if not set_lines:
-        return sent
+def cookie_header(url: str, sent: str, set_lines: list[str]) -> str | None:
+    """The Cookie header for the paid leg: what was sent first, overwritten by name with what the 402 set.
+
+    None where the 402 set nothing that goes back to this URL.
+    """
     jar = CookieJar()
     request = urllib.request.Request(url)  # noqa: S310 - only ever read by the jar, never opened
     jar.extract_cookies(cast(Any, _Lines(set_lines)), request)
     jar.add_cookie_header(request)
     fresh = request.get_header("Cookie")
     if not fresh:
-        return sent
+        return None
     names = {_name(pair) for pair in fresh.split(";")}
-    kept = [pair.strip() for pair in (sent or "").split(";") if pair.strip() and _name(pair) not in names]
+    kept = [pair.strip() for pair in sent.split(";") if pair.strip() and _name(pair) not in names]
     return "; ".join([*kept, fresh])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from ._answers import Answers, AsyncAnswers
@@ -49,9 +50,7 @@ class Hands:
         """The request once more: its own header lines in their order, and one more if it pays."""
         lines = list(self.request.headers.raw)
         if self._cookies:
-            cookie = cookie_header(str(self.request.url), self.request.headers.get("cookie"), self._cookies)
-            lines = [line for line in lines if line[0].lower() != b"cookie"]
-            lines += [(b"Cookie", cookie.encode())] if cookie else []
+            lines = self._with_cookies(lines)
         extensions = dict(self.request.extensions)
         if header is not None:
             lines.append((header[0].encode(), header[1].encode()))
@@ -59,6 +58,16 @@ class Hands:
         return self.library.request(
             self.request.method, self.request.url, headers=lines, stream=self.body.again(), extensions=extensions
         )
+
+    def _with_cookies(self, lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        sent = [value.decode("latin-1") for name, value in lines if name.lower() == b"cookie"]
+        merged = cookie_header(str(self.request.url), "; ".join(sent), self._cookies)
+        if merged is None:
+            return lines
+        return [
+            *(line for line in lines if line[0].lower() != b"cookie"),
+            (b"Cookie", merged.encode("latin-1", "replace")),
+        ]
 
     def restore(self, response: Any, rejoined: Any) -> None:
         """Give a 402 that was looked at its body back, as it came."""
@@ -84,6 +93,10 @@ class Hands:
             return delivery
         response.stream = watched(response.stream, delivery, self.buyer)
         return None
+
+    def _keep_open(self, response: Any) -> None:
+        """The caller closes this one. It may be closed already: terms that were looked at again."""
+        self._open = [other for other in self._open if other is not response]
 
     def content(self, response: Any, raw: bytes) -> bytes | None:
         """A 402's body without its content encoding."""
@@ -142,7 +155,7 @@ class Courier(Hands):
     def hand_over(self, reply: Reply) -> Any:
         """The library's own response, with what we know attached."""
         response = reply.native
-        self._open.remove(response)
+        self._keep_open(response)
         self.let_go()
         self.restore(response, self.library.rejoined)
         delivery = self.finish(reply, self.library.watched) if reply.outcome else None
@@ -157,7 +170,8 @@ class Courier(Hands):
             self.restore(response, self.library.rejoined)
             response.request = self.request
             if isinstance(response.stream, self.library.byte_stream):
-                response.read()
+                with suppress(self.library.decoding_error):  # a body that lies about its encoding is not the news
+                    response.read()
         self.let_go()
 
     def let_go(self) -> None:
@@ -209,7 +223,7 @@ class AsyncCourier(Hands):
     async def hand_over(self, reply: Reply) -> Any:
         """The library's own response, with what we know attached."""
         response = reply.native
-        self._open.remove(response)
+        self._keep_open(response)
         await self.let_go()
         self.restore(response, self.library.arejoined)
         delivery = self.finish(reply, self.library.awatched) if reply.outcome else None
@@ -224,7 +238,8 @@ class AsyncCourier(Hands):
             self.restore(response, self.library.arejoined)
             response.request = self.request
             if isinstance(response.stream, self.library.byte_stream):
-                await response.aread()
+                with suppress(self.library.decoding_error):
+                    await response.aread()
         await self.let_go()
 
     async def let_go(self) -> None:
@@ -248,3 +263,6 @@ def _point_at(failure: Exception, request: Any) -> None:
     """An exception of the library names the request as the caller made it, without the payment."""
     if hasattr(failure, "_request"):
         failure.request = request  # type: ignore[attr-defined]
+    response: Any = getattr(failure, "response", None)  # some inner transports raise for a status
+    if hasattr(response, "_request"):
+        response.request = request

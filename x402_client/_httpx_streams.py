@@ -21,12 +21,13 @@ class Library:
     def __init__(self, module: Any) -> None:
         self.request = module.Request
         self.byte_stream = module.ByteStream
+        self.decoding_error = module.DecodingError
         self.kept = type("KeptStream", (KeptStream, module.SyncByteStream), {})
         self.akept = type("AsyncKeptStream", (AsyncKeptStream, module.AsyncByteStream), {})
         self.rejoined = type("Rejoined", (Rejoined, module.SyncByteStream), {})
         self.arejoined = type("AsyncRejoined", (AsyncRejoined, module.AsyncByteStream), {})
-        self.watched = type("Watched", (Watched, module.SyncByteStream), {})
-        self.awatched = type("AsyncWatched", (AsyncWatched, module.AsyncByteStream), {})
+        self.watched = type("Watched", (Watched, module.SyncByteStream), {"unreadable": module.DecodingError})
+        self.awatched = type("AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"unreadable": module.DecodingError})
 
     def body(self, request: Any, kept: Any, limit: int) -> ReplayedBody:
         """How this request's body can be sent a second time."""
@@ -36,7 +37,8 @@ class Library:
         fields = getattr(stream, "fields", None)  # a multipart stream: it rewinds its own files
         if fields is not None and all(_rewinds(field) for field in fields):
             return ReplayedBody(request)
-        file = getattr(stream, "_stream", None)
+        # The files that async bodies come from answer with awaitables; what they gave is kept instead.
+        file = getattr(stream, "_stream", None) if kept is self.kept else None
         start = position(file)
         if start is not None and hasattr(file, "read"):
             return FileBody(request, file, start)
@@ -137,6 +139,8 @@ class AsyncRejoined:
 class Watched:
     """The body of a paid answer. Read to its end, or closed by the caller, it is delivered."""
 
+    unreadable: type[Exception]
+
     def __init__(self, source: Any, delivery: Delivery, buyer: Buyer) -> None:
         self._source, self._delivery, self._buyer = source, delivery, buyer
 
@@ -150,11 +154,13 @@ class Watched:
 
     def close(self) -> None:
         self._source.close()
-        run(self._delivery.closed(), Answers(self._buyer, _NO_HANDS))
+        run(self._delivery.closed(self.unreadable), Answers(self._buyer, _NO_HANDS))
 
 
 class AsyncWatched:
     """The same, async."""
+
+    unreadable: type[Exception]
 
     def __init__(self, source: Any, delivery: Delivery, buyer: Buyer) -> None:
         self._source, self._delivery, self._buyer = source, delivery, buyer
@@ -170,4 +176,4 @@ class AsyncWatched:
 
     async def aclose(self) -> None:
         await self._source.aclose()
-        await arun(self._delivery.closed(), AsyncAnswers(self._buyer, _NO_HANDS))
+        await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, _NO_HANDS))

@@ -16,13 +16,14 @@ from ._answers import Answers, AsyncAnswers
 from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import conclusion, inquiring, inquiry
-from .buyer import Buyer, mandate
+from .buyer import Buyer
 from .drive import arun, run
 from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
 from .hosts import Origin
 from .policy import Mandate
 from .ports import Hold
+from .scopes import mandate, mandate_around
 from .wire.models import Quote
 
 _MARK = "x402_client.journey"
@@ -33,16 +34,23 @@ _PAYMENT_HEADERS = ("payment-signature", "x-payment")
 class Journey:
     """The hops of one call: where it began, and whether one of them paid."""
 
-    __slots__ = ("_first", "paid", "url")
+    __slots__ = ("_first", "_over", "paid", "url")
 
     def __init__(self, request: Any) -> None:
         self._first = weakref.ref(request)
+        self._over = False
         self.url = request.url
         self.paid: Hold | None = None
 
-    def began_with(self, request: Any) -> bool:
-        """Whether this is the request of a call's first hop: the same object sent again is a new call."""
-        return self._first() is request
+    def leads_to(self, request: Any) -> bool:
+        """Whether this is a later hop of the call. The first request sent again, or a copy made later, is a new call."""
+        return not self._over and self._first() is not request
+
+    def end(self, request: Any) -> None:
+        """The call is over: only a redirect has another hop."""
+        self._over = True
+        if request.extensions.get(_MARK) is self:
+            del request.extensions[_MARK]
 
 
 class _Paying:
@@ -76,7 +84,18 @@ class SyncPaying(_Paying):
         super().__init__(buyer, inner)
 
     def _send(self, request: Any) -> Any:
-        journey, mandated = _journey(request), _mandate(self._buyer, request)
+        journey = _journey(request)
+        try:
+            response = self._exchange(request, journey)
+        except BaseException:
+            journey.end(request)
+            raise
+        if not response.has_redirect_location:
+            journey.end(request)
+        return response
+
+    def _exchange(self, request: Any, journey: Journey) -> Any:
+        mandated = _mandate(self._buyer, request)
         body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
         response = self._inner.handle_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
@@ -120,7 +139,18 @@ class AsyncPaying(_Paying):
     """The same, async."""
 
     async def _send(self, request: Any) -> Any:
-        journey, mandated = _journey(request), _mandate(self._buyer, request)
+        journey = _journey(request)
+        try:
+            response = await self._exchange(request, journey)
+        except BaseException:
+            journey.end(request)
+            raise
+        if not response.has_redirect_location:
+            journey.end(request)
+        return response
+
+    async def _exchange(self, request: Any, journey: Journey) -> Any:
+        mandated = _mandate(self._buyer, request)
         body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
@@ -193,7 +223,7 @@ def _without_query(url: Any) -> str:
 
 def _journey(request: Any) -> Journey:
     journey = request.extensions.get(_MARK)
-    if journey is None or journey.began_with(request):
+    if journey is None or not journey.leads_to(request):
         journey = request.extensions[_MARK] = Journey(request)
     return journey  # type: ignore[no-any-return]
 
@@ -231,7 +261,7 @@ def _asks_to_pay(request: Any, response: Any) -> bool:
 
 def _mandate(buyer: Buyer, request: Any) -> Mandate:
     own = request.extensions.get("x402")
-    around = buyer.mandate()
+    around = mandate_around(buyer)
     if own is None:
         return around
     if not isinstance(own, Mapping) or not own.keys() <= {"key", "per_request", "quote"}:

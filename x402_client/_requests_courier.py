@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import requests
 import urllib3.exceptions
 from requests.adapters import BaseAdapter
-from requests.exceptions import ChunkedEncodingError, ConnectionError, SSLError
+from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, SSLError
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 from urllib3.util import Timeout
@@ -53,9 +54,7 @@ class Body:
 
     def digest(self) -> bytes:
         """What identifies the body, all of it."""
-        content_type = self._request.headers.get("Content-Type") or ""
-        if isinstance(content_type, bytes):
-            content_type = content_type.decode("latin-1")
+        content_type = text(self._request.headers.get("Content-Type"))
         if self._kept is not None:
             self._kept.drain()
             return digest([self._kept.kept.content()], content_type)
@@ -101,9 +100,11 @@ class _KeptFile:
         self._source = source
         self.kept = Kept(limit)
 
-    def read(self, size: int = -1) -> Any:
-        chunk = self._source.read(size)
-        self.kept.keep(_octets(chunk))
+    def read(self, size: int = -1) -> bytes:
+        chunk = _octets(
+            self._source.read(size)
+        )  # urllib3 encodes what text files give; this one looks like no text file
+        self.kept.keep(chunk)
         if not chunk or size is None or size < 0:
             self.kept.whole = True
         return chunk
@@ -118,11 +119,30 @@ class _KeptFile:
 
 
 def _kept(body: Any, limit: int) -> Any:
-    return _KeptFile(body, limit) if hasattr(body, "read") else _KeptIterator(body, limit)
+    if hasattr(body, "read"):
+        return _KeptFile(body, limit)
+    return _KeptIterator(body, limit) if hasattr(body, "__iter__") else None  # None: the library says what is wrong
 
 
 def _octets(chunk: Any) -> bytes:
     return chunk.encode("utf-8") if isinstance(chunk, str) else bytes(chunk)
+
+
+def text(value: str | bytes | None) -> str:
+    """A header's value: requests leaves bytes as they are."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value or ""
+
+
+@contextmanager
+def speaking_of(request: requests.PreparedRequest) -> Iterator[None]:
+    """What is raised here names the request as the caller made it: not our clone, and not the payment."""
+    try:
+        yield
+    except requests.RequestException as failure:
+        failure.request = request
+        if isinstance(failure.response, requests.Response):
+            failure.response.request = request
+        raise
 
 
 def _with_body(request: requests.PreparedRequest, body: Any) -> requests.PreparedRequest:
@@ -158,21 +178,21 @@ class Courier:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
         response: requests.Response = reply.native
         if _consumed(response):
-            return response.content
+            return response.content or b""
         limit = self._buyer.bounds.terms_body
         deadline = time.monotonic() + self._buyer.bounds.terms_time
         chunks: list[bytes] = []
         while sum(map(len, chunks)) <= limit:
             chunk = _read(response.raw)
             if not chunk:
-                response.raw = _rejoined(response.raw, chunks, None)
+                response.raw = _rejoined(response, chunks, None)
                 encodings = response.headers.get("Content-Encoding") or ""
                 return decoded(b"".join(chunks), encodings, limit)
             chunks.append(chunk)
             if time.monotonic() > deadline:
                 response.raw.close()
                 raise self._too_slow()
-        response.raw = _rejoined(response.raw, chunks, response.raw)
+        response.raw = _rejoined(response, chunks, response.raw)
         return None
 
     def digest(self) -> bytes:
@@ -188,11 +208,8 @@ class Courier:
             clone.headers[header[0]] = header[1]
             args, kwargs = _patient(args, kwargs, self._buyer.settle_timeout)
         self.let_go()
-        try:
+        with speaking_of(self._request):
             response = self._inner.send(clone, *args, **kwargs)
-        except requests.RequestException as failure:
-            failure.request = self._request  # as the caller made it, without the payment
-            raise
         response.request = self._request
         return self.reply(response)
 
@@ -215,7 +232,8 @@ class Courier:
         if error.response is not None:
             error.response.request = self._request
             if _in_memory(error.response):
-                _ = error.response.content
+                with suppress(ContentDecodingError):  # a body that lies about its encoding is not the news
+                    _ = error.response.content
         self.let_go()
 
     def let_go(self) -> None:
@@ -228,13 +246,15 @@ class Courier:
         answers = Answers(self._buyer, self)
         if _consumed(response):
             run(delivery.done(), answers)
-        else:
-            _watch(response.raw, delivery, answers)
+            return
+        if not isinstance(response.raw, HTTPResponse):  # a plain file, which cannot be watched by itself
+            response.raw = _rejoined(response, [], response.raw)
+        _watch(response.raw, delivery, answers)
 
     def _carry_cookies(self, clone: requests.PreparedRequest) -> None:
         lines = [line for response in self._asked for line in _set_cookies(response)]
-        cookie = cookie_header(clone.url or "", clone.headers.get("Cookie"), lines)
-        if cookie and lines:
+        cookie = cookie_header(clone.url or "", text(clone.headers.get("Cookie")), lines) if lines else None
+        if cookie:
             clone.headers["Cookie"] = cookie
 
     def _too_slow(self) -> MalformedQuote:
@@ -246,10 +266,8 @@ class Courier:
 
 def _read(raw: Any) -> bytes:
     """What has arrived, as it arrived. Failures are requests' own, as ``Response.iter_content`` raises them."""
-    read = getattr(raw, "read1", raw.read)
     try:
-        # Some inner adapters have a plain file for raw; it has no encodings to undo.
-        return bytes(read(_CHUNK, decode_content=False) if isinstance(raw, HTTPResponse) else read(_CHUNK))
+        return _read_some(raw, _CHUNK)
     except ProtocolError as failure:
         raise ChunkedEncodingError(failure) from failure
     except ReadTimeoutError as failure:
@@ -274,20 +292,25 @@ class _Joined(io.RawIOBase):
 
     def close(self) -> None:
         self._rest.close()
+        release = getattr(self._rest, "release_conn", None)
+        if release is not None:  # a pool that blocks waits for its place, not only for the socket
+            release()
         super().close()
 
 
 def _read_some(raw: Any, size: int) -> bytes:
-    return bytes(raw.read(size, decode_content=False) if isinstance(raw, HTTPResponse) else raw.read(size))
+    read = getattr(raw, "read1", raw.read)
+    # Some inner adapters have a plain file for raw; it has no encodings to undo.
+    return bytes(read(size, decode_content=False) if isinstance(raw, HTTPResponse) else read(size))
 
 
-def _rejoined(raw: Any, chunks: list[bytes], rest: Any) -> HTTPResponse:
+def _rejoined(response: requests.Response, chunks: list[bytes], rest: Any) -> HTTPResponse:
     """A raw response whose body starts with what was read of it already."""
-    head = b"".join(chunks)
+    raw, head = response.raw, b"".join(chunks)
     return HTTPResponse(
         body=io.BytesIO(head) if rest is None else _Joined(head, rest),
         headers=getattr(raw, "headers", None),
-        status=getattr(raw, "status", 402),
+        status=getattr(raw, "status", response.status_code),
         version=getattr(raw, "version", 11),
         reason=getattr(raw, "reason", None),
         preload_content=False,
@@ -297,7 +320,9 @@ def _rejoined(raw: Any, chunks: list[bytes], rest: Any) -> HTTPResponse:
 
 
 def _consumed(response: requests.Response) -> bool:
-    return bool(response._content_consumed)  # type: ignore[attr-defined]
+    # An inner adapter may set the content itself, and then there need not be a raw response.
+    content: Any = response._content
+    return bool(response._content_consumed) or content is not False or response.raw is None  # type: ignore[attr-defined]
 
 
 def _in_memory(response: requests.Response) -> bool:
@@ -363,9 +388,12 @@ def _patient(args: tuple[Any, ...], kwargs: dict[str, Any], settle: float | None
 
 
 def _longer(timeout: Any, settle: float) -> Any:
+    if timeout is None:
+        return None  # some inner adapters have a default of their own for it
     if isinstance(timeout, Timeout):
-        read = timeout.read_timeout
-        return Timeout(connect=timeout.connect_timeout, read=_most(read, settle))
+        longer = timeout.clone()
+        longer._read, longer.total = _most(timeout._read, settle), _most(timeout.total, settle)
+        return longer
     connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     return (connect, _most(read, settle))
 

@@ -114,6 +114,20 @@ class SignTyped(Ask["SignatureGiven"]):
 
 
 @dataclass(frozen=True, slots=True)
+class SignMessage(Ask["SignatureGiven"]):
+    """A signature over plain bytes by the wallet's Solana key."""
+
+    message: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch(Ask[T]):
+    """A read that may block, of a chain for instance. Async clients have it run in a thread."""
+
+    read: Callable[[], T]
+
+
+@dataclass(frozen=True, slots=True)
 class SignatureGiven:
     """What a signer returned: untested if it is somebody else's signer. ``seconds`` is how long it took."""
 

@@ -24,10 +24,13 @@ class Delivery:
             self._over = True
             yield from deliver(self._call, self._outcome)
 
-    def closed(self) -> Flow[None]:
-        """The caller closed the answer. Where a cancellation or an interrupt closes it, nobody has decided that."""
+    def closed(self, unreadable: type[Exception] | tuple[()] = ()) -> Flow[None]:
+        """The caller closed the answer. Where a cancellation or an interrupt closes it, nobody has decided that;
+
+        nor where the library does, because it cannot make sense of the body.
+        """
         cause = sys.exc_info()[1]
-        if cause is not None and not isinstance(cause, Exception):
+        if cause is not None and (not isinstance(cause, Exception) or isinstance(cause, unreadable)):
             self.broke(cause)
         yield from self.done()
 

@@ -15,6 +15,7 @@ X402Error                .money .hold .offer .response
 │  ├─ SigningError
 │  ├─ ChainUnavailable
 │  ├─ LedgerUnavailable
+│  ├─ InsufficientFunds   only where Policy(check_funds=True) asks for the look
 │  └─ BodyNotReplayable
 ├─ PaymentRejected       the seller saw it and said no      held
 ├─ PaymentOutcomeUnknown it left, no usable answer          unknown    .wait_until
@@ -31,6 +32,33 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from .money import Money
+
+__all__ = [
+    "AlreadyPaid",
+    "ApprovalDenied",
+    "BodyNotReplayable",
+    "ChainUnavailable",
+    "ConfigurationError",
+    "Frozen",
+    "HostNotAllowed",
+    "InsufficientFunds",
+    "LedgerUnavailable",
+    "MalformedQuote",
+    "MoneyState",
+    "NoAcceptableOffer",
+    "OverLimit",
+    "PaidNotDelivered",
+    "PaymentNotSent",
+    "PaymentOutcomeUnknown",
+    "PaymentRefused",
+    "PaymentRejected",
+    "QuoteError",
+    "SigningError",
+    "TooExpensive",
+    "UnsupportedVersion",
+    "X402Error",
+    "find",
+]
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
 
@@ -117,6 +145,10 @@ class SigningError(PaymentNotSent):
 
 class ChainUnavailable(PaymentNotSent):
     """A payment needs a fact from the chain, and no endpoint gave it."""
+
+
+class InsufficientFunds(PaymentNotSent):
+    """The wallet cannot pay this, or the payment could not arrive: an account is missing or short."""
 
 
 class LedgerUnavailable(PaymentNotSent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -64,6 +65,8 @@ class Call:
     #: The hold that an earlier hop of the same call presented: one call pays at most once.
     paid: Hold | None = None
     attempt: Attempt = field(default_factory=Attempt)
+    #: Whether a signature was asked for: from then on every failure is raised.
+    signing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except PaymentRefused as refusal:
         call.attempt.end()
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
-        if rules.on_refusal == "return":
+        if rules.on_refusal == "return" and not call.signing:
             return first
         raise
     except BaseException:
@@ -126,9 +129,9 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     try:
         admit(rules.policy, call.origin, call.came_from)
     except PaymentRefused as refusal:
-        judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate)
+        judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
         return replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
-    return choose(quote, rules.policy, call.origin, rules.means, call.mandate)
+    return choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
 
 
 def _read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
@@ -166,7 +169,7 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
     if isinstance(quote, QuoteError):
         raise quote
-    judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate)
+    judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     if judged.choice is None:
         raise refuse(judged, rules.policy, call.origin, call.mandate)
     return judged, judged.choice
@@ -185,8 +188,8 @@ def _purchase(call: Call, rules: Rules) -> Flow[Purchase]:
     request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
     key = call.mandate.key
     what = ("key", rules.purse, key) if key is not None else ("request", rules.purse, request)
-    name = hashlib.sha256("\0".join(what).encode()).hexdigest()
-    return Purchase(name, request, key is not None, call.method, call.url, call.origin)
+    name = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse)
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
@@ -211,25 +214,32 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
     try:
         approved = yield from _approve(call, quote, hold, rules)
         if isinstance(approved, Reply):
-            yield from Release(hold)
+            yield from _give_back(call, hold)
             return approved
         quote, hold = approved
-        scheme = rules.schemes[hold.offer.scheme, hold.offer.network.partition(":")[0]]
-        remark = scheme.remark(hold.offer)
-        if remark:
-            yield from Tell(events.Warned(call.method, call.url, remark))
-        signed = yield from scheme.sign(hold.offer, rules.policy.validity)
-        header = payment_header(quote, hold.offer, signed.payload, rules.bounds)
-        authorization = Authorization(signed.nonce, signed.payer, signed.expires, header)
-        return (yield from Record(hold, authorization))
+        return (yield from _sign(call, quote, hold, rules))
     except Exception as failure:
         yield from _give_back(call, hold)
         if isinstance(failure, X402Error):
             failure.hold, failure.offer = failure.hold or hold.shown, failure.offer or hold.offer
-            raise
-        raise SigningError(
-            f"Signing failed with {type(failure).__name__}. Nothing was sent.", hold=hold.shown, offer=hold.offer
-        ) from failure
+        raise
+
+
+def _sign(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold]:
+    scheme = rules.schemes[hold.offer.scheme, hold.offer.network.partition(":")[0]]
+    remark = scheme.remark(hold.offer)
+    if remark:
+        yield from Tell(events.Warned(call.method, call.url, remark))
+    call.signing = True
+    try:
+        signed = yield from scheme.sign(hold.offer, rules.policy.validity)
+    except X402Error:
+        raise
+    except Exception as failure:
+        raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
+    header = payment_header(quote, hold.offer, signed.payload, rules.bounds)
+    authorization = Authorization(signed.nonce, signed.payer, signed.expires, header, signed.evidence)
+    return (yield from Record(hold, authorization))
 
 
 def _give_back(call: Call, hold: Hold) -> Flow[None]:
@@ -262,7 +272,7 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
         return reply
     agreed = Quote(call.url, choice=hold.offer)
     mandate = replace(call.mandate, quote=agreed)
-    judged = choose(quote, rules.policy, call.origin, rules.means, mandate)
+    judged = choose(quote, rules.policy, call.origin, rules.means, mandate, rules.bounds)
     if judged.choice is None:
         raise refuse(judged, rules.policy, call.origin, mandate)
     return judged, hold.but(offer=judged.choice)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from .errors import ConfigurationError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_LABELS = re.compile(r"(?:\*\.)?[a-z0-9_](?:[-a-z0-9_.]*[a-z0-9_])?", re.ASCII)
+_LABEL = r"[a-z0-9_](?:[-a-z0-9_]*[a-z0-9_])?"
+_LABELS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,22 @@ class Origin:
 
 
 def plain_host(host: str) -> str:
-    """Lower case, punycode, no brackets, no trailing dot."""
-    if host.isascii():
-        return host.strip("[]").rstrip(".").lower()
+    """Lower case, punycode, no brackets, no trailing dot; an IPv6 address in its one short form."""
+    plain = (host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host).rstrip(".").lower()
+    if not host.isascii():
+        return _punycode(plain)
+    return str(ipaddress.ip_address(plain)) if ":" in plain and _is_address(plain) else plain
+
+
+def _punycode(host: str) -> str:
+    """By the library that the HTTP clients use: Python's own codec would name another host for some letters."""
+    import idna
+
+    star = "*." if host.startswith("*.") else ""
     try:
-        return host.rstrip(".").lower().encode("idna").decode("ascii")
+        return star + idna.encode(host.removeprefix(star), uts46=True).decode("ascii")
     except UnicodeError:
-        return host.rstrip(".").lower()
+        return host
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class Pattern:
         """A pattern as users write it; a URL or a path is a mistake worth naming."""
         host, port = _split(text)
         host = plain_host(host)
-        if not (_LABELS.fullmatch(host) or _is_address(host)):
+        if not (_LABELS.fullmatch(host) or _is_address(host)) or not (port is None or 0 < port < 65_536):
             raise ConfigurationError(
                 f'{text!r} is not a host; write "api.example.com", "*.example.com" or "localhost:8402", '
                 "without scheme or path."
@@ -87,8 +97,8 @@ class Pattern:
 def _split(text: str) -> tuple[str, int | None]:
     if not isinstance(text, str):
         raise ConfigurationError(f"A host is a str, not {text!r}.")
-    bracketed = re.fullmatch(r"(\[[^\]]+\])(?::([0-9]{1,5}))?", text)
-    named = bracketed or re.fullmatch(r"([^:/]+)(?::([0-9]{1,5}))?", text)
+    bracketed = re.fullmatch(r"(\[[^\]]*:[^\]]*\])(?::([0-9]{1,5}))?", text)
+    named = bracketed or re.fullmatch(r"([^:/\[\]]+)(?::([0-9]{1,5}))?", text)
     if named is None:
         return text, None
     return named[1], int(named[2]) if named[2] else None

@@ -59,7 +59,7 @@ class Limit:
     ) -> None:
         budgets = {"minute": per_minute, "hour": per_hour, "day": per_day, "month": per_month, "total": total}
         self._per_request = _by_currency("per_request", per_request)
-        self._budgets = {window: _by_currency(f"per_{window}", most) for window, most in budgets.items()}
+        self._budgets = {window: _by_currency(_named(window), most) for window, most in budgets.items()}
         self._counts = _counts(max_payments)
 
     @property
@@ -87,25 +87,34 @@ class Limit:
 
     def _shown(self) -> list[str]:
         parts = [f"per_request={[str(m) for m in self._per_request.values()]}"] if self._per_request else []
-        parts += [f"{window}={[str(m) for m in most.values()]}" for window, most in self._budgets.items() if most]
+        parts += [
+            f"{_named(window)}={[str(m) for m in most.values()]}" for window, most in self._budgets.items() if most
+        ]
         return parts + [f"max_payments={most}/{window}" for window, most in self._counts.items()]
 
     def __repr__(self) -> str:
         return f"Limit({', '.join(self._shown())})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Limit) and self._shown() == other._shown()
+        if not isinstance(other, Limit):
+            return NotImplemented
+        mine = (self._per_request, self._budgets, self._counts)
+        return mine == (other._per_request, other._budgets, other._counts)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._shown()))
+        return hash(frozenset(self._per_request.items()))
+
+
+def _named(window: str) -> str:
+    return window if window == "total" else f"per_{window}"
 
 
 def _by_currency(name: str, amounts: Amounts | None) -> dict[str, Money]:
     if amounts is None:
         return {}
-    several = amounts if isinstance(amounts, (list, tuple, set, frozenset)) else [amounts]
+    one = isinstance(amounts, (str, bytes, bytearray, Money)) or not isinstance(amounts, Iterable)
     found: dict[str, Money] = {}
-    for amount in several:
+    for amount in [amounts] if one else amounts:  # type: ignore[union-attr]
         try:
             money = Money(amount)  # type: ignore[arg-type]
         except ConfigurationError as problem:
@@ -113,6 +122,8 @@ def _by_currency(name: str, amounts: Amounts | None) -> dict[str, Money]:
         if money.currency in found:
             raise ConfigurationError(f"{name} has two amounts of {money.currency}; keep one.")
         found[money.currency] = money
+    if not found:
+        raise ConfigurationError(f"{name} names no amount; leave it out to set no limit.")
     return found
 
 
@@ -120,7 +131,8 @@ def _counts(written: str | Iterable[str] | None) -> dict[str, int]:
     if written is None:
         return {}
     found: dict[str, int] = {}
-    for text in [written] if isinstance(written, str) else written:
+    several = isinstance(written, Iterable) and not isinstance(written, str)
+    for text in written if several else [written]:
         match = _COUNT.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ConfigurationError(
@@ -129,4 +141,6 @@ def _counts(written: str | Iterable[str] | None) -> dict[str, int]:
         if match[2] in found:
             raise ConfigurationError(f"max_payments names {match[2]} twice; keep one.")
         found[match[2]] = int(match[1])
+    if not found:
+        raise ConfigurationError("max_payments names no number; leave it out to set no limit.")
     return found

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Context, Decimal, Inexact
 from functools import total_ordering
 from typing import TypeAlias
 
 from .errors import ConfigurationError
 
 UNITS_PER_ONE = 1_000_000
+_MOST = Decimal(10**24)
+#: Of our own, so that the caller's precision plays no part; what it cannot hold exactly, it refuses.
+_EXACT = Context(prec=60, traps=[Inexact])
 _WRITTEN = re.compile(r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3})?\s*", re.ASCII)
 
 
@@ -30,10 +33,11 @@ class Money:
 
     def __init__(self, amount: str | int | Decimal | Money, currency: str | None = None) -> None:
         number, written = _read(amount)
-        if currency and written and currency.upper() != written:
+        named = written if currency is None else _currency(currency)
+        if written and named != written:
             raise ConfigurationError(f"{amount!r} names one currency and {currency!r} is another; name one of them.")
         object.__setattr__(self, "units", _whole_units(number, amount))
-        object.__setattr__(self, "currency", _currency(currency or written or "USD"))
+        object.__setattr__(self, "currency", named or "USD")
 
     @classmethod
     def of_units(cls, units: int, currency: str = "USD") -> Money:
@@ -46,7 +50,8 @@ class Money:
     @property
     def amount(self) -> Decimal:
         """The amount in whole units of the currency, exactly."""
-        return Decimal(self.units).scaleb(-6)
+        sign, digits, _ = Decimal(self.units).as_tuple()
+        return Decimal((sign, digits, -6))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("Money does not change; make a new one.")
@@ -69,10 +74,14 @@ class Money:
         return hash((self.units, self.currency))
 
     def __add__(self, other: Money) -> Money:
+        if not isinstance(other, Money):
+            return NotImplemented
         self._same(other)
         return Money.of_units(self.units + other.units, self.currency)
 
     def __sub__(self, other: Money) -> Money:
+        if not isinstance(other, Money):
+            return NotImplemented
         self._same(other)
         return Money.of_units(self.units - other.units, self.currency)
 
@@ -114,21 +123,22 @@ def _read(amount: object) -> tuple[Decimal, str | None]:
 
 
 def _whole_units(number: Decimal, amount: object) -> int:
-    with localcontext() as context:
-        context.prec = 60
-        try:
-            units = number.scaleb(6)
-        except InvalidOperation:
-            raise ConfigurationError(f"{amount!r} is not a finite amount of money.") from None
-        if not number.is_finite() or number < 0:
-            raise ConfigurationError(f"{amount!r} is not an amount of money; it must be zero or more.")
-        if units != units.to_integral_value():
-            raise ConfigurationError(f"{amount!r} is finer than a millionth; six places after the point are kept.")
-        return int(units)
+    if not number.is_finite():
+        raise ConfigurationError(f"{amount!r} is not a finite amount of money.")
+    if number.copy_abs() > _MOST:
+        raise ConfigurationError(f"An amount of money of more than {_MOST:e} is a mistake.")
+    if number < 0:
+        raise ConfigurationError(f"{amount!r} is not an amount of money; it must be zero or more.")
+    try:
+        units = number.scaleb(6, _EXACT)
+        whole = units.to_integral_exact(context=_EXACT)
+    except Inexact:
+        raise ConfigurationError(f"{amount!r} is finer than a millionth; six decimals are kept.") from None
+    return int(whole)
 
 
 def _currency(code: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{3}", code, re.ASCII):
+    if not isinstance(code, str) or not re.fullmatch(r"[A-Za-z]{3}", code, re.ASCII):
         raise ConfigurationError(f'{code!r} is not a currency; use its three letters, like "USD" or "EUR".')
     return code.upper()
 
@@ -138,8 +148,8 @@ class Token:
     """A token the buyer knows: what it is worth and how its transfers are signed.
 
     The table that ships with the package covers the usual stablecoins; a ``Policy(tokens=...)`` adds what the user
-    vouches for. ``name`` and ``version`` are the EIP-712 domain of an EVM token. One whole token counts as one unit
-    of ``currency``.
+    vouches for. ``name`` and ``version`` are the EIP-712 domain of an EVM token, ``program`` the token program of a
+    Solana mint (read from the chain if it is left out). One whole token counts as one unit of ``currency``.
     """
 
     network: str
@@ -149,9 +159,15 @@ class Token:
     name: str | None = None
     version: str | None = None
     currency: str = "USD"
+    program: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.decimals, int) or not 0 <= self.decimals <= 36:
+        needed = {"network": self.network, "address": self.address, "symbol": self.symbol}
+        optional = {"name": self.name, "version": self.version, "program": self.program}
+        for part, value in (needed | {k: v for k, v in optional.items() if v is not None}).items():
+            if not isinstance(value, str):
+                raise ConfigurationError(f"A Token's {part} is a str, not {value!r}.")
+        if type(self.decimals) is not int or not 0 <= self.decimals <= 36:
             raise ConfigurationError(f"Token decimals are a whole number from 0 to 36, not {self.decimals!r}.")
         object.__setattr__(self, "currency", _currency(self.currency))
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from .errors import ConfigurationError, HostNotAllowed, NoAcceptableOffer, TooExpensive
 from .hosts import Origin, Pattern
 from .limits import Amounts, Cap, Limit
 from .money import Amount, Money, Token
+from .wire.bounds import Bounds
 from .wire.models import Offer, Quote, words
 from .wire.networks import caip2, short_name
+from .wire.write import echo_objection
 
 HostRule = Limit | Literal["deny"]
+_EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+T = TypeVar("T")
+#: An error's message shows this many reasons; its ``reasons`` has all.
+_REASONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Policy:
         http_hosts: Iterable[str] = (),
         validity: int = 600,
         allow_zero: bool = False,
+        check_funds: bool = False,
     ) -> None:
         self.overall = Limit(
             per_request=per_request,
@@ -79,7 +86,7 @@ class Policy:
         self.only_listed_hosts = _flag("only_listed_hosts", only_listed_hosts)
         self.networks = None if networks is None else tuple(_network(n) for n in _several("networks", networks))
         self.assets = None if assets is None else tuple(_several("assets", assets))
-        self.tokens = tuple(_token(t) for t in tokens)
+        self.tokens = tuple(_token(t) for t in _listed("tokens", tokens))
         self.pay_to = None if pay_to is None else frozenset(_same_case(a) for a in _pinned(pay_to))
         self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
         self.accept_loss = Money(accept_loss)
@@ -87,6 +94,7 @@ class Policy:
         self.http_hosts = tuple(Pattern.parse(host) for host in _several("http_hosts", http_hosts))
         self.validity = _validity(validity)
         self.allow_zero = _flag("allow_zero", allow_zero)
+        self.check_funds = _flag("check_funds", check_funds)
         self._check()
 
     def _check(self) -> None:
@@ -154,9 +162,9 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
         )
 
 
-def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate) -> Quote:
+def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
-    judge = _Judge(policy, origin, means, mandate)
+    judge = _Judge(policy, origin, means, mandate, lambda offer: echo_objection(quote, offer, bounds))
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]
     choice = min(eligible, key=judge.order, default=None)
@@ -167,13 +175,15 @@ def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
     """The error for a judged quote without a choice."""
     message = f"None of the {len(quote.offers) + len(quote.faults)} offers of {quote.url} was acceptable: "
-    message += "; ".join(quote.reasons) + ". Nothing was paid."
-    dear = [o for o in quote.offers if isinstance(o.reason, TooDear)]
+    shown, more = quote.reasons[:_REASONS], len(quote.reasons) - _REASONS
+    message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + ". Nothing was paid."
+    dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
     if not dear:
         return NoAcceptableOffer(message, reasons=quote.reasons)
-    asked = min(o.price for o in dear if o.price is not None and o.price.currency == dear[0].price.currency)  # type: ignore[union-attr]
+    comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
+    asked, offer = min(comparable, key=lambda found: found[0])
     limit = _most(policy, origin, mandate, asked.currency)
-    return TooExpensive(message, reasons=quote.reasons, limit=limit, asked=asked, offer=dear[0])
+    return TooExpensive(message, reasons=quote.reasons, limit=limit, asked=asked, offer=offer)
 
 
 class TooDear(str):
@@ -185,8 +195,16 @@ class TooDear(str):
 class _Judge:
     """One look at each offer of one quote."""
 
-    def __init__(self, policy: Policy, origin: Origin, means: Means, mandate: Mandate) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        origin: Origin,
+        means: Means,
+        mandate: Mandate,
+        echo_objection: Callable[[Offer], str | None],
+    ) -> None:
         self.policy, self.origin, self.means, self.mandate = policy, origin, means, mandate
+        self.echo_objection = echo_objection
 
     def look_at(self, offer: Offer) -> Offer:
         token = self.means.token(offer.network, offer.asset)
@@ -214,6 +232,7 @@ class _Judge:
             or self._recipient_reason(offer)
             or self.means.objection(offer)
             or self._frozen_terms_reason(offer)
+            or self.echo_objection(offer)
             or self._price_reason(offer)
         )
 
@@ -307,6 +326,8 @@ def _same_case(address: str) -> str:
 
 def _hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
     found: dict[Pattern, HostRule] = {}
+    if not isinstance(written, Mapping):
+        raise ConfigurationError(f'hosts maps names to Limit(...) or "deny", not {written!r}.')
     for name, rule in written.items():
         if not isinstance(rule, Limit) and rule != "deny":
             raise ConfigurationError(f'hosts[{name!r}] is a Limit(...) or "deny", not {rule!r}.')
@@ -320,11 +341,17 @@ def _hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
 def _several(name: str, values: Iterable[str]) -> list[str]:
     if isinstance(values, str):
         raise ConfigurationError(f"{name} is a list, not one str; write {name}=[{values!r}].")
-    listed = list(values)
+    listed = _listed(name, values)
     for value in listed:
         if not isinstance(value, str) or not value:
             raise ConfigurationError(f"{name} holds names, not {value!r}.")
     return listed
+
+
+def _listed(name: str, values: Iterable[T]) -> list[T]:
+    if not isinstance(values, Iterable):
+        raise ConfigurationError(f"{name} is a list, not {values!r}.")
+    return list(values)
 
 
 def _pinned(pay_to: str | Iterable[str]) -> list[str]:
@@ -341,7 +368,10 @@ def _network(name: str) -> str:
 def _token(token: Token) -> Token:
     if not isinstance(token, Token):
         raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.")
-    return replace(token, network=_network(token.network))
+    token = replace(token, network=_network(token.network))
+    if token.network.startswith("eip155:") and not _EVM_ADDRESS.fullmatch(token.address):
+        raise ConfigurationError(f"{token.address!r} is not an address on {short_name(token.network)}.")
+    return token
 
 
 def _flag(name: str, value: bool) -> bool:
@@ -351,9 +381,9 @@ def _flag(name: str, value: bool) -> bool:
 
 
 def _validity(seconds: int) -> int:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, Decimal)) or not 60 <= seconds <= 86_400:
-        raise ConfigurationError(f"validity is a number of seconds from 60 to 86400, not {seconds!r}.")
-    return int(seconds)
+    if type(seconds) is not int or not 60 <= seconds <= 86_400:
+        raise ConfigurationError(f"validity is a whole number of seconds from 60 to 86400, not {seconds!r}.")
+    return seconds
 
 
 #: What a buyer without a policy of its own may spend.

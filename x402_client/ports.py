@@ -45,6 +45,7 @@ class Purchase:
     method: str
     url: str
     origin: Origin
+    purse: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,11 @@ class Authorization:
     payer: str
     expires: int
     header: tuple[str, str] = field(repr=False, compare=False)
+    #: What a reader needs to find the payment on its chain; nothing in it can be spent.
+    evidence: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Authorization, (self.nonce, self.payer, self.expires, ("", "")))
+        return (Authorization, (self.nonce, self.payer, self.expires, ("", ""), dict(self.evidence)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ class Spending:
     account: str
     window: str
     currency: str
+    purse: str = "default"
 
 
 class Ledger(Protocol):
@@ -165,14 +169,17 @@ class Ledger(Protocol):
     def write_off(self, hold: Hold) -> Maybe[Hold]:
         """The user gives the unresolved purchase up: it counts as spent."""
 
+    def conclude(self, hold: Hold, settled: bool) -> Maybe[None]:
+        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
+
     def spent(self, question: Spending) -> Maybe[int]:
         """Millionths counted in a window."""
 
-    def holds(self) -> Maybe[tuple[Hold, ...]]:
-        """Every purchase that is not resolved."""
+    def holds(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
+        """Every purchase of a purse that is not resolved."""
 
-    def history(self, limit: int) -> Maybe[tuple[Hold, ...]]:
-        """The latest resolved purchases, newest first."""
+    def history(self, limit: int, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
+        """The latest resolved purchases of a purse, newest first."""
 
     def freeze(self, pattern: str) -> Maybe[None]:
         """Stop payments to a host pattern, or with ``*`` all."""
@@ -203,6 +210,17 @@ class EvmSigner(Protocol):
         """Sign an EIP-712 message, given whole (types, primaryType, domain, message): 65 bytes, or their hex."""
 
 
+class SolanaSigner(Protocol):
+    """Who signs on Solana. Sync or async, and ``blocking`` as for ``EvmSigner``."""
+
+    @property
+    def address(self) -> str:
+        """The account that pays, in base58."""
+
+    def sign_message(self, message: bytes, /) -> Maybe[bytes | str]:
+        """Sign bytes with Ed25519: 64 bytes, or their base58."""
+
+
 class Scheme(Protocol):
     """One payment scheme on one family of chains. Written once: what has to be asked is yielded."""
 
@@ -227,6 +245,7 @@ class Signed:
     nonce: str
     payer: str
     expires: int
+    evidence: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ session.mount("https://api.example.com", PaymentAdapter(buyer))
 
 from __future__ import annotations
 
+import copy
 import weakref
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from ._answers import Answers
 from ._inquiry import conclusion, inquiring, inquiry
-from ._requests_courier import Body, Courier
+from ._requests_courier import Body, Courier, speaking_of, text
 from .buyer import Buyer
 from .drive import run
 from .errors import ConfigurationError, X402Error
@@ -23,6 +24,7 @@ from .flow import Call, inspect, pay
 from .hosts import Origin
 from .ports import Hold
 from .receipts import receipt
+from .scopes import mandate_around
 from .wire.models import Quote
 
 __all__ = ["PaymentAdapter", "quote", "receipt", "wrap"]
@@ -35,16 +37,24 @@ _PAYMENT_HEADERS = ("payment-signature", "x-payment")
 class _Journey:
     """The hops of one call. Kept in the request's ``hooks``, which a redirect's request shares with the first."""
 
-    __slots__ = ("_first", "paid", "url")
+    __slots__ = ("_first", "_over", "paid", "url")
 
     def __init__(self, request: requests.PreparedRequest | None = None) -> None:
         self._first = None if request is None else weakref.ref(request)
+        self._over = request is None
         self.url = (request and request.url) or ""
         self.paid: Hold | None = None
 
-    def began_with(self, request: requests.PreparedRequest) -> bool:
-        """Whether this is the request of a call's first hop: the same object sent again is a new call."""
-        return self._first is None or self._first() is request
+    def leads_to(self, request: requests.PreparedRequest) -> bool:
+        """Whether this is a later hop of the call. The first request sent again, or a copy made later, is a new call."""
+        return not self._over and self._first is not None and self._first() is not request
+
+    def end(self, request: requests.PreparedRequest) -> None:
+        """The call is over: only a redirect has another hop."""
+        self._over = True
+        hooks: dict[str, Any] = request.hooks
+        if hooks.get(_MARK) is self:
+            del hooks[_MARK]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_Journey, ())  # caches pickle requests; a request that comes back from one begins a new call
@@ -70,9 +80,22 @@ class PaymentAdapter(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         journey = _journey(request)
-        mandate = self._buyer.mandate()
+        try:
+            response = self._exchange(request, journey, args, kwargs)
+        except BaseException:
+            journey.end(request)
+            raise
+        if not response.is_redirect:
+            journey.end(request)
+        return response
+
+    def _exchange(
+        self, request: requests.PreparedRequest, journey: _Journey, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> requests.Response:
+        mandate = mandate_around(self._buyer)
         body = Body(request, self._buyer.bounds.kept_body)
-        response = self._inner.send(body.first_leg(), *args, **kwargs)
+        with speaking_of(request):
+            response = self._inner.send(body.first_leg(), *args, **kwargs)
         self._own(response, request)
         if not _asks_to_pay(request, response):
             return response
@@ -112,6 +135,9 @@ class PaymentAdapter(BaseAdapter):
             raise AttributeError(name)
         return getattr(self._inner, name)  # what people look up on an adapter: max_retries, poolmanager, ...
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> PaymentAdapter:
+        return type(self)(self._buyer, copy.deepcopy(self._inner, memo))
+
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("A PaymentAdapter leads to a wallet and is not pickled; build it where it is used.")
 
@@ -138,7 +164,7 @@ def quote(session: requests.Session, method: str, url: str, **request: Any) -> Q
 def _journey(request: requests.PreparedRequest) -> _Journey:
     hooks: dict[str, Any] = request.hooks
     journey = hooks.get(_MARK)
-    if journey is None or journey.began_with(request):
+    if journey is None or not journey.leads_to(request):
         journey = hooks[_MARK] = _Journey(request)
     return journey
 
@@ -147,7 +173,7 @@ def _call(request: requests.PreparedRequest, journey: _Journey) -> Call:
     parts = urlsplit(request.url or "")
     method = request.method or "GET"
     origin = _origin(request.url or "")
-    identity = (method, str(origin), request.path_url, request.headers.get("Range", ""))
+    identity = (method, str(origin), request.path_url, text(request.headers.get("Range")))
     return Call(
         method=method,
         origin=origin,

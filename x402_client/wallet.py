@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from .errors import ConfigurationError
 from .signers.foreign import ForeignEvmSigner
 from .signers.local import LocalEvmSigner, read_hex_key
+from .signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_signer
 
 EVM_VARIABLE = "X402_EVM_KEY"
 SOLANA_VARIABLE = "X402_SOLANA_KEY"
@@ -17,21 +18,23 @@ class Wallet:
     """What pays.
 
     ``evm`` is 0x hex, 32 bytes, an ``eth_account`` account, or any object with an ``address`` and
-    ``sign_typed_data(full_message)``, sync or async. Keys show in no repr, pickle or traceback.
+    ``sign_typed_data(full_message)``; ``solana`` is base58, 32 or 64 bytes, a ``solders`` Keypair, or any object with
+    an ``address`` and ``sign_message(message)``. Signers may be sync or async. Keys show in no repr, pickle or
+    traceback.
     """
 
-    __slots__ = ("evm",)
+    __slots__ = ("evm", "solana")
     evm: LocalEvmSigner | ForeignEvmSigner | None
+    solana: LocalSolanaSigner | ForeignSolanaSigner | None
 
     def __init__(self, evm: Any = None, solana: Any = None) -> None:
         problem = None
-        self.evm = None
+        self.evm = self.solana = None
         try:
             self.evm = _evm_signer(evm)
-            if solana is not None:
-                problem = "Solana is not available in this version; leave `solana` out."
-            elif self.evm is None:
-                problem = "A wallet needs a key: Wallet(evm=...)."
+            self.solana = None if solana is None else solana_signer(solana)
+            if self.evm is None and self.solana is None:
+                problem = "A wallet needs a key: Wallet(evm=...), Wallet(solana=...) or both."
         except ConfigurationError as found:
             problem = str(found)
         # Raised out here, after the keys are let go: tools that print the variables of a traceback find none.
@@ -50,10 +53,12 @@ class Wallet:
     @property
     def async_only(self) -> tuple[str, ...]:
         """The signers that a sync client cannot ask."""
-        return ("evm",) if self.evm is not None and getattr(self.evm, "is_async", False) else ()
+        signers = {"evm": self.evm, "solana": self.solana}
+        return tuple(name for name, signer in signers.items() if signer is not None and signer.is_async)
 
     def __repr__(self) -> str:
-        return f"Wallet(evm={self.evm.address if self.evm else None})"
+        signers = {"evm": self.evm, "solana": self.solana}
+        return f"Wallet({', '.join(f'{name}={signer.address}' for name, signer in signers.items() if signer)})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A wallet holds keys and is not pickled; build it where it is used.")

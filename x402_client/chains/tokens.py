@@ -47,17 +47,20 @@ _EIP3009_EUR = """
 43114    0xC891EB4cbdEFf6e073e859e987815Ed1505c2ACD EURC Euro Coin|2
 """
 
-#: network, mint, symbol
+_TOKEN = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
+_TOKEN_2022 = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
+
+#: network, mint, symbol, token program
 _SOLANA_USD = (
-    (SOLANA, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "USDC"),
-    (SOLANA_DEVNET, "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", "USDC"),
-    (SOLANA_TESTNET, "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", "USDC"),
-    (SOLANA, "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB", "USDT"),
-    (SOLANA, "2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo", "PYUSD"),
-    (SOLANA_DEVNET, "CXk2AMBfi3TwaEL2468s6zP8xq9NxTXjp9gjMgzeUynM", "PYUSD"),
-    (SOLANA, "2u1tszSeqZ3qBWF3uNGPFc8TzMk2tdiwknnRMWGWjGWH", "USDG"),
-    (SOLANA_DEVNET, "4F6PM96JJxngmHnZLBh9n58RH4aTVNWvDs2nuwrT5BP7", "USDG"),
-    (SOLANA, "CASHx9KJUStyftLFWGvEVf59SGeG9sh5FfcnZMVPCASH", "CASH"),
+    (SOLANA, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "USDC", _TOKEN),
+    (SOLANA_DEVNET, "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", "USDC", _TOKEN),
+    (SOLANA_TESTNET, "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU", "USDC", _TOKEN),
+    (SOLANA, "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB", "USDT", _TOKEN),
+    (SOLANA, "2b1kV6DkPAnxd5ixfnxCpjxmKwqjjaYmCZfHsFu24GXo", "PYUSD", _TOKEN_2022),
+    (SOLANA_DEVNET, "CXk2AMBfi3TwaEL2468s6zP8xq9NxTXjp9gjMgzeUynM", "PYUSD", _TOKEN_2022),
+    (SOLANA, "2u1tszSeqZ3qBWF3uNGPFc8TzMk2tdiwknnRMWGWjGWH", "USDG", _TOKEN_2022),
+    (SOLANA_DEVNET, "4F6PM96JJxngmHnZLBh9n58RH4aTVNWvDs2nuwrT5BP7", "USDG", _TOKEN_2022),
+    (SOLANA, "CASHx9KJUStyftLFWGvEVf59SGeG9sh5FfcnZMVPCASH", "CASH", _TOKEN_2022),
 )
 
 
@@ -94,7 +97,7 @@ def _folded(address: str) -> str:
 KNOWN = (
     *_evm(_EIP3009_USD, "USD"),
     *_evm(_EIP3009_EUR, "EUR"),
-    *(Token(network, mint, symbol) for network, mint, symbol in _SOLANA_USD),
+    *(Token(network, mint, symbol, program=program) for network, mint, symbol, program in _SOLANA_USD),
 )
 _BY_ADDRESS = {(token.network, _folded(token.address)): token for token in KNOWN}
 _BY_SYMBOL = {(token.network, token.symbol.upper()): token for token in reversed(KNOWN)}

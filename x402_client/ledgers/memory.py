@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import AlreadyPaid, Frozen, LedgerUnavailable, MoneyState, OverLimit, PaymentRefused
@@ -46,7 +47,7 @@ class MemoryLedger:
         self._rows: dict[str, _Row] = {}
         self._purchases: dict[str, list[_Row]] = {}
         self._keys: dict[str, Hold] = {}
-        self._windows: dict[tuple[str, str | None, str], Window] = {}
+        self._windows: dict[tuple[str, str, str | None, str], Window] = {}
         self._frozen: set[str] = set()
         self._history: deque[Hold] = deque(maxlen=_HISTORY)
 
@@ -92,18 +93,28 @@ class MemoryLedger:
                 )
             return self._resolve(row, row.hold.shown.but(state="written_off", money="spent"))
 
+    def conclude(self, hold: Hold, settled: bool) -> None:
+        with self._lock:
+            row = self._rows.get(hold.id)
+            if row is None or row.hold.state != "signed" or row.in_flight:
+                return
+            if settled:
+                row.hold = row.hold.but(money="spent")
+            else:
+                self._drop(row)
+
     def spent(self, question: Spending) -> int:
         with self._lock:
-            window = self._windows.get((question.account, question.currency, question.window))
+            window = self._windows.get((question.purse, question.account, question.currency, question.window))
             return window.roll(self._now()) if window else 0
 
-    def holds(self) -> tuple[Hold, ...]:
+    def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         with self._lock:
-            return tuple(row.hold.shown for row in self._rows.values())
+            return tuple(row.hold.shown for row in self._rows.values() if row.hold.purchase.purse == purse)
 
-    def history(self, limit: int) -> tuple[Hold, ...]:
+    def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         with self._lock:
-            return tuple(reversed(self._history))[:limit]
+            return tuple(hold for hold in reversed(self._history) if hold.purchase.purse == purse)[:limit]
 
     def freeze(self, pattern: str) -> None:
         with self._lock:
@@ -118,13 +129,12 @@ class MemoryLedger:
 
     def _claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         self._check_frozen(purchase)
+        self._reap(self._purchases.get(purchase.id, ()))
         self._check_key(purchase)
-        for row in list(self._purchases.get(purchase.id, ())):
+        for row in self._purchases.get(purchase.id, ()):
             if row.in_flight:
                 if purchase.keyed:
                     return Busy(row.hold)
-            elif row.hold.state == "reserved":
-                self._drop(row)  # its attempt ended before anything was signed
             else:
                 row.attempt = weakref.ref(attempt)
                 row.hold = row.hold.but(tries=row.hold.tries + 1)
@@ -135,11 +145,10 @@ class MemoryLedger:
         now = self._now()
         accounts = _accounts(order)
         if any(self._over(cap, order, now) for cap in order.caps):
-            self._reap()
-        for cap in order.caps:
-            over = self._over(cap, order, now)
-            if over:
-                raise self._over_limit(cap, order, over)
+            self._reap(self._rows.values())
+        exceeded = [(cap, over) for cap in order.caps if (over := self._over(cap, order, now))]
+        if exceeded:
+            raise self._over_limit(order, exceeded)
         hold = Hold(secrets.token_hex(8), order.purchase, order.offer, order.price, now)
         row = _Row(hold, accounts, weakref.ref(attempt))
         self._count(row, +1)
@@ -151,25 +160,32 @@ class MemoryLedger:
         for account, currency in row.accounts:
             units = 1 if currency is None else row.hold.price.units
             for name, length in WINDOWS.items():
-                key = (account, currency, name)
+                key = (row.hold.purchase.purse, account, currency, name)
                 window = self._windows.get(key)
                 if window is None:
                     window = self._windows[key] = Window(length)
                 window.add(sign * units, row.hold.created)
 
+    def _window(self, cap: Cap, order: Order) -> Window | None:
+        return self._windows.get((order.purchase.purse, cap.account, cap.currency, cap.window))
+
     def _over(self, cap: Cap, order: Order, now: float) -> int:
         """By how much the order would exceed a budget; zero: it fits."""
         asked = 1 if cap.currency is None else order.price.units
-        window = self._windows.get((cap.account, cap.currency, cap.window))
+        window = self._window(cap, order)
         return max(0, (window.roll(now) if window else 0) + asked - cap.most)
 
-    def _over_limit(self, cap: Cap, order: Order, over: int) -> OverLimit:
-        window = self._windows.get((cap.account, cap.currency, cap.window))
+    def _over_limit(self, order: Order, exceeded: list[tuple[Cap, int]]) -> OverLimit:
+        """Names the budget that stays in the way for longest."""
+        windows = {cap: self._window(cap, order) for cap, _ in exceeded}
+        when = {cap: (found.fits_at(over) if (found := windows[cap]) else None) for cap, over in exceeded}
+        cap = max(when, key=lambda cap: when[cap] or float("inf"))
+        window = windows[cap]
         asked: Money | int = 1 if cap.currency is None else order.price
         counted = window.total if window else 0
         spent: Money | int = counted if cap.currency is None else Money.of_units(counted, cap.currency)
         limit: Money | int = cap.most if cap.currency is None else Money.of_units(cap.most, cap.currency)
-        resets_at = moment(window.fits_at(over)) if window and over <= counted else None
+        resets_at = moment(when[cap])
         again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "It will not fit by waiting"
         return OverLimit(
             f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {spent} of it is counted. "
@@ -181,9 +197,9 @@ class MemoryLedger:
             offer=order.offer,
         )
 
-    def _reap(self) -> None:
+    def _reap(self, rows: Iterable[_Row]) -> None:
         """Give back what was reserved by attempts that ended before they signed."""
-        for row in list(self._rows.values()):
+        for row in list(rows):
             if row.hold.state == "reserved" and not row.in_flight:
                 self._drop(row)
 

@@ -31,6 +31,8 @@ class Window:
 
     def add(self, units: int, at: float) -> None:
         """Count, or with a negative number give back what was counted at the same moment."""
+        if units > 0:
+            self.roll(at)  # a window that nobody asks about must not grow for ever
         number = int(at // self._width) if self._length is not None else 0
         for bucket in reversed(self._buckets):
             if bucket[0] == number:

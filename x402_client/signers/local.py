@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any, NoReturn
 
@@ -17,8 +18,13 @@ class LocalEvmSigner:
 
     __slots__ = ("_key", "address")
     blocking = False
+    is_async = False
 
     def __init__(self, secret: bytes) -> None:
+        problem = _problem(secret)
+        if problem is not None:
+            secret = b""  # tools that print the variables of a traceback must find none
+            raise ConfigurationError(problem)
         self._key = _backend_key(secret)
         self.address = address_of(_public(self._key))
 
@@ -45,21 +51,22 @@ class LocalEvmSigner:
 def read_hex_key(text: str) -> bytes:
     """32 bytes from hex. A wrong key is described, never shown."""
     digits = text.strip().removeprefix("0x").removeprefix("0X")
-    if len(digits) != 64:
-        raise ConfigurationError(
-            f"An EVM key is 64 hex digits, with or without 0x; this one has {len(digits)} characters."
-        )
-    try:
+    if re.fullmatch(r"[0-9a-fA-F]{64}", digits, re.ASCII):
         return bytes.fromhex(digits)
-    except ValueError:
-        raise ConfigurationError("An EVM key is 64 hex digits; this one has other characters in it.") from None
+    found = f"has {len(digits)} characters" if len(digits) != 64 else "has other characters in it"
+    text = digits = ""  # tools that print the variables of a traceback must find none
+    raise ConfigurationError(f"An EVM key is 64 hex digits, with or without 0x; this one {found}.")
+
+
+def _problem(secret: bytes) -> str | None:
+    if len(secret) != 32:
+        return f"An EVM key is 32 bytes; this one has {len(secret)}."
+    if not 0 < int.from_bytes(secret) < _ORDER:
+        return "This EVM key is out of the curve's range; it is no key of anybody."
+    return None
 
 
 def _backend_key(secret: bytes) -> Any:
-    if len(secret) != 32:
-        raise ConfigurationError(f"An EVM key is 32 bytes; this one has {len(secret)}.")
-    if not 0 < int.from_bytes(secret) < _ORDER:
-        raise ConfigurationError("This EVM key is out of the curve's range; it is no key of anybody.")
     try:
         from coincurve import PrivateKey
     except ImportError:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
-from typing import Any, NoReturn
+import math
+from typing import Any
+
+from pydantic_core import from_json
 
 from ..errors import MalformedQuote
-
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]", re.ASCII)
 
 
 def load_base64(text: str, depth: int) -> Any:
@@ -30,13 +30,14 @@ def load(data: bytes | str, depth: int) -> Any:
     """One JSON document with one meaning: no duplicate keys, NaN, lone surrogates or bottomless nesting."""
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        # Bounds the nesting by itself. The standard library's parser relies on the recursion limit, which other
+        # libraries raise (py_ecc does), and then overflows the stack of the process on a hostile document.
+        from_json(text.encode(), allow_inf_nan=False)
+        value = json.loads(text, object_pairs_hook=_once, parse_float=_finite)
         _check_depth(text, value, depth)
-        if _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise MalformedQuote(f"It is nested deeper than {depth} levels.") from None
-    except ValueError:  # JSON and Unicode errors, and integers of thousands of digits
+    except ValueError as fault:  # JSON and Unicode errors, and integers of thousands of digits
+        if "recursion" in str(fault):
+            raise MalformedQuote(f"It is nested deeper than {depth} levels.") from None
         raise MalformedQuote("It is not JSON.") from None
     return value
 
@@ -53,15 +54,18 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise MalformedQuote(f"{name} is not JSON.")
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise MalformedQuote(f"{text[:40]} is out of the range of JSON's numbers.")
+    return number
 
 
 def _check_depth(text: str, value: Any, depth: int) -> None:
     if text.count("{") + text.count("[") <= depth:
         return  # cannot be deeper than it has brackets
     level = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [inner for outer in level for inner in _children(outer)]
         if not level:
             return

@@ -35,7 +35,7 @@ class Offer:
 
     def __str__(self) -> str:
         cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
-        return f"{self.scheme} on {short_name(self.network)}, {cost}"
+        return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ def _amount(value: object) -> int:
     return value
 
 
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("is not a number")
+    return value
+
+
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Units = Annotated[int, BeforeValidator(_amount)]
 
@@ -43,7 +49,7 @@ class _WireOffer(BaseModel):
     payTo: _Text
     amount: _Units | None = None
     maxAmountRequired: _Units | None = None
-    maxTimeoutSeconds: Annotated[int, Field(ge=0)] | None = None
+    maxTimeoutSeconds: Annotated[int, BeforeValidator(_no_bool), Field(ge=0)] | None = None
     extra: dict[str, Any] | None = None
 
 
@@ -163,7 +169,9 @@ def _version(document: Mapping[str, Any]) -> int:
     if type(version) is not int:
         raise MalformedQuote("The 402 does not say which version of x402 it speaks. Nothing was paid.")
     if version not in (1, 2):
-        raise UnsupportedVersion(f"The 402 speaks version {version} of x402; 1 and 2 are known. Nothing was paid.")
+        raise UnsupportedVersion(
+            f"The 402 speaks version {words(str(version), 20)} of x402; 1 and 2 are known. Nothing was paid."
+        )
     return version
 
 

@@ -1,0 +1,146 @@
+"""The JSON-RPC reader: patient with the busy, brief with the broken, and silent about keys in URLs."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from tests.chains.scripted import Answer, Scripted, body, error, result, status
+from x402_client import errors
+from x402_client.chains import rpc as module
+from x402_client.chains.rpc import Endpoints, Rpc
+
+
+@pytest.fixture(autouse=True)
+def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.05)
+
+
+@contextmanager
+def reader(*endpoints: Scripted, path: str = "") -> Iterator[Rpc]:
+    with closing(Rpc("eip155:8453", [endpoint.url + path for endpoint in endpoints])) as rpc:
+        yield rpc
+
+
+def test_asks_by_the_protocol() -> None:
+    with Scripted(result("0x1")) as endpoint, reader(endpoint) as rpc:
+        assert rpc.call("eth_call", {"to": "0x0"}, "latest") == "0x1"
+        assert rpc.call("eth_chainId") == "0x1"
+    first, second = endpoint.asked
+    assert first == {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"to": "0x0"}, "latest"]}
+    assert (second["id"], second["params"]) == (2, [])
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        status(429),
+        status(429, Retry_After="1"),
+        status(500),
+        status(503),
+        error(-32005, "limit exceeded"),
+        error(429, "slow down"),
+        error(-1, "Too many requests"),
+    ],
+)
+def test_a_busy_endpoint_is_asked_again(busy: Answer) -> None:
+    with Scripted(busy, busy, result(7)) as endpoint, reader(endpoint) as rpc:
+        assert rpc.call("getSlot") == 7
+    assert len(endpoint.asked) == 3
+
+
+def test_patience_ends() -> None:
+    with Scripted(status(429)) as endpoint, reader(endpoint) as rpc, pytest.raises(errors.ChainUnavailable) as raised:
+        rpc.call("getSlot")
+    assert len(endpoint.asked) == 3
+    assert "HTTP 429" in str(raised.value)
+    assert raised.value.money == "untouched"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        status(404),
+        status(301, Location="http://127.0.0.1:1/"),
+        error(-32601, "method not found"),
+        body(b"<html>"),
+        body(b"[]"),
+        body(b'{"jsonrpc":"2.0","id":99,"result":1}'),
+        lambda asked: (200, {}, json.dumps({"id": asked["id"]}).encode()),
+        lambda asked: (200, {}, b'{"id":1,"id":2,"result":3}'),
+        body(b"[" * 100_000),
+        body(b'"' + b"x" * (5 * 1024 * 1024) + b'"'),
+    ],
+)
+def test_a_broken_endpoint_makes_way_for_the_next(broken: Answer) -> None:
+    with Scripted(broken) as bad, Scripted(result(7)) as good, reader(bad, good) as rpc:
+        assert rpc.call("getSlot") == 7
+
+
+def test_nobody_listens() -> None:
+    with closing(Rpc("eip155:8453", ["http://127.0.0.1:9"])) as rpc, pytest.raises(errors.ChainUnavailable) as raised:
+        rpc.call("getSlot")
+    assert "ConnectError" in str(raised.value)
+
+
+def test_keys_in_urls_are_not_shown() -> None:
+    secret = "/v2/sEcReT?key=sEcReT"
+    with (
+        Scripted(status(404)) as endpoint,
+        reader(endpoint, path=secret) as rpc,
+        pytest.raises(errors.ChainUnavailable) as raised,
+    ):
+        rpc.call("getSlot")
+    shown = repr(raised.value) + repr(raised.value.__cause__) + repr(raised.value.__context__)
+    assert "sEcReT" not in shown
+    assert "127.0.0.1" in shown
+
+
+def test_words_of_an_endpoint_are_bounded_and_printable() -> None:
+    long = error(-1, "\x1b[2J" + "x" * 10_000)
+    with Scripted(long) as endpoint, reader(endpoint) as rpc, pytest.raises(errors.ChainUnavailable) as raised:
+        rpc.call("getSlot")
+    assert len(str(raised.value)) < 400
+    assert "\x1b" not in str(raised.value)
+
+
+def test_a_network_without_an_endpoint_says_how_to_name_one() -> None:
+    with pytest.raises(errors.ChainUnavailable, match="rpc="):
+        Rpc("eip155:999999").call("eth_chainId")
+
+
+def test_threads_share_a_reader() -> None:
+    with Scripted(result(1)) as endpoint, reader(endpoint) as rpc:
+        threads = [threading.Thread(target=rpc.call, args=("getSlot",)) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(asked["id"] for asked in endpoint.asked) == list(range(1, 17))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks where there is a fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_uses_a_connection_of_its_own() -> None:
+    with Scripted(result(1)) as endpoint, reader(endpoint) as rpc:
+        rpc.call("getSlot")
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if rpc.call("getSlot") == 1 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert rpc.call("getSlot") == 1
+
+
+def test_endpoints_of_a_network_are_made_once_and_asked_one_by_one() -> None:
+    endpoints = Endpoints({"eip155:8453": ("http://a.example", "http://b.example")})
+    assert endpoints.of("eip155:8453") is endpoints.of("eip155:8453")
+    assert endpoints.each("eip155:8453") == endpoints.each("eip155:8453")
+    assert len(endpoints.each("eip155:8453")) == 2
+    assert len(endpoints.each("eip155:1")) == 1, "well-known networks have a public endpoint"
+    assert endpoints.each("eip155:999999") == []

@@ -1,0 +1,314 @@
+"""``exact`` on Solana: a transfer that the buyer signs and the seller's facilitator pays for and submits.
+
+Facilitators disagree on the layout. Version 2, and version 1 under a CAIP-2 name: compute limit, compute price,
+TransferChecked, and one Memo. Version 1 under a plain name: exactly three instructions, no Memo; only the unit price
+makes two payments differ then. The buyer is a read-only signer in slot 1, never the fee payer; slot 0 stays empty.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+import secrets
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..asks import Ask, Fetch, SignMessage
+from ..chains.solana import LIFE_SECONDS, Blockhash, Mint, SolanaChain
+from ..errors import InsufficientFunds, SigningError
+from ..money import Token
+from ..ports import Signed
+from ..signers.solana import is_address
+from ..wire.models import Offer, words
+from ..wire.networks import short_name
+
+TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
+TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
+_MEMO_PROGRAM = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"
+_SYSTEM_PROGRAM = "11111111111111111111111111111111"
+_PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
+_MAX = 2**64 - 1
+_MEMO_BYTES = 256
+#: Compute units that fit a Memo of so many ASCII bytes; hosted facilitators refuse 100,000.
+_UNITS = ((33, 20_000), (118, 50_000), (256, 99_000))
+_MOST_UNITS = 99_999
+#: The highest unit price, in micro-lamports, under which every facilitator is known to settle.
+_PRICES = 49_999
+_TRIES = 2
+
+
+class _Prices:
+    """Unit prices that do not come round again while a blockhash lives: they keep equal payments apart."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count(secrets.randbelow(_PRICES))
+
+    def draw(self) -> int:
+        """One to 49,999 micro-lamports."""
+        return next(self._next) % _PRICES + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What one payment's transaction is made of."""
+
+    fee_payer: str
+    payer: str
+    pay_to: str
+    mint: str
+    program: str
+    decimals: int
+    amount: int
+    memo: str | None
+    units: int
+    unit_price: int
+    blockhash: str
+
+
+class ExactSolana:
+    """Signs transfers of SPL Token and Token-2022 tokens."""
+
+    name = "exact"
+    family = "solana"
+
+    def __init__(self, payer: str, chain: Callable[[str], SolanaChain], check_funds: bool = False) -> None:
+        self.payer = payer
+        self._chain = chain
+        self._check_funds = check_funds
+        self._prices = _Prices()
+
+    def objection(self, offer: Offer) -> str | None:
+        """Why this offer must not be signed."""
+        return (
+            self._fee_payer_objection(offer)
+            or self._recipient_objection(offer)
+            or _memo_objection(offer.extra.get("memo"))
+            or (None if offer.amount <= _MAX else "its amount is above what the chain can hold")
+        )
+
+    def remark(self, offer: Offer) -> str | None:
+        """Nothing a seller writes about a Solana token is signed."""
+        return None
+
+    def _fee_payer_objection(self, offer: Offer) -> str | None:
+        fee_payer = offer.extra.get("feePayer")
+        if not isinstance(fee_payer, str) or not is_address(fee_payer):
+            return f"extra.feePayer {words(str(fee_payer), 60)!r} is not an address"
+        if fee_payer == self.payer:
+            return "the fee payer is the buyer itself, who never pays fees for others"
+        assert offer.token is not None
+        if fee_payer in (offer.pay_to, offer.token.address, _SYSTEM_PROGRAM, *_PROGRAMS):
+            return "the fee payer takes part in the payment itself"
+        return None
+
+    def _recipient_objection(self, offer: Offer) -> str | None:
+        assert offer.token is not None
+        to = offer.pay_to
+        if not is_address(to):
+            return f"payTo {words(to, 60)} is not an address"
+        if to in (_SYSTEM_PROGRAM, *_PROGRAMS):
+            return "payTo is a program, not an account of anybody"
+        if to == self.payer:
+            return "payTo is the buyer itself"
+        return "payTo is the token's own mint" if to == offer.token.address else None
+
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        """Sign; if the signer took so long that the blockhash is about to die, sign once more with a later one."""
+        chain = self._chain(offer.network)
+        mint = yield from _mint(chain, offer)
+        if self._check_funds:
+            yield from self._funds(chain, offer, mint)
+        units = yield from self._units(chain, offer, mint)
+        for attempt in range(_TRIES):
+            blockhash = yield from _blockhash(chain, offer if attempt == 0 else None)
+            layout = self._layout(offer, mint, blockhash.value, units)
+            message = _message(layout)
+            given = yield from SignMessage(message.signed)
+            if not given.trusted and not _verified(given.signature, self.payer, message.signed):
+                raise SigningError(f"The signature that came back is not by {self.payer}. Nothing was sent.")
+            if given.seconds < LIFE_SECONDS / 6:
+                return _signed(offer, layout, message, given.signature, blockhash)
+        raise SigningError(
+            f"The signer took {given.seconds:.0f} s twice; a Solana payment has to be submitted within a minute of its "
+            "making. Nothing was sent."
+        )
+
+    def _layout(self, offer: Offer, mint: Mint, blockhash: str, units: int) -> _Layout:
+        theirs = offer.extra.get("memo")
+        plain = offer.version == 1 and ":" not in offer.written_network
+        memo = None if plain else (theirs or os.urandom(16).hex())
+        assert offer.token is not None
+        return _Layout(
+            fee_payer=offer.extra["feePayer"],
+            payer=self.payer,
+            pay_to=offer.pay_to,
+            mint=offer.token.address,
+            program=mint.program,
+            decimals=mint.decimals,
+            amount=offer.amount,
+            memo=memo,
+            units=units,
+            # A memo of our own is unique already; everything else is told apart by its price.
+            unit_price=1 if memo and not theirs else self._prices.draw(),
+            blockhash=blockhash,
+        )
+
+    def _units(self, chain: SolanaChain, offer: Offer, mint: Mint) -> Generator[Ask[Any], Any, int]:
+        memo = offer.extra.get("memo") or ""
+        if memo.isascii():
+            return next(units for size, units in _UNITS if len(memo) <= size)
+        layout = self._layout(offer, mint, _SYSTEM_PROGRAM, _MOST_UNITS * 10)
+        trial = _message(layout).transaction(bytes(64))
+        needed = yield from Fetch(lambda: chain.units_needed(trial))
+        units = needed + needed // 20 + 500
+        if units > _MOST_UNITS:
+            raise SigningError(
+                f"The seller's memo takes {needed} compute units to check, and facilitators refuse {_MOST_UNITS + 1}; "
+                "no payment with it can settle. Nothing was sent."
+            )
+        return int(max(units, _UNITS[0][1]))
+
+    def _funds(self, chain: SolanaChain, offer: Offer, mint: Mint) -> Generator[Ask[Any], Any, None]:
+        assert offer.token is not None
+        ours = _token_account(self.payer, offer.token.address, mint.program)
+        theirs = _token_account(offer.pay_to, offer.token.address, mint.program)
+        have, exists = yield from Fetch(lambda: chain.balances([ours, theirs]))
+        where = f"{offer.token.symbol or offer.token.address} on {short_name(offer.network)}"
+        if have is None or have < offer.amount:
+            found = "there is no such account" if have is None else f"it holds {have}"
+            raise InsufficientFunds(
+                f"The buyer's token account {ours} cannot pay {offer.amount} units of {where}: {found}. Nothing was "
+                f"sent; fund {self.payer}.",
+                offer=offer,
+            )
+        if exists is None:
+            raise InsufficientFunds(
+                f"The seller's token account {theirs} for {where} does not exist, so no payment to {offer.pay_to} can "
+                "arrive. Nothing was sent.",
+                offer=offer,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A compiled message, and its bytes as they are signed."""
+
+    compiled: Any
+    signed: bytes
+
+    def transaction(self, signature: bytes) -> str:
+        """The transaction in base64: the fee payer's signature is still to come."""
+        from solders.signature import Signature
+        from solders.transaction import VersionedTransaction
+
+        both = [Signature.default(), Signature.from_bytes(signature)]
+        return base64.b64encode(bytes(VersionedTransaction.populate(self.compiled, both))).decode()
+
+
+def _message(layout: _Layout) -> _Message:
+    from solders.hash import Hash
+    from solders.message import MessageV0, to_bytes_versioned
+    from solders.pubkey import Pubkey
+
+    payer = Pubkey.from_string(layout.fee_payer)
+    message = MessageV0.try_compile(payer, _instructions(layout), [], Hash.from_string(layout.blockhash))
+    return _Message(message, to_bytes_versioned(message))
+
+
+def _instructions(layout: _Layout) -> list[Any]:
+    from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
+    from solders.instruction import AccountMeta, Instruction
+    from solders.pubkey import Pubkey
+
+    program = Pubkey.from_string(layout.program)
+    source = Pubkey.from_string(_token_account(layout.payer, layout.mint, layout.program))
+    target = Pubkey.from_string(_token_account(layout.pay_to, layout.mint, layout.program))
+    accounts = [
+        AccountMeta(source, is_signer=False, is_writable=True),
+        AccountMeta(Pubkey.from_string(layout.mint), is_signer=False, is_writable=False),
+        AccountMeta(target, is_signer=False, is_writable=True),
+        AccountMeta(Pubkey.from_string(layout.payer), is_signer=True, is_writable=False),
+    ]
+    # TransferChecked: its number, the amount, the decimals.
+    data = bytes([12]) + layout.amount.to_bytes(8, "little") + bytes([layout.decimals])
+    budget = [set_compute_unit_limit(layout.units), set_compute_unit_price(layout.unit_price)]
+    transfer = [Instruction(program, data, accounts)]
+    memo = [] if layout.memo is None else [Instruction(Pubkey.from_string(_MEMO_PROGRAM), layout.memo.encode(), [])]
+    return budget + transfer + memo
+
+
+@lru_cache(maxsize=1024)
+def _token_account(owner: str, mint: str, program: str) -> str:
+    from solders.pubkey import Pubkey
+    from solders.token.associated import get_associated_token_address
+
+    found = get_associated_token_address(*(Pubkey.from_string(key) for key in (owner, mint, program)))
+    return str(found)
+
+
+def _mint(chain: SolanaChain, offer: Offer) -> Generator[Ask[Any], Any, Mint]:
+    """From the table; a token that the user vouched for without its program is looked up, once."""
+    token = offer.token
+    assert token is not None
+    if token.program is not None:
+        return Mint(token.program, token.decimals)
+    mint = chain.mint(token.address) or (yield from Fetch(lambda: chain.fetch_mint(token.address)))
+    _check_mint(mint, token)
+    return mint
+
+
+def _check_mint(mint: Mint, token: Token) -> None:
+    if mint.program not in _PROGRAMS:
+        raise SigningError(f"{token.address} does not belong to a token program. Nothing was sent.")
+    if mint.decimals != token.decimals:
+        raise SigningError(
+            f"{token.address} has {mint.decimals} decimals on the chain and {token.decimals} in Policy(tokens=...); "
+            "its price would be wrong. Nothing was sent."
+        )
+
+
+def _blockhash(chain: SolanaChain, offer: Offer | None) -> Generator[Ask[Any], Any, Blockhash]:
+    """The seller's hint if it is fresh as far as we know, else ours if it is warm, else the chain's."""
+    hint = offer.extra.get("recentBlockhash") if offer is not None and offer.version == 2 else None
+    hinted = chain.fresh_hint(hint) if isinstance(hint, str) and is_address(hint) else None
+    found = hinted or chain.blockhash()
+    return found or (yield from Fetch(chain.fetch_blockhash))
+
+
+def _verified(signature: bytes, payer: str, message: bytes) -> bool:
+    from solders.pubkey import Pubkey
+    from solders.signature import Signature
+
+    return Signature.from_bytes(signature).verify(Pubkey.from_string(payer), message)
+
+
+def _signed(offer: Offer, layout: _Layout, message: _Message, signature: bytes, blockhash: Blockhash) -> Signed:
+    from solders.signature import Signature
+
+    own = str(Signature.from_bytes(signature))
+    evidence: Mapping[str, Any] = {
+        "signature": own,
+        "token_account": _token_account(layout.payer, layout.mint, layout.program),
+        "blockhash": blockhash.value,
+        "last_valid_height": blockhash.last_valid_height,
+    }
+    return Signed(
+        {"transaction": message.transaction(signature)},
+        nonce=layout.memo if layout.memo and not offer.extra.get("memo") else own,
+        payer=layout.payer,
+        expires=int(time.time()) + LIFE_SECONDS,
+        evidence=evidence,
+    )
+
+
+def _memo_objection(memo: Any) -> str | None:
+    if memo is None or memo == "":
+        return None
+    if not isinstance(memo, str):
+        return "extra.memo is not text"
+    size = len(memo.encode("utf-8", "surrogatepass"))
+    return None if size <= _MEMO_BYTES else f"extra.memo has {size} bytes; {_MEMO_BYTES} are legal"

@@ -1,0 +1,78 @@
+"""What a Buyer is built from, checked: the place where strings become ledgers, readers and endpoints."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from .errors import ConfigurationError
+from .ledgers.memory import MemoryLedger
+from .wire.networks import caip2
+
+T = TypeVar("T")
+_LEDGER_METHODS = (
+    "reserve", "claim", "record", "release", "close", "write_off", "conclude", "spent", "holds", "history", "freeze",
+    "unfreeze",
+)  # fmt: skip
+
+
+def ledger(given: Any) -> Any:
+    if given == ":memory:":
+        return MemoryLedger()
+    if isinstance(given, str):
+        raise ConfigurationError(
+            'Only ledger=":memory:" and Ledger objects are available in this version; budgets of ":memory:" last as '
+            "long as the process."
+        )
+    missing = [name for name in _LEDGER_METHODS if not callable(getattr(given, name, None))]
+    if missing:
+        raise ConfigurationError(f"{type(given).__name__} is not a Ledger; it has no {', '.join(missing)}.")
+    return given
+
+
+def reader(given: Any) -> Any:
+    if given is not None and not callable(getattr(given, "read", None)):
+        raise ConfigurationError(f"reader is an object with .read(hold), not {type(given).__name__}.")
+    return given
+
+
+def endpoints(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, urls in given.items():
+        network = caip2(name)
+        listed = (urls,) if isinstance(urls, str) else tuple(urls)
+        if network is None or not listed or not all(u.startswith(("http://", "https://")) for u in listed):
+            raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {name!r}.')
+        found[network] = listed
+    return found
+
+
+def instance(name: str, value: T, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name} is a {kind.__name__}, not {type(value).__name__}.")
+    return value
+
+
+def function(name: str, value: T) -> T:
+    if value is not None and not callable(value):
+        raise ConfigurationError(f"{name} is a function, not {type(value).__name__}.")
+    return value
+
+
+def seconds(name: str, value: float | None) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+        raise ConfigurationError(f"{name} is a number of seconds above zero, or None, not {value!r}.")
+    return value
+
+
+def at_least_zero(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ConfigurationError(f"{name} is a number of seconds, not {value!r}.")
+    return value
+
+
+def is_async(function: Any) -> bool:
+    """Whether calling this gives something to await, as far as can be told without calling it."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - a callable object may have an async __call__
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

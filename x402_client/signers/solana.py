@@ -1,0 +1,126 @@
+"""Who signs on Solana: a key in this process, or somebody else's signer, whose work is checked."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NoReturn
+
+from ..errors import ConfigurationError, SigningError
+
+
+class LocalSolanaSigner:
+    """A key in this process. It shows in no repr, pickle or traceback of ours."""
+
+    __slots__ = ("_keypair", "address")
+    blocking = False
+    is_async = False
+
+    def __init__(self, keypair: Any) -> None:
+        self._keypair = keypair
+        self.address = str(keypair.pubkey())
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes."""
+        return bytes(self._keypair.sign_message(message))
+
+    def __repr__(self) -> str:
+        return f"LocalSolanaSigner({self.address})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A signer holds a key and is not pickled; build it where it is used.")
+
+
+class ForeignSolanaSigner:
+    """Speaks to any object that follows ``ports.SolanaSigner``."""
+
+    __slots__ = ("_signer", "address", "blocking", "is_async")
+
+    def __init__(self, signer: Any) -> None:
+        address = getattr(signer, "address", None)
+        method = getattr(signer, "sign_message", None)
+        if address is None and callable(getattr(signer, "pubkey", None)):
+            address = str(signer.pubkey())
+        if not isinstance(address, str) or not callable(method):
+            raise ConfigurationError(
+                "A Solana signer has an `address` and a method `sign_message(message)`; "
+                f"{type(signer).__name__} has not. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
+            )
+        if not is_address(address):
+            raise ConfigurationError(f"The signer's address {address[:60]!r} is not a Solana address.")
+        self._signer = signer
+        self.address = address
+        self.is_async = inspect.iscoroutinefunction(method)
+        self.blocking = getattr(signer, "blocking", True)
+
+    def sign(self, message: bytes) -> Any:
+        """Whatever the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        return self._signer.sign_message(message)
+
+    def __repr__(self) -> str:
+        return f"ForeignSolanaSigner({self.address}, {type(self._signer).__name__})"
+
+
+def is_address(text: str) -> bool:
+    """Whether this is base58 of 32 bytes."""
+    from solders.pubkey import Pubkey
+
+    try:
+        Pubkey.from_string(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_signature(returned: Any) -> bytes:
+    """64 bytes, from bytes, base58 or a solders Signature."""
+    if isinstance(returned, str):
+        import base58
+
+        try:
+            returned = base58.b58decode(returned)
+        except ValueError:
+            raise SigningError("The signer returned text that is not base58. Nothing was sent.") from None
+    try:
+        raw = bytes(returned)
+    except (TypeError, ValueError):
+        raw = b""
+    if len(raw) != 64:
+        raise SigningError(
+            f"The signer returned {type(returned).__name__} where a signature of 64 bytes is needed. Nothing was sent."
+        )
+    return raw
+
+
+def solana_signer(given: Any) -> LocalSolanaSigner | ForeignSolanaSigner:
+    """From whatever a wallet takes."""
+    if isinstance(given, (LocalSolanaSigner, ForeignSolanaSigner)):
+        return given
+    if isinstance(given, str):
+        return _from_bytes(_decoded(given.strip()))
+    if isinstance(given, (bytes, bytearray)):
+        return _from_bytes(bytes(given))
+    if any(c.__name__ == "Keypair" and c.__module__.startswith("solders") for c in type(given).__mro__):
+        return LocalSolanaSigner(given)
+    return ForeignSolanaSigner(given)
+
+
+def _decoded(text: str) -> bytes:
+    import base58
+
+    try:
+        return base58.b58decode(text)
+    except ValueError:
+        raise ConfigurationError("A Solana key is base58 of 32 or 64 bytes; this text is not base58.") from None
+
+
+def _from_bytes(secret: bytes) -> LocalSolanaSigner:
+    from solders.keypair import Keypair
+
+    if len(secret) == 32:
+        return LocalSolanaSigner(Keypair.from_seed(secret))
+    if len(secret) != 64:
+        raise ConfigurationError(f"A Solana key is 32 bytes, or 64 with its public half; this one has {len(secret)}.")
+    try:
+        return LocalSolanaSigner(Keypair.from_bytes(secret))
+    except ValueError:
+        raise ConfigurationError("The two halves of this Solana key do not belong together.") from None
