@@ -163,6 +163,30 @@ def test_a_slow_endpoint_does_not_block_the_loop(own_world: World) -> None:
     assert max(gaps) < 0.4, "a loop that waited for the endpoint would have stood still for half a second"
 
 
+def test_a_blockhash_about_to_die(own_world: World) -> None:
+    """A blockhash that was fetched earlier has seconds to live, and they suffice."""
+    seller, keypair = own_world.seller("svm-v2"), own_world.solana_buyer()
+    buyer = buyer_for(own_world, keypair)
+    assert through_httpx(buyer, "GET", seller.url("/paid")).status_code == 200
+    own_world.solana.jump(140)
+    assert through_httpx(buyer, "GET", seller.url("/paid")).status_code == 200
+    assert own_world.solana.calls() == {"getLatestBlockhash": 1}
+
+
+def test_a_blockhash_that_died_costs_nothing_and_nobody_pays_twice(own_world: World) -> None:
+    """The chain ran ahead of every clock: the payment cannot land, and once that is proven the money is free again."""
+    seller, keypair = own_world.seller("svm-v2"), own_world.solana_buyer()
+    buyer = buyer_for(own_world, keypair)
+    assert through_httpx(buyer, "GET", seller.url("/paid")).status_code == 200
+    own_world.solana.jump(200)
+    with pytest.raises(errors.PaymentRejected):
+        through_httpx(buyer, "GET", seller.url("/paid"), timeout=60)
+    assert own_world.solana.balance(keypair) == 1_000_000 - 10_000
+    [hold] = buyer.holds()
+    own_world.solana.jump(200)
+    assert buyer.reader.read(hold) == "not_settled"
+
+
 def test_no_endpoint_at_all_leaves_the_money_alone(world: World) -> None:
     seller, keypair = world.seller("svm-v2"), world.solana_buyer()
     buyer = Buyer(Wallet(solana=keypair), POLICY, rpc={"solana-devnet": "http://127.0.0.1:9"})

@@ -88,7 +88,7 @@ class Buyer:
 
     def _schemes(self) -> Iterator[Scheme]:
         if self.wallet.evm is not None:
-            yield ExactEvm(self.wallet.evm.address)
+            yield ExactEvm(self.wallet.evm.address, self.endpoints.of if self.policy.check_funds else None)
         if self.wallet.solana is not None:
             yield ExactSolana(self.wallet.solana.address, self._solana, self.policy.check_funds)
 

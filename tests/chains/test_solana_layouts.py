@@ -176,6 +176,41 @@ def test_the_layout_goes_by_version_and_name(version: int, network: str, memos: 
         assert signed.nonce == str(seen.transaction.signatures[1])
 
 
+@dataclass(frozen=True)
+class Facilitator:
+    """What one kind of facilitator takes, as read in its source or measured."""
+
+    serves: tuple[tuple[int, str], ...]
+    instructions: tuple[int, ...]
+    memo_needed: bool
+    most_unit_price: int
+    units_below: int
+
+
+V2, V1_PLAIN, V1_CAIP2 = (2, SOLANA_DEVNET), (1, "solana-devnet"), (1, SOLANA_DEVNET)
+FACILITATORS = {
+    "official, 2.25": Facilitator((V2, V1_PLAIN, V1_CAIP2), (3, 4, 5, 6), False, 5_000_000, 1_400_001),
+    "official, legacy version 1": Facilitator((V1_PLAIN,), (3,), False, 5_000_000, 1_400_001),
+    "Faremeter": Facilitator((V2, V1_CAIP2), (4,), True, 1_000_000, 1_400_001),
+    "hosted": Facilitator((V2, V1_PLAIN), (3, 4), False, 1_000_000, 100_000),
+}
+
+
+@pytest.mark.parametrize("memo", [None, "order 7", "m" * 256], ids=["no memo", "a memo", "a long memo"])
+@pytest.mark.parametrize("name", FACILITATORS)
+def test_every_facilitator_takes_what_it_is_offered(name: str, memo: str | None) -> None:
+    facilitator = FACILITATORS[name]
+    for version, network in facilitator.serves:
+        extra = {} if memo is None else {"memo": memo}
+        with bench() as at:
+            seen = decode(at.sign(offer(version, network, **extra)))
+        assert len(seen.programs) in facilitator.instructions
+        assert (MEMO in seen.programs) or not facilitator.memo_needed
+        assert seen.unit_price <= facilitator.most_unit_price
+        assert seen.units < facilitator.units_below
+        assert seen.units * seen.unit_price < 5_000 * 10**6, "the fee stays below a signature's own"
+
+
 def test_programs_of_the_table() -> None:
     assert USDC is not None
     assert PYUSD is not None

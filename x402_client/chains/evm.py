@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import ChainUnavailable
+
+if TYPE_CHECKING:
+    from .rpc import Rpc
+
+_WORD = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
+_BALANCE_OF = "0x70a08231"  # balanceOf(address)
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}", re.ASCII)
 ZERO = "0x" + "0" * 40
 #: Half of the curve's order: a signature above it is the other form of one below, and tokens refuse it.
@@ -56,6 +63,14 @@ def recover(digest: bytes, signature: bytes) -> str | None:
         return address_of(_public_key(digest, compact))
     except Exception:  # each backend has errors of its own for points off the curve
         return None
+
+
+def token_balance(rpc: Rpc, token: str, owner: str) -> int:
+    """What an account holds of a token, in its smallest units."""
+    answer = rpc.call("eth_call", {"to": token, "data": _BALANCE_OF + owner[2:].lower().zfill(64)}, "latest")
+    if not isinstance(answer, str) or not _WORD.fullmatch(answer):
+        raise ChainUnavailable(f"The endpoint's answer about {owner}'s balance makes no sense. Nothing was sent.")
+    return int(answer, 16)
 
 
 def _public_key(digest: bytes, compact: bytes) -> bytes:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import Any
 
-from ..asks import Ask, SignTyped
-from ..chains.evm import ZERO, is_address, keccak, recover
-from ..errors import SigningError
+from ..asks import Ask, Fetch, SignTyped
+from ..chains.evm import ZERO, is_address, keccak, recover, token_balance
+from ..chains.rpc import Rpc
+from ..errors import InsufficientFunds, SigningError
 from ..money import Token
 from ..ports import Signed, TypedData
 from ..wire.models import Offer, words
+from ..wire.networks import short_name
 
 _DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _TRANSFER = (
@@ -35,8 +37,10 @@ class ExactEvm:
     name = "exact"
     family = "eip155"
 
-    def __init__(self, payer: str) -> None:
+    def __init__(self, payer: str, rpc: Callable[[str], Rpc] | None = None) -> None:
+        """With ``rpc``, the payer's balance is looked at before anything is signed."""
         self.payer = payer
+        self._rpc = rpc
 
     def objection(self, offer: Offer) -> str | None:
         """Why this offer must not be signed."""
@@ -66,6 +70,8 @@ class ExactEvm:
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
         """Sign; if the signer took so long that the payment would lapse on its way, sign once more."""
+        if self._rpc is not None:
+            yield from self._funds(self._rpc(offer.network), offer)
         window = min(max(offer.timeout or 0, SETTLING), validity)
         for _ in range(2):
             expires = int(time.time()) + window
@@ -82,6 +88,17 @@ class ExactEvm:
             f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would lapse on its way. "
             "Policy(validity=...) sets how long payments are valid. Nothing was sent."
         )
+
+    def _funds(self, rpc: Rpc, offer: Offer) -> Generator[Ask[Any], Any, None]:
+        token = offer.token
+        assert token is not None
+        have = yield from Fetch(lambda: token_balance(rpc, token.address, self.payer))
+        if have < offer.amount:
+            raise InsufficientFunds(
+                f"The buyer's account {self.payer} holds {have} units of {token.symbol or token.address} on "
+                f"{short_name(offer.network)}, and {offer.amount} are asked. Nothing was sent; fund it.",
+                offer=offer,
+            )
 
     def _message(self, offer: Offer, expires: int) -> dict[str, Any]:
         return {
