@@ -27,7 +27,9 @@ class Library:
         self.rejoined = type("Rejoined", (Rejoined, module.SyncByteStream), {})
         self.arejoined = type("AsyncRejoined", (AsyncRejoined, module.AsyncByteStream), {})
         self.watched = type("Watched", (Watched, module.SyncByteStream), {"unreadable": module.DecodingError})
-        self.awatched = type("AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"unreadable": module.DecodingError})
+        self.awatched = type(
+            "AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"unreadable": module.DecodingError}
+        )
 
     def body(self, request: Any, kept: Any, limit: int) -> ReplayedBody:
         """How this request's body can be sent a second time."""

@@ -43,7 +43,7 @@ class Journey:
         self.paid: Hold | None = None
 
     def leads_to(self, request: Any) -> bool:
-        """Whether this is a later hop of the call. The first request sent again, or a copy made later, is a new call."""
+        """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
         return not self._over and self._first() is not request
 
     def end(self, request: Any) -> None:

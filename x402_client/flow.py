@@ -90,6 +90,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     try:
         quote = yield from _terms(call, first, rules)
         if quote is None:
+            call.attempt.end()
             return first
         if call.paid is not None:
             raise _paid_before(call, call.paid)

@@ -43,7 +43,8 @@ class Origin:
 
 def plain_host(host: str) -> str:
     """Lower case, punycode, no brackets, no trailing dot; an IPv6 address in its one short form."""
-    plain = (host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host).rstrip(".").lower()
+    bracketed = host[:1] == "[" and host[-1:] == "]" and ":" in host
+    plain = (host[1:-1] if bracketed else host).rstrip(".").lower()
     if not host.isascii():
         return _punycode(plain)
     return str(ipaddress.ip_address(plain)) if ":" in plain and _is_address(plain) else plain

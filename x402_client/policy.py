@@ -174,7 +174,8 @@ def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: 
 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
     """The error for a judged quote without a choice."""
-    message = f"None of the {len(quote.offers) + len(quote.faults)} offers of {quote.url} was acceptable: "
+    count = len(quote.offers) + len(quote.faults)
+    message = f"No offer of the {count} of {quote.url} was acceptable: "
     shown, more = quote.reasons[:_REASONS], len(quote.reasons) - _REASONS
     message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + ". Nothing was paid."
     dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]

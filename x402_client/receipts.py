@@ -42,7 +42,7 @@ def _attached(response: Any) -> Outcome | None:
 
 
 def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...]) -> MoneyState:
-    if found is not None and found.success and not mismatches:
+    if found is not None and found.success and not mismatches and status != 402:
         return "spent"
     return "held" if 400 <= status < 500 else "unknown"
 

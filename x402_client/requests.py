@@ -16,7 +16,8 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from ._answers import Answers
 from ._inquiry import conclusion, inquiring, inquiry
-from ._requests_courier import Body, Courier, speaking_of, text
+from ._requests_courier import Courier, speaking_of
+from ._requests_streams import Body, text
 from .buyer import Buyer
 from .drive import run
 from .errors import ConfigurationError, X402Error
@@ -46,7 +47,7 @@ class _Journey:
         self.paid: Hold | None = None
 
     def leads_to(self, request: requests.PreparedRequest) -> bool:
-        """Whether this is a later hop of the call. The first request sent again, or a copy made later, is a new call."""
+        """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
         return not self._over and self._first is not None and self._first() is not request
 
     def end(self, request: requests.PreparedRequest) -> None:

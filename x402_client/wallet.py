@@ -45,10 +45,10 @@ class Wallet:
     @classmethod
     def from_env(cls) -> Wallet:
         """Keys from the environment: X402_EVM_KEY (hex) and X402_SOLANA_KEY (base58)."""
-        evm, solana = (os.environ.get(name, "").strip() or None for name in (EVM_VARIABLE, SOLANA_VARIABLE))
-        if evm is None and solana is None:
+        if not any(_variable(name) for name in (EVM_VARIABLE, SOLANA_VARIABLE)):
             raise ConfigurationError(f"Neither {EVM_VARIABLE} nor {SOLANA_VARIABLE} is set; set the one you pay with.")
-        return cls(evm=evm, solana=solana)
+        # Kept in no variable here: tools that print those of a traceback would show the keys.
+        return cls(evm=_variable(EVM_VARIABLE), solana=_variable(SOLANA_VARIABLE))
 
     @property
     def async_only(self) -> tuple[str, ...]:
@@ -62,6 +62,10 @@ class Wallet:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A wallet holds keys and is not pickled; build it where it is used.")
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
 
 
 def _evm_signer(given: Any) -> LocalEvmSigner | ForeignEvmSigner | None:

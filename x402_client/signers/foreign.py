@@ -40,7 +40,7 @@ class ForeignEvmSigner:
         return self._signer.sign_typed_data(data.full())
 
     def __repr__(self) -> str:
-        return f"ForeignEvmSigner({self.address}, {type(self._signer).__name__})"
+        return f"ForeignEvmSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
 
 
 def read_signature(returned: Any) -> bytes:

@@ -42,7 +42,7 @@ class LocalEvmSigner:
         return signature[:64] + bytes([signature[64] + 27])  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"LocalEvmSigner({self.address})"
+        return f"LocalEvmSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A signer holds a key and is not pickled; build it where it is used.")

@@ -24,7 +24,7 @@ class LocalSolanaSigner:
         return bytes(self._keypair.sign_message(message))
 
     def __repr__(self) -> str:
-        return f"LocalSolanaSigner({self.address})"
+        return f"LocalSolanaSigner({getattr(self, 'address', None)})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A signer holds a key and is not pickled; build it where it is used.")
@@ -57,7 +57,7 @@ class ForeignSolanaSigner:
         return self._signer.sign_message(message)
 
     def __repr__(self) -> str:
-        return f"ForeignSolanaSigner({self.address}, {type(self._signer).__name__})"
+        return f"ForeignSolanaSigner({getattr(self, 'address', None)})"
 
 
 def is_address(text: str) -> bool:
@@ -81,7 +81,7 @@ def read_signature(returned: Any) -> bytes:
         except ValueError:
             raise SigningError("The signer returned text that is not base58. Nothing was sent.") from None
     try:
-        raw = bytes(returned)
+        raw = b"" if isinstance(returned, int) else bytes(returned)  # of a number it would make so many zeros
     except (TypeError, ValueError):
         raw = b""
     if len(raw) != 64:

@@ -1,0 +1,141 @@
+"""The tree of errors: whose fault, what happened to the money, and how to find one inside what an SDK raised."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from x402_client import Money, errors
+from x402_client.errors import X402Error, find
+
+UNTOUCHED, HELD, SPENT, UNKNOWN = "untouched", "held", "spent", "unknown"
+TREE: dict[str, tuple[str, str]] = {
+    "X402Error": ("Exception", UNTOUCHED),
+    "QuoteError": ("X402Error", UNTOUCHED),
+    "MalformedQuote": ("QuoteError", UNTOUCHED),
+    "UnsupportedVersion": ("QuoteError", UNTOUCHED),
+    "PaymentRefused": ("X402Error", UNTOUCHED),
+    "NoAcceptableOffer": ("PaymentRefused", UNTOUCHED),
+    "OverLimit": ("PaymentRefused", UNTOUCHED),
+    "TooExpensive": ("OverLimit NoAcceptableOffer", UNTOUCHED),
+    "HostNotAllowed": ("PaymentRefused", UNTOUCHED),
+    "ApprovalDenied": ("PaymentRefused", UNTOUCHED),
+    "Frozen": ("PaymentRefused", UNTOUCHED),
+    "PaymentNotSent": ("X402Error", UNTOUCHED),
+    "SigningError": ("PaymentNotSent", UNTOUCHED),
+    "ChainUnavailable": ("PaymentNotSent", UNTOUCHED),
+    "LedgerUnavailable": ("PaymentNotSent", UNTOUCHED),
+    "InsufficientFunds": ("PaymentNotSent", UNTOUCHED),
+    "BodyNotReplayable": ("PaymentNotSent", UNTOUCHED),
+    "PaymentRejected": ("X402Error", HELD),
+    "PaymentOutcomeUnknown": ("X402Error", UNKNOWN),
+    "PaidNotDelivered": ("X402Error", SPENT),
+    "AlreadyPaid": ("X402Error", SPENT),
+    "ConfigurationError": ("X402Error", UNTOUCHED),
+}
+KINDS = [getattr(errors, name) for name in TREE]
+
+
+def test_the_tree_is_whole() -> None:
+    defined = {k for k, v in vars(errors).items() if isinstance(v, type) and issubclass(v, BaseException)}
+    assert defined == set(TREE)
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_whose_fault_and_what_happened_to_the_money(name: str) -> None:
+    parents, money = TREE[name]
+    kind = getattr(errors, name)
+    assert [base.__name__ for base in kind.__bases__] == parents.split()
+    assert kind("what was found").money == money
+    assert kind.__doc__
+
+
+def test_the_drawing_at_the_top_is_the_tree() -> None:
+    drawn = re.findall(r"^[│├└─ ]*([A-Z]\w+)", errors.__doc__ or "", re.MULTILINE)
+    assert [name for name in drawn if name in TREE] == [name for name in drawn if name not in ("Every",)]
+    assert set(drawn) - {"Every"} == set(TREE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_takes_the_same_facts_and_can_be_pickled(kind: type[X402Error]) -> None:
+    bare = kind("said")
+    assert (bare.hold, bare.offer, bare.response, str(bare)) == (None, None, None, "said")
+    full = kind("said", hold="h", offer="o", response="r")
+    again = pickle.loads(pickle.dumps(full))
+    assert (again.hold, again.offer, again.response, str(again)) == ("h", "o", "r", "said")
+    assert type(again) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        (errors.NoAcceptableOffer, {"reasons": ("a", "b")}),
+        (errors.OverLimit, {"limit": Money("1"), "asked": Money("2"), "spent": Money("0"), "resets_at": None}),
+        (errors.TooExpensive, {"limit": Money("1"), "asked": Money("2"), "reasons": ("a",), "spent": None}),
+        (errors.PaymentOutcomeUnknown, {"wait_until": None}),
+        (errors.AlreadyPaid, {"receipt": "r"}),
+    ],
+)
+def test_facts_of_their_own_survive_a_pickle(kind: type[X402Error], facts: dict[str, Any]) -> None:
+    error = pickle.loads(pickle.dumps(kind("said", **facts)))
+    assert {name: getattr(error, name) for name in facts} == facts
+
+
+def wrapped(error: BaseException, *, cause: bool) -> Exception:
+    try:
+        try:
+            raise error
+        except BaseException as inner:
+            if cause:
+                raise RuntimeError("an SDK") from inner
+            raise RuntimeError("an SDK")  # noqa: B904
+    except RuntimeError as outer:
+        return outer
+
+
+OURS = errors.Frozen("stopped")
+
+
+@pytest.mark.parametrize(
+    "outer",
+    [
+        OURS,
+        wrapped(OURS, cause=True),
+        wrapped(OURS, cause=False),
+        wrapped(wrapped(OURS, cause=True), cause=False),
+        ExceptionGroup("tasks", [ValueError(), wrapped(OURS, cause=True)]),
+        BaseExceptionGroup("tasks", [KeyboardInterrupt(), ExceptionGroup("inner", [OURS])]),
+    ],
+)
+def test_find_sees_through_what_others_wrapped(outer: BaseException) -> None:
+    assert find(outer) is OURS
+
+
+def test_find_hides_nothing_that_was_suppressed_with_from_none() -> None:
+    def sdk() -> None:
+        try:
+            raise OURS
+        except X402Error:
+            raise RuntimeError("an SDK") from None
+
+    with pytest.raises(RuntimeError) as caught:
+        sdk()
+    assert find(caught.value) is OURS
+
+
+def test_find_takes_the_nearest() -> None:
+    near = errors.SigningError("near")
+    near.__cause__ = errors.ChainUnavailable("far")
+    assert find(wrapped(near, cause=True)) is near
+
+
+def test_find_ends_where_there_is_none() -> None:
+    loop = ValueError()
+    loop.__cause__ = other = TypeError()
+    other.__context__ = loop
+    assert find(loop) is None
+    assert find(None) is None
+    assert find(ValueError("no")) is None
