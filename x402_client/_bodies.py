@@ -28,11 +28,12 @@ class Kept:
         self.size = 0
         self.whole = False
 
-    def keep(self, chunk: bytes) -> None:
+    def keep(self, chunk: str | bytes) -> None:
         """Remember a chunk, or nothing any more once the bound is passed."""
-        self.size += len(chunk)
+        data = octets(chunk)
+        self.size += len(data)
         if self.size <= self._limit:
-            self._chunks.append(bytes(chunk))
+            self._chunks.append(data)
         else:
             self._chunks.clear()
 
@@ -50,6 +51,11 @@ class Kept:
                 "Buyer(bounds=Bounds(kept_body=...)). Nothing was paid."
             )
         return b"".join(self._chunks)
+
+
+def octets(chunk: str | bytes) -> bytes:
+    """A chunk as it is sent: requests takes text, and encodes it on the way."""
+    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)
 
 
 class KeptStream:

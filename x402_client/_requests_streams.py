@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from ._answers import Answers
-from ._bodies import Kept, digest, position, rewind
+from ._bodies import Kept, KeptStream, digest, octets, position, rewind
 from .delivery import Delivery
 from .drive import run
 
@@ -51,37 +51,8 @@ class Body:
             return digest([self._kept.kept.content()], content_type)
         if self._start is not None:
             rewind(self._body, self._start)
-            return digest(iter(lambda: _octets(self._body.read(_CHUNK)), b""), content_type)
-        return digest([_octets(self._body or b"")], content_type)
-
-
-class _KeptIterator:
-    """An iterable body that remembers what it gave."""
-
-    def __init__(self, source: Iterable[Any], limit: int) -> None:
-        self._source = source
-        self._rest: Iterator[Any] | None = None
-        self.kept = Kept(limit)
-
-    def __iter__(self) -> Iterator[Any]:
-        self.kept.restart()
-        self._rest = iter(self._source)
-        yield from self._keeping()
-
-    def drain(self) -> None:
-        """Read what the server did not wait for, as far as it would be kept."""
-        if self._rest is None:
-            self._rest = iter(self._source)
-        for _ in self._keeping():
-            if self.kept.full:
-                return
-
-    def _keeping(self) -> Iterator[Any]:
-        assert self._rest is not None
-        for chunk in self._rest:
-            self.kept.keep(_octets(chunk))
-            yield chunk
-        self.kept.whole = True
+            return digest(iter(lambda: octets(self._body.read(_CHUNK)), b""), content_type)
+        return digest([octets(self._body or b"")], content_type)
 
 
 class _KeptFile:
@@ -92,9 +63,8 @@ class _KeptFile:
         self.kept = Kept(limit)
 
     def read(self, size: int = -1) -> bytes:
-        chunk = _octets(
-            self._source.read(size)
-        )  # urllib3 encodes what text files give; this one looks like no text file
+        # urllib3 encodes what text files give, and this looks like no text file.
+        chunk = octets(self._source.read(size))
         self.kept.keep(chunk)
         if not chunk or size is None or size < 0:
             self.kept.whole = True
@@ -112,11 +82,7 @@ class _KeptFile:
 def _kept(body: Any, limit: int) -> Any:
     if hasattr(body, "read"):
         return _KeptFile(body, limit)
-    return _KeptIterator(body, limit) if hasattr(body, "__iter__") else None  # None: the library says what is wrong
-
-
-def _octets(chunk: Any) -> bytes:
-    return chunk.encode("utf-8") if isinstance(chunk, str) else bytes(chunk)
+    return KeptStream(body, limit) if hasattr(body, "__iter__") else None  # None: the library says what is wrong
 
 
 def text(value: str | bytes | None) -> str:
