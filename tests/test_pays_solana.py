@@ -12,6 +12,7 @@ import pytest
 from solders.keypair import Keypair
 
 import x402_client.httpx
+from tests.broken_line import BreaksAroundPayments
 from tests.real.solana import PYUSD_DEVNET, USDC_DEVNET, SolanaTransfer
 from tests.real.world import SELLERS_MEMO, Seller, World
 from tests.through import SHELLS, Ask, name_of, through_async_httpx, through_httpx
@@ -265,29 +266,9 @@ def test_check_funds(world: World) -> None:
     assert through_httpx(buyer, "GET", seller.url("/paid")).status_code == 200
 
 
-class BreaksAfterPayments(httpx.BaseTransport):
-    """The line breaks when a payment was answered, or before it leaves."""
-
-    def __init__(self, arrives: bool) -> None:
-        self._inner, self._arrives = httpx.HTTPTransport(), arrives
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        pays = "payment-signature" in request.headers or "x-payment" in request.headers
-        response = self._inner.handle_request(request) if self._arrives or not pays else None
-        if pays:
-            if response is not None:
-                response.close()
-            raise httpx.ReadError("The line broke")
-        assert response is not None
-        return response
-
-    def close(self) -> None:
-        self._inner.close()
-
-
 def unresolved(world: World, keypair: Keypair, seller: Seller, path: str, arrives: bool) -> Buyer:
     buyer = buyer_for(world, keypair)
-    client = x402_client.httpx.wrap(httpx.Client(transport=BreaksAfterPayments(arrives)), buyer)
+    client = x402_client.httpx.wrap(httpx.Client(transport=BreaksAroundPayments(arrives)), buyer)
     with client, pytest.raises(errors.PaymentOutcomeUnknown):
         client.get(seller.url(path), timeout=60)
     return buyer

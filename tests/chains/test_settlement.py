@@ -12,6 +12,7 @@ import pytest
 from eth_account import Account
 
 import x402_client.httpx
+from tests.broken_line import BreaksAroundPayments
 from tests.chains.scripted import Answer, Scripted, body, error, result, status
 from tests.real.world import World
 from x402_client import Buyer, Policy, Wallet, errors
@@ -139,26 +140,6 @@ def test_without_an_endpoint_or_a_signature_nothing_is_known() -> None:
     assert ChainReader(Endpoints({})).read(SOME.but(authorization=None)) == "unknown"
 
 
-class DropsPayments(httpx.BaseTransport):
-    """A line that breaks before the payment arrives, or after."""
-
-    def __init__(self, arrives: bool) -> None:
-        self._inner, self._arrives = httpx.HTTPTransport(), arrives
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        pays = "payment-signature" in request.headers
-        response = self._inner.handle_request(request) if self._arrives or not pays else None
-        if pays:
-            if response is not None:
-                response.close()
-            raise httpx.ReadError("The line broke")
-        assert response is not None
-        return response
-
-    def close(self) -> None:
-        self._inner.close()
-
-
 def reconcile(buyer: Buyer) -> Any:
     return buyer.reconcile()
 
@@ -175,7 +156,7 @@ def test_on_a_real_chain(
     seller, account = own_world.seller("fastapi-v2"), own_world.buyer()
     buyer = Buyer(Wallet(evm=account), Policy(per_request="1", per_day="1"), rpc={"base-sepolia": own_world.chain.url})
     with (
-        x402_client.httpx.wrap(httpx.Client(transport=DropsPayments(arrives)), buyer) as client,
+        x402_client.httpx.wrap(httpx.Client(transport=BreaksAroundPayments(arrives)), buyer) as client,
         pytest.raises(errors.PaymentOutcomeUnknown) as raised,
     ):
         client.get(seller.url("/paid"))
