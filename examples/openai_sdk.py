@@ -25,7 +25,7 @@ QUESTION: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user",
 with Sandbox({"/chat/completions": "0.02"}, {"/chat/completions": ANSWER}) as seller:
     wallet = seller.wallet()
     for limit in ("0.05", "0.01"):
-        buyer = Buyer(wallet, Policy(per_request=limit))
+        buyer = Buyer(wallet, Policy(per_request=limit), ledger=":memory:")
         http_client = wrap(httpx2.Client(), buyer)
         with openai.OpenAI(base_url=seller.url, api_key="unused", http_client=http_client) as client:
             try:

@@ -11,7 +11,7 @@ from x402_client.sandbox import Sandbox
 
 with Sandbox() as seller:
     policy = Policy(per_request="0.10", per_day="5", hosts={"127.0.0.1": Limit(per_hour="1")})
-    buyer = Buyer(seller.wallet(), policy)
+    buyer = Buyer(seller.wallet(), policy, ledger=":memory:")
 
     with wrap(httpx.Client(), buyer) as client:
         terms = quote(client, "GET", f"{seller.url}/weather")

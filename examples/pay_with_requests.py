@@ -7,7 +7,7 @@ from x402_client.requests import PaymentAdapter, wrap
 from x402_client.sandbox import Sandbox
 
 with Sandbox() as seller:
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.10", per_day="5"))
+    buyer = Buyer(seller.wallet(), Policy(per_request="0.10", per_day="5"), ledger=":memory:")
 
     session = wrap(requests.Session(), buyer)
     response = session.post(f"{seller.url}/report", json={"city": "Lisbon"})

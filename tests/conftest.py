@@ -1,5 +1,18 @@
 """Fixtures that every test may use."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
 from tests.real.fixtures import own_world, world
 
 __all__ = ["own_world", "world"]
+
+
+@pytest.fixture(autouse=True)
+def _a_data_directory_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A buyer keeps its ledger in the user's data directory; no test may spend from the budgets of whoever runs it."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))

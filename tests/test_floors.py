@@ -18,8 +18,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("asks", "drive", "events", "flow", "ports", "receipts"),
     3: ("chains", "ledgers", "schemes", "signers"),
     4: (
-        "__init__", "_answers", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes", "_inquiry",
-        "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2", "reconciliation", "requests",
+        "__init__", "_answers", "_asking", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes",
+        "_inquiry", "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2", "reconciliation", "requests",
         "scopes", "settings", "wallet",
     ),
     5: ("cli", "sandbox"),

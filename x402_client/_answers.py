@@ -6,12 +6,13 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import asks, events
-from .errors import ConfigurationError, LedgerUnavailable, X402Error
+from ._asking import aask, ask
+from .errors import ConfigurationError
 from .settings import is_async
 from .signers.foreign import read_signature
 from .signers.local import LocalEvmSigner
@@ -52,8 +53,8 @@ class Answers:
     def __call__(self, ask: asks.Ask[Any]) -> Any:
         return _SYNC[type(ask)](self, ask)
 
-    def _ledger(self, ask: Any) -> Any:
-        return _guarded(lambda: _LEDGER[type(ask)](self._buyer.ledger, ask))
+    def _ledger(self, question: Any) -> Any:
+        return ask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._buyer, ask)
@@ -91,9 +92,8 @@ class AsyncAnswers:
         answer = _ASYNC[type(ask)](self, ask)
         return await answer if inspect.isawaitable(answer) else answer
 
-    async def _ledger(self, ask: Any) -> Any:
-        found = _guarded(lambda: _LEDGER[type(ask)](self._buyer.ledger, ask))
-        return await _guarded_await(found) if inspect.isawaitable(found) else found
+    async def _ledger(self, question: Any) -> Any:
+        return await aask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
 
     async def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._buyer, ask)
@@ -175,29 +175,6 @@ def _silence(limit: float | None) -> asks.Approved:
 
 def _timed(said: asks.Approved, started: float) -> asks.Approved:
     return asks.Approved(said.yes, time.monotonic() - started, said.remark)
-
-
-def _guarded(question: Callable[[], T]) -> T:
-    """A ledger of somebody else's may fail in any way; it all means the same."""
-    try:
-        return question()
-    except X402Error:
-        raise
-    except Exception as failure:
-        raise _ledger_failed(failure) from failure
-
-
-async def _guarded_await(answer: Awaitable[T]) -> T:
-    try:
-        return await answer
-    except X402Error:
-        raise
-    except Exception as failure:
-        raise _ledger_failed(failure) from failure
-
-
-def _ledger_failed(failure: Exception) -> LedgerUnavailable:
-    return LedgerUnavailable(f"The ledger failed with {type(failure).__name__}: {failure}. Nothing is paid without it.")
 
 
 def tell(buyer: Buyer, event: events.Event) -> None:

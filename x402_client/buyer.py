@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 from . import settings
+from ._answers import tell
+from ._asking import aask, ask
 from .chains.rpc import Endpoints
 from .chains.settlement import ChainReader
 from .chains.solana import SolanaChain
 from .chains.tokens import Tokens
 from .errors import ConfigurationError
-from .events import Event
+from .events import Event, LedgerStarted
 from .flow import Rules
 from .hosts import Origin, Pattern
 from .limits import WINDOWS
 from .money import Amount, Money, Token
 from .policy import CAREFUL, Policy
 from .ports import Approver, Hold, Scheme, Spending
-from .reconciliation import Reconciled, believed, due
+from .reconciliation import Reconciled, aread, conclude, due, read
 from .schemes.exact_evm import ExactEvm
 from .schemes.exact_solana import ExactSolana
 from .scopes import Scope, mandate
@@ -28,8 +31,6 @@ from .wallet import Wallet
 from .wire.bounds import DEFAULT, Bounds
 from .wire.models import Offer, Quote, words
 from .wire.networks import short_name
-
-T = TypeVar("T")
 
 
 class Buyer:
@@ -43,7 +44,7 @@ class Buyer:
         wallet: Wallet,
         policy: Policy = CAREFUL,
         *,
-        ledger: Any = ":memory:",
+        ledger: Any = None,
         purse: str = "default",
         rpc: Mapping[str, str | Iterable[str]] | None = None,
         reader: Any = None,
@@ -72,6 +73,8 @@ class Buyer:
         if self.policy.approve_above is not None and approve is None:
             raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
         self.rules = self._rules(on_refusal, terms_age)
+        if isinstance(getattr(self.ledger, "path", None), Path) and self.ledger.fresh:
+            tell(self, LedgerStarted("", str(self.ledger.path)))
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float) -> Rules:
         schemes = {(scheme.name, scheme.family): scheme for scheme in self._schemes()}
@@ -104,11 +107,13 @@ class Buyer:
 
     def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
         """What counts as spent: overall, or at one host (or one of the policy's host patterns)."""
-        return Money.of_units(self._sync(self.ledger.spent(self._question(host, window, currency))), currency)
+        question = self._question(host, window, currency)
+        return Money.of_units(ask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
 
     async def aspent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
         """``spent``, awaited."""
-        return Money.of_units(await _awaited(self.ledger.spent(self._question(host, window, currency))), currency)
+        question = self._question(host, window, currency)
+        return Money.of_units(await aask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
 
     def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
         """What the policy still allows in a window; None: it sets no limit there."""
@@ -120,69 +125,63 @@ class Buyer:
 
     def holds(self) -> tuple[Hold, ...]:
         """The purchases that are not resolved: reserved, in flight, or without a usable answer."""
-        return tuple(self._sync(self.ledger.holds(self.purse)))
+        return tuple(ask(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     async def aholds(self) -> tuple[Hold, ...]:
         """``holds``, awaited."""
-        return tuple(await _awaited(self.ledger.holds(self.purse)))
+        return tuple(await aask(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     def history(self, limit: int = 100) -> tuple[Hold, ...]:
         """The latest resolved purchases, newest first."""
-        return tuple(self._sync(self.ledger.history(limit, self.purse)))
+        return tuple(ask(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
 
     async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
         """``history``, awaited."""
-        return tuple(await _awaited(self.ledger.history(limit, self.purse)))
+        return tuple(await aask(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
 
     def write_off(self, hold: Hold) -> Hold:
         """Give an unresolved purchase up: it counts as spent, and the next same request is a new purchase."""
-        written: Hold = self._sync(self.ledger.write_off(hold))
+        written: Hold = ask(self.ledger, lambda ledger: ledger.write_off(hold))
         return written
 
     async def awrite_off(self, hold: Hold) -> Hold:
         """``write_off``, awaited."""
-        written: Hold = await _awaited(self.ledger.write_off(hold))
+        written: Hold = await aask(self.ledger, lambda ledger: ledger.write_off(hold))
         return written
 
     def reconcile(self) -> Reconciled:
         """Ask the chain about every expired payment without an answer: what did not settle is given back."""
         found = Reconciled()
         for hold in filter(due, self.holds()):
-            answer = believed(self.reader, hold, self._sync(self.reader.read(hold)))
-            if answer != "unknown":
-                self._sync(self.ledger.conclude(hold, answer == "settled"))
+            answer = read(self.reader, hold)
+            ask(self.ledger, partial(conclude, hold, answer))
             found = found.with_one(hold, answer)
         return found
 
     async def areconcile(self) -> Reconciled:
         """``reconcile``, awaited."""
-        import anyio.to_thread
-
         found = Reconciled()
         for hold in filter(due, await self.aholds()):
-            read = self.reader.read
-            given = read(hold) if is_async(read) else await anyio.to_thread.run_sync(read, hold)
-            answer = believed(self.reader, hold, await _awaited(given))
-            if answer != "unknown":
-                await _awaited(self.ledger.conclude(hold, answer == "settled"))
+            answer = await aread(self.reader, hold)
+            await aask(self.ledger, partial(conclude, hold, answer))
             found = found.with_one(hold, answer)
         return found
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all of them, at once."""
-        self._sync(self.ledger.freeze(_freezable(host)))
+        ask(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
 
     async def afreeze(self, host: str = "*") -> None:
         """``freeze``, awaited."""
-        await _awaited(self.ledger.freeze(_freezable(host)))
+        await aask(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
 
     def unfreeze(self, host: str = "*") -> None:
         """Lift a freeze again."""
-        self._sync(self.ledger.unfreeze(_freezable(host)))
+        ask(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
 
     async def aunfreeze(self, host: str = "*") -> None:
         """``unfreeze``, awaited."""
-        await _awaited(self.ledger.unfreeze(_freezable(host)))
+        await aask(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
 
     def check_sync(self) -> None:
         """A sync client cannot await: say so when it is wrapped, not in the middle of a payment."""
@@ -216,14 +215,6 @@ class Buyer:
             found = self.policy.rule(origin)
             named = found[1] if found else None
         return () if named is None or named == "deny" else named.caps(host, currency)
-
-    def _sync(self, answer: T) -> T:
-        if inspect.isawaitable(answer):
-            close = getattr(answer, "close", None)
-            if close is not None:
-                close()
-            raise ConfigurationError("This buyer's ledger is async; use the method's async twin (aspent, aholds, ...).")
-        return answer
 
     def close(self) -> None:
         """Let go of what the ledger and the chain readers hold open."""
@@ -263,7 +254,3 @@ class _Means:
 
 def _freezable(host: str) -> str:
     return host if host == "*" else str(Pattern.parse(host))
-
-
-async def _awaited(answer: Any) -> Any:
-    return await answer if inspect.isawaitable(answer) else answer

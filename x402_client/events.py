@@ -18,6 +18,11 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerStarted(Event):
+    """A ledger was used for the first time, at ``url``: its budgets start at zero. Expected once, a warning after."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused(Event):
     """We decided not to pay, and why."""
 

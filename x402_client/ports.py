@@ -22,14 +22,21 @@ HoldState = Literal["reserved", "signed", "delivered", "written_off"]
 class Attempt:
     """One call of the application, while it lives. Ending it is all that gives its claims up: no I/O is needed."""
 
-    __slots__ = ("__weakref__", "alive")
+    __slots__ = ("__weakref__", "_watchers", "alive")
 
     def __init__(self) -> None:
         self.alive = True
+        self._watchers: tuple[Callable[[], object], ...] = ()
+
+    def watch(self, callback: Callable[[], object]) -> None:
+        """Call back when it ends: in the midst of a cancellation, so with something that neither blocks nor fails."""
+        self._watchers += (callback,)
 
     def end(self) -> None:
         """Nobody presents the hold any more; whoever makes the same request next may claim it."""
         self.alive = False
+        for callback in self._watchers:
+            callback()
 
 
 @dataclass(frozen=True, slots=True)

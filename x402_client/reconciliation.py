@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import time
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .chains.settlement import ChainReader, Settled
 from .ports import Hold
+from .settings import is_async
 
+log = logging.getLogger("x402_client")
 #: Seconds past the expiry before the "not settled" of somebody else's reader counts.
 _MARGIN = 120
 
@@ -33,7 +37,38 @@ def due(hold: Hold) -> bool:
     return hold.state == "signed" and signed is not None and signed.expires < time.time()
 
 
-def believed(reader: Any, hold: Hold, answer: Any) -> Settled:
+def read(reader: Any, hold: Hold) -> Settled:
+    """What a reader says, as far as it is believed. One that fails says nothing."""
+    try:
+        given = reader.read(hold)
+    except Exception as failure:
+        return _says_nothing(failure)
+    return _believed(reader, hold, given)
+
+
+async def aread(reader: Any, hold: Hold) -> Settled:
+    """``read`` for async callers: a sync reader runs in a thread."""
+    import anyio.to_thread
+
+    try:
+        given = reader.read(hold) if is_async(reader.read) else await anyio.to_thread.run_sync(reader.read, hold)
+        given = await given if inspect.isawaitable(given) else given
+    except Exception as failure:
+        return _says_nothing(failure)
+    return _believed(reader, hold, given)
+
+
+def conclude(hold: Hold, answer: Settled, ledger: Any) -> Any:
+    """Tell the ledger what was learnt, if anything was."""
+    return None if answer == "unknown" else ledger.conclude(hold, answer == "settled")
+
+
+def _says_nothing(failure: Exception) -> Settled:
+    log.warning("The settlement reader failed", exc_info=failure)
+    return "unknown"
+
+
+def _believed(reader: Any, hold: Hold, answer: Any) -> Settled:
     """A reader of somebody else's may judge too early: its "not settled" counts only well after the expiry."""
     if answer not in ("settled", "not_settled"):
         return "unknown"

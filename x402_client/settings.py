@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -18,13 +19,13 @@ _LEDGER_METHODS = (
 
 
 def ledger(given: Any) -> Any:
+    """From a path, ``":memory:"`` or a Ledger; None is the file in the user's data directory."""
     if given == ":memory:":
         return MemoryLedger()
-    if isinstance(given, str):
-        raise ConfigurationError(
-            'Only ledger=":memory:" and Ledger objects are available in this version; budgets of ":memory:" last as '
-            "long as the process."
-        )
+    if given is None or isinstance(given, (str, os.PathLike)):
+        from .ledgers.sqlite import SqliteLedger, default_path
+
+        return SqliteLedger(default_path() if given is None else given)
     missing = [name for name in _LEDGER_METHODS if not callable(getattr(given, name, None))]
     if missing:
         raise ConfigurationError(f"{type(given).__name__} is not a Ledger; it has no {', '.join(missing)}.")

@@ -33,6 +33,10 @@ def body(data: bytes) -> Answer:
     return lambda asked: (200, {}, data)
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # tests come with many connections at once
+
+
 class Scripted:
     """Answers in turn; the last answer for ever. Or by method."""
 
@@ -57,7 +61,7 @@ class Scripted:
 
             def log_message(self, format: str, *args: Any) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
 
     def _answer(self, asked: dict[str, Any]) -> Answer:

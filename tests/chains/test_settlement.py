@@ -200,7 +200,7 @@ def test_a_reader_of_ones_own_is_believed_with_a_margin(answer: Any, late: float
             return answer
 
     for reader, ask_chain in ((Reader(), reconcile), (Reader(), areconcile), (AsyncReader(), areconcile)):
-        buyer = Buyer(Wallet(evm="11" * 32), Policy(per_request="1"), reader=reader)
+        buyer = Buyer(Wallet(evm="11" * 32), Policy(per_request="1"), reader=reader, ledger=":memory:")
         expired = hold(Account.create().address, "0x" + "22" * 32, time.time() - late)
         unresolved(buyer, expired)
         found = ask_chain(buyer)

@@ -40,7 +40,7 @@ class Sandbox:
         self.content = dict(content or {})
         if any(not path.startswith("/") for path in self.prices):
             raise ConfigurationError("Sandbox prices are by path, and a path starts with a slash.")
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
 
     @property
@@ -68,6 +68,10 @@ class Sandbox:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # agents come with many connections at once
 
 
 class _Handler(BaseHTTPRequestHandler):

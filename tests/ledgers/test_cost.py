@@ -1,0 +1,77 @@
+"""A purchase costs the same after ten payments and after a hundred thousand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from x402_client.ledgers import sqlite_holds
+from x402_client.ledgers.clock import LedgerClock
+from x402_client.ledgers.conformance import RECEIPT, cap, order, purchase, signed
+from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.limits import WINDOWS
+from x402_client.ports import Attempt
+
+CAPS = [*(cap(10**15, window) for window in WINDOWS), cap(10**9, "day", currency=None)]
+
+
+class Measured:
+    """A ledger whose time can be moved, and whose work is counted in SQLite's own steps."""
+
+    def __init__(self, path: Path) -> None:
+        self.at, self.bought = 1_700_000_000.0, 0
+        self.ledger = SqliteLedger(path, clock=LedgerClock(lambda: self.at, lambda: self.at, lambda: "boot"))
+
+    def buy(self, seconds: float) -> None:
+        self.at += seconds
+        self.bought += 1
+        attempt, name = Attempt(), str(self.bought)
+        hold = self.ledger.reserve(order(purchase(name), *CAPS), attempt)
+        self.ledger.close(self.ledger.record(hold, signed(name)), "spent", RECEIPT)  # type: ignore[arg-type]
+
+    def steps(self) -> int:
+        """How many steps ten purchases take, a second apart."""
+        counted = [0]
+
+        def count() -> int:
+            counted[0] += 1
+            return 0
+
+        db = self.ledger._file._connection
+        assert db is not None
+        db.set_progress_handler(count, 1)
+        for _ in range(10):
+            self.buy(1)
+        db.set_progress_handler(None, 1)
+        return counted[0]
+
+    def age(self, seconds: float, times: int) -> None:
+        for _ in range(times):
+            self.buy(seconds)
+
+    def rows(self, table: str) -> int:
+        db = self.ledger._file._connection
+        assert db is not None
+        return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_history_costs_nothing(tmp_path: Path) -> None:
+    measured = Measured(tmp_path / "ledger.db")
+    # Every window is full: a bucket of each kind in each of its sixty places.
+    for seconds, times in ((43_200, 61), (1_440, 61), (60, 61), (1, 61)):
+        measured.age(seconds, times)
+    young = measured.steps()
+    db = measured.ledger._file._connection
+    assert db is not None
+    columns = ", ".join(("id", *sqlite_holds.COLUMNS, "receipt"))
+    db.execute(
+        f"INSERT INTO past ({columns}) "
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+        f"SELECT {columns} FROM n, (SELECT * FROM past LIMIT 1)"
+    )
+    for seconds, times in ((43_200, 61), (1_440, 61), (60, 61), (1, 61)):
+        measured.age(seconds, times)
+    # Steps of pruning included: they are few, and bounded by what was bought.
+    assert measured.steps() < 1.1 * young
+    assert measured.rows("past") < sqlite_holds.HISTORY + 600
+    assert measured.rows("buckets") <= 2 * (4 * 61 + 1)
+    measured.ledger.close_ledger()

@@ -1,0 +1,249 @@
+"""Several processes, forks and sudden deaths on one file."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
+from x402_client.ledgers.conformance import SECRET, cap, order, purchase, signed
+from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ports import Attempt, Busy, Hold, Spending
+
+from . import children
+
+FORK, SPAWN = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
+DAY = Spending("", "day", "USD")
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+
+def started(context: Any, target: Any, *arguments: Any) -> tuple[Any, Connection]:
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=[theirs if a is ... else a for a in arguments], daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[SqliteLedger]:
+    opened = SqliteLedger(path)
+    yield opened
+    opened.close_ledger()
+
+
+class Other:
+    """Another process with a payment in flight."""
+
+    def __init__(self, path: Path, *more: Any) -> None:
+        self.process, self.pipe = started(FORK, children.holds_on, str(path), ..., *more)
+        self.hold_id = self.pipe.recv()
+
+    def told(self, what: str) -> Any:
+        self.pipe.send(what)
+        return self.pipe.recv()
+
+    def killed(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+
+@pytest.mark.parametrize("context", [FORK, SPAWN], ids=["fork", "spawn"])
+def test_processes_and_threads_spend_a_budget_exactly(path: Path, context: Any) -> None:
+    most = 101
+    running = [started(context, children.buy_much, str(path), name, most * 10_000, ...) for name in range(4)]
+    assert sum(pipe.recv() for _, pipe in running) == most
+    for process, _ in running:
+        process.join()
+    ledger = SqliteLedger(path)
+    assert (ledger.spent(DAY), len(ledger.history(1_000)), ledger.holds()) == (most * 10_000, most, ())
+    ledger.close_ledger()
+
+
+def test_forked_children_share_what_their_parent_opened(path: Path, ledger: SqliteLedger) -> None:
+    attempt = Attempt()
+    ledger.reserve(order(purchase("parent's")), attempt)
+    running = [started(FORK, children.buy_much, str(path), name, 400_000, ..., ledger) for name in range(3)]
+    assert sum(pipe.recv() for _, pipe in running) == 39
+    assert ledger.spent(DAY) == 400_000
+    assert len(ledger.holds()) == 1
+
+
+def test_death_before_any_statement_never_counts_too_little(path: Path) -> None:
+    """The process is killed before each statement of a purchase in turn; the next one goes on from there."""
+    seen = set()
+    for step in range(60):
+        path = path.with_name(f"{step}.db")
+        process, pipe = started(FORK, children.dies, str(path), step, ...)
+        done = []
+        with contextlib.suppress(EOFError):
+            while True:
+                done.append(pipe.recv())
+        process.join()
+        seen.add(len(done))
+        after_death(path, done)
+        if len(done) == 3:
+            break
+    assert seen == {0, 1, 2, 3}
+
+
+def after_death(path: Path, done: list[str]) -> None:
+    ledger, attempt = SqliteLedger(path), Attempt()
+    told = ledger.holds()
+    states = {hold.state for hold in told}
+    if "delivered" in done:
+        assert (states, ledger.spent(DAY), len(ledger.history(9))) == (set(), 10_000, 1)
+        return ledger.close_ledger()
+    if "signed" in done:
+        assert ledger.spent(DAY) == 10_000
+    hold = ledger.reserve(order(None, cap(20_000)), attempt)
+    assert isinstance(hold, Hold)
+    if "signed" in done and not ledger.history(9):
+        assert states == {"signed"}
+    if states == {"signed"}:
+        assert hold.authorization is not None
+        assert (hold.nonce, hold.authorization.header[1], hold.tries) == ("0xdead", SECRET, 1)
+    else:
+        assert (hold.authorization, hold.tries) == (None, 0)
+    assert ledger.spent(DAY) == 10_000 * (1 + len(ledger.history(9)))
+    assert len(list(path.parent.glob(f"{path.name}-owners/*"))) <= 2
+    return ledger.close_ledger()
+
+
+def test_what_another_process_presents_is_in_flight_until_it_dies(path: Path, ledger: SqliteLedger) -> None:
+    other, attempt = Other(path), Attempt()
+    other.told("sign")
+    mine = ledger.reserve(order(), attempt)
+    assert isinstance(mine, Hold)
+    assert mine.id != other.hold_id
+    ledger.release(mine)
+    other.killed()
+    mine = ledger.reserve(order(), attempt)
+    assert isinstance(mine, Hold)
+    assert (mine.id, mine.tries) == (other.hold_id, 1)
+    assert mine.authorization is not None
+    assert (mine.nonce, mine.authorization.header) == ("0x01", ("PAYMENT-SIGNATURE", SECRET))
+
+
+def test_what_another_process_reserved_is_given_back_when_it_dies(path: Path, ledger: SqliteLedger) -> None:
+    other, attempt = Other(path), Attempt()
+    with pytest.raises(OverLimit):
+        ledger.reserve(order(purchase("b"), cap(10_000)), attempt)
+    other.killed()
+    assert isinstance(ledger.reserve(order(purchase("b"), cap(10_000)), attempt), Hold)
+    assert ledger.spent(DAY) == 10_000
+
+
+def test_a_key_in_flight_in_another_process(path: Path, ledger: SqliteLedger) -> None:
+    other, attempt = Other(path, Attempt, "k"), Attempt()
+    assert isinstance(ledger.reserve(order(purchase(key="k")), attempt), Busy)
+    other.told("sign")
+    assert isinstance(ledger.reserve(order(purchase(key="k")), attempt), Busy)
+    other.killed()
+    hold = ledger.reserve(order(purchase(key="k")), attempt)
+    assert isinstance(hold, Hold)
+    assert hold.id == other.hold_id
+
+
+def test_an_attempt_that_ended_elsewhere_is_known_by_the_next_use(path: Path, ledger: SqliteLedger) -> None:
+    other, attempt = Other(path), Attempt()
+    other.told("sign")
+    other.told("end")
+    other.told("look")
+    assert ledger.reserve(order(), attempt).id == other.hold_id  # type: ignore[union-attr]
+    other.killed()
+
+
+def test_an_attempt_that_calls_back_is_known_at_once(path: Path, ledger: SqliteLedger) -> None:
+    other, attempt = Other(path, children.WatchedAttempt), Attempt()
+    other.told("sign")
+    other.told("end")
+    time.sleep(0.2)
+    assert ledger.reserve(order(), attempt).id == other.hold_id  # type: ignore[union-attr]
+    other.killed()
+
+
+def test_a_forked_child_does_not_keep_its_parents_claims(path: Path, ledger: SqliteLedger) -> None:
+    other, attempt = Other(path), Attempt()
+    other.told("sign")
+    child = other.told("fork")
+    try:
+        assert ledger.reserve(order(), attempt).id != other.hold_id  # type: ignore[union-attr]
+        other.killed()
+        assert ledger.reserve(order(), attempt).id == other.hold_id  # type: ignore[union-attr]
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_child_sees_what_its_parent_has_in_flight(path: Path, ledger: SqliteLedger) -> None:
+    attempt = Attempt()
+    hold = ledger.reserve(order(purchase(key="k")), attempt)
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os._exit(0 if isinstance(ledger.reserve(order(purchase(key="k")), Attempt()), Busy) else 1)
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert ledger.record(hold, signed()).state == "signed"  # type: ignore[arg-type]
+
+
+def test_a_child_keeps_its_own_hands_on_the_file(ledger: SqliteLedger, path: Path) -> None:
+    """Whoever is the last to close removes the log; a child that only inherited is not taken for closed."""
+    ours, theirs = multiprocessing.Pipe()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        with contextlib.suppress(BaseException):
+            ledger.freeze("first.example")
+            theirs.send("open")
+            theirs.recv()
+            ledger.freeze("second.example")
+            os._exit(0)
+        os._exit(1)
+    theirs.close()
+    ours.recv()
+    ledger.holds()
+    ledger.close_ledger()
+    assert Path(f"{path}-wal").exists()
+    ours.send("closed")
+    assert os.waitpid(child, 0)[1] == 0
+    for host in ("first.example", "second.example"):
+        with pytest.raises(Frozen):
+            ledger.reserve(order(purchase(host=host)), Attempt())
+
+
+def test_a_fork_that_nobody_announced_is_refused(ledger: SqliteLedger) -> None:
+    ledger._file._process -= 1
+    with pytest.raises(LedgerUnavailable, match="after the fork"):
+        ledger.holds()
+    ledger._file._process += 1
+
+
+def test_everything_is_there_after_a_restart(path: Path) -> None:
+    first, attempt = SqliteLedger(path), Attempt()
+    assert first.fresh
+    hold = first.record(first.reserve(order(), attempt), signed())  # type: ignore[arg-type]
+    first.freeze("bad.example")
+    first.close_ledger()
+    again = SqliteLedger(path)
+    assert not again.fresh
+    assert again.spent(DAY) == 10_000
+    assert again.reserve(order(), Attempt()).id == hold.id  # type: ignore[union-attr]
+    with pytest.raises(Exception, match="frozen"):
+        again.reserve(order(purchase(host="bad.example")), attempt)
+    again.close_ledger()
+    assert {found.name for found in path.parent.iterdir()} == {"ledger.db", "ledger.db-owners"}

@@ -1,0 +1,57 @@
+"""Asking a ledger: whatever fails in one means the same, and an async caller is never made to wait on the loop."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from .errors import ConfigurationError, LedgerUnavailable, X402Error
+from .ledgers.sqlite_errors import LedgerBusy
+
+T = TypeVar("T")
+Question = Callable[[Any], Any]
+
+
+def ask(ledger: Any, question: Question) -> Any:
+    """For sync callers."""
+    answer = _guarded(lambda: question(ledger))
+    if inspect.isawaitable(answer):
+        getattr(answer, "close", bool)()  # or Python complains of a coroutine that was never awaited
+        raise ConfigurationError("This buyer's ledger is async; use an async client, or the async twin of the method.")
+    return answer
+
+
+async def aask(ledger: Any, question: Question) -> Any:
+    """For async callers. A file that somebody else is writing is waited for in a thread; the rest answers at once."""
+    quick = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", ledger)
+    try:
+        answer = _guarded(lambda: question(quick))
+    except LedgerBusy:
+        import anyio.to_thread
+
+        answer = await anyio.to_thread.run_sync(lambda: _guarded(lambda: question(ledger)), abandon_on_cancel=True)
+    return await _guarded_await(answer) if inspect.isawaitable(answer) else answer
+
+
+def _guarded(question: Callable[[], T]) -> T:
+    """A ledger of somebody else's may fail in any way; it all means the same."""
+    try:
+        return question()
+    except (X402Error, LedgerBusy):
+        raise
+    except Exception as failure:
+        raise _failed(failure) from failure
+
+
+async def _guarded_await(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except X402Error:
+        raise
+    except Exception as failure:
+        raise _failed(failure) from failure
+
+
+def _failed(failure: Exception) -> LedgerUnavailable:
+    return LedgerUnavailable(f"The ledger failed with {type(failure).__name__}: {failure}. Nothing is paid without it.")

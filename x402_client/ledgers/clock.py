@@ -1,0 +1,65 @@
+"""The time by which a kept ledger counts: it follows a clock that nobody can set, and never goes back.
+
+Within one boot of the machine it advances exactly as the steady clock does, so setting the wall clock opens no
+budget. After a restart of the machine the wall clock is believed, but never to be earlier than what was counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the ledger's time was when the steady clock of one boot showed ``steady``. Kept with the ledger."""
+
+    boot: str
+    steady: float
+    at: float
+
+
+# macOS counts sleep in CLOCK_MONOTONIC, Linux in CLOCK_BOOTTIME; both are shared by all processes of one boot.
+_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def steady() -> float:
+    """Seconds that only pass; where the system can tell, also while the machine sleeps."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+
+
+@cache
+def boot() -> str:
+    """What tells this boot of the machine from others; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+class LedgerClock:
+    """Tells a ledger's time from its last stamp. The readings can be replaced, for tests."""
+
+    __slots__ = ("_boot", "_steady", "wall")
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady,
+        boot: Callable[[], str] = boot,
+    ) -> None:
+        self.wall, self._steady, self._boot = wall, steady, boot
+
+    def now(self, last: Stamp | None) -> Stamp:
+        """The present moment, given the last one that was kept."""
+        boot, steady = self._boot(), self._steady()
+        if last is None:
+            return Stamp(boot, steady, self.wall())
+        if last.boot == boot and (boot or steady >= last.steady):
+            # Two processors may disagree by a little.
+            later = max(steady, last.steady)
+            return Stamp(boot, later, last.at + (later - last.steady))
+        return Stamp(boot, steady, max(self.wall(), last.at))

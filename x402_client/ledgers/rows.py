@@ -1,0 +1,121 @@
+"""Holds as rows of a table, and back. Without queries, keys and, once resolved, without the payment header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..hosts import Origin
+from ..money import Money, Token
+from ..ports import Authorization, Hold, Order, Purchase
+from ..wire.models import Offer, Receipt
+
+#: What a seller may add to an offer or a receipt is kept up to this many characters of JSON.
+_EXTRA = 4_096
+
+#: In the order in which ``hold_of`` reads them.
+COLUMNS = (
+    "purse", "purchase", "request", "keyed", "method", "url", "scheme", "host", "port", "offer", "currency", "units",
+    "created", "state", "money", "tries", "nonce", "payer", "expires", "evidence",
+)  # fmt: skip
+
+
+def name_of(number: int) -> str:
+    """A hold's id as the rest of the library knows it."""
+    return f"{number:016x}"
+
+
+def number_of(name: str) -> int:
+    """And back; a name that no hold of a file can have gives a number that none has."""
+    try:
+        number = int(name, 16)
+    except ValueError:
+        return -1
+    return number if 0 <= number < 2**63 and name == name_of(number) else -1
+
+
+def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
+    """The values of ``COLUMNS`` for a new hold."""
+    purchase, origin = order.purchase, order.purchase.origin
+    return (
+        purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, purchase.url,
+        origin.scheme, origin.host, origin.port, offer_text(order.offer), order.price.currency, order.price.units,
+        created, "reserved", "held", 0, None, None, None, None,
+    )  # fmt: skip
+
+
+def hold_of(number: int, row: tuple[Any, ...], header: str | None = None, receipt: str | None = None) -> Hold:
+    """The hold in a row; ``row`` starts with the values of ``COLUMNS``."""
+    purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, units = row[:12]
+    created, state, money, tries, nonce, payer, expires, evidence = row[12:20]
+    named = tuple(json.loads(header)) if header else ("", "")
+    signed = None if nonce is None else Authorization(nonce, payer, expires, named, json.loads(evidence))
+    bought = Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse)
+    price = Money.of_units(units, currency)
+    got = None if receipt is None else _receipt_of(receipt)
+    return Hold(name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries)
+
+
+def offer_text(offer: Offer) -> str:
+    """All of an offer but the wire's own words."""
+    global _written
+    known, text = _written
+    if known is not offer:
+        text = _offer_text(offer)
+        _written = (offer, text)
+    return text
+
+
+#: The last offer that was written: each is written twice, when it is reserved and when it is signed.
+_written: tuple[Offer | None, str] = (None, "")
+_FACTS = ("position", "version", "scheme", "network", "amount", "asset", "pay_to", "timeout", "written_network")
+
+
+def _offer_text(offer: Offer) -> str:
+    token = offer.token
+    known = None if token is None else [getattr(token, part) for part in Token.__slots__]
+    price = None if offer.price is None else [offer.price.units, offer.price.currency]
+    return _json([[getattr(offer, fact) for fact in _FACTS], known, price, _bounded(offer.extra)])
+
+
+def offer_of(text: str) -> Offer:
+    """What ``offer_text`` wrote."""
+    facts, known, price, extra = json.loads(text)
+    token = None if known is None else Token(*known)
+    worth = None if price is None else Money.of_units(*price)
+    return Offer(token=token, price=worth, extra=extra, **dict(zip(_FACTS, facts, strict=True)))
+
+
+def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
+    """nonce, payer, expires, evidence, header."""
+    return (
+        authorization.nonce,
+        authorization.payer,
+        authorization.expires,
+        _json(authorization.evidence),
+        _json(authorization.header),
+    )
+
+
+def receipt_text(receipt: Receipt | None) -> str | None:
+    """A receipt as it is kept."""
+    if receipt is None:
+        return None
+    facts = (receipt.success, receipt.transaction, receipt.network, receipt.payer, receipt.amount, receipt.error)
+    return _json([*facts, _bounded(receipt.raw)])
+
+
+def _receipt_of(text: str) -> Receipt:
+    return Receipt(*json.loads(text))
+
+
+def _bounded(words: Mapping[str, Any]) -> Mapping[str, Any]:
+    return words if not words or len(_json(words)) <= _EXTRA else {}
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode

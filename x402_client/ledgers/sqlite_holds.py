@@ -1,0 +1,142 @@
+"""What happens to one hold in a ledger file. Every function here runs inside a transaction of its caller."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import MoneyState
+from ..ports import Authorization, Hold, HoldState, Order, Purchase
+from ..wire.models import Receipt
+from . import sqlite_refusals as refusals
+from . import sqlite_sums as sums
+from .rows import (
+    COLUMNS,
+    authorization_row,
+    hold_of,
+    name_of,
+    number_of,
+    offer_text,
+    receipt_text,
+    reserved_row,
+)
+
+#: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
+HISTORY = 100_000
+_HISTORY_STEP = 256
+
+_LIST = ", ".join(COLUMNS)
+_OPEN = f"SELECT {_LIST}, id, header, accounts, owner FROM holds"  # noqa: S608 - every part is a constant
+_WIDTH = len(COLUMNS)
+_RESERVE = f"INSERT INTO holds ({_LIST}, id, accounts, owner) VALUES ({'?, ' * _WIDTH}?, ?, ?)"  # noqa: S608
+_RECORD = """
+    UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?, header = ?, offer = ?
+    WHERE id = ? AND state = 'reserved'
+"""
+_MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLUMNS)
+_RESOLVE = f"INSERT INTO past (id, {_LIST}, receipt) SELECT id, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608
+_REMEMBER = f"""
+    INSERT OR REPLACE INTO keyed (key, id, {_LIST}, receipt) SELECT purchase, id, {_LIST}, receipt FROM past
+    WHERE number = ? AND keyed AND state = 'delivered'
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An open hold and what the ledger alone knows of it."""
+
+    number: int
+    hold: Hold
+    accounts: tuple[int, ...]
+    owner: str | None
+
+    @classmethod
+    def of(cls, values: tuple[Any, ...]) -> Row:
+        """From the columns of ``_OPEN``."""
+        number, header, accounts, owner = values[_WIDTH:]
+        return cls(number, hold_of(number, values, header), tuple(map(int, accounts.split())), owner)
+
+
+def find(db: sqlite3.Connection, name: str) -> Row | None:
+    """The open hold of this id."""
+    return find_number(db, number_of(name))
+
+
+def find_number(db: sqlite3.Connection, number: int) -> Row | None:
+    """The same, by the number that its id stands for."""
+    return next(iter(select(db, "id = ?", number)), None)
+
+
+def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
+    """The open holds of which ``where`` is true, oldest first."""
+    return [Row.of(found) for found in db.execute(f"{_OPEN} WHERE {where} ORDER BY created, id", values)]
+
+
+def insert(db: sqlite3.Connection, order: Order, now: float, owner: str) -> Hold:
+    """A new hold; its price is taken from the budgets."""
+    names = dict.fromkeys(("", order.purchase.origin.host, *(cap.account for cap in order.caps)))
+    accounts = sums.accounts(db, order.purchase.purse, names, order.price.currency)
+    sums.add(db, accounts, order.price.units, now)
+    number = secrets.randbits(63)
+    row = (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner)
+    db.execute(_RESERVE, row)
+    return Hold(name_of(number), order.purchase, order.offer, order.price, now)
+
+
+def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:
+    """What was signed, with the terms that it was signed for."""
+    values = (*authorization_row(authorization), offer_text(hold.offer), number_of(hold.id))
+    if db.execute(_RECORD, values).rowcount != 1:
+        raise refusals.hold_is_gone()
+    return hold.but(authorization=authorization, state="signed")
+
+
+def claim(db: sqlite3.Connection, row: Row, owner: str) -> Hold:
+    """Another attempt takes an unresolved hold over."""
+    db.execute("UPDATE holds SET owner = ?, tries = tries + 1 WHERE id = ?", (owner, row.number))
+    return row.hold.but(tries=row.hold.tries + 1)
+
+
+def give_up(db: sqlite3.Connection, row: Row) -> None:
+    """The attempt that claimed it is over: what was signed is unresolved, what was not is given back."""
+    if row.hold.state == "reserved":
+        drop(db, row)
+    else:
+        db.execute("UPDATE holds SET owner = NULL WHERE id = ?", (row.number,))
+
+
+def drop(db: sqlite3.Connection, row: Row) -> None:
+    """Forget a hold, and give its price back."""
+    sums.give_back(db, row.accounts, row.hold.price.units, row.hold.created)
+    db.execute("DELETE FROM holds WHERE id = ?", (row.number,))
+
+
+def resolve(db: sqlite3.Connection, number: int, state: HoldState, money: MoneyState, receipt: Receipt | None) -> None:
+    """Move a hold to the past, without its header. One that is there already stays as it is."""
+    moved = db.execute(_RESOLVE, (state, money, receipt_text(receipt), number))
+    if moved.rowcount != 1:
+        return
+    db.execute("DELETE FROM holds WHERE id = ?", (number,))
+    latest = moved.lastrowid or 0
+    db.execute(_REMEMBER, (latest,))
+    if latest % _HISTORY_STEP == 0:
+        db.execute("DELETE FROM past WHERE number <= ?", (latest - HISTORY,))
+
+
+def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
+    """What was delivered under a key."""
+    asked = f"SELECT {_LIST}, id, receipt FROM keyed WHERE key = ?"  # noqa: S608
+    return next((_past(row) for row in db.execute(asked, (purchase.id,))), None)
+
+
+def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
+    """The latest resolved purchases of a purse, newest first."""
+    asked = f"SELECT {_LIST}, id, receipt FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+    return tuple(_past(row) for row in db.execute(asked, (purse, max(0, limit))))
+
+
+def _past(values: tuple[Any, ...]) -> Hold:
+    number, receipt = values[_WIDTH:]
+    return hold_of(number, values, None, receipt)

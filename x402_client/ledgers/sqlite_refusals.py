@@ -1,0 +1,80 @@
+"""What a ledger refuses, in words that say what was found, what was allowed and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..errors import AlreadyPaid, Frozen, LedgerUnavailable, OverLimit, PaymentRefused
+from ..hosts import Pattern
+from ..limits import Cap
+from ..money import Money
+from ..ports import Hold, Order, Purchase, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A budget that an order does not fit, what is counted in it, and when the order would fit; None: never."""
+
+    cap: Cap
+    counted: int
+    fits_at: float | None
+
+
+def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
+    """Names the budget that stays in the way for longest."""
+    worst = max(exceeded, key=lambda found: found.fits_at or float("inf"))
+    cap, currency = worst.cap, worst.cap.currency
+    asked: Money | int = 1 if currency is None else order.price
+    spent: Money | int = worst.counted if currency is None else Money.of_units(worst.counted, currency)
+    limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
+    resets_at = moment(worst.fits_at)
+    again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "It will not fit by waiting"
+    return OverLimit(
+        f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {spent} of it is counted. "
+        f"{again}; a higher limit in the Policy allows it. Nothing was paid.",
+        limit=limit,
+        asked=asked,
+        spent=spent,
+        resets_at=resets_at,
+        offer=order.offer,
+    )
+
+
+def check_frozen(patterns: Iterable[str], purchase: Purchase) -> None:
+    """Raises Frozen if one of the patterns speaks of the purchase."""
+    for pattern in patterns:
+        if pattern == "*" or Pattern.parse(pattern).matches(purchase.origin):
+            raise Frozen(f"Payments to {pattern!r} are frozen; buyer.unfreeze({pattern!r}) lifts it. Nothing was sent.")
+
+
+def check_key(known: Hold, purchase: Purchase) -> None:
+    """One key names one request."""
+    if known.purchase.request != purchase.request:
+        raise PaymentRefused(
+            f"This key was used for another request ({known.purchase.method} {known.url}); one key names one "
+            "payment. Nothing was paid."
+        )
+
+
+def already_paid(paid: Hold) -> AlreadyPaid:
+    """The key's payment was made and delivered."""
+    return AlreadyPaid(
+        f"This key was paid before: {paid.price} to {paid.host}. Nothing was sent; use a new key to buy again.",
+        hold=paid,
+        offer=paid.offer,
+        receipt=paid.receipt,
+    )
+
+
+def nothing_to_write_off(hold: Hold) -> PaymentRefused:
+    """Only what is unresolved can be given up."""
+    return PaymentRefused(
+        f"Hold {hold.id} is not an unresolved payment, so there is nothing to write off; "
+        "buyer.holds() lists those that are."
+    )
+
+
+def hold_is_gone() -> LedgerUnavailable:
+    """What was not signed may have been given back meanwhile."""
+    return LedgerUnavailable("The hold of this payment is gone from the ledger. Nothing was sent.")

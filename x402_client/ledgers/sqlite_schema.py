@@ -1,0 +1,37 @@
+"""What a ledger file looks like inside, and how one is told from any other file."""
+
+from __future__ import annotations
+
+#: "x402", at the place where SQLite files say whose they are.
+APPLICATION = 0x78343032
+VERSION = 1
+
+_PURCHASE = """
+    purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
+    method TEXT NOT NULL, url TEXT NOT NULL, scheme TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
+    offer TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
+    state TEXT NOT NULL, money TEXT NOT NULL, tries INTEGER NOT NULL,
+    nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT
+"""
+
+#: ``holds`` are open purchases, ``past`` the resolved ones, ``keyed`` what was delivered under keys: for ever.
+#: ``header`` is worth money; only open holds have the column. ``accounts``: the budgets that a hold was taken from.
+#: ``buckets`` is a ring per account and window, so it never holds more than 61 rows of either.
+SCHEMA = (
+    """CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL,
+       frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL)""",
+    """CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
+       currency TEXT NOT NULL, UNIQUE (purse, name, currency))""",
+    """CREATE TABLE buckets (account INTEGER NOT NULL, span INTEGER NOT NULL, slot INTEGER NOT NULL,
+       number INTEGER NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
+       payments INTEGER NOT NULL CHECK (payments >= 0),
+       PRIMARY KEY (account, span, slot)) WITHOUT ROWID""",
+    f"""CREATE TABLE holds (id INTEGER PRIMARY KEY, {_PURCHASE},
+       header TEXT, accounts TEXT NOT NULL, owner TEXT)""",
+    "CREATE INDEX holds_purchase ON holds (purchase)",
+    "CREATE INDEX holds_reserved ON holds (owner) WHERE state = 'reserved'",
+    f"CREATE TABLE past (number INTEGER PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
+    f"CREATE TABLE keyed (key TEXT PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {VERSION}",
+)
