@@ -19,8 +19,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("chains", "ledgers", "schemes", "signers"),
     4: (
         "__init__", "_answers", "_asking", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes",
-        "_inquiry", "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2", "reconciliation", "requests",
-        "scopes", "settings", "wallet",
+        "_inquiry", "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2",
+        "reconciliation", "requests", "scopes", "settings", "wallet",
     ),
     5: ("cli", "sandbox"),
 }  # fmt: skip

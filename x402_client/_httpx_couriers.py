@@ -11,7 +11,7 @@ from ._cookies import cookie_header
 from ._httpx_streams import Library, ReplayedBody
 from .asks import Reply
 from .buyer import Buyer
-from .delivery import Delivery
+from .delivery import Delivery, delivers
 from .drive import arun, run
 from .errors import MalformedQuote, X402Error
 from .flow import Call
@@ -86,10 +86,10 @@ class Hands:
         if self._cookies:
             ours = [(b"set-cookie", line.encode()) for line in self._cookies]
             response.headers = type(response.headers)([*ours, *response.headers.raw])
-        if not 200 <= reply.status < 300:
+        if not delivers(reply.status, reply.outcome):
             return None
         delivery = Delivery(self.call, reply.outcome)
-        if response.is_closed:
+        if response.is_closed or reply.status >= 300:
             return delivery
         response.stream = watched(response.stream, delivery, self.buyer)
         return None
@@ -125,11 +125,13 @@ class Courier(Hands):
         if response.is_closed:
             return response.content  # type: ignore[no-any-return]
         chunks: list[bytes] = []
+        size = 0
         deadline = time.monotonic() + self.buyer.bounds.terms_time
         rest = iter(response.stream)
         for chunk in rest:
             chunks.append(chunk)
-            if sum(map(len, chunks)) > self.buyer.bounds.terms_body:
+            size += len(chunk)
+            if size > self.buyer.bounds.terms_body:
                 self._peeked.append(_Peeked(response, chunks, rest))
                 return None
             if time.monotonic() > deadline:
@@ -195,13 +197,19 @@ class AsyncCourier(Hands):
         raise self.too_slow()
 
     async def _read(self, response: Any) -> bytes | None:
+        import anyio.lowlevel
+
         chunks: list[bytes] = []
+        size = 0
         rest = aiter(response.stream)
         async for chunk in rest:
             chunks.append(chunk)
-            if sum(map(len, chunks)) > self.buyer.bounds.terms_body:
+            size += len(chunk)
+            if size > self.buyer.bounds.terms_body:
                 self._peeked.append(_Peeked(response, chunks, rest))
                 return None
+            # Many small chunks may be here already: without a pause the loop would stand still for all of them.
+            await anyio.lowlevel.checkpoint()
         await response.stream.aclose()
         self._peeked.append(_Peeked(response, chunks, None))
         return self.content(response, b"".join(chunks))

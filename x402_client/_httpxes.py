@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from . import settings
 from ._answers import Answers, AsyncAnswers
 from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
@@ -61,6 +62,7 @@ class _Paying:
     _inner: Any
 
     def __init__(self, buyer: Buyer, inner: Any) -> None:
+        settings.instance("buyer", buyer, Buyer)
         if isinstance(inner, _Paying):
             # The same buyer under itself pays once; two buyers would both think the request theirs.
             if inner._buyer is not buyer:
@@ -80,8 +82,8 @@ class SyncPaying(_Paying):
     """Sends, and pays where it is asked for."""
 
     def __init__(self, buyer: Buyer, inner: Any) -> None:
-        buyer.check_sync()
         super().__init__(buyer, inner)
+        buyer.check_sync()
 
     def _send(self, request: Any) -> Any:
         journey = _journey(request)
@@ -193,14 +195,14 @@ class AsyncPaying(_Paying):
 def put_under(client: Any, paying: Callable[[Any], Any]) -> None:
     """Wrap a client's transports in place: its own one, and that of every mount and proxy."""
     try:
-        transport = paying(client._transport)
-        mounts = {pattern: inner and paying(inner) for pattern, inner in client._mounts.items()}
+        own, below = client._transport, client._mounts.items()
     except AttributeError:
         raise ConfigurationError(
             f"This {type(client).__name__} keeps its transports where we do not find them; pass "
             "transport=PaymentTransport(buyer) to it instead."
         ) from None
-    client._transport, client._mounts = transport, mounts
+    transport = paying(own)
+    client._transport, client._mounts = transport, {pattern: inner and paying(inner) for pattern, inner in below}
 
 
 def ask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:

@@ -17,7 +17,7 @@ from ._cookies import cookie_header
 from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch, with_body
 from .asks import Reply
 from .buyer import Buyer
-from .delivery import Delivery
+from .delivery import Delivery, delivers
 from .drive import run
 from .errors import MalformedQuote, X402Error
 from .flow import Call
@@ -66,13 +66,15 @@ class Courier:
         limit = self._buyer.bounds.terms_body
         deadline = time.monotonic() + self._buyer.bounds.terms_time
         chunks: list[bytes] = []
-        while sum(map(len, chunks)) <= limit:
+        size = 0
+        while size <= limit:
             chunk = read(response.raw)
             if not chunk:
                 response.raw = rejoined(response, chunks, None)
                 encodings = response.headers.get("Content-Encoding") or ""
                 return decoded(b"".join(chunks), encodings, limit)
             chunks.append(chunk)
+            size += len(chunk)
             if time.monotonic() > deadline:
                 response.raw.close()
                 raise self._too_slow()
@@ -105,7 +107,7 @@ class Courier:
         response.x402 = reply.outcome  # type: ignore[attr-defined]
         # Sessions read the cookies of every response in the history: that is how the 402's reach the jar.
         response.history = [*self._asked, *response.history]
-        if 200 <= reply.status < 300:
+        if delivers(reply.status, reply.outcome):
             self._watch(response, Delivery(self._call, reply.outcome))
         return response
 
@@ -128,7 +130,7 @@ class Courier:
 
     def _watch(self, response: requests.Response, delivery: Delivery) -> None:
         answers = Answers(self._buyer, self)
-        if consumed(response):
+        if consumed(response) or response.status_code >= 300:
             run(delivery.done(), answers)
             return
         watch(response, delivery, answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from .errors import ConfigurationError
 from .events import Event, LedgerStarted
 from .flow import Rules
 from .hosts import Origin, Pattern
-from .limits import WINDOWS
+from .limits import WINDOWS, Cap
 from .money import Amount, Money, Token
 from .policy import CAREFUL, Policy
 from .ports import Approver, Hold, Scheme, Spending
@@ -60,7 +61,7 @@ class Buyer:
         self.policy = settings.instance("policy", policy, Policy)
         self.bounds = settings.instance("bounds", bounds, Bounds)
         self.ledger = settings.ledger(ledger)
-        self.purse = settings.instance("purse", purse, str)
+        self.purse = settings.purse(purse)
         self.endpoints = Endpoints(settings.endpoints(rpc or {}))
         self._solana_chains: dict[str, SolanaChain] = {}
         self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
@@ -106,7 +107,7 @@ class Buyer:
         return Scope(self, mandate(key, per_request, quote))
 
     def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
-        """What counts as spent: overall, or at one host (or one of the policy's host patterns)."""
+        """What counts as spent: overall, at one host, or for a host pattern of the policy that has a budget."""
         question = self._question(host, window, currency)
         return Money.of_units(ask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
 
@@ -116,12 +117,15 @@ class Buyer:
         return Money.of_units(await aask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
 
     def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
-        """What the policy still allows in a window; None: it sets no limit there."""
-        return self._left(self.spent(host, window, currency), host, window)
+        """What the policy still allows in a window, overall or at one host; None: nothing limits it there."""
+        caps = self._caps(host, window, currency)
+        return self._least([(cap, ask(self.ledger, partial(_counted, self._of(cap)))) for cap in caps], host, currency)
 
     async def aremaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
         """``remaining``, awaited."""
-        return self._left(await self.aspent(host, window, currency), host, window)
+        caps = self._caps(host, window, currency)
+        counted = [(cap, await aask(self.ledger, partial(_counted, self._of(cap)))) for cap in caps]
+        return self._least(counted, host, currency)
 
     def holds(self) -> tuple[Hold, ...]:
         """The purchases that are not resolved: reserved, in flight, or without a usable answer."""
@@ -201,20 +205,22 @@ class Buyer:
         account = "" if host is None else str(Pattern.parse(host))
         return Spending(account, window, currency.upper(), self.purse)
 
-    def _left(self, spent: Money, host: str | None, window: str) -> Money | None:
-        caps = self._caps(host, spent.currency)
-        most = [cap.most for cap in caps if cap.window == window and cap.currency == spent.currency]
-        return Money.of_units(max(0, min(most) - spent.units), spent.currency) if most else None
+    def _caps(self, host: str | None, window: str, currency: str) -> list[Cap]:
+        """The budgets that a payment has to fit: the overall ones, and at a host also its own."""
+        named = self._question(host, window, currency).currency
+        origin = None if host is None else _origin(host)
+        caps = self.policy.overall.caps("", named) if origin is None else self.policy.caps(origin, named)
+        return [cap for cap in caps if cap.window == window and cap.currency == named]
 
-    def _caps(self, host: str | None, currency: str) -> Iterable[Any]:
-        if host is None:
-            return self.policy.overall.caps("", currency)
-        named = self.policy.hosts.get(Pattern.parse(host))
-        if named is None:
-            origin = Origin.of("https", host, None)
-            found = self.policy.rule(origin)
-            named = found[1] if found else None
-        return () if named is None or named == "deny" else named.caps(host, currency)
+    def _of(self, cap: Cap) -> Spending:
+        return Spending(cap.account, cap.window, cap.currency or "", self.purse)
+
+    def _least(self, counted: list[tuple[Cap, int]], host: str | None, currency: str) -> Money | None:
+        rule = None if host is None else self.policy.rule(_origin(host))
+        if rule is not None and rule[1] == "deny":
+            return Money.of_units(0, currency.upper())
+        left = [max(0, cap.most - units) for cap, units in counted]
+        return Money.of_units(min(left), currency.upper()) if left else None
 
     def close(self) -> None:
         """Let go of what the ledger and the chain readers hold open."""
@@ -222,7 +228,17 @@ class Buyer:
             rpc.close()
         close = getattr(self.ledger, "close_ledger", None)
         if close is not None:
-            close()
+            ask(self.ledger, lambda ledger: ledger.close_ledger())
+
+    async def aclose(self) -> None:
+        """``close``, awaited: an async ledger also lets go of the running loop's connections."""
+        for rpc in self.endpoints:
+            rpc.close()
+        for ledger in (getattr(self.ledger, "asynchronous", None), self.ledger):
+            close = getattr(ledger, "close_ledger", None)
+            closed = close() if close is not None else None
+            if inspect.isawaitable(closed):
+                await closed
 
     def __repr__(self) -> str:
         return f"Buyer({self.wallet!r}, {self.policy!r})"
@@ -250,6 +266,16 @@ class _Means:
         if offer.scheme in _KNOWN_SCHEMES:
             return f"the wallet has no key for {words(short_name(offer.network), 60)}"
         return f"payment scheme {words(offer.scheme, 40)!r} is not supported"
+
+
+def _counted(question: Spending, ledger: Any) -> Any:
+    return ledger.spent(question)
+
+
+def _origin(host: str) -> Origin:
+    """The origin that a host's name speaks of; without a port, the usual one."""
+    pattern = Pattern.parse(host)
+    return Origin("https", pattern.host.replace("*.", "any.", 1), pattern.port or 443)
 
 
 def _freezable(host: str) -> str:

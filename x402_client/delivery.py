@@ -9,6 +9,14 @@ from .flow import Call, deliver
 from .ports import Outcome
 
 
+def delivers(status: int, outcome: Outcome) -> bool:
+    """Whether an answer can be the content: a 2xx, or a redirect to it by a seller that proves the settlement.
+
+    A redirect without such a proof may lead anywhere; the same request presents the same payment again.
+    """
+    return 200 <= status < 300 or (300 <= status < 400 and outcome.money == "spent")
+
+
 class Delivery:
     """One paid answer on its way to the caller. Happens once; a body that broke off is not delivered."""
 

@@ -194,7 +194,7 @@ def _purchase(call: Call, rules: Rules) -> Flow[Purchase]:
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
-    """Ask; while another attempt under the same key is running, wait for it, but not for ever."""
+    """Ask; while another attempt at the same purchase may be running, wait for it, but not for ever."""
     found: Hold | Busy | None = yield from question
     for seconds in _PATIENCE:
         if not isinstance(found, Busy):
@@ -204,7 +204,8 @@ def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
     if not isinstance(found, Busy):
         return found
     raise PaymentOutcomeUnknown(
-        "Another attempt under the same key is still running. Nothing was sent by this one; try again when it ended.",
+        "Another attempt at the same purchase may still be running. Nothing was sent by this one; try again when it "
+        "ended.",
         hold=found.hold.shown,
         wait_until=_expiry(found.hold),
     )
@@ -307,9 +308,10 @@ def _rejected(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Paymen
         again = None
     said = f' It says: "{again.error}".' if again is not None and again.error else ""
     return PaymentRejected(
-        f"{call.origin} asked for payment again after {hold.price} was presented.{said} It can still settle the "
-        f"payment until {_until(hold)}, so the amount stays counted; "
-        "making the same request again presents the same payment.",
+        f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
+        f"until {_until(hold)}, so the amount stays counted; making the same request again presents the same payment. "
+        "After that time buyer.reconcile() asks the chain and gives back what did not settle, and "
+        "buyer.write_off(hold) gives the purchase up.",
         hold=hold.shown,
         offer=hold.offer,
         response=reply.native,
@@ -329,7 +331,7 @@ def _outcome_unknown(call: Call, hold: Hold, problem: str) -> PaymentOutcomeUnkn
     return PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} and no answer came ({problem}). Nobody knows yet whether it was "
         f"settled; it can be until {_until(hold)}. Making the same request again presents the "
-        "same payment and does not pay twice.",
+        "same payment and does not pay twice. After that time buyer.reconcile() asks the chain.",
         hold=hold.shown,
         offer=hold.offer,
         wait_until=_expiry(hold),

@@ -129,8 +129,10 @@ class Policy:
     def limits_currency(self, origin: Origin, currency: str) -> bool:
         """Whether some amount limits this currency here; a currency without any is not paid in."""
         found = self.rule(origin)
-        own = found[1].currencies if found and isinstance(found[1], Limit) else frozenset()
-        return currency in own | self.overall.currencies or not (own or self.overall.currencies)
+        limits = [self.overall, *([found[1]] if found and isinstance(found[1], Limit) else [])]
+        known = frozenset[str]().union(*(limit.currencies for limit in limits))
+        # Where only payments are counted any currency goes; where nothing at all is limited, none does.
+        return currency in known or (not known and not all(limit.empty for limit in limits))
 
     def needs_approval(self, price: Money) -> bool:
         """Whether somebody has to be asked before this much is paid."""
@@ -152,7 +154,7 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
         raise HostNotAllowed(f"{origin} is denied by the policy's hosts entry {str(found[0])!r}. Nothing was paid.")
     if found is None and policy.only_listed_hosts:
         raise HostNotAllowed(f"{origin} is not among the policy's hosts; {listed}. Nothing was paid.")
-    if found is None and came_from is not None and came_from != origin:
+    if found is None and came_from is not None and not (came_from == origin or _secured(came_from, origin)):
         raise HostNotAllowed(f"A redirect led from {came_from} to {origin}; {listed}. Nothing was paid.")
     plain = any(pattern.matches(origin) for pattern in policy.http_hosts)
     if origin.scheme != "https" and not origin.loopback and not plain:
@@ -160,6 +162,11 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
             f"{origin} is not https, so anybody on the way could change the terms; "
             f"Policy(http_hosts=[{origin.host!r}]) allows it. Nothing was paid."
         )
+
+
+def _secured(came_from: Origin, origin: Origin) -> bool:
+    """From http to https on one host and the usual ports: the commonest redirect there is, and only for the better."""
+    return came_from == Origin("http", origin.host, 80) and origin == Origin("https", origin.host, 443)
 
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
@@ -271,7 +278,7 @@ class _Judge:
             return "it asks for nothing, and a payment of zero is signed only under Policy(allow_zero=True)"
         if not self.policy.limits_currency(self.origin, price.currency):
             return (
-                f"no limit of the policy is in {price.currency}; "
+                f"no limit of the policy for this host is in {price.currency}; "
                 f'name one, for example per_request="0.10 {price.currency}"'
             )
         most = _most(self.policy, self.origin, self.mandate, price.currency)
@@ -301,7 +308,7 @@ def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Mo
 
 
 def _passed_over(offer: Offer, choice: Offer) -> Offer:
-    if offer.price == choice.price:
+    if offer.price == choice.price and choice.position < offer.position:
         return replace(offer, reason=f"offer {choice.position} costs the same and comes first")
     return replace(offer, reason=f"offer {choice.position} is preferred ({choice})")
 

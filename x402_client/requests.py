@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from . import settings
 from ._answers import Answers
 from ._inquiry import conclusion, inquiring, inquiry
 from ._requests_courier import Courier, speaking_of
@@ -69,7 +70,7 @@ class PaymentAdapter(BaseAdapter):
 
     def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
         super().__init__()
-        buyer.check_sync()
+        settings.instance("buyer", buyer, Buyer).check_sync()
         if inner is not None and adapter:
             raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
         if isinstance(inner, PaymentAdapter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
@@ -54,7 +55,13 @@ class Scope:
             _scopes.set((*_scopes.get(), self))
             return function(*args, **kwargs)
 
-        return copy_context().run(inside)
+        found = copy_context().run(inside)
+        if inspect.isawaitable(found):
+            getattr(found, "close", bool)()  # it would run outside of the scope, and buy without its key
+            raise ConfigurationError(
+                "scope.run calls plain functions; in async code use `with buyer.purchase(...)` around the await."
+            )
+        return found
 
 
 class PurchaseWarning(UserWarning):

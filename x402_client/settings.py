@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 from .ledgers.memory import MemoryLedger
@@ -19,9 +20,13 @@ _LEDGER_METHODS = (
 
 
 def ledger(given: Any) -> Any:
-    """From a path, ``":memory:"`` or a Ledger; None is the file in the user's data directory."""
+    """From a path, ``":memory:"``, a Redis URL or a Ledger; None is the file in the user's data directory."""
     if given == ":memory:":
         return MemoryLedger()
+    if isinstance(given, str) and given.startswith(("redis://", "rediss://", "unix://")):
+        from .ledgers.redis import RedisLedger
+
+        return RedisLedger(given)
     if given is None or isinstance(given, (str, os.PathLike)):
         from .ledgers.sqlite import SqliteLedger, default_path
 
@@ -39,14 +44,26 @@ def reader(given: Any) -> Any:
 
 
 def endpoints(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {given!r}.')
     found: dict[str, tuple[str, ...]] = {}
     for name, urls in given.items():
-        network = caip2(name)
-        listed = (urls,) if isinstance(urls, str) else tuple(urls)
-        if network is None or not listed or not all(u.startswith(("http://", "https://")) for u in listed):
+        network = caip2(name) if isinstance(name, str) else None
+        listed = (urls,) if isinstance(urls, str) else tuple(urls) if isinstance(urls, Iterable) else ()
+        if network is None or not listed or not all(map(_is_url, listed)):
             raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {name!r}.')
         found[network] = listed
     return found
+
+
+def _is_url(url: object) -> bool:
+    return isinstance(url, str) and urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+
+
+def purse(name: str) -> str:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"purse is a name that is not empty, not {name!r}.")
+    return name
 
 
 def instance(name: str, value: T, kind: type[T]) -> T:

@@ -57,8 +57,8 @@ def test_whatever_is_answered_but_402_is_the_answer(answer: asks.Reply, money: s
     ("again", "said"),
     [
         (asking(entry(), error="try\nharder"), 'It says: "try harder"'),
-        (reply(402, {"x402Version": 2}), "was presented. It can still settle"),
-        (reply(402), "was presented. It can still settle"),
+        (reply(402, {"x402Version": 2}), "was presented. The payment can settle"),
+        (reply(402), "was presented. The payment can settle"),
     ],
 )
 def test_a_402_after_a_payment_is_a_rejection(again: asks.Reply, said: str, on_refusal: str) -> None:
@@ -200,7 +200,7 @@ def test_patience_under_a_key_ends(ends_at: int | None) -> None:
         ground.pay(called(key="k"), Pause=pause)
         assert len(ground.all(asks.Send)) == 1
     else:
-        with pytest.raises(PaymentOutcomeUnknown, match="still running") as caught:
+        with pytest.raises(PaymentOutcomeUnknown, match="still be running") as caught:
             ground.pay(called(key="k"), Pause=pause)
         assert caught.value.hold.authorization.header == ("", "")
         assert caught.value.wait_until is not None

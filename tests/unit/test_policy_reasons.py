@@ -84,7 +84,7 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
     "a currency without a limit": (
         OPEN,
         {"network": "base", "asset": BASE_EURC},
-        'no limit of the policy is in EUR; name one, for example per_request="0.10 EUR"',
+        'no limit of the policy for this host is in EUR; name one, for example per_request="0.10 EUR"',
     ),
     "too dear": (OPEN, {"amount": "1000001"}, "it costs 1.000001 USD; one payment may cost 1.00 USD"),
     "beyond all numbers": (OPEN, {"amount": str(2**256 - 1)}, "one payment may cost 1.00 USD"),
@@ -258,7 +258,9 @@ PLACES: dict[str, tuple[dict[str, Any], Origin, Origin | None, str | None]] = {
     "redirected to itself": ({}, HTTPS, HTTPS, None),
     "redirected elsewhere": ({}, HTTPS, Origin("https", "b.example", 443), "A redirect led from https://b.example to"),
     "redirected to another port": ({}, HTTPS, Origin("https", "api.example.com", 8443), "A redirect led"),
-    "redirected from http": ({}, HTTPS, HTTP, "A redirect led"),
+    "made safe by a redirect": ({}, HTTPS, HTTP, None),
+    "made unsafe by a redirect": ({"http_hosts": ["api.example.com"]}, HTTP, HTTPS, "A redirect led"),
+    "made safe on another port": ({}, Origin("https", "api.example.com", 8443), HTTP, "A redirect led"),
     "redirected to a listed one": ({"hosts": LISTED}, HTTPS, Origin("https", "b.example", 443), None),
     "redirected to a denied one": ({"hosts": {"api.example.com": "deny"}}, HTTPS, Origin("https", "b", 1), "is denied"),
 }

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ..errors import ChainUnavailable
 from ..ports import Authorization, Hold
 from .rpc import Endpoints, Rpc
+from .solana import LIFE_SLOTS
 
 Settled = Literal["settled", "not_settled", "unknown"]
 
@@ -89,13 +90,13 @@ def _deep_block(rpc: Rpc) -> Any:
 
 
 def _look_solana(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
-    if _solana_landed(rpc, hold, signed, {"commitment": "confirmed"}):
+    if _solana_landed(rpc, signed, {"commitment": "confirmed"}):
         return "settled"
     slot = rpc.call("getSlot", {"commitment": "finalized"})
     if type(slot) is not int or not _past_expiry(rpc, signed, slot):
         return "unknown"
     final = {"commitment": "finalized", "minContextSlot": slot}
-    return "settled" if _solana_landed(rpc, hold, signed, final) else "not_settled"
+    return "settled" if _solana_landed(rpc, signed, final) else "not_settled"
 
 
 def _past_expiry(rpc: Rpc, signed: Authorization, slot: int) -> bool:
@@ -103,12 +104,17 @@ def _past_expiry(rpc: Rpc, signed: Authorization, slot: int) -> bool:
     if isinstance(last, int):
         height = rpc.call("getBlockHeight", {"commitment": "finalized"})
         return type(height) is int and height > last
-    # A seller's hint does not say how long it lives; the chain's clock does, with a margin.
+    # A seller's hint does not say how long it lives. The chain says whether it does; and since a node that never saw
+    # it says no as well, the chain's clock has to be well past the payment's expiry too.
+    options = {"commitment": "processed", "minContextSlot": slot}
+    found = rpc.call("isBlockhashValid", signed.evidence.get("blockhash"), options)
+    if not isinstance(found, dict) or found.get("value") is not False:
+        return False
     at = rpc.call("getBlockTime", slot)
     return type(at) is int and at > signed.expires + _MARGIN
 
 
-def _solana_landed(rpc: Rpc, hold: Hold, signed: Authorization, options: dict[str, Any]) -> bool:
+def _solana_landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> bool:
     """Whether a transaction of our token account carries our signature, and did not fail."""
     account, own = signed.evidence.get("token_account"), signed.evidence.get("signature")
     if not isinstance(account, str) or not isinstance(own, str):
@@ -119,18 +125,18 @@ def _solana_landed(rpc: Rpc, hold: Hold, signed: Authorization, options: dict[st
         if not isinstance(page, list):
             raise _Garbage
         for entry in page:
-            if _is_ours(rpc, entry, hold, signed, own):
+            if _is_ours(rpc, entry, signed, own):
                 return True
-        if len(page) < _PAGE or _before(page[-1], hold):
+        if len(page) < _PAGE or _before(page[-1], signed):
             return False
         before = {"before": _text(page[-1], "signature")}
     raise _Garbage  # more traffic than is looked through: that is no proof of absence
 
 
-def _is_ours(rpc: Rpc, entry: Any, hold: Hold, signed: Authorization, own: str) -> bool:
+def _is_ours(rpc: Rpc, entry: Any, signed: Authorization, own: str) -> bool:
     if not isinstance(entry, dict):
         raise _Garbage
-    if entry.get("err") is not None or _before(entry, hold):
+    if entry.get("err") is not None or _before(entry, signed):
         return False
     memo = entry.get("memo")
     if signed.nonce != own and isinstance(memo, str):
@@ -143,10 +149,10 @@ def _is_ours(rpc: Rpc, entry: Any, hold: Hold, signed: Authorization, own: str) 
         raise _Garbage from None
 
 
-def _before(entry: Any, hold: Hold) -> bool:
-    """Whether this landed before the hold was made; chains' clocks are not ours, so minutes do not count."""
-    at = entry.get("blockTime") if isinstance(entry, dict) else None
-    return type(at) is int and at < hold.created - 300
+def _before(entry: Any, signed: Authorization) -> bool:
+    """Whether this landed before the payment was made, by the chain's own count of slots; our clock may be wrong."""
+    made, slot = signed.evidence.get("slot"), entry.get("slot") if isinstance(entry, dict) else None
+    return type(made) is int and type(slot) is int and slot < made - LIFE_SLOTS
 
 
 class _Garbage(Exception):

@@ -35,6 +35,8 @@ class Blockhash:
     value: str
     last_valid_height: int | None
     seen: float
+    #: The slot that the chain was at when it gave this one; None: a seller's hint.
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class SolanaChain:
         self.rpc = rpc
         self._lock = threading.Lock()
         self._latest: Blockhash | None = None
+        self._renewing = False
         self._fetches: dict[Any, Future[Any]] = {}
         self._mints: dict[str, Mint] = {}
         self._hints: OrderedDict[str, float] = OrderedDict()
@@ -109,11 +112,14 @@ class SolanaChain:
 
     def _fetch_blockhash(self) -> Blockhash:
         asked = time.monotonic()
-        found = self._value(self.rpc.call("getLatestBlockhash", {"commitment": "confirmed"}))
+        answer = self.rpc.call("getLatestBlockhash", {"commitment": "confirmed"})
+        found = self._value(answer)
         value, height = found.get("blockhash"), found.get("lastValidBlockHeight")
+        context = answer.get("context")
+        slot = context.get("slot") if isinstance(context, dict) else None
         if not isinstance(value, str) or not isinstance(height, int):
             raise ChainUnavailable("The endpoint's answer about the latest blockhash makes no sense.")
-        self._latest = Blockhash(value, height, asked)
+        self._latest = Blockhash(value, height, asked, slot if type(slot) is int else None)
         return self._latest
 
     def _fetch_mint(self, address: str) -> Mint:
@@ -133,14 +139,18 @@ class SolanaChain:
 
     def _renew(self) -> None:
         with self._lock:
-            if "blockhash" in self._fetches:
+            if self._renewing:
                 return
+            self._renewing = True
         threading.Thread(target=self._renew_quietly, name="x402-blockhash", daemon=True).start()
 
     def _renew_quietly(self) -> None:
         # The one at hand is good for a while yet; a payment that finds none asks by itself, and says what failed.
-        with contextlib.suppress(X402Error):
-            self._shared("blockhash", self._fetch_blockhash)
+        try:
+            with contextlib.suppress(X402Error):
+                self._shared("blockhash", self._fetch_blockhash)
+        finally:
+            self._renewing = False
 
     def _shared(self, name: Any, fetch: Callable[[], T]) -> T:
         """Whoever asks first fetches; whoever asks meanwhile gets the same answer."""

@@ -295,6 +295,7 @@ def _signed(offer: Offer, layout: _Layout, message: _Message, signature: bytes, 
         "token_account": _token_account(layout.payer, layout.mint, layout.program),
         "blockhash": blockhash.value,
         "last_valid_height": blockhash.last_valid_height,
+        "slot": blockhash.slot,
     }
     return Signed(
         {"transaction": message.transaction(signature)},

@@ -1,0 +1,82 @@
+"""What other processes do to a ledger. Every function here runs in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from multiprocessing.connection import Connection
+from typing import Any
+
+from x402_client.errors import OverLimit
+from x402_client.ledgers.conformance import RECEIPT, at_once, cap, order, purchase, signed
+from x402_client.ledgers.redis import RedisLedger
+from x402_client.ports import Attempt, Busy
+
+
+def buy_one(ledger: RedisLedger, name: str, most: int) -> bool:
+    """One purchase from start to end."""
+    attempt = Attempt()
+    try:
+        hold = ledger.reserve(order(purchase(name), cap(most)), attempt)
+    except OverLimit:
+        return False
+    assert not isinstance(hold, Busy)
+    ledger.close(ledger.record(hold, signed(name)), "spent", RECEIPT)
+    return True
+
+
+def buy_much(url: str, name: int, most: int, pipe: Connection) -> None:
+    """Four threads try sixteen purchases each; tells how many were delivered."""
+    ledger = RedisLedger(url)
+
+    def buy(thread: int) -> int:
+        return sum(buy_one(ledger, f"{name} {thread} {turn}", most) for turn in range(16))
+
+    pipe.send(sum(at_once(4, buy)))
+    ledger.close_ledger()
+
+
+def dies(url: str, step: int, pipe: Connection) -> None:
+    """Buys, and is killed before its so-many-th step, or right after the server heard of that step."""
+    ledger, attempt, left = RedisLedger(url), Attempt(), [abs(step)]
+    ledger.holds()
+    send = ledger._link.send
+
+    def deadly(ask: Any) -> Any:
+        left[0] -= 1
+        if step > 0 and not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = send(ask)
+        if step < 0 and not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    ledger._clerk._claimed = lambda: None
+    ledger._link.send = deadly  # type: ignore[method-assign]
+    hold = ledger.reserve(order(), attempt)
+    assert not isinstance(hold, Busy)
+    hold = ledger.record(hold, signed("0xdead"))
+    ledger.close(hold, "spent", RECEIPT)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def holds_on(url: str, pipe: Connection, key: str | None = None) -> None:
+    """Has a payment in flight, and does what it is told about it."""
+    ledger, attempt = RedisLedger(url), Attempt()
+    hold = ledger.reserve(order(purchase(key=key)), attempt)
+    assert not isinstance(hold, Busy)
+    pipe.send(hold.id)
+    while True:
+        match pipe.recv():
+            case "sign":
+                hold = ledger.record(hold, signed())
+            case "end":
+                attempt.end()
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+        pipe.send("done")
+
+
+def holds_a_key(url: str, pipe: Connection) -> None:
+    """The same under a key."""
+    holds_on(url, pipe, "k")

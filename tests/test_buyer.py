@@ -1,0 +1,207 @@
+"""What a buyer is asked: where money went, what is left, and whether it was built of the right things."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import requests
+
+import x402_client.httpx
+import x402_client.requests
+from x402_client import Buyer, Limit, Money, Policy, Wallet, errors, receipt
+from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
+from x402_client.requests import PaymentAdapter
+from x402_client.sandbox import Sandbox
+
+KEY = "11" * 32
+
+
+@pytest.fixture
+def seller() -> Iterator[Sandbox]:
+    with Sandbox() as seller:
+        yield seller
+
+
+def test_remaining_is_the_least_of_what_applies(seller: Sandbox) -> None:
+    policy = Policy(
+        per_day="5 EUR",
+        per_hour="0.5",
+        total="1",
+        hosts={
+            "127.0.0.1": Limit(per_hour="0.05", per_minute="3"),
+            "*.wild.dev": Limit(total="0.02"),
+            "no.dev": "deny",
+        },
+    )
+    buyer = Buyer(seller.wallet(), policy)
+    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+        client.get(seller.url + "/weather")
+
+    def left(*asked: str | None) -> Any:
+        found = buyer.remaining(*asked)
+        assert anyio.run(buyer.aremaining, *asked) == found
+        return None if found is None else str(found)
+
+    assert left(None, "hour") == "0.49 USD"
+    assert left("127.0.0.1", "hour") == "0.04 USD", "the host's own budget is the tighter one"
+    assert left("127.0.0.1", "minute") == "2.99 USD"
+    assert left("elsewhere.dev", "hour") == "0.49 USD", "the overall budget holds everywhere"
+    assert left("a.wild.dev", "total") == "0.02 USD"
+    assert left("*.wild.dev", "total") == "0.02 USD"
+    assert left("no.dev", "hour") == "0.00 USD"
+    assert left(None, "month") is None
+    assert left(None, "day", "eur") == "5.00 EUR"
+    assert str(buyer.spent(currency="eur")) == "0.00 EUR"
+    assert str(buyer.spent("127.0.0.1")) == "0.01 USD"
+    assert anyio.run(buyer.aspent) == Money("0.01")
+    with pytest.raises(errors.ConfigurationError, match="window"):
+        buyer.spent(window="fortnight")
+    buyer.close()
+    anyio.run(buyer.aclose)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rpc": "https://a.example"},
+        {"rpc": {"base": 5}},
+        {"rpc": {"base": [5]}},
+        {"rpc": {"base": []}},
+        {"rpc": {"base": "https://"}},
+        {"rpc": {5: "https://a.example"}},
+        {"rpc": {"nonsense": "https://a.example"}},
+        {"purse": ""},
+        {"purse": 5},
+        {"ledger": 5},
+        {"on_refusal": "shrug"},
+        {"settle_timeout": 0},
+        {"approve_timeout": "soon"},
+        {"terms_age": -1},
+        {"approve": 5},
+        {"on_event": 5},
+        {"policy": None},
+        {"bounds": None},
+    ],
+    ids=repr,
+)
+def test_mistakes_are_said_when_building(wrong: dict[str, Any]) -> None:
+    with pytest.raises(errors.ConfigurationError):
+        Buyer(Wallet(evm=KEY), **wrong)
+
+
+def test_a_buyer_is_a_buyer() -> None:
+    nobody: Any = None
+    for build in (PaymentTransport, AsyncPaymentTransport, PaymentAdapter):
+        with pytest.raises(errors.ConfigurationError, match="Buyer"):
+            build(nobody)
+    with httpx.Client() as client, pytest.raises(errors.ConfigurationError, match="buyer is a Buyer"):
+        x402_client.httpx.wrap(client, nobody)
+    with requests.Session() as session, pytest.raises(errors.ConfigurationError, match="buyer is a Buyer"):
+        x402_client.requests.wrap(session, nobody)
+
+
+def test_a_policy_of_host_limits_pays_nobody_else(seller: Sandbox) -> None:
+    buyer = Buyer(seller.wallet(), Policy(hosts={"api.example.com": Limit(per_request="0.50")}))
+    client = x402_client.httpx.wrap(httpx.Client(), buyer)
+    with client, pytest.raises(errors.NoAcceptableOffer, match="no limit of the policy for this host"):
+        client.get(seller.url + "/weather")
+    assert seller.settlements == []
+
+
+def test_scope_run_refuses_what_would_run_outside_of_it(seller: Sandbox) -> None:
+    buyer = Buyer(seller.wallet())
+
+    async def main() -> None:
+        async with x402_client.httpx.wrap(httpx.AsyncClient(), buyer) as client:
+            scope = buyer.purchase(key="order")
+            with pytest.raises(errors.ConfigurationError, match="plain functions"):
+                scope.run(client.get, seller.url + "/weather")
+
+    asyncio.run(main())
+    assert seller.settlements == []
+
+
+def test_thousands_of_tiny_chunks_do_not_stop_the_loop() -> None:
+    """A 402 in one-byte chunks, all of them there at once."""
+    gaps: list[float] = []
+
+    async def body() -> Any:
+        for _ in range(100_000):
+            yield b"x"
+
+    class Dripping(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(402, content=body())
+
+    async def tick() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            gaps.append(time.perf_counter() - before)
+
+    async def main() -> None:
+        ticking = asyncio.create_task(tick())
+        buyer = Buyer(Wallet(evm=KEY))
+        async with x402_client.httpx.wrap(httpx.AsyncClient(transport=Dripping()), buyer) as client:
+            assert (await client.get("https://seller.example/")).status_code == 402
+        ticking.cancel()
+
+    asyncio.run(main())
+    assert len(gaps) > 100, "the loop went on turning while the 402 was read"
+
+
+def sells_by_redirect(shown: dict[str, Any] | None) -> httpx.MockTransport:
+    """A seller of the user's own making that answers a payment with the place of the content."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/content":
+            return httpx.Response(200, text="content")
+        if "payment-signature" not in request.headers:
+            return httpx.Response(402, headers={"payment-required": sealed(TERMS)})
+        proof = {} if shown is None else {"payment-response": sealed(shown)}
+        return httpx.Response(303, headers={"location": "/content", **proof})
+
+    return httpx.MockTransport(answer)
+
+
+def sealed(document: dict[str, Any]) -> str:
+    return base64.b64encode(json.dumps(document).encode()).decode()
+
+
+TERMS = {
+    "x402Version": 2,
+    "accepts": [
+        {
+            "scheme": "exact",
+            "network": "eip155:84532",
+            "amount": "10000",
+            "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+            "payTo": "0x" + "12" * 20,
+            "maxTimeoutSeconds": 60,
+        }
+    ],
+}
+PROOF = {"success": True, "transaction": "0x12", "network": "eip155:84532"}
+
+
+@pytest.mark.parametrize(("proof", "delivered"), [(PROOF, True), (PROOF | {"network": "base"}, False), (None, False)])
+def test_a_redirect_to_the_content_delivers_if_the_settlement_is_proven(proof: Any, delivered: bool) -> None:
+    buyer = Buyer(Wallet(evm=KEY), ledger=":memory:")
+    transport = sells_by_redirect(proof)
+    with x402_client.httpx.wrap(httpx.Client(transport=transport, follow_redirects=True), buyer) as client:
+        for _ in range(2):
+            response = client.get("https://seller.example/")
+            assert response.text == "content"
+            assert receipt(response) == receipt(response.history[0])
+    # Without a proof the same payment is presented again, never a second one signed.
+    assert len(buyer.history()) == (2 if delivered else 0)
+    assert len(buyer.holds()) == (0 if delivered else 1)
+    assert buyer.spent().units == (20_000 if delivered else 10_000)
