@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -294,6 +295,22 @@ def test_the_reader_tells_what_settled(
     found = buyer.reconcile()
     assert [one.id for one in (found.settled if arrives else found.released)] == [hold.id]
     assert buyer.spent().units == (10_000 if arrives else 0)
+
+
+def test_a_wrong_clock_of_ours_changes_no_answer(own_world: World) -> None:
+    """The chain's own slots and blockhashes decide; our clock may be an hour off."""
+    seller, keypair = own_world.seller("svm-v2"), own_world.solana_buyer()
+    arrived = unresolved(own_world, keypair, seller, "/paid", arrives=True)
+    [hold] = arrived.holds()
+    assert arrived.reader.read(hold.but(created=hold.created + 3600)) == "settled"
+
+    lost = unresolved(own_world, own_world.solana_buyer(), seller, "/hint", arrives=False)
+    [hold] = [one for one in lost.holds() if one.url.endswith("/hint")]
+    assert hold.authorization is not None
+    early = hold.but(authorization=replace(hold.authorization, expires=0))
+    assert lost.reader.read(early) == "unknown", "its blockhash lives still, whatever our clock said"
+    own_world.solana.jump(400)
+    assert lost.reader.read(early) == "not_settled"
 
 
 def test_a_failed_transaction_is_not_a_settled_one(own_world: World) -> None:
