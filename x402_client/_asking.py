@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from .errors import ConfigurationError, LedgerUnavailable, X402Error
-from .ledgers.sqlite_errors import LedgerBusy
+from .ports import LedgerBusy
 
 T = TypeVar("T")
 Question = Callable[[Any], Any]

@@ -284,7 +284,7 @@ def _present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply]:
     """Send the payment and judge the answer. From here on the money may be gone."""
     assert hold.authorization is not None
     yield from Tell(events.Presented(call.method, call.url, hold.shown, again=hold.tries > 0))
-    call.paid = hold
+    call.paid = hold.shown  # it outlives the call, in the mark that its request carries
     try:
         reply = yield from Send(hold.authorization.header)
     except Exception as failure:

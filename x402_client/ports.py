@@ -151,6 +151,10 @@ class Spending:
     purse: str = "default"
 
 
+class LedgerBusy(Exception):
+    """Somebody else is writing, and the caller asked not to wait. Never reaches an application."""
+
+
 class Ledger(Protocol):
     """Holds, budgets and history. Every method may raise LedgerUnavailable; an async ledger returns awaitables.
 

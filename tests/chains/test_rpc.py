@@ -128,7 +128,6 @@ def test_threads_share_a_reader() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks where there is a fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_fork_uses_a_connection_of_its_own() -> None:
     with Scripted(result(1)) as endpoint, reader(endpoint) as rpc:

@@ -18,8 +18,7 @@ from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers import sqlite, sqlite_file
 from x402_client.ledgers.conformance import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger, default_path
-from x402_client.ledgers.sqlite_errors import LedgerBusy
-from x402_client.ports import Attempt, Hold, Spending
+from x402_client.ports import Attempt, Hold, LedgerBusy, Spending
 
 DAY = Spending("", "day", "USD")
 ALIVE = Attempt()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -90,14 +91,14 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
     return results
 
 
-class Ground:
+class Ground(ABC):
     """A ledger, and short words for what is done to it. ``self.ledger`` is a new, empty one in every test."""
 
     ledger: Any
 
+    @abstractmethod
     def make(self) -> Any:
         """A new ledger with nothing in it."""
-        raise NotImplementedError
 
     def answer(self, given: Any) -> Any:
         """What a method returned; awaited, if the ledger is async."""

@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import AlreadyPaid, Frozen, LedgerUnavailable, MoneyState, OverLimit, PaymentRefused
-from ..hosts import Pattern
+from ..errors import MoneyState
 from ..limits import WINDOWS, Cap
-from ..money import Money
-from ..ports import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending, moment
+from ..ports import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
 from ..wire.models import Receipt
+from . import refusals
 from .windows import Window
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
@@ -66,8 +65,8 @@ class MemoryLedger:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "reserved":
-                raise LedgerUnavailable("The hold of this payment is gone from the ledger. Nothing was sent.")
-            self._check_frozen(hold.purchase)
+                raise refusals.hold_is_gone()
+            refusals.check_frozen(self._frozen, hold.purchase)
             row.hold = hold.but(authorization=authorization, state="signed")
             return row.hold
 
@@ -87,10 +86,7 @@ class MemoryLedger:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
-                raise PaymentRefused(
-                    f"Hold {hold.id} is not an unresolved payment, so there is nothing to write off; "
-                    "buyer.holds() lists those that are."
-                )
+                raise refusals.nothing_to_write_off(hold)
             return self._resolve(row, row.hold.shown.but(state="written_off", money="spent"))
 
     def conclude(self, hold: Hold, settled: bool) -> None:
@@ -128,7 +124,7 @@ class MemoryLedger:
         return self._epoch + time.monotonic()
 
     def _claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
-        self._check_frozen(purchase)
+        refusals.check_frozen(self._frozen, purchase)
         self._reap(self._purchases.get(purchase.id, ()))
         self._check_key(purchase)
         for row in self._purchases.get(purchase.id, ()):
@@ -146,9 +142,9 @@ class MemoryLedger:
         accounts = _accounts(order)
         if any(self._over(cap, order, now) for cap in order.caps):
             self._reap(self._rows.values())
-        exceeded = [(cap, over) for cap in order.caps if (over := self._over(cap, order, now))]
+        exceeded = [self._exceeded(cap, order, over) for cap in order.caps if (over := self._over(cap, order, now))]
         if exceeded:
-            raise self._over_limit(order, exceeded)
+            raise refusals.over_limit(order, exceeded)
         hold = Hold(secrets.token_hex(8), order.purchase, order.offer, order.price, now)
         row = _Row(hold, accounts, weakref.ref(attempt))
         self._count(row, +1)
@@ -175,27 +171,9 @@ class MemoryLedger:
         window = self._window(cap, order)
         return max(0, (window.roll(now) if window else 0) + asked - cap.most)
 
-    def _over_limit(self, order: Order, exceeded: list[tuple[Cap, int]]) -> OverLimit:
-        """Names the budget that stays in the way for longest."""
-        windows = {cap: self._window(cap, order) for cap, _ in exceeded}
-        when = {cap: (found.fits_at(over) if (found := windows[cap]) else None) for cap, over in exceeded}
-        cap = max(when, key=lambda cap: when[cap] or float("inf"))
-        window = windows[cap]
-        asked: Money | int = 1 if cap.currency is None else order.price
-        counted = window.total if window else 0
-        spent: Money | int = counted if cap.currency is None else Money.of_units(counted, cap.currency)
-        limit: Money | int = cap.most if cap.currency is None else Money.of_units(cap.most, cap.currency)
-        resets_at = moment(when[cap])
-        again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "It will not fit by waiting"
-        return OverLimit(
-            f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {spent} of it is counted. "
-            f"{again}; a higher limit in the Policy allows it. Nothing was paid.",
-            limit=limit,
-            asked=asked,
-            spent=spent,
-            resets_at=resets_at,
-            offer=order.offer,
-        )
+    def _exceeded(self, cap: Cap, order: Order, over: int) -> refusals.Exceeded:
+        window = self._window(cap, order)
+        return refusals.Exceeded(cap, window.total, window.fits_at(over)) if window else refusals.Exceeded(cap, 0, None)
 
     def _reap(self, rows: Iterable[_Row]) -> None:
         """Give back what was reserved by attempts that ended before they signed."""
@@ -221,31 +199,16 @@ class MemoryLedger:
         if not rows:
             del self._purchases[row.hold.purchase.id]
 
-    def _check_frozen(self, purchase: Purchase) -> None:
-        for pattern in self._frozen:
-            if pattern == "*" or Pattern.parse(pattern).matches(purchase.origin):
-                raise Frozen(
-                    f"Payments to {pattern!r} are frozen; buyer.unfreeze({pattern!r}) lifts it. Nothing was sent."
-                )
-
     def _check_key(self, purchase: Purchase) -> None:
         if not purchase.keyed:
             return
         paid = self._keys.get(purchase.id)
         rows = self._purchases.get(purchase.id, ())
         known = paid or next((row.hold for row in rows), None)
-        if known is not None and known.purchase.request != purchase.request:
-            raise PaymentRefused(
-                f"This key was used for another request ({known.purchase.method} {known.url}); one key names one "
-                "payment. Nothing was paid."
-            )
+        if known is not None:
+            refusals.check_key(known, purchase)
         if paid is not None:
-            raise AlreadyPaid(
-                f"This key was paid before: {paid.price} to {paid.host}. Nothing was sent; use a new key to buy again.",
-                hold=paid,
-                offer=paid.offer,
-                receipt=paid.receipt,
-            )
+            raise refusals.already_paid(paid)
 
 
 def _accounts(order: Order) -> tuple[tuple[str, str | None], ...]:

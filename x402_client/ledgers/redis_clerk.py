@@ -16,7 +16,7 @@ from ..limits import WINDOWS
 from ..ports import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
 from ..wire.models import Receipt
 from . import redis_script as script
-from . import sqlite_refusals as refusals
+from . import refusals
 from .redis_claims import Claim, Claims
 from .rows import receipt_text
 from .windows import BUCKETS, Window

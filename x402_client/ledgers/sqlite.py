@@ -17,15 +17,15 @@ from typing import TypeVar
 
 from ..errors import LedgerUnavailable, MoneyState, OverLimit, X402Error
 from ..limits import Cap
-from ..ports import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+from ..ports import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purchase, Spending
 from ..wire.models import Receipt
+from . import refusals
 from . import sqlite_holds as rows
-from . import sqlite_refusals as refusals
 from . import sqlite_sums as sums
 from .clock import LedgerClock
 from .owners import Claims, in_flight
 from .rows import number_of
-from .sqlite_errors import LedgerBusy, unavailable
+from .sqlite_errors import unavailable
 from .sqlite_file import LedgerFile, Meta
 
 T = TypeVar("T")

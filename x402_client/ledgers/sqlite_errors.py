@@ -8,11 +8,6 @@ from pathlib import Path
 
 from ..errors import LedgerUnavailable
 
-
-class LedgerBusy(Exception):
-    """Somebody else is writing, and the caller asked not to wait. Never reaches an application."""
-
-
 _ADVICE = {
     sqlite3.SQLITE_CORRUPT: "is damaged. Restore it from a backup, or move it away and accept that its budgets and "
     "unresolved payments are forgotten",

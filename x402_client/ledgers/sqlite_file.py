@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import LedgerUnavailable
+from ..ports import LedgerBusy
 from .clock import Stamp
-from .sqlite_errors import LedgerBusy, busy, explained, locked, unavailable
+from .sqlite_errors import busy, explained, locked, unavailable
 from .sqlite_schema import APPLICATION, SCHEMA, VERSION
 
 T = TypeVar("T")

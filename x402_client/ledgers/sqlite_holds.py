@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import MoneyState
 from ..ports import Authorization, Hold, HoldState, Order, Purchase
 from ..wire.models import Receipt
-from . import sqlite_refusals as refusals
+from . import refusals
 from . import sqlite_sums as sums
 from .rows import (
     COLUMNS,
