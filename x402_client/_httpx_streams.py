@@ -52,7 +52,12 @@ class ReplayedBody:
 
     def __init__(self, request: Any) -> None:
         self.stream = request.stream
-        self._content_type: str = request.headers.get("content-type", "")
+        self._request = request
+
+    @property
+    def _content_type(self) -> str:
+        """Looked up when a 402 came, and not for every free request."""
+        return str(self._request.headers.get("content-type", ""))
 
     def again(self) -> Any:
         """The stream for another send."""

@@ -14,7 +14,7 @@ from .money import Amount, Money, Token
 from .wire.bounds import Bounds
 from .wire.models import Offer, Quote, words
 from .wire.networks import caip2, short_name
-from .wire.write import echo_objection
+from .wire.write import echo_objections
 
 HostRule = Limit | Literal["deny"]
 _EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
@@ -171,7 +171,7 @@ def _secured(came_from: Origin, origin: Origin) -> bool:
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
-    judge = _Judge(policy, origin, means, mandate, lambda offer: echo_objection(quote, offer, bounds))
+    judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds))
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]
     choice = min(eligible, key=judge.order, default=None)

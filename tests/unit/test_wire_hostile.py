@@ -15,7 +15,7 @@ from x402_client.errors import QuoteError
 from x402_client.wire.bounds import DEFAULT, Bounds
 from x402_client.wire.models import Quote, Receipt
 from x402_client.wire.read import read_quote, read_receipt
-from x402_client.wire.write import echo_objection, payment_header
+from x402_client.wire.write import echo_objections, payment_header
 
 from .terms import URL, document, encoded, entry, entry_v1, headers
 
@@ -59,7 +59,7 @@ def looked_at(header: Any, body: bytes | None) -> None:
         assert all(reason.isprintable() for reason in quote.reasons)
         assert 0 <= offer.amount < 2**256
         assert type(offer.amount) is int
-        if echo_objection(quote, offer, DEFAULT) is None:
+        if echo_objections(quote, DEFAULT)(offer) is None:
             name, value = payment_header(quote, offer, {"signature": "0x"}, DEFAULT)
             assert value.isascii()
             sent = json.loads(base64.b64decode(value))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from x402_client.errors import SigningError
 from x402_client.wire.bounds import DEFAULT, Bounds
 from x402_client.wire.json_text import load
-from x402_client.wire.write import echo_objection, payment_header
+from x402_client.wire.write import echo_objections, payment_header
 
 from .terms import NETWORK, decoded, entry, entry_v1, quoted, read
 
@@ -100,27 +100,27 @@ def test_long_descriptions_are_shortened_in_the_resource_only(description: objec
 
 def test_the_size_is_known_before_anything_is_signed() -> None:
     quote = quoted(entry(extra={"blob": "x" * 20_000}), entry())
-    assert echo_objection(quote, quote.offers[1], DEFAULT) is None
-    assert "echoed in a header of about" in (echo_objection(quote, quote.offers[0], DEFAULT) or "")
-    assert "12288 are sent at most" in (echo_objection(quote, quote.offers[0], DEFAULT) or "")
+    assert echo_objections(quote, DEFAULT)(quote.offers[1]) is None
+    assert "echoed in a header of about" in (echo_objections(quote, DEFAULT)(quote.offers[0]) or "")
+    assert "12288 are sent at most" in (echo_objections(quote, DEFAULT)(quote.offers[0]) or "")
 
 
 def test_large_extensions_stand_in_the_way_of_every_offer_of_version_2() -> None:
     quote = quoted(entry(), extensions={"bazaar": "x" * 40_000})
-    assert echo_objection(quote, quote.offers[0], DEFAULT)
-    assert echo_objection(quote, quote.offers[0], Bounds(payment_header=80_000)) is None
+    assert echo_objections(quote, DEFAULT)(quote.offers[0])
+    assert echo_objections(quote, Bounds(payment_header=80_000))(quote.offers[0]) is None
 
 
 def test_version_1_echoes_nothing_large() -> None:
     quote = read({"x402Version": 1, "accepts": [entry_v1(outputSchema={"blob": "x" * 40_000})]})
     assert quote is not None
-    assert echo_objection(quote, quote.offers[0], DEFAULT) is None
+    assert echo_objections(quote, DEFAULT)(quote.offers[0]) is None
 
 
 @given(st.integers(0, 9_000), st.integers(0, 2_000))
 def test_what_was_not_objected_to_fits(blob: int, payload: int) -> None:
     quote = quoted(entry(extra={"blob": "x" * blob}))
-    if echo_objection(quote, quote.offers[0], DEFAULT) is None:
+    if echo_objections(quote, DEFAULT)(quote.offers[0]) is None:
         _, value = payment_header(quote, quote.offers[0], {"t": "y" * payload}, DEFAULT)
         assert len(value) <= DEFAULT.payment_header
 

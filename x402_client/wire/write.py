@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import SigningError
@@ -28,38 +28,43 @@ def payment_header(quote: Quote, offer: Offer, payload: Mapping[str, Any], bound
     return name, value
 
 
-def echo_objection(quote: Quote, offer: Offer, bounds: Bounds) -> str | None:
-    """Why the header that pays this offer would be too large to send. Known before anything is signed."""
-    _, value = _header(quote, offer, {"": "0" * _PAYLOAD})
-    if len(value) <= bounds.payment_header:
-        return None
-    return (
-        f"its terms would have to be echoed in a header of about {len(value)} characters; "
-        f"{bounds.payment_header} are sent at most"
-    )
+def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | None]:
+    """Why the header that pays an offer would be too large to send. Known before anything is signed.
+
+    What all offers of a quote share is measured once: a thousand of them may stand beside a long extension.
+    """
+    shared = len(dump(_shared(quote))) if quote.version == 2 else 0
+
+    def objection(offer: Offer) -> str | None:
+        own = len(dump(_own(quote, offer, {"": "0" * _PAYLOAD})))
+        size = 4 * -(-(shared + own) // 3)  # base64 makes four characters of three
+        if size <= bounds.payment_header:
+            return None
+        return (
+            f"its terms would have to be echoed in a header of about {size} characters; "
+            f"{bounds.payment_header} are sent at most"
+        )
+
+    return objection
 
 
 def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any]) -> tuple[str, str]:
-    name, document = _version_1(offer, payload) if quote.version == 1 else _version_2(quote, offer, payload)
+    document = _own(quote, offer, payload) | (_shared(quote) if quote.version == 2 else {})
+    name = "PAYMENT-SIGNATURE" if quote.version == 2 else "X-PAYMENT"
     return name, base64.b64encode(dump(document).encode()).decode()
 
 
-def _version_1(offer: Offer, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return "X-PAYMENT", {
-        "x402Version": 1,
-        "scheme": offer.scheme,
-        "network": offer.written_network,
-        "payload": payload,
-    }
+def _own(quote: Quote, offer: Offer, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a payment that is of this offer."""
+    if quote.version == 2:
+        return {"x402Version": 2, "payload": payload, "accepted": offer.raw}
+    return {"x402Version": 1, "scheme": offer.scheme, "network": offer.written_network, "payload": payload}
 
 
-def _version_2(quote: Quote, offer: Offer, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    document: dict[str, Any] = {"x402Version": 2, "payload": payload, "accepted": offer.raw}
-    if quote.resource is not None:
-        document["resource"] = _resource(quote.resource)
-    if quote.extensions:
-        document["extensions"] = quote.extensions
-    return "PAYMENT-SIGNATURE", document
+def _shared(quote: Quote) -> dict[str, Any]:
+    """The part that version 2 echoes whatever the offer."""
+    resource = {} if quote.resource is None else {"resource": _resource(quote.resource)}
+    return resource | ({"extensions": quote.extensions} if quote.extensions else {})
 
 
 def _resource(resource: Mapping[str, Any]) -> dict[str, Any]:
