@@ -15,11 +15,11 @@ ROOT = Path(__file__).parent.parent / "x402_client"
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
     1: ("policy", "wire"),
-    2: ("asks", "drive", "events", "flow", "ports", "receipts"),
+    2: ("asks", "drive", "events", "flow", "ports", "presentation", "receipts"),
     3: ("chains", "ledgers", "schemes", "signers"),
     4: (
         "__init__", "_answers", "_asking", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes",
-        "_inquiry", "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2",
+        "_inquiry", "_requests_courier", "_requests_streams", "breaker", "buyer", "delivery", "httpx", "httpx2",
         "reconciliation", "requests", "scopes", "settings", "wallet",
     ),
     5: ("cli", "sandbox"),

@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import asks, events
 from ._asking import aask, ask
 from .errors import ConfigurationError
+from .reconciliation import conclude, concluded, due
 from .settings import is_async
 from .signers.foreign import read_signature
 from .signers.local import LocalEvmSigner
@@ -56,6 +58,15 @@ class Answers:
     def _ledger(self, question: Any) -> Any:
         return ask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
 
+    def _reclaim(self, question: asks.Reclaim) -> bool:
+        buyer, gone = self._buyer, False
+        for hold, answer in buyer.settlement.fates(filter(due, buyer.holds())):
+            ask(buyer.ledger, partial(conclude, hold, answer))
+            if answer != "unknown":
+                tell(buyer, concluded(hold, answer))
+            gone |= answer == "not_settled"
+        return gone
+
     def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._buyer, ask)
         started = time.monotonic()
@@ -94,6 +105,15 @@ class AsyncAnswers:
 
     async def _ledger(self, question: Any) -> Any:
         return await aask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
+
+    async def _reclaim(self, question: asks.Reclaim) -> bool:
+        buyer, gone = self._buyer, False
+        for hold, answer in await buyer.settlement.afates(filter(due, await buyer.aholds())):
+            await aask(buyer.ledger, partial(conclude, hold, answer))
+            if answer != "unknown":
+                tell(buyer, concluded(hold, answer))
+            gone |= answer == "not_settled"
+        return gone
 
     async def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._buyer, ask)
@@ -181,6 +201,7 @@ def tell(buyer: Buyer, event: events.Event) -> None:
     """One line to the log, and the event to whoever listens. A listener that fails is logged, not obeyed."""
     level = logging.WARNING if isinstance(event, (events.Warned, events.Unknown)) else logging.INFO
     log.log(level, "%s %s %s %s", type(event).__name__.lower(), event.method, event.url, _summary(event))
+    buyer.breaker.note(event)
     if buyer.on_event is not None:
         try:
             buyer.on_event(event)
@@ -203,6 +224,8 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),
     asks.Close: lambda ledger, ask: ledger.close(ask.hold, ask.money, ask.receipt),
+    asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
+    asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
 }
 
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -216,6 +239,9 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.SignMessage: Answers._sign,
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
+    asks.Settlement: lambda self, ask: self._buyer.settlement.fate(ask.hold),
+    asks.Reclaim: Answers._reclaim,
+    asks.LeftAlone: lambda self, ask: self._buyer.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
 }
 
@@ -226,5 +252,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.SignMessage: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
+    asks.Settlement: lambda self, ask: self._buyer.settlement.afate(ask.hold),
+    asks.Reclaim: AsyncAnswers._reclaim,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
 }

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from datetime import datetime as datetime
+
     from .errors import MoneyState
     from .events import Event
+    from .hosts import Origin
     from .ports import Approval, Attempt, Authorization, Hold, Order, Outcome, Purchase, TypedData
     from .ports import Busy as Busy
+    from .ports import Fate as Fate
     from .wire.models import Receipt
 
 T = TypeVar("T")
@@ -88,6 +92,40 @@ class Close(Ask[None]):
     hold: Hold
     money: MoneyState
     receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement(Ask["Fate"]):
+    """What became of an unresolved payment: asked of the chain, bounded in time, once the payment expired."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude(Ask[None]):
+    """Keep what the chain told of a hold that nobody presents at this moment."""
+
+    hold: Hold
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOff(Ask["Hold"]):
+    """The policy gives an unresolved purchase up."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim(Ask[bool]):
+    """Ask the chain about all expired payments without an answer, bounded in time; whether any budget came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone(Ask["datetime | None"]):
+    """Until when a seller gets no new payment, because its last ones brought nothing; None: it may have one."""
+
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,20 @@ from typing import Any, Literal
 from . import settings
 from ._answers import tell
 from ._asking import aask, ask
+from .breaker import Breaker
 from .chains.rpc import Endpoints
-from .chains.settlement import ChainReader
+from .chains.settlement import ChainReader, Settled
 from .chains.solana import SolanaChain
 from .chains.tokens import Tokens
 from .errors import ConfigurationError
-from .events import Event, LedgerStarted
+from .events import Event, LedgerStarted, WrittenOff
 from .flow import Rules
 from .hosts import Origin, Pattern
 from .limits import WINDOWS, Cap
 from .money import Amount, Money, Token
 from .policy import CAREFUL, Policy
 from .ports import Approver, Hold, Scheme, Spending
-from .reconciliation import Reconciled, aread, conclude, due, read
+from .reconciliation import Reader, Reconciled, aread, conclude, concluded, due, read
 from .schemes.exact_evm import ExactEvm
 from .schemes.exact_solana import ExactSolana
 from .scopes import Scope, mandate
@@ -55,6 +56,9 @@ class Buyer:
         on_refusal: Literal["raise", "return"] = "raise",
         approve_timeout: float | None = 300,
         terms_age: float = 30,
+        repeat: Iterable[str] = ("GET", "PUT", "DELETE"),
+        breaker_after: int | None = 5,
+        breaker_rest: float = 60,
         bounds: Bounds = DEFAULT,
     ) -> None:
         self.wallet = settings.instance("wallet", wallet, Wallet)
@@ -69,15 +73,19 @@ class Buyer:
         self.approver = settings.function("approve", approve)
         self.on_event = settings.function("on_event", on_event)
         self.reader = settings.reader(reader) or ChainReader(self.endpoints)
+        self.settlement = Reader(self.reader)
+        self.breaker = Breaker(
+            settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
+        )
         if on_refusal not in ("raise", "return"):
             raise ConfigurationError(f'on_refusal is "raise" or "return", not {on_refusal!r}.')
         if self.policy.approve_above is not None and approve is None:
             raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
-        self.rules = self._rules(on_refusal, terms_age)
+        self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
         if isinstance(getattr(self.ledger, "path", None), Path) and self.ledger.fresh:
             tell(self, LedgerStarted("", str(self.ledger.path)))
 
-    def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float) -> Rules:
+    def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
         schemes = {(scheme.name, scheme.family): scheme for scheme in self._schemes()}
         return Rules(
             policy=self.policy,
@@ -88,6 +96,7 @@ class Buyer:
             on_refusal=on_refusal,
             approve_all=self.approver is not None and self.policy.approve_above is None,
             terms_age=settings.at_least_zero("terms_age", terms_age),
+            repeat=repeat,
         )
 
     def _schemes(self) -> Iterator[Scheme]:
@@ -145,13 +154,15 @@ class Buyer:
 
     def write_off(self, hold: Hold) -> Hold:
         """Give an unresolved purchase up: it counts as spent, and the next same request is a new purchase."""
-        written: Hold = ask(self.ledger, lambda ledger: ledger.write_off(hold))
-        return written
+        return self._written_off(ask(self.ledger, lambda ledger: ledger.write_off(hold)))
 
     async def awrite_off(self, hold: Hold) -> Hold:
         """``write_off``, awaited."""
-        written: Hold = await aask(self.ledger, lambda ledger: ledger.write_off(hold))
-        return written
+        return self._written_off(await aask(self.ledger, lambda ledger: ledger.write_off(hold)))
+
+    def _written_off(self, hold: Hold) -> Hold:
+        tell(self, WrittenOff(hold.purchase.method, hold.url, hold))
+        return hold
 
     def reconcile(self) -> Reconciled:
         """Ask the chain about every expired payment without an answer: what did not settle is given back."""
@@ -159,7 +170,7 @@ class Buyer:
         for hold in filter(due, self.holds()):
             answer = read(self.reader, hold)
             ask(self.ledger, partial(conclude, hold, answer))
-            found = found.with_one(hold, answer)
+            found = self._learnt(found, hold, answer)
         return found
 
     async def areconcile(self) -> Reconciled:
@@ -168,8 +179,13 @@ class Buyer:
         for hold in filter(due, await self.aholds()):
             answer = await aread(self.reader, hold)
             await aask(self.ledger, partial(conclude, hold, answer))
-            found = found.with_one(hold, answer)
+            found = self._learnt(found, hold, answer)
         return found
+
+    def _learnt(self, found: Reconciled, hold: Hold, answer: Settled) -> Reconciled:
+        if answer != "unknown":
+            tell(self, concluded(hold, answer))
+        return found.with_one(hold, answer)
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all of them, at once."""

@@ -61,6 +61,21 @@ class Delivered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Concluded(Event):
+    """The chain told about a payment without an answer: settled after all, or proven unused and given back."""
+
+    hold: Hold
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOff(Event):
+    """An unresolved purchase was given up: it counts as spent, and the same request buys anew."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
 class Warned(Event):
     """Something a person should look at; nothing was lost."""
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Literal
 
 from . import events
@@ -15,21 +14,26 @@ from .asks import (
     Ask,
     Claim,
     Close,
+    Conclude,
     Digest,
+    LeftAlone,
     LookAgain,
     Pause,
-    Peek,
+    Reclaim,
     Record,
     Release,
     Reply,
     Reserve,
-    Send,
+    Settlement,
     Tell,
 )
 from .drive import Flow
 from .errors import (
     ApprovalDenied,
     BodyNotReplayable,
+    HostNotAllowed,
+    LedgerUnavailable,
+    OverLimit,
     PaymentOutcomeUnknown,
     PaymentRefused,
     PaymentRejected,
@@ -39,15 +43,16 @@ from .errors import (
 )
 from .hosts import Origin
 from .policy import Mandate, Means, Policy, admit, choose, refuse
-from .ports import Approval, Attempt, Authorization, Busy, Hold, Order, Outcome, Purchase, Scheme, moment
-from .receipts import judge
+from .ports import Approval, Attempt, Authorization, Busy, Hold, Order, Outcome, Purchase, Scheme
+from .presentation import expiry, present, read, terms
 from .wire.bounds import Bounds
 from .wire.models import Offer, Quote
-from .wire.read import read_quote
-from .wire.write import payment_header
+from .wire.write import payment_header, takes_payment_id
 
 #: How long a call waits for another one under the same key, in steps.
 _PATIENCE = (0.05,) * 10 + (0.25,) * 18
+#: How many dead payments of one purchase a call clears away before it gives up on the ledger.
+_DEAD = 100
 
 
 @dataclass(slots=True)
@@ -83,23 +88,29 @@ class Rules:
     approve_all: bool = False
     #: Terms older than this many seconds are looked at again before they are signed.
     terms_age: float = 30.0
+    #: Methods whose payment is presented once more within one call.
+    repeat: frozenset[str] = frozenset({"GET", "PUT", "DELETE"})
 
 
 def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     """From a 402 to the answer that the caller gets: ``first`` itself if it is none of our business."""
     try:
-        quote = yield from _terms(call, first, rules)
+        quote = yield from terms(call, first, rules)
         if quote is None:
             call.attempt.end()
             return first
         if call.paid is not None:
             raise _paid_before(call, call.paid)
         admit(rules.policy, call.origin, call.came_from)
-        hold = yield from _secure(call, quote, rules)
-        if isinstance(hold, Reply):
-            call.attempt.end()
-            return hold
-        return (yield from _present(call, hold, rules))
+        while True:
+            hold = yield from _secure(call, quote, rules)
+            if isinstance(hold, Reply):
+                call.attempt.end()
+                return hold
+            answer = yield from present(call, hold, rules)
+            if isinstance(answer, Reply):
+                return answer
+            quote = answer.terms
     except PaymentRefused as refusal:
         call.attempt.end()
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
@@ -124,7 +135,7 @@ def deliver(call: Call, outcome: Outcome) -> Flow[None]:
 
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     """What would be chosen, and every reason against the rest. Nothing is reserved, signed or paid."""
-    quote = yield from _read(call, first, rules)
+    quote = yield from read(call, first, rules)
     if quote is None:
         return None
     try:
@@ -135,36 +146,53 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     return choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
 
 
-def _read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
-    body = yield from Peek(reply)
-    return read_quote(reply.header, body, call.url, rules.bounds)
-
-
-def _terms(call: Call, first: Reply, rules: Rules) -> Flow[Quote | QuoteError | None]:
-    """The quote; or its fault, which an unresolved payment of the same purchase may still outweigh."""
-    try:
-        return (yield from _read(call, first, rules))
-    except QuoteError as fault:
-        return fault
-
-
 def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
     """A hold with an authorization that may leave: the unresolved one of the same purchase, or a new one."""
-    try:
-        judged, offer = _decide(call, quote, rules)
-    except (QuoteError, PaymentRefused):
-        unresolved = yield from _unresolved(call, rules)
-        if unresolved is None:
-            raise
-        return unresolved
+    for _ in range(_DEAD):
+        try:
+            judged, offer = _decide(call, quote, rules)
+        except (QuoteError, PaymentRefused):
+            found = yield from _unresolved(call, rules)
+            if found is None:
+                raise
+        else:
+            found = yield from _reserve(call, offer, rules)
+            if found.authorization is None:
+                return (yield from _authorize(call, judged, found, rules))
+        hold = yield from _alive(call, found)
+        if hold is not None:
+            return hold
+    raise LedgerUnavailable(
+        f"The ledger keeps handing over payments of {call.url} that the chain proved unused. Nothing was sent."
+    )
+
+
+def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
     assert offer.price is not None
     caps = rules.policy.caps(call.origin, offer.price.currency)
     order = Order((yield from _purchase(call, rules)), offer, offer.price, caps)
-    hold = yield from _patiently(Reserve(order, call.attempt))
+    try:
+        hold = yield from _patiently(Reserve(order, call.attempt))
+    except OverLimit:
+        if not (yield from Reclaim()):
+            raise
+        hold = yield from _patiently(Reserve(order, call.attempt))
     assert hold is not None
-    if hold.authorization is not None:
+    return hold
+
+
+def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
+    """An unresolved hold with what is known of its money; None: the chain proves it unused, and it is given back."""
+    if hold.money == "spent":
         return hold
-    return (yield from _authorize(call, judged, hold, rules))
+    fate = yield from Settlement(hold)
+    if fate != "not_settled":
+        return hold.but(money="held" if fate == "open" else "spent" if fate == "settled" else "unknown")
+    call.attempt.end()  # a ledger concludes only what nobody presents
+    call.attempt = Attempt()
+    yield from Conclude(hold, False)
+    yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=False))
+    return None
 
 
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
@@ -207,13 +235,14 @@ def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
         "Another attempt at the same purchase may still be running. Nothing was sent by this one; try again when it "
         "ended.",
         hold=found.hold.shown,
-        wait_until=_expiry(found.hold),
+        wait_until=expiry(found.hold),
     )
 
 
 def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold | Reply]:
     """Approve, sign, record. Whatever fails here, nothing left the machine and the budget is given back."""
     try:
+        yield from _check_rest(call)
         approved = yield from _approve(call, quote, hold, rules)
         if isinstance(approved, Reply):
             yield from _give_back(call, hold)
@@ -239,9 +268,22 @@ def _sign(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold]:
         raise
     except Exception as failure:
         raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
-    header = payment_header(quote, hold.offer, signed.payload, rules.bounds)
-    authorization = Authorization(signed.nonce, signed.payer, signed.expires, header, signed.evidence)
-    return (yield from Record(hold, authorization))
+    evidence, payment_id = signed.evidence, None
+    if takes_payment_id(quote):
+        payment_id = "pay_" + hashlib.sha256(hold.id.encode()).hexdigest()[:32]
+        evidence = {**evidence, "payment_id": payment_id}
+    header = payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id)
+    return (yield from Record(hold, Authorization(signed.nonce, signed.payer, signed.expires, header, evidence)))
+
+
+def _check_rest(call: Call) -> Flow[None]:
+    until = yield from LeftAlone(call.origin)
+    if until is not None:
+        raise HostNotAllowed(
+            f"{call.origin} is left alone until {until:%Y-%m-%d %H:%M:%S} UTC, because its last payments brought "
+            "nothing that was read to its end. Requests that were paid for before present their payments as ever; "
+            "buyer.holds() lists these. Nothing new was paid."
+        )
 
 
 def _give_back(call: Call, hold: Hold) -> Flow[None]:
@@ -269,7 +311,7 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
     reply = yield from LookAgain()
     if reply.status != 402:
         return reply
-    quote = yield from _read(call, reply, rules)
+    quote = yield from read(call, reply, rules)
     if quote is None:
         return reply
     agreed = Quote(call.url, choice=hold.offer)
@@ -280,44 +322,6 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
     return judged, hold.but(offer=judged.choice)
 
 
-def _present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply]:
-    """Send the payment and judge the answer. From here on the money may be gone."""
-    assert hold.authorization is not None
-    yield from Tell(events.Presented(call.method, call.url, hold.shown, again=hold.tries > 0))
-    call.paid = hold.shown  # it outlives the call, in the mark that its request carries
-    try:
-        reply = yield from Send(hold.authorization.header)
-    except Exception as failure:
-        problem = type(failure).__name__
-        yield from Tell(events.Unknown(call.method, call.url, hold.shown, problem))
-        raise _outcome_unknown(call, hold, problem) from failure
-    outcome = reply.outcome = judge(reply, hold, rules.bounds)
-    yield from Tell(events.Answered(call.method, call.url, reply.status, outcome))
-    if reply.status == 402:
-        raise (yield from _rejected(call, reply, hold, rules))
-    if not 200 <= reply.status < 300:
-        call.attempt.end()
-    return reply
-
-
-def _rejected(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[PaymentRejected]:
-    """A 402 after a payment does not mean unpaid."""
-    try:
-        again = yield from _read(call, reply, rules)
-    except Exception:
-        again = None
-    said = f' It says: "{again.error}".' if again is not None and again.error else ""
-    return PaymentRejected(
-        f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
-        f"until {_until(hold)}, so the amount stays counted; making the same request again presents the same payment. "
-        "After that time buyer.reconcile() asks the chain and gives back what did not settle, and "
-        "buyer.write_off(hold) gives the purchase up.",
-        hold=hold.shown,
-        offer=hold.offer,
-        response=reply.native,
-    )
-
-
 def _paid_before(call: Call, hold: Hold) -> PaymentRejected:
     return PaymentRejected(
         f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
@@ -325,23 +329,3 @@ def _paid_before(call: Call, hold: Hold) -> PaymentRejected:
         hold=hold.shown,
         offer=hold.offer,
     )
-
-
-def _outcome_unknown(call: Call, hold: Hold, problem: str) -> PaymentOutcomeUnknown:
-    return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} and no answer came ({problem}). Nobody knows yet whether it was "
-        f"settled; it can be until {_until(hold)}. Making the same request again presents the "
-        "same payment and does not pay twice. After that time buyer.reconcile() asks the chain.",
-        hold=hold.shown,
-        offer=hold.offer,
-        wait_until=_expiry(hold),
-    )
-
-
-def _until(hold: Hold) -> str:
-    expiry = _expiry(hold)
-    return f"{expiry:%Y-%m-%d %H:%M:%S} UTC" if expiry else "it expires"
-
-
-def _expiry(hold: Hold) -> datetime | None:
-    return moment(hold.authorization.expires) if hold.authorization else None

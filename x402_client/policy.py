@@ -101,13 +101,10 @@ class Policy:
         limits = [self.overall, *(rule for rule in self.hosts.values() if isinstance(rule, Limit))]
         if all(limit.empty for limit in limits):
             raise ConfigurationError(
-                "This policy limits nothing. Set at least one amount, for example "
-                'Policy(per_request="0.10", per_day="5").'
+                'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
             )
         if self.pay_ahead:
             raise ConfigurationError("Policy(pay_ahead=True) is not available in this version; leave it out.")
-        if self.accept_loss:
-            raise ConfigurationError("Policy(accept_loss=...) is not available in this version; leave it out.")
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
         """The most exact entry of ``hosts`` for an origin."""
@@ -140,6 +137,10 @@ class Policy:
             return False
         threshold = self.approve_above.per_request(price.currency)
         return threshold is None or price > threshold
+
+    def accepts_loss(self, price: Money) -> bool:
+        """Whether a payment that brought nothing is given up without asking anybody."""
+        return price.currency == self.accept_loss.currency and price <= self.accept_loss
 
     def __repr__(self) -> str:
         hosts = {str(pattern): rule for pattern, rule in self.hosts.items()}

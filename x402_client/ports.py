@@ -17,6 +17,8 @@ from .wire.models import Offer, Receipt
 T = TypeVar("T")
 Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the form that type checkers take
 HoldState = Literal["reserved", "signed", "delivered", "written_off"]
+#: What became of a payment: "open" is one that can settle yet.
+Fate = Literal["open", "settled", "not_settled", "unknown"]
 
 
 class Attempt:
@@ -63,7 +65,8 @@ class Authorization:
     payer: str
     expires: int
     header: tuple[str, str] = field(repr=False, compare=False)
-    #: What a reader needs to find the payment on its chain; nothing in it can be spent.
+    #: What a reader needs to find the payment on its chain, and ``payment_id`` where the seller promised to
+    #: recognise the same payment by it. Nothing in here can be spent.
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 import time
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from .chains.settlement import ChainReader, Settled
-from .ports import Hold
+from .events import Concluded
+from .ports import Fate, Hold
 from .settings import is_async
 
+T = TypeVar("T")
 log = logging.getLogger("x402_client")
+#: Seconds that a request waits for what the chain knows. ``reconcile`` takes the time it needs.
+PATIENCE = 10.0
+#: After a request waited that long for nothing, others do not for so many seconds: being over a limit has to be quick.
+_REST = 60.0
 #: Seconds past the expiry before the "not settled" of somebody else's reader counts.
 _MARGIN = 120
 
@@ -29,6 +38,74 @@ class Reconciled:
         """One more."""
         name = {"not_settled": "released", "settled": "settled", "unknown": "unknown"}[answer]
         return replace(self, **{name: (*getattr(self, name), hold)})
+
+
+class Reader:
+    """A settlement reader as requests ask it: bounded in time. Whatever is not known by then is "unknown"."""
+
+    def __init__(self, reader: Any) -> None:
+        self.reader = reader
+        self._resting_until = 0.0
+
+    def fate(self, hold: Hold) -> Fate:
+        """What became of one payment."""
+        return _bounded(lambda: read(self.reader, hold), "unknown") if due(hold) else "open"
+
+    async def afate(self, hold: Hold) -> Fate:
+        """``fate``, awaited."""
+        import anyio
+
+        if not due(hold):
+            return "open"
+        with anyio.move_on_after(PATIENCE):
+            return await aread(self.reader, hold)
+        return "unknown"
+
+    def fates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
+        """What is learnt in time about several."""
+        found: list[tuple[Hold, Settled]] = []
+
+        def look() -> bool:
+            found.extend((hold, read(self.reader, hold)) for hold in holds)
+            return True
+
+        if self._awake() and not _bounded(look, False):
+            self._rest()
+        return list(found)
+
+    async def afates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
+        """``fates``, awaited."""
+        import anyio
+
+        found: list[tuple[Hold, Settled]] = []
+        if self._awake():
+            with anyio.move_on_after(PATIENCE) as within:
+                for hold in holds:
+                    found.append((hold, await aread(self.reader, hold)))
+            if within.cancelled_caught:
+                self._rest()
+        return found
+
+    def _awake(self) -> bool:
+        return time.monotonic() >= self._resting_until
+
+    def _rest(self) -> None:
+        self._resting_until = time.monotonic() + _REST
+
+
+def _bounded(function: Callable[[], T], otherwise: T) -> T:
+    """In a thread of its own, because an endpoint may drip its answer for ever."""
+    said: list[T] = []
+    context = copy_context()
+    thread = threading.Thread(target=lambda: said.append(context.run(function)), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return said[0] if said else otherwise
+
+
+def concluded(hold: Hold, answer: Settled) -> Concluded:
+    """The event for what was learnt."""
+    return Concluded(hold.purchase.method, hold.url, hold.shown, settled=answer == "settled")
 
 
 def due(hold: Hold) -> bool:
@@ -51,7 +128,10 @@ async def aread(reader: Any, hold: Hold) -> Settled:
     import anyio.to_thread
 
     try:
-        given = reader.read(hold) if is_async(reader.read) else await anyio.to_thread.run_sync(reader.read, hold)
+        if is_async(reader.read):
+            given = reader.read(hold)
+        else:
+            given = await anyio.to_thread.run_sync(reader.read, hold, abandon_on_cancel=True)
         given = await given if inspect.isawaitable(given) else given
     except Exception as failure:
         return _says_nothing(failure)

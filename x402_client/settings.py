@@ -90,6 +90,19 @@ def at_least_zero(name: str, value: float) -> float:
     return value
 
 
+def count(name: str, value: int | None) -> int | None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise ConfigurationError(f"{name} is a whole number above zero, or None, not {value!r}.")
+    return value
+
+
+def methods(name: str, given: Iterable[str]) -> frozenset[str]:
+    listed = None if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if listed is None or not all(isinstance(method, str) and method for method in listed):
+        raise ConfigurationError(f'{name} lists methods, like ("GET", "PUT"), not {given!r}.')
+    return frozenset(method.upper() for method in listed)
+
+
 def is_async(function: Any) -> bool:
     """Whether calling this gives something to await, as far as can be told without calling it."""
     call = getattr(function, "__call__", None)  # noqa: B004 - a callable object may have an async __call__

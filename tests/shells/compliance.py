@@ -9,12 +9,26 @@ from .heads import Cookies, Heads
 from .paying import Outcomes, Paying, Quotes
 from .pools import Pools
 from .redirects import Redirects
+from .repeats import Repeats
 from .settings import Settings
 from .streams import Streams
 from .wires import Wires
 
 
 class Compliance(
-    Paying, Outcomes, Quotes, Bodies, Heads, Cookies, Streams, Failures, Pools, Redirects, Settings, Crowds, Wires
+    Paying,
+    Outcomes,
+    Quotes,
+    Bodies,
+    Heads,
+    Cookies,
+    Streams,
+    Failures,
+    Pools,
+    Redirects,
+    Repeats,
+    Settings,
+    Crowds,
+    Wires,
 ):
     """All of it."""

@@ -44,7 +44,8 @@ class Ground:
 
 
 def new_buyer(policy: Policy | None = None, **said: Any) -> Buyer:
-    return Buyer(Wallet(evm=KEY), policy or Policy(per_request="0.05", per_day="50"), **said)
+    """Presents a payment once in a call, unless a test says otherwise."""
+    return Buyer(Wallet(evm=KEY), policy or Policy(per_request="0.05", per_day="50"), **{"repeat": (), **said})
 
 
 def paid(buyer: Buyer, times: int = 1) -> bool:

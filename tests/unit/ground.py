@@ -47,12 +47,13 @@ class Ground:
     """Answers a flow's asks and remembers them. ``scripted`` says what else happens instead, by kind of ask.
 
     A scripted answer is a value, an exception to raise, or a function of the ask; a list gives one after the other.
+    A payment is presented once in a call, unless a test names methods to ``repeat``.
     """
 
     def __init__(self, policy: Policy | None = None, ledger: MemoryLedger | None = None, **buyer: Any) -> None:
         self.ledger = ledger or MemoryLedger()
         said = policy or Policy(per_request="0.10", per_day="0.05")
-        self.rules: Rules = Buyer(Wallet(evm=KEY), said, ledger=self.ledger, **buyer).rules
+        self.rules: Rules = Buyer(Wallet(evm=KEY), said, ledger=self.ledger, **{"repeat": (), **buyer}).rules
         self.asked: list[asks.Ask[Any]] = []
         self.scripted: dict[type[Any], Any] = {asks.Send: lambda ask: paid()}
 
@@ -102,6 +103,11 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),
     asks.Close: lambda ledger, ask: ledger.close(ask.hold, ask.money, ask.receipt),
+    asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
+    asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
+    asks.Settlement: lambda ledger, ask: "open",
+    asks.Reclaim: lambda ledger, ask: False,
+    asks.LeftAlone: lambda ledger, ask: None,
     asks.SignTyped: lambda ledger, ask: signature(ask),
     asks.Approve: lambda ledger, ask: asks.Approved(True, 0.0),
     asks.Pause: lambda ledger, ask: None,

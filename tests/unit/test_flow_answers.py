@@ -108,7 +108,7 @@ def test_the_same_request_presents_the_same_payment() -> None:
     answer = ground.pay(called(), dearer, Send=paid())
     [second] = ground.all(asks.Send)
     assert second.header == first.header
-    assert ground.names == [*BEFORE, "Send"]
+    assert ground.names == [*BEFORE, "Settlement", "Send"]
     assert [event.again for event in ground.told if isinstance(event, events.Presented)] == [True]
     assert ground.spent == PRICE
     assert answer.outcome is not None
@@ -124,7 +124,7 @@ def test_an_unresolved_payment_outweighs_terms_that_cannot_be_paid(first: asks.R
         ground.pay(called(), Send=TimeoutError())
     [sent] = ground.all(asks.Send)
     ground.pay(called(), first, Send=paid())
-    assert ground.names == ["Peek", "Digest", "Claim", "Send"]
+    assert ground.names == ["Peek", "Digest", "Claim", "Settlement", "Send"]
     assert ground.all(asks.Send)[0].header == sent.header
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given, settings
@@ -31,6 +32,11 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
     asks.Record: LEDGER_TROUBLE,
     asks.Release: LEDGER_TROUBLE,
     asks.Close: LEDGER_TROUBLE,
+    asks.Conclude: LEDGER_TROUBLE,
+    asks.WriteOff: [*LEDGER_TROUBLE, lambda: errors.PaymentRefused("claimed meanwhile")],
+    asks.Settlement: [],
+    asks.Reclaim: LEDGER_TROUBLE,
+    asks.LeftAlone: [],
     asks.SignTyped: [
         OSError, StopIteration, lambda: errors.SigningError("no"), lambda: errors.Frozen("odd"),
         lambda: errors.ConfigurationError("async"),
@@ -64,6 +70,8 @@ ANSWERS: dict[type[Any], list[Callable[[Any], Any]]] = {
     asks.Approve: [lambda ask: asks.Approved(True, 0.0), lambda ask: asks.Approved(True, 99.0),
                    lambda ask: asks.Approved(False, 0.0)],
     asks.SignTyped: [signature, signature, lambda ask: asks.SignatureGiven(b"\1" * 65)],
+    asks.Settlement: [lambda ask, fate=fate: fate for fate in ("open", "open", "open", "settled", "unknown")],
+    asks.LeftAlone: [lambda ask: None, lambda ask: None, lambda ask: datetime(2030, 1, 1, tzinfo=UTC)],
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from .terms import SELLER, USDC, decoded, entry, entry_v1
 
 PRICE = 10_000
 BEFORE = ["Peek", "Digest", "Reserve"]
-WHOLE = [*BEFORE, "SignTyped", "Record", "Send"]
+WHOLE = [*BEFORE, "LeftAlone", "SignTyped", "Record", "Send"]
 
 
 def test_a_payment_by_hand() -> None:
@@ -46,7 +46,10 @@ def test_a_payment_by_hand() -> None:
     assert reserve.order.price == Money("0.01")
     assert [str(cap) for cap in reserve.order.caps] == ["0.05 USD per day"]
     assert reserve.attempt is call.attempt
-    sign = flow.send(ground.answer(reserve))
+    rest = flow.send(ground.answer(reserve))
+    assert isinstance(rest, asks.LeftAlone)
+    assert rest.origin is call.origin
+    sign = flow.send(None)
     assert isinstance(sign, asks.SignTyped)
     full = sign.data.full()
     assert (full["domain"]["verifyingContract"], full["message"]["to"], full["message"]["value"]) == (
@@ -166,7 +169,7 @@ REFUSED: dict[str, tuple[Policy, Origin, asks.Reply, type[PaymentRefused], list[
         Origin("https", "a.example", 443),
         asking(),
         OverLimit,
-        BEFORE,
+        [*BEFORE, "Reclaim"],
     ),
 }
 
@@ -220,7 +223,7 @@ ASKING = Policy(per_request="0.10", approve_above="0.005")
 def test_who_approves_sees_what_is_paid() -> None:
     ground = Ground(ASKING, approve=lambda approval: True)
     ground.pay(called(), asking(entry(), resource={"description": "the\nweather"}))
-    assert ground.names == [*BEFORE, "Approve", "SignTyped", "Record", "Send"]
+    assert ground.names == [*BEFORE, "LeftAlone", "Approve", "SignTyped", "Record", "Send"]
     [ask] = ground.all(asks.Approve)
     assert (ask.approval.price, ask.approval.host, ask.approval.description) == (
         Money("0.01"), "api.example.com", "the weather",
@@ -239,7 +242,7 @@ def test_approval_denied_gives_the_budget_back(remark: str, on_refusal: str) -> 
             ground.pay(called(), first, Approve=denied)
         assert caught.value.hold is not None
         assert caught.value.offer is not None
-    assert ground.names == [*BEFORE, "Approve", "Release"]
+    assert ground.names == [*BEFORE, "LeftAlone", "Approve", "Release"]
     assert ground.spent == 0
 
 
@@ -250,7 +253,7 @@ def test_terms_are_looked_at_again_after_a_slow_approval() -> None:
     ground = Ground(ASKING, approve=lambda approval: True)
     cheaper = asking(entry(amount="1", payTo="0x" + "0" * 40), entry(amount="9000"))
     answer = ground.pay(called(), Approve=SLOWLY, LookAgain=cheaper)
-    assert ground.names == [*BEFORE, "Approve", "LookAgain", "Peek", "SignTyped", "Record", "Send"]
+    assert ground.names == [*BEFORE, "LeftAlone", "Approve", "LookAgain", "Peek", "SignTyped", "Record", "Send"]
     [send] = ground.all(asks.Send)
     assert decoded(send.header[1])["accepted"]["amount"] == "9000"
     assert answer.outcome is not None

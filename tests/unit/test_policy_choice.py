@@ -281,10 +281,17 @@ def test_every_mistake_is_named_while_building(wrong: dict[str, Any], said: str)
         Policy(**more, **wrong)
 
 
-@pytest.mark.parametrize("name", ["pay_ahead", "accept_loss"])
-def test_what_is_not_there_yet_says_so(name: str) -> None:
+def test_what_is_not_there_yet_says_so() -> None:
     with pytest.raises(ConfigurationError, match="not available in this version"):
-        Policy(per_day="1", **{name: True if name == "pay_ahead" else "0.01"})
+        Policy(per_day="1", pay_ahead=True)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "price", "yes"),
+    [("0", "0.000001", False), ("0.01", "0.01", True), ("0.01", "0.010001", False), ("0.01 EUR", "0.01", False)],
+)
+def test_a_loss_is_accepted_up_to_an_amount_of_the_same_currency(accepted: str, price: str, yes: bool) -> None:
+    assert Policy(per_day="1", accept_loss=accepted).accepts_loss(Money(price)) is yes
 
 
 @given(st.dictionaries(

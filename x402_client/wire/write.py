@@ -13,13 +13,26 @@ from .models import Offer, Quote
 
 #: More characters of JSON than any scheme's payload has: a Solana transaction takes 1,644, an EVM authorization 600.
 _PAYLOAD = 2_048
+_PAYMENT_ID, _ID_LENGTH = "payment-identifier", 36
 #: Hosted facilitators refuse an echoed description that is longer; the whole resource is optional in a payment.
 _DESCRIPTION = 500
 
 
-def payment_header(quote: Quote, offer: Offer, payload: Mapping[str, Any], bounds: Bounds) -> tuple[str, str]:
-    """Name and value of the header. Version 2 echoes the offer and the extensions as the server wrote them."""
-    name, value = _header(quote, offer, payload)
+def takes_payment_id(quote: Quote) -> bool:
+    """Whether the server recognises a payment by an id of ours, so that it can be presented twice and count once."""
+    declared = quote.extensions.get(_PAYMENT_ID) if quote.version == 2 else None
+    info = declared.get("info") if isinstance(declared, dict) else None
+    return isinstance(info, dict) and "id" not in info
+
+
+def payment_header(
+    quote: Quote, offer: Offer, payload: Mapping[str, Any], bounds: Bounds, payment_id: str | None = None
+) -> tuple[str, str]:
+    """Name and value of the header. Version 2 echoes the offer and the extensions as the server wrote them.
+
+    The one thing that is added is ``payment_id``, where the server takes one.
+    """
+    name, value = _header(quote, offer, payload, payment_id)
     if len(value) > bounds.payment_header:
         raise SigningError(
             f"The signed payload makes a header of {len(value)} characters; {bounds.payment_header} are sent at most. "
@@ -33,7 +46,8 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
 
     What all offers of a quote share is measured once: a thousand of them may stand beside a long extension.
     """
-    shared = len(dump(_shared(quote))) if quote.version == 2 else 0
+    sample = "0" * _ID_LENGTH if takes_payment_id(quote) else None
+    shared = len(dump(_shared(quote, sample))) if quote.version == 2 else 0
 
     def objection(offer: Offer) -> str | None:
         own = len(dump(_own(quote, offer, {"": "0" * _PAYLOAD})))
@@ -48,8 +62,8 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
     return objection
 
 
-def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any]) -> tuple[str, str]:
-    document = _own(quote, offer, payload) | (_shared(quote) if quote.version == 2 else {})
+def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any], payment_id: str | None) -> tuple[str, str]:
+    document = _own(quote, offer, payload) | (_shared(quote, payment_id) if quote.version == 2 else {})
     name = "PAYMENT-SIGNATURE" if quote.version == 2 else "X-PAYMENT"
     return name, base64.b64encode(dump(document).encode()).decode()
 
@@ -61,10 +75,14 @@ def _own(quote: Quote, offer: Offer, payload: Mapping[str, Any]) -> dict[str, An
     return {"x402Version": 1, "scheme": offer.scheme, "network": offer.written_network, "payload": payload}
 
 
-def _shared(quote: Quote) -> dict[str, Any]:
+def _shared(quote: Quote, payment_id: str | None) -> dict[str, Any]:
     """The part that version 2 echoes whatever the offer."""
     resource = {} if quote.resource is None else {"resource": _resource(quote.resource)}
-    return resource | ({"extensions": quote.extensions} if quote.extensions else {})
+    extensions = dict(quote.extensions)
+    if payment_id is not None:
+        declared = extensions[_PAYMENT_ID]
+        extensions[_PAYMENT_ID] = {**declared, "info": {**declared["info"], "id": payment_id}}
+    return resource | ({"extensions": extensions} if extensions else {})
 
 
 def _resource(resource: Mapping[str, Any]) -> dict[str, Any]:
