@@ -36,7 +36,7 @@ class InAFile(FlowMachine):
     def teardown(self) -> None:
         super().teardown()
         self.ground.ledger.close_ledger()  # type: ignore[attr-defined]
-        shutil.rmtree(self.directory)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def _for(machine: type[FlowMachine], examples: int) -> Any:

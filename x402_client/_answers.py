@@ -58,6 +58,11 @@ class Answers:
     def _ledger(self, question: Any) -> Any:
         return ask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
 
+    def _reserve(self, question: asks.Reserve) -> Any:
+        held = self._ledger(question)
+        tell_news(self._buyer)
+        return held
+
     def _reclaim(self, question: asks.Reclaim) -> bool:
         buyer, gone = self._buyer, False
         for hold, answer in buyer.settlement.fates(filter(due, buyer.holds())):
@@ -105,6 +110,11 @@ class AsyncAnswers:
 
     async def _ledger(self, question: Any) -> Any:
         return await aask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
+
+    async def _reserve(self, question: asks.Reserve) -> Any:
+        held = await self._ledger(question)
+        tell_news(self._buyer)
+        return held
 
     async def _reclaim(self, question: asks.Reclaim) -> bool:
         buyer, gone = self._buyer, False
@@ -199,7 +209,7 @@ def _timed(said: asks.Approved, started: float) -> asks.Approved:
 
 def tell(buyer: Buyer, event: events.Event) -> None:
     """One line to the log, and the event to whoever listens. A listener that fails is logged, not obeyed."""
-    level = logging.WARNING if isinstance(event, (events.Warned, events.Unknown)) else logging.INFO
+    level = logging.WARNING if isinstance(event, _ALARMING) else logging.INFO
     log.log(level, "%s %s %s %s", type(event).__name__.lower(), event.method, event.url, _summary(event))
     buyer.breaker.note(event)
     if buyer.on_event is not None:
@@ -209,7 +219,20 @@ def tell(buyer: Buyer, event: events.Event) -> None:
             log.exception("on_event failed")
 
 
+def tell_news(buyer: Buyer) -> None:
+    """What the ledger has to say of itself."""
+    for event in buyer.notices.news():
+        tell(buyer, event)
+
+
+_ALARMING = (events.Warned, events.Unknown, events.ClockJumped)
+
+
 def _summary(event: events.Event) -> str:
+    if isinstance(event, events.ClockJumped):
+        return f"by {event.seconds:+.0f} seconds; budgets go by a clock that nobody sets"
+    if isinstance(event, events.Concluded):
+        return f"{event.hold.price} hold={event.hold.id} {'settled' if event.settled else 'given back'}"
     if isinstance(event, events.Answered):
         return f"{event.status} money={event.outcome.money}"
     if isinstance(event, (events.Refused, events.Warned)):
@@ -243,6 +266,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Reclaim: Answers._reclaim,
     asks.LeftAlone: lambda self, ask: self._buyer.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
+    asks.Reserve: Answers._reserve,
 }
 
 _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -255,4 +279,5 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Settlement: lambda self, ask: self._buyer.settlement.afate(ask.hold),
     asks.Reclaim: AsyncAnswers._reclaim,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
+    asks.Reserve: AsyncAnswers._reserve,
 }

@@ -25,7 +25,7 @@ class _Record:
 class Breaker:
     """Counts payments without content per seller, in a row. What is presented again counts once."""
 
-    def __init__(self, after: int | None, rest: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, after: int | None, rest: float, clock: Callable[[], float] = lambda: time.time()) -> None:
         self._after, self._rest, self._clock = after, rest, clock
         self._lock = threading.Lock()
         self._sellers: dict[str, _Record] = {}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from . import settings
-from ._answers import tell
+from ._answers import tell, tell_news
 from ._asking import aask, ask
 from .breaker import Breaker
 from .chains.rpc import Endpoints
@@ -17,9 +16,10 @@ from .chains.settlement import ChainReader, Settled
 from .chains.solana import SolanaChain
 from .chains.tokens import Tokens
 from .errors import ConfigurationError
-from .events import Event, LedgerStarted, WrittenOff
+from .events import Event, WrittenOff
 from .flow import Rules
 from .hosts import Origin, Pattern
+from .ledgers.notices import Notices
 from .limits import WINDOWS, Cap
 from .money import Amount, Money, Token
 from .policy import CAREFUL, Policy
@@ -82,8 +82,8 @@ class Buyer:
         if self.policy.approve_above is not None and approve is None:
             raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
         self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
-        if isinstance(getattr(self.ledger, "path", None), Path) and self.ledger.fresh:
-            tell(self, LedgerStarted("", str(self.ledger.path)))
+        self.notices = Notices(self.ledger)
+        tell_news(self)
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
         schemes = {(scheme.name, scheme.family): scheme for scheme in self._schemes()}

@@ -23,6 +23,13 @@ class LedgerStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockJumped(Event):
+    """The machine's clock was set by so many seconds. Budgets go by a clock that nobody sets, so none opened by it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Refused(Event):
     """We decided not to pay, and why."""
 

@@ -43,18 +43,25 @@ def boot() -> str:
 class LedgerClock:
     """Tells a ledger's time from its last stamp. The readings can be replaced, for tests."""
 
-    __slots__ = ("_boot", "_steady", "wall")
+    __slots__ = ("_boot", "_steady", "drift", "wall")
 
     def __init__(
         self,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = lambda: time.time(),
         steady: Callable[[], float] = steady,
         boot: Callable[[], str] = boot,
     ) -> None:
         self.wall, self._steady, self._boot = wall, steady, boot
+        #: By how much the ledger's time was ahead of the wall clock when it was last told.
+        self.drift = 0.0
 
     def now(self, last: Stamp | None) -> Stamp:
         """The present moment, given the last one that was kept."""
+        stamp = self._now(last)
+        self.drift = stamp.at - self.wall()
+        return stamp
+
+    def _now(self, last: Stamp | None) -> Stamp:
         boot, steady = self._boot(), self._steady()
         if last is None:
             return Stamp(boot, steady, self.wall())

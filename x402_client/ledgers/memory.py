@@ -99,6 +99,11 @@ class MemoryLedger:
             else:
                 self._drop(row)
 
+    @property
+    def drift(self) -> float:
+        """By how many seconds its time is ahead of the machine's clock."""
+        return self._now() - time.time()
+
     def spent(self, question: Spending) -> int:
         with self._lock:
             window = self._windows.get((question.purse, question.account, question.currency, question.window))

@@ -75,6 +75,11 @@ class RedisLedger:
         """Whether a purse was used for the first time: its budgets start at zero."""
         return self._clerk.fresh
 
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return self._address.shown
+
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         """A new hold, or the claimed unresolved one."""
         return self._run(self._clerk.reserve(order, attempt))

@@ -65,6 +65,16 @@ class SqliteLedger:
         return self._file.fresh
 
     @property
+    def name(self) -> str:
+        """Where it is."""
+        return str(self.path)
+
+    @property
+    def drift(self) -> float:
+        """By how many seconds its time is ahead of the machine's clock."""
+        return self._clock.drift
+
+    @property
     def impatient(self) -> SqliteLedger:
         """The same ledger for callers that must not block: raises LedgerBusy where this one would wait."""
         twin = copy.copy(self)

@@ -1,0 +1,144 @@
+"""A request asks the chain, and does not wait for it for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from x402_client import reconciliation
+from x402_client.chains.settlement import ChainReader
+from x402_client.ledgers.conformance import order, purchase, signed
+from x402_client.ports import Hold
+from x402_client.reconciliation import Reader
+
+
+def expired(name: str = "a", seconds: float = 1_000) -> Hold:
+    made = order(purchase(name))
+    authorization = signed("0x" + "11" * 32, "header")
+    object.__setattr__(authorization, "expires", int(time.time() - seconds))
+    return Hold(name, made.purchase, made.offer, made.price, 0.0, "signed", authorization=authorization)
+
+
+class Says:
+    def __init__(self, answer: Any) -> None:
+        self.answer, self.asked = answer, 0
+
+    def read(self, hold: Hold) -> Any:
+        self.asked += 1
+        return self.answer
+
+
+class Hangs:
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def read(self, hold: Hold) -> Any:
+        self.go_on.wait()
+        return "settled"
+
+
+class AsyncHangs:
+    async def read(self, hold: Hold) -> Any:
+        await anyio.sleep_forever()
+
+
+class Fails:
+    def read(self, hold: Hold) -> Any:
+        raise ValueError("odd")
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hangs]:
+    monkeypatch.setattr(reconciliation, "PATIENCE", 0.05)
+    one = Hangs()
+    yield one
+    one.go_on.set()
+
+
+def fate(reader: Any, hold: Hold) -> Any:
+    return Reader(reader).fate(hold)
+
+
+def afate(reader: Any, hold: Hold) -> Any:
+    return anyio.run(Reader(reader).afate, hold)
+
+
+ASK: list[Callable[[Any, Hold], Any]] = [fate, afate]
+
+
+@pytest.mark.parametrize("ask", ASK)
+@pytest.mark.parametrize("answer", ["settled", "not_settled", "unknown"])
+def test_what_the_reader_says(ask: Any, answer: str) -> None:
+    assert ask(Says(answer), expired()) == answer
+
+
+@pytest.mark.parametrize("ask", ASK)
+def test_before_the_expiry_nobody_is_asked(ask: Any) -> None:
+    reader = Says("settled")
+    assert ask(reader, expired(seconds=-100)) == "open"
+    assert reader.asked == 0
+
+
+@pytest.mark.parametrize("ask", ASK)
+def test_a_reader_that_fails_says_nothing(ask: Any) -> None:
+    assert ask(Fails(), expired()) == "unknown"
+
+
+@pytest.mark.parametrize("ask", ASK)
+def test_a_reader_that_hangs_says_nothing(ask: Any, hanging: Hangs) -> None:
+    assert ask(hanging, expired()) == "unknown"
+
+
+def test_an_async_reader_that_hangs_says_nothing(hanging: Hangs) -> None:
+    assert afate(AsyncHangs(), expired()) == "unknown"
+
+
+def fates(reader: Reader, *holds: Hold) -> Any:
+    return reader.fates(holds)
+
+
+def afates(reader: Reader, *holds: Hold) -> Any:
+    return anyio.run(reader.afates, holds)
+
+
+@pytest.mark.parametrize("ask", [fates, afates])
+def test_several(ask: Any) -> None:
+    holds = [expired("a"), expired("b")]
+    assert ask(Reader(Says("not_settled")), *holds) == [(hold, "not_settled") for hold in holds]
+
+
+@pytest.mark.parametrize("ask", [fates, afates])
+def test_after_waiting_in_vain_the_next_ones_do_not_wait(ask: Any, hanging: Hangs) -> None:
+    reader = Reader(hanging)
+    assert ask(reader, expired()) == []
+    reader.reader = Says("settled")
+    assert ask(reader, expired()) == []
+    assert reader.reader.asked == 0
+    reader._resting_until = 0.0
+    assert len(ask(reader, expired())) == 1
+
+
+def test_what_was_learnt_before_the_time_was_over_counts(hanging: Hangs) -> None:
+    class HangsAtTheSecond(Hangs):
+        def read(self, hold: Hold) -> Any:
+            return "not_settled" if hold.id == "a" else hanging.read(hold)
+
+    for ask in (fates, afates):
+        found = ask(Reader(HangsAtTheSecond()), expired("a"), expired("b"))
+        assert [(hold.id, answer) for hold, answer in found] == [("a", "not_settled")]
+
+
+def test_the_chains_own_word_needs_no_margin() -> None:
+    just_now = expired(seconds=2)
+    assert fate(Says("not_settled"), just_now) == "unknown"
+
+    class Chain(ChainReader):
+        def read(self, hold: Hold) -> Any:
+            return "not_settled"
+
+    assert fate(Chain(None), just_now) == "not_settled"  # type: ignore[arg-type]
