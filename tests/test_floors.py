@@ -16,7 +16,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
     1: ("policy", "wire"),
     2: ("asks", "drive", "events", "flow", "ports", "receipts"),
-    3: ("chains", "ledgers", "schemes", "signers"),
+    3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
     4: (
         "__init__", "_answers", "_asking", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes",
         "_inquiry", "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 
 from ._answers import Answers, AsyncAnswers
 from ._cookies import cookie_header
+from ._deadlines import Deadline
 from ._httpx_streams import Library, ReplayedBody
+from ._sockets import httpx_cut
 from .asks import Reply
 from .buyer import Buyer
 from .delivery import Delivery, delivers
@@ -102,6 +103,10 @@ class Hands:
         """A 402's body without its content encoding."""
         return decoded(raw, response.headers.get("content-encoding", ""), self.buyer.bounds.terms_body)
 
+    def within_bounds(self, body: bytes) -> bytes | None:
+        """A body that is in memory already, and without its content encoding."""
+        return body if len(body) <= self.buyer.bounds.terms_body else None
+
     def spoken_of(self, error: X402Error, first: Reply) -> Any:
         """The response that an error is about: the 402, unless a payment left."""
         if error.response is None and error.money == "untouched":
@@ -123,10 +128,21 @@ class Courier(Hands):
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
         response = reply.native
         if response.is_closed:
-            return response.content  # type: ignore[no-any-return]
+            return self.within_bounds(response.content)
+        with Deadline(self.buyer.bounds.terms_time, httpx_cut(response)) as deadline:
+            try:
+                body = self._read(response, deadline)
+            except Exception:
+                if deadline.passed:
+                    raise self.too_slow() from None
+                raise
+        if deadline.passed:  # then the end that was read need not be the server's
+            raise self.too_slow()
+        return body
+
+    def _read(self, response: Any, deadline: Deadline) -> bytes | None:
         chunks: list[bytes] = []
         size = 0
-        deadline = time.monotonic() + self.buyer.bounds.terms_time
         rest = iter(response.stream)
         for chunk in rest:
             chunks.append(chunk)
@@ -134,7 +150,7 @@ class Courier(Hands):
             if size > self.buyer.bounds.terms_body:
                 self._peeked.append(_Peeked(response, chunks, rest))
                 return None
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 raise self.too_slow()
         response.stream.close()
         self._peeked.append(_Peeked(response, chunks, None))
@@ -191,7 +207,7 @@ class AsyncCourier(Hands):
 
         response = reply.native
         if response.is_closed:
-            return response.content  # type: ignore[no-any-return]
+            return self.within_bounds(response.content)
         with anyio.move_on_after(self.buyer.bounds.terms_time):
             return await self._read(response)
         raise self.too_slow()

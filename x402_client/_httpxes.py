@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -17,6 +18,7 @@ from ._answers import Answers, AsyncAnswers
 from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import conclusion, inquiring, inquiry
+from ._sockets import httpx_leads_here
 from .buyer import Buyer
 from .drive import arun, run
 from .errors import ConfigurationError, X402Error
@@ -77,6 +79,27 @@ class _Paying:
             request.method, request.url, headers=request.headers.raw, stream=body.stream, extensions=request.extensions
         )
 
+    def _call(self, request: Any, response: Any, journey: Journey, mandated: Mandate) -> Call:
+        origin = self._origin(request, response)
+        path = request.url.raw_path.decode("ascii", "replace")
+        parts = (request.method, str(origin), path, request.headers.get("range", ""))
+        return Call(
+            method=request.method,
+            origin=origin,
+            url=f"{origin}{path.partition('?')[0]}",
+            identity="\n".join(parts),
+            mandate=mandated,
+            came_from=_origin(journey.url),
+            paid=journey.paid,
+        )
+
+    def _origin(self, request: Any, response: Any) -> Origin:
+        """Where plain http is paid for being this machine, the connection itself has to show that it is."""
+        origin = _origin(request.url)
+        if origin.scheme == "https" or not origin.loopback or isinstance(self._inner, self._library.in_process):
+            return origin
+        return replace(origin, elsewhere=not httpx_leads_here(response, origin.port))
+
 
 class SyncPaying(_Paying):
     """Sends, and pays where it is asked for."""
@@ -102,7 +125,7 @@ class SyncPaying(_Paying):
         response = self._inner.handle_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
-        call = _call(request, journey, mandated)
+        call = self._call(request, response, journey, mandated)
         courier = Courier(self._buyer, self._library, self._inner, request, body, call)
         first, answers = courier.reply(response), Answers(self._buyer, courier)
         try:
@@ -157,7 +180,7 @@ class AsyncPaying(_Paying):
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
-        call = _call(request, journey, mandated)
+        call = self._call(request, response, journey, mandated)
         courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
         first, answers = courier.reply(response), AsyncAnswers(self._buyer, courier)
         try:
@@ -228,21 +251,6 @@ def _journey(request: Any) -> Journey:
     if journey is None or not journey.leads_to(request):
         journey = request.extensions[_MARK] = Journey(request)
     return journey  # type: ignore[no-any-return]
-
-
-def _call(request: Any, journey: Journey, mandated: Mandate) -> Call:
-    origin = _origin(request.url)
-    path = request.url.raw_path.decode("ascii", "replace")
-    parts = (request.method, str(origin), path, request.headers.get("range", ""))
-    return Call(
-        method=request.method,
-        origin=origin,
-        url=f"{origin}{path.partition('?')[0]}",
-        identity="\n".join(parts),
-        mandate=mandated,
-        came_from=_origin(journey.url),
-        paid=journey.paid,
-    )
 
 
 def _origin(url: Any) -> Origin:

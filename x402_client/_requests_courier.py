@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,7 +13,9 @@ from urllib3.util import Timeout
 
 from ._answers import Answers
 from ._cookies import cookie_header
+from ._deadlines import Deadline
 from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch, with_body
+from ._sockets import requests_cut
 from .asks import Reply
 from .buyer import Buyer
 from .delivery import Delivery, delivers
@@ -61,10 +62,22 @@ class Courier:
     def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
         response: requests.Response = reply.native
-        if consumed(response):
-            return response.content or b""
         limit = self._buyer.bounds.terms_body
-        deadline = time.monotonic() + self._buyer.bounds.terms_time
+        if consumed(response):
+            content = response.content or b""
+            return content if len(content) <= limit else None
+        with Deadline(self._buyer.bounds.terms_time, requests_cut(response)) as deadline:
+            try:
+                body = self._read(response, limit, deadline)
+            except Exception:
+                if not deadline.passed:
+                    raise
+            if not deadline.passed:  # else the end that was read need not be the server's
+                return body
+        response.raw.close()
+        raise self._too_slow()
+
+    def _read(self, response: requests.Response, limit: int, deadline: Deadline) -> bytes | None:
         chunks: list[bytes] = []
         size = 0
         while size <= limit:
@@ -75,8 +88,7 @@ class Courier:
                 return decoded(b"".join(chunks), encodings, limit)
             chunks.append(chunk)
             size += len(chunk)
-            if time.monotonic() > deadline:
-                response.raw.close()
+            if deadline.passed:
                 raise self._too_slow()
         response.raw = rejoined(response, chunks, response.raw)
         return None

@@ -158,8 +158,9 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
         raise HostNotAllowed(f"A redirect led from {came_from} to {origin}; {listed}. Nothing was paid.")
     plain = any(pattern.matches(origin) for pattern in policy.http_hosts)
     if origin.scheme != "https" and not origin.loopback and not plain:
+        where = ", and its connection was not seen to end on this machine" if origin.named_loopback else ""
         raise HostNotAllowed(
-            f"{origin} is not https, so anybody on the way could change the terms; "
+            f"{origin} is not https{where}, so anybody on the way could change the terms; "
             f"Policy(http_hosts=[{origin.host!r}]) allows it. Nothing was paid."
         )
 
