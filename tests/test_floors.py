@@ -18,7 +18,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("asks", "drive", "events", "flow", "ports", "receipts"),
     3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
     4: (
-        "__init__", "_answers", "_asking", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes",
+        "__init__", "_answers", "_asking", "_bodies", "_cookies", "_frames", "_hpack_log",
+        "_httpx_couriers", "_httpx_streams", "_httpxes",
         "_inquiry", "_requests_courier", "_requests_streams", "_sockets", "buyer", "delivery", "httpx", "httpx2",
         "reconciliation", "requests", "scopes", "settings", "wallet",
     ),

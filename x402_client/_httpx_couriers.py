@@ -8,6 +8,7 @@ from typing import Any
 from ._answers import Answers, AsyncAnswers
 from ._cookies import cookie_header
 from ._deadlines import Deadline
+from ._frames import forget_frames
 from ._httpx_streams import Library, ReplayedBody
 from ._sockets import httpx_cut
 from .asks import Reply
@@ -47,7 +48,7 @@ class Hands:
             self._cookies += response.headers.get_list("set-cookie")
         return Reply(response.status_code, response.headers.get, response)
 
-    def clone(self, header: tuple[str, str] | None) -> Any:
+    def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
         """The request once more: its own header lines in their order, and one more if it pays."""
         lines = list(self.request.headers.raw)
         if self._cookies:
@@ -57,7 +58,7 @@ class Hands:
             lines.append((header[0].encode(), header[1].encode()))
             extensions = _patient(extensions, self.buyer.settle_timeout)
         return self.library.request(
-            self.request.method, self.request.url, headers=lines, stream=self.body.again(), extensions=extensions
+            self.request.method, self.request.url, headers=lines, stream=stream, extensions=extensions
         )
 
     def _with_cookies(self, lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -162,11 +163,15 @@ class Courier(Hands):
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         """The request once more, with a payment or without."""
-        clone = self.clone(header)
+        try:
+            clone = self.clone(header, self.body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
         self.let_go()
         try:
             return self.reply(self.inner.handle_request(clone))
-        except Exception as failure:
+        except BaseException as failure:
+            forget_frames(failure)
             _point_at(failure, self.request)
             raise
 
@@ -236,11 +241,15 @@ class AsyncCourier(Hands):
 
     async def send(self, header: tuple[str, str] | None) -> Reply:
         """The request once more, with a payment or without."""
-        clone = self.clone(header)
+        try:
+            clone = self.clone(header, self.body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
         await self.let_go()
         try:
             return self.reply(await self.inner.handle_async_request(clone))
-        except Exception as failure:
+        except BaseException as failure:
+            forget_frames(failure)
             _point_at(failure, self.request)
             raise
 
@@ -283,7 +292,7 @@ def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]
     return extensions
 
 
-def _point_at(failure: Exception, request: Any) -> None:
+def _point_at(failure: BaseException, request: Any) -> None:
     """An exception of the library names the request as the caller made it, without the payment."""
     if hasattr(failure, "_request"):
         failure.request = request  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 from . import settings
 from ._answers import Answers, AsyncAnswers
+from ._hpack_log import hide_payments
 from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import conclusion, inquiring, inquiry
@@ -71,6 +72,7 @@ class _Paying:
                 raise ConfigurationError("This client pays with another buyer already; a client has one buyer.")
             inner = inner._inner
         self._buyer, self._inner = buyer, inner
+        hide_payments()
 
     def _first_leg(self, request: Any, body: ReplayedBody) -> Any:
         if body.stream is request.stream:

@@ -14,6 +14,7 @@ from urllib3.util import Timeout
 from ._answers import Answers
 from ._cookies import cookie_header
 from ._deadlines import Deadline
+from ._frames import forget_frames
 from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch, with_body
 from ._sockets import requests_cut
 from .asks import Reply
@@ -99,15 +100,20 @@ class Courier:
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         """The request once more, with a payment or without."""
-        clone = with_body(self._request, self._body.again())
-        self._carry_cookies(clone)
         args, kwargs = self._arguments
         if header is not None:
-            clone.headers[header[0]] = header[1]
             args, kwargs = _patient(args, kwargs, self._buyer.settle_timeout)
+        try:
+            clone = self._clone(header, self._body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
         self.let_go()
-        with speaking_of(self._request):
-            response = self._inner.send(clone, *args, **kwargs)
+        try:
+            with speaking_of(self._request):
+                response = self._inner.send(clone, *args, **kwargs)
+        except BaseException as failure:
+            forget_frames(failure)
+            raise
         response.request = self._request
         return self.reply(response)
 
@@ -146,6 +152,13 @@ class Courier:
             run(delivery.done(), answers)
             return
         watch(response, delivery, answers)
+
+    def _clone(self, header: tuple[str, str] | None, body: Any) -> requests.PreparedRequest:
+        clone = with_body(self._request, body)
+        self._carry_cookies(clone)
+        if header is not None:
+            clone.headers[header[0]] = header[1]
+        return clone
 
     def _carry_cookies(self, clone: requests.PreparedRequest) -> None:
         lines = [line for response in self._asked for line in _set_cookies(response)]

@@ -20,9 +20,11 @@ _DESCRIPTION = 500
 def payment_header(quote: Quote, offer: Offer, payload: Mapping[str, Any], bounds: Bounds) -> tuple[str, str]:
     """Name and value of the header. Version 2 echoes the offer and the extensions as the server wrote them."""
     name, value = _header(quote, offer, payload)
-    if len(value) > bounds.payment_header:
+    size = len(value)
+    if size > bounds.payment_header:
+        payload, value = {}, ""  # tools that print the variables of a traceback must find none
         raise SigningError(
-            f"The signed payload makes a header of {len(value)} characters; {bounds.payment_header} are sent at most. "
+            f"The signed payload makes a header of {size} characters; {bounds.payment_header} are sent at most. "
             "Nothing was sent."
         )
     return name, value
