@@ -42,6 +42,7 @@ from .policy import Mandate, Means, Policy, admit, choose, refuse
 from .ports import Approval, Attempt, Authorization, Busy, Hold, Order, Outcome, Purchase, Scheme, moment
 from .receipts import judge
 from .wire.bounds import Bounds
+from .wire.echo import repeats
 from .wire.models import Offer, Quote
 from .wire.read import read_quote
 from .wire.write import payment_header
@@ -239,9 +240,19 @@ def _sign(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold]:
         raise
     except Exception as failure:
         raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
-    header = payment_header(quote, hold.offer, signed.payload, rules.bounds)
-    authorization = Authorization(signed.nonce, signed.payer, signed.expires, header, signed.evidence)
-    return (yield from Record(hold, authorization))
+    # The header is kept in no variable: tools that print those of a traceback would show it.
+    return (
+        yield from Record(
+            hold,
+            Authorization(
+                signed.nonce,
+                signed.payer,
+                signed.expires,
+                payment_header(quote, hold.offer, signed.payload, rules.bounds),
+                signed.evidence,
+            ),
+        )
+    )
 
 
 def _give_back(call: Call, hold: Hold) -> Flow[None]:
@@ -306,7 +317,9 @@ def _rejected(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Paymen
         again = yield from _read(call, reply, rules)
     except Exception:
         again = None
-    said = f' It says: "{again.error}".' if again is not None and again.error else ""
+    assert hold.authorization is not None
+    words = "" if again is None or repeats(again.error, hold.authorization.header[1]) else again.error
+    said = f' It says: "{words}".' if words else ""
     return PaymentRejected(
         f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
         f"until {_until(hold)}, so the amount stays counted; making the same request again presents the same payment. "
