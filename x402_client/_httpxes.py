@@ -18,7 +18,7 @@ from ._answers import Answers, AsyncAnswers
 from ._hpack_log import hide_payments
 from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
-from ._inquiry import conclusion, inquiring, inquiry
+from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._sockets import httpx_leads_here
 from .buyer import Buyer
 from .drive import arun, run
@@ -233,14 +233,20 @@ def put_under(client: Any, paying: Callable[[Any], Any]) -> None:
 def ask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
     """``quote`` for a sync client."""
     with inquiry() as asked:
-        response = client.request(method, url, **request)
+        try:
+            response = client.request(method, url, **request)
+        except Exception as failure:
+            return answered(asked, failure)
     return conclusion(asked, _without_query(response.url), response.status_code)
 
 
 async def aask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
     """``quote`` for an async client."""
     with inquiry() as asked:
-        response = await client.request(method, url, **request)
+        try:
+            response = await client.request(method, url, **request)
+        except Exception as failure:
+            return answered(asked, failure)
     return conclusion(asked, _without_query(response.url), response.status_code)
 
 

@@ -197,10 +197,10 @@ class ConfigurationError(X402Error):
 
 def find(exc: BaseException | None) -> X402Error | None:
     """The X402Error inside whatever an SDK wrapped around it: causes, contexts and groups are searched."""
-    return next((found for found in chain(exc) if isinstance(found, X402Error)), None)
+    return next((found for found in _chain(exc) if isinstance(found, X402Error)), None)
 
 
-def chain(exc: BaseException | None) -> Iterator[BaseException]:
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
     """Breadth first, so that the error nearest to the caller wins; each once, so that a loop ends."""
     seen: set[int] = set()
     waiting = [exc] if exc is not None else []

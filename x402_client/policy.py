@@ -84,8 +84,8 @@ class Policy:
         )
         self.hosts = _hosts(hosts or {})
         self.only_listed_hosts = _flag("only_listed_hosts", only_listed_hosts)
-        self.networks = None if networks is None else tuple(_network(n) for n in _several("networks", networks))
-        self.assets = None if assets is None else tuple(_several("assets", assets))
+        self.networks = None if networks is None else tuple(_network(n) for n in _some("networks", networks))
+        self.assets = None if assets is None else tuple(_some("assets", assets))
         self.tokens = tuple(_token(t) for t in _listed("tokens", tokens))
         self.pay_to = None if pay_to is None else frozenset(_same_case(a) for a in _pinned(pay_to))
         self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
@@ -357,6 +357,13 @@ def _several(name: str, values: Iterable[str]) -> list[str]:
     return listed
 
 
+def _some(name: str, values: Iterable[str]) -> list[str]:
+    listed = _several(name, values)
+    if not listed:
+        raise ConfigurationError(f"{name} is empty, so nothing would ever be paid; leave it out (None) to allow any.")
+    return listed
+
+
 def _listed(name: str, values: Iterable[T]) -> list[T]:
     if not isinstance(values, Iterable):
         raise ConfigurationError(f"{name} is a list, not {values!r}.")
@@ -364,7 +371,7 @@ def _listed(name: str, values: Iterable[T]) -> list[T]:
 
 
 def _pinned(pay_to: str | Iterable[str]) -> list[str]:
-    return [pay_to] if isinstance(pay_to, str) else _several("pay_to", pay_to)
+    return _some("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
 
 
 def _network(name: str) -> str:

@@ -17,7 +17,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from . import settings
 from ._answers import Answers
-from ._inquiry import conclusion, inquiring, inquiry
+from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._requests_courier import Courier, speaking_of
 from ._requests_streams import Body, text
 from ._sockets import requests_leads_here
@@ -161,7 +161,12 @@ def quote(session: requests.Session, method: str, url: str, **request: Any) -> Q
     Further keywords go to ``session.request``.
     """
     with inquiry() as asked:
-        response = session.request(method, url, **request)
+        try:
+            response = session.request(method, url, **request)
+        except Exception as failure:
+            found = answered(asked, failure)
+            failure.response.close()  # type: ignore[attr-defined]  # requests leaves it open where a hook raises
+            return found
     return conclusion(asked, _shown(response.url), response.status_code)
 
 

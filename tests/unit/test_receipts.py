@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_what_a_receipt_is_worth(
 def test_without_a_receipt_nothing_is_proven(hold: Any, status: int, money: str) -> None:
     found = judge(reply(status), hold, DEFAULT)
     assert (found.money, found.receipt, found.mismatches) == (money, None, ())
+
+
+def test_a_receipt_made_of_our_payment_is_not_kept(hold: Any) -> None:
+    value = "c2ln" * 40
+    signed = hold.but(authorization=replace(hold.authorization, header=("PAYMENT-SIGNATURE", value)))
+    found = judge(paid(200, success=False, error=f"bad {value[:80]}"), signed, DEFAULT).receipt
+    assert found is not None
+    assert (found.error, found.raw) == ("(the payment itself)", {})
+    assert found.network == PAID["network"]
+    found = judge(paid(200, success=False, error="bad"), signed, DEFAULT).receipt
+    assert found is not None
+    assert found.error == "bad"
+    assert found.raw
 
 
 def test_solana_addresses_differ_in_their_letters(hold: Any) -> None:
