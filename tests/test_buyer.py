@@ -16,7 +16,7 @@ import requests
 
 import x402_client.httpx
 import x402_client.requests
-from x402_client import Buyer, Limit, Money, Policy, Wallet, errors, receipt
+from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, receipt
 from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
 from x402_client.requests import PaymentAdapter
 from x402_client.sandbox import Sandbox
@@ -68,6 +68,27 @@ def test_remaining_is_the_least_of_what_applies(seller: Sandbox) -> None:
     anyio.run(buyer.aclose)
 
 
+USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
+MINT = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
+
+
+async def awaited(event: Any) -> None: ...
+
+
+class Listener:
+    async def __call__(self, event: Any) -> None: ...
+
+
+def vouching(network: str, address: str, **said: Any) -> Policy:
+    return Policy(per_request="1", tokens=[Token(network, address, **said)])
+
+
+@pytest.mark.parametrize("program", [None, "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"])
+def test_a_token_that_is_one_is_taken(program: str | None) -> None:
+    for policy in (vouching("solana", MINT, program=program), vouching("base", USDC), vouching("base", USDC.lower())):
+        Buyer(Wallet(evm=KEY), policy).close()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -87,6 +108,14 @@ def test_remaining_is_the_least_of_what_applies(seller: Sandbox) -> None:
         {"terms_age": -1},
         {"approve": 5},
         {"on_event": 5},
+        {"on_event": awaited},
+        {"on_event": Listener()},
+        {"policy": vouching("base", USDC[:-1] + "d")},
+        {"policy": vouching("solana", "0x" + "ab" * 20)},
+        {"policy": vouching("solana", "2" * 43 + "0")},
+        {"policy": vouching("solana", "2" * 30)},
+        {"policy": vouching("solana", MINT, program=MINT)},
+        {"policy": vouching("solana-devnet", MINT, program="Token")},
         {"policy": None},
         {"bounds": None},
     ],

@@ -14,12 +14,13 @@ ROOT = Path(__file__).parent.parent / "x402_client"
 #: The rooms of each floor: modules, or packages with everything in them.
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
-    1: ("policy", "wire"),
+    1: ("choice", "policy", "wire"),
     2: ("asks", "drive", "events", "flow", "ports", "presentation", "receipts"),
-    3: ("chains", "ledgers", "schemes", "signers"),
+    3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
     4: (
-        "__init__", "_answers", "_asking", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes",
-        "_inquiry", "_requests_courier", "_requests_streams", "breaker", "buyer", "delivery", "httpx", "httpx2",
+        "__init__", "_answers", "_asking", "_bodies", "_cookies", "_frames", "_hpack_log", "_httpx_couriers",
+        "_httpx_streams", "_httpxes", "_inquiry", "_requests_courier", "_requests_streams", "_sockets", "breaker",
+        "buyer", "delivery", "httpx", "httpx2",
         "reconciliation", "requests", "scopes", "settings", "wallet",
     ),
     5: ("cli", "sandbox"),

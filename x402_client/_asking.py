@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from ._frames import forget_frames
 from .errors import ConfigurationError, LedgerUnavailable, X402Error
 from .ports import LedgerBusy
 
@@ -38,20 +39,24 @@ def _guarded(question: Callable[[], T]) -> T:
     """A ledger of somebody else's may fail in any way; it all means the same."""
     try:
         return question()
-    except (X402Error, LedgerBusy):
+    except LedgerBusy:
         raise
     except Exception as failure:
-        raise _failed(failure) from failure
+        raise _failed(failure)  # noqa: B904 - it says itself what caused it
 
 
 async def _guarded_await(answer: Awaitable[T]) -> T:
     try:
         return await answer
-    except X402Error:
-        raise
     except Exception as failure:
-        raise _failed(failure) from failure
+        raise _failed(failure)  # noqa: B904 - it says itself what caused it
 
 
-def _failed(failure: Exception) -> LedgerUnavailable:
-    return LedgerUnavailable(f"The ledger failed with {type(failure).__name__}: {failure}. Nothing is paid without it.")
+def _failed(failure: Exception) -> X402Error:
+    """Without frames: a store's client has what it was writing in its variables, and that may be a payment."""
+    forget_frames(failure)
+    if isinstance(failure, X402Error):
+        return failure
+    said = LedgerUnavailable(f"The ledger failed with {type(failure).__name__}: {failure}. Nothing is paid without it.")
+    said.__cause__ = failure
+    return said

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 
 from ._answers import Answers, AsyncAnswers
 from ._cookies import cookie_header
+from ._deadlines import Deadline
+from ._frames import forget_frames
 from ._httpx_streams import Library, ReplayedBody
+from ._sockets import httpx_cut
 from .asks import Reply
 from .buyer import Buyer
 from .delivery import Delivery, delivers
@@ -46,7 +48,7 @@ class Hands:
             self._cookies += response.headers.get_list("set-cookie")
         return Reply(response.status_code, response.headers.get, response)
 
-    def clone(self, header: tuple[str, str] | None) -> Any:
+    def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
         """The request once more: its own header lines in their order, and one more if it pays."""
         lines = list(self.request.headers.raw)
         if self._cookies:
@@ -56,7 +58,7 @@ class Hands:
             lines.append((header[0].encode(), header[1].encode()))
             extensions = _patient(extensions, self.buyer.settle_timeout)
         return self.library.request(
-            self.request.method, self.request.url, headers=lines, stream=self.body.again(), extensions=extensions
+            self.request.method, self.request.url, headers=lines, stream=stream, extensions=extensions
         )
 
     def _with_cookies(self, lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -102,6 +104,10 @@ class Hands:
         """A 402's body without its content encoding."""
         return decoded(raw, response.headers.get("content-encoding", ""), self.buyer.bounds.terms_body)
 
+    def within_bounds(self, body: bytes) -> bytes | None:
+        """A body that is in memory already, and without its content encoding."""
+        return body if len(body) <= self.buyer.bounds.terms_body else None
+
     def spoken_of(self, error: X402Error, first: Reply) -> Any:
         """The response that an error is about: the 402, unless a payment left."""
         if error.response is None and error.money == "untouched":
@@ -123,10 +129,21 @@ class Courier(Hands):
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
         response = reply.native
         if response.is_closed:
-            return response.content  # type: ignore[no-any-return]
+            return self.within_bounds(response.content)
+        with Deadline(self.buyer.bounds.terms_time, httpx_cut(response)) as deadline:
+            try:
+                body = self._read(response, deadline)
+            except Exception:
+                if deadline.passed:
+                    raise self.too_slow() from None
+                raise
+        if deadline.passed:  # then the end that was read need not be the server's
+            raise self.too_slow()
+        return body
+
+    def _read(self, response: Any, deadline: Deadline) -> bytes | None:
         chunks: list[bytes] = []
         size = 0
-        deadline = time.monotonic() + self.buyer.bounds.terms_time
         rest = iter(response.stream)
         for chunk in rest:
             chunks.append(chunk)
@@ -134,7 +151,7 @@ class Courier(Hands):
             if size > self.buyer.bounds.terms_body:
                 self._peeked.append(_Peeked(response, chunks, rest))
                 return None
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 raise self.too_slow()
         response.stream.close()
         self._peeked.append(_Peeked(response, chunks, None))
@@ -146,11 +163,15 @@ class Courier(Hands):
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         """The request once more, with a payment or without."""
-        clone = self.clone(header)
+        try:
+            clone = self.clone(header, self.body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
         self.let_go()
         try:
             return self.reply(self.inner.handle_request(clone))
-        except Exception as failure:
+        except BaseException as failure:
+            forget_frames(failure)
             _point_at(failure, self.request)
             raise
 
@@ -191,7 +212,7 @@ class AsyncCourier(Hands):
 
         response = reply.native
         if response.is_closed:
-            return response.content  # type: ignore[no-any-return]
+            return self.within_bounds(response.content)
         with anyio.move_on_after(self.buyer.bounds.terms_time):
             return await self._read(response)
         raise self.too_slow()
@@ -220,11 +241,15 @@ class AsyncCourier(Hands):
 
     async def send(self, header: tuple[str, str] | None) -> Reply:
         """The request once more, with a payment or without."""
-        clone = self.clone(header)
+        try:
+            clone = self.clone(header, self.body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
         await self.let_go()
         try:
             return self.reply(await self.inner.handle_async_request(clone))
-        except Exception as failure:
+        except BaseException as failure:
+            forget_frames(failure)
             _point_at(failure, self.request)
             raise
 
@@ -267,7 +292,7 @@ def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]
     return extensions
 
 
-def _point_at(failure: Exception, request: Any) -> None:
+def _point_at(failure: BaseException, request: Any) -> None:
     """An exception of the library names the request as the caller made it, without the payment."""
     if hasattr(failure, "_request"):
         failure.request = request  # type: ignore[attr-defined]

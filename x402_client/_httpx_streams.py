@@ -22,6 +22,8 @@ class Library:
         self.request = module.Request
         self.byte_stream = module.ByteStream
         self.decoding_error = module.DecodingError
+        #: Transports that open no connection.
+        self.in_process = (module.MockTransport, module.ASGITransport, module.WSGITransport)
         self.kept = type("KeptStream", (KeptStream, module.SyncByteStream), {})
         self.akept = type("AsyncKeptStream", (AsyncKeptStream, module.AsyncByteStream), {})
         self.rejoined = type("Rejoined", (Rejoined, module.SyncByteStream), {})

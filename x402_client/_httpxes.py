@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from . import settings
 from ._answers import Answers, AsyncAnswers
+from ._hpack_log import hide_payments
 from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
-from ._inquiry import conclusion, inquiring, inquiry
+from ._inquiry import answered, conclusion, inquiring, inquiry
+from ._sockets import httpx_leads_here
 from .buyer import Buyer
+from .choice import Mandate
 from .drive import arun, run
 from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
 from .hosts import Origin
-from .policy import Mandate
 from .ports import Hold
 from .scopes import mandate, mandate_around
 from .wire.models import Quote
@@ -69,6 +72,7 @@ class _Paying:
                 raise ConfigurationError("This client pays with another buyer already; a client has one buyer.")
             inner = inner._inner
         self._buyer, self._inner = buyer, inner
+        hide_payments()
 
     def _first_leg(self, request: Any, body: ReplayedBody) -> Any:
         if body.stream is request.stream:
@@ -76,6 +80,27 @@ class _Paying:
         return self._library.request(
             request.method, request.url, headers=request.headers.raw, stream=body.stream, extensions=request.extensions
         )
+
+    def _call(self, request: Any, response: Any, journey: Journey, mandated: Mandate) -> Call:
+        origin = self._origin(request, response)
+        path = request.url.raw_path.decode("ascii", "replace")
+        parts = (request.method, str(origin), path, request.headers.get("range", ""))
+        return Call(
+            method=request.method,
+            origin=origin,
+            url=f"{origin}{path.partition('?')[0]}",
+            identity="\n".join(parts),
+            mandate=mandated,
+            came_from=_origin(journey.url),
+            paid=journey.paid,
+        )
+
+    def _origin(self, request: Any, response: Any) -> Origin:
+        """Where plain http is paid for being this machine, the connection itself has to show that it is."""
+        origin = _origin(request.url)
+        if origin.scheme == "https" or not origin.loopback or isinstance(self._inner, self._library.in_process):
+            return origin
+        return replace(origin, elsewhere=not httpx_leads_here(response, origin.port))
 
 
 class SyncPaying(_Paying):
@@ -102,7 +127,7 @@ class SyncPaying(_Paying):
         response = self._inner.handle_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
-        call = _call(request, journey, mandated)
+        call = self._call(request, response, journey, mandated)
         courier = Courier(self._buyer, self._library, self._inner, request, body, call)
         first, answers = courier.reply(response), Answers(self._buyer, courier)
         try:
@@ -157,7 +182,7 @@ class AsyncPaying(_Paying):
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
-        call = _call(request, journey, mandated)
+        call = self._call(request, response, journey, mandated)
         courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
         first, answers = courier.reply(response), AsyncAnswers(self._buyer, courier)
         try:
@@ -208,14 +233,20 @@ def put_under(client: Any, paying: Callable[[Any], Any]) -> None:
 def ask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
     """``quote`` for a sync client."""
     with inquiry() as asked:
-        response = client.request(method, url, **request)
+        try:
+            response = client.request(method, url, **request)
+        except Exception as failure:
+            return answered(asked, failure)
     return conclusion(asked, _without_query(response.url), response.status_code)
 
 
 async def aask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
     """``quote`` for an async client."""
     with inquiry() as asked:
-        response = await client.request(method, url, **request)
+        try:
+            response = await client.request(method, url, **request)
+        except Exception as failure:
+            return answered(asked, failure)
     return conclusion(asked, _without_query(response.url), response.status_code)
 
 
@@ -228,21 +259,6 @@ def _journey(request: Any) -> Journey:
     if journey is None or not journey.leads_to(request):
         journey = request.extensions[_MARK] = Journey(request)
     return journey  # type: ignore[no-any-return]
-
-
-def _call(request: Any, journey: Journey, mandated: Mandate) -> Call:
-    origin = _origin(request.url)
-    path = request.url.raw_path.decode("ascii", "replace")
-    parts = (request.method, str(origin), path, request.headers.get("range", ""))
-    return Call(
-        method=request.method,
-        origin=origin,
-        url=f"{origin}{path.partition('?')[0]}",
-        identity="\n".join(parts),
-        mandate=mandated,
-        came_from=_origin(journey.url),
-        paid=journey.paid,
-    )
 
 
 def _origin(url: Any) -> Origin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,7 +13,10 @@ from urllib3.util import Timeout
 
 from ._answers import Answers
 from ._cookies import cookie_header
+from ._deadlines import Deadline
+from ._frames import forget_frames
 from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch, with_body
+from ._sockets import requests_cut
 from .asks import Reply
 from .buyer import Buyer
 from .delivery import Delivery, delivers
@@ -61,10 +63,22 @@ class Courier:
     def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
         response: requests.Response = reply.native
-        if consumed(response):
-            return response.content or b""
         limit = self._buyer.bounds.terms_body
-        deadline = time.monotonic() + self._buyer.bounds.terms_time
+        if consumed(response):
+            content = response.content or b""
+            return content if len(content) <= limit else None
+        with Deadline(self._buyer.bounds.terms_time, requests_cut(response)) as deadline:
+            try:
+                body = self._read(response, limit, deadline)
+            except Exception:
+                if not deadline.passed:
+                    raise
+            if not deadline.passed:  # else the end that was read need not be the server's
+                return body
+        response.raw.close()
+        raise self._too_slow()
+
+    def _read(self, response: requests.Response, limit: int, deadline: Deadline) -> bytes | None:
         chunks: list[bytes] = []
         size = 0
         while size <= limit:
@@ -75,8 +89,7 @@ class Courier:
                 return decoded(b"".join(chunks), encodings, limit)
             chunks.append(chunk)
             size += len(chunk)
-            if time.monotonic() > deadline:
-                response.raw.close()
+            if deadline.passed:
                 raise self._too_slow()
         response.raw = rejoined(response, chunks, response.raw)
         return None
@@ -87,15 +100,20 @@ class Courier:
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         """The request once more, with a payment or without."""
-        clone = with_body(self._request, self._body.again())
-        self._carry_cookies(clone)
         args, kwargs = self._arguments
         if header is not None:
-            clone.headers[header[0]] = header[1]
             args, kwargs = _patient(args, kwargs, self._buyer.settle_timeout)
+        try:
+            clone = self._clone(header, self._body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
         self.let_go()
-        with speaking_of(self._request):
-            response = self._inner.send(clone, *args, **kwargs)
+        try:
+            with speaking_of(self._request):
+                response = self._inner.send(clone, *args, **kwargs)
+        except BaseException as failure:
+            forget_frames(failure)
+            raise
         response.request = self._request
         return self.reply(response)
 
@@ -134,6 +152,13 @@ class Courier:
             run(delivery.done(), answers)
             return
         watch(response, delivery, answers)
+
+    def _clone(self, header: tuple[str, str] | None, body: Any) -> requests.PreparedRequest:
+        clone = with_body(self._request, body)
+        self._carry_cookies(clone)
+        if header is not None:
+            clone.headers[header[0]] = header[1]
+        return clone
 
     def _carry_cookies(self, clone: requests.PreparedRequest) -> None:
         lines = [line for response in self._asked for line in _set_cookies(response)]

@@ -71,7 +71,7 @@ class Buyer:
         self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
         self.approve_timeout = settings.seconds("approve_timeout", approve_timeout)
         self.approver = settings.function("approve", approve)
-        self.on_event = settings.function("on_event", on_event)
+        self.on_event = settings.listener(on_event)
         self.reader = settings.reader(reader) or ChainReader(self.endpoints)
         self.settlement = Reader(self.reader)
         self.breaker = Breaker(

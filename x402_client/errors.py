@@ -80,7 +80,7 @@ class QuoteError(X402Error):
 
 
 class MalformedQuote(QuoteError):
-    """The 402 claims to be x402 and cannot be read."""
+    """The 402 claims to be x402 and cannot be read; or it did not end in time, so that nobody knows what it claims."""
 
 
 class UnsupportedVersion(QuoteError):

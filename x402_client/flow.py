@@ -27,6 +27,7 @@ from .asks import (
     Settlement,
     Tell,
 )
+from .choice import Mandate, Means, choose, refuse
 from .drive import Flow
 from .errors import (
     ApprovalDenied,
@@ -42,7 +43,7 @@ from .errors import (
     X402Error,
 )
 from .hosts import Origin
-from .policy import Mandate, Means, Policy, admit, choose, refuse
+from .policy import Policy, admit
 from .ports import Approval, Attempt, Authorization, Busy, Hold, Order, Outcome, Purchase, Scheme
 from .presentation import expiry, present, read, terms
 from .wire.bounds import Bounds
@@ -272,8 +273,19 @@ def _sign(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold]:
     if takes_payment_id(quote):
         payment_id = "pay_" + hashlib.sha256(hold.id.encode()).hexdigest()[:32]
         evidence = {**evidence, "payment_id": payment_id}
-    header = payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id)
-    return (yield from Record(hold, Authorization(signed.nonce, signed.payer, signed.expires, header, evidence)))
+    # The header is kept in no variable: tools that print those of a traceback would show it.
+    return (
+        yield from Record(
+            hold,
+            Authorization(
+                signed.nonce,
+                signed.payer,
+                signed.expires,
+                payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id),
+                evidence,
+            ),
+        )
+    )
 
 
 def _check_rest(call: Call) -> Flow[None]:

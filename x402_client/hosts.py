@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .errors import ConfigurationError
 
@@ -20,6 +20,8 @@ class Origin:
     scheme: str
     host: str
     port: int
+    #: Whether the connection was not seen to end on this machine, whatever the name says: it may end at a proxy.
+    elsewhere: bool = field(default=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, scheme: str, host: str, port: int | None) -> Origin:
@@ -28,13 +30,15 @@ class Origin:
 
     @property
     def loopback(self) -> bool:
+        """Whether the host is this machine, by name or by address, and the connection was not seen to go elsewhere."""
+        return self.named_loopback and not self.elsewhere
+
+    @property
+    def named_loopback(self) -> bool:
         """Whether the host is this machine, by name or by address."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -103,6 +107,24 @@ def _split(text: str) -> tuple[str, int | None]:
     if named is None:
         return text, None
     return named[1], int(named[2]) if named[2] else None
+
+
+def is_here(peer: object, port: int) -> bool:
+    """Whether the far end of a connection is this port of this machine. A proxy on this machine has another port."""
+    if isinstance(peer, (str, bytes)):
+        return True  # a Unix socket
+    match peer:
+        case (str(address), int(found), *_):
+            return found == port and _is_loopback(address)
+    return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _is_address(host: str) -> bool:

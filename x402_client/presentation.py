@@ -5,7 +5,7 @@ From the first sending on the money may be gone, so nothing here gives any back 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from .drive import Flow
 from .errors import PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from .ports import Attempt, Hold, Outcome, moment
 from .receipts import judge
+from .wire.echo import repeats
 from .wire.models import Quote
 from .wire.read import read_quote
 
@@ -42,7 +43,7 @@ class _Tries:
     failure: Exception | None = None
     refusal: Reply | None = None
     #: The terms of that 402, as far as it could be read.
-    terms: Quote | QuoteError | None = None
+    terms: Quote | QuoteError | None = field(default=None, repr=False)
     kept: Reply | None = None
     #: How often the payment may be presented again after what came last.
     most: int = 0
@@ -91,7 +92,7 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
     if reply.status == 402:
         tries.refusal, tries.most = reply, 1
-        tries.terms = yield from _terms_if_any(call, reply, rules)
+        tries.terms = yield from _refused_terms(call, reply, hold, rules)
         return None
     if reply.status < 400 or (hold.money == "held" and reply.outcome.money == "spent"):
         return _handed_over(call, reply)
@@ -99,12 +100,16 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
     return (yield from _keep(call, tries, reply, rules))
 
 
-def _terms_if_any(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | None]:
-    """Read at once, whatever becomes of it: the connection is free again."""
+def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Quote | QuoteError | None]:
+    """Read at once: then the connection is free again. Words that are our own payment are dropped."""
+    assert hold.authorization is not None
     try:
-        return (yield from terms(call, reply, rules))
+        found = yield from terms(call, reply, rules)
     except Exception:
         return None
+    if isinstance(found, Quote) and repeats(found.error, hold.authorization.header[1]):
+        return replace(found, error="")
+    return found
 
 
 def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:

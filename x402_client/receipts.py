@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .asks import Reply
 from .errors import MoneyState
 from .ports import Hold, Outcome
 from .wire.bounds import Bounds
+from .wire.echo import repeats
 from .wire.models import Receipt
 from .wire.networks import caip2
 from .wire.read import read_receipt
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 def judge(reply: Reply, hold: Hold, bounds: Bounds) -> Outcome:
     """What an answer says about the money."""
     found = read_receipt(reply.header, bounds)
+    if found is not None and hold.authorization is not None:
+        found = _without_payment(found, hold.authorization.header[1])
     mismatches = tuple(_mismatches(found, hold)) if found else ()
     return Outcome(_money(reply.status, found, mismatches), hold.shown, hold.offer, found, mismatches)
 
@@ -39,6 +43,15 @@ def _attached(response: Any) -> Outcome | None:
     extensions = getattr(response, "extensions", None)
     found = extensions.get("x402") if isinstance(extensions, dict) else getattr(response, "x402", None)
     return found if isinstance(found, Outcome) else None
+
+
+def _without_payment(found: Receipt, header: str) -> Receipt:
+    """A receipt is shown and kept; one that is made of our own payment loses those words."""
+    texts = (found.transaction, found.network, found.payer or "", found.error)
+    if not any(repeats(text, header) for text in texts):
+        return found
+    transaction, network, payer, error = ("(the payment itself)" if repeats(t, header) else t for t in texts)
+    return replace(found, transaction=transaction, network=network, payer=payer or None, error=error, raw={})
 
 
 def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...]) -> MoneyState:

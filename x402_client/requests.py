@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,9 +17,10 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from . import settings
 from ._answers import Answers
-from ._inquiry import conclusion, inquiring, inquiry
+from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._requests_courier import Courier, speaking_of
 from ._requests_streams import Body, text
+from ._sockets import requests_leads_here
 from .buyer import Buyer
 from .drive import run
 from .errors import ConfigurationError, X402Error
@@ -101,7 +103,7 @@ class PaymentAdapter(BaseAdapter):
         self._own(response, request)
         if not _asks_to_pay(request, response):
             return response
-        call = _call(request, journey)
+        call = _call(request, response, journey)
         call.mandate = mandate
         courier = Courier(self._buyer, self._inner, request, body, call, (args, kwargs))
         first, answers = courier.reply(response), Answers(self._buyer, courier)
@@ -159,7 +161,12 @@ def quote(session: requests.Session, method: str, url: str, **request: Any) -> Q
     Further keywords go to ``session.request``.
     """
     with inquiry() as asked:
-        response = session.request(method, url, **request)
+        try:
+            response = session.request(method, url, **request)
+        except Exception as failure:
+            found = answered(asked, failure)
+            failure.response.close()  # type: ignore[attr-defined]  # requests leaves it open where a hook raises
+            return found
     return conclusion(asked, _shown(response.url), response.status_code)
 
 
@@ -171,10 +178,13 @@ def _journey(request: requests.PreparedRequest) -> _Journey:
     return journey
 
 
-def _call(request: requests.PreparedRequest, journey: _Journey) -> Call:
+def _call(request: requests.PreparedRequest, response: requests.Response, journey: _Journey) -> Call:
     parts = urlsplit(request.url or "")
     method = request.method or "GET"
     origin = _origin(request.url or "")
+    if origin.scheme != "https" and origin.loopback:
+        # Where plain http is paid for being this machine, the connection itself has to show that it is.
+        origin = replace(origin, elsewhere=not requests_leads_here(response, origin.port))
     identity = (method, str(origin), request.path_url, text(request.headers.get("Range")))
     return Call(
         method=method,

@@ -10,9 +10,9 @@ from contextvars import Token as ContextToken
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
+from .choice import Mandate
 from .errors import ConfigurationError
 from .money import Amount, Money
-from .policy import Mandate
 from .wire.models import Quote
 
 P = ParamSpec("P")

@@ -78,6 +78,16 @@ def function(name: str, value: T) -> T:
     return value
 
 
+def listener(value: T) -> T:
+    """Events are told while a payment is under way, by sync clients too: nobody there would await a listener."""
+    if is_async(function("on_event", value)):
+        raise ConfigurationError(
+            "on_event is async, and nobody would await it; pass a plain function, for example one that puts the event "
+            "into a queue."
+        )
+    return value
+
+
 def seconds(name: str, value: float | None) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
         raise ConfigurationError(f"{name} is a number of seconds above zero, or None, not {value!r}.")

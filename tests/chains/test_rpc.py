@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import threading
@@ -11,6 +12,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.chains.scripted import Answer, Scripted, body, error, result, status
+from tests.shells.server import Exchange, Server
 from x402_client import errors
 from x402_client.chains import rpc as module
 from x402_client.chains.rpc import Endpoints, Rpc
@@ -47,6 +49,9 @@ def test_asks_by_the_protocol() -> None:
         error(-32005, "limit exceeded"),
         error(429, "slow down"),
         error(-1, "Too many requests"),
+        error(-1, "Rate limit reached"),
+        error(-1, "rate-limited"),
+        error(-1, "You exceeded your quota"),
     ],
 )
 def test_a_busy_endpoint_is_asked_again(busy: Answer) -> None:
@@ -80,6 +85,82 @@ def test_patience_ends() -> None:
 )
 def test_a_broken_endpoint_makes_way_for_the_next(broken: Answer) -> None:
     with Scripted(broken) as bad, Scripted(result(7)) as good, reader(bad, good) as rpc:
+        assert rpc.call("getSlot") == 7
+
+
+@pytest.mark.parametrize("said", ["cannot operate", "a separate problem", "accurate to 3 blocks", "migrate first"])
+def test_a_refusal_is_not_a_ration(said: str) -> None:
+    with (
+        Scripted(error(-1, said)) as endpoint,
+        reader(endpoint) as rpc,
+        pytest.raises(errors.ChainUnavailable, match=said),
+    ):
+        rpc.call("getSlot")
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "byte"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{", b" "),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{", b" "),
+    ],
+    ids=["head", "body", "head of a chunk", "until the end"],
+)
+def test_an_endpoint_that_drips(start: bytes, byte: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a connection that was good before."""
+    monkeypatch.setattr(module, "_TIMEOUT", 0.2)
+    over, gone, good = threading.Event(), threading.Event(), iter([True])
+
+    def script(exchange: Exchange) -> None:
+        number = json.loads(exchange.read_body())["id"]
+        if next(good, False):
+            exchange.answer(200, json.dumps({"id": number, "result": 1}).encode())
+            return
+        exchange.send(start)
+        try:
+            while not over.wait(0.02):
+                exchange.send(byte)
+        except OSError:
+            gone.set()
+        exchange.leave()
+
+    server = Server()
+    server.on("/", script)
+    try:
+        with closing(Rpc("eip155:8453", [server.url()])) as rpc:
+            assert rpc.call("getSlot") == 1
+            with pytest.raises(errors.ChainUnavailable, match="too slow"):
+                rpc.call("getSlot")
+        assert gone.wait(10)
+    finally:
+        over.set()
+        server.close()
+
+
+def test_a_read_is_bounded_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
+    with (
+        Scripted(result(1)) as endpoint,
+        reader(endpoint) as rpc,
+        pytest.raises(errors.ChainUnavailable, match="no time left"),
+    ):
+        rpc.call("getSlot")
+    assert endpoint.asked == []
+
+
+def test_an_answer_does_not_unfold_beyond_its_bound() -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    with (
+        Scripted(lambda asked: (200, {"Content-Encoding": "gzip"}, bomb)) as endpoint,
+        reader(endpoint) as rpc,
+        pytest.raises(errors.ChainUnavailable, match="more than 4194304 bytes"),
+    ):
+        rpc.call("getSlot")
+    packed = gzip.compress(b'{"id":1,"result":7}')
+    with Scripted(lambda asked: (200, {"Content-Encoding": "gzip"}, packed)) as endpoint, reader(endpoint) as rpc:
         assert rpc.call("getSlot") == 7
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from x402_client import Buyer
+from x402_client import Buyer, Policy
 from x402_client.errors import BodyNotReplayable
 from x402_client.wire.bounds import Bounds
 
@@ -240,7 +240,9 @@ class Bodies(Ground):
         if shell.is_async and shell.backend == "asyncio":
             pytest.skip("asyncio loses an answer that a reset follows, with or without us")
         answered = threading.Event()
-        buyer = new_buyer(bounds=Bounds(kept_body=10_000_000))
+        # Of a connection that was reset nobody can tell any more where it led.
+        policy = Policy(per_request="0.05", per_day="50", http_hosts=["127.0.0.1"])
+        buyer = new_buyer(policy, bounds=Bounds(kept_body=10_000_000))
         piece = b"y" * 65536
 
         def pieces() -> Iterator[bytes]:

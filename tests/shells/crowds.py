@@ -45,11 +45,11 @@ class Crowds(Ground):
 
     def test_in_memory_answers_are_paid_and_delivered_at_once(self, shell: Driver, buyer: Buyer) -> None:
         client = shell.over(shell.paying(buyer, timing(shell, Till(), [])))
-        response = client.get("http://localhost/paid")
+        response = client.get("https://localhost/paid")
         assert response.content == b"the goods"
         assert outcome(shell, response).money == "spent"
         assert paid(buyer)
-        answer: Any = client.driver.call(client.native.get, "http://localhost/paid")
+        answer: Any = client.driver.call(client.native.get, "https://localhost/paid")
         assert answer.content == b"the goods"
         client.close()
 

@@ -273,6 +273,7 @@ class Requests(Driver):
         for name, value in options.items():
             if name == "transport":
                 session.mount("http://", value)
+                session.mount("https://", value)
             elif name == "pool":
                 adapter = HTTPAdapter(**value)
                 adapter.poolmanager.pool_classes_by_scheme = {"http": _Impatient}  # type: ignore[attr-defined]

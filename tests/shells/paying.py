@@ -319,6 +319,28 @@ class Quotes(Ground):
         assert client.quote(method, server.on("/paid", till.sells())).choice is not None
         assert till.nonces == []
 
+    def test_a_hook_that_raises_for_the_status_hides_no_quote(
+        self, shell: Driver, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        def strict(response: Any, *_: Any, **__: Any) -> None:
+            response.raise_for_status()
+
+        async def awaited(response: Any) -> None:
+            strict(response)
+
+        hook = awaited if shell.is_async else strict
+        name = "hooks" if shell.name == "requests" else "event_hooks"
+        client = shell.client(buyer, **{name: {"response": [hook]}})
+        quote = client.quote("GET", server.on("/paid", till.sells()))
+        assert [str(offer.price) for offer in quote.offers] == ["0.01 USD"]
+        for status in (402, 500):
+            with pytest.raises(Exception, match=str(status)) as caught:
+                client.quote("GET", server.on("/else", lambda ex, status=status: ex.answer(status)))
+            assert errors.find(caught.value) is None
+            if shell.name == "requests":
+                caught.value.response.close()  # type: ignore[attr-defined]
+        assert untouched(buyer)
+
     def test_gives_the_reasons(self, shell: Driver, server: Server, till: Till) -> None:
         buyer = new_buyer(Policy(per_request="0.001"))
         quote = shell.client(buyer).quote("GET", server.on("/paid", till.sells()))

@@ -87,7 +87,7 @@ class Pools(Ground):
         kept = []
         for _ in range(3):
             url = server.on("/paid", lambda ex: ex.answer(402, large, till.terms()[0]))
-            with pytest.raises(errors.PaymentRejected) as caught:
+            with pytest.raises(errors.MalformedQuote) as caught:
                 client.get(url)
             kept.append(caught.value)
         assert client.get(server.on("/free", lambda ex: ex.answer(200, b"free"))).content == b"free"

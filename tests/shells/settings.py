@@ -11,12 +11,16 @@ import pytest
 import requests.auth
 import urllib3
 
-from x402_client import Buyer
+from x402_client import Buyer, Policy
+from x402_client.errors import HostNotAllowed
 
 from .drivers import Client, Driver
-from .ground import Ground, new_buyer, paid, shows_payment, without_payment
+from .ground import Ground, new_buyer, paid, shows_payment, untouched, without_payment
 from .server import Exchange, Server
 from .till import PAYMENT, Till
+
+#: Plain http is said to be fine here: behind a proxy nothing is this machine.
+PLAIN = Policy(per_request="0.05", per_day="50", http_hosts=["127.0.0.1"])
 
 
 def passing_on(exchange: Exchange) -> None:
@@ -107,9 +111,8 @@ class Settings(Ground):
         client.get(server.on("/free", lambda ex: ex.answer(200)))
         assert seen == expected * 2
 
-    def test_a_forward_proxy_carries_both_legs(
-        self, shell: Driver, server: Server, proxy: Server, till: Till, buyer: Buyer
-    ) -> None:
+    def test_a_forward_proxy_carries_both_legs(self, shell: Driver, server: Server, proxy: Server, till: Till) -> None:
+        buyer = new_buyer(PLAIN)
         options: Any = {"proxies": {"http": proxy.url()}} if shell.name == "requests" else {"proxy": proxy.url()}
         response = shell.client(buyer, **options).get(server.on("/paid", till.sells()))
         assert response.content == b"the goods"
@@ -119,11 +122,32 @@ class Settings(Ground):
         assert without_payment(proxy.requests[1]) == proxy.requests[0].lines
         assert paid(buyer)
 
-    @pytest.mark.parametrize("trust", [True, False])
-    def test_the_environments_proxy(
-        self, shell: Driver, server: Server, proxy: Server, till: Till, buyer: Buyer, trust: bool,
+    @pytest.mark.parametrize("by", ["option", "environment"])
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "shop.localhost"])
+    def test_behind_a_proxy_no_name_is_this_machine(
+        self, shell: Driver, server: Server, proxy: Server, till: Till, buyer: Buyer, host: str, by: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
+        """The proxy's own loopback is somebody else's, and the payment would travel there in the open."""
+        proxy.fallback = till.sells()
+        options: Any = {"proxies": {"http": proxy.url()}} if shell.name == "requests" else {"proxy": proxy.url()}
+        if by == "environment":
+            for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"):
+                monkeypatch.delenv(name, raising=False)
+            monkeypatch.setenv("http_proxy", proxy.url())
+            options = {"trust_env": True}
+        server.on("/paid", till.sells())
+        with pytest.raises(HostNotAllowed, match="was not seen to end on this machine"):
+            shell.client(buyer, **options).get(server.url("/paid", host))
+        assert len(proxy.requests) == 1
+        assert till.headers == []
+        assert untouched(buyer)
+
+    @pytest.mark.parametrize("trust", [True, False])
+    def test_the_environments_proxy(
+        self, shell: Driver, server: Server, proxy: Server, till: Till, trust: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        buyer = new_buyer(PLAIN)
         for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("http_proxy", proxy.url())
@@ -142,7 +166,7 @@ class Settings(Ground):
         till, asked = Till(), []
         buyer = new_buyer(settle_timeout=settle)
         client = shell.over(shell.paying(buyer, timing(shell, till, asked)))
-        assert client.get("http://localhost/", timeout=own).status_code == 200
+        assert client.get("https://localhost/", timeout=own).status_code == 200
         assert [read for read, _ in asked] == [own, expected]
         assert {rest for _, rest in asked} == {own}
         client.close()

@@ -192,7 +192,7 @@ class Async(Ground):
                 yield piece
 
         client = shell.over(shell.paying(buyer, Impatient()))
-        assert client.request("POST", "http://localhost/", content=pieces()).content == b"the goods"
+        assert client.request("POST", "https://localhost/", content=pieces()).content == b"the goods"
         assert bodies == [b"one ", b"one two three"]
         client.close()
 

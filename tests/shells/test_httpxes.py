@@ -74,7 +74,7 @@ class Httpxes(Ground):
             return shell.library.Response(402, headers=head, content=body)
 
         client = shell.over(shell.paying(buyer, shell.library.MockTransport(handle)))
-        answer = client.stream("GET", "http://localhost/")
+        answer = client.stream("GET", "https://localhost/")
         assert not paid(buyer)
         assert answer.rest() == b"the goods"
         assert paid(buyer)
@@ -93,7 +93,7 @@ class Httpxes(Ground):
 
         client = shell.over(shell.paying(buyer, shell.library.MockTransport(handle)))
         with pytest.raises(PaymentOutcomeUnknown) as caught:
-            client.get("http://localhost/")
+            client.get("https://localhost/")
         cause: Any = caught.value.__cause__
         assert not shows_payment(cause.request)
         assert not shows_payment(cause.response.request)
@@ -117,7 +117,7 @@ class Httpxes(Ground):
 
         client = shell.over(shell.paying(buyer, Unread()))
         pieces = iter([b"one ", b"two ", b"three"])
-        assert client.request("POST", "http://localhost/", content=pieces).content == b"the goods"
+        assert client.request("POST", "https://localhost/", content=pieces).content == b"the goods"
         assert bodies == [b"one two three"]
         client.close()
 

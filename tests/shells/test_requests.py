@@ -71,30 +71,30 @@ class TestRequestsAlone(Ground):
     )
     def test_every_way_to_say_a_timeout(self, shell: Requests, till: Till, buyer: Buyer, said: Any, sent: Any) -> None:
         inner = MemoryAdapter(lambda headers: answer(till, headers), [])
-        over(shell, buyer, inner).get("http://localhost/", timeout=said)
+        over(shell, buyer, inner).get("https://localhost/", timeout=said)
         assert inner.asked[1] == (sent[1], sent[0])
 
     def test_a_total_timeout(self, shell: Requests, till: Till, buyer: Buyer) -> None:
         inner, said = Inner(till), urllib3.Timeout(total=5)
-        assert over(shell, buyer, inner).get("http://localhost/", timeout=said).content == b"the goods"
+        assert over(shell, buyer, inner).get("https://localhost/", timeout=said).content == b"the goods"
         first, second = inner.timeouts
         assert first is said
         assert (said.total, second.total) == (5, 60)
 
     def test_no_timeout_leaves_an_adapters_own_default(self, shell: Requests, till: Till, buyer: Buyer) -> None:
         inner = Inner(till)
-        over(shell, buyer, inner).get("http://localhost/")
+        over(shell, buyer, inner).get("https://localhost/")
         assert inner.timeouts == [None, None]
 
     def test_a_timeout_by_place(self, shell: Requests, till: Till, buyer: Buyer) -> None:
         inner = Inner(till)
-        request = requests.Request("GET", "http://localhost/").prepare()
+        request = requests.Request("GET", "https://localhost/").prepare()
         PaymentAdapter(buyer, inner).send(request, True, 5)
         assert inner.timeouts == [5, (5, 60)]
 
     @pytest.mark.parametrize("raw", [None, lambda: None, lambda: response_of(b"the goods")])
     def test_raw_answers_of_all_kinds(self, shell: Requests, till: Till, buyer: Buyer, raw: Any) -> None:
-        response = over(shell, buyer, Inner(till, raw)).get("http://localhost/")
+        response = over(shell, buyer, Inner(till, raw)).get("https://localhost/")
         assert response.content == (b"the goods" if raw is None or raw() else None)
         assert outcome(shell, response).money == "unknown"
         assert paid(buyer)
@@ -104,7 +104,7 @@ class TestRequestsAlone(Ground):
             pass
 
         raw = Own(io.BytesIO(b"the goods"), status=200, preload_content=False)
-        response = over(shell, buyer, Inner(till, lambda: raw)).get("http://localhost/", stream=True)
+        response = over(shell, buyer, Inner(till, lambda: raw)).get("https://localhost/", stream=True)
         assert response.raw is raw
         assert isinstance(response.raw, Own)
         assert not paid(buyer)
@@ -215,7 +215,7 @@ class TestRequestsAlone(Ground):
                 return response
 
         with pytest.raises(PaymentOutcomeUnknown) as caught:
-            over(shell, buyer, Raising(till)).get("http://localhost/")
+            over(shell, buyer, Raising(till)).get("https://localhost/")
         cause: Any = caught.value.__cause__
         assert PAYMENT[2] not in cause.request.headers
         assert PAYMENT[2] not in cause.response.request.headers

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from x402_client import Buyer, Policy, Wallet, asks, events
+from x402_client.choice import Mandate
 from x402_client.drive import run
 from x402_client.flow import Call, Rules, pay
 from x402_client.hosts import Origin
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.policy import Mandate
 from x402_client.ports import Spending
 from x402_client.signers.local import LocalEvmSigner
 

@@ -75,11 +75,11 @@ def headers(**given: str) -> Callable[[str], str | None]:
 
 
 def read(
-    body: Any = None, bounds: Bounds = DEFAULT, raw: bytes | None = None, **given: str | Mapping[str, Any]
+    body: Any = None, bounds: Bounds = DEFAULT, raw: bytes | None = b"{}", **given: str | Mapping[str, Any]
 ) -> Quote | None:
-    """``read_quote`` of a body and of headers; what is not text yet is encoded."""
+    """``read_quote`` of a body and of headers; what is not text yet is encoded. ``raw`` of None: a body too large."""
     texts = {name: value if isinstance(value, str) else encoded(value) for name, value in given.items()}
-    data = raw if raw is not None or body is None else json.dumps(body).encode()
+    data = raw if body is None else json.dumps(body).encode()
     return read_quote(headers(**texts), data, URL, bounds)
 
 

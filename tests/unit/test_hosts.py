@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from x402_client import Limit, Policy
 from x402_client.errors import ConfigurationError
-from x402_client.hosts import Origin, Pattern, plain_host
+from x402_client.hosts import Origin, Pattern, is_here, plain_host
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,36 @@ def test_this_machine(host: str) -> None:
 )
 def test_other_machines(host: str) -> None:
     assert not Origin.of("http", host, None).loopback
+
+
+def test_a_connection_to_somewhere_else_makes_a_name_no_part_of_this_machine() -> None:
+    proxied = Origin("http", "localhost", 80, elsewhere=True)
+    assert not proxied.loopback
+    assert proxied.named_loopback
+    assert proxied == Origin("http", "localhost", 80)
+
+
+@pytest.mark.parametrize(
+    ("peer", "here"),
+    [
+        (("127.0.0.1", 8402), True),
+        (("127.8.9.1", 8402), True),
+        (("::1", 8402, 0, 0), True),
+        (("::ffff:127.0.0.1", 8402, 0, 0), True),
+        (("127.0.0.1", 3128), False),
+        (("10.0.0.1", 8402), False),
+        (("::ffff:10.0.0.1", 8402, 0, 0), False),
+        (("localhost", 8402), False),
+        ("/run/seller.sock", True),
+        (b"\0abstract", True),
+        (None, False),
+        ((), False),
+        (("127.0.0.1",), False),
+        ((None, 8402), False),
+    ],
+)
+def test_the_far_end_of_a_connection(peer: object, here: bool) -> None:
+    assert is_here(peer, 8402) is here
 
 
 MATCHES = [

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet
+from x402_client.choice import Mandate, choose
 from x402_client.errors import ConfigurationError
 from x402_client.hosts import Origin
 from x402_client.limits import Cap
-from x402_client.policy import CAREFUL, Mandate, choose
+from x402_client.policy import CAREFUL
 from x402_client.wire.bounds import DEFAULT
 from x402_client.wire.models import Quote
 
@@ -257,6 +258,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"tokens": [Token("bse", BASE_USDC)]}, "'bse' is not a network"),
     ({"tokens": [Token("base", "0x123")]}, "'0x123' is not an address on base"),
     ({"pay_to": 5}, "pay_to is a list"),
+    ({"pay_to": []}, "pay_to is empty, so nothing would ever be paid"),
+    ({"networks": []}, "networks is empty, so nothing would ever be paid"),
+    ({"assets": ()}, r"assets is empty.* leave it out \(None\) to allow any"),
     ({"pay_to": [5]}, "pay_to holds names"),
     ({"approve_above": 0.5}, "floats round"),
     ({"accept_loss": 0.5}, "floats round"),

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet
+from x402_client.choice import Mandate, choose, refuse
 from x402_client.errors import HostNotAllowed, NoAcceptableOffer, OverLimit, TooExpensive
 from x402_client.hosts import Origin
-from x402_client.policy import Mandate, admit, choose, refuse
+from x402_client.policy import admit
 from x402_client.wire.bounds import DEFAULT
 from x402_client.wire.models import Quote
 
@@ -253,6 +254,18 @@ PLACES: dict[str, tuple[dict[str, Any], Origin, Origin | None, str | None]] = {
     "http, allowed": ({"http_hosts": ["api.example.com"]}, HTTP, None, None),
     "http, allowed elsewhere": ({"http_hosts": ["*.api.example.com"]}, HTTP, None, "is not https"),
     "http on this machine": ({}, Origin("http", "localhost", 8402), None, None),
+    "http on this machine, behind a proxy": (
+        {},
+        Origin("http", "localhost", 80, elsewhere=True),
+        None,
+        "is not https, and its connection was not seen to end on this machine",
+    ),
+    "http on this machine, behind a proxy, allowed": (
+        {"http_hosts": ["localhost"]},
+        Origin("http", "localhost", 80, elsewhere=True),
+        None,
+        None,
+    ),
     "http on this machine, by address": ({}, Origin("http", "::1", 80), None, None),
     "a scheme nobody knows": ({}, Origin("ws", "api.example.com", 80), None, "is not https"),
     "redirected to itself": ({}, HTTPS, HTTPS, None),

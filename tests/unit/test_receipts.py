@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +64,19 @@ def test_without_a_receipt_nothing_is_proven(hold: Any, status: int, money: str)
     assert (found.money, found.receipt, found.mismatches) == (money, None, ())
 
 
+def test_a_receipt_made_of_our_payment_is_not_kept(hold: Any) -> None:
+    value = "c2ln" * 40
+    signed = hold.but(authorization=replace(hold.authorization, header=("PAYMENT-SIGNATURE", value)))
+    found = judge(paid(200, success=False, error=f"bad {value[:80]}"), signed, DEFAULT).receipt
+    assert found is not None
+    assert (found.error, found.raw) == ("(the payment itself)", {})
+    assert found.network == PAID["network"]
+    found = judge(paid(200, success=False, error="bad"), signed, DEFAULT).receipt
+    assert found is not None
+    assert found.error == "bad"
+    assert found.raw
+
+
 def test_solana_addresses_differ_in_their_letters(hold: Any) -> None:
     account = "7EYnhQoR9YM3N7UoaKRoA44Uy8JeaZV3qyouov87awMs"
     authorization = hold.authorization
@@ -80,6 +94,10 @@ def test_solana_addresses_differ_in_their_letters(hold: Any) -> None:
         ({"payment_response": PAID}, "0xfeed"),
         ({"x_payment_response": PAID}, "0xfeed"),
         ({"payment_response": PAID, "x_payment_response": PAID | {"transaction": "old"}}, "0xfeed"),
+        ({"payment_response": "garbage", "x_payment_response": PAID}, "0xfeed"),
+        ({"payment_response": {"ok": 1}, "x_payment_response": PAID}, "0xfeed"),
+        ({"payment_response": "A" * 20_000, "x_payment_response": PAID}, "0xfeed"),
+        ({"payment_response": PAID, "x_payment_response": "garbage"}, "0xfeed"),
         ({"x_payment_response": {"success": True, "txHash": "0xbeef", "networkId": "84532"}}, "0xbeef"),
         ({"payment_response": PAID | {"extensions": {"x": 1}, "more": None}}, "0xfeed"),
     ],

@@ -25,7 +25,6 @@ def url_safe(value: Any) -> str:
 PLACES: dict[str, tuple[dict[str, Any], int]] = {
     "v2 in its header, an empty object in the body": ({"payment_required": V2, "body": {}}, 2),
     "v2 in its header, a page in the body": ({"payment_required": V2, "raw": b"<html>402</html>"}, 2),
-    "v2 in its header, the body too large": ({"payment_required": V2}, 2),
     "v2 in the body only": ({"body": V2}, 2),
     "v1 in the body": ({"body": V1}, 1),
     "v1 in x-payment-required": ({"x_payment_required": V1}, 1),
@@ -202,8 +201,6 @@ DOCUMENTS: dict[str, tuple[Any, type[Exception], str]] = {
     "offers null": ({"x402Version": 2, "accepts": None}, MalformedQuote, "no offers"),
     "offers as an object": ({"x402Version": 2, "accepts": {"0": entry()}}, MalformedQuote, "no offers"),
     "10,000 offers": (document(*[{}] * 10_000), MalformedQuote, "10000 offers"),
-    "a list instead": ([document()], MalformedQuote, "not a JSON object"),
-    "a number instead": (7, MalformedQuote, "not a JSON object"),
 }
 
 
@@ -262,10 +259,49 @@ def test_brackets_in_text_are_not_levels() -> None:
     assert quoted(entry(), error="[{" * 100).offers
 
 
-def test_base64_with_strange_letters_is_refused() -> None:
-    for text in ("ab$d", "é", "abc=def", "a"):
-        with pytest.raises(MalformedQuote, match="not base64"):
-            read(payment_required=text)
+BROKEN = encoded(document())
+STRANGERS: dict[str, str] = {
+    "a word": "true",
+    "a number": "7",
+    "base64 of a word": encoded("true"),
+    "base64 of a list": encoded([document()]),
+    "an object without our words": encoded({"price": 7, "error": "accepts"}),
+    "another scheme's parameters": 'Payment realm="x", id="y"',
+    "strange letters": "ab$d",
+    "a letter too few": "a",
+    "nothing": "",
+    "a very long word": "A" * 70_000,
+    "a token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+}
+MEANT: dict[str, tuple[str, str]] = {
+    "cut short": (BROKEN[:-40], "not JSON"),
+    "a strange letter in it": (BROKEN[:120] + "$" + BROKEN[120:], "not base64"),
+    "plain JSON, cut short": (json.dumps(document())[:-5], "not JSON"),
+    "only a version": (encoded({"x402Version": 2}), "no offers"),
+    "only offers": (encoded({"accepts": [entry()]}), "which version"),
+    "too long": (encoded(document(more="x" * 70_000)), "characters; 65536 are read"),
+    "padding in the middle": (BROKEN[:80] + "=" + BROKEN[80:], "not base64"),
+}
+
+
+@pytest.mark.parametrize("body", [b"{}", None], ids=["small", "too large"])
+@pytest.mark.parametrize("text", STRANGERS.values(), ids=STRANGERS)
+def test_a_strangers_header_is_not_ours(text: str, body: bytes | None) -> None:
+    assert read(raw=body, payment_required=text) is None
+    assert read(raw=body, x_payment_required=text, payment_required=text) is None
+
+
+@pytest.mark.parametrize(("text", "said"), MEANT.values(), ids=MEANT)
+def test_a_header_that_was_meant_to_be_ours_is_a_fault(text: str, said: str) -> None:
+    with pytest.raises(MalformedQuote, match=said):
+        read(raw=b"{}", payment_required=text)
+    with pytest.raises(MalformedQuote):
+        read(payment_required=text, raw=None)
+
+
+def test_terms_in_a_header_before_a_body_without_end_are_a_fault() -> None:
+    with pytest.raises(MalformedQuote, match="a body of more than 7 bytes"):
+        read(payment_required=V2, raw=None, bounds=Bounds(terms_body=7))
 
 
 def test_the_first_fault_is_the_one_that_is_raised() -> None:
@@ -274,8 +310,9 @@ def test_the_first_fault_is_the_one_that_is_raised() -> None:
 
 
 def test_a_header_that_is_too_long_is_not_decoded() -> None:
-    with pytest.raises(MalformedQuote, match="has 100 characters; 99 are read"):
-        read(payment_required="A" * 100, bounds=Bounds(terms_header=99))
+    text = json.dumps(V2)
+    with pytest.raises(MalformedQuote, match=f"has {len(text)} characters; 99 are read"):
+        read(raw=b"", payment_required=text, bounds=Bounds(terms_header=99))
 
 
 def test_what_stands_beside_the_offers() -> None:

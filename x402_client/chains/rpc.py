@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import threading
 import time
 import weakref
@@ -14,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .._deadlines import Deadline, shut
 from ..errors import ChainUnavailable, MalformedQuote
+from ..wire.decode import decoded
 from ..wire.json_text import load
 from ..wire.models import words
 from ..wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
@@ -38,8 +41,11 @@ PUBLIC = {
 _PAUSES = (0.2, 0.5, 1.0)
 _LONGEST_PAUSE = 3.0
 _MOST_BYTES = 4 * 1024 * 1024
+#: Seconds that one endpoint may take for one answer, and all of them with their pauses for one read.
 _TIMEOUT = 10.0
+_PATIENCE = 30.0
 _DEPTH = 48
+_RATIONED = re.compile(r"\brate[ -]?limit|too many|\bthrottl|\bquota\b")
 
 
 class Rpc:
@@ -49,7 +55,7 @@ class Rpc:
         self.network = network
         self._urls = tuple(urls) or PUBLIC.get(network, ())
         self._lock = threading.Lock()
-        self._clients: dict[int, httpx.Client] = {}
+        self._idle: dict[int, list[_Line]] = {}
         self._numbers = itertools.count(1)
 
     def call(self, method: str, *params: Any) -> Any:
@@ -60,23 +66,32 @@ class Rpc:
                 f'Buyer(rpc={{"{short_name(self.network)}": "https://..."}}).'
             )
         problem = "no answer"
+        until = time.monotonic() + _PATIENCE
         for pause in (*_PAUSES, None):
             waits = []
             for url in self._urls:
                 try:
-                    return self._ask(url, method, params)
+                    return self._ask(url, method, params, until - time.monotonic())
                 except _Failed as failure:
                     problem = f"{urlsplit(url).hostname}: {failure}"
                     waits += [failure.wait] if failure.passing else []
-            if pause is None or not waits:
+            rest = min(max(pause or 0.0, *waits, 0.0), _LONGEST_PAUSE)
+            if pause is None or not waits or time.monotonic() + rest > until:
                 break
-            time.sleep(min(max(pause, *waits), _LONGEST_PAUSE))
+            time.sleep(rest)
         raise ChainUnavailable(f"{short_name(self.network)} did not answer {method} ({problem}).")
 
-    def _ask(self, url: str, method: str, params: tuple[Any, ...]) -> Any:
+    def _ask(self, url: str, method: str, params: tuple[Any, ...], seconds: float) -> Any:
+        if seconds <= 0:
+            raise _Failed("there was no time left to ask it")
         number = next(self._numbers)
         question = {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
-        answer = self._post(url, question)
+        line = self._line()
+        try:
+            answer = line.post(url, question, min(seconds, _TIMEOUT))
+        finally:
+            with self._lock:
+                self._idle.setdefault(line.process, []).append(line)
         if not isinstance(answer, dict) or answer.get("id") != number:
             raise _Failed("its answer is not JSON-RPC")
         error = answer.get("error")
@@ -87,41 +102,80 @@ class Rpc:
             raise _Failed("its answer has no result")
         return answer["result"]
 
-    def _post(self, url: str, question: dict[str, Any]) -> Any:
-        import httpx
-
-        try:
-            with self._client().stream("POST", url, json=question) as response:
-                if response.status_code != 200:
-                    raise _Failed(f"HTTP {response.status_code}", _busy(response.status_code), _retry_after(response))
-                body = bytearray()
-                for chunk in response.iter_bytes(64 * 1024):
-                    body += chunk
-                    if len(body) > _MOST_BYTES:
-                        raise _Failed(f"more than {_MOST_BYTES} bytes")
-            return load(bytes(body), _DEPTH)
-        except httpx.HTTPError as failure:
-            raise _Failed(type(failure).__name__, passing=True) from failure
-        except MalformedQuote:
-            raise _Failed("its answer is not JSON") from None
-
-    def _client(self) -> httpx.Client:
-        """One for each process: a connection must not be shared across a fork."""
+    def _line(self) -> _Line:
+        """One that nobody uses. Each process has its own: a connection must not be shared across a fork."""
         with self._lock:
-            client = self._clients.get(os.getpid())
-            if client is None:
-                import httpx
-
-                client = self._clients[os.getpid()] = httpx.Client(timeout=_TIMEOUT)
-                weakref.finalize(self, client.close)  # a buyer that nobody closes leaves no sockets behind
-            return client
+            idle = self._idle.get(os.getpid())
+            if idle:
+                return idle.pop()
+        line = _Line()
+        weakref.finalize(self, line.client.close)  # a buyer that nobody closes leaves no sockets behind
+        return line
 
     def close(self) -> None:
         """Close the connections of this process."""
         with self._lock:
-            client = self._clients.pop(os.getpid(), None)
-        if client is not None:
-            client.close()
+            idle = self._idle.pop(os.getpid(), [])
+        for line in idle:
+            line.client.close()
+
+
+class _Line:
+    """One client with one connection, for one question at a time: so that it is known what to shut when time is up."""
+
+    def __init__(self) -> None:
+        import httpx
+
+        self.process = os.getpid()
+        self.client = httpx.Client(limits=httpx.Limits(max_connections=1))
+        self._stream: Any = None
+
+    def post(self, url: str, question: dict[str, Any], seconds: float) -> Any:
+        """The answer, whole and in time."""
+        import httpx
+
+        try:
+            with Deadline(seconds, self._cut) as deadline:
+                body = self._exchange(url, question, seconds, deadline)
+            return load(body, _DEPTH)
+        except httpx.HTTPError as failure:
+            raise _Failed("it was too slow" if deadline.passed else type(failure).__name__, passing=True) from failure
+        except MalformedQuote:
+            raise _Failed("its answer is not JSON") from None
+
+    def _exchange(self, url: str, question: dict[str, Any], seconds: float, deadline: Deadline) -> bytes:
+        # Compressed answers could unfold into anything, and the library would unfold them.
+        request = self.client.build_request(
+            "POST", url, json=question, headers={"Accept-Encoding": "identity"}, timeout=seconds,
+            extensions={"trace": self._note},
+        )  # fmt: skip
+        response = self.client.send(request, stream=True)
+        try:
+            if response.status_code != 200:
+                raise _Failed(f"HTTP {response.status_code}", _busy(response.status_code), _retry_after(response))
+            body = bytearray()
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    raise _Failed(f"more than {_MOST_BYTES} bytes")
+                if deadline.passed:
+                    raise _Failed("it was too slow")
+        finally:
+            response.close()
+        if deadline.passed:  # then the end that was read need not be the endpoint's
+            raise _Failed("it was too slow")
+        plain = decoded(bytes(body), response.headers.get("content-encoding", ""), _MOST_BYTES)
+        if plain is None:
+            raise _Failed(f"more than {_MOST_BYTES} bytes")
+        return plain
+
+    def _note(self, event: str, info: dict[str, Any]) -> None:
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = info["return_value"]
+
+    def _cut(self) -> None:
+        if self._stream is not None:
+            shut(self._stream.get_extra_info("socket"))
 
 
 class Endpoints:
@@ -165,7 +219,7 @@ def _rationed(error: Any) -> bool:
     if not isinstance(error, dict):
         return False
     said = str(error.get("message", "")).lower()
-    return error.get("code") in (429, -32005, -32429) or "rate" in said or "too many" in said
+    return error.get("code") in (429, -32005, -32429) or _RATIONED.search(said) is not None
 
 
 def _retry_after(response: httpx.Response) -> float:

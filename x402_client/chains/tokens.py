@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..errors import ConfigurationError
 from ..money import Token
-from ..wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
+from ..signers import solana
+from ..wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
+from . import evm
 
 #: chain id, address, symbol, EIP-712 name, EIP-712 version
 _EIP3009_USD = """
@@ -82,12 +85,28 @@ class Tokens:
         self._by_address = dict(_BY_ADDRESS)
         self._by_symbol = dict(_BY_SYMBOL)
         for token in vouched:
+            _check(token)
             self._by_address[token.network, _folded(token.address)] = token
             self._by_symbol.setdefault((token.network, token.symbol.upper()), token)
 
     def find(self, network: str, asset: str) -> Token | None:
         """By address, else by symbol: some sellers write "USDC" for the asset."""
         return self._by_address.get((network, _folded(asset))) or self._by_symbol.get((network, asset.upper()))
+
+
+def _check(token: Token) -> None:
+    """What a user vouches for is looked at once, rather than refused in the middle of a payment."""
+    where = short_name(token.network)
+    if token.network.startswith("eip155:") and not evm.is_address(token.address):
+        raise ConfigurationError(f"{token.address!r} is not an address on {where}, or its checksum is wrong.")
+    if not token.network.startswith("solana:"):
+        return
+    if not solana.is_address(token.address):
+        raise ConfigurationError(f"{token.address!r} is not a mint on {where}: that is base58 of 32 bytes.")
+    if token.program not in (None, _TOKEN, _TOKEN_2022):
+        raise ConfigurationError(
+            f"{token.program!r} is not a token program; it is {_TOKEN} or {_TOKEN_2022}, or is left out and looked up."
+        )
 
 
 def _folded(address: str) -> str:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+#: Encodings of one body: each takes its time, and nobody means more than two.
+_MOST = 4
+
 
 def decoded(body: bytes, encodings: str, limit: int) -> bytes | None:
-    """The body without its content encodings; None if it is larger than ``limit`` or cannot be undone."""
-    for name in reversed([part.strip().lower() for part in encodings.split(",") if part.strip()]):
+    """The body without its content encodings; None if it is larger than ``limit``, nothing if it cannot be undone."""
+    names = [part.strip().lower() for part in encodings.split(",") if part.strip()]
+    if len(names) > _MOST:
+        return b""
+    for name in reversed(names):
         undo = _UNDO.get(name)
         undone = undo(body, limit) if undo else None
-        if undone is None or len(undone) > limit:
+        if undone is None:
+            return b""
+        if len(undone) > limit:
             return None
         body = undone
     return body

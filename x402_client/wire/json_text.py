@@ -6,11 +6,14 @@ import base64
 import binascii
 import json
 import math
+import re
 from typing import Any
 
 from pydantic_core import from_json
 
 from ..errors import MalformedQuote
+
+_LETTERS = re.compile(r"[A-Za-z0-9+/]+", re.ASCII)
 
 
 def load_base64(text: str, depth: int) -> Any:
@@ -18,12 +21,26 @@ def load_base64(text: str, depth: int) -> Any:
     text = text.strip()
     if text[:1] in "{[":
         return load(text, depth)
-    alphabet = text.replace("-", "+").replace("_", "/").rstrip("=")
+    letters = _one_alphabet(text).rstrip("=")
     try:
-        data = base64.b64decode(alphabet + "=" * (-len(alphabet) % 4), validate=True)
+        data = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise MalformedQuote("The header is not base64.") from None
     return load(data, depth)
+
+
+def glimpse(text: str) -> bytes:
+    """As much of base64, or of plain JSON, as can be seen without understanding it: for telling what was meant."""
+    text = text.strip()
+    if text[:1] in "{[":
+        return text.encode("utf-8", "replace")
+    letters = _LETTERS.match(_one_alphabet(text))
+    seen = letters[0] if letters else ""
+    return base64.b64decode(seen[: len(seen) // 4 * 4])
+
+
+def _one_alphabet(text: str) -> str:
+    return text.replace("-", "+").replace("_", "/")
 
 
 def load(data: bytes | str, depth: int) -> Any:

@@ -80,8 +80,8 @@ class Receipt:
 
 
 def words(text: object, limit: int) -> str:
-    """Text of a seller, safe to show: one line, printable, bounded."""
+    """Text of a seller, safe to show: one line, printable, bounded, and without the quotes that we put around it."""
     if not isinstance(text, str):
         return ""
-    shown = "".join(c if c.isprintable() else " " for c in text[: limit + 1])
+    shown = "".join(c if c.isprintable() else " " for c in text[: limit + 1]).replace('"', "'")
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -9,12 +9,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
 from .bounds import Bounds
-from .json_text import load, load_base64
+from .json_text import glimpse, load, load_base64
 from .models import Offer, Quote, Receipt, words
 from .networks import caip2
 
 Header = Callable[[str], str | None]
 _MAX_UINT256 = 2**256 - 1
+#: What a header that was meant to be x402 has in it, however broken the rest is.
+_MARKS = (b'"x402Version"', b'"accepts"')
 
 
 def _amount(value: object) -> int:
@@ -87,7 +89,11 @@ def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> 
 
 def read_receipt(header: Header, bounds: Bounds) -> Receipt | None:
     """The receipt a seller attached, or None where there is none that can be read."""
-    text = header("payment-response") or header("x-payment-response")
+    found = (_receipt(header(name), bounds) for name in ("payment-response", "x-payment-response"))
+    return next((receipt for receipt in found if receipt is not None), None)
+
+
+def _receipt(text: str | None, bounds: Bounds) -> Receipt | None:
     if text is None or len(text) > bounds.receipt:
         return None
     try:
@@ -110,23 +116,33 @@ def _places(header: Header, body: bytes | None, bounds: Bounds) -> Iterator[Call
     for name in ("payment-required", "x-payment-required"):
         text = header(name)
         if text is not None:
-            yield lambda text=text, name=name: _from_header(text, name, bounds)  # type: ignore[misc]
+            yield lambda text=text, name=name: _from_header(text, name, body, bounds)  # type: ignore[misc]
     if body is not None:
         yield lambda: _from_body(body, bounds)
 
 
-def _from_header(text: str, name: str, bounds: Bounds) -> Mapping[str, Any]:
-    if len(text) > bounds.terms_header:
-        raise MalformedQuote(
-            f"The {name} header has {len(text)} characters; {bounds.terms_header} are read. Nothing was paid."
-        )
+def _from_header(text: str, name: str, body: bytes | None, bounds: Bounds) -> Mapping[str, Any] | None:
+    """Terms in a header. What does not even claim to be x402 is somebody else's, whatever the header's name."""
     try:
-        document = load_base64(text, bounds.depth)
+        document = _document(text, bounds)
     except MalformedQuote as fault:
+        if not any(mark in glimpse(text[: bounds.terms_header]) for mark in _MARKS):
+            return None
         raise MalformedQuote(f"The {name} header cannot be read. {fault} Nothing was paid.") from None
-    if not isinstance(document, dict):
-        raise MalformedQuote(f"The {name} header is not a JSON object. Nothing was paid.")
+    if not isinstance(document, dict) or not ("x402Version" in document or "accepts" in document):
+        return None
+    if body is None:
+        raise MalformedQuote(
+            f"The 402 has terms in its {name} header and a body of more than {bounds.terms_body} bytes, which is no "
+            "answer of a seller. Nothing was paid."
+        )
     return document
+
+
+def _document(text: str, bounds: Bounds) -> Any:
+    if len(text) > bounds.terms_header:
+        raise MalformedQuote(f"It has {len(text)} characters; {bounds.terms_header} are read.")
+    return load_base64(text, bounds.depth)
 
 
 def _from_body(body: bytes, bounds: Bounds) -> Mapping[str, Any] | None:

@@ -33,9 +33,11 @@ def payment_header(
     The one thing that is added is ``payment_id``, where the server takes one.
     """
     name, value = _header(quote, offer, payload, payment_id)
-    if len(value) > bounds.payment_header:
+    size = len(value)
+    if size > bounds.payment_header:
+        payload, value = {}, ""  # tools that print the variables of a traceback must find none
         raise SigningError(
-            f"The signed payload makes a header of {len(value)} characters; {bounds.payment_header} are sent at most. "
+            f"The signed payload makes a header of {size} characters; {bounds.payment_header} are sent at most. "
             "Nothing was sent."
         )
     return name, value

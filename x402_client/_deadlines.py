@@ -1,0 +1,104 @@
+"""Deadlines for blocking reads: where time is up, the socket under the read is shut down.
+
+A server that sends a byte now and then outlasts the time-out of every single read. Between the pieces that an HTTP
+library hands out the clock can be looked at; inside of one (the head of a chunk, a frame) only losing the connection
+ends the read. One thread watches all deadlines of a process, and only while there are any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+#: Seconds that the thread waits for the next deadline before it ends.
+_LINGER = 5.0
+
+
+class Deadline:
+    """``with Deadline(seconds, cut) as deadline``: what is still reading when the time is up loses its connection.
+
+    ``cut`` is called on another thread. What the read then raises, or returns for an end, means nothing if ``passed``.
+    """
+
+    __slots__ = ("_cut", "_was_cut", "at")
+
+    def __init__(self, seconds: float, cut: Callable[[], object]) -> None:
+        self.at = time.monotonic() + seconds
+        self._cut, self._was_cut = cut, False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self._was_cut or time.monotonic() > self.at
+
+    def cut(self) -> None:
+        """End the read."""
+        self._was_cut = True
+        with contextlib.suppress(Exception):  # whatever became of the connection, the watch goes on for the others
+            self._cut()
+
+    def __enter__(self) -> Self:
+        _watch.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _watch.remove(self)
+
+
+class _Watch:
+    """All deadlines of this process."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._pending: set[Deadline] = set()
+        #: When the thread looks next; None: there is none.
+        self._looks: float | None = None
+
+    def add(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._pending.add(deadline)
+            if self._looks is None:
+                # Where no thread can be had, the clock is still looked at between the pieces of a body.
+                with contextlib.suppress(RuntimeError):
+                    threading.Thread(target=self._run, name="x402-deadlines", daemon=True).start()
+                    self._looks = deadline.at
+            elif deadline.at < self._looks:
+                self._changed.notify()
+
+    def remove(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._pending.discard(deadline)
+
+    def _run(self) -> None:
+        with self._changed:
+            idle_until = time.monotonic() + _LINGER
+            while self._pending or time.monotonic() < idle_until:
+                now = time.monotonic()
+                for late in [deadline for deadline in self._pending if deadline.at <= now]:
+                    self._pending.discard(late)
+                    late.cut()
+                if self._pending:
+                    idle_until = now + _LINGER
+                self._looks = min((deadline.at for deadline in self._pending), default=idle_until)
+                self._changed.wait(max(0.0, self._looks - now))
+            self._looks = None
+
+
+_watch = _Watch()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_watch.__init__)  # type: ignore[misc]  # the thread stayed with the parent
+
+
+def shut(sock: Any) -> None:
+    """End all reading from a socket that another thread may be blocked in.
+
+    Not by the method of an SSLSocket, which would also take its TLS state away from under that thread.
+    """
+    plain = getattr(sock, "socket", sock)  # urllib3's TLS inside of TLS keeps the socket here
+    if isinstance(plain, socket.socket):
+        socket.socket.shutdown(plain, socket.SHUT_RDWR)

@@ -1,0 +1,43 @@
+"""hpack writes every header that it packs to its log, at DEBUG: on HTTP/2 that is the payment."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+_NAMES = ("payment-signature", "x-payment")
+_HIDDEN = "(hidden: a payment header)"
+
+
+def hide_payments() -> None:
+    """Hide payment headers from hpack's log, whoever turns it on."""
+    for name in ("hpack.hpack", "hpack.table"):
+        logging.getLogger(name).addFilter(_hide)  # the same function is added once
+
+
+def _hide(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        if "header block" in str(record.msg):
+            record.args = tuple(_size(part) for part in record.args)
+        elif _names_payment(record.args):
+            record.args = tuple(part if _is_name(part) else _hidden(part) for part in record.args)
+    return True
+
+
+def _names_payment(parts: tuple[Any, ...]) -> bool:
+    return any(_is_name(part) or (isinstance(part, tuple) and part[:1] and _is_name(part[0])) for part in parts)
+
+
+def _is_name(part: Any) -> bool:
+    text = part.decode("latin-1") if isinstance(part, bytes) else part
+    return isinstance(text, str) and text.lower() in _NAMES
+
+
+def _hidden(part: Any) -> Any:
+    """Numbers and flags may stay."""
+    return part if isinstance(part, (bool, int)) else _HIDDEN
+
+
+def _size(part: Any) -> Any:
+    """The packed block is the headers again, in Huffman's code."""
+    return f"({len(part)} bytes)" if isinstance(part, (bytes, bytearray, memoryview)) else part
