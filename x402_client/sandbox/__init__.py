@@ -14,8 +14,8 @@ With pytest there are the fixtures ``x402_sandbox`` and ``x402_buyer``.
 """
 
 from .faults import FAULTS, Fault
-from .play_money import TEST_EVM_KEYS, TEST_SOLANA_KEYS
+from .play_money import TEST_EVM_KEYS, TEST_SOLANA_KEYS, TOKENS
 from .records import Settlement, Visit
 from .seller import Sandbox
 
-__all__ = ["FAULTS", "TEST_EVM_KEYS", "TEST_SOLANA_KEYS", "Fault", "Sandbox", "Settlement", "Visit"]
+__all__ = ["FAULTS", "TEST_EVM_KEYS", "TEST_SOLANA_KEYS", "TOKENS", "Fault", "Sandbox", "Settlement", "Visit"]
