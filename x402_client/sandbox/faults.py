@@ -171,8 +171,8 @@ _ABOUT_TERMS = (
         ask=lambda sale: page({"x402Version": 3, "accepts": [{}]}, 402),
     ),
     Fault("not-x402", "a 402 that is not about x402", "the 402 itself", ask=lambda sale: page("Pay your bill.", 402)),
-    Fault("dripped-402", "a 402 that never ends", "QuoteError within bounds, nothing signed", ask=_dripped),
-    Fault("gzip-bomb-402", "a 402 of 32 MiB in 32 KiB", "read within bounds, nothing signed", ask=_bomb),
+    Fault("dripped-402", "a 402 that never ends", "MalformedQuote after a bounded time, nothing signed", ask=_dripped),
+    Fault("gzip-bomb-402", "a 402 of 32 MiB in 32 KiB", "the 402 itself, unread", ask=_bomb),
     Fault(
         "redirect-before-paying",
         "leads elsewhere on this host before asking",

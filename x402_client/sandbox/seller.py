@@ -236,7 +236,11 @@ class Sandbox:
         return self._shop.clock.now()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass on the chains, at once: payments expire. The clock of this machine stays as it is."""
+        """Let time pass on the chains, at once: payments expire. The clock of this machine stays as it is.
+
+        A buyer asks the chain about a payment once it expired by the clock of the machine; a test of that moves
+        Python's clock instead, and the chains follow.
+        """
         self._shop.clock.advance(seconds)
 
     def _accounts(self, who: Wallet | Buyer | str) -> list[tuple[str, str]]:

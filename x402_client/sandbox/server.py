@@ -30,7 +30,7 @@ class Server(HTTPServer):
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._accepting = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.05}, name="x402-sandbox", daemon=True
+            target=self.serve_forever, kwargs={"poll_interval": 0.01}, name="x402-sandbox", daemon=True
         )
 
     def start(self) -> None:

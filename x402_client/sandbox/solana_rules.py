@@ -52,7 +52,7 @@ class Payment:
         """What was signed."""
         message = self.transaction.message
         if not isinstance(message, MessageV0) or list(message.address_table_lookups):
-            raise Unfit("invalid_exact_svm_payload_transaction")
+            raise Unfit("invalid_exact_svm_payload_transaction_could_not_be_decoded")
         return message
 
     @property
@@ -88,11 +88,11 @@ def read(payload: Any) -> Payment:
     try:
         raw = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
         if not 0 < len(raw) <= _PACKET:
-            raise Unfit("invalid_exact_svm_payload_transaction")
+            raise Unfit("invalid_exact_svm_payload_transaction_could_not_be_decoded")
         transaction = VersionedTransaction.from_bytes(raw)
         transaction.sanitize()
     except (binascii.Error, ValueError, RuntimeError) as problem:
-        raise Unfit("invalid_exact_svm_payload_transaction") from problem
+        raise Unfit("invalid_exact_svm_payload_transaction_could_not_be_decoded") from problem
     keys = list(transaction.message.account_keys)
     try:
         instructions = tuple(
@@ -100,7 +100,7 @@ def read(payload: Any) -> Payment:
             for one in transaction.message.instructions
         )
     except IndexError:  # it names accounts of a lookup table
-        raise Unfit("invalid_exact_svm_payload_transaction") from None
+        raise Unfit("invalid_exact_svm_payload_transaction_could_not_be_decoded") from None
     return Payment(transaction, instructions)
 
 
