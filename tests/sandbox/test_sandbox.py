@@ -87,6 +87,13 @@ def test_terms_that_changed_between_asking_and_paying_are_not_settled(sandbox: S
     assert sandbox.settlements == []
 
 
+def test_goods_may_be_called_as_a_way_of_selling_is(sandbox: Sandbox) -> None:
+    url = sandbox.sell("/v1/messages", "0.02")
+    assert get(sandbox, url).json()["paid"] == "0.02 USD"
+    assert "X-PAYMENT-RESPONSE" in get(sandbox, sandbox.url + "/v1/v1/messages").headers
+    assert get(sandbox, sandbox.fault_url("redirect-before-paying", "/v1/messages")).status_code == 307
+
+
 def test_a_sellers_memo_is_asked_for_and_paid_with(sandbox: Sandbox) -> None:
     url = sandbox.sell("/order", "0.02", chains=["solana"], memo="order 7 of the café")
     assert get(sandbox, url).status_code == 200
@@ -260,7 +267,7 @@ def test_hosts_are_not_softened(sandbox: Sandbox) -> None:
 # --- mistakes
 
 
-@pytest.mark.parametrize("path", ["poem", "/", "", "/fault/x", "/rpc/x", "/v1/x", "/poem?a=1", "/about"])
+@pytest.mark.parametrize("path", ["poem", "/", "", "/fault/x", "/rpc/x", "/sound/x", "/poem?a=1", "/about"])
 def test_paths_that_cannot_be_sold(sandbox: Sandbox, path: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="cannot be sold"):
         sandbox.sell(path, "0.01")
