@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .ports import Hold, Outcome
 
+__all__ = ["Answered", "Delivered", "Event", "LedgerStarted", "Presented", "Refused", "Unknown", "Warned"]
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
