@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,8 @@ def test_every_shell_pays_on_every_way(sandbox: Sandbox, ask: Ask, way: str) -> 
     assert sandbox.balance(buyer) == Money("199.99")
     assert sandbox.balance(done.pay_to) == sandbox.earned == Money("0.01")
     assert sandbox.paid(buyer) == sandbox.settlements
+    assert sandbox.settled(hold) == sandbox.settled(done.nonce) == done
+    assert sandbox.settled("0x") is None
     assert [(visit.payment, visit.status) for visit in sandbox.visits] == [(None, 402), (done.nonce, 200)]
 
 
@@ -311,6 +314,23 @@ def test_a_payment_that_makes_no_sense_is_refused(sandbox: Sandbox, payment: str
             answer = httpx.get(f"{sandbox.url}{way}/weather", headers={header: payment})
             assert answer.status_code == 402
     assert sandbox.settlements == []
+
+
+@pytest.mark.parametrize(
+    "head", ["Content-Length: many", "Content-Length: 500\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"]
+)
+def test_a_request_that_makes_no_sense_is_hung_up_on(sandbox: Sandbox, head: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as line:
+        line.sendall(f"POST /weather HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        line.shutdown(socket.SHUT_WR)
+        assert line.recv(1000) == b""
+
+
+def test_a_port_that_is_taken_is_said(sandbox: Sandbox) -> None:
+    port = int(sandbox.url.rpartition(":")[2])
+    for taken in (port, 2**20):
+        with pytest.raises(errors.ConfigurationError, match=f"cannot listen on port {taken}"):
+            Sandbox(port=taken)
 
 
 # --- pages
