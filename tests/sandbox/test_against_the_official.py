@@ -283,6 +283,20 @@ def test_a_solana_payment_settles_once(world: World, version: int, ours: SolanaC
     assert ours.balance(ground.our_offer["payTo"]) == PRICE
 
 
+@pytest.mark.parametrize(
+    ("memos", "good"), [([b"order 7"], True), ([b"order 8"], False), ([], False), ([b"order 7", b"order 7"], False)]
+)
+def test_both_want_the_sellers_memo(world: World, ours: SolanaChain, memos: list[bytes], good: bool) -> None:
+    ground = SolanaGround(world, 2, ours)
+    payments = [ground.our_payment(), ground.official_payment()]
+    for payment in payments:
+        payment.offer["extra"] |= {"memo": "order 7"}
+        payment.memos = memos
+    mine, theirs = (solana_payload(payment) for payment in payments)
+    assert (ours.verify(mine, ground.our_offer) is None) is good
+    assert ground.official.takes(theirs, ground.official_offer) is good
+
+
 def test_a_solana_payment_of_more_than_there_is_does_not_settle(world: World, ours: SolanaChain) -> None:
     ground = SolanaGround(world, 2, ours)
     dear = {**ground.our_offer, "amount": str(FUNDS + 1)}
