@@ -146,6 +146,13 @@ def test_an_order_for_the_whole_sandbox_meets_whatever_comes_next(sandbox: Sandb
     assert get(sandbox, sandbox.url + "/report").status_code == 200
 
 
+def test_nothing_goes_wrong_at_the_sound_address(sandbox: Sandbox) -> None:
+    sandbox.sell("/poem", "0.02", fault="error-after-settling")
+    sandbox.order("error-after-settling")
+    assert get(sandbox, sandbox.url + "/sound/poem").status_code == 200
+    assert get(sandbox, sandbox.url + "/poem").status_code == 502
+
+
 def test_a_fault_that_is_sold_strikes_each_payment_once(sandbox: Sandbox) -> None:
     url = sandbox.sell("/poem", "0.02", fault="error-before-settling")
     buyer = sandbox.buyer(POLICY)
