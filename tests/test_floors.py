@@ -20,7 +20,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     4: (
         "__init__", "_answers", "_asking", "_bodies", "_cookies", "_frames", "_hpack_log", "_httpx_couriers",
         "_httpx_streams", "_httpxes", "_inquiry", "_requests_courier", "_requests_streams", "_sockets", "breaker",
-        "buyer", "delivery", "httpx", "httpx2",
+        "buyer", "delivery", "httpx", "httpx2", "otel",
         "reconciliation", "requests", "scopes", "settings", "wallet",
     ),
     5: ("cli", "sandbox"),

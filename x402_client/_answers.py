@@ -209,8 +209,7 @@ def _timed(said: asks.Approved, started: float) -> asks.Approved:
 
 def tell(buyer: Buyer, event: events.Event) -> None:
     """One line to the log, and the event to whoever listens. A listener that fails is logged, not obeyed."""
-    level = logging.WARNING if isinstance(event, _ALARMING) else logging.INFO
-    log.log(level, "%s %s %s %s", type(event).__name__.lower(), event.method, event.url, _summary(event))
+    log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", event)
     buyer.breaker.note(event)
     if buyer.on_event is not None:
         try:
@@ -226,19 +225,6 @@ def tell_news(buyer: Buyer) -> None:
 
 
 _ALARMING = (events.Warned, events.Unknown, events.ClockJumped)
-
-
-def _summary(event: events.Event) -> str:
-    if isinstance(event, events.ClockJumped):
-        return f"by {event.seconds:+.0f} seconds; budgets go by a clock that nobody sets"
-    if isinstance(event, events.Concluded):
-        return f"{event.hold.price} hold={event.hold.id} {'settled' if event.settled else 'given back'}"
-    if isinstance(event, events.Answered):
-        return f"{event.status} money={event.outcome.money}"
-    if isinstance(event, (events.Refused, events.Warned)):
-        return event.reason if isinstance(event, events.Refused) else event.problem
-    hold = getattr(event, "hold", None)
-    return f"{hold.price} hold={hold.id}" if hold is not None else ""
 
 
 _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {

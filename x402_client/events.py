@@ -8,18 +8,44 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .ports import Hold, Outcome
 
+__all__ = [
+    "Answered",
+    "ClockJumped",
+    "Concluded",
+    "Delivered",
+    "Event",
+    "LedgerStarted",
+    "Presented",
+    "Refused",
+    "Unknown",
+    "Warned",
+    "WrittenOff",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The base of all events."""
+    """The base of all events. As text it is the line that goes to the log."""
 
     method: str
     url: str
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self._word(), self.method, self.url, self._rest()) if part)
+
+    def _word(self) -> str:
+        return type(self).__name__.lower()
+
+    def _rest(self) -> str:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerStarted(Event):
     """A ledger was used for the first time, at ``url``: its budgets start at zero. Expected once, a warning after."""
+
+    def _word(self) -> str:
+        return "ledger started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +54,21 @@ class ClockJumped(Event):
 
     seconds: float
 
+    def _word(self) -> str:
+        return "clock jumped"
+
+    def _rest(self) -> str:
+        return f"by {self.seconds:+.0f} seconds; budgets go by a clock that nobody sets"
+
 
 @dataclass(frozen=True, slots=True)
 class Refused(Event):
     """We decided not to pay, and why."""
 
     reason: str
+
+    def _rest(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +78,12 @@ class Presented(Event):
     hold: Hold
     again: bool
 
+    def _word(self) -> str:
+        return "presented again" if self.again else "presented"
+
+    def _rest(self) -> str:
+        return f"{self.hold.offer} hold={self.hold.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answered(Event):
@@ -50,6 +91,10 @@ class Answered(Event):
 
     status: int
     outcome: Outcome
+
+    def _rest(self) -> str:
+        doubts = "".join(f"; {mismatch}" for mismatch in self.outcome.mismatches)
+        return f"{self.status} money={self.outcome.money} {_of(self.outcome.hold)}{doubts}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +104,18 @@ class Unknown(Event):
     hold: Hold
     problem: str
 
+    def _rest(self) -> str:
+        return f"{self.problem} {_of(self.hold)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered(Event):
     """The answer was read to its end; the purchase is resolved."""
 
     hold: Hold
+
+    def _rest(self) -> str:
+        return _of(self.hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +125,12 @@ class Concluded(Event):
     hold: Hold
     settled: bool
 
+    def _word(self) -> str:
+        return "settled after all" if self.settled else "given back"
+
+    def _rest(self) -> str:
+        return _of(self.hold)
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenOff(Event):
@@ -81,9 +138,22 @@ class WrittenOff(Event):
 
     hold: Hold
 
+    def _word(self) -> str:
+        return "written off"
+
+    def _rest(self) -> str:
+        return _of(self.hold)
+
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
     """Something a person should look at; nothing was lost."""
 
     problem: str
+
+    def _rest(self) -> str:
+        return self.problem
+
+
+def _of(hold: Hold) -> str:
+    return f"{hold.price} hold={hold.id}"
