@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent / "x402_client"
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
     1: ("choice", "policy", "wire"),
-    2: ("asks", "drive", "events", "flow", "ports", "presentation", "receipts"),
+    2: ("ahead", "asks", "drive", "events", "flow", "ports", "presentation", "receipts", "remembered"),
     3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
     4: (
         "__init__", "_answers", "_asking", "_bodies", "_cookies", "_frames", "_hpack_log", "_httpx_couriers",

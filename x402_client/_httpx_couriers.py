@@ -108,9 +108,9 @@ class Hands:
         """A body that is in memory already, and without its content encoding."""
         return body if len(body) <= self.buyer.bounds.terms_body else None
 
-    def spoken_of(self, error: X402Error, first: Reply) -> Any:
+    def spoken_of(self, error: X402Error, first: Reply | None) -> Any:
         """The response that an error is about: the 402, unless a payment left."""
-        if error.response is None and error.money == "untouched":
+        if error.response is None and first is not None and error.money == "untouched":
             error.response = first.native
         return error.response
 
@@ -186,7 +186,7 @@ class Courier(Hands):
             run(delivery.done(), Answers(self.buyer, self))
         return response
 
-    def explain(self, error: X402Error, first: Reply) -> None:
+    def explain(self, error: X402Error, first: Reply | None) -> None:
         """Let whoever catches an error read the response that it speaks of."""
         response = self.spoken_of(error, first)
         if response is not None:
@@ -264,7 +264,7 @@ class AsyncCourier(Hands):
             await arun(delivery.done(), AsyncAnswers(self.buyer, self))
         return response
 
-    async def explain(self, error: X402Error, first: Reply) -> None:
+    async def explain(self, error: X402Error, first: Reply | None) -> None:
         """Let whoever catches an error read the response that it speaks of."""
         response = self.spoken_of(error, first)
         if response is not None:

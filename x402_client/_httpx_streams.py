@@ -52,6 +52,9 @@ class Library:
 class ReplayedBody:
     """A body that can be iterated as often as one likes."""
 
+    #: Whether it can be read only once, so that what it is shows only while it is sent.
+    once = False
+
     def __init__(self, request: Any) -> None:
         self.stream = request.stream
         self._request = request
@@ -92,6 +95,8 @@ class FileBody(ReplayedBody):
 
 class KeptBody(ReplayedBody):
     """A body that can be read only once: kept while it is first sent."""
+
+    once = True
 
     def __init__(self, request: Any, stream: Any, byte_stream: Any) -> None:
         super().__init__(request)

@@ -20,6 +20,7 @@ from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._sockets import httpx_leads_here
+from .ahead import pay_ahead
 from .buyer import Buyer
 from .choice import Mandate
 from .drive import arun, run
@@ -27,6 +28,7 @@ from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
 from .hosts import Origin
 from .ports import Hold
+from .remembered import Memory, Terms
 from .scopes import mandate, mandate_around
 from .wire.models import Quote
 
@@ -72,6 +74,7 @@ class _Paying:
                 raise ConfigurationError("This client pays with another buyer already; a client has one buyer.")
             inner = inner._inner
         self._buyer, self._inner = buyer, inner
+        self._memory = Memory() if buyer.policy.pay_ahead else None
         hide_payments()
 
     def _first_leg(self, request: Any, body: ReplayedBody) -> Any:
@@ -81,8 +84,27 @@ class _Paying:
             request.method, request.url, headers=request.headers.raw, stream=body.stream, extensions=request.extensions
         )
 
+    def _ahead(
+        self, request: Any, journey: Journey, mandated: Mandate, body: ReplayedBody
+    ) -> tuple[Call, Terms] | None:
+        """A call that may pay at once, and under which terms."""
+        if (
+            self._memory is None
+            or request.method in _UNPAID_METHODS
+            or inquiring() is not None
+            or journey.url is not request.url
+            or mandated.per_request is not None
+            or mandated.quote is not None
+            or body.once
+            or any(name in request.headers for name in _PAYMENT_HEADERS)
+        ):
+            return None
+        call = self._call(request, None, journey, mandated)
+        terms = self._memory.recall(call.place)
+        return None if terms is None else (call, terms)
+
     def _call(self, request: Any, response: Any, journey: Journey, mandated: Mandate) -> Call:
-        origin = self._origin(request, response)
+        origin = _origin(request.url) if response is None else self._origin(request, response)
         path = request.url.raw_path.decode("ascii", "replace")
         parts = (request.method, str(origin), path, request.headers.get("range", ""))
         return Call(
@@ -93,6 +115,7 @@ class _Paying:
             mandate=mandated,
             came_from=_origin(journey.url),
             paid=journey.paid,
+            memory=self._memory,
         )
 
     def _origin(self, request: Any, response: Any) -> Origin:
@@ -124,6 +147,11 @@ class SyncPaying(_Paying):
     def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)
         body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
+        ahead = self._ahead(request, journey, mandated, body)
+        if ahead is not None:
+            paid = self._pay_ahead(request, journey, body, *ahead)
+            if paid is not None:
+                return paid
         response = self._inner.handle_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
@@ -138,6 +166,20 @@ class SyncPaying(_Paying):
             return courier.hand_over(run(pay(call, first, self._buyer.rules), answers))
         except X402Error as error:
             courier.explain(error, first)
+            raise
+        except BaseException:
+            courier.let_go()
+            raise
+        finally:
+            journey.paid = call.paid
+
+    def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
+        courier = Courier(self._buyer, self._library, self._inner, request, body, call)
+        try:
+            reply = run(pay_ahead(call, terms, self._buyer.rules), Answers(self._buyer, courier))
+            return None if reply is None else courier.hand_over(reply)
+        except X402Error as error:
+            courier.explain(error, None)
             raise
         except BaseException:
             courier.let_go()
@@ -179,6 +221,11 @@ class AsyncPaying(_Paying):
     async def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)
         body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
+        ahead = self._ahead(request, journey, mandated, body)
+        if ahead is not None:
+            paid = await self._pay_ahead(request, journey, body, *ahead)
+            if paid is not None:
+                return paid
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
@@ -193,6 +240,20 @@ class AsyncPaying(_Paying):
             return await courier.hand_over(await arun(pay(call, first, self._buyer.rules), answers))
         except X402Error as error:
             await courier.explain(error, first)
+            raise
+        except BaseException:
+            await courier.let_go()
+            raise
+        finally:
+            journey.paid = call.paid
+
+    async def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
+        courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
+        try:
+            reply = await arun(pay_ahead(call, terms, self._buyer.rules), AsyncAnswers(self._buyer, courier))
+            return None if reply is None else await courier.hand_over(reply)
+        except X402Error as error:
+            await courier.explain(error, None)
             raise
         except BaseException:
             await courier.let_go()

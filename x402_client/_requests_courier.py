@@ -129,9 +129,9 @@ class Courier:
             self._watch(response, Delivery(self._call, reply.outcome))
         return response
 
-    def explain(self, error: X402Error, first: Reply) -> None:
+    def explain(self, error: X402Error, first: Reply | None) -> None:
         """Let whoever catches an error read the response that it speaks of."""
-        if error.response is None and error.money == "untouched":
+        if error.response is None and first is not None and error.money == "untouched":
             error.response = first.native
         if error.response is not None:
             error.response.request = self._request

@@ -31,6 +31,11 @@ class Body:
         self._start = None if self._plain else position(self._body)
         self._kept = None if self._plain or self._start is not None else _kept(self._body, limit)
 
+    @property
+    def once(self) -> bool:
+        """Whether it can be read only once, so that what it is shows only while it is sent."""
+        return not self._plain and self._start is None
+
     def first_leg(self) -> requests.PreparedRequest:
         """The request itself; a clone where its body has to be kept on the way."""
         return self._request if self._kept is None else with_body(self._request, self._kept)

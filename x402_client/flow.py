@@ -46,6 +46,7 @@ from .hosts import Origin
 from .policy import Policy, admit
 from .ports import Approval, Attempt, Authorization, Busy, Hold, Order, Outcome, Purchase, Scheme
 from .presentation import expiry, present, read, terms
+from .remembered import Memory, Terms, lasting
 from .wire.bounds import Bounds
 from .wire.models import Offer, Quote
 from .wire.write import payment_header, takes_payment_id
@@ -73,6 +74,19 @@ class Call:
     attempt: Attempt = field(default_factory=Attempt)
     #: Whether a signature was asked for: from then on every failure is raised.
     signing: bool = False
+    #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
+    memory: Memory | None = None
+    terms: Terms | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> str:
+        """What terms are remembered by. Queries differ from request to request, and prices rarely go by them."""
+        return f"{self.method} {self.url}"
+
+    def refused(self) -> None:
+        """Terms that were remembered brought no content."""
+        if self.memory is not None and self.paid is not None:
+            self.memory.refused(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +139,8 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
 
 def deliver(call: Call, outcome: Outcome) -> Flow[None]:
     """The answer reached the caller: the purchase is resolved. A ledger that fails here never loses the answer."""
+    if call.memory is not None:
+        call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
     try:
         yield from Close(outcome.hold, outcome.money, outcome.receipt)
         yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
@@ -171,7 +187,7 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
 def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
     assert offer.price is not None
     caps = rules.policy.caps(call.origin, offer.price.currency)
-    order = Order((yield from _purchase(call, rules)), offer, offer.price, caps)
+    order = Order((yield from purchase_of(call, rules)), offer, offer.price, caps)
     try:
         hold = yield from _patiently(Reserve(order, call.attempt))
     except OverLimit:
@@ -207,13 +223,14 @@ def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote,
 
 def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
     try:
-        purchase = yield from _purchase(call, rules)
+        purchase = yield from purchase_of(call, rules)
     except BodyNotReplayable:
         return None
     return (yield from _patiently(Claim(purchase, call.attempt)))
 
 
-def _purchase(call: Call, rules: Rules) -> Flow[Purchase]:
+def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
+    """What this call buys."""
     body = yield from Digest()
     request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
     key = call.mandate.key
@@ -246,29 +263,31 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
         yield from _check_rest(call)
         approved = yield from _approve(call, quote, hold, rules)
         if isinstance(approved, Reply):
-            yield from _give_back(call, hold)
+            yield from give_back(call, hold)
             return approved
         quote, hold = approved
-        return (yield from _sign(call, quote, hold, rules))
+        return (yield from sign(call, quote, hold, rules, rules.policy.validity))
     except Exception as failure:
-        yield from _give_back(call, hold)
+        yield from give_back(call, hold)
         if isinstance(failure, X402Error):
             failure.hold, failure.offer = failure.hold or hold.shown, failure.offer or hold.offer
         raise
 
 
-def _sign(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold]:
+def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> Flow[Hold]:
+    """Sign and record: what comes back may leave."""
     scheme = rules.schemes[hold.offer.scheme, hold.offer.network.partition(":")[0]]
     remark = scheme.remark(hold.offer)
     if remark:
         yield from Tell(events.Warned(call.method, call.url, remark))
     call.signing = True
     try:
-        signed = yield from scheme.sign(hold.offer, rules.policy.validity)
+        signed = yield from scheme.sign(hold.offer, validity)
     except X402Error:
         raise
     except Exception as failure:
         raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
+    call.terms = lasting(quote, hold.offer) if call.memory is not None else None
     evidence, payment_id = signed.evidence, None
     if takes_payment_id(quote):
         payment_id = "pay_" + hashlib.sha256(hold.id.encode()).hexdigest()[:32]
@@ -298,7 +317,8 @@ def _check_rest(call: Call) -> Flow[None]:
         )
 
 
-def _give_back(call: Call, hold: Hold) -> Flow[None]:
+def give_back(call: Call, hold: Hold) -> Flow[None]:
+    """Unspent budget; what the ledger cannot take now, it takes back by itself."""
     try:
         yield from Release(hold)
     except X402Error as failure:

@@ -80,8 +80,6 @@ class Policy:
             raise ConfigurationError(
                 'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
             )
-        if self.pay_ahead:
-            raise ConfigurationError("Policy(pay_ahead=True) is not available in this version; leave it out.")
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
         """The most exact entry of ``hosts`` for an origin."""

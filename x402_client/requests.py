@@ -21,13 +21,16 @@ from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._requests_courier import Courier, speaking_of
 from ._requests_streams import Body, text
 from ._sockets import requests_leads_here
+from .ahead import pay_ahead
 from .buyer import Buyer
+from .choice import Mandate
 from .drive import run
 from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
 from .hosts import Origin
 from .ports import Hold
 from .receipts import receipt
+from .remembered import Memory
 from .scopes import mandate_around
 from .wire.models import Quote
 
@@ -81,6 +84,7 @@ class PaymentAdapter(BaseAdapter):
             inner = inner._inner
         self._buyer = buyer
         self._inner = HTTPAdapter(**adapter) if inner is None else inner
+        self._memory = Memory() if buyer.policy.pay_ahead else None
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         journey = _journey(request)
@@ -98,13 +102,15 @@ class PaymentAdapter(BaseAdapter):
     ) -> requests.Response:
         mandate = mandate_around(self._buyer)
         body = Body(request, self._buyer.bounds.kept_body)
+        paid = self._pay_ahead(request, journey, mandate, body, (args, kwargs))
+        if paid is not None:
+            return paid
         with speaking_of(request):
             response = self._inner.send(body.first_leg(), *args, **kwargs)
         self._own(response, request)
         if not _asks_to_pay(request, response):
             return response
-        call = _call(request, response, journey)
-        call.mandate = mandate
+        call = _call(request, response, journey, mandate, self._memory)
         courier = Courier(self._buyer, self._inner, request, body, call, (args, kwargs))
         first, answers = courier.reply(response), Answers(self._buyer, courier)
         try:
@@ -117,6 +123,33 @@ class PaymentAdapter(BaseAdapter):
             return self._own(courier.hand_over(reply), request)
         except X402Error as error:
             courier.explain(error, first)
+            raise
+        except BaseException:
+            courier.let_go()
+            raise
+        finally:
+            journey.paid = call.paid
+
+    def _pay_ahead(
+        self,
+        request: requests.PreparedRequest,
+        journey: _Journey,
+        mandate: Mandate,
+        body: Body,
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    ) -> requests.Response | None:
+        if self._memory is None or not _may_pay_ahead(request, journey, mandate, body, arguments[1]):
+            return None
+        call = _call(request, None, journey, mandate, self._memory)
+        terms = self._memory.recall(call.place)
+        if terms is None:
+            return None
+        courier = Courier(self._buyer, self._inner, request, body, call, arguments)
+        try:
+            reply = run(pay_ahead(call, terms, self._buyer.rules), Answers(self._buyer, courier))
+            return None if reply is None else self._own(courier.hand_over(reply), request)
+        except X402Error as error:
+            courier.explain(error, None)
             raise
         except BaseException:
             courier.let_go()
@@ -178,11 +211,34 @@ def _journey(request: requests.PreparedRequest) -> _Journey:
     return journey
 
 
-def _call(request: requests.PreparedRequest, response: requests.Response, journey: _Journey) -> Call:
+def _may_pay_ahead(
+    request: requests.PreparedRequest, journey: _Journey, mandate: Mandate, body: Body, options: dict[str, Any]
+) -> bool:
+    plain = not (request.url or "").lower().startswith("https:")
+    return (
+        request.method not in _UNPAID_METHODS
+        and inquiring() is None
+        and journey.url == request.url
+        and mandate.per_request is None
+        and mandate.quote is None
+        and not body.once
+        and not any(name in request.headers for name in _PAYMENT_HEADERS)
+        # Whether plain http ends on this machine shows only in the answer, where a proxy may be in between.
+        and not (plain and options.get("proxies"))
+    )
+
+
+def _call(
+    request: requests.PreparedRequest,
+    response: requests.Response | None,
+    journey: _Journey,
+    mandate: Mandate,
+    memory: Memory | None,
+) -> Call:
     parts = urlsplit(request.url or "")
     method = request.method or "GET"
     origin = _origin(request.url or "")
-    if origin.scheme != "https" and origin.loopback:
+    if response is not None and origin.scheme != "https" and origin.loopback:
         # Where plain http is paid for being this machine, the connection itself has to show that it is.
         origin = replace(origin, elsewhere=not requests_leads_here(response, origin.port))
     identity = (method, str(origin), request.path_url, text(request.headers.get("Range")))
@@ -191,8 +247,10 @@ def _call(request: requests.PreparedRequest, response: requests.Response, journe
         origin=origin,
         url=f"{origin}{parts.path}",
         identity="\n".join(identity),
+        mandate=mandate,
         came_from=_origin(journey.url),
         paid=journey.paid,
+        memory=memory,
     )
 
 

@@ -402,7 +402,10 @@ def get_quietly(sandbox: Sandbox, url: str) -> None:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_it_works_in_async_programs(backend: str) -> None:
     async def main() -> None:
-        async with Sandbox() as sandbox, x402_client.httpx.wrap(httpx.AsyncClient(), sandbox.buyer(POLICY, repeat=())) as client:
+        async with (
+            Sandbox() as sandbox,
+            x402_client.httpx.wrap(httpx.AsyncClient(), sandbox.buyer(POLICY, repeat=())) as client,
+        ):
             async with anyio.create_task_group() as tasks:
                 for n in range(10):
                     tasks.start_soon(client.get, f"{sandbox.url}/weather?n={n}")

@@ -13,6 +13,7 @@ PARTS = (
     "settings",
     "wires",
     "crowds",
+    "repeats",
     "till",
 )
 

@@ -285,11 +285,6 @@ def test_every_mistake_is_named_while_building(wrong: dict[str, Any], said: str)
         Policy(**more, **wrong)
 
 
-def test_what_is_not_there_yet_says_so() -> None:
-    with pytest.raises(ConfigurationError, match="not available in this version"):
-        Policy(per_day="1", pay_ahead=True)
-
-
 @pytest.mark.parametrize(
     ("accepted", "price", "yes"),
     [("0", "0.000001", False), ("0.01", "0.01", True), ("0.01", "0.010001", False), ("0.01 EUR", "0.01", False)],
