@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "x402_client"
 #: The rooms of each floor: modules, or packages with everything in them.
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
-    1: ("policy", "wire"),
+    1: ("_written", "policy", "wire"),
     2: ("asks", "drive", "events", "flow", "ports", "receipts"),
     3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
     4: (
