@@ -82,9 +82,7 @@ class Policy:
         )
         self.hosts = written.hosts(hosts or {})
         self.only_listed_hosts = written.flag("only_listed_hosts", only_listed_hosts)
-        self.networks = (
-            None if networks is None else tuple(written.network(n) for n in written.some("networks", networks))
-        )
+        self.networks = None if networks is None else written.networks(networks)
         self.assets = None if assets is None else tuple(written.some("assets", assets))
         self.tokens = tuple(written.token(t) for t in written.listed("tokens", tokens))
         self.pay_to = None if pay_to is None else frozenset(_same_case(a) for a in written.pinned(pay_to))
