@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "x402_client"
 #: The rooms of each floor: modules, or packages with everything in them.
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
-    1: ("choice", "policy", "wire"),
+    1: ("_written", "choice", "policy", "wire"),
     2: ("ahead", "asks", "drive", "events", "flow", "ports", "presentation", "receipts", "remembered"),
     3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
     4: (

@@ -21,12 +21,12 @@ from .wire.decode import decoded
 
 
 class _Peeked:
-    """What was read of a 402; ``rest`` is where it goes on, None at its end."""
+    """What was read of a 402; ``rest`` is where it goes on, None at its end. ``small``: also without its encoding."""
 
-    __slots__ = ("chunks", "response", "rest")
+    __slots__ = ("chunks", "response", "rest", "small")
 
-    def __init__(self, response: Any, chunks: list[bytes], rest: Any) -> None:
-        self.response, self.chunks, self.rest = response, chunks, rest
+    def __init__(self, response: Any, chunks: list[bytes], rest: Any, small: bool = False) -> None:
+        self.response, self.chunks, self.rest, self.small = response, chunks, rest, small
 
 
 class Hands:
@@ -100,9 +100,16 @@ class Hands:
         """The caller closes this one. It may be closed already: terms that were looked at again."""
         self._open = [other for other in self._open if other is not response]
 
-    def content(self, response: Any, raw: bytes) -> bytes | None:
-        """A 402's body without its content encoding."""
-        return decoded(raw, response.headers.get("content-encoding", ""), self.buyer.bounds.terms_body)
+    def whole(self, response: Any, chunks: list[bytes]) -> bytes | None:
+        """A 402's body without its content encoding; None if it unfolds into too much."""
+        encodings = response.headers.get("content-encoding", "")
+        body = decoded(b"".join(chunks), encodings, self.buyer.bounds.terms_body)
+        self._peeked.append(_Peeked(response, chunks, None, small=body is not None))
+        return body
+
+    def small(self, response: Any) -> bool:
+        """Whether a 402 that was looked at can be read into memory."""
+        return any(peeked.small for peeked in self._peeked if peeked.response is response)
 
     def within_bounds(self, body: bytes) -> bytes | None:
         """A body that is in memory already, and without its content encoding."""
@@ -154,8 +161,7 @@ class Courier(Hands):
             if deadline.passed:
                 raise self.too_slow()
         response.stream.close()
-        self._peeked.append(_Peeked(response, chunks, None))
-        return self.content(response, b"".join(chunks))
+        return self.whole(response, chunks)
 
     def digest(self) -> bytes:
         """The digest of the request's body."""
@@ -190,9 +196,10 @@ class Courier(Hands):
         """Let whoever catches an error read the response that it speaks of."""
         response = self.spoken_of(error, first)
         if response is not None:
+            small = self.small(response)
             self.restore(response, self.library.rejoined)
             response.request = self.request
-            if isinstance(response.stream, self.library.byte_stream):
+            if small:
                 with suppress(self.library.decoding_error):  # a body that lies about its encoding is not the news
                     response.read()
         self.let_go()
@@ -232,8 +239,7 @@ class AsyncCourier(Hands):
             # Many small chunks may be here already: without a pause the loop would stand still for all of them.
             await anyio.lowlevel.checkpoint()
         await response.stream.aclose()
-        self._peeked.append(_Peeked(response, chunks, None))
-        return self.content(response, b"".join(chunks))
+        return self.whole(response, chunks)
 
     async def digest(self) -> bytes:
         """The digest of the request's body."""
@@ -268,9 +274,10 @@ class AsyncCourier(Hands):
         """Let whoever catches an error read the response that it speaks of."""
         response = self.spoken_of(error, first)
         if response is not None:
+            small = self.small(response)
             self.restore(response, self.library.arejoined)
             response.request = self.request
-            if isinstance(response.stream, self.library.byte_stream):
+            if small:
                 with suppress(self.library.decoding_error):
                     await response.aread()
         await self.let_go()

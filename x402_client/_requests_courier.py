@@ -53,6 +53,8 @@ class Courier:
         self._buyer, self._inner, self._request, self._body, self._call = buyer, inner, request, body, call
         self._arguments = arguments
         self._asked: list[requests.Response] = []
+        #: Of the 402s that were looked at, those that unfold into too much to be read into memory.
+        self._large: list[requests.Response] = []
 
     def reply(self, response: requests.Response) -> Reply:
         """A response as the flow sees it."""
@@ -86,7 +88,9 @@ class Courier:
             if not chunk:
                 response.raw = rejoined(response, chunks, None)
                 encodings = response.headers.get("Content-Encoding") or ""
-                return decoded(b"".join(chunks), encodings, limit)
+                body = decoded(b"".join(chunks), encodings, limit)
+                self._large += [response] if body is None else []
+                return body
             chunks.append(chunk)
             size += len(chunk)
             if deadline.passed:
@@ -135,7 +139,7 @@ class Courier:
             error.response = first.native
         if error.response is not None:
             error.response.request = self._request
-            if in_memory(error.response):
+            if in_memory(error.response) and not any(error.response is large for large in self._large):
                 with suppress(ContentDecodingError):  # a body that lies about its encoding is not the news
                     _ = error.response.content
         self.let_go()

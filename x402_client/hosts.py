@@ -11,6 +11,9 @@ from .errors import ConfigurationError
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_](?:[-a-z0-9_]*[a-z0-9_])?"
 _LABELS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+#: An IPv4 address in one of the ways that resolvers have always taken: few parts, hexadecimal, octal.
+_PART = r"(?:0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9})"
+_OLD_ADDRESS = re.compile(rf"{_PART}(?:\.{_PART}){{0,3}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,24 @@ class Origin:
 
 
 def plain_host(host: str) -> str:
-    """Lower case, punycode, no brackets, no trailing dot; an IPv6 address in its one short form."""
+    """Lower case, punycode, no brackets, no trailing dot; an address in its one short form."""
     bracketed = host[:1] == "[" and host[-1:] == "]" and ":" in host
     plain = (host[1:-1] if bracketed else host).rstrip(".").lower()
     if not host.isascii():
         return _punycode(plain)
-    return str(ipaddress.ip_address(plain)) if ":" in plain and _is_address(plain) else plain
+    if ":" in plain and _is_address(plain):
+        address = ipaddress.ip_address(plain)
+        return str(getattr(address, "ipv4_mapped", None) or address)  # the same machine is connected to
+    return _dotted(plain) if _OLD_ADDRESS.fullmatch(plain) else plain
+
+
+def _dotted(host: str) -> str:
+    """``127.1`` and ``0x7f000001`` in four decimal parts: as resolvers read them, whatever they were written for."""
+    *firsts, last = (int(part, 16 if part[:2] == "0x" else 8 if part[:1] == "0" else 10) for part in host.split("."))
+    if any(first > 255 for first in firsts) or last >= 256 ** (4 - len(firsts)):
+        return host
+    number = sum(first << (24 - 8 * place) for place, first in enumerate(firsts)) + last
+    return str(ipaddress.IPv4Address(number))
 
 
 def _punycode(host: str) -> str:

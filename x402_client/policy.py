@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Literal, TypeVar
 
+from . import _written as written
+from ._written import HostRule
 from .choice import same_case
 from .errors import ConfigurationError, HostNotAllowed
 from .hosts import Origin, Pattern
 from .limits import Amounts, Cap, Limit
 from .money import Amount, Money, Token
-from .wire.networks import caip2, short_name
-
-HostRule = Limit | Literal["deny"]
-_EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
-T = TypeVar("T")
 
 
 class Policy:
@@ -59,19 +53,19 @@ class Policy:
             total=total,
             max_payments=max_payments,
         )
-        self.hosts = _hosts(hosts or {})
-        self.only_listed_hosts = _flag("only_listed_hosts", only_listed_hosts)
-        self.networks = None if networks is None else tuple(_network(n) for n in _some("networks", networks))
-        self.assets = None if assets is None else tuple(_some("assets", assets))
-        self.tokens = tuple(_token(t) for t in _listed("tokens", tokens))
-        self.pay_to = None if pay_to is None else frozenset(same_case(a) for a in _pinned(pay_to))
+        self.hosts = written.hosts(hosts or {})
+        self.only_listed_hosts = written.flag("only_listed_hosts", only_listed_hosts)
+        self.networks = None if networks is None else written.networks(networks)
+        self.assets = None if assets is None else tuple(written.some("assets", assets))
+        self.tokens = tuple(written.token(t) for t in written.listed("tokens", tokens))
+        self.pay_to = None if pay_to is None else frozenset(same_case(a) for a in written.pinned(pay_to))
         self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
         self.accept_loss = Money(accept_loss)
-        self.pay_ahead = _flag("pay_ahead", pay_ahead)
-        self.http_hosts = tuple(Pattern.parse(host) for host in _several("http_hosts", http_hosts))
-        self.validity = _validity(validity)
-        self.allow_zero = _flag("allow_zero", allow_zero)
-        self.check_funds = _flag("check_funds", check_funds)
+        self.pay_ahead = written.flag("pay_ahead", pay_ahead)
+        self.http_hosts = tuple(Pattern.parse(host) for host in written.several("http_hosts", http_hosts))
+        self.validity = written.validity(validity)
+        self.allow_zero = written.flag("allow_zero", allow_zero)
+        self.check_funds = written.flag("check_funds", check_funds)
         self._check()
 
     def _check(self) -> None:
@@ -144,75 +138,6 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
 def _secured(came_from: Origin, origin: Origin) -> bool:
     """From http to https on one host and the usual ports: the commonest redirect there is, and only for the better."""
     return came_from == Origin("http", origin.host, 80) and origin == Origin("https", origin.host, 443)
-
-
-def _hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
-    found: dict[Pattern, HostRule] = {}
-    if not isinstance(written, Mapping):
-        raise ConfigurationError(f'hosts maps names to Limit(...) or "deny", not {written!r}.')
-    for name, rule in written.items():
-        if not isinstance(rule, Limit) and rule != "deny":
-            raise ConfigurationError(f'hosts[{name!r}] is a Limit(...) or "deny", not {rule!r}.')
-        pattern = Pattern.parse(name)
-        if pattern in found:
-            raise ConfigurationError(f"hosts names {pattern} twice; keep one entry.")
-        found[pattern] = rule if isinstance(rule, Limit) else "deny"
-    return found
-
-
-def _several(name: str, values: Iterable[str]) -> list[str]:
-    if isinstance(values, str):
-        raise ConfigurationError(f"{name} is a list, not one str; write {name}=[{values!r}].")
-    listed = _listed(name, values)
-    for value in listed:
-        if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{name} holds names, not {value!r}.")
-    return listed
-
-
-def _some(name: str, values: Iterable[str]) -> list[str]:
-    listed = _several(name, values)
-    if not listed:
-        raise ConfigurationError(f"{name} is empty, so nothing would ever be paid; leave it out (None) to allow any.")
-    return listed
-
-
-def _listed(name: str, values: Iterable[T]) -> list[T]:
-    if not isinstance(values, Iterable):
-        raise ConfigurationError(f"{name} is a list, not {values!r}.")
-    return list(values)
-
-
-def _pinned(pay_to: str | Iterable[str]) -> list[str]:
-    return _some("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
-
-
-def _network(name: str) -> str:
-    network = caip2(name)
-    if network is None:
-        raise ConfigurationError(f'{name!r} is not a network we know; write "base", "solana" or a CAIP-2 name.')
-    return network
-
-
-def _token(token: Token) -> Token:
-    if not isinstance(token, Token):
-        raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.")
-    token = replace(token, network=_network(token.network))
-    if token.network.startswith("eip155:") and not _EVM_ADDRESS.fullmatch(token.address):
-        raise ConfigurationError(f"{token.address!r} is not an address on {short_name(token.network)}.")
-    return token
-
-
-def _flag(name: str, value: bool) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} is True or False, not {value!r}.")
-    return value
-
-
-def _validity(seconds: int) -> int:
-    if type(seconds) is not int or not 60 <= seconds <= 86_400:
-        raise ConfigurationError(f"validity is a whole number of seconds from 60 to 86400, not {seconds!r}.")
-    return seconds
 
 
 #: What a buyer without a policy of its own may spend.

@@ -24,7 +24,7 @@ __all__ = ["server", "shell"]
 TERMS = Till(2).terms()[0]
 PLAIN: list[tuple[str, str]] = []
 #: Far from what the clients themselves wait for (five seconds), so that it is told whose patience ended.
-SOON = Bounds(terms_time=0.3)
+SOON = Bounds(terms_time=0.2)
 MANY = 2_000
 
 
@@ -73,7 +73,7 @@ def test_a_402_that_drips(shell: Driver, server: Server, drip: Any) -> None:
     dripping = Dripping(*drip)
     ground = Ground(shell, server, bounds={"bounds": SOON})
     try:
-        with pytest.raises(errors.MalformedQuote, match=r"did not end within 0\.3 seconds") as caught:
+        with pytest.raises(errors.MalformedQuote, match=r"did not end within 0\.2 seconds") as caught:
             ground.get(server.on("/case", dripping))
         assert not dripping.over.is_set()
         assert ground.signer.documents == []

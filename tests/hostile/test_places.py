@@ -162,3 +162,42 @@ def test_questions_are_not_paid(shell: Driver, server: Server, method: str) -> N
     assert client.request(method, server.on("/case", till)).status_code == 402
     ground.nothing_left(till)
     client.close()
+
+
+#: Ways to write this machine that libraries read in one way or another, or not at all.
+ODD = [
+    "http://%31%32%37.0.0.1:{port}/case",
+    "http://127.0.0.1%2e:{port}/case",
+    "http://localhost.:{port}/case",
+    "http://LocalHost:{port}/case",
+    "http://\uff11\uff12\uff17.0.0.1:{port}/case",
+    "http://127\u30020\u30020\u30021:{port}/case",
+    "http://127.1:{port}/case",
+    "http://2130706433:{port}/case",
+    "http://0x7f.0.0.1:{port}/case",
+    "http://[::ffff:127.0.0.1]:{port}/case",
+    "http://127.0.0.1\\@api.example.com:{port}/case",
+    "http://api.example.com\\@127.0.0.1:{port}/case",
+    "http://api.example.com:80@127.0.0.1:{port}/case",
+    "http://127.0.0.1:{port}\\.api.example.com/case",
+    "http://api.example.com%40127.0.0.1:{port}/case",
+    "http://127.0.0.1\t:{port}/case",
+    " http://127.0.0.1:{port}/case",
+]
+
+
+@pytest.mark.parametrize("url", ODD)
+def test_an_odd_way_to_write_a_host_gets_around_nothing(shell: Driver, server: Server, url: str) -> None:
+    """Where this machine is denied, nothing that reaches it is paid, and a name in the URL lends it no budget."""
+    till = Till402(ASKING)
+    server.fallback = till
+    listed = {"api.example.com": Limit(per_day="1"), "*.api.example.com": Limit(per_day="1")}
+    denied = dict.fromkeys(("127.0.0.1", "localhost"), "deny")
+    for policy in (
+        Policy(**LIMITS, only_listed_hosts=True, hosts=listed, http_hosts=["api.example.com", "*.api.example.com"]),
+        Policy(**LIMITS, hosts={**denied, **listed}),
+    ):
+        ground = Ground(shell, server, policy=policy)
+        with pytest.raises(Exception, match=r"."):
+            ground.get(url.format(port=server.port))
+        ground.nothing_left(till)
