@@ -19,9 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.unit.ground import Ground, asking, called, paid, reply
 from tests.unit.terms import decoded, entry
 from x402_client import Policy, asks
+from x402_client.ahead import pay_ahead
 from x402_client.errors import LedgerUnavailable, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, X402Error
 from x402_client.flow import Call, deliver, pay
 from x402_client.ports import Spending
+from x402_client.remembered import Memory
 
 T = TypeVar("T")
 PRICE = 10_000
@@ -77,6 +79,7 @@ class FlowMachine(RuleBasedStateMachine):
         self.ground = Ground(policy, self.ledger(), repeat=("GET",))
         self.payments: dict[str, Payment] = {}
         self.calls: list[Running] = []
+        self.memory = Memory()
 
     def ledger(self) -> Any:
         raise NotImplementedError
@@ -93,9 +96,20 @@ class FlowMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.running) < 6)
     @rule(name=st.sampled_from(REQUESTS), first=st.sampled_from(["good", "good", "good", "bad", "dear"]))
     def call(self, name: tuple[str, str | None], first: str) -> None:
-        call = called(name[0], key=name[1])
+        call = called(name[0], key=name[1], memory=self.memory)
         terms = {"good": asking(), "bad": reply(402, {"x402Version": 2}), "dear": asking(entry(amount="99000"))}[first]
         running = Running(call, pay(call, terms, self.ground.rules), name)
+        self.calls.append(running)
+        self.go_on(running, lambda: next(running.flow))
+
+    @precondition(lambda self: len(self.running) < 6 and self.memory.recall(called().place) is not None)
+    @rule(name=st.sampled_from(REQUESTS))
+    def call_ahead(self, name: tuple[str, str | None]) -> None:
+        """As ``call``, where an earlier delivery taught the terms."""
+        call = called(name[0], key=name[1], memory=self.memory)
+        terms = self.memory.recall(call.place)
+        assert terms is not None
+        running = Running(call, pay_ahead(call, terms, self.ground.rules), name)
         self.calls.append(running)
         self.go_on(running, lambda: next(running.flow))
 
@@ -261,8 +275,12 @@ class FlowMachine(RuleBasedStateMachine):
             running.ask = step()
             return
         except StopIteration as end:
-            answer: asks.Reply = end.value
+            answer: asks.Reply | None = end.value
             running.over = True
+            if answer is None:  # nothing was paid ahead; such a request goes the ordinary way
+                assert not running.call.attempt.alive
+                assert running.call.paid is None
+                return
             delivers = answer.outcome is not None and 200 <= answer.status < 300
             assert running.call.attempt.alive is delivers
             running.answer = answer if delivers else None
