@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = logging.getLogger("x402_client")
+log.addHandler(logging.NullHandler())  # or Python prints warnings of programs that set no logging up
 
 
 class Courier(Protocol):

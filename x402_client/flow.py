@@ -35,6 +35,7 @@ from .errors import (
     HostNotAllowed,
     LedgerUnavailable,
     OverLimit,
+    PaymentNotSent,
     PaymentOutcomeUnknown,
     PaymentRefused,
     PaymentRejected,
@@ -131,6 +132,10 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
         if rules.on_refusal == "return" and not call.signing:
             return first
+        raise
+    except (QuoteError, PaymentNotSent) as trouble:
+        call.attempt.end()
+        yield from Tell(events.Warned(call.method, call.url, str(trouble)))
         raise
     except BaseException:
         call.attempt.end()

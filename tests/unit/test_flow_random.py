@@ -159,7 +159,8 @@ class Run:
             assert "reserved" not in {row.hold.state for row in self.rows if row.attempt() is self.call.attempt}
         if isinstance(failure, errors.X402Error):
             assert failure.money != "untouched" or self.sends == 0
-            assert self.sends == 0 or failure.money in ("held", "unknown")
+            after = ("spent",) if isinstance(failure, errors.PaidNotDelivered) else ("held", "unknown")
+            assert self.sends == 0 or failure.money in after
             assert failure.hold is None or isinstance(failure.hold, Hold)
             header = failure.hold and failure.hold.authorization and failure.hold.authorization.header
             assert header in (None, ("", ""))

@@ -313,6 +313,8 @@ def test_what_fails_before_it_leaves_gives_the_budget_back(name: str, failure: A
     assert ground.names[-2:] == [name, "Release"]
     assert (ground.spent, ground.ledger.holds(), call.attempt.alive) == (0, (), False)
     if isinstance(caught.value, SigningError | LedgerUnavailable):
+        [told] = [event for event in ground.told if isinstance(event, events.Warned)]
+        assert told.problem == str(caught.value)
         assert caught.value.money == "untouched"
         assert caught.value.hold.offer is caught.value.offer
         assert "OSError" in str(caught.value) or not isinstance(failure, OSError)
@@ -322,7 +324,9 @@ def test_a_budget_that_cannot_be_given_back_is_told_and_reaped() -> None:
     ground = Ground()
     with pytest.raises(SigningError):
         ground.pay(called(), SignTyped=OSError(), Release=LedgerUnavailable("disk"))
-    assert [type(event) for event in ground.told] == [events.Warned]
+    not_given_back, not_sent = [str(event) for event in ground.told if isinstance(event, events.Warned)]
+    assert "not given back yet" in not_given_back
+    assert "Nothing was sent" in not_sent
     assert ground.spent == PRICE
     del ground.scripted[asks.SignTyped]
     for i in range(5):
