@@ -11,6 +11,7 @@ from .errors import ConfigurationError, HostNotAllowed, NoAcceptableOffer, TooEx
 from .hosts import Origin, Pattern
 from .limits import Amounts, Cap, Limit
 from .money import Amount, Money, Token
+from .policy_file import FromFile
 from .wire.bounds import Bounds
 from .wire.models import Offer, Quote, words
 from .wire.networks import caip2, short_name
@@ -42,7 +43,7 @@ class Means(Protocol):
         """Why this offer cannot be signed or must not be, whatever its price. ``offer.token`` is set."""
 
 
-class Policy:
+class Policy(FromFile):
     """Limits and choices. What is not set is not limited, but a policy without any limit is a ConfigurationError.
 
     Amounts are US dollars unless a currency is named. A host's ``per_request`` replaces the overall one; its budgets
