@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from .errors import ConfigurationError
@@ -105,7 +106,7 @@ class _Reading:
             elif field == "tokens":
                 made = [self._token(given, position) for position, given in enumerate(value)]
                 keywords[field] = [token for token in made if token is not None]
-            elif self._holds((field,), lambda field=field, value=value: self._one(field, value)):
+            elif self._holds((field,), partial(self._one, field, value)):
                 keywords[field] = value
         return keywords
 
@@ -117,7 +118,7 @@ class _Reading:
         rule: Limit | str = "deny"
         if isinstance(given, dict):
             sound = dict(self._sound(given, LIMIT, path))
-            kept = {f: v for f, v in sound.items() if self._holds((*path, f), lambda f=f, v=v: Limit(**{f: v}))}
+            kept = {f: v for f, v in sound.items() if self._holds((*path, f), partial(Limit, **{f: v}))}
             rule = Limit(**kept)
         elif given != "deny":
             self.problems.append((path, f'is a table of limits, or "deny"; {_shown(given)} is neither.'))
@@ -136,9 +137,9 @@ class _Reading:
             self.problems.append((path, f"needs {' and '.join(missing)}."))
         if len(self.problems) > before:
             return None
-        made: list[Token] = []
-        self._holds(path, lambda: made.append(Token(**facts)) or self._one("tokens", made))
-        return made[0] if made else None
+        if not self._holds(path, lambda: self._one("tokens", [Token(**facts)])):
+            return None
+        return Token(**facts)
 
     def _sound(self, table: dict[str, Any], kinds: Mapping[str, _Kind], path: Path) -> Iterator[tuple[str, Any]]:
         """The fields that are known and of their kind."""

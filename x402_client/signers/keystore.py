@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..chains.evm import checksum, is_address
+from ..chains.evm import checksum, is_address, keccak
 from ..errors import ConfigurationError
 from ..ports import TypedData
 from .local import LocalEvmSigner
@@ -123,7 +123,7 @@ def new_secret() -> bytes:
 
 def seal(family: Family, secret: bytes, passphrase: str, *, in_keyring: bool = False) -> dict[str, Any]:
     """The encrypted document of a key."""
-    from eth_keyfile import create_keyfile_json
+    from eth_keyfile.keyfile import create_keyfile_json
 
     address = _signer(family, secret).address
     document = create_keyfile_json(secret, passphrase.encode(), kdf="scrypt")
@@ -158,7 +158,7 @@ def secrets_of(mnemonic: str) -> dict[Family, bytes]:
     m/44'/60'/0'/0/0 on EVM chains, m/44'/501'/0'/0' (SLIP-10) on Solana.
     """
     from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
-    from eth_utils import ValidationError as NotAMnemonic
+    from eth_utils.exceptions import ValidationError as NotAMnemonic
     from solders.keypair import Keypair
 
     try:
@@ -169,7 +169,7 @@ def secrets_of(mnemonic: str) -> dict[Family, bytes]:
     mnemonic = ""
     if not seed:
         raise ConfigurationError(
-            f"These {words} words are not a BIP-39 mnemonic: one of them is not in the list, or they do not fit together."
+            f"These {words} words are no BIP-39 mnemonic: one of them is not in the list, or they do not fit together."
         )
     evm = key_from_seed(seed, "m/44'/60'/0'/0/0")
     return {"evm": evm, "solana": bytes(Keypair.from_seed_and_derivation_path(seed, "m/44'/501'/0'/0'").secret())}
@@ -181,13 +181,13 @@ def _read_file(path: Path) -> Keystore:
     try:
         raw = json.loads(data) if len(data) <= _MOST_BYTES else None
         # Some programs write the names in capitals.
-        document = {str(k).lower(): v for k, v in raw.items()} if isinstance(raw, dict) else raw
+        document = {str(name).lower(): value for name, value in raw.items()} if isinstance(raw, dict) else {}
         found = _Document.model_validate(document)
     except (ValueError, RecursionError) as problem:
         first = problem.errors()[0] if isinstance(problem, ValidationError) else None
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else "it is not JSON"
         raise ConfigurationError(f"{path} is not a keystore (Web3 secret storage, version 3): {what}.") from None
-    return Keystore(path, found.chain, _address(path, found), found.passphrase == "keyring", {**document})
+    return Keystore(path, found.chain, _address(path, found), found.passphrase == "keyring", document)
 
 
 def _address(path: Path, found: _Document) -> str:
@@ -200,7 +200,7 @@ def _address(path: Path, found: _Document) -> str:
 
 
 def _opened(document: Mapping[str, Any], passphrase: str) -> bytes | None:
-    from eth_keyfile import decode_keyfile_json
+    from eth_keyfile.keyfile import decode_keyfile_json
 
     try:
         secret = decode_keyfile_json(dict(document), passphrase.encode())
@@ -242,7 +242,6 @@ class LockedEvmSigner(LockedSigner):
     def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
         """Sign an EIP-712 message."""
         from eth_account.messages import encode_typed_data
-        from eth_utils import keccak
 
         message = encode_typed_data(full_message=full_message)
         digest = keccak(b"\x19" + message.version + message.header + message.body)

@@ -1,0 +1,5 @@
+"""``python -m x402_client``: the command ``x402``."""
+
+from .cli import main
+
+main()
