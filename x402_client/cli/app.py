@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import get, quote
+from . import get, policy, quote, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
 
@@ -48,6 +48,8 @@ def everywhere(
 
 app.command("get", help=get.HELP)(get.get)
 app.command("quote")(quote.quote)
+app.add_typer(wallet.app, name="wallet")
+app.add_typer(policy.app, name="policy")
 
 
 def run(arguments: Sequence[str]) -> int:

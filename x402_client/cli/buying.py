@@ -111,11 +111,17 @@ def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
     return {window: money for window, money in found if money is not None}
 
 
+_WHEN = {"minute": "this minute", "hour": "this hour", "day": "today", "month": "this month", "total": "in total"}
+
+
 def left_in_words(remaining: dict[str, Money]) -> str:
-    """``4.99 USD a day``; the tightest windows are the ones that people ask about, so all are named."""
-    return ", ".join(
-        f"{money} {'in total' if window == 'total' else f'this {window}'}" for window, money in remaining.items()
-    )
+    """``4.99 USD today``: of every window, since any of them may be the one that ends the day."""
+    return ", ".join(f"{money} {_WHEN[window]}" for window, money in remaining.items())
+
+
+def number(money: Money) -> str:
+    """Without its currency."""
+    return str(money).rpartition(" ")[0]
 
 
 def _nobody_is_asked(approval: object) -> bool:

@@ -36,7 +36,7 @@ WalletAt = Annotated[
         "--wallet",
         envvar="X402_WALLET",
         metavar="NAME|PATH",
-        help="A keystore, or a directory of them. Else: X402_EVM_KEY and X402_SOLANA_KEY, else the wallet named default.",
+        help="A keystore, or a directory of them. Else X402_EVM_KEY and X402_SOLANA_KEY, else the wallet `default`.",
     ),
 ]
 PassphraseFile = Annotated[
@@ -71,3 +71,4 @@ Headers = Annotated[
     typer.Option("-H", "--header", metavar="NAME: VALUE", help="A header of the request. May be repeated."),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long the server may stay silent.")]
+MaybeTexts = Optional[list[str]]  # noqa: UP045

@@ -13,7 +13,7 @@ from ..httpx import wrap
 from ..wire.models import Offer, Quote, words
 from ..wire.networks import short_name
 from . import options, wallets
-from .buying import Choices, amount, buying, ledger_for_looking, left, left_in_words
+from .buying import Choices, amount, buying, ledger_for_looking, left, left_in_words, number
 from .exits import Code
 from .requests_made import Asked, asked
 from .running import Stop, command
@@ -43,7 +43,7 @@ def quote(
     """
     choices = Choices(policy, ledger, purse, wallet, None, (), amount(most))
     with asked(url, method, data, header) as request:
-        inquiry = _asked_terms(request, choices, location, timeout)
+        inquiry = asked_terms(request, choices, location, timeout)
     if as_json:
         show_json(inquiry.document())
     else:
@@ -54,7 +54,7 @@ def quote(
 
 def dry_run(request: Asked, choices: Choices, as_json: bool, follow: bool, timeout: float) -> None:
     """``get --dry-run``: stdout stays empty, since there is no body."""
-    inquiry = _asked_terms(request, choices, follow, timeout)
+    inquiry = asked_terms(request, choices, follow, timeout)
     if as_json:
         show_json({"dry_run": True, **inquiry.document()}, stderr=True)
     elif inquiry.quote.choice is not None:
@@ -127,7 +127,8 @@ class Inquiry:
         }
 
 
-def _asked_terms(request: Asked, choices: Choices, follow: bool, timeout: float) -> Inquiry:
+def asked_terms(request: Asked, choices: Choices, follow: bool, timeout: float) -> Inquiry:
+    """One request, without a payment."""
     with buying(choices, ledger=ledger_for_looking(choices.ledger)) as (buyer, found):
         with wrap(httpx.Client(timeout=timeout, follow_redirects=follow), buyer) as client:
             try:
@@ -158,7 +159,7 @@ def _document(offer: Offer) -> dict[str, Any]:
         "asset": offer.asset,
         "token": offer.token.symbol if offer.token else None,
         "amount": str(offer.amount),
-        "price": str(offer.price.amount) if offer.price else None,
+        "price": number(offer.price) if offer.price else None,
         "currency": offer.price.currency if offer.price else None,
         "pay_to": offer.pay_to,
         "reason": offer.reason,

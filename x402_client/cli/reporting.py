@@ -10,7 +10,7 @@ from ..money import Money
 from ..ports import Hold, Outcome
 from ..wire.models import words
 from ..wire.networks import short_name
-from .buying import left_in_words
+from .buying import left_in_words, number
 from .exits import Code
 from .requests_made import Asked
 from .screen import say, show_json, theirs, waiting
@@ -141,7 +141,7 @@ def payment(hold: Hold) -> dict[str, Any]:
     offer = hold.offer
     return {
         "hold": hold.id,
-        "price": str(hold.price.amount),
+        "price": number(hold.price),
         "currency": hold.price.currency,
         "token": offer.token.symbol if offer.token else None,
         "asset": offer.asset,
