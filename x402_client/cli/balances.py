@@ -18,7 +18,7 @@ from ..wire.networks import caip2, short_name
 from .buying import endpoints
 from .exits import Code
 from .running import Stop
-from .screen import out, progress, say, show_json, table
+from .screen import progress, put, say, show_json, table
 
 _USUAL = ("base", "base-sepolia", "solana", "solana-devnet")
 
@@ -114,7 +114,7 @@ def _tell(found: list[tuple[Token, int | str | None]], wallet: Wallet, as_json: 
                     short_name(token.network), token.symbol, written(held or 0, token), owner_of(wallet, token)
                 )
         if rows.row_count:
-            out().print(rows)
+            put(rows)
         for problem in dict.fromkeys(held for _, held in found if isinstance(held, str)):
             say(problem, "yellow")
     if found and all(isinstance(held, str) for _, held in found):

@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any
 import httpx
 import typer
 
-from ..errors import ApprovalDenied, PaymentRefused, TooExpensive, X402Error, find
+from ..errors import ApprovalDenied, NoAcceptableOffer, TooExpensive, X402Error, find
 from ..httpx import wrap
 from ..money import Money
 from ..ports import Hold
@@ -24,7 +24,7 @@ from .buying import Choices, amount, buying, left
 from .exits import Code, code_of, table
 from .reporting import Report, Watching
 from .requests_made import Asked, asked
-from .running import Stop, command, leave, swallow_pipe
+from .running import Stop, command, in_commands, leave, swallow_pipe
 
 _CHUNK = 64 * 1024
 HELP = f"""Fetch URL, and pay for it if that is what it takes.
@@ -145,14 +145,14 @@ class _Fetch:
     def _explained(self, error: X402Error) -> str:
         if isinstance(error, ApprovalDenied) and self.approving.problem:
             return self.approving.problem
-        return f"{error}{self._hint(error)}{_still(error.hold) if error.money in ('held', 'unknown') else ''}"
+        return f"{in_commands(error)}{self._hint(error)}"
 
     def _hint(self, error: X402Error) -> str:
         careful = self.choices.policy is None and self.choices.most is None
         if isinstance(error, TooExpensive) and isinstance(error.asked, Money) and careful:
             number = str(error.asked).removesuffix(" USD")
             return f" Without a --policy a request may cost 0.10 USD; --max {number} allows this one."
-        return " `x402 quote` shows every offer." if isinstance(error, PaymentRefused) else ""
+        return " `x402 quote` shows every offer." if isinstance(error, NoAcceptableOffer) else ""
 
     def _end(self, code: Code, message: str) -> None:
         self.watching.stop()

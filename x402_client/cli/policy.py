@@ -72,8 +72,8 @@ def _said(policy: Policy) -> list[tuple[str, str]]:
 
 def limits(limit: Limit) -> str:
     """A limit in words."""
-    parts = [f"up to {limit.per_request(currency)} a request" for currency in sorted(limit.currencies)
-             if limit.per_request(currency) is not None]  # fmt: skip
-    currencies: list[str] = sorted(limit.currencies) or ["USD"]
-    caps = dict.fromkeys(str(cap) for currency in currencies for cap in limit.caps("", currency))
-    return ", ".join([*parts, *caps]) or "no limit of its own"
+    currencies = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency))
+    each = [limit.per_request(currency) for currency in currencies]
+    parts = [f"up to {most} a request" for most in each if most is not None]
+    caps = {str(cap): cap.currency is None for currency in currencies or ["USD"] for cap in limit.caps("", currency)}
+    return ", ".join([*parts, *sorted(caps, key=caps.__getitem__)]) or "no limit of its own"

@@ -17,7 +17,7 @@ from .buying import Choices, amount, buying, ledger_for_looking, left, left_in_w
 from .exits import Code
 from .requests_made import Asked, asked
 from .running import Stop, command
-from .screen import out, say, show, show_json, table, theirs, waiting
+from .screen import put, say, show, show_json, table, theirs, waiting
 
 
 @command
@@ -100,7 +100,7 @@ class Inquiry:
         for offer in quote.offers:
             _row(rows, offer, chosen=offer.position == (quote.choice.position if quote.choice else 0))
         if quote.offers:
-            out().print(rows)
+            put(rows)
         for fault in quote.faults:
             show(fault, "yellow")
         if self.left:

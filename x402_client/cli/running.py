@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from .screen import say
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_UNFREEZE = re.compile(r"buyer\.unfreeze\(('[^']*')\)")
 _LEVELS = {0: logging.CRITICAL, 1: logging.INFO}
 
 
@@ -51,7 +53,7 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
         except Stop as end:
             leave(end.code, str(end))
         except errors.X402Error as error:
-            leave(code_of(error), str(error))
+            leave(code_of(error), in_commands(error))
         except KeyboardInterrupt:
             leave(Code.INTERRUPTED, "Interrupted.")
         except BrokenPipeError:
@@ -65,6 +67,14 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
             leave(Code.WRONG, f"This is a fault of x402 itself: {type(fault).__name__}: {fault} (-v shows where)")
 
     return run
+
+
+def in_commands(error: errors.X402Error) -> str:
+    """An error's message, with the commands that do what it names functions for."""
+    hold = error.hold.id if error.hold is not None else "ID"
+    said = _UNFREEZE.sub(r"`x402 ledger unfreeze \1`", str(error))
+    said = said.replace("buyer.reconcile()", "`x402 ledger reconcile`")
+    return said.replace("buyer.write_off(hold)", f"`x402 ledger write-off {hold}`")
 
 
 def leave(code: Code, message: str = "") -> NoReturn:

@@ -69,6 +69,18 @@ def theirs(text: object, limit: int = _WORDS) -> str:
     return f'"{words(text, limit)}"'
 
 
+def put(table: Table, console: Console | None = None) -> None:
+    """A table; where it goes to a file, without the blanks at the ends of lines."""
+    console = console or out()
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().splitlines():
+        console.print(Text(line.rstrip()), soft_wrap=True)
+
+
 def facts(rows: Iterable[tuple[str, object]], console: Console | None = None) -> None:
     """Names and values, one a line."""
     table = Table.grid(padding=(0, 2))
@@ -76,7 +88,7 @@ def facts(rows: Iterable[tuple[str, object]], console: Console | None = None) ->
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(Text(name), value if isinstance(value, Text) else Text(str(value)))
-    (console or out()).print(table)
+    put(table, console)
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:

@@ -16,7 +16,7 @@ from ..wallet import Wallet
 from . import options, wallets
 from .exits import Code
 from .running import Stop, command
-from .screen import interactive, say, show, show_json, table, waiting
+from .screen import interactive, put, say, show, show_json, table, waiting
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
 _NAMES = {"evm": "EVM chains (Base, Ethereum, Polygon, ...)", "solana": "Solana"}
@@ -81,9 +81,7 @@ def show_(
     rows = table("wallet", "pays on", "address")
     for source, kind, address in found:
         rows.add_row(source, _NAMES[kind], address or "(not told by the file)")
-    from .screen import out
-
-    out().print(rows)
+    put(rows)
 
 
 @app.command("balance")

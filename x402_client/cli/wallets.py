@@ -101,8 +101,13 @@ def _passphrase(store: Keystore, file: Path | None) -> str:
     given = given_passphrase(file)
     if given is not None:
         return given
-    if store.in_keyring or not interactive():
+    if store.in_keyring:
         return passphrase_of(store)
+    if not interactive():
+        raise ConfigurationError(
+            f"The passphrase of {store.path} is not known, and there is no terminal to ask on: set "
+            f"{PASSPHRASE_VARIABLE}, or use --passphrase-file."
+        )
     where = str(store.path.parent)
     for left in reversed(range(_TRIES)):
         passphrase = _said.get(where) or ask(f"Passphrase of {store.path}: ")
