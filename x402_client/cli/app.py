@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import decode, get, ledger, policy, quote, wallet
+from . import decode, doctor, get, ledger, policy, quote, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
 
@@ -49,6 +49,7 @@ def everywhere(
 app.command("get", help=get.HELP)(get.get)
 app.command("quote")(quote.quote)
 app.command("decode")(decode.decode)
+app.command("doctor")(doctor.doctor)
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")

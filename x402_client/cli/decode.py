@@ -55,8 +55,8 @@ def decode(
 def parts(text: str) -> list[tuple[str, str]]:
     """The headers in a text, by name; a text without any is one value."""
     found = [(match[1].upper(), match[2]) for match in _HEADER.finditer(text)]
-    body = text.partition("\n\n")[2] or text.partition("\r\n\r\n")[2]
-    if found and body.strip().startswith("{") and '"x402Version"' in body:
+    body = text.replace("\r\n", "\n").partition("\n\n")[2]
+    if (found or text.startswith("HTTP/")) and body.strip().startswith("{") and '"x402Version"' in body:
         found.append(("the body", body))
     return found or [("", text)]
 
