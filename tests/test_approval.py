@@ -48,7 +48,7 @@ def seller() -> Iterator[Sandbox]:
 
 def test_nobody_is_asked_below_the_threshold(seller: Sandbox, ask: Ask) -> None:
     asked: list[Approval] = []
-    buyer = Buyer(seller.wallet(), POLICY, approve=lambda approval: asked.append(approval) or False)  # type: ignore[func-returns-value]
+    buyer = seller.buyer(POLICY, approve=lambda approval: asked.append(approval) or False)  # type: ignore[func-returns-value]
     assert ask(buyer, seller.url + "/weather").status_code == 200
     assert asked == []
 
@@ -60,16 +60,16 @@ def test_above_the_threshold_the_approver_sees_what_is_asked(seller: Sandbox, as
         asked.append(approval)
         return True
 
-    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    buyer = seller.buyer(POLICY, approve=approve)
     assert ask(buyer, seller.url + "/report?secret=1").status_code == 200
     [approval] = asked
     assert str(approval.price) == "0.05 USD"
-    assert approval.offer.pay_to == seller.pay_to
+    assert approval.offer.pay_to == seller.pay_to[approval.offer.network]
     assert (approval.method, approval.url, approval.host) == ("GET", seller.url + "/report", "127.0.0.1")
 
 
 def test_without_a_threshold_every_payment_is_approved(seller: Sandbox, ask: Ask) -> None:
-    buyer = Buyer(seller.wallet(), Policy(per_request="1"), approve=lambda approval: False)
+    buyer = seller.buyer(Policy(per_request="1"), approve=lambda approval: False)
     with pytest.raises(errors.ApprovalDenied):
         ask(buyer, seller.url + "/weather")
 
@@ -89,7 +89,7 @@ def fails(approval: Approval) -> bool:
     ],
 )
 def test_anything_but_true_means_no(seller: Sandbox, ask: Ask, approve: Any, words: str) -> None:
-    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    buyer = seller.buyer(POLICY, approve=approve)
     with pytest.raises(errors.ApprovalDenied, match=words) as denied:
         ask(buyer, seller.url + "/report")
     assert denied.value.money == "untouched"
@@ -101,7 +101,7 @@ def test_anything_but_true_means_no(seller: Sandbox, ask: Ask, approve: Any, wor
 
 def test_silence_means_no(seller: Sandbox, ask: Ask) -> None:
     gone_home = threading.Event()
-    buyer = Buyer(seller.wallet(), POLICY, approve=lambda approval: gone_home.wait(), approve_timeout=0.1)
+    buyer = seller.buyer(POLICY, approve=lambda approval: gone_home.wait(), approve_timeout=0.1)
     try:
         with pytest.raises(errors.ApprovalDenied, match="did not answer within"):
             ask(buyer, seller.url + "/report")
@@ -116,7 +116,7 @@ def test_a_coroutine_approves(seller: Sandbox) -> None:
         await anyio.lowlevel.checkpoint()
         return True
 
-    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    buyer = seller.buyer(POLICY, approve=approve)
     assert async_get(buyer, seller.url + "/report").status_code == 200
 
 
@@ -125,7 +125,7 @@ def test_a_coroutine_that_sleeps_too_long_means_no(seller: Sandbox) -> None:
         await anyio.sleep(60)
         return True
 
-    buyer = Buyer(seller.wallet(), POLICY, approve=approve, approve_timeout=0.1)
+    buyer = seller.buyer(POLICY, approve=approve, approve_timeout=0.1)
     with pytest.raises(errors.ApprovalDenied):
         async_get(buyer, seller.url + "/report")
 
@@ -134,7 +134,7 @@ def test_a_sync_client_cannot_await_an_approver(seller: Sandbox) -> None:
     async def approve(approval: Approval) -> bool:
         return True
 
-    buyer = Buyer(seller.wallet(), POLICY, approve=approve)
+    buyer = seller.buyer(POLICY, approve=approve)
     with pytest.raises(errors.ConfigurationError, match="approver"):
         sync_get(buyer, seller.url + "/report")
 
@@ -150,7 +150,7 @@ def slowly(change: Callable[[], None]) -> Callable[[Approval], bool]:
 
 def test_validity_starts_after_a_slow_approval(seller: Sandbox, ask: Ask) -> None:
     answered: list[float] = []
-    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(lambda: answered.append(time.time())), terms_age=0)
+    buyer = seller.buyer(POLICY, approve=slowly(lambda: answered.append(time.time())), terms_age=0)
     ask(buyer, seller.url + "/report")
     [hold] = buyer.history()
     assert hold.authorization is not None
@@ -159,9 +159,9 @@ def test_validity_starts_after_a_slow_approval(seller: Sandbox, ask: Ask) -> Non
 
 def test_terms_that_rose_meanwhile_are_not_paid(seller: Sandbox, ask: Ask) -> None:
     def rise() -> None:
-        seller.prices["/report"] = seller.prices["/report"] + seller.prices["/report"]
+        seller.sell("/report", "0.10")
 
-    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(rise), terms_age=0)
+    buyer = seller.buyer(POLICY, approve=slowly(rise), terms_age=0)
     with pytest.raises(errors.NoAcceptableOffer, match="differs from the quote"):
         ask(buyer, seller.url + "/report")
     assert seller.settlements == []
@@ -170,15 +170,15 @@ def test_terms_that_rose_meanwhile_are_not_paid(seller: Sandbox, ask: Ask) -> No
 
 def test_terms_that_fell_meanwhile_are_paid_as_they_are(seller: Sandbox, ask: Ask) -> None:
     def fall() -> None:
-        seller.prices["/report"] = seller.prices["/weather"]
+        seller.sell("/report", "0.01")
 
-    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(fall), terms_age=0)
+    buyer = seller.buyer(POLICY, approve=slowly(fall), terms_age=0)
     assert ask(buyer, seller.url + "/report").status_code == 200
     assert [done.amount for done in seller.settlements] == [10_000]
 
 
 def test_what_became_free_meanwhile_is_not_paid(seller: Sandbox, ask: Ask) -> None:
-    buyer = Buyer(seller.wallet(), POLICY, approve=slowly(lambda: seller.prices.clear()), terms_age=0)
+    buyer = seller.buyer(POLICY, approve=slowly(lambda: seller.free("/report")), terms_age=0)
     response = ask(buyer, seller.url + "/report")
     assert response.json()["free"] is True
     assert seller.settlements == []
@@ -188,4 +188,4 @@ def test_what_became_free_meanwhile_is_not_paid(seller: Sandbox, ask: Ask) -> No
 
 def test_a_threshold_needs_somebody_to_ask(seller: Sandbox) -> None:
     with pytest.raises(errors.ConfigurationError, match="nobody to ask"):
-        Buyer(seller.wallet(), POLICY)
+        seller.buyer(POLICY)

@@ -41,7 +41,7 @@ def test_remaining_is_the_least_of_what_applies(seller: Sandbox) -> None:
             "no.dev": "deny",
         },
     )
-    buyer = Buyer(seller.wallet(), policy)
+    buyer = seller.buyer(policy)
     with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
         client.get(seller.url + "/weather")
 
@@ -109,7 +109,7 @@ def test_a_buyer_is_a_buyer() -> None:
 
 
 def test_a_policy_of_host_limits_pays_nobody_else(seller: Sandbox) -> None:
-    buyer = Buyer(seller.wallet(), Policy(hosts={"api.example.com": Limit(per_request="0.50")}))
+    buyer = seller.buyer(Policy(hosts={"api.example.com": Limit(per_request="0.50")}))
     client = x402_client.httpx.wrap(httpx.Client(), buyer)
     with client, pytest.raises(errors.NoAcceptableOffer, match="no limit of the policy for this host"):
         client.get(seller.url + "/weather")
@@ -117,7 +117,7 @@ def test_a_policy_of_host_limits_pays_nobody_else(seller: Sandbox) -> None:
 
 
 def test_scope_run_refuses_what_would_run_outside_of_it(seller: Sandbox) -> None:
-    buyer = Buyer(seller.wallet())
+    buyer = seller.buyer()
 
     async def main() -> None:
         async with x402_client.httpx.wrap(httpx.AsyncClient(), buyer) as client:

@@ -31,7 +31,7 @@ def test_a_broke_wallet_pays_once_it_is_funded(world: World, ask: Ask) -> None:
 @pytest.mark.parametrize("garbage", [result(None), result("0x"), result("0x" + "z" * 64), result(7)])
 def test_a_balance_that_cannot_be_read_is_no_balance(garbage: Answer) -> None:
     with Sandbox() as seller, Scripted(garbage) as endpoint:
-        buyer = Buyer(seller.wallet(), POLICY, rpc={"base-sepolia": endpoint.url})
+        buyer = seller.buyer(POLICY, rpc=dict.fromkeys(seller.rpc, endpoint.url))
         with x402_client.httpx.wrap(httpx.Client(), buyer) as client, pytest.raises(errors.ChainUnavailable):
             client.get(seller.url + "/weather")
         assert seller.settlements == []

@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from x402_client import Buyer, Policy, errors
+from x402_client import Policy, errors
 from x402_client.httpx2 import wrap
 from x402_client.sandbox import Sandbox
 
@@ -33,12 +33,13 @@ MESSAGE = {
     "usage": {"input_tokens": 1, "output_tokens": 1},
 }
 QUESTION: Any = [{"role": "user", "content": "What is the answer?"}]
-PRICES = {"/chat/completions": "0.02", "/messages": "0.02"}
 
 
 @pytest.fixture
 def seller() -> Iterator[Sandbox]:
-    with Sandbox(PRICES, {"/chat/completions": COMPLETION, "/messages": MESSAGE}) as seller:
+    with Sandbox() as seller:
+        seller.sell("/chat/completions", "0.02", content=COMPLETION)
+        seller.sell("/messages", "0.02", content=MESSAGE)
         yield seller
 
 
@@ -76,13 +77,13 @@ def ask_anthropic(url: str, http_client: httpx2.Client) -> Any:
 
 @pytest.mark.parametrize("ask", [ask_openai, ask_anthropic])
 def test_pays_once_for_one_answer(seller: Sandbox, ask: Any) -> None:
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.05"))
+    buyer = seller.buyer(Policy(per_request="0.05"))
     assert ask(seller.url, wrap(httpx2.Client(), buyer)) == "Forty-two."
     assert [done.amount for done in seller.settlements] == [20_000]
 
 
 def test_pays_once_for_one_answer_async(seller: Sandbox) -> None:
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.05"))
+    buyer = seller.buyer(Policy(per_request="0.05"))
 
     async def ask() -> Any:
         http_client = wrap(httpx2.AsyncClient(), buyer)
@@ -95,7 +96,7 @@ def test_pays_once_for_one_answer_async(seller: Sandbox) -> None:
 
 @pytest.mark.parametrize("ask", [ask_openai, ask_anthropic])
 def test_a_refusal_is_found_whatever_the_sdk_makes_of_it(seller: Sandbox, ask: Any) -> None:
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.01"))
+    buyer = seller.buyer(Policy(per_request="0.01"))
     with pytest.raises(Exception) as raised:
         ask(seller.url, wrap(httpx2.Client(), buyer))
     found = errors.find(raised.value)
@@ -107,7 +108,7 @@ def test_a_refusal_is_found_whatever_the_sdk_makes_of_it(seller: Sandbox, ask: A
 def test_an_sdks_own_retries_present_the_same_payment(seller: Sandbox) -> None:
     """This one catches everything and asks three times."""
     line = BreaksAfterPayments(times=1)
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.05"))
+    buyer = seller.buyer(Policy(per_request="0.05"))
     with pytest.raises(anthropic.APIConnectionError) as wrapped:
         ask_anthropic(seller.url, wrap(httpx2.Client(transport=line), buyer))
     found = errors.find(wrapped.value)
@@ -121,7 +122,7 @@ def test_an_sdks_own_retries_present_the_same_payment(seller: Sandbox) -> None:
 
 def test_a_loop_around_an_sdk_presents_the_same_payment(seller: Sandbox) -> None:
     line = BreaksAfterPayments(times=1)
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.05"))
+    buyer = seller.buyer(Policy(per_request="0.05"))
     found = []
     for _ in range(3):
         with pytest.raises(Exception) as raised:

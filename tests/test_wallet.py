@@ -21,9 +21,10 @@ from eth_account.messages import encode_typed_data
 import x402_client.httpx
 import x402_client.requests
 from x402_client import Buyer, Policy, Wallet, errors
-from x402_client.sandbox import Sandbox
+from x402_client.sandbox import TEST_EVM_KEYS, TOKENS, Sandbox
 
-KEY = "0x" + "ca" * 32
+KEY = TEST_EVM_KEYS[0]
+POLICY = Policy(per_request="1", tokens=TOKENS)
 ADDRESS = Account.from_key(KEY).address
 
 
@@ -50,12 +51,12 @@ class AsyncSigner(RemoteSigner):
 @pytest.fixture
 def seller() -> Iterator[Sandbox]:
     with Sandbox() as seller:
-        seller.engine.fund(ADDRESS, 1_000_000)
+        seller.fund(ADDRESS, 1)
         yield seller
 
 
 def buyer(signer: Any) -> Buyer:
-    return Buyer(Wallet(evm=signer), Policy(per_request="1"))
+    return Buyer(Wallet(evm=signer), POLICY)
 
 
 def get(seller: Sandbox, signer: Any) -> Any:
@@ -178,7 +179,7 @@ def test_a_slow_signer_does_not_block_the_loop(seller: Sandbox) -> None:
 def test_from_env(monkeypatch: pytest.MonkeyPatch, seller: Sandbox) -> None:
     monkeypatch.delenv("X402_SOLANA_KEY", raising=False)
     monkeypatch.setenv("X402_EVM_KEY", KEY)
-    with x402_client.httpx.wrap(httpx.Client(), Buyer(Wallet.from_env())) as client:
+    with x402_client.httpx.wrap(httpx.Client(), Buyer(Wallet.from_env(), POLICY)) as client:
         assert client.get(seller.url + "/weather").status_code == 200
     monkeypatch.delenv("X402_EVM_KEY")
     with pytest.raises(errors.ConfigurationError, match="X402_EVM_KEY"):

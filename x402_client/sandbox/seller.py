@@ -1,47 +1,92 @@
-"""The seller: an HTTP server in a thread that speaks both versions and settles with the engine."""
+"""``Sandbox``: the whole of it, for tests and examples: a seller, its chains, wallets for them, and what to look at."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import threading
-from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import copy
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from ..chains.tokens import Tokens
+from ..buyer import Buyer
 from ..errors import ConfigurationError
-from ..money import Amount, Money
+from ..money import Amount, Money, Token
+from ..policy import CAREFUL, Policy
+from ..settings import instance
 from ..signers.local import LocalEvmSigner
 from ..wallet import Wallet
-from .engine import Engine, Settlement
+from .play_money import CHAINS, EVM, EVM_TOKEN, SOLANA, TOKENS, network_of
+from .records import Settlement, Visit
+from .server import Server
+from .shop import Shop, fault_named
+from .terms import Goods
 
-_NETWORK, _NETWORK_V1 = "eip155:84532", "base-sepolia"
-_PRICES: Mapping[str, Amount] = {"/weather": "0.01", "/report": "0.05", "/yacht": "250000"}
+_GOODS: Mapping[str, Amount | None] = {"/weather": "0.01", "/report": "0.05", "/yacht": "250000", "/free": None}
 
 
 class Sandbox:
-    """A seller on a loopback port.
+    """A seller on a loopback port, with chains of its own behind it and invented money on them.
 
-    ``prices`` maps paths to US dollars, ``content`` to the JSON that is sold there; the same paths under ``/v1``
-    speak version 1. Every other path is free.
+        with Sandbox() as sandbox:
+            url = sandbox.sell("/poem", "0.02", content="Roses are red.")
+            buyer = sandbox.buyer(Policy(per_request="0.05"))
+            ...
+            assert len(sandbox.settlements) == 1
+
+    It sells ``/weather`` for one cent, ``/report`` for five and ``/yacht`` for a quarter of a million from the start,
+    by version 2 of the protocol, for an EVM token or a Solana token. It runs in threads of its own, so sync and async
+    programs can use it alike, and ``async with`` works too.
+
+    ``port`` is chosen by the system unless it is given. ``slow`` is how many seconds the slow faults take. With
+    ``redeliver`` a payment that was settled before is answered with the content again; most sellers answer it with
+    another 402.
     """
 
-    def __init__(
-        self, prices: Mapping[str, Amount] = _PRICES, content: Mapping[str, Mapping[str, Any]] | None = None
+    def __init__(self, *, port: int = 0, slow: float = 2.0, redeliver: bool = False) -> None:
+        self._shop = Shop(LocalEvmSigner.generate().address, slow, redeliver)
+        self._server = Server(port, self._shop.answer, slow)
+        self._shop.url = self.url
+        self._buyers: list[Buyer] = []
+        self._closed = False
+        for path, price in _GOODS.items():
+            self.sell(path, price) if price is not None else self.free(path)
+        self.free("/thanks", {"content": "worth it"})
+
+    def start(self) -> Sandbox:
+        """Open for business; ``with`` does it."""
+        self._server.start()
+        return self
+
+    def close(self) -> None:
+        """Close every connection, thread and chain, and what the buyers made here hold open."""
+        if self._closed:
+            return
+        self._closed = True
+        for buyer in self._buyers:
+            for rpc in buyer.endpoints:
+                rpc.close()
+        self._server.stop()
+        self._shop.solana.close()
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        token = Tokens().find(_NETWORK, "USDC")
-        assert token is not None
-        self.engine = Engine(token)
-        self.pay_to = LocalEvmSigner.generate().address
-        self.prices = {path: Money(price) for path, price in prices.items()}
-        self.content = dict(content or {})
-        if any(not path.startswith("/") for path in self.prices):
-            raise ConfigurationError("Sandbox prices are by path, and a path starts with a slash.")
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self.close()
+
+    async def __aenter__(self) -> Sandbox:
+        return self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import anyio.to_thread
+
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.close)
+
+    # --- where it is
 
     @property
     def url(self) -> str:
@@ -49,122 +94,161 @@ class Sandbox:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
+    def rpc(self) -> dict[str, str]:
+        """The chains' endpoints, for ``Buyer(rpc=...)``."""
+        return {network: f"{self.url}/rpc/{name}" for name, network in CHAINS.items()}
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens that can be paid with, for ``Policy(tokens=...)``."""
+        return TOKENS
+
+    @property
+    def pay_to(self) -> dict[str, str]:
+        """Who is paid, by network."""
+        return {EVM: self._shop.seller.evm, SOLANA: self._shop.solana.seller}
+
+    def fault_url(self, fault: str, path: str = "/weather") -> str:
+        """The address where something is sold with a fault, as it is of use from a shell."""
+        fault_named(fault)
+        return f"{self.url}/fault/{fault}{path}"
+
+    # --- who buys
+
+    def buyer(self, policy: Policy = CAREFUL, *, wallet: Wallet | None = None, **settings: Any) -> Buyer:
+        """A buyer with invented money and this policy, made fit for the sandbox by ``policy()``.
+
+        ``settings`` are those of ``Buyer``. The ledger is ``":memory:"`` unless another one is named.
+        """
+        wallet = self.wallet() if wallet is None else instance("wallet", wallet, Wallet)
+        for signer in (wallet.evm, wallet.solana):
+            if signer is not None:
+                self._shop.keys.check(signer.address)
+        made = Buyer(wallet, self.policy(policy), **{"ledger": ":memory:", "rpc": self.rpc, **settings})
+        self._buyers.append(made)
+        return made
+
+    def policy(self, policy: Policy) -> Policy:
+        """The same policy, which also knows the sandbox's tokens and networks. Its limits stay as they are."""
+        fit = copy.copy(instance("policy", policy, Policy))
+        fit.tokens = (*policy.tokens, EVM_TOKEN)
+        if policy.networks is not None:
+            fit.networks = (*policy.networks, *(n for n in CHAINS.values() if n not in policy.networks))
+        if policy.assets is not None:
+            fit.assets = (*policy.assets, EVM_TOKEN.symbol)
+        return fit
+
+    def wallet(self, dollars: Amount = "100", *, evm: bool = True, solana: bool = True) -> Wallet:
+        """A wallet with new throw-away keys, and this much invented money on each chain."""
+        return Wallet(
+            evm=self.key("evm", dollars) if evm else None, solana=self.key("solana", dollars) if solana else None
+        )
+
+    def key(self, chain: str = "evm", dollars: Amount = "100") -> str:
+        """A new throw-away key with invented money, as text: for a signer of your own, or for the environment."""
+        if network_of(chain) == EVM:
+            key = self._shop.keys.evm_key()
+            wallet = Wallet(evm=key)
+        else:
+            key = self._shop.keys.solana_key()
+            wallet = Wallet(solana=key)
+        self.fund(wallet, dollars)
+        return key
+
+    def fund(self, who: Wallet | Buyer | str, dollars: Amount) -> None:
+        """Give more invented money: to an address, or on each chain to a wallet's."""
+        units = Money(dollars).units
+        for network, address in self._accounts(who):
+            self._shop.chain(network).fund(self._shop.keys.check(address), units)
+
+    # --- what is sold
+
+    def sell(
+        self,
+        path: str,
+        price: Amount,
+        *,
+        content: Any = None,
+        fault: str | Iterable[str | None] | None = None,
+        chains: str | Iterable[str] = ("evm", "solana"),
+        version: int = 2,
+        memo: str | None = None,
+        redeliver: bool | None = None,
+    ) -> str:
+        """Sell something at a path, or change how it is sold; returns its address.
+
+        ``content`` is text, bytes or anything that goes into JSON. ``fault`` is the name of one fault, which strikes
+        each payment once, or names in the order in which requests meet them, None for one that goes well: see
+        ``x402_client.sandbox.FAULTS``. ``memo`` is what the seller wants in a payment on Solana.
+        """
+        if version not in (1, 2):
+            raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
+        named = (chains,) if isinstance(chains, str) else tuple(chains)
+        networks = tuple(network_of(name) for name in named)
+        if not networks:
+            raise ConfigurationError('chains names "evm", "solana" or both.')
+        remembers = self._shop.redeliver if redeliver is None else redeliver
+        goods = Goods(path, Money(price), content, networks, version, memo=memo, redeliver=remembers)
+        self._shop.put(goods, fault)
+        return self.url + path
+
+    def free(self, path: str, content: Any = None) -> str:
+        """Give something away at a path; returns its address."""
+        self._shop.put(Goods(path, None, content), None)
+        return self.url + path
+
+    def order(self, *faults: str | None) -> None:
+        """What goes wrong next, in this order, whatever is bought; None for a payment that goes well."""
+        self._shop.order(faults)
+
+    # --- what happened
+
+    @property
     def settlements(self) -> list[Settlement]:
         """Every transfer that happened, in order."""
-        return list(self.engine.settlements)
+        return list(self._shop.settlements)
 
-    def wallet(self, dollars: Amount = "100") -> Wallet:
-        """A wallet with a new key and this much invented money."""
-        signer = LocalEvmSigner.generate()
-        self.engine.fund(signer.address, Money(dollars).units)
-        return Wallet(evm=signer)
+    @property
+    def visits(self) -> list[Visit]:
+        """Every request for something that has a price, in order."""
+        return list(self._shop.visits)
 
-    def __enter__(self) -> Sandbox:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
+    def paid(self, who: Wallet | Buyer | str) -> list[Settlement]:
+        """The transfers from a wallet, a buyer's wallet or an address."""
+        accounts = {address.lower() for _, address in self._accounts(who)}
+        return [done for done in self.settlements if done.payer.lower() in accounts]
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def balance(self, who: Wallet | Buyer | str) -> Money:
+        """What an address has left, or a wallet on both chains together."""
+        found = (self._shop.chain(network).balance(address) for network, address in self._accounts(who))
+        return Money.of_units(sum(found))
 
+    @property
+    def earned(self) -> Money:
+        """What the seller was paid, all in all."""
+        return Money.of_units(sum(done.amount for done in self.settlements))
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # agents come with many connections at once
+    # --- time
 
+    @property
+    def now(self) -> float:
+        """The chains' clock, in seconds since 1970."""
+        return self._shop.clock.now()
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    def advance(self, seconds: float) -> None:
+        """Let time pass on the chains, at once: payments expire. The clock of this machine stays as it is.
 
-    protocol_version = "HTTP/1.1"
-    sandbox: Sandbox
+        A buyer asks the chain about a payment once it expired by the clock of the machine; a test of that moves
+        Python's clock instead, and the chains follow.
+        """
+        self._shop.clock.advance(seconds)
 
-    def do_GET(self) -> None:
-        self._body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0]
-        version = 1 if path.startswith("/v1/") else 2
-        price = self.sandbox.prices.get(path.removeprefix("/v1") if version == 1 else path)
-        if price is None:
-            self._answer(200, {"free": True, "received": len(self._body)})
-        elif version == 1:
-            self._sell_v1(path, price.units)
-        else:
-            self._sell_v2(path, price.units)
+    def _accounts(self, who: Wallet | Buyer | str) -> list[tuple[str, str]]:
+        if isinstance(who, str):
+            return [(EVM if who.startswith("0x") else SOLANA, who)]
+        wallet = who.wallet if isinstance(who, Buyer) else who
+        signers = {EVM: wallet.evm, SOLANA: wallet.solana}
+        return [(network, signer.address) for network, signer in signers.items() if signer is not None]
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
-
-    def _sell_v2(self, path: str, amount: int) -> None:
-        offer = self._offer(_NETWORK) | {"amount": str(amount)}
-        payment = _opened(self.headers.get("PAYMENT-SIGNATURE"))
-        done = self._settled(payment, amount) if payment and payment.get("accepted") == offer else "payment required"
-        if isinstance(done, Settlement):
-            self._deliver("PAYMENT-RESPONSE", done, path, _NETWORK)
-            return
-        url = f"{self.sandbox.url}{path}"
-        terms = {"x402Version": 2, "error": done, "resource": {"url": url}, "accepts": [offer], "extensions": {}}
-        self._answer(402, {}, {"PAYMENT-REQUIRED": _sealed(terms)})
-
-    def _sell_v1(self, path: str, amount: int) -> None:
-        payment = _opened(self.headers.get("X-PAYMENT"))
-        right = payment is not None and payment.get("network") == _NETWORK_V1
-        done = self._settled(payment, amount) if payment and right else "payment required"
-        if isinstance(done, Settlement):
-            self._deliver("X-PAYMENT-RESPONSE", done, path.removeprefix("/v1"), _NETWORK_V1)
-            return
-        offer = self._offer(_NETWORK_V1) | {
-            "maxAmountRequired": str(amount),
-            "resource": f"{self.sandbox.url}{path}",
-            "description": "",
-            "mimeType": "application/json",
-        }
-        self._answer(402, {"x402Version": 1, "error": done, "accepts": [offer]})
-
-    def _offer(self, network: str) -> dict[str, Any]:
-        token = self.sandbox.engine.token
-        return {
-            "scheme": "exact",
-            "network": network,
-            "asset": token.address,
-            "payTo": self.sandbox.pay_to,
-            "maxTimeoutSeconds": 60,
-            "extra": {"name": token.name, "version": token.version},
-        }
-
-    def _settled(self, payment: dict[str, Any], amount: int) -> Settlement | str:
-        payload = payment.get("payload")
-        return self.sandbox.engine.settle(payload if isinstance(payload, dict) else {}, self.sandbox.pay_to, amount)
-
-    def _deliver(self, header: str, done: Settlement, path: str, network: str) -> None:
-        receipt = {"success": True, "transaction": done.transaction, "network": network, "payer": done.payer}
-        plain = {"paid": str(Money.of_units(done.amount)), "received": len(self._body), "content": "worth it"}
-        self._answer(200, self.sandbox.content.get(path, plain), {header: _sealed(receipt)})
-
-    def _answer(self, status: int, content: Any, headers: Mapping[str, str] | None = None) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Only the command prints."""
-
-
-def _handler(sandbox: Sandbox) -> type[_Handler]:
-    return type("Handler", (_Handler,), {"sandbox": sandbox})
-
-
-def _sealed(document: Any) -> str:
-    return base64.b64encode(json.dumps(document).encode()).decode()
-
-
-def _opened(header: str | None) -> dict[str, Any] | None:
-    try:
-        document = json.loads(base64.b64decode(header or "", validate=True))
-    except (binascii.Error, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
+    def __repr__(self) -> str:
+        return f"Sandbox({self.url}, {len(self._shop.settlements)} settlements)"

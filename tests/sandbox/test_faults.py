@@ -1,0 +1,113 @@
+"""Every fault, tried by a real client on both chains and in both versions: what comes of it, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+import x402_client.httpx
+from x402_client import Policy, errors
+from x402_client.receipts import outcome
+from x402_client.sandbox import FAULTS, Sandbox
+from x402_client.wire.bounds import Bounds
+
+POLICY = Policy(per_request="0.05")
+WAYS = ["/evm", "/solana", "/v1/evm", "/v1/solana"]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How a request ends, how the same request ends again, and how often the chain moved money for the two."""
+
+    first: Any
+    again: Any = 200
+    settled: int = 2
+    money: str = "spent"
+
+
+#: Refused before anything is signed: it can be asked for as often as one likes.
+FREE = {"settled": 0, "money": ""}
+UNKNOWN = errors.PaymentOutcomeUnknown
+REJECTED = errors.PaymentRejected
+NONE_FITS = Ends(errors.NoAcceptableOffer, errors.NoAcceptableOffer, **FREE)
+#: Nothing was settled, and the same payment settles when it is presented again.
+PAYS_LATER = Ends(UNKNOWN, settled=1, money="unknown")
+#: It was settled, and this seller answers a payment that it has had with another 402.
+PAID_ALREADY = Ends(UNKNOWN, REJECTED, settled=1, money="unknown")
+DOUBTED = Ends(200, money="unknown")
+
+TABLE = {
+    "wrong-token": NONE_FITS,
+    "swapped-token": NONE_FITS,
+    "pay-to-zero": NONE_FITS,
+    "forged-domain": Ends(200),
+    "ten-year-validity": Ends(200),
+    "price-over-limit": Ends(errors.TooExpensive, errors.TooExpensive, **FREE),
+    "unknown-scheme": NONE_FITS,
+    "garbage-402": Ends(errors.MalformedQuote, errors.MalformedQuote, **FREE),
+    "version-3": Ends(errors.UnsupportedVersion, errors.UnsupportedVersion, **FREE),
+    "not-x402": Ends(402, 402, **FREE),
+    "dripped-402": Ends(errors.MalformedQuote, errors.MalformedQuote, **FREE),
+    "gzip-bomb-402": Ends(402, 402, **FREE),
+    "redirect-before-paying": Ends(200),
+    "redirect-to-another-host": Ends(errors.HostNotAllowed, errors.HostNotAllowed, **FREE),
+    "drop-before-settling": PAYS_LATER,
+    "drop-after-settling": PAID_ALREADY,
+    "reset-before-settling": PAYS_LATER,
+    "reset-after-settling": PAID_ALREADY,
+    "hang-before-settling": PAYS_LATER,
+    "hang-after-settling": PAID_ALREADY,
+    "slow": Ends(200),
+    "error-before-settling": Ends(500, settled=1, money="unknown"),
+    "error-after-settling": Ends(502, REJECTED, settled=1, money="unknown"),
+    "402-again": Ends(REJECTED, settled=1, money="held"),
+    "402-after-settling": Ends(REJECTED, REJECTED, settled=1, money="held"),
+    "price-rises": Ends(REJECTED, REJECTED, settled=0, money="held"),
+    "receipt-wrong-payer": DOUBTED,
+    "receipt-wrong-amount": DOUBTED,
+    "receipt-wrong-network": DOUBTED,
+    "receipt-failed": DOUBTED,
+    "receipt-garbage": DOUBTED,
+    "receipt-missing": DOUBTED,
+    "redirect-after-paying": Ends(200),
+    "redirect-to-another-host-after-paying": Ends(REJECTED, REJECTED, money="held"),
+    "truncated-body": Ends(httpx.RemoteProtocolError, REJECTED, settled=1, money=""),
+    "dripped-body": Ends(200),
+}
+
+
+def test_every_fault_is_tried() -> None:
+    assert list(TABLE) == list(FAULTS)
+
+
+def attempt(client: httpx.Client, url: str) -> tuple[Any, str]:
+    """A status or an error's type, and what became of the money."""
+    try:
+        response = client.get(url)
+    except httpx.HTTPError as failure:
+        return type(failure), ""
+    except errors.X402Error as failure:
+        return type(failure), failure.money
+    found = outcome(response)
+    return response.status_code, found.money if found else ""
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", TABLE)
+def test_fault(sandbox: Sandbox, fault: str, way: str) -> None:
+    ends = TABLE[fault]
+    patience = 1.0 if fault.startswith("hang") else 60.0
+    buyer = sandbox.buyer(POLICY, settle_timeout=patience, bounds=Bounds(terms_time=0.2))
+    with x402_client.httpx.wrap(httpx.Client(follow_redirects=True, timeout=patience), buyer) as client:
+        url = f"{sandbox.url}{way}/fault/{fault}/weather"
+        first, money = attempt(client, url)
+        again, _ = attempt(client, url)
+    assert first == ends.first
+    assert money in (ends.money, "untouched")
+    assert again == ends.again
+    assert len(sandbox.settlements) == ends.settled
+    assert len({done.nonce for done in sandbox.settlements}) == ends.settled
+    assert buyer.spent() >= sandbox.earned

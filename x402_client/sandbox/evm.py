@@ -1,0 +1,155 @@
+"""The sandbox's EVM chain: balances, nonces, expiry and signatures, checked as a token with EIP-3009 checks them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..chains.evm import checksum, keccak, recover
+from ..money import Token
+from ..schemes.exact_evm import typed_data
+from .records import Clock, Settlement
+
+_ADDRESS = r"^0x[0-9a-fA-F]{40}$"
+BLOCK_SECONDS = 2
+FIRST_BLOCK = 20_000_000  # nobody should depend on a small number
+SAFE_DEPTH = 8
+#: Blocks that exist from the start.
+_BACKLOG = 100
+#: Facilitators refuse what would lapse before they are done.
+_LEAST_LEFT = 6
+
+
+class _Authorization(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    sender: str = Field(alias="from", pattern=_ADDRESS)
+    to: str = Field(pattern=_ADDRESS)
+    value: int = Field(ge=0, lt=2**256)
+    validAfter: int = Field(ge=0, lt=2**256)
+    validBefore: int = Field(ge=0, lt=2**256)
+    nonce: str = Field(pattern=r"^0x[0-9a-fA-F]{64}$")
+
+
+class _Payload(BaseModel):
+    signature: str = Field(pattern=r"^0x[0-9a-fA-F]{130}$")
+    authorization: _Authorization
+
+
+class EvmChain:
+    """One token and the EIP-3009 transfers of it. Safe between threads."""
+
+    def __init__(self, token: Token, clock: Clock, knows: Callable[[str], bool]) -> None:
+        self.token = token
+        self._clock, self._knows = clock, knows
+        self._started = clock.now() - _BACKLOG * BLOCK_SECONDS
+        self._lock = threading.Lock()
+        self._balances: dict[str, int] = {}
+        self._changes: list[tuple[int, str, int]] = []
+        self._used: dict[tuple[str, str], tuple[int, str]] = {}
+
+    def fund(self, address: str, amount: int) -> None:
+        """Invented money; for all that older blocks know, it has always been there."""
+        with self._lock:
+            self._move(0, address, amount)
+
+    def balance(self, address: str, block: int | None = None) -> int:
+        """In the token's smallest units, now or after a block."""
+        with self._lock:
+            if block is None or block >= self.head():
+                return self._balances.get(address.lower(), 0)
+            return sum(by for at, whose, by in self._changes if at <= block and whose == address.lower())
+
+    def used(self, address: str, nonce: str, block: int) -> bool:
+        """Whether an authorization had been used after a block."""
+        found = self._used.get((address.lower(), nonce.lower()))
+        return found is not None and found[0] <= block
+
+    def mined(self, transaction: str) -> int | None:
+        """The block of a settlement."""
+        return next((block for block, name in self._used.values() if name == transaction), None)
+
+    def head(self) -> int:
+        """The newest block's number."""
+        return FIRST_BLOCK + int((self._clock.now() - self._started) / BLOCK_SECONDS)
+
+    def timestamp(self, block: int) -> int:
+        """The chain's clock at a block."""
+        return int(self._started) + (block - FIRST_BLOCK) * BLOCK_SECONDS
+
+    def verify(self, payload: Any, offer: Mapping[str, Any]) -> str | None:
+        """Why a facilitator would not settle this for these terms; None: it would."""
+        with self._lock:
+            signed = _read(payload)
+            return signed if isinstance(signed, str) else self._problem(signed, offer)
+
+    def settle(self, payload: Any, offer: Mapping[str, Any], path: str = "") -> Settlement | str:
+        """Transfer, or say why not."""
+        signed = _read(payload)
+        if isinstance(signed, str):
+            return signed
+        given = signed.authorization
+        with self._lock:
+            problem = self._problem(signed, offer)
+            if problem is not None:
+                return problem
+            block, transaction = self.head(), "0x" + keccak(bytes.fromhex(signed.signature[2:])).hex()
+            self._move(block, given.sender, -given.value)
+            self._move(block, given.to, given.value)
+            self._used[given.sender.lower(), given.nonce.lower()] = (block, transaction)
+        payer, pay_to = checksum(given.sender), checksum(given.to)
+        return Settlement(self.token.network, transaction, payer, pay_to, given.value, given.nonce, path)
+
+    def _problem(self, signed: _Payload, offer: Mapping[str, Any]) -> str | None:
+        given, now = signed.authorization, self._clock.now()
+        if given.to.lower() != str(offer["payTo"]).lower():
+            return "invalid_exact_evm_payload_recipient_mismatch"
+        if given.value != int(offer.get("amount") or offer.get("maxAmountRequired") or 0):
+            return "invalid_exact_evm_payload_authorization_value_mismatch"
+        if given.validBefore < now + _LEAST_LEFT:
+            return "invalid_exact_evm_payload_authorization_valid_before"
+        if given.validAfter > now:
+            return "invalid_exact_evm_payload_authorization_valid_after"
+        if str(offer["asset"]).lower() != self.token.address.lower():
+            return "invalid_exact_evm_failed_to_get_asset_info"
+        return self._signature_problem(signed) or self._account_problem(given)
+
+    def _signature_problem(self, signed: _Payload) -> str | None:
+        digest = typed_data(self.token, _message(signed.authorization)).digest
+        if recover(digest, bytes.fromhex(signed.signature[2:])) != checksum(signed.authorization.sender):
+            return "invalid_exact_evm_payload_signature"
+        return None
+
+    def _account_problem(self, given: _Authorization) -> str | None:
+        if not self._knows(given.sender):
+            return f"{given.sender} is not an address of this sandbox, which takes throw-away keys only"
+        if (given.sender.lower(), given.nonce.lower()) in self._used:
+            return "invalid_exact_evm_nonce_already_used"
+        short = self._balances.get(given.sender.lower(), 0) < given.value
+        return "invalid_exact_evm_insufficient_balance" if short else None
+
+    def _move(self, block: int, address: str, by: int) -> None:
+        self._balances[address.lower()] = self._balances.get(address.lower(), 0) + by
+        self._changes.append((block, address.lower(), by))
+
+
+def nonce_of(payload: Any) -> str | None:
+    """What tells this payment from others, if it is one."""
+    signed = _read(payload)
+    return None if isinstance(signed, str) else signed.authorization.nonce
+
+
+def _read(payload: Any) -> _Payload | str:
+    try:
+        return _Payload.model_validate(payload)
+    except ValidationError:
+        return "invalid_payload"
+
+
+def _message(given: _Authorization) -> dict[str, Any]:
+    """The transfer as it was signed."""
+    numbers = {name: str(getattr(given, name)) for name in ("value", "validAfter", "validBefore")}
+    return {"from": given.sender, "to": given.to, "nonce": given.nonce, **numbers}

@@ -1,0 +1,238 @@
+"""What can be ordered to go wrong, each with what a buyer of this package makes of it. The tests try every one."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..chains.evm import ZERO
+from .answers import Answer, Manner, page, redirect, silence
+from .play_money import EVM
+
+if TYPE_CHECKING:
+    from .sale import Sale
+
+Offer = dict[str, Any]
+_BOMB = 32 * 1024 * 1024
+_TEN_YEARS = 315_360_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to go wrong. Exactly one of ``terms``, ``ask`` and ``pay`` says how."""
+
+    name: str
+    does: str
+    #: What ``x402_client`` makes of it.
+    outcome: str
+    #: Alters each offer of the 402.
+    terms: Callable[[Offer], Offer] | None = None
+    #: Answers a request without payment, instead of the 402.
+    ask: Callable[[Sale], Answer] | None = None
+    #: Answers a payment, when it is first presented.
+    pay: Callable[[Sale], Answer] | None = None
+    #: It strikes whenever the same payment is presented, not only the first time.
+    sticky: bool = False
+
+    @property
+    def on_payment(self) -> bool:
+        """Whether it strikes when a payment arrives, and not when the price is asked."""
+        return self.pay is not None
+
+
+def _pays(name: str, does: str, outcome: str, pay: Callable[[Sale], Answer], sticky: bool = False) -> Fault:
+    return Fault(name, does, outcome, pay=pay, sticky=sticky)
+
+
+def _settled(end: Callable[[Sale], Answer]) -> Callable[[Sale], Answer]:
+    """First the money, and then the trouble. A payment that is no good is refused as ever."""
+
+    def pay(sale: Sale) -> Answer:
+        problem = sale.settle()
+        return sale.refuse(problem) if problem else end(sale)
+
+    return pay
+
+
+def _silent(manner: Manner) -> Callable[[Sale], Answer]:
+    return lambda sale: silence(manner)
+
+
+def _error(status: int) -> Callable[[Sale], Answer]:
+    return lambda sale: page("Something failed.", status)
+
+
+def _refused(reason: str) -> Callable[[Sale], Answer]:
+    return lambda sale: sale.refuse(reason)
+
+
+def _dearer(sale: Sale) -> Answer:
+    return sale.refuse("the price has risen", twice=True)
+
+
+def _receipt_text(text: str | None) -> Callable[[Sale], Answer]:
+    return lambda sale: sale.deliver(receipt_text=text)
+
+
+def _receipt(**changes: Any) -> Callable[[Sale], Answer]:
+    return _settled(lambda sale: sale.deliver(receipt={**sale.receipt(), **changes}))
+
+
+def _with_manner(manner: Manner) -> Callable[[Sale], Answer]:
+    def end(sale: Sale) -> Answer:
+        whole = sale.deliver()
+        return Answer(whole.status, whole.body, whole.headers, manner)
+
+    return _settled(end)
+
+
+def _slow(sale: Sale) -> Answer:
+    whole = sale.deliver()
+    return Answer(whole.status, whole.body, whole.headers, wait=sale.slow)
+
+
+def _other_payer(sale: Sale) -> Answer:
+    stranger = "0x" + "5" * 40 if sale.network == EVM else "SysvarC1ock11111111111111111111111111111111"
+    return sale.deliver(receipt={**sale.receipt(), "payer": stranger})
+
+
+def _bomb(sale: Sale) -> Answer:
+    return Answer(402, _compressed(), {"Content-Type": "application/json", "Content-Encoding": "gzip"})
+
+
+@cache
+def _compressed() -> bytes:
+    return gzip.compress(b'{"x402Version": 1, "accepts": [' + b" " * _BOMB, 6)
+
+
+def _dripped(sale: Sale) -> Answer:
+    whole = sale.ask()
+    return Answer(whole.status, whole.body, whole.headers, "endless")
+
+
+def _domain(offer: Offer) -> Offer:
+    return {**offer, "extra": {**offer["extra"], "name": "Dollar of somebody else", "version": "9"}}
+
+
+def _other_token(offer: Offer) -> Offer:
+    other = "0x" + "6" * 40 if offer["asset"].startswith("0x") else "So11111111111111111111111111111111111111112"
+    return {**offer, "asset": other}
+
+
+def _lookalike(offer: Offer) -> Offer:
+    """The last character of the address is another one; the name is right."""
+    last = "2" if offer["asset"][-1] != "2" else "3"
+    return {**offer, "asset": offer["asset"][:-1] + last}
+
+
+def _nobody(offer: Offer) -> Offer:
+    return {**offer, "payTo": ZERO if offer["payTo"].startswith("0x") else "1" * 32}
+
+
+def _barter(offer: Offer) -> Offer:
+    return {**offer, "scheme": "barter"}
+
+
+def _priced(amount: str) -> Callable[[Offer], Offer]:
+    return lambda offer: {**offer, **{n: amount for n in ("amount", "maxAmountRequired") if n in offer}}
+
+
+_ABOUT_TERMS = (
+    Fault("wrong-token", "asks for a token nobody knows", "NoAcceptableOffer, nothing signed", terms=_other_token),
+    Fault("swapped-token", "asks for a lookalike of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
+    Fault("pay-to-zero", "asks to pay nobody", "NoAcceptableOffer, nothing signed", terms=_nobody),
+    Fault(
+        "forged-domain",
+        "names another EIP-712 domain for the token",
+        "paid once under the token's own domain, with a warning",
+        terms=_domain,
+    ),
+    Fault(
+        "ten-year-validity",
+        "asks for a payment that is valid for ten years",
+        "paid once, valid for ten minutes at most",
+        terms=lambda offer: {**offer, "maxTimeoutSeconds": _TEN_YEARS},
+    ),
+    Fault("price-over-limit", "asks for a million", "TooExpensive, nothing signed", terms=_priced("1000000000000")),
+    Fault("unknown-scheme", "asks for another scheme", "NoAcceptableOffer, nothing signed", terms=_barter),
+    Fault(
+        "garbage-402",
+        "a 402 whose terms cannot be read",
+        "MalformedQuote, nothing signed",
+        ask=lambda sale: page('{"x402Version": 2, "accepts": [', 402, {"PAYMENT-REQUIRED": "%%% not base64 %%%"}),
+    ),
+    Fault(
+        "version-3",
+        "a 402 of a version to come",
+        "UnsupportedVersion, nothing signed",
+        ask=lambda sale: page({"x402Version": 3, "accepts": [{}]}, 402),
+    ),
+    Fault("not-x402", "a 402 that is not about x402", "the 402 itself", ask=lambda sale: page("Pay your bill.", 402)),
+    Fault("dripped-402", "a 402 that never ends", "MalformedQuote after a bounded time, nothing signed", ask=_dripped),
+    Fault("gzip-bomb-402", "a 402 of 32 MiB in 32 KiB", "the 402 itself, unread", ask=_bomb),
+    Fault(
+        "redirect-before-paying",
+        "leads elsewhere on this host before asking",
+        "paid once, where it led",
+        ask=lambda sale: redirect(sale.plain_path, 307),
+    ),
+    Fault(
+        "redirect-to-another-host",
+        "leads to another host before asking",
+        "HostNotAllowed unless the policy lists that host",
+        ask=lambda sale: redirect(sale.elsewhere + sale.plain_path, 307),
+    ),
+)
+
+_AGAIN = "the same request again presents the same payment"
+_UNKNOWN = f"PaymentOutcomeUnknown; {_AGAIN}"
+_REJECTED = f"PaymentRejected, the money held; {_AGAIN}"
+_ERROR = f"the error page, with the payment's outcome; {_AGAIN}"
+_DOUBTED = "delivered, with .money unknown"
+_OWN = "settles and delivers; the receipt"
+
+_ABOUT_PAYMENTS = (
+    _pays("drop-before-settling", "closes the connection, settles nothing", _UNKNOWN, _silent("dropped")),
+    _pays("drop-after-settling", "settles, then closes the connection", _UNKNOWN, _settled(_silent("dropped"))),
+    _pays("reset-before-settling", "resets the connection, settles nothing", _UNKNOWN, _silent("reset")),
+    _pays("reset-after-settling", "settles, then resets the connection", _UNKNOWN, _settled(_silent("reset"))),
+    _pays("hang-before-settling", "never answers, settles nothing", _UNKNOWN, _silent("silent")),
+    _pays("hang-after-settling", "settles, then never answers", _UNKNOWN, _settled(_silent("silent"))),
+    _pays("slow", "settles, and takes its time to answer", "paid once", _settled(_slow)),
+    _pays("error-before-settling", "500, settles nothing", _ERROR, _error(500)),
+    _pays("error-after-settling", "settles, then 502", _ERROR, _settled(_error(502))),
+    _pays("402-again", "402 with the same terms, settles nothing", _REJECTED, _refused("facilitator_unavailable")),
+    _pays("402-after-settling", "settles, then 402", _REJECTED, _settled(_refused("settlement_timeout"))),
+    _pays("price-rises", "402 with twice the price, settles nothing", _REJECTED, _dearer, sticky=True),
+    _pays("receipt-wrong-payer", f"{_OWN} names another payer", _DOUBTED, _settled(_other_payer)),
+    _pays("receipt-wrong-amount", f"{_OWN} names another amount", _DOUBTED, _receipt(amount="1")),
+    _pays("receipt-wrong-network", f"{_OWN} names another network", _DOUBTED, _receipt(network="eip155:1")),
+    _pays("receipt-failed", f"{_OWN} says it failed", _DOUBTED, _receipt(success=False, errorReason="settle_error")),
+    _pays("receipt-garbage", f"{_OWN} cannot be read", _DOUBTED, _settled(_receipt_text("%%% not base64 %%%"))),
+    _pays("receipt-missing", "settles and delivers without a receipt", _DOUBTED, _settled(_receipt_text(None))),
+    _pays(
+        "redirect-after-paying",
+        "settles, then leads to the content on this host",
+        "paid once, content delivered",
+        _settled(lambda sale: sale.lead_on("/thanks")),
+    ),
+    _pays(
+        "redirect-to-another-host-after-paying",
+        "settles, then leads to another host, which asks for money again",
+        "PaymentRejected; nothing is signed twice",
+        _settled(lambda sale: sale.lead_on(sale.elsewhere + sale.plain_path)),
+    ),
+    _pays(
+        "truncated-body",
+        "settles, and breaks off in the middle of the content",
+        f"the HTTP library's own error; {_AGAIN}",
+        _with_manner("truncated"),
+    ),
+    _pays("dripped-body", "settles, and sends the content in drops", "paid once", _with_manner("dripped")),
+)
+
+#: By name, in the order of the index page.
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*_ABOUT_TERMS, *_ABOUT_PAYMENTS)}

@@ -1,0 +1,61 @@
+"""The sandbox's own pages: what is for sale and what can go wrong, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .faults import FAULTS
+from .play_money import CHAINS, TOKENS
+from .terms import Goods
+
+_HEAD = """\
+A seller to try x402 against. The money is invented and the chains are its own: nothing here is worth anything.
+
+For sale:
+{goods}
+
+The same at other addresses:
+  /v1/...           by version 1 of the protocol (/v1-caip2/...: with Solana under its long name)
+  /evm/...          for the EVM token only
+  /solana/...       for the Solana token only
+  /redeliver/...    a payment that was settled already is answered with the content again, not with a 402
+  /fault/NAME/...   with something going wrong, once for each payment
+
+Also:
+  {url}/settlements   what was paid
+  {url}/about         the tokens, and where to read the chains
+  {url}/wallet        a POST makes a wallet: throw-away keys with a hundred invented dollars on each chain
+
+What can go wrong, and what a buyer makes of it:
+"""
+
+
+def index(url: str, goods: Iterable[Goods]) -> str:
+    """Plain text, for people."""
+    shown = "\n".join(f"  {url}{one.path:<20} {one.price or 'free'}" for one in goods)
+    faults = "\n".join(
+        f"  {url}/fault/{fault.name}\n      {fault.does}\n      -> {fault.outcome}" for fault in FAULTS.values()
+    )
+    return _HEAD.format(goods=shown, url=url) + faults + "\n"
+
+
+def about(url: str) -> dict[str, Any]:
+    """What a buyer needs to know, for programs."""
+    return {
+        "sandbox": "x402_client",
+        "tokens": [
+            {
+                "network": token.network,
+                "address": token.address,
+                "symbol": token.symbol,
+                "decimals": token.decimals,
+                "name": token.name,
+                "version": token.version,
+                "program": token.program,
+            }
+            for token in TOKENS
+        ],
+        "rpc": {network: f"{url}/rpc/{name}" for name, network in CHAINS.items()},
+        "faults": list(FAULTS),
+    }

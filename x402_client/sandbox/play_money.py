@@ -1,0 +1,96 @@
+"""The sandbox's networks, token and keys. Nothing signed here is worth anything anywhere else, and that is the point.
+
+The EVM network has a chain id that no chain has. Solana goes by devnet's name, because version 1's layout without a
+memo belongs to the plain name; a payment names a blockhash of the sandbox's own, so devnet would never take it.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from ..chains.tokens import Tokens
+from ..errors import ConfigurationError
+from ..money import Token
+from ..signers.local import LocalEvmSigner, read_hex_key
+from ..wire.networks import SOLANA_DEVNET, caip2
+
+EVM = "eip155:402402402402"
+SOLANA = SOLANA_DEVNET
+#: What version 1 calls them.
+V1_NAMES = {EVM: EVM, SOLANA: "solana-devnet"}
+#: Words for them, in ``Sandbox.sell(chains=...)`` and in URLs.
+CHAINS = {"evm": EVM, "solana": SOLANA}
+
+EVM_TOKEN = Token(EVM, "0x4024024024024024024024024024024024024024", "USDC", 6, "Sandbox USDC", "1")
+SOLANA_TOKEN = Tokens().find(SOLANA, "USDC") or Token(SOLANA, "")
+TOKENS = (EVM_TOKEN, SOLANA_TOKEN)
+
+#: Keys that everybody knows, for tests that need the same address every time. The sandbox takes these and its own.
+TEST_EVM_KEYS = tuple("0x" + byte * 32 for byte in ("ca", "cb", "cc", "cd"))
+TEST_SOLANA_KEYS = tuple(bytes([byte]) * 32 for byte in (0xCA, 0xCB, 0xCC, 0xCD))
+
+
+class Keyring:
+    """The addresses that may pay here: those whose keys were made here, and the well-known test keys."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: set[str] = set()
+        self._test_keys_known = False
+
+    def evm_key(self) -> str:
+        """A new throw-away key, 0x hex."""
+        import secrets
+
+        key = "0x" + secrets.token_hex(32)
+        self._add(LocalEvmSigner(read_hex_key(key)).address)
+        return key
+
+    def solana_key(self) -> str:
+        """A new throw-away key, base58 of 64 bytes."""
+        from solders.keypair import Keypair
+
+        keypair = Keypair()
+        self._add(str(keypair.pubkey()))
+        return str(keypair)
+
+    def knows(self, address: str) -> bool:
+        """Whether this address may pay here."""
+        folded = _folded(address)
+        with self._lock:
+            if folded not in self._made and not self._test_keys_known:
+                self._made |= {_folded(one) for one in _test_addresses()}
+                self._test_keys_known = True
+            return folded in self._made
+
+    def check(self, address: str) -> str:
+        """The address, or ConfigurationError for one that somebody's real money may be at."""
+        if not self.knows(address):
+            raise ConfigurationError(
+                f"{address[:60]} is not an address of this sandbox, which takes throw-away keys only: use "
+                "sandbox.wallet(), sandbox.key() or x402_client.sandbox.TEST_EVM_KEYS."
+            )
+        return address
+
+    def _add(self, address: str) -> None:
+        with self._lock:
+            self._made.add(_folded(address))
+
+
+def network_of(name: str) -> str:
+    """From ``evm``, ``solana`` or a full name of one of the two. Real networks are refused."""
+    network = CHAINS.get(name) or caip2(name)
+    if network not in V1_NAMES:
+        raise ConfigurationError(f'The sandbox plays on "evm" and "solana" of its own, never on {name!r}.')
+    return network
+
+
+def _folded(address: str) -> str:
+    return address.lower() if address.startswith("0x") else address
+
+
+def _test_addresses() -> list[str]:
+    from solders.keypair import Keypair
+
+    evm = [LocalEvmSigner(read_hex_key(key)).address for key in TEST_EVM_KEYS]
+    return evm + [str(Keypair.from_seed(seed).pubkey()) for seed in TEST_SOLANA_KEYS]

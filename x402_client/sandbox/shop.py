@@ -1,0 +1,243 @@
+"""The seller behind the socket: what is for sale at which address, what is ordered to go wrong, who was here."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..wallet import Wallet
+from . import evm_rpc
+from .answers import Answer, Request, page
+from .evm import EvmChain
+from .faults import FAULTS, Fault
+from .index import about, index
+from .jsonrpc import answer
+from .play_money import CHAINS, EVM, EVM_TOKEN, Keyring
+from .records import Clock, Settlement, Visit
+from .sale import Sale
+from .solana import SolanaChain
+from .terms import Goods, Seller
+
+_MEANINGS: Mapping[str, Mapping[str, Any]] = {
+    "v1": {"version": 1},
+    "v1-caip2": {"version": 1, "plain": False},
+    "redeliver": {"redeliver": True},
+    "sound": {},
+    **{name: {"networks": (network,)} for name, network in CHAINS.items()},
+}
+#: First words of an address that say how something is sold, and the sandbox's own.
+_RESERVED = ("fault", *_MEANINGS)
+_OWN = ("rpc", "about", "settlements", "wallet")
+#: Units of each token in a wallet that is asked for by address: a hundred dollars.
+_GIFT = 100_000_000
+_DEFAULT = "/weather"
+
+
+@dataclass(slots=True)
+class Shelf:
+    """One thing for sale, and what is ordered to go wrong with it."""
+
+    goods: Goods
+    always: Fault | None = None
+    orders: deque[Fault | None] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request leads: the goods as this address offers them."""
+
+    shelf: Shelf
+    goods: Goods
+    path: str
+    fault: Fault | None = None
+    sound: bool = False
+
+
+class Shop:
+    """Safe between threads."""
+
+    def __init__(self, seller_address: str, slow: float, redeliver: bool) -> None:
+        self.clock, self.keys = Clock(), Keyring()
+        self.evm = EvmChain(EVM_TOKEN, self.clock, self.keys.knows)
+        self.solana = SolanaChain(self.clock, self.keys.knows)
+        self.seller = Seller(seller_address, lambda: self.solana.seller, lambda: self.solana.fee_payer)
+        self.slow, self.redeliver = slow, redeliver
+        self.url = ""
+        self.alterations: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = tuple(
+            fault.terms for fault in FAULTS.values() if fault.terms is not None
+        )
+        self.settlements: list[Settlement] = []
+        self.visits: list[Visit] = []
+        self._lock = threading.Lock()
+        self._shelves: dict[str, Shelf] = {}
+        self._orders: deque[Fault | None] = deque()
+        self._struck: set[tuple[str, str]] = set()
+
+    def chain(self, network: str) -> EvmChain | SolanaChain:
+        """The chain of a network."""
+        return self.evm if network == EVM else self.solana
+
+    def put(self, goods: Goods, fault: str | Iterable[str | None] | None) -> None:
+        """Offer something, or offer it anew."""
+        parts = goods.path.split("/")
+        if not goods.path.startswith("/") or len(parts[1]) == 0 or parts[1] in (*_RESERVED, *_OWN) or "?" in goods.path:
+            raise ConfigurationError(
+                f"{goods.path!r} cannot be sold: a path starts with a slash and has no query, and "
+                f"{', '.join((*_RESERVED, *_OWN))} are the sandbox's own."
+            )
+        always = fault_named(fault) if isinstance(fault, str) else None
+        orders = () if fault is None or isinstance(fault, str) else fault
+        with self._lock:
+            self._shelves[goods.path] = Shelf(goods, always, deque(map(fault_named, orders)))
+
+    def order(self, faults: Iterable[str | None]) -> None:
+        """What goes wrong next, whatever is bought."""
+        self._orders.extend([fault_named(fault) for fault in faults])
+
+    def settled(self, settlement: Settlement) -> None:
+        """Write a transfer down."""
+        with self._lock:
+            self.settlements.append(settlement)
+
+    def answer(self, request: Request) -> Answer:
+        """Whatever is asked."""
+        path = request.path.partition("?")[0]
+        own = self._own_page(path, request)
+        if own is not None:
+            return own
+        route = self._route(path)
+        if route is None:
+            return page(f"There is nothing at {path}; {self.url}/ lists what there is.\n", 404)
+        if route.goods.price is None:
+            return page({"free": True} if route.goods.content is None else route.goods.content)
+        return self._sell(route, request)
+
+    def _sell(self, route: Route, request: Request) -> Answer:
+        sale = Sale(self, route.goods, request, route.path)
+        before = self._delivered_before(route, sale)
+        fault = None if before or route.sound else self._strike(route, sale)
+        if before is not None:
+            given = sale.deliver_again(before)
+        elif fault is not None:
+            given = _go_wrong(fault, sale)
+        else:
+            given = sale.ask() if sale.payment is None else sale.buy()
+        name = fault.name if fault else None
+        self.visits.append(Visit(request.method, request.path.partition("?")[0], sale.nonce, given.status, name))
+        return given
+
+    def _delivered_before(self, route: Route, sale: Sale) -> Settlement | None:
+        """A payment that was settled here before, at a seller who remembers."""
+        if sale.nonce is None or not route.goods.redeliver:
+            return None
+        done = (one for one in self.settlements if one.nonce == sale.nonce and one.path == route.goods.path)
+        return next(done, None)
+
+    def _strike(self, route: Route, sale: Sale) -> Fault | None:
+        """What goes wrong with this request. One payment meets a fault once, unless the fault is sticky."""
+        with self._lock:
+            single = route.fault or route.shelf.always
+            if single is None:
+                return _next(route.shelf.orders or self._orders, sale)
+            if single.on_payment != (sale.payment is not None):
+                return None
+            if not single.on_payment or single.sticky:
+                return single
+            mark = (single.name, sale.nonce or "")
+            if mark in self._struck:
+                return None
+            self._struck.add(mark)
+            return single
+
+    def _route(self, path: str) -> Route | None:
+        """From an address like ``/v1/solana/fault/slow/report``: how it is offered, then what."""
+        parts, changes = path.strip("/").split("/"), dict[str, Any]()
+        kept: list[str] = []
+        fault: Fault | None = None
+        sound = False
+        while parts and parts[0] in _RESERVED:
+            word = parts.pop(0)
+            if word == "fault":
+                fault = FAULTS.get(parts.pop(0)) if parts else None
+                if fault is None:
+                    return None
+                continue
+            sound = sound or word == "sound"
+            changes |= _MEANINGS[word]
+            kept += [] if word == "sound" else [word]
+        with self._lock:
+            shelf = self._shelves.get("/" + "/".join(parts) if parts else _DEFAULT)
+        if shelf is None:
+            return None
+        plain = "/" + "/".join(["sound", *kept, *(parts or [_DEFAULT[1:]])])
+        return Route(shelf, replace(shelf.goods, **changes), plain, fault, sound)
+
+    def _own_page(self, path: str, request: Request) -> Answer | None:
+        if path in ("/rpc/evm", "/rpc/solana"):
+            return Answer(200, self._rpc(path, request.body), {"Content-Type": "application/json"})
+        if path == "/":
+            return page(index(self.url, [shelf.goods for shelf in self._shelves.values()]))
+        if path == "/about":
+            return page(about(self.url))
+        if path == "/settlements":
+            return page([_shown(one) for one in self.settlements])
+        if path == "/wallet" and request.method == "POST":
+            return page(self._new_wallet())
+        return None
+
+    def _new_wallet(self) -> dict[str, Any]:
+        """Throw-away keys with invented money, for programs that are not in this process."""
+        keys = {"evm": self.keys.evm_key(), "solana": self.keys.solana_key()}
+        wallet = Wallet(**keys)
+        assert wallet.evm is not None
+        assert wallet.solana is not None
+        addresses = {"evm": wallet.evm.address, "solana": wallet.solana.address}
+        for name, address in addresses.items():
+            self.chain(CHAINS[name]).fund(address, _GIFT)
+        return {name: {"address": addresses[name], "key": key} for name, key in keys.items()}
+
+    def _rpc(self, path: str, body: bytes) -> bytes:
+        if path == "/rpc/evm":
+            return answer(evm_rpc.methods(self.evm), body)
+        from . import solana_rpc
+
+        return answer(solana_rpc.methods(self.solana), body)
+
+
+def fault_named(name: str | None) -> Fault | None:
+    """A fault by its name."""
+    if name is not None and name not in FAULTS:
+        raise ConfigurationError(f"There is no fault {name!r}; there are {', '.join(FAULTS)}.")
+    return None if name is None else FAULTS[name]
+
+
+def _next(orders: deque[Fault | None], sale: Sale) -> Fault | None:
+    """The next one ordered, if this request is of its kind. None stands for a payment that goes well."""
+    if not orders:
+        return None
+    first = orders[0]
+    if (first is None or first.on_payment) != (sale.payment is not None):
+        return None
+    return orders.popleft()
+
+
+def _go_wrong(fault: Fault, sale: Sale) -> Answer:
+    if fault.pay is not None:
+        return fault.pay(sale)
+    return fault.ask(sale) if fault.ask is not None else sale.ask(alter=fault.terms)
+
+
+def _shown(done: Settlement) -> dict[str, Any]:
+    return {
+        "network": done.network,
+        "transaction": done.transaction,
+        "payer": done.payer,
+        "payTo": done.pay_to,
+        "amount": str(done.amount),
+        "nonce": done.nonce,
+        "path": done.path,
+    }

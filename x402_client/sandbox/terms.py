@@ -1,0 +1,96 @@
+"""What is for sale, and the 402 that says so, in both versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..money import Money
+from .answers import Answer, page, sealed
+from .play_money import EVM, EVM_TOKEN, SOLANA, SOLANA_TOKEN, V1_NAMES
+
+TIMEOUT = 60
+PAYMENT = {1: "X-PAYMENT", 2: "PAYMENT-SIGNATURE"}
+RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """One thing that is sold, or free without a price, as it is offered at one address."""
+
+    path: str
+    price: Money | None
+    content: Any = None
+    networks: tuple[str, ...] = (EVM, SOLANA)
+    version: int = 2
+    #: Version 1 writes Solana's plain name, or its CAIP-2 name.
+    plain: bool = True
+    memo: str | None = None
+    redeliver: bool = False
+
+    def but(self, **changes: Any) -> Goods:
+        """The same goods, offered in another way."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who is paid, and by which facilitator."""
+
+    evm: str
+    solana: Callable[[], str]
+    fee_payer: Callable[[], str]
+
+
+def offers(goods: Goods, seller: Seller, url: str) -> list[dict[str, Any]]:
+    """One for each network."""
+    return list(_offers(goods, seller, url))
+
+
+def _offers(goods: Goods, seller: Seller, url: str) -> Iterator[dict[str, Any]]:
+    assert goods.price is not None
+    for network in goods.networks:
+        on_evm = network == EVM
+        written = network if goods.version == 2 or not goods.plain else V1_NAMES[network]
+        offer: dict[str, Any] = {
+            "scheme": "exact",
+            "network": written,
+            "asset": EVM_TOKEN.address if on_evm else SOLANA_TOKEN.address,
+            "payTo": seller.evm if on_evm else seller.solana(),
+            "maxTimeoutSeconds": TIMEOUT,
+            "extra": _evm_extra() if on_evm else _solana_extra(goods, seller),
+        }
+        if goods.version == 2:
+            yield offer | {"amount": str(goods.price.units)}
+        else:
+            yield offer | _v1_fields(goods, url)
+
+
+def _evm_extra() -> dict[str, Any]:
+    return {"name": EVM_TOKEN.name, "version": EVM_TOKEN.version}
+
+
+def _solana_extra(goods: Goods, seller: Seller) -> dict[str, Any]:
+    memo = {} if goods.memo is None else {"memo": goods.memo}
+    return {"feePayer": seller.fee_payer(), **memo}
+
+
+def _v1_fields(goods: Goods, url: str) -> dict[str, Any]:
+    assert goods.price is not None
+    return {
+        "maxAmountRequired": str(goods.price.units),
+        "resource": url,
+        "description": "",
+        "mimeType": "application/json",
+        "outputSchema": None,
+    }
+
+
+def ask(version: int, url: str, accepts: Sequence[Mapping[str, Any]], error: str = "payment required") -> Answer:
+    """The 402. Version 2 has its terms in a header, version 1 in the body."""
+    terms: dict[str, Any] = {"x402Version": version, "error": error, "accepts": list(accepts)}
+    if version == 1:
+        return page(terms, 402)
+    resource = {"url": url, "description": "", "mimeType": "application/json"}
+    return page({}, 402, {"PAYMENT-REQUIRED": sealed({**terms, "resource": resource, "extensions": {}})})
