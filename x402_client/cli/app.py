@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import decode, doctor, get, ledger, policy, quote, wallet
+from . import decode, demo, doctor, get, ledger, policy, quote, sandbox, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
 
@@ -46,6 +46,7 @@ def everywhere(
     log_to_stderr(verbose)
 
 
+app.command("demo")(demo.demo)
 app.command("get", help=get.HELP)(get.get)
 app.command("quote")(quote.quote)
 app.command("decode")(decode.decode)
@@ -53,6 +54,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")
+app.command("sandbox")(sandbox.sandbox)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -51,6 +51,7 @@ Rpc = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(
         "--rpc",
+        envvar="X402_RPC",
         metavar="NETWORK=URL",
         help="The endpoint that a chain is read through, like base=https://... May be repeated.",
     ),
