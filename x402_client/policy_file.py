@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .errors import ConfigurationError
 from .policy_text import policy_of
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 #: A policy is a page or two.
 _MOST_BYTES = 256 * 1024
@@ -21,7 +23,7 @@ class FromFile:
 
         Every mistake in it is reported, with its line and field, in one ConfigurationError.
         """
-        name = fspath(path)
+        name = str(path)
         try:
             with open(path, "rb") as file:
                 data = file.read(_MOST_BYTES + 1)

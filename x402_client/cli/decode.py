@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
+from ..chains.tokens import Tokens
+from ..money import Token
 from . import options
 from .exits import Code
 from .findings import Level, Reading, opened
@@ -61,8 +64,8 @@ def parts(text: str) -> list[tuple[str, str]]:
     return found or [("", text)]
 
 
-def read_text(text: str, name: str = "", asked_url: str = "") -> Reading:
-    """One value, whatever it turns out to be."""
+def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[Token] = ()) -> Reading:
+    """One value, whatever it turns out to be. ``vouched`` are tokens known on top of the table."""
     reading = Reading("")
     found: Any = opened(text, reading)
     if not isinstance(found, dict):
@@ -70,7 +73,7 @@ def read_text(text: str, name: str = "", asked_url: str = "") -> Reading:
         if found is not None:
             reading.wrong("JSON", "it is not an object")
     elif "accepts" in found:
-        read_terms(found, reading, asked_url)
+        read_terms(found, reading, Tokens(vouched), asked_url)
     elif "payload" in found:
         read_payment(found, reading)
     elif "success" in found:

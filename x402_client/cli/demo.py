@@ -17,7 +17,6 @@ from ..policy import Policy
 from ..receipts import outcome
 from ..requests import wrap as wrap_requests
 from ..sandbox import Sandbox
-from ..wire.networks import short_name
 from .exits import Code
 from .running import Stop, command
 from .screen import bar, out, show
@@ -113,8 +112,7 @@ class _Demo:
             try:
                 client.get(self.seller.fault_url("swapped-token"))
             except NoAcceptableOffer as refusal:
-                for reason in refusal.reasons:
-                    self._say("refused", reason.partition("): ")[2] or reason)
+                self._say("refused", refusal.reasons[0].partition("): ")[2])
             else:
                 raise _differently("the lookalike was paid with")
             self._check(len(self.seller.settlements) == before, "money moved")
@@ -126,7 +124,7 @@ class _Demo:
             for done in self.seller.settlements:
                 share = done.amount / max(one.amount for one in self.seller.settlements)
                 line = bar(share, 12)
-                line.append(f"  {done.price}  {done.path} on {short_name(done.network)}")
+                line.append(f"  {done.price}  {done.path} on {_chain(done.network)}")
                 line.pad_left(4)
                 show(line)
             self._say("our ledger", f"{spent} spent, {self.buyer.remaining()} left today")
@@ -138,7 +136,7 @@ class _Demo:
         if paid is None or paid.receipt is None or paid.money != "spent":
             raise _differently("it was not paid")
         token = paid.offer.token
-        self._say("paid", f"{paid.hold.price} in {token.symbol if token else '?'} on {short_name(paid.offer.network)}")
+        self._say("paid", f"{paid.hold.price} in {token.symbol if token else '?'} on {_chain(paid.offer.network)}")
         self._say("receipt", f"transaction {paid.receipt.transaction}")
         self._say("got", body.strip())
         self._say("left today", f"{self.buyer.remaining()}")
@@ -161,6 +159,10 @@ class _Demo:
     def _check(holds: bool, problem: str) -> None:
         if not holds:
             raise _differently(problem)
+
+
+def _chain(network: str) -> str:
+    return "the EVM chain" if network.startswith("eip155:") else "Solana"
 
 
 def _differently(problem: str) -> Stop:

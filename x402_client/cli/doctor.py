@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,13 +17,14 @@ from ..drive import run
 from ..errors import ChainUnavailable, QuoteError
 from ..flow import Call, inspect
 from ..hosts import Origin
+from ..money import Token
 from ..wire.bounds import DEFAULT
 from ..wire.decode import decoded
 from ..wire.models import Offer, Quote, words
 from ..wire.networks import short_name
 from . import options, wallets
 from .balances import balance, owner_of, token_account, written
-from .buying import Choices, buying, ledger_for_looking
+from .buying import Choices, buying, ledger_for_looking, policy_of
 from .decode import document, draw, draw_findings, read_text
 from .exits import Code
 from .findings import Reading
@@ -68,7 +70,7 @@ def doctor(
     choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()))
     with asked(url, method, data, header) as request:
         answer = _asked_once(request, timeout)
-    readings = _readings(answer)
+    readings = _readings(answer, policy_of(choices).tokens)
     payable = Reading("Can it be paid from here?")
     if answer.status == 402:
         with buying(choices, ledger=ledger_for_looking(choices.ledger)) as (buyer, found):
@@ -106,14 +108,14 @@ def _asked_once(request: Asked, timeout: float) -> _Answer:
     return _Answer(response.status_code, response.headers, str(response.url).partition("?")[0], body)
 
 
-def _readings(answer: _Answer) -> list[Reading]:
+def _readings(answer: _Answer, vouched: Iterable[Token]) -> list[Reading]:
     """What stands in each of the places that terms are given in, and about the places themselves."""
     head = Reading("The answer")
     head.fact("status", str(answer.status))
-    found = [read_text(answer.headers[n], n.upper(), answer.url) for n in _NAMES if n in answer.headers]
+    found = [read_text(answer.headers[n], n.upper(), answer.url, vouched) for n in _NAMES if n in answer.headers]
     in_body = answer.body is not None and b'"x402Version"' in answer.body
     if in_body and answer.body is not None:
-        found.append(read_text(answer.body.decode("utf-8", "replace"), "The body", answer.url))
+        found.append(read_text(answer.body.decode("utf-8", "replace"), "The body", answer.url, vouched))
     _places(answer, in_body, head)
     return [head, *found]
 

@@ -25,6 +25,7 @@ from .exits import Code, code_of, table
 from .reporting import Report, Watching
 from .requests_made import Asked, asked
 from .running import Stop, command, in_commands, leave, swallow_pipe
+from .screen import say
 
 _CHUNK = 64 * 1024
 HELP = f"""Fetch URL, and pay for it if that is what it takes.
@@ -119,9 +120,13 @@ class _Fetch:
         asked_for = self.request
         with client.stream(asked_for.method, asked_for.url, **asked_for.keywords) as response:
             self.report.answered(response.status_code, outcome(response))
+            last = b""
             for chunk in response.iter_bytes(_CHUNK):
                 sink.write(chunk)
+                last = chunk
             sink.flush()
+        if sink is sys.stdout.buffer and last[-1:] not in (b"\n", b"") and sys.stdout.isatty():
+            say("")  # what we say next begins on a line of its own
         paid = self.report.outcome
         if paid is not None:
             self.report.left = left(buyer, paid.hold.host, paid.hold.price.currency)

@@ -27,7 +27,7 @@ _GATEWAY = "GatewayWalletBatched"
 _LARGE = 8 * 1024
 
 
-def read_terms(document: dict[str, Any], reading: Reading, asked_url: str = "") -> None:
+def read_terms(document: dict[str, Any], reading: Reading, known: Tokens, asked_url: str = "") -> None:
     """All that can be said about terms."""
     reading.title = "payment terms"
     version = document.get("x402Version")
@@ -50,7 +50,7 @@ def read_terms(document: dict[str, Any], reading: Reading, asked_url: str = "") 
     if len(entries) > DEFAULT.offers:
         reading.wrong("accepts", f"it has {len(entries)} offers; {DEFAULT.offers} are read")
     for position, entry in enumerate(entries[: DEFAULT.offers], start=1):
-        _offer(entry, f"offer {position}", v2, reading)
+        _offer(entry, f"offer {position}", v2, known, reading)
 
 
 def _version(version: object, reading: Reading) -> None:
@@ -90,7 +90,7 @@ def _same_url(url: str, asked_url: str, where: str, reading: Reading) -> None:
         reading.tolerated(where, f"it names {words(url, 120)}, which is not the URL that was asked; behind a proxy?")
 
 
-def _offer(entry: Any, where: str, v2: bool, reading: Reading) -> None:
+def _offer(entry: Any, where: str, v2: bool, known: Tokens, reading: Reading) -> None:
     if not isinstance(entry, dict):
         reading.wrong(where, "it is not an object")
         return
@@ -100,7 +100,7 @@ def _offer(entry: Any, where: str, v2: bool, reading: Reading) -> None:
         )
         (reading.wrong if loss else reading.tolerated)(f"{where}.{name}", "it is missing")
     network = _network(entry, where, v2, reading)
-    token = _asset(entry, where, network, reading)
+    token = _asset(entry, where, network, known, reading)
     amount = _amount(entry, where, v2, reading)
     _summary(entry, where, network, token, amount, reading)
     _scheme(entry, where, reading)
@@ -137,7 +137,7 @@ def _network(entry: dict[str, Any], where: str, v2: bool, reading: Reading) -> s
         text = f"version 1 names networks by a word: {short_name(network)}, not {words(name, 60)!r}"
         reading.tolerated(f"{where}.network", text)
     if not known_network(network):
-        reading.note(f"{where}.network", f"{network} is not in our table; its tokens have to be vouched for")
+        reading.note(f"{where}.network", f"{network} is not in our table of networks")
     return network
 
 
@@ -165,11 +165,11 @@ def _amount(entry: dict[str, Any], where: str, v2: bool, reading: Reading) -> in
     return amount
 
 
-def _asset(entry: dict[str, Any], where: str, network: str | None, reading: Reading) -> Token | None:
+def _asset(entry: dict[str, Any], where: str, network: str | None, known: Tokens, reading: Reading) -> Token | None:
     asset = entry.get("asset")
     if not isinstance(asset, str) or network is None:
         return None
-    token = Tokens().find(network, asset)
+    token = known.find(network, asset)
     place = f"{where}.asset"
     if token is None:
         reading.note(place, f"{words(asset, 60)} is no token that we know there; it is paid with only if vouched for")
