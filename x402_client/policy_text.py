@@ -72,7 +72,7 @@ def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
     try:
         document = tomllib.loads(text, parse_float=_Number)
     except tomllib.TOMLDecodeError as problem:
-        raise ConfigurationError(_not_toml(name, str(problem))) from None
+        raise ConfigurationError(_not_toml(name, text, str(problem))) from None
     reading = _Reading(build)
     keywords = reading.policy(document)
     if reading.problems:
@@ -83,11 +83,12 @@ def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
         raise ConfigurationError(f"{name}: {problem}") from None
 
 
-def _not_toml(name: str, problem: str) -> str:
+def _not_toml(name: str, text: str, problem: str) -> str:
     found = _AT_LINE.search(problem)
     what = problem[: found.start()] if found else problem
-    line = f", line {found[1]}, column {found[2]}" if found and found[1] else ""
-    return f"{name}{line}: this is not TOML. {what}."
+    last = text.rstrip().count("\n") + 1
+    line = f"line {found[1]}, column {found[2]}" if found and found[1] else f"line {last}, at the end"
+    return f"{name}, {line}: this is not TOML. {what}."
 
 
 class _Reading:
@@ -189,7 +190,7 @@ def _shown(value: object) -> str:
 
 def _placed(problems: list[tuple[Path, str]], text: str, name: str) -> Iterator[str]:
     lines = lines_of(text)
-    for path, problem in problems:
+    for path, problem in sorted(problems, key=lambda found: lines[found[0]]):
         yield f"{name}, line {lines[path]}: {_written(path)}: {problem}"
 
 

@@ -28,12 +28,17 @@ def bare(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def given(seller: Sandbox, bare: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """The same user, with invented money and a policy that knows the sandbox."""
-    policy = tmp_path / "policy.toml"
+    return bare | shell_settings(seller, tmp_path)
+
+
+def shell_settings(seller: Sandbox, directory: Path) -> dict[str, str]:
+    """What ``x402 sandbox`` sets up for a second terminal."""
+    policy = directory / "policy.toml"
     policy.write_text(policy_text(seller))
-    return bare | {
+    return {
         "X402_EVM_KEY": seller.key("evm"),
         "X402_SOLANA_KEY": seller.key("solana"),
         "X402_POLICY": str(policy),
-        "X402_LEDGER": str(tmp_path / "ledger.db"),
+        "X402_LEDGER": str(directory / "ledger.db"),
         "X402_RPC": " ".join(f"{network}={url}" for network, url in seller.rpc.items()),
     }

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import COMMAND, environment, in_process, process
+from x402_client import Money, errors
+from x402_client.cli.exits import code_of
+from x402_client.cli.reporting import Report
+from x402_client.cli.requests_made import Asked
+from x402_client.errors import MoneyState
+from x402_client.hosts import Origin
+from x402_client.ports import Hold, Outcome, Purchase
 from x402_client.sandbox import Sandbox
+from x402_client.wire.models import Offer
 
 CONTENT = {"paid": "0.01 USD", "received": 0, "content": "worth it"}
 
@@ -76,24 +84,30 @@ def test_every_end_has_its_exit_code(seller: Sandbox, given: dict[str, str], nam
     assert len(seller.settlements) == before + transfers
 
 
-def test_a_payment_that_settled_and_brought_an_error_is_paid_and_not_delivered(
-    seller: Sandbox, given: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from x402_client.cli import reporting
-    from x402_client.ports import Outcome
+@pytest.mark.parametrize(
+    ("status", "money", "code"), [(200, "spent", 0), (500, "spent", 8), (500, "unknown", 7), (404, "held", 7)]
+)
+def test_an_error_after_a_payment_goes_by_the_money(status: int, money: MoneyState, code: int) -> None:
+    purchase = Purchase("p", "r", False, "GET", "http://x.example/", Origin("http", "x.example", 80))
+    offer = Offer(1, 2, "exact", "eip155:8453", 10_000, "0x", "0x")
+    hold = Hold("1", purchase, offer, Money("0.01"), 0.0)
+    report = Report(Asked("GET", "http://user:secret@x.example/a?b=c", []), as_json=True)
+    report.answered(status, Outcome(money, hold, offer))
+    assert report.code() == code
+    assert report.document(report.code(), "said")["url"] == "http://x.example/a"
 
-    class Settled(Outcome):
-        money = "spent"
 
-    answered = reporting.Report.answered
-
-    def spent(self: reporting.Report, status: int, outcome: Outcome | None) -> None:
-        if outcome is not None:
-            object.__setattr__(outcome, "money", "spent")
-        answered(self, status, outcome)
-
-    monkeypatch.setattr(reporting.Report, "answered", spent)
-    assert in_process(["get", f"{seller.url}/fault/error-after-settling/weather", "--yes"], given).code == 8
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigurationError, 2), (errors.PaymentRefused, 3), (errors.OverLimit, 3), (errors.Frozen, 3),
+        (errors.PaymentNotSent, 4), (errors.LedgerUnavailable, 4), (errors.QuoteError, 5), (errors.PaymentRejected, 6),
+        (errors.PaymentOutcomeUnknown, 7), (errors.PaidNotDelivered, 8), (errors.AlreadyPaid, 9),
+        (errors.X402Error, 1),
+    ],
+)  # fmt: skip
+def test_every_error_has_its_exit_code(error: type[errors.X402Error], code: int) -> None:
+    assert code_of(error("said")) == code
 
 
 def test_no_server_is_its_own_code(given: dict[str, str]) -> None:
