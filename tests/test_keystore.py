@@ -254,10 +254,15 @@ def test_without_the_package_keyring_it_says_what_to_install(monkeypatch: pytest
 
 @pytest.mark.usefixtures("light")
 def test_a_locked_signer_asks_once_and_only_when_it_signs(tmp_path: Path) -> None:
-    asked = []
+    asked: list[Path] = []
     path = stored(tmp_path / "k.json", keystore.seal("evm", SECRET, "pw"))
     [store] = keystore.read(path)
-    signer = keystore.LockedEvmSigner(store, lambda found: asked.append(found.path) or "pw")  # type: ignore[func-returns-value]
+
+    def unlock(found: keystore.Keystore) -> Any:
+        asked.append(found.path)
+        return found.unlock("pw")
+
+    signer = keystore.LockedEvmSigner(store, unlock)
     wallet = Wallet(evm=signer)
     assert asked == []
     assert repr(wallet) == repr(Wallet(evm=SECRET))
@@ -281,7 +286,7 @@ def test_nothing_shows_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.DEBUG)
     path = stored(tmp_path / "k.json", keystore.seal("solana", SECRET, "hunter22"))
     [store] = keystore.read(path)
-    signer = keystore.LockedSolanaSigner(store, lambda found: "hunter22")
+    signer = keystore.LockedSolanaSigner(store, lambda found: found.unlock("hunter22"))
     shown = repr(store) + repr(signer) + repr(store.unlock("hunter22")) + caplog.text
     assert "hunter22" not in shown
     assert SECRET.hex() not in shown

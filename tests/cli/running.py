@@ -112,7 +112,7 @@ def terminal(
         if not got:
             break
         shown += got
-        if waiting and (at := shown.find(waiting[0][0].encode(), start)) >= 0:
+        while waiting and (at := shown.find(waiting[0][0].encode(), start)) >= 0:
             start = at + len(waiting[0][0])
             answer = waiting.pop(0)[1]
             if isinstance(answer, signal.Signals):

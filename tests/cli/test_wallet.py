@@ -68,6 +68,12 @@ def test_one_kind_is_enough(user: dict[str, str], option: str, family: str) -> N
     assert [kind for kind, _ in shown(user, "agent")] == [family]
 
 
+def test_a_place_that_cannot_be_written_is_told(user: dict[str, str]) -> None:
+    ran = in_process(["wallet", "new"], user | {"XDG_DATA_HOME": "/proc/x"})
+    assert ran.code == 2
+    assert "cannot be written to /proc/x" in ran.err
+
+
 def test_nothing_is_overwritten(user: dict[str, str]) -> None:
     assert in_process(["wallet", "new"], user).code == 0
     before = shown(user)

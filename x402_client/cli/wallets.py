@@ -48,7 +48,7 @@ def find(named: str | None, passphrase_file: Path | None = None) -> Found:
     if place is None:
         return Found(Wallet(evm=_Nobody.evm(), solana=_Nobody.solana()), "nowhere", nobody=True)
     stores = read(place)
-    return Found(_locked(stores, lambda store: _passphrase(store, passphrase_file)), str(place), stores)
+    return Found(_locked(stores, lambda store: _unlock(store, passphrase_file)), str(place), stores)
 
 
 def directory(name: str) -> Path:
@@ -85,43 +85,32 @@ def _place(named: str | None) -> Path | None:
     return place
 
 
-def _locked(stores: tuple[Keystore, ...], passphrase: Callable[[Keystore], str]) -> Wallet:
+def _locked(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any]) -> Wallet:
     signers: dict[str, Any] = {}
     for store in stores:
         kind = LockedEvmSigner if store.family == "evm" else LockedSolanaSigner
-        signers[store.family] = kind(store, passphrase) if store.address else store.unlock(passphrase(store))
+        signers[store.family] = kind(store, unlock) if store.address else unlock(store)
     return Wallet(**signers)
 
 
-_said: dict[str, str] = {}
-
-
-def _passphrase(store: Keystore, file: Path | None) -> str:
-    """From a file, the environment, the keyring or a prompt; asked once for all keystores of a wallet."""
+def _unlock(store: Keystore, file: Path | None) -> Any:
+    """With a passphrase from a file, the environment, the keyring or a prompt."""
     given = given_passphrase(file)
     if given is not None:
-        return given
+        return store.unlock(given)
     if store.in_keyring:
-        return passphrase_of(store)
+        return store.unlock(passphrase_of(store))
     if not interactive():
         raise ConfigurationError(
             f"The passphrase of {store.path} is not known, and there is no terminal to ask on: set "
             f"{PASSPHRASE_VARIABLE}, or use --passphrase-file."
         )
-    where = str(store.path.parent)
-    for left in reversed(range(_TRIES)):
-        passphrase = _said.get(where) or ask(f"Passphrase of {store.path}: ")
+    for _ in range(_TRIES - 1):
         try:
-            store.unlock(passphrase)
+            return store.unlock(ask(f"Passphrase of {store.path}: "))
         except ConfigurationError:
-            _said.pop(where, None)
-            if not left:
-                raise
             say("That passphrase does not open it. Try again.")
-        else:
-            _said[where] = passphrase
-            return passphrase
-    raise AssertionError  # the last try raises
+    return store.unlock(ask(f"Passphrase of {store.path}: "))
 
 
 def given_passphrase(file: Path | None) -> str | None:

@@ -218,18 +218,18 @@ def _signer(family: Family, secret: bytes) -> LocalEvmSigner | LocalSolanaSigner
 
 
 class LockedSigner:
-    """A signer whose keystore is opened when the first signature is asked for, and not before."""
+    """A signer whose keystore is opened when the first signature is asked for, and not before: ``unlock`` does it."""
 
     blocking = True
 
-    def __init__(self, store: Keystore, passphrase: Callable[[Keystore], str]) -> None:
-        self._store, self._passphrase = store, passphrase
+    def __init__(self, store: Keystore, unlock: Callable[[Keystore], Any]) -> None:
+        self._store, self._unlock = store, unlock
         self._signer: Any = None
         self.address = store.address
 
     def _opened(self) -> Any:
         if self._signer is None:
-            self._signer = self._store.unlock(self._passphrase(self._store))
+            self._signer = self._unlock(self._store)
         return self._signer
 
     def __repr__(self) -> str:
