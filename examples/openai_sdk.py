@@ -7,7 +7,7 @@ money.
 import httpx2
 import openai
 
-from x402_client import Buyer, Policy, errors
+from x402_client import Policy, errors
 from x402_client.httpx2 import wrap
 from x402_client.sandbox import Sandbox
 
@@ -22,12 +22,12 @@ ANSWER = {
 }
 QUESTION: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "What is the answer?"}]
 
-with Sandbox({"/chat/completions": "0.02"}, {"/chat/completions": ANSWER}) as seller:
-    wallet = seller.wallet()
+with Sandbox() as seller:
+    seller.sell("/v1/chat/completions", "0.02", content=ANSWER)
     for limit in ("0.05", "0.01"):
-        buyer = Buyer(wallet, Policy(per_request=limit), ledger=":memory:")
+        buyer = seller.buyer(Policy(per_request=limit))
         http_client = wrap(httpx2.Client(), buyer)
-        with openai.OpenAI(base_url=seller.url, api_key="unused", http_client=http_client) as client:
+        with openai.OpenAI(base_url=seller.url + "/v1", api_key="unused", http_client=http_client) as client:
             try:
                 answer = client.chat.completions.create(model="sandbox", messages=QUESTION)
                 print("Paid", buyer.spent(), "for:", answer.choices[0].message.content)

@@ -3,14 +3,14 @@
 import anyio
 import httpx
 
-from x402_client import Buyer, Policy
+from x402_client import Policy
 from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
 
 
 async def main() -> None:
-    with Sandbox() as seller:
-        buyer = Buyer(seller.wallet(), Policy(per_request="0.10", per_day="5"), ledger=":memory:")
+    async with Sandbox() as seller:
+        buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
         async with wrap(httpx.AsyncClient(), buyer) as client, anyio.create_task_group() as tasks:
             for day in range(5):
                 tasks.start_soon(client.get, f"{seller.url}/weather?day={day}")

@@ -1,17 +1,17 @@
 """httpx: wrap a client, and what answers 402 is paid. Runs on its own, against a seller on this machine.
 
-Against a real seller, leave the sandbox out: Buyer(Wallet.from_env()) pays with the key in X402_EVM_KEY.
+Against real sellers, leave the sandbox out: Buyer(Wallet.from_env(), policy) pays with the keys in X402_EVM_KEY and
+X402_SOLANA_KEY.
 """
 
 import httpx
 
-from x402_client import Buyer, Limit, Policy, errors, receipt
+from x402_client import Limit, Policy, errors, receipt
 from x402_client.httpx import quote, wrap
 from x402_client.sandbox import Sandbox
 
 with Sandbox() as seller:
-    policy = Policy(per_request="0.10", per_day="5", hosts={"127.0.0.1": Limit(per_hour="1")})
-    buyer = Buyer(seller.wallet(), policy, ledger=":memory:")
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5", hosts={"127.0.0.1": Limit(per_hour="1")}))
 
     with wrap(httpx.Client(), buyer) as client:
         terms = quote(client, "GET", f"{seller.url}/weather")

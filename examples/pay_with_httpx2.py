@@ -2,11 +2,11 @@
 
 import httpx2
 
-from x402_client import Buyer, Policy
+from x402_client import Policy
 from x402_client.httpx2 import PaymentTransport
 from x402_client.sandbox import Sandbox
 
 with Sandbox() as seller:
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.10", per_day="5"), ledger=":memory:")
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
     with httpx2.Client(transport=PaymentTransport(buyer)) as client:
         print("Got", client.get(f"{seller.url}/weather").json()["content"], "and spent", buyer.spent())

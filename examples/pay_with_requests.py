@@ -2,19 +2,19 @@
 
 import requests
 
-from x402_client import Buyer, Policy, receipt
+from x402_client import Policy, receipt
 from x402_client.requests import PaymentAdapter, wrap
 from x402_client.sandbox import Sandbox
 
 with Sandbox() as seller:
-    buyer = Buyer(seller.wallet(), Policy(per_request="0.10", per_day="5"), ledger=":memory:")
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
 
-    session = wrap(requests.Session(), buyer)
-    response = session.post(f"{seller.url}/report", json={"city": "Lisbon"})
-    paid = receipt(response)
-    print("Got", response.json()["content"], "for transaction", paid.transaction[:10] if paid else None)
+    with wrap(requests.Session(), buyer) as session:
+        response = session.post(f"{seller.url}/report", json={"city": "Lisbon"})
+        paid = receipt(response)
+        print("Got", response.json()["content"], "for transaction", paid.transaction[:10] if paid else None)
 
-    picky = requests.Session()
-    picky.mount(seller.url, PaymentAdapter(buyer, max_retries=2))
-    print("Mounted:", picky.get(f"{seller.url}/v1/weather").json()["paid"])
+    with requests.Session() as picky:
+        picky.mount(seller.url, PaymentAdapter(buyer, max_retries=2))
+        print("Mounted:", picky.get(f"{seller.url}/v1/weather").json()["paid"])
     print("Spent", buyer.spent())

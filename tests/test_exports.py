@@ -21,7 +21,12 @@ PUBLIC = {
     "x402_client.requests": ["PaymentAdapter", "quote", "receipt", "wrap"],
     "x402_client.cli": ["main"],
     "x402_client.errors": None,
-}
+    "x402_client.events": None,
+    "x402_client.otel": ["listener"],
+    "x402_client.sandbox": [
+        "FAULTS", "Fault", "Sandbox", "Settlement", "TEST_EVM_KEYS", "TEST_SOLANA_KEYS", "TOKENS", "Visit",
+    ],
+}  # fmt: skip
 
 
 def imported(name: str) -> ModuleType:

@@ -19,7 +19,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("chains", "ledgers", "schemes", "signers"),
     4: (
         "__init__", "_answers", "_asking", "_bodies", "_cookies", "_httpx_couriers", "_httpx_streams", "_httpxes",
-        "_inquiry", "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2",
+        "_inquiry", "_requests_courier", "_requests_streams", "buyer", "delivery", "httpx", "httpx2", "otel",
         "reconciliation", "requests", "scopes", "settings", "wallet",
     ),
     5: ("__main__", "cli", "sandbox"),

@@ -15,8 +15,10 @@ import requests
 import x402_client.httpx
 import x402_client.httpx2
 import x402_client.requests
-from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, receipt
+from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, otel, receipt
+from x402_client.events import Event
 from x402_client.ports import Approval, Hold, Outcome
+from x402_client.sandbox import Sandbox, Settlement, Visit
 from x402_client.wire.models import Offer, Quote, Receipt
 
 
@@ -163,3 +165,24 @@ def failures(problem: Exception) -> None:
         assert_type(found.reasons, tuple[str, ...])
     if isinstance(found, errors.PaymentOutcomeUnknown):
         assert_type(found.wait_until, datetime | None)
+
+
+def sandboxes(policy: Policy) -> None:
+    with Sandbox(port=0, slow=1.5, redeliver=True) as sandbox:
+        assert_type(sandbox.sell("/a", "0.01", content={"a": 1}, fault=["slow", None], chains="evm", version=1), str)
+        assert_type(sandbox.free("/b", b"bytes"), str)
+        assert_type(sandbox.buyer(policy, wallet=sandbox.wallet(5, solana=False), ledger="a.db"), Buyer)
+        assert_type(sandbox.key("solana"), str)
+        assert_type(sandbox.settlements, list[Settlement])
+        assert_type(sandbox.visits, list[Visit])
+        assert_type(sandbox.balance("0x"), Money)
+        assert_type(sandbox.rpc, dict[str, str])
+        assert_type(sandbox.tokens, tuple[Token, ...])
+        sandbox.order("slow", None)
+        sandbox.advance(60)
+        sandbox.sell("/a", 0.1)  # type: ignore[arg-type]
+
+
+def watching(event: Event) -> None:
+    Buyer(Wallet(evm="0x"), on_event=otel.listener(watching))
+    assert_type((event.method, event.url), tuple[str, str])

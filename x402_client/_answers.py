@@ -180,21 +180,12 @@ def _timed(said: asks.Approved, started: float) -> asks.Approved:
 def tell(buyer: Buyer, event: events.Event) -> None:
     """One line to the log, and the event to whoever listens. A listener that fails is logged, not obeyed."""
     level = logging.WARNING if isinstance(event, (events.Warned, events.Unknown)) else logging.INFO
-    log.log(level, "%s %s %s %s", type(event).__name__.lower(), event.method, event.url, _summary(event))
+    log.log(level, "%s", event)
     if buyer.on_event is not None:
         try:
             buyer.on_event(event)
         except Exception:
             log.exception("on_event failed")
-
-
-def _summary(event: events.Event) -> str:
-    if isinstance(event, events.Answered):
-        return f"{event.status} money={event.outcome.money}"
-    if isinstance(event, (events.Refused, events.Warned)):
-        return event.reason if isinstance(event, events.Refused) else event.problem
-    hold = getattr(event, "hold", None)
-    return f"{hold.price} hold={hold.id}" if hold is not None else ""
 
 
 _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {

@@ -8,18 +8,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .ports import Hold, Outcome
 
+__all__ = ["Answered", "Delivered", "Event", "LedgerStarted", "Presented", "Refused", "Unknown", "Warned"]
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The base of all events."""
+    """The base of all events. As text it is the line that goes to the log."""
 
     method: str
     url: str
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self._word(), self.method, self.url, self._rest()) if part)
+
+    def _word(self) -> str:
+        return type(self).__name__.lower()
+
+    def _rest(self) -> str:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerStarted(Event):
     """A ledger was used for the first time, at ``url``: its budgets start at zero. Expected once, a warning after."""
+
+    def _word(self) -> str:
+        return "ledger started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,9 @@ class Refused(Event):
     """We decided not to pay, and why."""
 
     reason: str
+
+    def _rest(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,12 @@ class Presented(Event):
     hold: Hold
     again: bool
 
+    def _word(self) -> str:
+        return "presented again" if self.again else "presented"
+
+    def _rest(self) -> str:
+        return f"{self.hold.offer} hold={self.hold.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answered(Event):
@@ -43,6 +66,10 @@ class Answered(Event):
 
     status: int
     outcome: Outcome
+
+    def _rest(self) -> str:
+        doubts = "".join(f"; {mismatch}" for mismatch in self.outcome.mismatches)
+        return f"{self.status} money={self.outcome.money} {_of(self.outcome.hold)}{doubts}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +79,9 @@ class Unknown(Event):
     hold: Hold
     problem: str
 
+    def _rest(self) -> str:
+        return f"{self.problem} {_of(self.hold)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered(Event):
@@ -59,9 +89,19 @@ class Delivered(Event):
 
     hold: Hold
 
+    def _rest(self) -> str:
+        return _of(self.hold)
+
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
     """Something a person should look at; nothing was lost."""
 
     problem: str
+
+    def _rest(self) -> str:
+        return self.problem
+
+
+def _of(hold: Hold) -> str:
+    return f"{hold.price} hold={hold.id}"

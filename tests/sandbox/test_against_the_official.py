@@ -13,12 +13,18 @@ import httpx
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from solders.hash import Hash
+from solders.instruction import Instruction
 from solders.keypair import Keypair
+from solders.message import MessageV0, to_bytes_versioned
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+from solders.transaction import VersionedTransaction
 
 from tests.real.by_hand import Authorization
 from tests.real.by_hand_solana import Payment, encoded
 from tests.real.chain import USDC
-from tests.real.solana import SOLANA_NETWORK, SOLANA_NETWORK_V1, USDC_DEVNET
+from tests.real.solana import PYUSD_DEVNET, SOLANA_NETWORK, SOLANA_NETWORK_V1, USDC_DEVNET
 from tests.real.world import NETWORK, NETWORK_V1, World
 from x402_client import Token
 from x402_client.sandbox.evm import EvmChain
@@ -206,6 +212,37 @@ def with_other_fee_payer(payment: Payment) -> dict[str, str]:
     return solana_payload(replace(payment, offer={**payment.offer, "extra": extra}))
 
 
+def rebuilt(change: Callable[[list[Instruction]], list[Instruction]]) -> SolanaMake:
+    def make(payment: Payment) -> dict[str, str]:
+        fee_payer = Pubkey.from_string(payment.offer["extra"]["feePayer"])
+        instructions = change(payment.instructions())
+        message = MessageV0.try_compile(fee_payer, instructions, [], Hash.from_string(payment.blockhash))
+        signature = payment.buyer.sign_message(to_bytes_versioned(message))
+        return {"transaction": encoded(VersionedTransaction.populate(message, [Signature.default(), signature]))}
+
+    return make
+
+
+def unchecked(instructions: list[Instruction]) -> list[Instruction]:
+    """The older Transfer: without mint and decimals."""
+    limit, price, transfer, *memos = instructions
+    source, _, target, owner = transfer.accounts
+    return [
+        limit,
+        price,
+        Instruction(transfer.program_id, b"\x03" + transfer.data[1:9], [source, target, owner]),
+        *memos,
+    ]
+
+
+def with_data(at: int, data: bytes) -> SolanaMake:
+    def change(instructions: list[Instruction]) -> list[Instruction]:
+        old = instructions[at]
+        return [*instructions[:at], Instruction(old.program_id, data, old.accounts), *instructions[at + 1 :]]
+
+    return rebuilt(change)
+
+
 #: What ours makes of each payment of version 2, of version 1 under a plain name, and what the official one does.
 SOLANA_CASES: dict[str, tuple[SolanaMake, bool, bool, bool]] = {
     "with a memo": (but(memos=[b"0123456789abcdef"]), True, False, True),
@@ -224,6 +261,13 @@ SOLANA_CASES: dict[str, tuple[SolanaMake, bool, bool, bool]] = {
     "with a bit of the signature turned": (one_bit_off, False, False, False),
     "of an account without money": (from_nobody, False, False, False),
     "with a fee payer of its own": (with_other_fee_payer, False, False, False),
+    "in another token": (paying(asset=PYUSD_DEVNET), False, False, False),
+    "by an unchecked transfer": (rebuilt(unchecked), False, False, False),
+    "with the price before the limit": (rebuilt(lambda found: [found[1], found[0], *found[2:]]), False, False, False),
+    "with two transfers": (rebuilt(lambda found: [*found[:3], found[2]]), False, False, False),
+    "with a heap for a limit": (with_data(0, b"\x01\x00\x00\x01\x00"), False, False, False),
+    "with half a price": (with_data(1, b"\x03\x01"), False, False, False),
+    "not in base64": (lambda payment: {"transaction": "%"}, False, False, False),
     "no transaction": (lambda payment: {"transaction": "AAAA"}, False, False, False),
     "nothing": (lambda payment: {}, False, False, False),
 }
@@ -281,6 +325,20 @@ def test_a_solana_payment_settles_once(world: World, version: int, ours: SolanaC
     assert ours.balance(ground.our_offer["payTo"]) == PRICE
     assert ours.settle(payload, ground.our_offer) == "transaction_already_processed"
     assert ours.balance(ground.our_offer["payTo"]) == PRICE
+
+
+@pytest.mark.parametrize(
+    ("memos", "good"), [([b"order 7"], True), ([b"order 8"], False), ([], False), ([b"order 7", b"order 7"], False)]
+)
+def test_both_want_the_sellers_memo(world: World, ours: SolanaChain, memos: list[bytes], good: bool) -> None:
+    ground = SolanaGround(world, 2, ours)
+    payments = [ground.our_payment(), ground.official_payment()]
+    for payment in payments:
+        payment.offer["extra"] |= {"memo": "order 7"}
+        payment.memos = memos
+    mine, theirs = (solana_payload(payment) for payment in payments)
+    assert (ours.verify(mine, ground.our_offer) is None) is good
+    assert ground.official.takes(theirs, ground.official_offer) is good
 
 
 def test_a_solana_payment_of_more_than_there_is_does_not_settle(world: World, ours: SolanaChain) -> None:

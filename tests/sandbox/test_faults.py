@@ -65,6 +65,7 @@ TABLE = {
     "error-after-settling": Ends(502, REJECTED, settled=1, money="unknown"),
     "402-again": Ends(REJECTED, settled=1, money="held"),
     "402-after-settling": Ends(REJECTED, REJECTED, settled=1, money="held"),
+    "price-rises-after-settling": Ends(REJECTED, REJECTED, settled=1, money="held"),
     "price-rises": Ends(REJECTED, REJECTED, settled=0, money="held"),
     "receipt-wrong-payer": DOUBTED,
     "receipt-wrong-amount": DOUBTED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,8 @@ def test_every_shell_pays_on_every_way(sandbox: Sandbox, ask: Ask, way: str) -> 
     assert sandbox.balance(buyer) == Money("199.99")
     assert sandbox.balance(done.pay_to) == sandbox.earned == Money("0.01")
     assert sandbox.paid(buyer) == sandbox.settlements
+    assert sandbox.settled(hold) == sandbox.settled(done.nonce) == done
+    assert sandbox.settled("0x") is None
     assert [(visit.payment, visit.status) for visit in sandbox.visits] == [(None, 402), (done.nonce, 200)]
 
 
@@ -85,6 +88,13 @@ def test_terms_that_changed_between_asking_and_paying_are_not_settled(sandbox: S
     with pytest.raises(errors.PaymentRejected, match="terms that are not on offer"):
         get(sandbox, url, on_event=rise)
     assert sandbox.settlements == []
+
+
+def test_goods_may_be_called_as_a_way_of_selling_is(sandbox: Sandbox) -> None:
+    url = sandbox.sell("/v1/messages", "0.02")
+    assert get(sandbox, url).json()["paid"] == "0.02 USD"
+    assert "X-PAYMENT-RESPONSE" in get(sandbox, sandbox.url + "/v1/v1/messages").headers
+    assert get(sandbox, sandbox.fault_url("redirect-before-paying", "/v1/messages")).status_code == 307
 
 
 def test_a_sellers_memo_is_asked_for_and_paid_with(sandbox: Sandbox) -> None:
@@ -134,6 +144,13 @@ def test_an_order_for_the_whole_sandbox_meets_whatever_comes_next(sandbox: Sandb
     sandbox.order("error-after-settling")
     assert get(sandbox, sandbox.url + "/report").status_code == 502
     assert get(sandbox, sandbox.url + "/report").status_code == 200
+
+
+def test_nothing_goes_wrong_at_the_sound_address(sandbox: Sandbox) -> None:
+    sandbox.sell("/poem", "0.02", fault="error-after-settling")
+    sandbox.order("error-after-settling")
+    assert get(sandbox, sandbox.url + "/sound/poem").status_code == 200
+    assert get(sandbox, sandbox.url + "/poem").status_code == 502
 
 
 def test_a_fault_that_is_sold_strikes_each_payment_once(sandbox: Sandbox) -> None:
@@ -260,7 +277,7 @@ def test_hosts_are_not_softened(sandbox: Sandbox) -> None:
 # --- mistakes
 
 
-@pytest.mark.parametrize("path", ["poem", "/", "", "/fault/x", "/rpc/x", "/v1/x", "/poem?a=1", "/about"])
+@pytest.mark.parametrize("path", ["poem", "/", "", "/fault/x", "/rpc/x", "/sound/x", "/poem?a=1", "/about"])
 def test_paths_that_cannot_be_sold(sandbox: Sandbox, path: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="cannot be sold"):
         sandbox.sell(path, "0.01")
@@ -304,6 +321,23 @@ def test_a_payment_that_makes_no_sense_is_refused(sandbox: Sandbox, payment: str
             answer = httpx.get(f"{sandbox.url}{way}/weather", headers={header: payment})
             assert answer.status_code == 402
     assert sandbox.settlements == []
+
+
+@pytest.mark.parametrize(
+    "head", ["Content-Length: many", "Content-Length: 500\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"]
+)
+def test_a_request_that_makes_no_sense_is_hung_up_on(sandbox: Sandbox, head: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as line:
+        line.sendall(f"POST /weather HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        line.shutdown(socket.SHUT_WR)
+        assert line.recv(1000) == b""
+
+
+def test_a_port_that_is_taken_is_said(sandbox: Sandbox) -> None:
+    port = int(sandbox.url.rpartition(":")[2])
+    for taken in (port, 2**20):
+        with pytest.raises(errors.ConfigurationError, match=f"cannot listen on port {taken}"):
+            Sandbox(port=taken)
 
 
 # --- pages

@@ -8,14 +8,13 @@ import shlex
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..chains.tokens import Tokens
+from ..errors import ConfigurationError
 from ..sandbox import FAULTS, Sandbox
 from ..wire.networks import short_name
 from .exits import Code
@@ -49,7 +48,7 @@ def sandbox(
             show(f"{one.name}: {one.does}")
         return
     signal.signal(signal.SIGTERM, _end)
-    with _open(port, slow, redeliver) as seller, tempfile.TemporaryDirectory(prefix="x402-sandbox-") as directory:
+    with _opened(port, slow, redeliver) as seller, tempfile.TemporaryDirectory(prefix="x402-sandbox-") as directory:
         if fault:
             seller.order(*fault)
         settings = _settings(seller, Path(directory))
@@ -67,15 +66,11 @@ def sandbox(
             show(f"It earned {seller.earned} in {len(seller.settlements)} payments.")
 
 
-@contextmanager
-def _open(port: int, slow: float, redeliver: bool) -> Iterator[Sandbox]:
+def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
     try:
-        seller = Sandbox(port=port, slow=slow, redeliver=redeliver)
-    except (OSError, OverflowError) as failure:
-        said = getattr(failure, "strerror", None) or str(failure)
-        raise Stop(Code.USAGE, f"Port {port} cannot be used: {said}. --port 0 takes a free one.") from None
-    with seller:
-        yield seller
+        return Sandbox(port=port, slow=slow, redeliver=redeliver)
+    except ConfigurationError as problem:
+        raise Stop(Code.USAGE, f"{problem} --port 0 takes a free one.") from None
 
 
 def _settings(seller: Sandbox, directory: Path) -> Path:

@@ -18,4 +18,13 @@ from .play_money import TEST_EVM_KEYS, TEST_SOLANA_KEYS, TOKENS
 from .records import Settlement, Visit
 from .seller import Sandbox
 
-__all__ = ["FAULTS", "TEST_EVM_KEYS", "TEST_SOLANA_KEYS", "TOKENS", "Fault", "Sandbox", "Settlement", "Visit"]
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
+    "FAULTS",
+    "Fault",
+    "Sandbox",
+    "Settlement",
+    "TEST_EVM_KEYS",
+    "TEST_SOLANA_KEYS",
+    "TOKENS",
+    "Visit",
+]

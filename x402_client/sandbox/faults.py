@@ -206,6 +206,7 @@ _ABOUT_PAYMENTS = (
     _pays("error-after-settling", "settles, then 502", _ERROR, _settled(_error(502))),
     _pays("402-again", "402 with the same terms, settles nothing", _REJECTED, _refused("facilitator_unavailable")),
     _pays("402-after-settling", "settles, then 402", _REJECTED, _settled(_refused("settlement_timeout"))),
+    _pays("price-rises-after-settling", "settles, then 402 with twice the price", _REJECTED, _settled(_dearer)),
     _pays("price-rises", "402 with twice the price, settles nothing", _REJECTED, _dearer, sticky=True),
     _pays("receipt-wrong-payer", f"{_OWN} names another payer", _DOUBTED, _settled(_other_payer)),
     _pays("receipt-wrong-amount", f"{_OWN} names another amount", _DOUBTED, _receipt(amount="1")),

@@ -21,6 +21,7 @@ The same at other addresses:
   /solana/...       for the Solana token only
   /redeliver/...    a payment that was settled already is answered with the content again, not with a 402
   /fault/NAME/...   with something going wrong, once for each payment
+  /sound/...        with nothing going wrong, whatever was ordered
 
 Also:
   {url}/settlements   what was paid

@@ -11,6 +11,7 @@ from ..buyer import Buyer
 from ..errors import ConfigurationError
 from ..money import Amount, Money, Token
 from ..policy import CAREFUL, Policy
+from ..ports import Hold
 from ..settings import instance
 from ..signers.local import LocalEvmSigner
 from ..wallet import Wallet
@@ -217,6 +218,11 @@ class Sandbox:
         """The transfers from a wallet, a buyer's wallet or an address."""
         accounts = {address.lower() for _, address in self._accounts(who)}
         return [done for done in self.settlements if done.payer.lower() in accounts]
+
+    def settled(self, payment: Hold | str) -> Settlement | None:
+        """The transfer of one payment, named by its hold or its nonce; None if it did not happen."""
+        nonce = payment if isinstance(payment, str) else payment.nonce
+        return next((done for done in self.settlements if done.nonce == nonce), None)
 
     def balance(self, who: Wallet | Buyer | str) -> Money:
         """What an address has left, or a wallet on both chains together."""

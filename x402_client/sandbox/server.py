@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+from ..errors import ConfigurationError
 from .answers import Answer, Request
 
 _MOST = 16 * 1024 * 1024
@@ -24,7 +25,12 @@ class Server(HTTPServer):
     request_queue_size = 128  # agents come with many connections at once
 
     def __init__(self, port: int, answer: Callable[[Request], Answer], slow: float) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except (OSError, OverflowError) as problem:
+            raise ConfigurationError(
+                f"The sandbox cannot listen on port {port} ({problem}); leave the port out, or name another."
+            ) from problem
         self.answer, self.slow = answer, slow
         self.closing = threading.Event()
         self._lock = threading.Lock()
@@ -98,7 +104,13 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
     def _read(self) -> bytes | None:
-        """The whole body; None for one that is too large or broken off."""
+        """The whole body; None for one that is too large, broken off or of no sensible size."""
+        try:
+            return self._read_body()
+        except ValueError:
+            return None
+
+    def _read_body(self) -> bytes | None:
         if (self.headers.get("Transfer-Encoding") or "").lower() == "chunked":
             return self._read_chunks()
         size = int(self.headers.get("Content-Length") or 0)

@@ -22,16 +22,16 @@ from .sale import Sale
 from .solana import SolanaChain
 from .terms import Goods, Seller
 
-_MEANINGS: Mapping[str, Mapping[str, Any]] = {
+#: First words of an address that say how something is sold; goods may have them in their names.
+_PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "v1": {"version": 1},
     "v1-caip2": {"version": 1, "plain": False},
     "redeliver": {"redeliver": True},
     "sound": {},
+    "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},
 }
-#: First words of an address that say how something is sold, and the sandbox's own.
-_RESERVED = ("fault", *_MEANINGS)
-_OWN = ("rpc", "about", "settlements", "wallet")
+_RESERVED = ("fault", "sound", "rpc", "about", "settlements", "wallet")
 #: Units of each token in a wallet that is asked for by address: a hundred dollars.
 _GIFT = 100_000_000
 _DEFAULT = "/weather"
@@ -84,10 +84,10 @@ class Shop:
     def put(self, goods: Goods, fault: str | Iterable[str | None] | None) -> None:
         """Offer something, or offer it anew."""
         parts = goods.path.split("/")
-        if not goods.path.startswith("/") or len(parts[1]) == 0 or parts[1] in (*_RESERVED, *_OWN) or "?" in goods.path:
+        if not goods.path.startswith("/") or len(parts[1]) == 0 or parts[1] in _RESERVED or "?" in goods.path:
             raise ConfigurationError(
                 f"{goods.path!r} cannot be sold: a path starts with a slash and has no query, and "
-                f"{', '.join((*_RESERVED, *_OWN))} are the sandbox's own."
+                f"{', '.join(_RESERVED)} are the sandbox's own."
             )
         always = fault_named(fault) if isinstance(fault, str) else None
         orders = () if fault is None or isinstance(fault, str) else fault
@@ -159,22 +159,22 @@ class Shop:
         kept: list[str] = []
         fault: Fault | None = None
         sound = False
-        while parts and parts[0] in _RESERVED:
+        while (shelf := self._shelf(parts)) is None:
             word = parts.pop(0)
             if word == "fault":
                 fault = FAULTS.get(parts.pop(0)) if parts else None
-                if fault is None:
-                    return None
-                continue
+            if word not in _PREFIXES or (word == "fault" and fault is None):
+                return None
             sound = sound or word == "sound"
-            changes |= _MEANINGS[word]
-            kept += [] if word == "sound" else [word]
-        with self._lock:
-            shelf = self._shelves.get("/" + "/".join(parts) if parts else _DEFAULT)
-        if shelf is None:
-            return None
+            changes |= _PREFIXES[word]
+            kept += [] if word in ("sound", "fault") else [word]
         plain = "/" + "/".join(["sound", *kept, *(parts or [_DEFAULT[1:]])])
         return Route(shelf, replace(shelf.goods, **changes), plain, fault, sound)
+
+    def _shelf(self, parts: list[str]) -> Shelf | None:
+        """What is sold at these parts of an address, of which none are left for the default."""
+        with self._lock:
+            return self._shelves.get("/" + "/".join(parts) if parts else _DEFAULT)
 
     def _own_page(self, path: str, request: Request) -> Answer | None:
         if path in ("/rpc/evm", "/rpc/solana"):

@@ -153,8 +153,6 @@ def _check_people(payment: Payment, fee_payer: Pubkey) -> None:
         raise Unfit("invalid_exact_svm_payload_transaction_signers")
     if any(fee_payer in one.accounts for one in payment.instructions):
         raise Unfit("invalid_exact_svm_payload_transaction_fee_payer_transferring_funds")
-    if not payment.signature.verify(payment.payer, to_bytes_versioned(payment.message)):
-        raise Unfit("invalid_exact_svm_payload_signature")
 
 
 def token_account(owner: Pubkey, mint: Pubkey) -> Pubkey:

@@ -1,0 +1,39 @@
+"""The pytest plugin of x402-buyer: a sandbox and a buyer with invented money, for tests of programs that pay.
+
+It stands beside the package and imports it only where a fixture is used, so a test run that pays for nothing loads
+nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from x402_client import Buyer, Policy
+    from x402_client.sandbox import Sandbox
+
+
+@pytest.fixture
+def x402_sandbox() -> Iterator[Sandbox]:
+    """A seller on this machine, new for this test: an ``x402_client.sandbox.Sandbox``."""
+    from x402_client.sandbox import Sandbox
+
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def x402_policy() -> Policy:
+    """What ``x402_buyer`` may pay: ten cents a request, five dollars a day. Override it with your own."""
+    from x402_client.policy import CAREFUL
+
+    return CAREFUL
+
+
+@pytest.fixture
+def x402_buyer(x402_sandbox: Sandbox, x402_policy: Policy) -> Buyer:
+    """A buyer with a hundred invented dollars on each of the sandbox's chains, and a ledger in memory."""
+    return x402_sandbox.buyer(x402_policy)

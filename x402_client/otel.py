@@ -1,0 +1,153 @@
+"""OpenTelemetry: a listener that turns events into spans and metrics. Needs the extra ``otel``.
+
+    buyer = Buyer(wallet, policy, on_event=otel.listener())
+
+It is asked for and never there by itself: what is bought where, and for how much, leaves the process only if you say
+so. Attributes carry no keys, signatures, headers or query strings.
+
+Each presentation of a payment is one span, ``x402.pay``, a child of whatever span is current, from the reservation of
+its budget to the seller's answer. A refusal is an event of the current span. The metrics are ``x402.payments``,
+``x402.payment.duration``, ``x402.spent``, ``x402.refusals`` and ``x402.warnings``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import events
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from .ports import Hold
+
+__all__ = ["listener"]
+_SCOPE = "x402_client"
+#: Payments that are remembered while they are under way; one that was cancelled is never heard of again.
+_REMEMBERED = 10_000
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+def listener(
+    also: Callable[[events.Event], object] | None = None,
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+) -> Callable[[events.Event], None]:
+    """For ``Buyer(on_event=...)``. ``also`` is a listener of your own, which is called after it.
+
+    The providers are the global ones, unless others are named.
+    """
+    try:
+        from opentelemetry import metrics, trace
+    except ImportError:
+        raise ConfigurationError('OpenTelemetry is not installed: pip install "x402-buyer[otel]".') from None
+    tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
+    meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
+    return _Listener(tracer, meter, trace, also).hear
+
+
+class _Listener:
+    """Remembers when each payment left, and tells when it was answered."""
+
+    def __init__(self, tracer: Any, meter: Any, trace: Any, also: Callable[[events.Event], object] | None) -> None:
+        self._tracer, self._trace, self._also = tracer, trace, also
+        self._lock = threading.Lock()
+        self._left: OrderedDict[str, int] = OrderedDict()
+        self._counted: OrderedDict[str, int] = OrderedDict()
+        self._payments = meter.create_counter("x402.payments", "{payment}", "Payments presented, by what came of it")
+        self._duration = meter.create_histogram(
+            "x402.payment.duration",
+            "s",
+            "From presenting a payment to the answer",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._spent = meter.create_counter("x402.spent", "{currency}", "What sellers proved to have settled")
+        self._refusals = meter.create_counter("x402.refusals", "{refusal}", "Payments that the policy refused")
+        self._warnings = meter.create_counter("x402.warnings", "{warning}", "What a person should look at")
+
+    def hear(self, event: events.Event) -> None:
+        """One event."""
+        if isinstance(event, events.Presented):
+            self._remember(self._left, event.hold.id)
+        elif isinstance(event, events.Answered):
+            self._answered(event)
+        elif isinstance(event, events.Unknown):
+            self._paid(event, event.hold, "no_answer", {"error.type": event.problem}, failed=True)
+        elif isinstance(event, events.Refused):
+            self._remark("x402.refused", self._refusals, event, event.reason)
+        elif isinstance(event, events.Warned):
+            self._remark("x402.warned", self._warnings, event, event.problem)
+        if self._also is not None:
+            self._also(event)
+
+    def _answered(self, event: events.Answered) -> None:
+        outcome = event.outcome
+        said = {"http.response.status_code": event.status}
+        transaction = {"x402.transaction": outcome.receipt.transaction} if outcome.receipt else {}
+        self._paid(event, outcome.hold, outcome.money, said | transaction, failed=event.status == 402)
+        if outcome.money == "spent" and self._first_time(outcome.hold.id):
+            about = {"server.address": outcome.hold.host, "x402.currency": outcome.hold.price.currency}
+            self._spent.add(float(outcome.hold.price.amount), about)
+
+    def _paid(self, event: events.Event, hold: Hold, money: str, more: dict[str, Any], *, failed: bool) -> None:
+        """One presentation is over."""
+        now = time.time_ns()
+        with self._lock:
+            left = self._left.pop(hold.id, now)
+        about = {**_terms(hold), "x402.money": money}
+        self._payments.add(1, about)
+        self._duration.record(max(0, now - left) / 1e9, about)
+        # A first presentation began when its budget was reserved: approval and signing belong to it.
+        began = int(hold.created * 1e9) if hold.tries == 0 else left
+        attributes = {**about, **_details(event, hold), **more}
+        span = self._tracer.start_span("x402.pay", attributes=attributes, start_time=min(began, left))
+        if failed:
+            span.set_status(self._trace.StatusCode.ERROR)
+        span.end(now)
+
+    def _remark(self, name: str, counter: Any, event: events.Event, words: str) -> None:
+        counter.add(1, {"http.request.method": event.method})
+        about = {"url.full": event.url, "http.request.method": event.method, "x402.remark": words}
+        self._trace.get_current_span().add_event(name, about)
+
+    def _first_time(self, hold: str) -> bool:
+        """The same payment can be answered twice, and is settled once."""
+        with self._lock:
+            seen = hold in self._counted
+        self._remember(self._counted, hold)
+        return not seen
+
+    def _remember(self, where: OrderedDict[str, int], hold: str) -> None:
+        with self._lock:
+            where[hold] = time.time_ns()
+            while len(where) > _REMEMBERED:
+                where.popitem(last=False)
+
+
+def _terms(hold: Hold) -> dict[str, Any]:
+    """What metrics are divided by: few values each."""
+    offer = hold.offer
+    return {
+        "server.address": hold.host,
+        "x402.scheme": offer.scheme,
+        "x402.network": offer.network,
+        "x402.asset": offer.token.symbol if offer.token else "",
+        "x402.currency": hold.price.currency,
+    }
+
+
+def _details(event: events.Event, hold: Hold) -> dict[str, Any]:
+    return {
+        "url.full": event.url,
+        "http.request.method": event.method,
+        "x402.amount": float(hold.price.amount),
+        "x402.hold": hold.id,
+        "x402.again": hold.tries > 0,
+    }
