@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -67,8 +68,7 @@ def test_colours_and_signs_of_life_are_for_terminals_and_not_under_no_color(
     command = ["get", f"{seller.url}/fault/slow/weather", "--yes"]
     assert "\x1b[32m" in terminal(command, given).screen
     plain = terminal(command, given | {"NO_COLOR": "1"}).screen
-    assert "\x1b[32m" not in plain
-    assert "\x1b[31m" not in plain
+    assert not re.search(r"\x1b\[[0-9;]*m", plain)
     assert "waiting for its answer" in plain
     nobody = in_process(command, given)
     assert "\x1b" not in nobody.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -34,8 +35,15 @@ def err() -> Console:
 
 def _console(stderr: bool) -> Console:
     file = sys.stderr if stderr else sys.stdout
-    width = None if file.isatty() else _WIDE
-    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+    plain = bool(os.environ.get("NO_COLOR"))  # nothing but the letters: no bold and no dim either
+    return Console(
+        stderr=stderr,
+        width=None if file.isatty() else _WIDE,
+        color_system=None if plain else "auto",
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
 
 
 def prepare() -> None:
@@ -133,8 +141,6 @@ def confirmed(question: str) -> bool:
 
 def _line() -> str:
     """One line, read past Python's buffer: a thread that waits there would hold its lock as the program ends."""
-    import os
-
     read = bytearray()
     while not read.endswith(b"\n"):
         got = os.read(0, 1)
