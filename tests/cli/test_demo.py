@@ -49,7 +49,10 @@ def test_the_demo_notices_when_something_else_happens(
     if fault == "swapped":
         monkeypatch.setattr(Sandbox, "fault_url", lambda self, name: f"{self.url}/weather")
     elif fault == "paid twice":
-        monkeypatch.setattr(Sandbox, "settlements", property(lambda self: [*self._shop.settlements] * 2))
+        settled = Sandbox.settlements.fget
+        assert settled is not None
+        twice = property(lambda self: [one for one in settled(self) for _ in range(1 + one.path.endswith("/forecast"))])
+        monkeypatch.setattr(Sandbox, "settlements", twice)
     elif fault == "yacht":
         sold = Sandbox.start
         monkeypatch.setattr(Sandbox, "start", lambda self: (self.sell("/yacht", "0.03"), sold(self))[1])

@@ -242,6 +242,18 @@ def test_a_reader_that_goes_away_is_no_failure_of_ours(seller: Sandbox, given: d
     assert "Paid 0.01 USD" in err.decode()
 
 
+@pytest.mark.parametrize("command", [["decode", "{}"], ["sandbox", "--list-faults"], ["--version"]])
+def test_the_same_goes_for_every_command(bare: dict[str, str], command: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    child = subprocess.run(
+        [*COMMAND, *command], stdout=write, stderr=subprocess.PIPE, env=environment(bare), timeout=30, check=False
+    )
+    os.close(write)
+    assert child.returncode == 141
+    assert child.stderr == b""
+
+
 def test_a_body_is_streamed_in_bounded_memory(seller: Sandbox, given: dict[str, str]) -> None:
     seller.sell("/short", "0.01", content=b"z")
     seller.sell("/huge", "0.01", content=b"z" * 120_000_000)

@@ -24,8 +24,8 @@ from .buying import Choices, amount, buying, left
 from .exits import Code, code_of, table
 from .reporting import Report, Watching
 from .requests_made import Asked, asked
-from .running import Stop, command, in_commands, leave, swallow_pipe
-from .screen import say
+from .running import Stop, command, in_commands, leave
+from .screen import say, swallow_pipe
 
 _CHUNK = 64 * 1024
 HELP = f"""Fetch URL, and pay for it if that is what it takes.

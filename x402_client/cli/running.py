@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import re
 import sys
 import traceback
@@ -15,7 +14,7 @@ import typer
 
 from .. import errors
 from .exits import Code, code_of
-from .screen import say
+from .screen import say, swallow_pipe
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,8 +81,3 @@ def leave(code: Code, message: str = "") -> NoReturn:
     if message:
         say(f"x402: {message}", style="" if code in (Code.OK, Code.INTERRUPTED) else "red")
     raise typer.Exit(int(code))
-
-
-def swallow_pipe() -> None:
-    """Nobody reads stdout any more; what Python still holds for it must not fail once more at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..wire.models import words
+from .exits import Code
 
 #: Where nobody looks at columns, lines are as long as they are.
 _WIDE = 10_000
@@ -33,10 +34,23 @@ def err() -> Console:
     return _console(stderr=True)
 
 
+class _Console(Console):
+    """Ends as every other command of a pipe does when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        swallow_pipe()
+        raise SystemExit(int(Code.PIPE))
+
+
+def swallow_pipe() -> None:
+    """Nobody reads stdout any more; what Python still holds for it must not fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _console(stderr: bool) -> Console:
     file = sys.stderr if stderr else sys.stdout
     plain = bool(os.environ.get("NO_COLOR"))  # nothing but the letters: no bold and no dim either
-    return Console(
+    return _Console(
         stderr=stderr,
         width=None if file.isatty() else _WIDE,
         color_system=None if plain else "auto",
