@@ -50,8 +50,12 @@ def overview(
     """
     if context.invoked_subcommand is None:
         spent(days, ledger, purse, as_json)
-    elif any(str(context.get_parameter_source(name)).endswith("COMMANDLINE") for name in context.params):
+    elif any(_on_the_line(context, name) for name in context.params):
         leave(Code.USAGE, f"Options go behind the command: x402 ledger {context.invoked_subcommand} ...")
+
+
+def _on_the_line(context: typer.Context, name: str) -> bool:
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
 
 
 @app.command("spent")
