@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import httpx
@@ -110,6 +111,21 @@ def test_nothing_secret_is_logged(sandbox: Sandbox, caplog: pytest.LogCaptureFix
 
 def test_a_ledgers_first_use_is_said() -> None:
     assert str(events.LedgerStarted("", "/tmp/ledger.db")) == "ledger started /tmp/ledger.db"
+
+
+def test_every_event_makes_a_line(sandbox: Sandbox) -> None:
+    heard: list[events.Event] = []
+    buy(sandbox, "/weather", on_event=heard.append)
+    [answered] = [event for event in heard if isinstance(event, events.Answered)]
+    facts = {"method": "GET", "url": "https://a.example/b", "hold": answered.outcome.hold, "again": True, "status": 200}
+    facts |= {"outcome": answered.outcome, "reason": "too dear", "problem": "odd", "seconds": 5.0, "settled": True}
+    for name in events.__all__:
+        kind = getattr(events, name)
+        line = str(kind(**{field.name: facts[field.name] for field in fields(kind)}))
+        words, _, rest = line.partition(" GET https://a.example/b")
+        assert words.replace(" ", "").islower(), line
+        assert rest or kind in (events.Event, events.LedgerStarted), line
+        assert "\n" not in line
 
 
 def test_every_event_is_exported() -> None:

@@ -188,9 +188,9 @@ _ABOUT_TERMS = (
 )
 
 _AGAIN = "the same request again presents the same payment"
-_UNKNOWN = f"PaymentOutcomeUnknown; {_AGAIN}"
-_REJECTED = f"PaymentRejected, the money held; {_AGAIN}"
-_ERROR = f"the error page, with the payment's outcome; {_AGAIN}"
+_UNKNOWN = f"PaymentOutcomeUnknown while no answer comes; {_AGAIN}"
+_REJECTED = f"PaymentRejected while it is refused; {_AGAIN}"
+_ERROR = f"the error page while nothing better comes; {_AGAIN}"
 _DOUBTED = "delivered, with .money unknown"
 _OWN = "settles and delivers; the receipt"
 
