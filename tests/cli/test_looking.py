@@ -123,6 +123,16 @@ def test_the_doctor_as_json(seller: Sandbox, given: dict[str, str]) -> None:
     assert in_process(["doctor", "http://127.0.0.1:9/"], given).code == 10
 
 
+@pytest.mark.parametrize("command", ["quote", "doctor"])
+def test_passwords_and_queries_are_not_shown(seller: Sandbox, given: dict[str, str], command: str) -> None:
+    url = seller.url.replace("//", "//user:hunter22@")
+    ran = in_process([command, f"{url}/weather?token=abc"], given)
+    assert ran.code == 0
+    assert "hunter22" not in ran.text + ran.err
+    # What the seller repeats of the request in its terms is shown as it stands there.
+    assert "token=abc" not in "".join(line for line in ran.text.splitlines() if "resource" not in line) + ran.err
+
+
 def test_a_policy_is_said_in_words(bare: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(

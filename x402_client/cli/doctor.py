@@ -29,7 +29,7 @@ from .decode import document, draw, draw_findings, read_text
 from .exits import Code
 from .findings import Reading
 from .quote import Inquiry
-from .requests_made import Asked, asked
+from .requests_made import Asked, asked, shown_url
 from .running import Stop, command
 from .screen import facts, show, show_json, waiting
 
@@ -105,7 +105,7 @@ def _asked_once(request: Asked, timeout: float) -> _Answer:
     whole = len(raw) <= DEFAULT.terms_body and time.monotonic() <= deadline
     encodings = response.headers.get("content-encoding", "")
     body = decoded(bytes(raw), encodings, DEFAULT.terms_body) if whole else None
-    return _Answer(response.status_code, response.headers, str(response.url).partition("?")[0], body)
+    return _Answer(response.status_code, response.headers, shown_url(response.url), body)
 
 
 def _readings(answer: _Answer, vouched: Iterable[Token]) -> list[Reading]:

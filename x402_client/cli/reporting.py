@@ -12,7 +12,7 @@ from ..wire.models import words
 from ..wire.networks import short_name
 from .buying import left_in_words, number
 from .exits import Code
-from .requests_made import Asked
+from .requests_made import Asked, shown_url
 from .screen import say, show_json, theirs, waiting
 
 
@@ -62,7 +62,7 @@ class Report:
         url = httpx.URL(request.url)
         self.as_json = as_json
         self.method, self.host = request.method, url.host
-        self.url = f"{url.scheme}://{url.netloc.decode('ascii', 'replace').rpartition('@')[2]}{url.path}"
+        self.url = shown_url(url)
         self.status: int | None = None
         self.outcome: Outcome | None = None
         self.error: X402Error | None = None

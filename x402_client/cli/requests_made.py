@@ -65,6 +65,11 @@ def whole_url(text: str) -> str:
     return text
 
 
+def shown_url(url: Any) -> str:
+    """As it may be shown: without user, password and query. ``url`` is httpx's."""
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace').rpartition('@')[2]}{url.path}"
+
+
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon or not name.strip() or not name.strip().isascii() or set(line) & set("\r\n\0"):
