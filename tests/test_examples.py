@@ -27,6 +27,12 @@ SAYS = {
     "pay_with_httpx.py": ["It would cost 0.01 USD", "Got worth it", "0.99 USD is left", "The money is untouched"],
     "pay_with_httpx2.py": ["Got worth it and spent 0.01 USD"],
     "pay_with_requests.py": ["Got worth it", "Mounted: 0.01 USD", "Spent 0.06 USD"],
+    "policy_file.py": [
+        "Bought the report",
+        "Not twice: 0.05 USD of 0.06 USD is spent",
+        "policy.toml, line 1: per_request: 0.05 is a float",
+        "policy.toml, line 2: per_dya: is no field here; did you mean per_day?",
+    ],
     "resell_with_fastapi.py": [
         "ann 1 409 charged nothing this order was delivered before",
         "ben 7 504 charged nothing no answer yet",

@@ -19,6 +19,7 @@ PUBLIC = {
     "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
     "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
     "x402_client.requests": ["PaymentAdapter", "quote", "receipt", "wrap"],
+    "x402_client.cli": ["main"],
     "x402_client.errors": None,
     "x402_client.events": None,
     "x402_client.otel": ["listener"],

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "x402_client"
 #: The rooms of each floor: modules, or packages with everything in them.
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
-    1: ("_written", "choice", "policy", "wire"),
+    1: ("_written", "choice", "policy", "policy_file", "policy_text", "wire"),
     2: ("ahead", "asks", "drive", "events", "flow", "ports", "presentation", "receipts", "remembered"),
     3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
     4: (
@@ -23,7 +23,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "buyer", "delivery", "httpx", "httpx2", "otel",
         "reconciliation", "requests", "scopes", "settings", "wallet",
     ),
-    5: ("cli", "sandbox"),
+    5: ("__main__", "cli", "sandbox"),
 }  # fmt: skip
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
@@ -34,6 +34,8 @@ OUTSIDE = {
     "subprocess", "sys", "tempfile", "threading", "time", "urllib.request", "uuid", "warnings", "http",
 }  # fmt: skip
 FORBIDDEN_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval", "__import__"}
+#: ``Policy.from_file`` reads a file, and nothing else of the core does.
+READS = {"policy_file": {"open", "os"}}
 #: pydantic reads what strangers send. idna is what both HTTP libraries name hosts by, so patterns must use it too.
 THIRD_PARTY = {"pydantic", "pydantic_core", "idna"}
 #: Optional libraries of one module, imported where they are used.
@@ -101,12 +103,12 @@ def test_the_core_touches_nothing_outside(module: str) -> None:
     found = [
         f"line {line}: {name}"
         for line, name in imports(module, CORE[module])
-        if any(name == outside or name.startswith(outside + ".") for outside in OUTSIDE)
+        if any(name == outside or name.startswith(outside + ".") for outside in OUTSIDE - READS.get(module, set()))
     ]
     for node in ast.walk(tree(CORE[module])):
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in FORBIDDEN_CALLS:
+            if called in FORBIDDEN_CALLS - READS.get(module, set()):
                 found.append(f"line {node.lineno}: {ast.unparse(node.func)}()")
     assert not found, f"x402_client.{module} is below floor 3, without I/O, clock or randomness; {'; '.join(found)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal, assert_type
 
 import httpx
@@ -56,6 +57,11 @@ def building() -> Buyer:
         check_funds=False,
     )
     assert_type(Wallet.from_env(), Wallet)
+    assert_type(Wallet.from_keystore("wallet", passphrase="words"), Wallet)
+    assert_type(Wallet.from_keystore(Path("wallet.json")), Wallet)
+    assert_type(Wallet.from_mnemonic("twelve words"), Wallet)
+    assert_type(Policy.from_file("policy.toml"), Policy)
+    assert_type(Policy.from_file(Path("policy.toml")), Policy)
     Policy(per_day=0.5)  # type: ignore[arg-type]
     Policy("0.10")  # type: ignore[call-arg]
 

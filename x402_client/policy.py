@@ -11,9 +11,10 @@ from .errors import ConfigurationError, HostNotAllowed
 from .hosts import Origin, Pattern
 from .limits import Amounts, Cap, Limit
 from .money import Amount, Money, Token
+from .policy_file import FromFile
 
 
-class Policy:
+class Policy(FromFile):
     """Limits and choices. What is not set is not limited, but a policy without any limit is a ConfigurationError.
 
     Amounts are US dollars unless a currency is named. A host's ``per_request`` replaces the overall one; its budgets

@@ -50,6 +50,41 @@ class Wallet:
         # Kept in no variable here: tools that print those of a traceback would show the keys.
         return cls(evm=_variable(EVM_VARIABLE), solana=_variable(SOLANA_VARIABLE))
 
+    @classmethod
+    def from_keystore(cls, path: str | os.PathLike[str], passphrase: str | None = None) -> Wallet:
+        """From an encrypted keystore (Web3 secret storage, version 3), or a directory with one for each kind of chain.
+
+        Without a passphrase, X402_PASSPHRASE is looked at, and the operating system's keyring if the wallet was made
+        with it. ``x402 wallet new`` makes one.
+        """
+        from .signers import keystore
+
+        problem, signers = None, {}
+        try:
+            for store in keystore.read(path):
+                signers[store.family] = store.unlock(passphrase or keystore.passphrase_of(store))
+        except ConfigurationError as found:
+            problem = str(found)
+        passphrase = None
+        if problem is not None:
+            raise ConfigurationError(problem)
+        return cls(**signers)
+
+    @classmethod
+    def from_mnemonic(cls, words: str) -> Wallet:
+        """The first accounts of a BIP-39 mnemonic: m/44'/60'/0'/0/0 on EVM chains, m/44'/501'/0'/0' on Solana."""
+        from .signers.keystore import secrets_of
+
+        problem, keys = None, {}
+        try:
+            keys = secrets_of(words)
+        except ConfigurationError as found:
+            problem = str(found)
+        words = ""
+        if problem is not None:
+            raise ConfigurationError(problem)
+        return cls(evm=keys.pop("evm"), solana=keys.pop("solana"))
+
     @property
     def async_only(self) -> tuple[str, ...]:
         """The signers that a sync client cannot ask."""

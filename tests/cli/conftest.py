@@ -1,0 +1,44 @@
+"""One sandbox for all tests of the command, and settings that know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from x402_client.cli.sandbox import policy_text
+from x402_client.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def seller() -> Iterator[Sandbox]:
+    with Sandbox(slow=0.1) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> dict[str, str]:
+    """A user with a home and nothing in it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return {"HOME": str(home)}
+
+
+@pytest.fixture
+def given(seller: Sandbox, bare: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same user, with invented money and a policy that knows the sandbox."""
+    return bare | shell_settings(seller, tmp_path)
+
+
+def shell_settings(seller: Sandbox, directory: Path) -> dict[str, str]:
+    """What ``x402 sandbox`` sets up for a second terminal."""
+    policy = directory / "policy.toml"
+    policy.write_text(policy_text(seller))
+    return {
+        "X402_EVM_KEY": seller.key("evm"),
+        "X402_SOLANA_KEY": seller.key("solana"),
+        "X402_POLICY": str(policy),
+        "X402_LEDGER": str(directory / "ledger.db"),
+        "X402_RPC": " ".join(f"{network}={url}" for network, url in seller.rpc.items()),
+    }

@@ -1,0 +1,68 @@
+"""A key on the command line is refused, is not repeated, and its owner learns that it is known now."""
+
+from __future__ import annotations
+
+import json
+
+import base58
+import pytest
+from solders.keypair import Keypair
+
+from tests.cli.running import process
+from x402_client.cli.arguments import secret_among
+from x402_client.sandbox import TEST_EVM_KEYS
+
+KEY = "4" * 63 + "a"
+PAIR = Keypair()
+WORDS = "test test test test test test test test test test test junk"
+
+SECRETS = {
+    "hex": ["get", KEY],
+    "hex with 0x": ["get", "https://x.example", "--key", f"0x{KEY}"],
+    "hex behind =": ["get", "https://x.example", f"--wallet=0X{KEY}"],
+    "hex in quotes": ["get", f"'{KEY}'"],
+    "a pair in base58": ["get", str(PAIR)],
+    "a seed in base58": ["wallet", "import", base58.b58encode(PAIR.secret()).decode()],
+    "a file of solana-keygen": ["get", "-d", json.dumps(list(bytes(PAIR)))],
+    "words": ["wallet", "import", WORDS],
+    "words without quotes": ["wallet", "import", *WORDS.split()],
+    "words with a slip": ["get", WORDS.replace("junk", "jnuk")],
+    "words in capitals": ["get", WORDS.upper()],
+    "more words": ["get", " ".join(["abandon"] * 23 + ["art"])],
+    "an extended key": ["get", "xprv9s21ZrQH143K" + "a" * 95],
+    "a file of openssl": ["get", "-----BEGIN PRIVATE KEY-----"],
+    "before the command": [KEY, "get"],
+}
+
+HARMLESS = {
+    "a URL": ["get", f"https://x.example/tx/0x{KEY}"],
+    "a header": ["get", "https://x.example", "-H", f"X-Digest: {KEY}"],
+    "an EVM address": ["get", "0x" + "4" * 40],
+    "a Solana address": ["get", str(PAIR.pubkey())],
+    "a Solana signature": ["decode", str(PAIR.sign_message(b""))],
+    "a payment's blob": ["decode", "eyJ4NDAyVmVyc2lvbiI6MX0="],
+    "a sentence of twelve words": ["get", "-d", "please tell me what the weather will be like over there tomorrow"],
+    "an amount": ["get", "--max", "0.05"],
+    "a list of numbers": ["get", "-d", "[1, 2, 3]"],
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_found(name: str) -> None:
+    said = secret_among(SECRETS[name])
+    assert said is not None
+    assert "history" in said
+    assert not any(given.strip("'") in said for given in SECRETS[name] if given not in ("get", "wallet", "import"))
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_is_no_secret_is_not_taken_for_one(name: str) -> None:
+    assert secret_among(HARMLESS[name]) is None
+
+
+def test_the_command_refuses_it_before_anything_else_looks(bare: dict[str, str]) -> None:
+    ran = process(["wallet", "import", TEST_EVM_KEYS[0]], bare)
+    assert (ran.code, ran.out) == (2, b"")
+    assert "Argument 3 looks like a private key" in ran.err
+    assert "It stands in your shell's history now" in ran.err
+    assert TEST_EVM_KEYS[0][2:] not in ran.err

@@ -1,0 +1,271 @@
+"""``x402 decode``: every header of both versions, as the sandbox and our own buyer write them, and what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.running import in_process, process
+from tests.unit.terms import document, encoded, entry, entry_v1
+from x402_client import Policy
+from x402_client.httpx import wrap
+from x402_client.sandbox import Sandbox
+
+Heads = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def heads(seller: Sandbox) -> dict[str, Heads]:
+    """What goes over the wire in one purchase of each kind."""
+    found = {}
+    buyer = seller.buyer(Policy(per_request="1"))
+    for path in (
+        "/evm/weather",
+        "/solana/weather",
+        "/v1/evm/weather",
+        "/v1/solana/weather",
+        "/v1-caip2/solana/weather",
+    ):
+        seen: Heads = {}
+
+        def note(request: httpx.Request, seen: Heads = seen) -> None:
+            seen.update({n: v for n, v in request.headers.items() if n in ("payment-signature", "x-payment")})
+
+        class Noting(httpx.HTTPTransport):
+            def handle_request(self, request: httpx.Request) -> httpx.Response:
+                note(request)
+                return super().handle_request(request)
+
+        with wrap(httpx.Client(transport=Noting()), buyer) as client:
+            asked = httpx.get(seller.url + path)
+            seen["terms"] = asked.headers.get("payment-required") or asked.text
+            answer = client.get(seller.url + path)
+            seen |= {n: v for n, v in answer.headers.items() if n in ("payment-response", "x-payment-response")}
+        found[path] = seen
+    return found
+
+
+def decoded(blob: str, code: int) -> dict[str, Any]:
+    ran = in_process(["decode", "--json", "-"], {}, blob.encode())
+    assert ran.code == code, ran.text + ran.err
+    [found] = json.loads(ran.out)
+    return dict(found)
+
+
+def levels(found: dict[str, Any], level: str) -> list[str]:
+    return [f"{finding['where']}: {finding['text']}" for finding in found["findings"] if finding["level"] == level]
+
+
+def facts(found: dict[str, Any]) -> dict[str, str]:
+    return {fact["name"]: fact["value"] for fact in found["facts"]}
+
+
+PATHS = ["/evm/weather", "/solana/weather", "/v1/evm/weather", "/v1/solana/weather", "/v1-caip2/solana/weather"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_terms_payment_and_receipt_are_read(heads: dict[str, Heads], path: str) -> None:
+    for name, blob in heads[path].items():
+        found = decoded(blob, 0)
+        expected = {"terms": "payment terms", "payment-signature": "a payment", "x-payment": "a payment"}
+        assert found["what"] == expected.get(name, "a receipt")
+        assert levels(found, "wrong") == []
+
+
+@pytest.mark.parametrize("path", ["/evm/weather"])
+def test_an_evm_payment_shows_what_was_signed_and_by_whom(heads: dict[str, Heads], path: str) -> None:
+    blob = heads[path]["payment-signature"]
+    payload = json.loads(base64.b64decode(blob))["payload"]
+    found = decoded(blob, 0)
+    shown = facts(found)
+    assert shown["from"] == payload["authorization"]["from"]
+    assert shown["to"] == payload["authorization"]["to"]
+    assert shown["nonce"] == payload["authorization"]["nonce"]
+    assert payload["signature"][2:20] not in json.dumps(found)
+
+
+def test_a_known_token_is_checked_against_its_domain() -> None:
+    from x402_client import Buyer, Wallet
+    from x402_client.sandbox import TEST_EVM_KEYS
+
+    sent: list[str] = []
+
+    def sell(request: httpx.Request) -> httpx.Response:
+        sent.extend(v for n, v in request.headers.items() if n == "payment-signature")
+        return httpx.Response(402, headers={"PAYMENT-REQUIRED": encoded(document(entry()))})
+
+    buyer = Buyer(Wallet(evm=TEST_EVM_KEYS[0]), Policy(per_request="1"), ledger=":memory:")
+    with (
+        wrap(httpx.Client(transport=httpx.MockTransport(sell)), buyer) as client,
+        pytest.raises(Exception, match="again"),
+    ):
+        client.get("https://api.example.com/")
+    good = json.loads(base64.b64decode(sent[0]))
+    assert buyer.wallet.evm is not None
+    assert facts(decoded(sent[0], 0))["signed by"] == f"{buyer.wallet.evm.address}, for USDC on base-sepolia"
+    signed = good["payload"]["authorization"]
+    cases = {
+        "10001 was signed, and the offer asks 10000": {"value": "10001"},
+        "it is not the offer's payTo": {"to": "0x" + "1" * 40},
+        "it has expired": {"validBefore": "1"},
+        "it is not valid yet": {"validAfter": str(2**34)},
+        "it is not 0x and 64 hex digits": {"nonce": "0x12"},
+        "it is not a whole number": {"value": "-5"},
+        "it is not an address": {"from": "me"},
+    }
+    for said, change in cases.items():
+        forged = {**good, "payload": {**good["payload"], "authorization": {**signed, **change}}}
+        assert any(said in line for line in levels(decoded(json.dumps(forged), 1), "wrong")), said
+    forged["payload"] = {**good["payload"], "authorization": {**signed, "nonce": "0x" + "0" * 64}}
+    assert any("payload.signature: it is not by" in line for line in levels(decoded(json.dumps(forged), 1), "wrong"))
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if "solana" in path])
+def test_a_solana_payment_shows_its_instructions(seller: Sandbox, heads: dict[str, Heads], path: str) -> None:
+    seen = heads[path]
+    blob = seen.get("payment-signature") or seen["x-payment"]
+    transaction = json.loads(base64.b64decode(blob))["payload"]["transaction"]
+    found = decoded(blob, 0)
+    shown = facts(found)
+    said = " ".join(f"{name} {value}" for name, value in shown.items())
+    assert "compute limit 20000 units" in said
+    assert "transfer 0.01 USDC from " in said
+    assert ("memo '" in said) == (path != "/v1/solana/weather")
+    assert "(the fee payer does so at the end)" in shown["not signed yet"]
+    assert shown["signed by"].startswith(shown["paid by"])
+    assert transaction[:40] not in json.dumps(found)
+
+
+def test_a_solana_payment_that_pays_somebody_else_is_told(heads: dict[str, Heads]) -> None:
+    good = json.loads(base64.b64decode(heads["/solana/weather"]["payment-signature"]))
+    cases = {
+        "its destination is not the token account of the offer's payTo": {
+            "payTo": good["accepted"]["extra"]["feePayer"]
+        },
+        "it transfers 10000, and the offer asks 9999": {"amount": "9999"},
+        "it transfers another token": {"asset": "So11111111111111111111111111111111111111112"},
+        "its fee payer is not the offer's": {"extra": {"feePayer": good["accepted"]["payTo"]}},
+    }
+    for said, change in cases.items():
+        forged = {**good, "accepted": {**good["accepted"], **change}}
+        assert any(said in line for line in levels(decoded(json.dumps(forged), 1), "wrong")), said
+    raw = bytearray(base64.b64decode(good["payload"]["transaction"]))
+    raw[70] ^= 1  # inside of the buyer's signature
+    forged = {**good, "payload": {"transaction": base64.b64encode(bytes(raw)).decode()}}
+    assert any("is not by it" in line for line in levels(decoded(json.dumps(forged), 1), "wrong"))
+    forged = {**good, "payload": {"transaction": "bm90IG9uZQ=="}}
+    assert any("not the base64 of a Solana" in line for line in levels(decoded(json.dumps(forged), 1), "wrong"))
+
+
+V1 = {"version": 1}
+#: A document of terms, the level of what is found, and its words.
+DEVIATIONS: dict[str, tuple[Any, str, str]] = {
+    "no version": (document(version=None), "wrong", "x402Version: it has to be the number"),
+    "another version": (document(entry(), version=3), "wrong", "version 3 is not known"),
+    "no offers": ({"x402Version": 2, "accepts": []}, "wrong", "accepts: it is missing or empty"),
+    "an offer that is none": (document("x"), "wrong", "offer 1: it is not an object"),
+    "no scheme": (document(entry(scheme=...)), "wrong", "offer 1.scheme: it is missing"),
+    "no amount": (document(entry(amount=...)), "wrong", "offer 1.amount: it is missing"),
+    "a number": (document(entry(amount=10000)), "tolerated", "offer 1.amount: it is a number"),
+    "no number": (document(entry(amount="0x10")), "wrong", "offer 1.amount: '0x10' is not a whole number"),
+    "a leading zero": (document(entry(amount="010")), "wrong", "'010' is not a whole number"),
+    "too large": (document(entry(amount="9" * 79)), "wrong", "it is out of range"),
+    "nothing": (document(entry(amount="0")), "note", "it is zero"),
+    "two amounts": (document(entry(maxAmountRequired="2")), "wrong", "differ, so the price has two meanings"),
+    "version 1's word": (document(entry(amount=..., maxAmountRequired="2")), "tolerated", "version 2 calls it amount"),
+    "a short network": (document(entry(network="base-sepolia")), "tolerated", "names networks by CAIP-2: eip155:84532"),
+    "no network": (document(entry(network="moon")), "wrong", "'moon' names no network"),
+    "a rare network": (document(entry(network="eip155:77")), "note", "is not in our table"),
+    "a long network": (document(entry_v1(network="eip155:84532"), **V1), "tolerated", "by a word: base-sepolia"),
+    "a symbol": (document(entry(asset="USDC")), "tolerated", "it is a symbol"),
+    "an unknown token": (document(entry(asset="0x" + "7" * 40)), "note", "is no token that we know there"),
+    "no token": (document(entry(asset="0x036cbD53842c5426634e7929541eC2318f3dCF7e")), "wrong", "checksum is wrong"),
+    "nobody": (document(entry(payTo="0x" + "0" * 40)), "wrong", "it is the zero address"),
+    "no address": (document(entry(payTo="me")), "wrong", "me is not an address there"),
+    "the token": (document(entry(payTo=entry()["asset"])), "wrong", "it is the token itself"),
+    "no time": (document(entry(maxTimeoutSeconds=0)), "tolerated", "no time to settle"),
+    "ten years": (document(entry(maxTimeoutSeconds=315_360_000)), "tolerated", "ten minutes at most"),
+    "text for time": (document(entry(maxTimeoutSeconds="60")), "wrong", "not a whole number of seconds"),
+    "time is missing": (document(entry(maxTimeoutSeconds=...)), "tolerated", "maxTimeoutSeconds: it is missing"),
+    "another domain": (document(entry(extra={"name": "USD", "version": "2"})), "tolerated", "own is 'USDC'"),
+    "no domain": (document(entry(extra=None)), "tolerated", "EIP-712 name is missing"),
+    "odd extra": (document(entry(extra=[1])), "wrong", "extra: it is not an object"),
+    "permit2": (document(entry(extra={"assetTransferMethod": "permit2"})), "note", "'permit2' is not supported"),
+    "escrow": (document(entry(extra={"paymentFlow": "escrow"})), "note", "'escrow' is not supported"),
+    "gateway": (document(entry(extra={"name": "GatewayWalletBatched"})), "note", "Circle's Gateway"),
+    "upto": (document(entry(scheme="upto")), "note", "'upto': it is not supported here yet"),
+    "barter": (document(entry(scheme="barter")), "note", "no scheme that we know"),
+    "no fee payer": (document(entry(network="solana", asset="USDC", payTo="x", extra={})), "wrong", "feePayer: it is"),
+    "no resource": (document(entry()), "tolerated", "resource: it is missing"),
+    "a resource without a url": (document(entry(), resource={}), "tolerated", "resource.url: it is missing"),
+    "odd extensions": (document(entry(), extensions=[]), "tolerated", "extensions: it is not an object"),
+    "version 1 without words": (document(entry_v1(mimeType=...), **V1), "tolerated", "mimeType: it is missing"),
+    "a large offer": (document(entry(extra={"x": "y" * 9000})), "wrong", "has to echo it in a header"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+def test_every_deviation_is_named(name: str) -> None:
+    terms, level, said = DEVIATIONS[name]
+    found = decoded(encoded(terms), 1 if level == "wrong" else 0)
+    assert any(said in line for line in levels(found, level)), found["findings"]
+
+
+def test_all_that_is_wrong_is_told_not_only_the_first() -> None:
+    terms = document(entry(payTo="me", amount="-1"), entry(network="moon"), version=7)
+    assert len(levels(decoded(encoded(terms), 1), "wrong")) == 4
+
+
+_PADDED = next(text for n in range(3) if (text := encoded(document(entry(), error="a" * n))).endswith("="))
+#: Texts around the JSON, the level of what is found, and its words.
+WRAPPINGS = {
+    "no base64": ("%%%", "wrong", "neither JSON nor base64"),
+    "cut off": ("eyJ4N", "wrong", ""),
+    "no JSON": (base64.b64encode(b"hello").decode(), "wrong", "cannot be read"),
+    "a list": ("[1]", "wrong", "it is not an object"),
+    "something else": ('{"a": 1}', "wrong", "neither accepts"),
+    "twice": ('{"success": true, "success": false}', "wrong", "'success' stands twice"),
+    "NaN": ('{"success": true, "transaction": "0x", "network": "base", "amount": NaN}', "wrong", "NaN is no"),
+    "deep": ("[" * 50_000, "wrong", "cannot be read"),
+    "for URLs": (encoded(document(entry(), error="??>>~~")).translate({43: "-", 47: "_"}), "tolerated", "URLs"),
+    "unpadded": (_PADDED.rstrip("="), "tolerated", "padding"),
+    "split": (_PADDED[:40] + "\n" + _PADDED[40:], "tolerated", "white space"),
+    "mark": (base64.b64encode(b"\xef\xbb\xbf" + json.dumps(document(entry())).encode()).decode(), "tolerated", "mark"),
+    "a receipt of old": ('{"success": true, "txHash": "0x1", "networkId": "base"}', "tolerated", "calls it"),
+    "a receipt of nothing": ('{"success": true, "payer": "0x"}', "wrong", "transaction: it is missing"),
+    "an odd receipt": ('{"success": "yes"}', "wrong", "true or false"),
+    "a failure": ('{"success": false, "transaction": "0x1"}', "note", "look at the chain"),
+    "a payment of nothing": ('{"x402Version": 2, "payload": {}}', "wrong", "accepted: it is missing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRAPPINGS)
+def test_every_wrapping_is_looked_at(name: str) -> None:
+    text, level, said = WRAPPINGS[name]
+    found = decoded(text, 1 if level == "wrong" else 0)
+    assert any(said in line for line in levels(found, level)), found["findings"]
+
+
+def test_a_whole_answer_is_taken_apart() -> None:
+    head = "HTTP/1.1 402 Payment Required\r\nPAYMENT-REQUIRED: {}\r\nContent-Type: application/json\r\n\r\n{}"
+    answer = head.format(encoded(document(entry())), json.dumps(document(entry_v1(), version=1)))
+    ran = in_process(["decode", "-"], {}, answer.encode())
+    assert "PAYMENT-REQUIRED: payment terms" in ran.text
+    assert "The body: payment terms" in ran.text
+    assert in_process(["decode", "-"], {}, b" \n").code == 2
+
+
+def test_what_a_seller_writes_cannot_paint_the_screen() -> None:
+    nasty = "\x1b[31mred\x07\u202e[bold]bold[/bold]" + "x" * 2000
+    ran = process(
+        ["decode", encoded(document(entry(), error=nasty, resource={"url": nasty, "description": nasty}))], {}
+    )
+    assert "\x1b" not in ran.text
+    assert "\x07" not in ran.text
+    assert "\u202e" not in ran.text
+    assert "[bold]bold[/bold]" in ran.text
+    assert max(map(len, ran.text.splitlines())) < 500

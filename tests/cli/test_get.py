@@ -1,0 +1,275 @@
+"""``x402 get``: what goes to stdout, what is paid, and every exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import COMMAND, environment, in_process, process
+from x402_client import Money, errors
+from x402_client.cli.exits import code_of
+from x402_client.cli.reporting import Report
+from x402_client.cli.requests_made import Asked
+from x402_client.errors import MoneyState
+from x402_client.hosts import Origin
+from x402_client.ports import Hold, Outcome, Purchase
+from x402_client.sandbox import Sandbox
+from x402_client.wire.models import Offer
+
+CONTENT = {"paid": "0.01 USD", "received": 0, "content": "worth it"}
+
+
+def test_the_body_and_nothing_else_goes_to_stdout(seller: Sandbox, given: dict[str, str]) -> None:
+    before = len(seller.settlements)
+    ran = process(["get", f"{seller.url}/weather", "--yes"], given)
+    assert ran.code == 0
+    assert json.loads(ran.out) == CONTENT
+    assert "Paid 0.01 USD (USDC on " in ran.err
+    assert "4.99 USD today" in ran.err
+    assert seller.settlements[-1].transaction in ran.err
+    assert len(seller.settlements) == before + 1
+
+
+@pytest.mark.parametrize("path", ["/solana/weather", "/v1/weather", "/v1/solana/weather", "/evm/weather"])
+def test_it_pays_on_both_chains_in_both_versions(seller: Sandbox, given: dict[str, str], path: str) -> None:
+    before = len(seller.settlements)
+    ran = in_process(["get", seller.url + path, "--yes"], given)
+    assert (ran.code, json.loads(ran.out)) == (0, CONTENT)
+    assert len(seller.settlements) == before + 1
+
+
+#: What is bought, with which options, the exit code, what stderr says, and how many transfers the chain saw.
+ENDS = {
+    "free": ("/free", (), 0, "", 0),
+    "paid": ("/weather", ("--max", "0.05"), 0, "Paid 0.01 USD", 1),
+    "not a terminal": ("/weather", (), 3, "There is no terminal to ask on; --yes pays", 0),
+    "above --max": ("/report", ("--max", "0.01"), 3, "one payment may cost 0.01 USD", 0),
+    "above the policy": ("/yacht", ("--yes",), 3, "one payment may cost 0.10 USD", 0),
+    "a lookalike of the token": ("/fault/swapped-token/weather", ("--yes",), 3, "not a token this buyer knows", 0),
+    "nonsense": ("/fault/garbage-402/weather", ("--yes",), 5, "cannot be read", 0),
+    "another version": ("/fault/version-3/weather", ("--yes",), 5, "version 3", 0),
+    "rejected": ("/fault/402-again/weather", ("-X", "POST", "--yes"), 6, "asked for payment again", 0),
+    "dropped": ("/fault/drop-after-settling/weather", ("-X", "POST", "--yes"), 7, "never a second one", 1),
+    "broken off": ("/fault/truncated-body/weather", ("--yes",), 7, "The answer broke off", 1),
+    "an error after paying": (
+        "/fault/error-after-settling/weather",
+        ("-X", "POST", "--yes"),
+        7,
+        "answered 502, and has the",
+        1,
+    ),
+    "another 402": ("/fault/not-x402/weather", ("--yes",), 22, "does not speak x402", 0),
+    "not found": ("/nothing", ("--yes",), 22, "answered 404. Nothing was paid.", 0),
+    "a wrong receipt": ("/fault/receipt-wrong-payer/weather", ("--yes",), 0, "does not fit what was signed", 1),
+    "no receipt": ("/fault/receipt-missing/weather", ("--yes",), 0, "The seller sent no receipt.", 1),
+    "a redirect": ("/fault/redirect-after-paying/weather", ("--yes", "-L"), 0, "Paid 0.01 USD", 1),
+    "no amount": ("/weather", ("--max", "much"), 2, "'much' is not an amount of money", 0),
+    "a header of nothing": ("/weather", ("-H", "nothing"), 2, 'like -H "Name: value"', 0),
+    "a file that is not there": ("/weather", ("-d", "@/nonexistent"), 2, "/nonexistent cannot be read", 0),
+    "a policy that is not there": ("/weather", ("--policy", "/nonexistent"), 2, "cannot be read: No such file", 0),
+    "a place that cannot be written": ("/weather", ("--yes", "-o", "/nonexistent/x"), 2, "cannot be written", 0),
+    "a ledger that cannot be": ("/weather", ("--yes", "--ledger", "/dev/null/x"), 4, "ledger", 0),
+    "no such option": ("/weather", ("--frobnicate",), 2, "--frobnicate", 0),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_every_end_has_its_exit_code(seller: Sandbox, given: dict[str, str], name: str) -> None:
+    path, options, code, said, transfers = ENDS[name]
+    before = len(seller.settlements)
+    ran = in_process(["get", seller.url + path, *options], given)
+    assert said in ran.err
+    assert ran.code == code, ran.err
+    assert len(seller.settlements) == before + transfers
+
+
+@pytest.mark.parametrize(
+    ("status", "money", "code"), [(200, "spent", 0), (500, "spent", 8), (500, "unknown", 7), (404, "held", 7)]
+)
+def test_an_error_after_a_payment_goes_by_the_money(status: int, money: MoneyState, code: int) -> None:
+    purchase = Purchase("p", "r", False, "GET", "http://x.example/", Origin("http", "x.example", 80))
+    offer = Offer(1, 2, "exact", "eip155:8453", 10_000, "0x", "0x")
+    hold = Hold("1", purchase, offer, Money("0.01"), 0.0)
+    report = Report(Asked("GET", "http://user:secret@x.example/a?b=c", []), as_json=True)
+    report.answered(status, Outcome(money, hold, offer))
+    assert report.code() == code
+    assert report.document(report.code(), "said")["url"] == "http://x.example/a"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigurationError, 2), (errors.PaymentRefused, 3), (errors.OverLimit, 3), (errors.Frozen, 3),
+        (errors.PaymentNotSent, 4), (errors.LedgerUnavailable, 4), (errors.QuoteError, 5), (errors.PaymentRejected, 6),
+        (errors.PaymentOutcomeUnknown, 7), (errors.PaidNotDelivered, 8), (errors.AlreadyPaid, 9),
+        (errors.X402Error, 1),
+    ],
+)  # fmt: skip
+def test_every_error_has_its_exit_code(error: type[errors.X402Error], code: int) -> None:
+    assert code_of(error("said")) == code
+
+
+def test_no_server_is_its_own_code(given: dict[str, str]) -> None:
+    ran = in_process(["get", "http://127.0.0.1:9/x", "--yes"], given)
+    assert ran.code == 10
+    assert "did not answer" in ran.err
+    assert "Nothing was paid." in ran.err
+
+
+def test_a_key_is_paid_once(seller: Sandbox, given: dict[str, str]) -> None:
+    before = len(seller.settlements)
+    command = ["get", f"{seller.url}/weather", "--yes", "--key", "order-42"]
+    assert in_process(command, given).code == 0
+    again = in_process(command, given)
+    assert again.code == 9
+    assert again.out == b""
+    assert len(seller.settlements) == before + 1
+
+
+def test_the_same_command_presents_the_same_payment(seller: Sandbox, given: dict[str, str]) -> None:
+    before = len(seller.settlements)
+    command = ["get", f"{seller.url}/redeliver/fault/drop-after-settling/weather", "-X", "POST", "--yes"]
+    assert process(command, given).code == 7
+    again = process(command, given)
+    assert "Presenting an earlier payment of 0.01 USD again" in again.err
+    assert (again.code, json.loads(again.out)) == (0, CONTENT)
+    assert len(seller.settlements) == before + 1
+
+
+def test_json_is_one_object_on_the_last_line_of_stderr(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["get", f"{seller.url}/weather?secret=1", "--yes", "--json"], given)
+    said = json.loads(ran.err)
+    assert json.loads(ran.out) == CONTENT
+    assert (said["exit"], said["status"], said["money"], said["error"]) == (0, 200, "spent", None)
+    assert said["payment"]["price"] == "0.01"
+    assert said["receipt"]["transaction"] == seller.settlements[-1].transaction
+    assert said["left"] == {"day": "4.99 USD"}
+    assert "secret" not in ran.err
+
+
+def test_json_of_a_refusal_says_what_and_that_the_money_is_untouched(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["get", f"{seller.url}/yacht", "--yes", "--json"], given)
+    said = json.loads(ran.err)
+    assert (ran.code, ran.out) == (3, b"")
+    assert (said["exit"], said["money"], said["payment"]) == (3, "untouched", None)
+    assert said["error"]["kind"] == "TooExpensive"
+
+
+def test_a_dry_run_pays_nothing_and_prints_no_body(seller: Sandbox, given: dict[str, str]) -> None:
+    before = len(seller.settlements)
+    ran = in_process(["get", f"{seller.url}/weather", "--dry-run", "--yes"], given)
+    assert (ran.code, ran.out) == (0, b"")
+    assert "Would pay 0.01 USD" in ran.err
+    assert in_process(["get", f"{seller.url}/yacht", "--dry-run"], given).code == 3
+    assert in_process(["get", f"{seller.url}/free", "--dry-run"], given).code == 0
+    assert json.loads(in_process(["get", f"{seller.url}/weather", "--dry-run", "--json"], given).err)["dry_run"] is True
+    assert len(seller.settlements) == before
+
+
+def test_a_budget_that_is_spent_is_refused(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    policy = tmp_path / "little.toml"
+    policy.write_text(Path(given["X402_POLICY"]).read_text().replace('per_day = "5"', 'per_day = "0.01"'))
+    command = ["get", f"{seller.url}/weather", "--yes", "--policy", str(policy)]
+    assert in_process(command, given).code == 0
+    assert in_process(command, given).code == 3
+    quoted = in_process(["quote", f"{seller.url}/weather", "--policy", str(policy)], given)
+    assert quoted.code == 3
+    assert "The budget does not suffice: 0.00 USD today" in quoted.err
+
+
+@pytest.mark.parametrize(
+    ("options", "stdin", "received"),
+    [
+        (("-d", "a=1"), b"", 3),
+        (("-d", "a=1", "-d", "b=2"), b"", 7),
+        (("-d", '{"a": 1}'), b"", 8),
+        (("-d", "-"), b"x" * 3_000_000, 3_000_000),
+        (("-X", "PUT", "-d", "@FILE"), b"", 2_000_000),
+    ],
+)
+def test_bodies_are_sent_whole_a_second_time_with_the_payment(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, options: tuple[str, ...], stdin: bytes, received: int
+) -> None:
+    file = tmp_path / "body"
+    file.write_bytes(b"y" * 2_000_000)
+    command = [option.replace("FILE", str(file)) for option in options]
+    ran = in_process(["get", f"{seller.url}/weather", "--yes", *command], given, stdin)
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["received"] == received
+    assert seller.visits[-1].method == ("PUT" if "-X" in options else "POST")
+
+
+def test_a_file_appears_whole_or_not_at_all(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "weather.json"
+    ran = in_process(["get", f"{seller.url}/weather", "--yes", "-o", str(file)], given)
+    assert (ran.code, ran.out) == (0, b"")
+    assert json.loads(file.read_text()) == CONTENT
+    kept = file.read_bytes()
+    command = ["get", f"{seller.url}/fault/truncated-body/weather", "--yes", "-o", str(file)]
+    assert in_process(command, given).code == 7
+    assert file.read_bytes() == kept
+    assert [path.name for path in tmp_path.iterdir() if "weather" in path.name] == ["weather.json"]
+
+
+def test_ctrl_c_says_that_a_payment_left(seller: Sandbox, given: dict[str, str]) -> None:
+    url = seller.sell("/hanging", "0.01", fault="hang-after-settling")
+    before = len(seller.settlements)
+    child = subprocess.Popen(
+        [*COMMAND, "get", url, "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(given)
+    )
+    while len(seller.settlements) == before and child.poll() is None:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (130, b"")
+    assert "A payment of 0.01 USD left for 127.0.0.1: the same command again presents that same" in err.decode()
+
+
+def test_a_reader_that_goes_away_is_no_failure_of_ours(seller: Sandbox, given: dict[str, str]) -> None:
+    url = seller.sell("/long", "0.01", content=b"z" * 4_000_000)
+    read, write = os.pipe()
+    child = subprocess.Popen(
+        [*COMMAND, "get", url, "--yes"], stdout=write, stderr=subprocess.PIPE, env=environment(given)
+    )
+    os.close(write)
+    assert os.read(read, 10) == b"z" * 10
+    os.close(read)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 141
+    assert "Traceback" not in err.decode()
+    assert "BrokenPipe" not in err.decode()
+    assert "Paid 0.01 USD" in err.decode()
+
+
+@pytest.mark.parametrize("command", [["decode", "{}"], ["sandbox", "--list-faults"], ["--version"]])
+def test_the_same_goes_for_every_command(bare: dict[str, str], command: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    child = subprocess.run(
+        [*COMMAND, *command], stdout=write, stderr=subprocess.PIPE, env=environment(bare), timeout=30, check=False
+    )
+    os.close(write)
+    assert child.returncode == 141
+    assert child.stderr == b""
+
+
+def test_a_body_is_streamed_in_bounded_memory(seller: Sandbox, given: dict[str, str]) -> None:
+    seller.sell("/short", "0.01", content=b"z")
+    seller.sell("/huge", "0.01", content=b"z" * 120_000_000)
+    program = (
+        "import resource, sys\nfrom x402_client.cli import main\n"
+        "try: main()\nfinally: print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    peaks = []
+    for path, size in (("/short", 1), ("/huge", 120_000_000)):
+        ran = process(["get", seller.url + path, "--yes"], given, program=[sys.executable, "-c", program])
+        assert (ran.code, len(ran.out)) == (0, size)
+        peaks.append(int(ran.err.rpartition("peak ")[2]))
+    assert peaks[1] - peaks[0] < 20_000

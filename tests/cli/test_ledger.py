@@ -1,0 +1,264 @@
+"""``x402 ledger``: where the money went, what is open, and what to do about it, in a file and in Redis."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import shell_settings
+from tests.cli.running import in_process, process, terminal
+from tests.ledgers_redis.server import Server
+from x402_client import Money, Token
+from x402_client.cli import spending
+from x402_client.cli.export import COLUMNS, as_csv, row
+from x402_client.hosts import Origin
+from x402_client.ports import Authorization, Hold, Purchase
+from x402_client.sandbox import Sandbox
+from x402_client.wire.models import Offer, Receipt
+
+NOW = 1_800_000_000.0
+
+
+def hold(host: str = "api.example.com", price: str = "0.01", **changes: object) -> Hold:
+    purchase = Purchase("p", "r", False, "GET", f"https://{host}/weather", Origin("https", host, 443))
+    token = Token("eip155:8453", "0x8335", "USDC", 6, currency=Money(price).currency)
+    offer = Offer(1, 2, "exact", "eip155:8453", Money(price).units, "0x8335", "0x5e11", token=token)
+    made = Hold("00000000000000aa", purchase, offer, Money(price), NOW, "delivered", "spent")
+    return made.but(**changes)
+
+
+@pytest.fixture
+def used(seller: Sandbox, given: dict[str, str]) -> dict[str, str]:
+    """A ledger with two payments delivered, one lost on its way, and a host with a budget of its own."""
+    for path in ("/evm/weather", "/solana/report"):
+        assert in_process(["get", seller.url + path, "--yes"], given).code == 0
+    assert (
+        in_process(["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"], given).code == 7
+    )
+    return given
+
+
+def test_it_shows_what_was_spent_where_when_and_with_what(used: dict[str, str]) -> None:
+    del used["X402_EVM_KEY"]
+    del used["X402_SOLANA_KEY"]
+    for command in (["ledger"], ["ledger", "spent"]):
+        ran = in_process(command, used)
+        assert ran.code == 0
+        assert re.search(r"^last day +0\.07 USD$", ran.text, re.MULTILINE)
+        assert re.search(r"^127\.0\.0\.1 +0\.07 USD +3 +█{24}$", ran.text, re.MULTILINE)
+        assert re.search(rf"^{time.strftime('%Y-%m-%d', time.gmtime())} +0\.07 USD +3 ", ran.text, re.MULTILINE)
+        assert re.search(r"^USDC on solana-devnet +0\.05 USD +1 +█{24}$", ran.text, re.MULTILINE)
+        assert re.search(r"^USDC on eip155:402402402402 +0\.02 USD +2 +█{10}·{14}$", ran.text, re.MULTILINE)
+        assert "1 of these payments got no usable answer" in ran.err
+    said = json.loads(in_process(["ledger", "--json"], used).out)
+    assert said["spent"]["total"] == ["0.07 USD"]
+    assert said["by_host"] == [{"host": "127.0.0.1", "spent": "0.07 USD", "payments": 3}]
+    assert "in total" in in_process(["ledger", "--days", "0.0000001"], used).text
+
+
+def test_what_is_wide_stays_within_the_terminal(used: dict[str, str]) -> None:
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal(["ledger", "spent"], used).screen).splitlines()
+    assert max(map(len, lines)) <= 100
+
+
+def test_an_open_payment_says_what_to_do(used: dict[str, str]) -> None:
+    ran = in_process(["ledger", "holds"], used)
+    assert "0.01 USD  POST http://127.0.0.1" in ran.text
+    assert "unresolved, can settle until" in ran.text
+    assert "Make the same request again" in ran.text
+    [found] = json.loads(in_process(["ledger", "holds", "--json"], used).out)
+    assert found["state"] == "signed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "todo"),
+    [
+        ({"state": "reserved"}, "reserved", "Nothing"),
+        ({"expires": 2**33}, "unresolved, can settle until 2242-", "Make the same request again"),
+        ({"expires": 1}, "expired 1970-01-01 00:00:01 UTC", "x402 ledger reconcile"),
+        ({"expires": 1, "money": "spent"}, "settled, nothing delivered", "write it off"),
+    ],
+)
+def test_the_advice_fits_the_state(changes: dict[str, object], state: str, todo: str) -> None:
+    expires = changes.pop("expires", None)
+    signed = Authorization("0x1", "0x2", int(str(expires)), ("", "")) if expires else None
+    said = spending.advice(hold(**{"state": "signed", "money": "held", "authorization": signed, **changes}))
+    assert said.state.startswith(state)
+    assert todo in said.todo
+
+
+def test_currencies_are_never_added_up() -> None:
+    found = spending.shares([hold(), hold(price="3 EUR"), hold("b.example", "0.03"), hold("b.example")], spending.host)
+    assert [(s.name, str(s.spent), s.payments, round(s.part, 2)) for s in found] == [
+        ("b.example", "0.04 USD", 2, 1.0),
+        ("api.example.com", "0.01 USD", 1, 0.25),
+        ("api.example.com", "3.00 EUR", 1, 1.0),
+    ]
+
+
+def test_a_write_off_needs_a_yes_and_one_payment(used: dict[str, str]) -> None:
+    [found] = json.loads(in_process(["ledger", "holds", "--json"], used).out)
+    assert in_process(["ledger", "write-off", "zz", "--yes"], used).code == 2
+    assert in_process(["ledger", "write-off", "", "--yes"], used).code == 2
+    refused = in_process(["ledger", "write-off", found["hold"]], used)
+    assert refused.code == 2
+    assert "--yes writes it off without asking" in refused.err
+    assert in_process(["ledger", "write-off", found["hold"][:5], "--yes"], used).code == 0
+    assert "Nothing is open" in in_process(["ledger", "holds"], used).text
+    assert [line["state"] for line in exported(used)].count("written_off") == 1
+
+
+def exported(given: dict[str, str]) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(in_process(["ledger", "export", "--json"], given).out)
+    return found
+
+
+def test_csv_and_json_say_the_same_in_stable_columns(seller: Sandbox, used: dict[str, str], tmp_path: Path) -> None:
+    assert in_process(["get", f"{seller.url}/evm/weather?secret=1", "--yes"], used).code == 0
+    file = tmp_path / "export.csv"
+    assert in_process(["ledger", "export", "--csv", "-o", str(file)], used).out == b""
+    piped = process(["ledger", "export", "--csv"], used)
+    assert piped.out == file.read_bytes()
+    read = list(csv.DictReader(io.StringIO(piped.text)))
+    assert tuple(read[0]) == COLUMNS
+    assert read == exported(used)
+    assert [line["time"] for line in read] == sorted(line["time"] for line in read)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line["time"]) for line in read)
+    assert {line["transaction"] for line in read if line["money"] == "spent"} <= {
+        s.transaction for s in seller.settlements
+    }
+    assert "secret" not in piped.text
+    assert "payment-signature" not in piped.text.lower()
+
+
+def test_columns_do_not_change() -> None:
+    assert COLUMNS == (
+        "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token",
+        "network", "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse",
+    )  # fmt: skip
+    assert row(hold(price="1234567890.000001"))["price"] == "1234567890.000001"
+    assert row(hold())["token_amount"] == "0.01"
+
+
+@pytest.mark.parametrize("nasty", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+def test_a_seller_writes_no_formulas_into_a_spreadsheet(nasty: str) -> None:
+    receipt = Receipt(True, transaction=nasty)
+    file = io.StringIO()
+    as_csv([hold(receipt=receipt)], file)
+    [line] = csv.DictReader(io.StringIO(file.getvalue(), newline=""))
+    assert not line["transaction"].startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_how_to_export_has_to_be_said(used: dict[str, str]) -> None:
+    assert in_process(["ledger", "export"], used).code == 2
+    assert in_process(["ledger", "export", "--csv", "--json"], used).code == 2
+    assert in_process(["ledger", "export", "--csv", "-o", "/nonexistent/x"], used).code == 2
+
+
+def test_a_freeze_stops_payments_until_it_is_lifted(seller: Sandbox, given: dict[str, str]) -> None:
+    command = ["get", f"{seller.url}/weather", "--yes"]
+    assert in_process(["ledger", "freeze", "127.0.0.1"], given).code == 0
+    refused = in_process(command, given)
+    assert refused.code == 3
+    assert "`x402 ledger unfreeze '127.0.0.1'` lifts it" in refused.err
+    assert in_process(["ledger", "unfreeze", "127.0.0.1"], given).code == 0
+    assert in_process(command, given).code == 0
+    assert in_process(["ledger", "freeze"], given).code == 0
+    assert in_process(command, given).code == 3
+    assert in_process(["ledger", "freeze", "http://a.example/"], given).code == 2
+
+
+@pytest.fixture
+def lost(tmp_path: Path, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """One payment that settled and one that did not, neither answered, both expired by every clock."""
+    with Sandbox() as seller:
+        settings = shell_settings(seller, tmp_path)
+        for fault in ("drop-before-settling", "drop-after-settling"):
+            assert (
+                in_process(
+                    ["get", f"{seller.url}/fault/{fault}/evm/weather", "-X", "POST", "--yes"], bare | settings
+                ).code
+                == 7
+            )
+        later = time.time() + 5_000
+        seller.advance(5_000)
+        monkeypatch.setattr("x402_client.reconciliation.time.time", lambda: later)
+        yield bare | settings
+        monkeypatch.undo()
+
+
+def test_reconciling_gives_back_what_did_not_settle(lost: dict[str, str]) -> None:
+    ran = in_process(["ledger", "reconcile"], lost)
+    assert ran.code == 0, ran.err
+    assert len(re.findall("did not settle: given back to the budget", ran.text)) == 1
+    assert len(re.findall("settled: make the same request again, or write it off", ran.text)) == 1
+    [left] = json.loads(in_process(["ledger", "holds", "--json"], lost).out)
+    assert left["money"] == "spent"
+    assert json.loads(in_process(["ledger", "--json"], lost).out)["spent"]["total"] == ["0.01 USD"]
+
+
+def test_reconciling_without_the_chain_says_so(lost: dict[str, str]) -> None:
+    deaf = lost | {"X402_RPC": "eip155:402402402402=http://127.0.0.1:9"}
+    said = in_process(["ledger", "reconcile", "--json"], deaf)
+    assert said.code == 7
+    assert len(json.loads(said.out)["unknown"]) == 2
+    assert len(json.loads(in_process(["ledger", "holds", "--json"], lost).out)) == 2
+
+
+def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:
+    ran = in_process(["ledger", "reconcile"], used)
+    assert (ran.code, ran.text) == (0, "Nothing to ask about: no payment without an answer has expired.\n")
+
+
+@pytest.mark.parametrize("command", [["spent"], ["holds"], ["reconcile"], ["export", "--csv"], ["unfreeze"], []])
+def test_a_ledger_that_is_not_there_is_not_made(bare: dict[str, str], tmp_path: Path, command: list[str]) -> None:
+    ran = in_process(["ledger", *command], bare | {"X402_LEDGER": str(tmp_path / "none.db")})
+    assert ran.code == 2
+    assert "nothing was ever paid through it" in ran.err
+    assert not (tmp_path / "none.db").exists()
+    assert in_process(["ledger", *command], bare).code == 2
+    assert in_process(["ledger", *command], bare | {"X402_LEDGER": ":memory:"}).code == 2
+
+
+def test_a_file_that_is_no_ledger_is_told(bare: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear reader, this is no database. " * 200)
+    ran = in_process(["ledger", "spent", "--ledger", str(file)], bare)
+    assert ran.code == 4
+    assert str(file) in ran.err
+
+
+def test_options_stand_behind_the_command(used: dict[str, str]) -> None:
+    ran = in_process(["ledger", "--purse", "other", "spent"], used)
+    assert ran.code == 2
+    assert "x402 ledger spent ..." in ran.err
+
+
+def test_purses_are_apart(used: dict[str, str]) -> None:
+    assert json.loads(in_process(["ledger", "spent", "--purse", "other", "--json"], used).out)["by_host"] == []
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
+def test_it_works_on_a_ledger_in_redis(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    shared = given | {"X402_LEDGER": server.url}
+    try:
+        assert in_process(["get", f"{seller.url}/weather", "--yes"], shared).code == 0
+        assert in_process(["get", f"{seller.url}/fault/402-again/weather", "-X", "POST", "--yes"], shared).code == 6
+        assert json.loads(in_process(["ledger", "--json"], shared).out)["spent"]["total"] == ["0.02 USD"]
+        [found] = json.loads(in_process(["ledger", "holds", "--json"], shared).out)
+        assert in_process(["ledger", "write-off", found["hold"], "--yes"], shared).code == 0
+        assert len(exported(shared)) == 2
+    finally:
+        server.kill()
+    gone = in_process(["ledger", "holds"], shared)
+    assert gone.code == 4
+    assert "Traceback" not in gone.err

@@ -1,0 +1,117 @@
+"""What somebody at a terminal sees, is asked, and answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import in_process, terminal
+from x402_client.sandbox import Sandbox
+
+
+def test_it_asks_before_it_pays_and_says_what(seller: Sandbox, given: dict[str, str]) -> None:
+    before = len(seller.settlements)
+    seen = terminal(["get", f"{seller.url}/evm/weather"], given, [("Pay 0.01 USD? [y/N]", "y\n")])
+    assert seen.code == 0
+    price = "0.01 USD, in USDC on eip155:402402402402"
+    for words in (price, "named by 127.0.0.1", seller.settlements[-1].pay_to, "4.99 USD today"):
+        assert words in seen.screen
+    assert '"content": "worth it"' in seen.screen
+    assert len(seller.settlements) == before + 1
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "yess\n", "\x04"])
+def test_only_a_yes_is_a_yes(seller: Sandbox, given: dict[str, str], answer: str) -> None:
+    before = len(seller.settlements)
+    seen = terminal(["get", f"{seller.url}/weather"], given, [("[y/N]", answer)])
+    assert seen.code == 3
+    assert "You said no. Nothing was paid." in seen.screen
+    assert len(seller.settlements) == before
+
+
+def test_ctrl_c_at_the_question_pays_nothing(seller: Sandbox, given: dict[str, str]) -> None:
+    before = len(seller.settlements)
+    seen = terminal(["get", f"{seller.url}/weather"], given, [("[y/N]", signal.SIGINT)])
+    assert seen.code == 130
+    assert "Fatal" not in seen.screen
+    assert "Traceback" not in seen.screen
+    assert len(seller.settlements) == before
+
+
+def test_a_policy_with_a_threshold_is_asked_about_above_it_only(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "asking.toml"
+    policy.write_text('approve_above = "0.02"\n' + Path(given["X402_POLICY"]).read_text())
+    asking = given | {"X402_POLICY": str(policy)}
+    assert terminal(["get", f"{seller.url}/weather"], asking).code == 0
+    assert terminal(["get", f"{seller.url}/report"], asking, [("Pay 0.05 USD? [y/N]", "n\n")]).code == 3
+
+
+def test_what_is_asked_does_not_go_where_the_body_goes(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT)
+    seen = terminal(["get", f"{seller.url}/weather"], given, [("[y/N]", "yes\n")], stdout=handle)
+    os.close(handle)
+    assert seen.code == 0
+    assert json.loads(file.read_text())["content"] == "worth it"
+
+
+def test_colours_and_signs_of_life_are_for_terminals_and_not_under_no_color(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    command = ["get", f"{seller.url}/fault/slow/weather", "--yes"]
+    assert "\x1b[32m" in terminal(command, given).screen
+    plain = terminal(command, given | {"NO_COLOR": "1"}).screen
+    assert not re.search(r"\x1b\[[0-9;]*m", plain)
+    assert "waiting for its answer" in plain
+    nobody = in_process(command, given)
+    assert "\x1b" not in nobody.err
+    assert "waiting" not in nobody.err
+
+
+def test_a_wallet_is_made_with_a_passphrase_that_is_asked_for_twice(bare: dict[str, str]) -> None:
+    answers = [
+        ("New passphrase", "short\n"),
+        ("are the least", ""),
+        ("New passphrase", "correct horse\n"),
+        ("The same again", "correct mule\n"),
+        ("New passphrase", "correct horse\n"),
+        ("The same again", "correct horse\n"),
+    ]
+    seen = terminal(["wallet", "new", "--evm"], bare, answers)
+    assert seen.code == 0
+    assert "horse" not in seen.screen
+    directory = Path(bare["HOME"], ".local", "share", "x402_client", "wallets", "default")
+    assert [path.name for path in directory.iterdir()] == ["evm.json"]
+
+
+def test_a_passphrase_is_asked_for_when_something_is_signed_and_not_before(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    del given["X402_EVM_KEY"]
+    del given["X402_SOLANA_KEY"]
+    key = seller.key("evm")
+    answers = [("does not show", f"{key}\n"), ("New passphrase", "correct horse\n"), ("again", "correct horse\n")]
+    made = terminal(["wallet", "import"], given, answers)
+    assert made.code == 0
+    assert key[2:] not in made.screen
+    assert terminal(["get", f"{seller.url}/free"], given).code == 0
+    asked = [("[y/N]", "y\n"), ("Passphrase of", "wrong\n"), ("Try again", ""), ("Passphrase of", "correct horse\n")]
+    seen = terminal(["get", f"{seller.url}/evm/weather"], given, asked)
+    assert seen.code == 0
+    assert "worth it" in seen.screen
+    assert "horse" not in seen.screen
+
+
+def test_a_write_off_asks(seller: Sandbox, given: dict[str, str]) -> None:
+    in_process(["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"], given)
+    [hold] = json.loads(in_process(["ledger", "holds", "--json"], given).out)
+    assert terminal(["ledger", "write-off", hold["hold"]], given, [("[y/N]", "n\n")]).code == 3
+    assert terminal(["ledger", "write-off", hold["hold"][:6]], given, [("[y/N]", "y\n")]).code == 0
+    assert json.loads(in_process(["ledger", "holds", "--json"], given).out) == []

@@ -1,0 +1,199 @@
+"""``x402 wallet``: made, imported, shown; addresses only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import base58
+import pytest
+from eth_keyfile import keyfile
+from solders.keypair import Keypair
+
+from tests.cli.running import Ran, in_process
+from tests.test_keystore import Ring
+from x402_client import Wallet
+from x402_client.sandbox import TEST_EVM_KEYS, Sandbox
+
+PASSPHRASE = "correct horse"
+PAIR = Keypair()
+EVM = Wallet(evm=TEST_EVM_KEYS[0]).evm
+WORDS = "abandon " * 11 + "about"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard work of a keystore takes a second, and test_keystore.py looks at it."""
+    made = keyfile.create_keyfile_json
+
+    def quick(secret: bytes, passphrase: bytes, **more: Any) -> dict[str, Any]:
+        return made(secret, passphrase, kdf="scrypt", iterations=2)
+
+    monkeypatch.setattr(keyfile, "create_keyfile_json", quick)
+
+
+@pytest.fixture
+def user(bare: dict[str, str]) -> dict[str, str]:
+    return bare | {"X402_PASSPHRASE": PASSPHRASE}
+
+
+def place(user: dict[str, str], name: str = "default") -> Path:
+    return Path(user["HOME"], ".local", "share", "x402_client", "wallets", name)
+
+
+def shown(user: dict[str, str], *arguments: str) -> list[tuple[str, str]]:
+    found = json.loads(in_process(["wallet", "show", *arguments, "--json"], user).out)
+    return [(one["kind"], one["address"]) for one in found]
+
+
+def test_a_new_wallet_shows_its_addresses_and_no_keys(user: dict[str, str]) -> None:
+    ran = in_process(["wallet", "new"], user)
+    assert ran.code == 0
+    wallet = Wallet.from_keystore(place(user), PASSPHRASE)
+    assert wallet.evm is not None
+    assert wallet.solana is not None
+    assert shown(user) == [("evm", wallet.evm.address), ("solana", wallet.solana.address)]
+    assert wallet.evm.address in ran.text
+    assert wallet.solana.address in ran.text
+    assert place(user).stat().st_mode & 0o777 == 0o700
+    for path in place(user).iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert json.loads(path.read_text())["crypto"]["mac"] not in ran.text + ran.err
+
+
+@pytest.mark.parametrize(("option", "family"), [("--evm", "evm"), ("--solana", "solana")])
+def test_one_kind_is_enough(user: dict[str, str], option: str, family: str) -> None:
+    assert in_process(["wallet", "new", "agent", option], user).code == 0
+    assert [kind for kind, _ in shown(user, "agent")] == [family]
+
+
+def test_a_place_that_cannot_be_written_is_told(user: dict[str, str]) -> None:
+    ran = in_process(["wallet", "new"], user | {"XDG_DATA_HOME": "/proc/x"})
+    assert ran.code == 2
+    assert "cannot be written to /proc/x" in ran.err
+
+
+def test_nothing_is_overwritten(user: dict[str, str]) -> None:
+    assert in_process(["wallet", "new"], user).code == 0
+    before = shown(user)
+    for command in (["wallet", "new"], ["wallet", "import"]):
+        ran = in_process(command, user, TEST_EVM_KEYS[0].encode())
+        assert ran.code == 2
+        assert "none is ever overwritten" in ran.err
+    assert shown(user) == before
+
+
+def imported(user: dict[str, str], text: str) -> Ran:
+    return in_process(["wallet", "import"], user, text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (TEST_EVM_KEYS[0], [("evm", EVM.address if EVM else "")]),
+        (TEST_EVM_KEYS[0][2:] + "\n", [("evm", EVM.address if EVM else "")]),
+        (str(PAIR), [("solana", str(PAIR.pubkey()))]),
+        (base58.b58encode(PAIR.secret()).decode(), [("solana", str(PAIR.pubkey()))]),
+        (json.dumps(list(bytes(PAIR))), [("solana", str(PAIR.pubkey()))]),
+        (
+            WORDS,
+            [
+                ("evm", "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"),
+                ("solana", "HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"),
+            ],
+        ),
+    ],
+)
+def test_every_usual_form_is_taken_from_stdin(user: dict[str, str], text: str, expected: list[tuple[str, str]]) -> None:
+    ran = imported(user, text)
+    assert ran.code == 0, ran.err
+    assert shown(user) == expected
+    assert text.strip() not in ran.text + ran.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0x12", "zz" * 32, "0" * 64, "[1, 2]", "[1, 2", "[999" + ", 1" * 63 + "]", "[" * 50_000, "O0Il",
+     "abandon " * 12, str(PAIR)[:-1], json.dumps(list(bytes(PAIR))[::-1])],
+)  # fmt: skip
+def test_what_is_no_key_is_refused_and_not_repeated(user: dict[str, str], text: str) -> None:
+    ran = imported(user, text)
+    assert ran.code == 2, ran.err
+    assert len(text) < 3 or text.strip() not in ran.text + ran.err
+    assert not place(user).exists()
+
+
+def test_without_a_passphrase_and_a_terminal_it_says_how(bare: dict[str, str], tmp_path: Path) -> None:
+    ran = in_process(["wallet", "new"], bare)
+    assert ran.code == 2
+    assert "set X402_PASSPHRASE, or use --passphrase-file or --keyring" in ran.err
+    file = tmp_path / "secret"
+    for written, code in ((None, 2), (b"", 2), (b"\nx", 2), (b"\xff\xfe", 2), (b"from a file\nand more", 0)):
+        if written is not None:
+            file.write_bytes(written)
+        assert in_process(["wallet", "new", "--passphrase-file", str(file)], bare).code == code
+    assert Wallet.from_keystore(place(bare), "from a file").evm is not None
+
+
+def test_the_keyring_keeps_a_passphrase_that_nobody_types(
+    seller: Sandbox, given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    ring = Ring()
+    monkeypatch.setitem(sys.modules, "keyring", ring)
+    del given["X402_EVM_KEY"]
+    del given["X402_SOLANA_KEY"]
+    ran = in_process(["wallet", "import", "--keyring"], given, seller.key("evm").encode())
+    assert ran.code == 0, ran.err
+    [passphrase] = ring.kept.values()
+    assert len(passphrase) >= 32
+    assert passphrase not in ran.text + ran.err
+    assert in_process(["get", f"{seller.url}/evm/weather", "--yes"], given).code == 0
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    missing = in_process(["get", f"{seller.url}/evm/weather", "--yes"], given)
+    assert missing.code == 2
+    assert "pip install keyring" in missing.err
+
+
+def test_a_keystore_pays_and_a_wrong_passphrase_pays_nothing(seller: Sandbox, given: dict[str, str]) -> None:
+    words = {"X402_PASSPHRASE": PASSPHRASE}
+    del given["X402_EVM_KEY"]
+    for family in ("evm", "solana"):
+        assert in_process(["wallet", "import", family], given | words, seller.key(family).encode()).code == 0
+        command = ["get", f"{seller.url}/{family}/weather", "--yes", "--wallet", family]
+        assert in_process(command, given | words).code == 0
+    before = len(seller.settlements)
+    command = ["get", f"{seller.url}/evm/weather", "--yes", "--wallet", str(place(given, "evm") / "evm.json")]
+    wrong = in_process(command, given | {"X402_PASSPHRASE": "wrong"})
+    assert (wrong.code, "The passphrase does not open" in wrong.err) == (2, True)
+    nobody = in_process(command, given)
+    assert (nobody.code, "there is no terminal to ask on" in nobody.err) == (2, True)
+    assert len(seller.settlements) == before
+    assert in_process(["ledger", "--json"], given).out.count(b"0.02 USD") > 0
+    assert in_process(["get", f"{seller.url}/weather", "--yes", "--wallet", "nobody"], given).code == 2
+    assert in_process(["wallet", "new", "../up"], given | words).code == 2
+
+
+def test_showing_says_where_to_begin_when_there_is_none(bare: dict[str, str]) -> None:
+    ran = in_process(["wallet", "show"], bare)
+    assert ran.code == 2
+    assert "Make one with `x402 wallet new`" in ran.err
+    assert in_process(["wallet", "balance"], bare).code == 2
+    keys = bare | {"X402_EVM_KEY": TEST_EVM_KEYS[0]}
+    assert EVM is not None
+    assert shown(keys) == [("evm", EVM.address)]
+    assert TEST_EVM_KEYS[0][2:] not in in_process(["wallet", "show"], keys).text
+
+
+def test_balances_are_read_from_the_chains(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["wallet", "balance", "--network", "solana-devnet"], given)
+    assert ran.code == 0
+    assert any(line.split()[:3] == ["solana-devnet", "USDC", "100"] for line in ran.text.splitlines())
+    said = json.loads(in_process(["wallet", "balance", "--network", "solana-devnet", "--json"], given).out)
+    assert {one["token"]: one["balance"] for one in said}["USDC"] == "100"
+    deaf = in_process(["wallet", "balance", "--network", "base", "--rpc", "base=http://127.0.0.1:9"], given)
+    assert deaf.code == 4
+    assert "base did not answer" in deaf.err
+    assert in_process(["wallet", "balance", "--network", "moon"], given).code == 2

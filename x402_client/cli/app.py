@@ -1,0 +1,67 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from . import decode, demo, doctor, get, ledger, policy, quote, sandbox, wallet
+from .running import log_to_stderr
+from .screen import prepare, show
+
+_HELP = """Pay for what answers 402 Payment Required, within limits. New here? x402 demo
+
+Money in this program is invented until you give it a wallet with real money in it.
+"""
+
+app = typer.Typer(
+    name="x402",
+    help=_HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        show(f"x402 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def everywhere(
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Log decisions to stderr; twice: everything.")
+    ] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+    log_to_stderr(verbose)
+
+
+app.command("demo")(demo.demo)
+app.command("get", help=get.HELP)(get.get)
+app.command("quote")(quote.quote)
+app.command("decode")(decode.decode)
+app.command("doctor")(doctor.doctor)
+app.add_typer(wallet.app, name="wallet")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(policy.app, name="policy")
+app.command("sandbox")(sandbox.sandbox)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code."""
+    prepare()
+    try:
+        app(args=list(arguments), prog_name="x402")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0

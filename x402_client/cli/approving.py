@@ -1,0 +1,62 @@
+"""Who says yes to a payment: somebody at the terminal, or what the command line said before."""
+
+from __future__ import annotations
+
+from ..buyer import Buyer
+from ..money import Money
+from ..ports import Approval
+from ..wire.models import words
+from ..wire.networks import short_name
+from . import wallets
+from .buying import left, left_in_words
+from .exits import Code
+from .screen import confirmed, err, facts, interactive, theirs
+
+
+class Approving:
+    """Asked for every payment. ``problem`` and ``code`` say why it said no."""
+
+    def __init__(self, yes: bool, most: Money | None) -> None:
+        self.asks = not yes and most is None
+        self.problem = ""
+        self.code: Code | None = None
+        self._buyer: Buyer | None = None
+        self._found: wallets.Found | None = None
+
+    def ready(self, buyer: Buyer, found: wallets.Found) -> None:
+        """Whose budgets and wallet are talked about."""
+        self._buyer, self._found = buyer, found
+
+    def __call__(self, approval: Approval, /) -> bool:
+        if self._found is not None and self._found.nobody:
+            return self._no(f"{_priced(approval)} {wallets.NO_WALLET} Nothing was paid.", Code.USAGE)
+        if not self.asks:
+            return True
+        if not interactive():
+            return self._no(
+                f"{_priced(approval)} There is no terminal to ask on; --yes pays within the policy, --max "
+                f"{str(approval.price).removesuffix(' USD')!r} up to that much. Nothing was paid."
+            )
+        facts(self._facts(approval), err())
+        return confirmed(f"Pay {approval.price}?") or self._no("You said no. Nothing was paid.")
+
+    def _no(self, problem: str, code: Code = Code.REFUSED) -> bool:
+        self.problem, self.code = problem, code
+        return False
+
+    def _facts(self, approval: Approval) -> list[tuple[str, str]]:
+        assert self._buyer is not None
+        offer = approval.offer
+        token = offer.token.symbol if offer.token else words(offer.asset, 60)
+        after = left(self._buyer, approval.host, approval.price.currency)
+        rows = [
+            ("price", f"{approval.price}, in {token} on {words(short_name(offer.network), 60)}"),
+            ("for", f"{approval.method} {approval.url}"),
+            ("to", f"{words(offer.pay_to, 60)}, named by {approval.host}"),
+        ]
+        rows += [("they say", theirs(approval.description))] if approval.description else []
+        return rows + ([("then left", left_in_words(after))] if after else [])
+
+
+def _priced(approval: Approval) -> str:
+    return f"{approval.host} asks {approval.price} for {approval.method} {approval.url}."

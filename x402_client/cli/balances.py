@@ -1,0 +1,121 @@
+"""What a wallet holds, as the chains tell it. Only ever reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from .. import settings
+from ..chains.evm import token_balance
+from ..chains.rpc import PUBLIC, Endpoints
+from ..chains.solana import SolanaChain
+from ..chains.tokens import KNOWN
+from ..errors import ChainUnavailable
+from ..money import Token
+from ..schemes.exact_solana import TOKEN_PROGRAM
+from ..wallet import Wallet
+from ..wire.networks import caip2, short_name
+from .buying import endpoints
+from .exits import Code
+from .running import Stop
+from .screen import progress, put, say, show_json, table
+
+_USUAL = ("base", "base-sepolia", "solana", "solana-devnet")
+
+
+def known_balances(wallet: Wallet, networks: Sequence[str], rpc: tuple[str, ...], as_json: bool) -> None:
+    """Every token of the table on these networks. What cannot be asked is said, and the rest is shown."""
+    named = settings.endpoints(endpoints(rpc))
+    asked = _networks(networks, named)
+    reader = Endpoints(named)
+    tokens = [token for token in KNOWN if token.network in asked and owner_of(wallet, token) is not None]
+    found: list[tuple[Token, int | str | None]] = []
+    shown = progress(len(tokens), "Asking the chains")
+    with shown:
+        down: dict[str, str] = {}
+        for token in tokens:
+            if token.network not in down:
+                found.append((token, _balance(reader, wallet, token)))
+                problem = found[-1][1]
+                if isinstance(problem, str):
+                    down[token.network] = problem
+            shown.advance(shown.task_ids[0])
+    _tell(found, wallet, as_json)
+
+
+def owner_of(wallet: Wallet, token: Token) -> str | None:
+    """The address of ours that would hold this token."""
+    signer = wallet.evm if token.network.startswith("eip155:") else wallet.solana
+    return None if signer is None else signer.address
+
+
+def balance(reader: Endpoints, owner: str, token: Token) -> int | None:
+    """What an address holds; None: on Solana it has no account for this token. Raises ChainUnavailable."""
+    rpc = reader.of(token.network)
+    if token.network.startswith("eip155:"):
+        return token_balance(rpc, token.address, owner)
+    return SolanaChain(rpc).balances([token_account(owner, token)])[0]
+
+
+def token_account(owner: str, token: Token) -> str:
+    """Where an address keeps a token on Solana."""
+    from solders.pubkey import Pubkey
+    from solders.token.associated import get_associated_token_address
+
+    keys = (owner, token.address, token.program or TOKEN_PROGRAM)
+    return str(get_associated_token_address(*(Pubkey.from_string(key) for key in keys)))
+
+
+def written(amount: int, token: Token) -> str:
+    """In whole tokens, exactly."""
+    digits = f"{Decimal(amount).scaleb(-token.decimals):f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def _balance(reader: Endpoints, wallet: Wallet, token: Token) -> int | str | None:
+    owner = owner_of(wallet, token)
+    assert owner is not None
+    try:
+        return balance(reader, owner, token)
+    except ChainUnavailable as failure:
+        return str(failure)
+
+
+def _networks(names: Sequence[str], named: dict[str, tuple[str, ...]]) -> list[str]:
+    found = []
+    for name in names or _USUAL:
+        network = caip2(name)
+        if network is None or (network not in PUBLIC and network not in named):
+            raise Stop(Code.USAGE, f"No endpoint is known for {name!r}; name one with --rpc {name}=https://...")
+        found.append(network)
+    return found + [network for network in named if network not in found and not names]
+
+
+def _tell(found: list[tuple[Token, int | str | None]], wallet: Wallet, as_json: bool) -> None:
+    if as_json:
+        show_json(
+            [
+                {
+                    "network": token.network,
+                    "token": token.symbol,
+                    "asset": token.address,
+                    "owner": owner_of(wallet, token),
+                    "balance": None if isinstance(held, str) else written(held or 0, token),
+                    "problem": held if isinstance(held, str) else None,
+                }
+                for token, held in found
+            ]
+        )
+    else:
+        rows = table("network", "token", "balance", "address", right=("balance",))
+        for token, held in found:
+            if not isinstance(held, str):
+                rows.add_row(
+                    short_name(token.network), token.symbol, written(held or 0, token), owner_of(wallet, token)
+                )
+        if rows.row_count:
+            put(rows)
+        for problem in dict.fromkeys(held for _, held in found if isinstance(held, str)):
+            say(problem, "yellow")
+    if found and all(isinstance(held, str) for _, held in found):
+        raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered.")

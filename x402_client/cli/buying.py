@@ -1,0 +1,129 @@
+"""From what a command line says to a Buyer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import settings
+from ..buyer import Buyer
+from ..errors import ConfigurationError
+from ..events import Event
+from ..limits import WINDOWS
+from ..money import Money
+from ..policy import CAREFUL, Policy
+from ..ports import Approver
+from . import wallets
+from .exits import Code
+from .running import Stop
+
+_PER_DAY = "5"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The options that a buyer is made from."""
+
+    policy: Path | None = None
+    ledger: str | None = None
+    purse: str = "default"
+    wallet: str | None = None
+    passphrase_file: Path | None = None
+    rpc: tuple[str, ...] = ()
+    most: Money | None = None
+
+
+@contextmanager
+def buying(
+    choices: Choices,
+    *,
+    ledger: Any = None,
+    approve: Approver | None = None,
+    on_event: Callable[[Event], object] | None = None,
+) -> Iterator[tuple[Buyer, wallets.Found]]:
+    """A buyer and the wallet that it pays with. ``ledger`` is used instead of the one that the options name."""
+    policy = policy_of(choices)
+    found = wallets.find(choices.wallet, choices.passphrase_file)
+    buyer = Buyer(
+        found.wallet,
+        policy,
+        ledger=choices.ledger if ledger is None else ledger,
+        purse=choices.purse,
+        rpc=endpoints(choices.rpc),
+        approve=approve or (None if policy.approve_above is None else _nobody_is_asked),
+        on_event=on_event,
+    )
+    try:
+        yield buyer, found
+    finally:
+        buyer.close()
+
+
+def policy_of(choices: Choices) -> Policy:
+    """The file's; without one the careful default, or what --max says."""
+    if choices.policy is not None:
+        return Policy.from_file(choices.policy)
+    most = choices.most
+    if most is None:
+        return CAREFUL
+    return Policy(per_request=most, per_day=max(Money(_PER_DAY, most.currency), most))
+
+
+def amount(text: str | None) -> Money | None:
+    """--max, read."""
+    try:
+        return None if text is None else Money(text)
+    except ConfigurationError as problem:
+        raise Stop(Code.USAGE, f"--max: {problem}") from None
+
+
+def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
+    """--rpc base=https://..., several for one network in a row."""
+    found: dict[str, list[str]] = {}
+    for one in written:
+        network, equals, url = one.partition("=")
+        if not equals:
+            raise Stop(Code.USAGE, f"--rpc is written like base=https://..., not {one!r}.")
+        found.setdefault(network, []).append(url)
+    return found
+
+
+def ledger_for_looking(named: str | None) -> Any:
+    """The ledger, if there is one: a question about prices makes no file, and works on a read-only disk."""
+    from ..errors import LedgerUnavailable
+    from ..ledgers.sqlite import default_path
+
+    if named is not None and "://" in named:
+        return settings.ledger(named)
+    try:
+        path = default_path() if named is None else Path(named)
+        return settings.ledger(path if path.exists() else ":memory:")
+    except LedgerUnavailable:
+        return settings.ledger(":memory:")
+
+
+def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
+    """What every window of the policy still allows at a host."""
+    found = ((window, buyer.remaining(host, window, currency)) for window in WINDOWS)
+    return {window: money for window, money in found if money is not None}
+
+
+_WHEN = {"minute": "this minute", "hour": "this hour", "day": "today", "month": "this month", "total": "in total"}
+
+
+def left_in_words(remaining: dict[str, Money]) -> str:
+    """``4.99 USD today``: of every window, since any of them may be the one that ends the day."""
+    return ", ".join(f"{money} {_WHEN[window]}" for window, money in remaining.items())
+
+
+def number(money: Money) -> str:
+    """Without its currency."""
+    return str(money).rpartition(" ")[0]
+
+
+def _nobody_is_asked(approval: object) -> bool:
+    """Stands where a policy has a threshold and the command pays nothing."""
+    return False

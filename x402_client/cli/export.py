@@ -1,0 +1,74 @@
+"""The ledger as CSV or JSON, in columns that do not change. No query strings, no keys, no payment headers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from typing import IO, Any
+
+from ..ports import Hold, moment
+from ..wire.models import words
+from .balances import written
+from .buying import number
+from .spending import symbol
+
+#: New columns are added at the end.
+COLUMNS = (
+    "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token", "network",
+    "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse",
+)  # fmt: skip
+#: A spreadsheet takes a cell that begins like this for a formula, and sellers choose what stands in some cells.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def row(hold: Hold) -> dict[str, str]:
+    """One purchase. Times are UTC, amounts are exact."""
+    offer, signed = hold.offer, hold.authorization
+    return {
+        "time": _time(hold.created),
+        "hold": hold.id,
+        "state": hold.state,
+        "money": hold.money,
+        "method": hold.purchase.method,
+        "url": hold.url,
+        "host": hold.host,
+        "price": number(hold.price),
+        "currency": hold.price.currency,
+        "token_amount": written(offer.amount, offer.token) if offer.token else str(offer.amount),
+        "token": symbol(hold),
+        "network": offer.network,
+        "asset": offer.asset,
+        "pay_to": offer.pay_to,
+        "payer": signed.payer if signed else "",
+        "nonce": signed.nonce if signed else "",
+        "expires": _time(signed.expires) if signed else "",
+        "transaction": words(hold.receipt.transaction, 200) if hold.receipt else "",
+        "purse": hold.purchase.purse,
+    }
+
+
+def as_csv(holds: Iterable[Hold], file: IO[str]) -> None:
+    """With a line of names first. A cell that a spreadsheet would calculate gets an apostrophe in front."""
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\r\n")
+    writer.writeheader()
+    for hold in holds:
+        writer.writerow({name: _safe(cell) for name, cell in row(hold).items()})
+
+
+def as_json(holds: Iterable[Hold], file: IO[str]) -> None:
+    """A list, one purchase a line."""
+    separator = "[\n"
+    for hold in holds:
+        file.write(separator + json.dumps(row(hold)))
+        separator = ",\n"
+    file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _time(seconds: float) -> str:
+    at: Any = moment(seconds)
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,75 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+#: typer reads these at run time and does not know the form with a bar yet in every version.
+MaybePath = Optional[Path]  # noqa: UP045
+MaybeText = Optional[str]  # noqa: UP045
+
+PolicyFile = Annotated[
+    MaybePath,
+    typer.Option(
+        "--policy",
+        envvar="X402_POLICY",
+        metavar="FILE",
+        help="A policy in TOML. Without one: 0.10 USD a request, 5 USD a day.",
+    ),
+]
+LedgerAt = Annotated[
+    MaybeText,
+    typer.Option(
+        "--ledger",
+        envvar="X402_LEDGER",
+        metavar="PATH|URL",
+        help="Where payments are written down: a file or redis://... Without it, the file in your data directory.",
+    ),
+]
+Purse = Annotated[str, typer.Option("--purse", metavar="NAME", help="The budget inside the ledger.")]
+WalletAt = Annotated[
+    MaybeText,
+    typer.Option(
+        "--wallet",
+        envvar="X402_WALLET",
+        metavar="NAME|PATH",
+        help="A keystore, or a directory of them. Else X402_EVM_KEY and X402_SOLANA_KEY, else the wallet `default`.",
+    ),
+]
+PassphraseFile = Annotated[
+    MaybePath,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help="Read the wallet's passphrase from a file's first line. Else: X402_PASSPHRASE, the keyring, a prompt.",
+    ),
+]
+Rpc = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--rpc",
+        envvar="X402_RPC",
+        metavar="NETWORK=URL",
+        help="The endpoint that a chain is read through, like base=https://... May be repeated.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+Method = Annotated[MaybeText, typer.Option("-X", "--request", metavar="METHOD", help="GET, or POST with -d.")]
+Data = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "-d",
+        "--data",
+        metavar="DATA|@FILE|-",
+        help="Send a body. @FILE sends a file, - what stands on stdin. JSON is announced as JSON, all else as a form.",
+    ),
+]
+Headers = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("-H", "--header", metavar="NAME: VALUE", help="A header of the request. May be repeated."),
+]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long the server may stay silent.")]
+MaybeTexts = Optional[list[str]]  # noqa: UP045

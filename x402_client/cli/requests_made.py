@@ -1,0 +1,119 @@
+"""What -X, -d, -H and a URL make: one request for httpx."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from .exits import Code
+from .running import Stop
+
+_KEPT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, as httpx takes it."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    content: bytes | IO[bytes] | None = field(repr=False, default=None)
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """For ``client.request`` and its like, after method and URL."""
+        return {"headers": self.headers, **({} if self.content is None else {"content": self.content})}
+
+
+@contextmanager
+def asked(url: str, method: str | None, data: Sequence[str] | None, headers: Sequence[str] | None) -> Iterator[Asked]:
+    """The request that these options make."""
+    listed = [_header(line) for line in headers or ()]
+    content = _body(list(data or ()))
+    if content is not None and not any(name.lower() == "content-type" for name, _ in listed):
+        listed.append(("Content-Type", _kind(content)))
+    try:
+        yield Asked((method or ("GET" if content is None else "POST")).upper(), whole_url(url), listed, content)
+    finally:
+        if content is not None and not isinstance(content, bytes):
+            content.close()
+
+
+def whole_url(text: str) -> str:
+    """A URL; https where none is said, as it is what is paid over, and http for this machine."""
+    text = text.strip()
+    if "://" not in text:
+        host = text.partition("/")[0].rpartition("@")[2]
+        name = host if host.startswith("[") else host.partition(":")[0]
+        local = name == "localhost" or name.startswith(("127.", "[::1]"))
+        text = f"{'http' if local else 'https'}://{text}"
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise Stop(Code.USAGE, f"{text!r} is not a URL of a web server; write https://host/path.")
+    return text
+
+
+def shown_url(url: Any) -> str:
+    """As it may be shown: without user, password and query. ``url`` is httpx's."""
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace').rpartition('@')[2]}{url.path}"
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip() or not name.strip().isascii() or set(line) & set("\r\n\0"):
+        raise Stop(Code.USAGE, 'A header is written like -H "Name: value".')
+    return name.strip(), value.strip()
+
+
+def _body(data: list[str]) -> bytes | IO[bytes] | None:
+    if not data:
+        return None
+    if len(data) > 1:
+        if any(part == "-" or part.startswith("@") for part in data):
+            raise Stop(Code.USAGE, "A file or stdin is a body by itself; give one -d.")
+        return "&".join(data).encode("utf-8", "surrogateescape")
+    [part] = data
+    if part in ("-", "@-"):
+        return _stdin()
+    if part.startswith("@"):
+        try:
+            return Path(part[1:]).open("rb")
+        except OSError as failure:
+            raise Stop(Code.USAGE, f"The file {part[1:]} cannot be read: {failure.strerror}.") from None
+    return part.encode("utf-8", "surrogateescape")
+
+
+def _stdin() -> IO[bytes]:
+    """All of stdin, on disk if it is large: a body has to be sent twice, once without and once with the payment."""
+    kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+    while chunk := sys.stdin.buffer.read(_KEPT):
+        kept.write(chunk)
+    kept.seek(0)
+    return kept
+
+
+def _kind(content: bytes | IO[bytes]) -> str:
+    if isinstance(content, bytes):
+        start = content
+    else:
+        start = content.read(_KEPT + 1)
+        content.seek(0)
+    if len(start) > _KEPT:
+        return "application/octet-stream"
+    try:
+        json.loads(start)
+    except (ValueError, RecursionError):
+        return "application/x-www-form-urlencoded"
+    return "application/json"

@@ -1,0 +1,83 @@
+"""What is around every command: errors become a message and an exit code, and an interrupt says where the money is."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec, TypeVar
+
+import typer
+
+from .. import errors
+from .exits import Code, code_of
+from .screen import say, swallow_pipe
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_UNFREEZE = re.compile(r"buyer\.unfreeze\(('[^']*')\)")
+_LEVELS = {0: logging.CRITICAL, 1: logging.INFO}
+
+
+class Stop(Exception):
+    """A command ends here, with a message and a code."""
+
+    def __init__(self, code: Code, message: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def log_to_stderr(verbosity: int) -> None:
+    """Our own log, and nobody else's: other libraries' logs show whole URLs and headers."""
+    log = logging.getLogger("x402_client")
+    log.propagate = False
+    log.setLevel(_LEVELS.get(verbosity, logging.DEBUG))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    log.handlers[:] = [handler] if verbosity else [logging.NullHandler()]
+
+
+def command(function: Callable[P, T]) -> Callable[P, T]:
+    """A command of ours."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            result = function(*args, **kwargs)
+            sys.stdout.flush()
+            return result
+        except Stop as end:
+            leave(end.code, str(end))
+        except errors.X402Error as error:
+            leave(code_of(error), in_commands(error))
+        except KeyboardInterrupt:
+            leave(Code.INTERRUPTED, "Interrupted.")
+        except BrokenPipeError:
+            swallow_pipe()
+            leave(Code.PIPE)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as fault:
+            if logging.getLogger("x402_client").isEnabledFor(logging.INFO):
+                traceback.print_exc()
+            leave(Code.WRONG, f"This is a fault of x402 itself: {type(fault).__name__}: {fault} (-v shows where)")
+
+    return run
+
+
+def in_commands(error: errors.X402Error) -> str:
+    """An error's message, with the commands that do what it names functions for."""
+    hold = error.hold.id if error.hold is not None else "ID"
+    said = _UNFREEZE.sub(r"`x402 ledger unfreeze \1`", str(error))
+    said = said.replace("buyer.reconcile()", "`x402 ledger reconcile`")
+    return said.replace("buyer.write_off(error.hold)", f"`x402 ledger write-off {hold}`")
+
+
+def leave(code: Code, message: str = "") -> NoReturn:
+    """End with a message on stderr."""
+    if message:
+        say(f"x402: {message}", style="" if code in (Code.OK, Code.INTERRUPTED) else "red")
+    raise typer.Exit(int(code))

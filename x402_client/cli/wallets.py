@@ -1,0 +1,167 @@
+"""Which wallet a command uses, and how it gets at its passphrase. Looking needs no passphrase, paying does."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError, LedgerUnavailable, SigningError
+from ..signers.keystore import (
+    PASSPHRASE_VARIABLE,
+    Keystore,
+    LockedEvmSigner,
+    LockedSolanaSigner,
+    passphrase_of,
+    read,
+)
+from ..wallet import EVM_VARIABLE, SOLANA_VARIABLE, Wallet
+from .screen import interactive, say
+
+DEFAULT = "default"
+NO_WALLET = (
+    f"There is no wallet to pay with. Make one with `x402 wallet new`, or set {EVM_VARIABLE} or {SOLANA_VARIABLE}."
+)
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A wallet, and where it came from. ``stores`` are empty where it came from the environment, or from nowhere."""
+
+    wallet: Wallet
+    source: str
+    stores: tuple[Keystore, ...] = ()
+    #: Nobody's: good enough to judge offers by, and it signs nothing.
+    nobody: bool = False
+
+
+def find(named: str | None, passphrase_file: Path | None = None) -> Found:
+    """The wallet that was named, else the environment's, else the one named default, else nobody's."""
+    if named is None and any(os.environ.get(name, "").strip() for name in (EVM_VARIABLE, SOLANA_VARIABLE)):
+        return Found(Wallet.from_env(), "the environment")
+    place = _place(named)
+    if place is None:
+        return Found(Wallet(evm=_Nobody.evm(), solana=_Nobody.solana()), "nowhere", nobody=True)
+    stores = read(place)
+    return Found(_locked(stores, lambda store: _unlock(store, passphrase_file)), str(place), stores)
+
+
+def directory(name: str) -> Path:
+    """Where the wallet of this name is kept."""
+    if not name or name != os.path.basename(name) or name.startswith("."):
+        raise ConfigurationError(f"A wallet's name is a plain word, not {name!r}.")
+    return wallets_directory() / name
+
+
+def wallets_directory() -> Path:
+    """The user's data directory."""
+    from ..ledgers.sqlite import default_path
+
+    try:
+        return default_path().parent / "wallets"
+    except LedgerUnavailable:
+        raise ConfigurationError(
+            "This user has no home directory to keep wallets in; set XDG_DATA_HOME, or name a keystore: --wallet PATH."
+        ) from None
+
+
+def _place(named: str | None) -> Path | None:
+    if named is None:
+        try:
+            place = directory(DEFAULT)
+        except ConfigurationError:
+            return None
+        return place if place.is_dir() else None
+    if os.sep in named or named.endswith(".json") or os.path.exists(named):
+        return Path(named)
+    place = directory(named)
+    if not place.is_dir():
+        raise ConfigurationError(f"There is no wallet named {named}; `x402 wallet show` lists what there is.")
+    return place
+
+
+def _locked(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any]) -> Wallet:
+    signers: dict[str, Any] = {}
+    for store in stores:
+        kind = LockedEvmSigner if store.family == "evm" else LockedSolanaSigner
+        signers[store.family] = kind(store, unlock) if store.address else unlock(store)
+    return Wallet(**signers)
+
+
+def _unlock(store: Keystore, file: Path | None) -> Any:
+    """With a passphrase from a file, the environment, the keyring or a prompt."""
+    given = given_passphrase(file)
+    if given is not None:
+        return store.unlock(given)
+    if store.in_keyring:
+        return store.unlock(passphrase_of(store))
+    if not interactive():
+        raise ConfigurationError(
+            f"The passphrase of {store.path} is not known, and there is no terminal to ask on: set "
+            f"{PASSPHRASE_VARIABLE}, or use --passphrase-file."
+        )
+    for _ in range(_TRIES - 1):
+        try:
+            return store.unlock(ask(f"Passphrase of {store.path}: "))
+        except ConfigurationError:
+            say("That passphrase does not open it. Try again.")
+    return store.unlock(ask(f"Passphrase of {store.path}: "))
+
+
+def given_passphrase(file: Path | None) -> str | None:
+    """What a file or the environment says."""
+    if file is None:
+        return os.environ.get(PASSPHRASE_VARIABLE) or None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ConfigurationError(f"The passphrase file {file} cannot be read: {_why(failure)}.") from None
+    if not lines or not lines[0]:
+        raise ConfigurationError(f"The passphrase file {file} has nothing in its first line.")
+    return lines[0]
+
+
+def _why(failure: Exception) -> str:
+    return (failure.strerror if isinstance(failure, OSError) else None) or "it is not text"
+
+
+def ask(question: str) -> str:
+    """A question whose answer does not show."""
+    try:
+        return getpass.getpass(question, stream=sys.stderr)
+    except EOFError:
+        raise ConfigurationError("Nothing was typed.") from None
+
+
+class _Nobody:
+    """A signer with an address that nobody has a key for in use; it says that there is no wallet."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    @classmethod
+    def evm(cls) -> _Nobody:
+        """With an EVM address."""
+        from ..signers.local import LocalEvmSigner
+
+        return cls(LocalEvmSigner.generate().address)
+
+    @classmethod
+    def solana(cls) -> _Nobody:
+        """With a Solana address."""
+        from solders.keypair import Keypair
+
+        return cls(str(Keypair().pubkey()))
+
+    def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
+        """Never."""
+        raise SigningError(f"{NO_WALLET} Nothing was sent.")
+
+    def sign_message(self, message: bytes, /) -> bytes:
+        """Never."""
+        raise SigningError(f"{NO_WALLET} Nothing was sent.")

@@ -1,0 +1,258 @@
+"""Keys in files, encrypted with a passphrase: Web3 secret storage version 3, as most EVM wallets write it.
+
+A Solana key is kept in the same envelope: the 32-byte seed is what is encrypted, ``address`` is base58, and
+``"chain": "solana"`` says so. A wallet is one such file, or a directory with one for each family of chains.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..chains.evm import checksum, is_address, keccak
+from ..errors import ConfigurationError
+from ..ports import TypedData
+from .local import LocalEvmSigner
+from .solana import LocalSolanaSigner, solana_signer
+
+Family = Literal["evm", "solana"]
+PASSPHRASE_VARIABLE = "X402_PASSPHRASE"
+#: Under this name the operating system's keyring keeps passphrases, by address.
+KEYRING_SERVICE = "x402_client"
+_MOST_BYTES = 64 * 1024
+_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: Literal[3]
+    crypto: dict[str, Any]
+    address: str = ""
+    chain: Literal["evm", "solana"] = "evm"
+    passphrase: Literal["asked", "keyring"] = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Keystore:
+    """One encrypted key. ``address`` is empty in files of programs that leave it out."""
+
+    path: Path
+    family: Family
+    address: str
+    in_keyring: bool
+    _document: Mapping[str, Any] = field(repr=False)
+
+    def unlock(self, passphrase: str) -> LocalEvmSigner | LocalSolanaSigner:
+        """The signer inside. A wrong passphrase is a ConfigurationError."""
+        secret = _opened(self._document, passphrase)
+        passphrase = ""  # tools that print the variables of a traceback must find none
+        if secret is None:
+            raise ConfigurationError(f"The passphrase does not open {self.path}.")
+        signer = _signer(self.family, secret)
+        secret = b""
+        if self.address not in ("", signer.address):
+            raise ConfigurationError(f"{self.path} names {self.address}, and its key is that of {signer.address}.")
+        return signer
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Keystore, ...]:
+    """The keystores of a wallet: of one file, or of every ``.json`` in a directory."""
+    try:
+        place = Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{path} names a home directory, and this user has none.") from None
+    try:
+        files = sorted(place.glob("*.json")) if place.is_dir() else [place]
+        found = tuple(_read_file(file) for file in files)
+    except OSError as failure:
+        raise ConfigurationError(f"The keystore {place} cannot be read: {failure.strerror}.") from None
+    if not found:
+        raise ConfigurationError(f"There is no keystore in {place}.")
+    families = [store.family for store in found]
+    if len(set(families)) < len(families):
+        raise ConfigurationError(f"{place} has two keystores of one kind; name the file that you mean.")
+    return found
+
+
+def passphrase_of(store: Keystore) -> str:
+    """From X402_PASSPHRASE, or from the operating system's keyring if that is where it was put."""
+    given = os.environ.get(PASSPHRASE_VARIABLE, "")
+    found = given or (_keyring().get_password(KEYRING_SERVICE, store.address) if store.in_keyring else None)
+    if not found:
+        where = "the keyring does not have it" if store.in_keyring else f"{PASSPHRASE_VARIABLE} is not set"
+        raise ConfigurationError(f"The passphrase of {store.path} is not known: {where}.")
+    return str(found)
+
+
+def keep_in_keyring(address: str, passphrase: str) -> None:
+    """Hand a passphrase to the operating system's keyring."""
+    try:
+        _keyring().set_password(KEYRING_SERVICE, address, passphrase)
+    except Exception as failure:
+        if isinstance(failure, ConfigurationError):
+            raise
+        passphrase = ""
+        problem = type(failure).__name__
+    else:
+        return
+    raise ConfigurationError(f"The keyring did not take the passphrase ({problem}); leave --keyring out.")
+
+
+def _keyring() -> Any:
+    try:
+        import keyring
+    except ImportError:
+        raise ConfigurationError(
+            "The operating system's keyring is reached through the package keyring: pip install keyring."
+        ) from None
+    return keyring
+
+
+def new_secret() -> bytes:
+    """32 random bytes that are a key on every chain."""
+    return (1 + secrets.randbelow(_ORDER - 1)).to_bytes(32)
+
+
+def seal(family: Family, secret: bytes, passphrase: str, *, in_keyring: bool = False) -> dict[str, Any]:
+    """The encrypted document of a key."""
+    from eth_keyfile.keyfile import create_keyfile_json
+
+    address = _signer(family, secret).address
+    document = create_keyfile_json(secret, passphrase.encode(), kdf="scrypt")
+    # The library takes every 32 bytes for an EVM key, and names its address; on Solana ours replaces it.
+    own = {"address": address[2:].lower()} if family == "evm" else {"address": address, "chain": "solana"}
+    return {**document, **own, **({"passphrase": "keyring"} if in_keyring else {})}
+
+
+def write(directory: Path, documents: Iterable[tuple[Family, Mapping[str, Any]]]) -> list[Path]:
+    """Into a directory of mode 0700, as files of mode 0600. What is there already is never overwritten."""
+    written = []
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for family, document in documents:
+            path = directory / f"{family}.json"
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                json.dump(document, file, indent=2)
+                file.flush()
+                os.fsync(handle)
+            written.append(path)
+    except FileExistsError:
+        raise ConfigurationError(f"{directory} has a keystore already, and none is ever overwritten.") from None
+    except OSError as failure:
+        raise ConfigurationError(f"The keystore cannot be written to {directory}: {failure.strerror}.") from None
+    return written
+
+
+def secrets_of(mnemonic: str) -> dict[Family, bytes]:
+    """The first account of a BIP-39 mnemonic on each family of chains, where most wallets look for it:
+
+    m/44'/60'/0'/0/0 on EVM chains, m/44'/501'/0'/0' (SLIP-10) on Solana.
+    """
+    from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+    from eth_utils.exceptions import ValidationError as NotAMnemonic
+    from solders.keypair import Keypair
+
+    try:
+        seed = seed_from_mnemonic(" ".join(mnemonic.split()), "")
+    except NotAMnemonic:
+        seed = b""
+    words = len(mnemonic.split())
+    mnemonic = ""
+    if not seed:
+        raise ConfigurationError(
+            f"These {words} words are no BIP-39 mnemonic: one of them is not in the list, or they do not fit together."
+        )
+    evm = key_from_seed(seed, "m/44'/60'/0'/0/0")
+    return {"evm": evm, "solana": bytes(Keypair.from_seed_and_derivation_path(seed, "m/44'/501'/0'/0'").secret())}
+
+
+def _read_file(path: Path) -> Keystore:
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    try:
+        raw = json.loads(data) if len(data) <= _MOST_BYTES else None
+        # Some programs write the names in capitals.
+        document = {str(name).lower(): value for name, value in raw.items()} if isinstance(raw, dict) else {}
+        found = _Document.model_validate(document)
+    except (ValueError, RecursionError) as problem:
+        first = problem.errors()[0] if isinstance(problem, ValidationError) else None
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else "it is not JSON"
+        raise ConfigurationError(f"{path} is not a keystore (Web3 secret storage, version 3): {what}.") from None
+    return Keystore(path, found.chain, _address(path, found), found.passphrase == "keyring", document)
+
+
+def _address(path: Path, found: _Document) -> str:
+    if not found.address or found.chain == "solana":
+        return found.address
+    address = "0x" + found.address.removeprefix("0x").removeprefix("0X").lower()
+    if not is_address(address):
+        raise ConfigurationError(f"{path} is not a keystore: its address is none.")
+    return checksum(address)
+
+
+def _opened(document: Mapping[str, Any], passphrase: str) -> bytes | None:
+    from eth_keyfile.keyfile import decode_keyfile_json
+
+    try:
+        secret = decode_keyfile_json(dict(document), passphrase.encode())
+    except Exception:  # a wrong passphrase, or parameters that make no sense: neither opens it
+        return None
+    return secret if len(secret) == 32 else None
+
+
+def _signer(family: Family, secret: bytes) -> LocalEvmSigner | LocalSolanaSigner:
+    if family == "evm":
+        return LocalEvmSigner(secret)
+    signer = solana_signer(secret)
+    assert isinstance(signer, LocalSolanaSigner)
+    return signer
+
+
+class LockedSigner:
+    """A signer whose keystore is opened when the first signature is asked for, and not before: ``unlock`` does it."""
+
+    blocking = True
+
+    def __init__(self, store: Keystore, unlock: Callable[[Keystore], Any]) -> None:
+        self._store, self._unlock = store, unlock
+        self._signer: Any = None
+        self.address = store.address
+
+    def _opened(self) -> Any:
+        if self._signer is None:
+            self._signer = self._unlock(self._store)
+        return self._signer
+
+    def __repr__(self) -> str:
+        return f"LockedSigner({self.address})"
+
+
+class LockedEvmSigner(LockedSigner):
+    """On EVM chains."""
+
+    def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
+        """Sign an EIP-712 message."""
+        from eth_account.messages import encode_typed_data
+
+        message = encode_typed_data(full_message=full_message)
+        digest = keccak(b"\x19" + message.version + message.header + message.body)
+        signed: bytes = self._opened().sign(TypedData(digest, lambda: full_message))
+        return signed
+
+
+class LockedSolanaSigner(LockedSigner):
+    """On Solana."""
+
+    def sign_message(self, message: bytes, /) -> bytes:
+        """Sign bytes with Ed25519."""
+        signed: bytes = self._opened().sign(message)
+        return signed
