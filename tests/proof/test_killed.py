@@ -103,8 +103,10 @@ class Case:
                 assert len(set(sent)) == 1 + given_up
             again = given_up or bool(delivered and not self.key)
             assert len(self.shop.settled) == len(set(self.shop.settled)) == 1 + again
-            assert buyer.spent().units == PRICE * len(self.shop.settled)
-            assert buyer.holds() == ()
+            # What a program on another machine reserved before it fell silent counts until its lease runs out.
+            leased = [hold.state for hold in buyer.holds()]
+            assert leased in ([], ["reserved"] * isinstance(buyer.ledger, RedisLedger))
+            assert buyer.spent().units == PRICE * (len(self.shop.settled) + len(leased))
 
     def ends(self, buyer: Buyer, delivered: bool) -> bool:
         """There is a way out; whether it was to give the purchase up."""
