@@ -125,7 +125,7 @@ MUTATIONS = (
         "delivery.py",
         "        if not isinstance(failure, GeneratorExit):\n            self.dropped()",
         "        pass",
-        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]", f"{SHELLS}/test_httpxes.py"),
+        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",),
     ),
     Mutation(
         "a cancelled call keeps its claim",
