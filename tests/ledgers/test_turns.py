@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,22 +46,20 @@ def test_turns_come_in_order() -> None:
     assert turns.acquire(timeout=0)
 
 
-def test_who_lets_go_does_not_get_it_before_those_who_wait() -> None:
-    turns, came = Turns(), list[str]()
+def test_who_lets_go_of_a_file_does_not_get_it_before_those_who_wait(tmp_path: Path) -> None:
+    ledger, came = SqliteLedger(tmp_path / "ledger.db"), list[str]()
 
-    def wait() -> None:
-        with turns:
-            came.append("other")
+    def write(name: str) -> None:
+        ledger._file.write(lambda db, meta: came.append(name), 5.0)
 
-    turns.acquire()
-    thread = threading.Thread(target=wait)
-    thread.start()
-    waiting(turns, 1)
-    turns.release()
-    with turns:
-        came.append("first")
+    with ledger._file._lock:
+        thread = threading.Thread(target=write, args=["other"])
+        thread.start()
+        waiting(ledger._file._lock, 1)
+    write("first")
     thread.join()
     assert came == ["other", "first"]
+    ledger.close_ledger()
 
 
 def test_an_interrupt_while_waiting_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,11 +91,11 @@ def test_a_long_queue_is_no_other_program(tmp_path: Path) -> None:
     ledger._patience = 0.2
     slow = threading.Event()
 
-    def buy(name: int) -> bool:
+    def write(_: int) -> bool:
         return ledger._file.write(lambda db, meta: slow.wait(0.05), ledger._patience)
 
     with ThreadPoolExecutor(20) as pool:
-        assert list(pool.map(buy, range(20))) == [False] * 20
+        assert list(pool.map(write, range(20))) == [False] * 20
     ledger.close_ledger()
 
 
@@ -123,7 +122,7 @@ def test_not_every_thread_waits_anew_for_another_program(tmp_path: Path, monkeyp
     ledger.close_ledger()
 
 
-def counted(found: list[float]):  # type: ignore[no-untyped-def]
+def counted(found: list[float]) -> Callable[[LedgerFile], float]:
     real = LedgerFile._locked_for
 
     def locked_for(file: LedgerFile) -> float:

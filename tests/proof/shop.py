@@ -18,6 +18,8 @@ class Shop(Till):
     def __init__(self, forgetful: bool = False) -> None:
         super().__init__()
         self.forgetful = forgetful
+        #: Whose terms it asks for: its own, until it changes its mind.
+        self.asking: Till = self
         #: The nonces that settled, in order. What settles twice stands here twice, and on no real chain.
         self.settled: list[str] = []
 
@@ -28,7 +30,7 @@ class Shop(Till):
         def script(exchange: Exchange) -> None:
             exchange.read_body()
             if not self.took(exchange.seen) or (not self.settles(nonce_of(exchange.seen)) and self.forgetful):
-                return self.challenge(exchange)
+                return self.asking.challenge(exchange)
             return (turns.pop(0) if len(turns) > 1 else turns[0])(exchange, self)
 
         return script

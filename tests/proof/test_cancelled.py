@@ -72,7 +72,10 @@ def each_moment(
     disturb: Callable[[Case, int], str],
     ended: Container[str] | None = ENDED,
 ) -> set[str]:
-    """Disturb a purchase at each moment in turn; the moments there were. ``ended``: where a delivery may be; None: anywhere."""
+    """Disturb a purchase at each moment in turn; the moments there were.
+
+    ``ended`` are those at which it may count as delivered; None: at any.
+    """
     seen = set[str]()
     with driver() as shell:
         for number in itertools.count(1):
