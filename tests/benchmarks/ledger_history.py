@@ -8,6 +8,7 @@ purchase of its own left behind.
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
@@ -103,6 +104,7 @@ def measured(young: Any, old: Any) -> tuple[float, float]:
 
 
 def main(past: int) -> None:
+    logging.getLogger("x402_client").setLevel(logging.ERROR)  # these servers keep nothing, as is well known
     print(f"{'ledger':<8} {'after 10':>12} {f'after {past:,}':>18} {'ratio':>7}    (p50 of {ROUNDS * TURNS} purchases)")
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         young, old = Path(place, "young"), Path(place, "old")

@@ -13,10 +13,12 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.ledgers_redis.server import Server as Redis
 from tests.shells.drivers import AsyncHttpx, AsyncHttpx2, Client, Driver, Httpx, Httpx2, Requests, TrioHttpx
 from tests.shells.server import Server
 from tests.shells.till import KEY, PRICE
 from x402_client import Buyer, Policy, Wallet
+from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 
 from .points import Points, watched
@@ -45,7 +47,7 @@ class Case:
         self.shop, self.shell = Shop(), shell
         self.url = server.on(f"/{name}", self.shop.sells())
         policy = Policy(per_request="0.01", total="0.01")
-        self.buyer = Buyer(Wallet(evm=KEY), policy, ledger=ledger)
+        self.buyer = Buyer(Wallet(evm=KEY), policy, ledger=ledger, purse=name)
         self.client: Client = shell.client(self.buyer, **shell.single())
 
     def goes_on(self, delivered: bool = True) -> None:
@@ -62,7 +64,7 @@ class Case:
         assert len(self.shop.settled) == 1
         assert (self.buyer.holds(), len(self.buyer.history())) == ((), 1)
         assert self.buyer.spent(window="total").units == PRICE
-        self.buyer.close()
+        self.shell.call(self.buyer.aclose) if self.shell.is_async else self.buyer.close()
 
 
 def each_moment(
@@ -206,6 +208,17 @@ def test_cancelled_at_any_moment(
     # Whatever is there already is read without an await.
     ended = ENDED if wait else None
     assert each_moment(driver, server, ledger, disturbed(wait), ended) >= EXPECTED
+
+
+@pytest.mark.parametrize("driver", [AsyncHttpx, TrioHttpx])
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+def test_cancelled_at_any_moment_with_a_ledger_in_redis(server: Server, tmp_path: Path, driver: type[Driver]) -> None:
+    """What a cancelled call claimed is free at once for the next one of the same program; nothing had to be said."""
+    redis = Redis(tmp_path)
+    try:
+        assert each_moment(driver, server, lambda: RedisLedger(redis.url), disturbed_scope(wait=True)) >= EXPECTED
+    finally:
+        redis.kill()
 
 
 # --- coroutines and generators that are closed
