@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -31,6 +32,10 @@ class Points:
         self.reached = name
         return self._act()
 
+    def close(self) -> None:
+        """Nothing happens any more: a connection outlives the block that watches it."""
+        self._at = 0
+
 
 @contextlib.contextmanager
 def watched(points: Points, statements: bool = False) -> Iterator[Points]:
@@ -38,6 +43,7 @@ def watched(points: Points, statements: bool = False) -> Iterator[Points]:
     sync = {kind: _sync(kind, real, points) for kind, real in _answers._SYNC.items()}
     wide = {kind: _async(kind, real, points) for kind, real in _answers._ASYNC.items()}
     with (
+        contextlib.closing(points),
         mock.patch.object(_answers, "_SYNC", sync),
         mock.patch.object(_answers, "_ASYNC", wide),
         _statements(points) if statements else contextlib.nullcontext(),
@@ -75,11 +81,12 @@ def _name(ask: Any) -> str:
 
 @contextlib.contextmanager
 def _statements(points: Points) -> Iterator[None]:
-    """Each statement of the ledger's file is a moment too."""
+    """Each statement of the ledger's file is a moment too, but for those of its own thread."""
 
     class Watched(sqlite3.Connection):
         def execute(self, *arguments: Any) -> Any:
-            points("before a statement")
+            if threading.current_thread() is threading.main_thread():
+                points("before a statement")
             return super().execute(*arguments)
 
     with mock.patch.object(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Watched)):

@@ -119,6 +119,24 @@ def test_interrupted_at_any_moment(
     assert each_moment(driver, server, ledger, disturb, ended) >= EXPECTED
 
 
+@pytest.mark.parametrize("driver", [Httpx, Requests])
+def test_interrupted_before_any_statement_of_the_ledger(server: Server, tmp_path: Path, driver: type[Driver]) -> None:
+    numbers = itertools.count()
+
+    def disturb(case: Case, number: int) -> str:
+        def act() -> None:
+            raise KeyboardInterrupt
+
+        points = Points(number, act)
+        with watched(points, statements=True), contextlib.suppress(KeyboardInterrupt):
+            case.buyer.ledger.close_ledger()  # so that opening it is part of it
+            read(case, points)
+        return points.reached
+
+    seen = each_moment(driver, server, lambda: SqliteLedger(tmp_path / f"{next(numbers)}.db"), disturb, None)
+    assert "before a statement" in seen
+
+
 def read(case: Case, points: Points) -> None:
     answer = case.client.stream("GET", case.url)
     try:

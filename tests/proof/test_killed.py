@@ -55,13 +55,13 @@ class Case:
 
     def __init__(self, url: str, shop: Shop, driver: type[Driver], ledger: Any, key: str | None = None, **buyer: Any):
         self.url, self.shop, self.driver, self.key = url, shop, driver, key
-        self._said = {"ledger": ledger, **buyer}
+        self.ledger, self.said = ledger, buyer
 
     @contextlib.contextmanager
     def buyer(self) -> Iterator[Buyer]:
         """As a program that starts makes it."""
-        said = {name: make() if callable(make) else make for name, make in self._said.items()}
-        buyer = Buyer(Wallet(evm=KEY), Policy(per_request="0.01", per_day="0.03"), **said)
+        ledger = self.ledger() if callable(self.ledger) else self.ledger
+        buyer = Buyer(Wallet(evm=KEY), Policy(per_request="0.01", per_day="0.03"), ledger=ledger, **self.said)
         yield buyer
         buyer.close()
 
@@ -155,6 +155,7 @@ MATRIX: dict[str, tuple[type[Driver], bool, list[Then], dict[str, Any]]] = {
     "httpx": (Httpx, False, [], {}),
     "httpx, a forgetful seller": (Httpx, True, [], {}),
     "httpx, under a key": (Httpx, False, [], {"key": "order-42"}),
+    "httpx, approved": (Httpx, False, [], {"approve": lambda asked: True, "terms_age": 0}),
     "httpx, settled and busy": (Httpx, False, [busy, in_pieces], {}),
     "httpx2": (Httpx2, False, [], {}),
     "requests": (Requests, False, [], {}),
@@ -213,7 +214,7 @@ def test_killed_at_any_moment_with_a_ledger_in_redis(server: Server, tmp_path: P
     """Each purchase has a purse of its own, so that all of the restarts can wait at once for the dead to be known."""
     every, seen = [], []
     for number, place, case in cases(server, tmp_path, Httpx, False, []):
-        case._said = {"ledger": lambda: RedisLedger(redis.url, lease=1.0), "purse": str(number)}
+        case.ledger, case.said = lambda: RedisLedger(redis.url, lease=1.0), {"purse": str(number)}
         seen.append(case.dies(number, place / "told"))
         every.append(case)
         if not seen[-1]:
