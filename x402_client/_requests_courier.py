@@ -48,11 +48,11 @@ class Courier:
         call: Call,
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
     ) -> None:
+        #: What has not been handed over: whoever is interrupted gives these connections back.
+        self._open: list[requests.Response] = []
         self._buyer, self._inner, self._request, self._body, self._call = buyer, inner, request, body, call
         self._arguments = arguments
         self._asked: list[requests.Response] = []
-        #: What has not been handed over: whoever is interrupted gives these connections back.
-        self._open: list[requests.Response] = []
 
     def reply(self, response: requests.Response) -> Reply:
         """A response as the flow sees it."""
