@@ -50,6 +50,8 @@ class Courier:
         call: Call,
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
     ) -> None:
+        #: What has not been handed over: whoever is interrupted gives these connections back.
+        self._open: list[requests.Response] = []
         self._buyer, self._inner, self._request, self._body, self._call = buyer, inner, request, body, call
         self._arguments = arguments
         self._asked: list[requests.Response] = []
@@ -58,6 +60,7 @@ class Courier:
 
     def reply(self, response: requests.Response) -> Reply:
         """A response as the flow sees it."""
+        self._open.append(response)
         if response.status_code == 402:
             self._asked.append(response)
         return Reply(response.status_code, response.headers.get, response)
@@ -124,6 +127,7 @@ class Courier:
     def hand_over(self, reply: Reply) -> requests.Response:
         """The library's own response, with what we know attached."""
         response: requests.Response = reply.native
+        self._open = [other for other in self._open if other is not response]
         if reply.outcome is None:
             return response
         response.x402 = reply.outcome  # type: ignore[attr-defined]
@@ -146,7 +150,7 @@ class Courier:
 
     def let_go(self) -> None:
         """Give connections back."""
-        for response in self._asked:
+        for response in self._open:
             if not (consumed(response) or in_memory(response)):
                 response.close()
 

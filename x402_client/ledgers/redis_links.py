@@ -198,7 +198,10 @@ class AsyncLink:
 
     async def close(self) -> None:
         """Close the connections of the running loop; the next use connects again."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
+        try:
+            client = self._clients.pop(asyncio.get_running_loop(), None)
+        except RuntimeError:
+            return  # what was asked in threads has the connections of sync callers
         if client is not None:
             await client.aclose()
 

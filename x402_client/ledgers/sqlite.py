@@ -194,7 +194,7 @@ class SqliteLedger:
         if not (self._claims.stirred or self._late):
             return
         ended: set[int] = set()
-        late = dict(self._late)
+        late: dict[int, tuple[MoneyState, Receipt | None]] = {}
         try:
             self._file.write(lambda db, meta: self._settle(db, ended, late), self._patience)
         except BaseException:
@@ -206,9 +206,11 @@ class SqliteLedger:
     def _settle(
         self, db: sqlite3.Connection, ended: set[int], late: dict[int, tuple[MoneyState, Receipt | None]]
     ) -> None:
+        ended |= self._claims.ended()
+        # In this order: an attempt ends after it left its delivery here, or else it would be given up as well.
+        late.update(self._late)
         for number, (money, receipt) in late.items():
             rows.resolve(db, number, "delivered", money, receipt)
-        ended |= self._claims.ended()
         owner = self._claims.known
         for number in ended:
             row = rows.find_number(db, number)

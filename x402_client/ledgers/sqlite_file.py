@@ -19,11 +19,16 @@ from ..ports import LedgerBusy
 from .clock import Stamp
 from .sqlite_errors import busy, explained, locked, unavailable
 from .sqlite_schema import APPLICATION, SCHEMA, VERSION
+from .turns import Turns
 
 T = TypeVar("T")
 _META = "SELECT identity, frozen, boot, steady, at FROM meta"
 #: Pauses between two looks at a lock that another process holds, mostly for tens of microseconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
+#: How long a thread waits for the others of its process: each of them ends soon, but there may be hundreds.
+_TURN = 60.0
+#: Looks at a locked file that are further apart say nothing about the time between them.
+_GAP = 1.0
 #: How long a fork waits for a transaction of another thread.
 _FORK_PATIENCE = 10.0
 _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
@@ -50,7 +55,9 @@ class LedgerFile:
         self._latest = 0.0
         self._connection: sqlite3.Connection | None = None
         self._seen: tuple[object, ...] = ()
-        self._lock = threading.Lock()
+        self._lock = Turns()
+        #: When it was found locked by another program: first, without a break that we saw, and last.
+        self._locked = (-_GAP, -_GAP)
         self._process = os.getpid()
         _FILES.add(self)
 
@@ -68,8 +75,8 @@ class LedgerFile:
             self._disconnect()
 
     def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
-        if not self._lock.acquire(timeout=patience):
-            raise self._too_long(patience)
+        if not self._lock.acquire(timeout=_TURN if patience else 0):
+            raise self._too_long(_TURN if patience else 0)
         try:
             return self._transact(begin, work, patience)
         except (sqlite3.Error, OverflowError, OSError) as failure:
@@ -104,17 +111,26 @@ class LedgerFile:
         return db, Meta(frozen, Stamp(boot, steady, at) if at else None)
 
     def _patiently(self, step: Callable[[], T], patience: float) -> T:
-        pause, deadline = _FIRST_PAUSE, time.monotonic() + patience
+        """Waits for other programs. Of hundreds of threads, not each waits anew for a program that holds on to it."""
+        pause = _FIRST_PAUSE
         while True:
             try:
-                return step()
+                result = step()
             except sqlite3.Error as failure:
                 if not busy(failure):
                     raise
-                if time.monotonic() >= deadline:
+                if self._locked_for() >= patience:
                     raise self._too_long(patience) from failure
+            else:
+                self._locked = (-_GAP, -_GAP)
+                return result
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _locked_for(self) -> float:
+        now, (first, last) = time.monotonic(), self._locked
+        self._locked = (now if now - last >= _GAP else first, now)
+        return now - self._locked[0]
 
     def _too_long(self, patience: float) -> Exception:
         return locked(self.path, patience) if patience else LedgerBusy()
@@ -263,7 +279,7 @@ def _forked_parent() -> None:
 
 def _forked_child() -> None:
     for file in _HELD.pop(threading.get_ident(), ()):
-        file._lock = threading.Lock()
+        file._lock = Turns()
         file._process = os.getpid()
     _HELD.clear()
 
