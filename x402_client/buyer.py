@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from . import settings
-from ._answers import tell, tell_news
+from ._answers import Answers, AsyncAnswers, tell, tell_news
 from ._asking import aask, ask
 from .breaker import Breaker
 from .chains.rpc import Endpoints
@@ -186,6 +186,13 @@ class Buyer:
         if answer != "unknown":
             tell(self, concluded(hold, answer))
         return found.with_one(hold, answer)
+
+    def answers(self, courier: Any) -> Any:
+        """What drives ``pay`` for an HTTP client of your own: ``run(pay(...), buyer.answers(courier))``.
+
+        For ``arun`` and a courier whose methods are async, what this returns is async as well.
+        """
+        return (AsyncAnswers if is_async(courier.send) else Answers)(self, courier)
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all of them, at once."""
