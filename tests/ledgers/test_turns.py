@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from x402_client.errors import LedgerUnavailable
+from x402_client.ledgers import sqlite_file
 from x402_client.ledgers.conformance import RECEIPT, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite_file import LedgerFile
@@ -96,6 +97,15 @@ def test_a_long_queue_is_no_other_program(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(write, range(20))) == [False] * 20
+    ledger.close_ledger()
+
+
+def test_a_queue_that_does_not_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    monkeypatch.setattr(sqlite_file, "_TURN", 0.05)
+    with ledger._file._lock, pytest.raises(LedgerUnavailable, match=r"other threads of this program for 0\.05 seconds"):
+        ledger.holds()
+    assert ledger.holds() == ()
     ledger.close_ledger()
 
 

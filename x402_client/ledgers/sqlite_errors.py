@@ -61,3 +61,10 @@ def locked(path: Path, patience: float) -> LedgerUnavailable:
     return unavailable(
         path, f"was locked by another program for {patience:g} seconds. See who holds it open, and try again"
     )
+
+
+def crowded(path: Path, seconds: float) -> LedgerUnavailable:
+    """The queue in front of us did not move."""
+    return unavailable(
+        path, f"was kept busy by other threads of this program for {seconds:g} seconds. Make fewer calls at once"
+    )

@@ -17,7 +17,7 @@ from typing import TypeVar
 from ..errors import LedgerUnavailable
 from ..ports import LedgerBusy
 from .clock import Stamp
-from .sqlite_errors import busy, explained, locked, unavailable
+from .sqlite_errors import busy, crowded, explained, locked, unavailable
 from .sqlite_schema import APPLICATION, SCHEMA, VERSION
 from .turns import Turns
 
@@ -76,7 +76,7 @@ class LedgerFile:
 
     def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
         if not self._lock.acquire(timeout=_TURN if patience else 0):
-            raise self._too_long(_TURN if patience else 0)
+            raise crowded(self.path, _TURN) if patience else LedgerBusy()
         try:
             return self._transact(begin, work, patience)
         except (sqlite3.Error, OverflowError, OSError) as failure:
