@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.fixtures import own_world, world
+#: What tests stand on asserts too, and explains itself like any test. Before anything imports it.
+GROUNDS = {
+    "tests": ("flow_machine",),
+    "tests.unit": ("ground",),
+    "tests.hostile": ("ground",),
+    "tests.shells": (
+        "server", "till", "paying", "bodies", "heads", "streams", "failures", "pools", "redirects", "repeats",
+        "settings", "wires", "crowds",
+    ),
+}  # fmt: skip
+pytest.register_assert_rewrite(*(f"{room}.{name}" for room, names in GROUNDS.items() for name in names))
+
+from tests.real.fixtures import own_world, world  # noqa: E402
 
 __all__ = ["own_world", "world"]
 
