@@ -23,8 +23,10 @@ POLICY = Policy(per_request="0.05", per_day="1")
 MEMO_PROGRAM = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"
 
 
-def buyer_for(world: World, keypair: Keypair, policy: Policy = POLICY, **more: Any) -> Buyer:
-    return Buyer(Wallet(solana=keypair, **more), policy, rpc={"solana-devnet": world.solana.url})
+def buyer_for(
+    world: World, keypair: Keypair, policy: Policy = POLICY, *, repeat: tuple[str, ...] = ("GET",), **more: Any
+) -> Buyer:
+    return Buyer(Wallet(solana=keypair, **more), policy, rpc={"solana-devnet": world.solana.url}, repeat=repeat)
 
 
 def transfer(world: World, keypair: Keypair, since: int) -> SolanaTransfer:
@@ -202,7 +204,7 @@ def test_no_endpoint_at_all_leaves_the_money_alone(world: World) -> None:
 def test_a_send_that_was_dropped_is_presented_again(own_world: World) -> None:
     """The facilitator's transaction gets lost on its way. The seller says 402; asked again, it sends the same one."""
     seller, keypair = own_world.seller("svm-v1"), own_world.solana_buyer()
-    buyer, since = buyer_for(own_world, keypair), own_world.solana.slot()
+    buyer, since = buyer_for(own_world, keypair, repeat=()), own_world.solana.slot()
     own_world.solana.drop_sends(1)
     with pytest.raises(errors.PaymentRejected) as raised:
         through_httpx(buyer, "GET", seller.url("/paid"), timeout=60)
@@ -217,7 +219,7 @@ def test_a_send_that_was_dropped_is_presented_again(own_world: World) -> None:
 def test_a_send_that_lands_late_is_not_paid_twice(own_world: World) -> None:
     """The seller gives up waiting and says 402, and the money moves after that."""
     seller, keypair = own_world.seller("svm-v2"), own_world.solana_buyer()
-    buyer, since = buyer_for(own_world, keypair), own_world.solana.slot()
+    buyer, since = buyer_for(own_world, keypair, repeat=()), own_world.solana.slot()
     own_world.solana.hold_sends(25)
     with pytest.raises(errors.PaymentRejected) as raised:
         through_httpx(buyer, "GET", seller.url("/paid"), timeout=60)
