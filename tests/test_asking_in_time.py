@@ -55,6 +55,7 @@ class Fails:
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hangs]:
     monkeypatch.setattr(reconciliation, "PATIENCE", 0.05)
+    monkeypatch.setattr(reconciliation, "_SLOW", 0.01)
     one = Hangs()
     yield one
     one.go_on.set()
@@ -135,10 +136,35 @@ def test_what_was_learnt_before_the_time_was_over_counts(hanging: Hangs) -> None
 
 def test_the_chains_own_word_needs_no_margin() -> None:
     just_now = expired(seconds=2)
-    assert fate(Says("not_settled"), just_now) == "unknown"
+    assert fate(Says("not_settled"), just_now) == "early"
+    assert fate(Says("unknown"), just_now) == "early"
+    assert fate(Says("settled"), just_now) == "settled"
 
     class Chain(ChainReader):
         def read(self, hold: Hold) -> Any:
             return "not_settled"
 
     assert fate(Chain(None), just_now) == "not_settled"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ask", ["fate", "afate"])
+def test_one_thread_asks_about_one_payment(ask: str, hanging: Hangs) -> None:
+    reader, hold = Reader(hanging), expired()
+    before = threading.active_count()
+
+    def asked() -> Any:
+        return reader.fate(hold) if ask == "fate" else anyio.run(reader.afate, hold)
+
+    assert [asked() for _ in range(10)] == ["unknown"] * 10
+    assert threading.active_count() <= before + 2
+    hanging.go_on.set()
+    while reader._asking:
+        time.sleep(0.01)
+    assert asked() == "settled"
+
+
+def test_what_is_known_to_have_settled_is_not_asked_about() -> None:
+    reader = Says("unknown")
+    assert fate(reader, expired().but(money="spent")) == "open"
+    assert not reconciliation.due(expired().but(money="spent"))
+    assert reader.asked == 0

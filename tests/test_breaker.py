@@ -78,6 +78,14 @@ def test_answers_that_deliver_count_for_nothing() -> None:
     assert not resting(breaker)
 
 
+@pytest.mark.parametrize("problem", ["PoolTimeout", "ConnectTimeout", "ConnectError"])
+def test_what_never_reached_the_seller_is_not_its_fault(problem: str) -> None:
+    breaker, this = Breaker(1, 60, Clock()), hold("a")
+    breaker.note(events.Unknown("GET", "", this, problem))
+    breaker.note(events.Answered("GET", "", 404, Outcome("spent", this, this.offer)))
+    assert not resting(breaker)
+
+
 def test_it_can_be_left_out() -> None:
     breaker = Breaker(None, 60, Clock())
     for number in range(100):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -297,6 +298,53 @@ def test_a_receipt_that_does_not_match_is_not_remembered(server: Server, client:
     assert requests_of(server) == ["bare", "paid"] * 2
 
 
+def test_a_redirect_back_to_where_it_began_pays_once(server: Server, till: Till, client: Client, buyer: Buyer) -> None:
+    url = server.on("/paid", till.sells())
+    learnt(client, server, url)
+    server.on("/paid", till.sells(lambda ex, till: ex.answer(302, b"", [("Location", url), till.receipt()])))
+    with pytest.raises(errors.PaymentRejected, match="at most once"):
+        client.get(url, follow=True)
+    assert len(till.nonces) == 2
+    assert buyer.spent().units == 2 * PRICE
+    server.requests.clear()
+    server.on("/paid", till.sells())
+    client.get(url)
+    assert requests_of(server) == ["bare", "paid"], "a redirect teaches nothing"
+
+
+def test_the_first_refusal_makes_all_of_the_seller_be_asked_again(server: Server, till: Till, client: Client) -> None:
+    urls = [server.on(f"/{name}", till.sells()) for name in "abc"]
+    for url in urls:
+        client.get(url)
+    server.requests.clear()
+    for name in "abc":
+        server.on(f"/{name}", till.sells(lambda ex, till: till.challenge(ex), delivered))
+    with pytest.raises(errors.PaymentRejected):
+        client.get(urls[0])
+    for url in urls[1:]:
+        with pytest.raises(errors.PaymentRejected):
+            client.get(url)
+    assert requests_of(server) == ["paid", "bare", "paid", "bare", "paid"]
+
+
+@pytest.mark.parametrize("in_the_way", ["budget", "frozen"])
+def test_a_file_goes_out_whole_when_something_is_in_the_way(
+    shell: Driver, server: Server, till: Till, tmp_path: Path, in_the_way: str
+) -> None:
+    if shell.is_async:
+        pytest.skip("async clients take no sync files")
+    buyer = new_buyer(Policy(per_request="0.05", per_day="0.01", pay_ahead=True))
+    client = shell.client(buyer)
+    url = server.on("/paid", till.sells())
+    (tmp_path / "body").write_bytes(b"whole")
+    client.request("PUT", url, content=b"whole")
+    if in_the_way == "frozen":
+        buyer.freeze("*")
+    with open(tmp_path / "body", "rb") as file, pytest.raises((errors.OverLimit, errors.Frozen)):
+        client.request("PUT", url, content=file)
+    assert [seen.body for seen in server.requests] == [b"whole"] * 3
+
+
 def test_hosts_have_their_own_caps(shell: Driver, server: Server, till: Till) -> None:
     policy = Policy(per_day="1", hosts={"127.0.0.1": Limit(per_hour="0.01")}, pay_ahead=True)
     client = shell.client(new_buyer(policy))
@@ -331,7 +379,7 @@ def test_it_is_bounded() -> None:
     memory, some = Memory(), terms()
     for number in range(_PLACES + 50):
         memory.learn(f"p{number}", some)
-        memory.refused(f"r{number}")
+        memory.refused(f"GET https://r{number}/", f"https://r{number}")
     assert len(memory._terms) == len(memory._strikes) == _PLACES
     assert memory.recall("p0") is None
     assert memory.recall(f"p{_PLACES + 49}") is some

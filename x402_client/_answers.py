@@ -67,10 +67,9 @@ class Answers:
     def _reclaim(self, question: asks.Reclaim) -> bool:
         buyer, gone = self._buyer, False
         for hold, answer in buyer.settlement.fates(filter(due, buyer.holds())):
-            ask(buyer.ledger, partial(conclude, hold, answer))
-            if answer != "unknown":
+            if ask(buyer.ledger, partial(conclude, hold, answer)) is not False:
                 tell(buyer, concluded(hold, answer))
-            gone |= answer == "not_settled"
+                gone |= answer == "not_settled"
         return gone
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
@@ -120,10 +119,9 @@ class AsyncAnswers:
     async def _reclaim(self, question: asks.Reclaim) -> bool:
         buyer, gone = self._buyer, False
         for hold, answer in await buyer.settlement.afates(filter(due, await buyer.aholds())):
-            await aask(buyer.ledger, partial(conclude, hold, answer))
-            if answer != "unknown":
+            if await aask(buyer.ledger, partial(conclude, hold, answer)) is not False:
                 tell(buyer, concluded(hold, answer))
-            gone |= answer == "not_settled"
+                gone |= answer == "not_settled"
         return gone
 
     async def _sign(self, ask: Any) -> asks.SignatureGiven:

@@ -167,7 +167,11 @@ class Watched:
         run(self._delivery.done(), Answers(self._buyer, _NO_HANDS))
 
     def close(self) -> None:
-        self._source.close()
+        try:
+            self._source.close()
+        except BaseException:
+            self._delivery.dropped()
+            raise
         run(self._delivery.closed(self.unreadable), Answers(self._buyer, _NO_HANDS))
 
 
@@ -189,5 +193,9 @@ class AsyncWatched:
         await arun(self._delivery.done(), AsyncAnswers(self._buyer, _NO_HANDS))
 
     async def aclose(self) -> None:
-        await self._source.aclose()
+        try:
+            await self._source.aclose()
+        except BaseException:
+            self._delivery.dropped()
+            raise
         await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, _NO_HANDS))

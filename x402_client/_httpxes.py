@@ -93,6 +93,7 @@ class _Paying:
             or request.method in _UNPAID_METHODS
             or inquiring() is not None
             or journey.url is not request.url
+            or journey.paid is not None
             or mandated.per_request is not None
             or mandated.quote is not None
             or body.once
@@ -152,6 +153,7 @@ class SyncPaying(_Paying):
             paid = self._pay_ahead(request, journey, body, *ahead)
             if paid is not None:
                 return paid
+            body.again()  # a file was read for its digest
         response = self._inner.handle_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
@@ -168,6 +170,7 @@ class SyncPaying(_Paying):
             courier.explain(error, first)
             raise
         except BaseException:
+            call.attempt.end()
             courier.let_go()
             raise
         finally:
@@ -182,6 +185,7 @@ class SyncPaying(_Paying):
             courier.explain(error, None)
             raise
         except BaseException:
+            call.attempt.end()
             courier.let_go()
             raise
         finally:
@@ -226,6 +230,7 @@ class AsyncPaying(_Paying):
             paid = await self._pay_ahead(request, journey, body, *ahead)
             if paid is not None:
                 return paid
+            body.again()  # a file was read for its digest
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not _asks_to_pay(request, response):
             return response
@@ -242,6 +247,7 @@ class AsyncPaying(_Paying):
             await courier.explain(error, first)
             raise
         except BaseException:
+            call.attempt.end()
             await courier.let_go()
             raise
         finally:
@@ -256,6 +262,7 @@ class AsyncPaying(_Paying):
             await courier.explain(error, None)
             raise
         except BaseException:
+            call.attempt.end()
             await courier.let_go()
             raise
         finally:

@@ -21,18 +21,19 @@ _VALIDITY = 60
 def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
     """The answer to a request that paid at once. None: nothing was sent and nothing is counted; ask for terms first."""
     try:
-        hold = yield from _held(call, terms, rules)
+        # An earlier hop of the same call paid: one call pays at most once.
+        hold = None if call.paid is not None else (yield from _held(call, terms, rules))
         if hold is None:
             call.attempt.end()
             return None
         reply = yield from present(call, hold, rules)
     except BaseException:
         call.attempt.end()
-        call.refused()
+        call.disappointed()
         raise
     assert isinstance(reply, Reply)  # only an old payment is ever given up as lost
     if not 200 <= reply.status < 300:
-        call.refused()
+        call.disappointed()
     return reply
 
 

@@ -102,8 +102,8 @@ class Settlement(Ask["Fate"]):
 
 
 @dataclass(frozen=True, slots=True)
-class Conclude(Ask[None]):
-    """Keep what the chain told of a hold that nobody presents at this moment."""
+class Conclude(Ask[bool]):
+    """Keep what the chain told of a hold that nobody presents at this moment; False: somebody does."""
 
     hold: Hold
     settled: bool

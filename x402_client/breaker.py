@@ -14,6 +14,8 @@ from .ports import Hold, moment
 
 #: Sellers that are remembered; beyond that the one that was longest without trouble is forgotten.
 _SELLERS = 1_000
+#: Failures before anything reached the seller, as the HTTP libraries name them.
+_OURS = ("PoolTimeout", "ConnectTimeout", "ConnectError")
 
 
 @dataclass(slots=True)
@@ -35,9 +37,9 @@ class Breaker:
         if isinstance(event, events.Delivered):
             with self._lock:
                 self._sellers.pop(str(event.hold.purchase.origin), None)
-        elif isinstance(event, events.Unknown):
+        elif isinstance(event, events.Unknown) and event.problem not in _OURS:
             self._failed(event.hold)
-        elif isinstance(event, events.Answered) and event.status >= 400:
+        elif isinstance(event, events.Answered) and event.status >= 400 and event.outcome.money != "spent":
             self._failed(event.outcome.hold)
 
     def until(self, origin: Origin) -> datetime | None:

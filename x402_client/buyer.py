@@ -169,8 +169,8 @@ class Buyer:
         found = Reconciled()
         for hold in filter(due, self.holds()):
             answer = read(self.reader, hold)
-            ask(self.ledger, partial(conclude, hold, answer))
-            found = self._learnt(found, hold, answer)
+            taken = ask(self.ledger, partial(conclude, hold, answer))
+            found = self._learnt(found, hold, answer if taken is not False else "unknown")
         return found
 
     async def areconcile(self) -> Reconciled:
@@ -178,8 +178,8 @@ class Buyer:
         found = Reconciled()
         for hold in filter(due, await self.aholds()):
             answer = await aread(self.reader, hold)
-            await aask(self.ledger, partial(conclude, hold, answer))
-            found = self._learnt(found, hold, answer)
+            taken = await aask(self.ledger, partial(conclude, hold, answer))
+            found = self._learnt(found, hold, answer if taken is not False else "unknown")
         return found
 
     def _learnt(self, found: Reconciled, hold: Hold, answer: Settled) -> Reconciled:

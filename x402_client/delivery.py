@@ -14,7 +14,9 @@ def delivers(status: int, outcome: Outcome) -> bool:
 
     A redirect without such a proof may lead anywhere; the same request presents the same payment again.
     """
-    return 200 <= status < 300 or (300 <= status < 400 and outcome.money == "spent")
+    proof = outcome.receipt
+    proven = proof is not None and proof.success and not outcome.mismatches and outcome.money == "spent"
+    return 200 <= status < 300 or (300 <= status < 400 and proven)
 
 
 class Delivery:

@@ -34,6 +34,7 @@ from .errors import (
     BodyNotReplayable,
     HostNotAllowed,
     LedgerUnavailable,
+    MoneyState,
     OverLimit,
     PaymentNotSent,
     PaymentOutcomeUnknown,
@@ -45,7 +46,7 @@ from .errors import (
 )
 from .hosts import Origin
 from .policy import Policy, admit
-from .ports import Approval, Attempt, Authorization, Busy, Hold, Order, Outcome, Purchase, Scheme
+from .ports import Approval, Attempt, Authorization, Busy, Fate, Hold, Order, Outcome, Purchase, Scheme
 from .presentation import expiry, present, read, terms
 from .remembered import Memory, Terms, lasting
 from .wire.bounds import Bounds
@@ -75,6 +76,10 @@ class Call:
     attempt: Attempt = field(default_factory=Attempt)
     #: Whether a signature was asked for: from then on every failure is raised.
     signing: bool = False
+    #: What an earlier payment of this purchase ended in, if the policy accepted its loss: once in a call.
+    lost: X402Error | None = None
+    #: Whether the payment at hand expired so lately that the chain may yet prove it unused.
+    early: bool = False
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None
     terms: Terms | None = field(default=None, repr=False)
@@ -84,10 +89,11 @@ class Call:
         """What terms are remembered by. Queries differ from request to request, and prices rarely go by them."""
         return f"{self.method} {self.url}"
 
-    def refused(self) -> None:
-        """Terms that were remembered brought no content."""
+    def disappointed(self) -> None:
+        """What was paid under remembered terms brought no content: nothing of this seller is remembered any more."""
         if self.memory is not None and self.paid is not None:
-            self.memory.refused(self.place)
+            self.memory.refused(self.place, str(self.origin))
+            self.memory = None  # a redirect may still deliver; it teaches nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +132,12 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             answer = yield from present(call, hold, rules)
             if isinstance(answer, Reply):
                 return answer
-            quote = answer.terms
+            call.lost, quote = answer.error, answer.terms
     except PaymentRefused as refusal:
         call.attempt.end()
+        if call.lost is not None:
+            refusal.hold = refusal.hold or call.lost.hold
+            raise refusal from call.lost
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
         if rules.on_refusal == "return" and not call.signing:
             return first
@@ -203,17 +212,21 @@ def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
     return hold
 
 
+_MONEY: dict[Fate, MoneyState] = {"open": "held", "early": "unknown", "settled": "spent", "unknown": "unknown"}
+
+
 def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
     """An unresolved hold with what is known of its money; None: the chain proves it unused, and it is given back."""
     if hold.money == "spent":
         return hold
-    fate = yield from Settlement(hold)
+    fate = yield from Settlement(hold.shown)
     if fate != "not_settled":
-        return hold.but(money="held" if fate == "open" else "spent" if fate == "settled" else "unknown")
+        call.early = fate == "early"
+        return hold.but(money=_MONEY[fate])
     call.attempt.end()  # a ledger concludes only what nobody presents
     call.attempt = Attempt()
-    yield from Conclude(hold, False)
-    yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=False))
+    if (yield from Conclude(hold, False)):
+        yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=False))
     return None
 
 

@@ -17,8 +17,11 @@ from .wire.models import Offer, Receipt
 T = TypeVar("T")
 Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the form that type checkers take
 HoldState = Literal["reserved", "signed", "delivered", "written_off"]
-#: What became of a payment: "open" is one that can settle yet.
-Fate = Literal["open", "settled", "not_settled", "unknown"]
+#: Seconds past a payment's expiry before anybody's "not settled" counts that is not the chain's own.
+MARGIN = 120
+#: What became of a payment: "open" is one that can settle yet, "early" one that expired so lately that nobody can
+#: have proven it unused.
+Fate = Literal["open", "early", "settled", "not_settled", "unknown"]
 
 
 class Attempt:
@@ -183,8 +186,11 @@ class Ledger(Protocol):
     def write_off(self, hold: Hold) -> Maybe[Hold]:
         """The user gives the unresolved purchase up: it counts as spent."""
 
-    def conclude(self, hold: Hold, settled: bool) -> Maybe[None]:
-        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
+    def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
+        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content.
+
+        False: the hold is gone, or somebody presents it at this moment, and all stays as it is.
+        """
 
     def spent(self, question: Spending) -> Maybe[int]:
         """Millionths counted in a window."""
@@ -281,7 +287,10 @@ class Approver(Protocol):
 
 
 class SettlementReader(Protocol):
-    """How to learn whether an authorization settled. Sync or async."""
+    """How to learn whether an authorization settled. Sync or async.
+
+    It may be asked about a payment of another wallet that shares the purse: of what it does not know it says "unknown".
+    """
 
     def read(self, hold: Hold, /) -> Maybe[Literal["settled", "not_settled", "unknown"]]: ...
 

@@ -13,7 +13,7 @@ from . import events
 from .asks import Ask, Claim, Conclude, Pause, Peek, Reply, Send, Tell, WriteOff
 from .drive import Flow
 from .errors import PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
-from .ports import Attempt, Hold, Outcome, moment
+from .ports import MARGIN, Attempt, Hold, Outcome, moment
 from .receipts import judge
 from .wire.echo import repeats
 from .wire.models import Quote
@@ -30,6 +30,7 @@ _PAUSES = (0.25, 0.75)
 class Lost:
     """The user's policy accepts the loss of a payment that brought nothing: these are the terms to buy under again."""
 
+    error: X402Error
     terms: Quote | QuoteError
 
 
@@ -127,16 +128,15 @@ def _handed_over(call: Call, reply: Reply) -> Reply:
 
 def _keep(call: Call, tries: _Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
     """An answer that the caller gets if nothing better comes: its body is kept, unless that would take too much."""
-    if not _may_repeat(call, tries, rules):
-        if tries.hold.money == "held":
+    alive = tries.hold.money == "held"
+    if alive and not _may_repeat(call, tries, rules):
+        return _handed_over(call, reply)
+    try:
+        if (yield from Peek(reply)) is None and alive:
             return _handed_over(call, reply)
-    else:
-        try:
-            if (yield from Peek(reply)) is None:
-                return _handed_over(call, reply)
-        except Exception as failure:
-            tries.failure = failure
-            return None
+    except Exception as failure:
+        tries.failure = failure
+        return None
     tries.kept = reply
     return None
 
@@ -149,8 +149,17 @@ def _may_repeat(call: Call, tries: _Tries, rules: Rules) -> bool:
 
 
 def _timed_out(failure: Exception) -> bool:
-    """The caller waited long enough. All three HTTP libraries name it so."""
-    return isinstance(failure, TimeoutError) or type(failure).__name__.endswith("Timeout")
+    """The caller waited long enough. The HTTP libraries name it so, somewhere below where they retry by themselves."""
+    seen: BaseException | None = failure
+    for _ in range(5):
+        if seen is None or isinstance(seen, TimeoutError):
+            return seen is not None
+        if type(seen).__name__.endswith(("Timeout", "TimeoutError")):
+            return True
+        inner = seen.args[0] if seen.args else None
+        reason = getattr(inner, "reason", None) or getattr(seen, "reason", None)
+        seen = next((one for one in (reason, inner, seen.__cause__) if isinstance(one, BaseException)), None)
+    return False
 
 
 def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
@@ -185,30 +194,30 @@ def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
 
 def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
     """A payment that cannot settle any more, presented for the content alone."""
-    hold, answer = tries.hold, tries.refusal or tries.kept
+    hold = tries.hold
     error: X402Error = _never_known(call, tries)
     if hold.money == "spent":
         error = _undelivered(call, tries)
-        yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
-        yield from _written(call, Conclude(hold, True))
-    # Silence is no answer: a seller that is down for a minute may deliver yet.
-    if answer is None or not rules.policy.accepts_loss(hold.price) or not (yield from _written(call, WriteOff(hold))):
+        if (yield from _written(call, Conclude(hold, True))):
+            yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
+    # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
+    may_lose = call.lost is None and not call.early and rules.policy.accepts_loss(hold.price)
+    accepted = may_lose and tries.terms is not None
+    if not accepted or not (yield from _written(call, WriteOff(hold))):
         raise error from tries.failure
+    assert tries.terms is not None
     yield from Tell(events.WrittenOff(call.method, call.url, hold.shown))
-    if tries.terms is None:
-        raise error
     call.attempt, call.paid, call.signing = Attempt(), None, True
-    return Lost(tries.terms)
+    return Lost(error, tries.terms)
 
 
 def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
     """Whether the ledger took it. Another call may have claimed the hold meanwhile; then it ends there."""
     try:
-        yield from entry
+        return (yield from entry) is not False
     except X402Error as failure:
         yield from Tell(events.Warned(call.method, call.url, f"The ledger did not take what became known: {failure}"))
         return False
-    return True
 
 
 def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
@@ -245,15 +254,19 @@ _NEXT = (
 
 def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     hold, answer = tries.hold, tries.refusal or tries.kept
+    assert hold.authorization is not None
+    later = moment(hold.authorization.expires + MARGIN) if call.early else None
+    wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
     return PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} before it expired at {_until(hold)}, brought {_brought(tries)} "
-        f"now, and whether it was settled could not be learnt from {hold.offer.network}. It stays counted. Name "
+        f"now, and whether it was settled could not be learnt from {hold.offer.network}. {wait}. Name "
         "endpoints that answer in Buyer(rpc=...), or look the payment up by error.hold.nonce; "
         "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
         "Policy(accept_loss=...) does so by itself for small amounts.",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
+        wait_until=later,
     )
 
 

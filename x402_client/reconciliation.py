@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from .chains.settlement import ChainReader, Settled
 from .events import Concluded
-from .ports import Fate, Hold
+from .ports import MARGIN, Fate, Hold
 from .settings import is_async
 
 T = TypeVar("T")
@@ -22,8 +22,7 @@ log = logging.getLogger("x402_client")
 PATIENCE = 10.0
 #: After a request waited that long for nothing, others do not for so many seconds: being over a limit has to be quick.
 _REST = 60.0
-#: Seconds past the expiry before the "not settled" of somebody else's reader counts.
-_MARGIN = 120
+_SLOW = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,18 @@ class Reader:
     def __init__(self, reader: Any) -> None:
         self.reader = reader
         self._resting_until = 0.0
+        #: Payments that a thread is asking about; it may hang, and one is enough.
+        self._asking: set[str] = set()
 
     def fate(self, hold: Hold) -> Fate:
         """What became of one payment."""
-        return _bounded(lambda: read(self.reader, hold), "unknown") if due(hold) else "open"
+        if not due(hold):
+            return "open"
+        if hold.id in self._asking:
+            return _unknown(hold)
+        self._asking.add(hold.id)
+        answer: Settled = _bounded(lambda: self._read(hold), "unknown")
+        return _unknown(hold) if answer == "unknown" else answer
 
     async def afate(self, hold: Hold) -> Fate:
         """``fate``, awaited."""
@@ -57,9 +64,30 @@ class Reader:
 
         if not due(hold):
             return "open"
+        if hold.id in self._asking:
+            return _unknown(hold)
+        self._asking.add(hold.id)
+        answer: Settled = "unknown"
         with anyio.move_on_after(PATIENCE):
-            return await aread(self.reader, hold)
-        return "unknown"
+            answer = await self._aread(hold)
+        return _unknown(hold) if answer == "unknown" else answer
+
+    def _read(self, hold: Hold) -> Settled:
+        try:
+            return read(self.reader, hold)
+        finally:
+            self._asking.discard(hold.id)
+
+    async def _aread(self, hold: Hold) -> Settled:
+        import anyio.to_thread
+
+        if is_async(self.reader.read):
+            try:
+                return await aread(self.reader, hold)
+            finally:
+                self._asking.discard(hold.id)
+        # The thread is left behind if it hangs, and says itself when it is done.
+        return await anyio.to_thread.run_sync(self._read, hold, abandon_on_cancel=True)
 
     def fates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
         """What is learnt in time about several."""
@@ -69,8 +97,10 @@ class Reader:
             found.extend((hold, read(self.reader, hold)) for hold in holds)
             return True
 
-        if self._awake() and not _bounded(look, False):
-            self._rest()
+        if self._awake():
+            started = time.monotonic()
+            _bounded(look, False)
+            self._rest_after(started, found)
         return list(found)
 
     async def afates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
@@ -79,18 +109,24 @@ class Reader:
 
         found: list[tuple[Hold, Settled]] = []
         if self._awake():
-            with anyio.move_on_after(PATIENCE) as within:
+            started = time.monotonic()
+            with anyio.move_on_after(PATIENCE):
                 for hold in holds:
                     found.append((hold, await aread(self.reader, hold)))
-            if within.cancelled_caught:
-                self._rest()
+            self._rest_after(started, found)
         return found
 
     def _awake(self) -> bool:
         return time.monotonic() >= self._resting_until
 
-    def _rest(self) -> None:
-        self._resting_until = time.monotonic() + _REST
+    def _rest_after(self, started: float, found: list[tuple[Hold, Settled]]) -> None:
+        slow = time.monotonic() - started > _SLOW
+        if slow and not any(answer == "not_settled" for _, answer in found):
+            self._resting_until = time.monotonic() + _REST
+
+
+def _unknown(hold: Hold) -> Fate:
+    return "early" if early(hold) else "unknown"
 
 
 def _bounded(function: Callable[[], T], otherwise: T) -> T:
@@ -111,7 +147,13 @@ def concluded(hold: Hold, answer: Settled) -> Concluded:
 def due(hold: Hold) -> bool:
     """The local clock decides when to ask, never the answer."""
     signed = hold.authorization
-    return hold.state == "signed" and signed is not None and signed.expires < time.time()
+    settled = hold.money == "spent"
+    return hold.state == "signed" and signed is not None and not settled and signed.expires < time.time()
+
+
+def early(hold: Hold) -> bool:
+    """Whether a payment expired so lately that nobody can have proven it unused."""
+    return hold.authorization is not None and time.time() < hold.authorization.expires + MARGIN
 
 
 def read(reader: Any, hold: Hold) -> Settled:
@@ -139,8 +181,8 @@ async def aread(reader: Any, hold: Hold) -> Settled:
 
 
 def conclude(hold: Hold, answer: Settled, ledger: Any) -> Any:
-    """Tell the ledger what was learnt, if anything was."""
-    return None if answer == "unknown" else ledger.conclude(hold, answer == "settled")
+    """Tell the ledger what was learnt, if anything was. False: it did not take it."""
+    return False if answer == "unknown" else ledger.conclude(hold, answer == "settled")
 
 
 def _says_nothing(failure: Exception) -> Settled:
@@ -153,7 +195,6 @@ def _believed(reader: Any, hold: Hold, answer: Any) -> Settled:
     if answer not in ("settled", "not_settled"):
         return "unknown"
     assert hold.authorization is not None
-    early = time.time() < hold.authorization.expires + _MARGIN
-    if answer == "not_settled" and early and not isinstance(reader, ChainReader):
+    if answer == "not_settled" and early(hold) and not isinstance(reader, ChainReader):
         return "unknown"
     return answer  # type: ignore[no-any-return]

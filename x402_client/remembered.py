@@ -42,9 +42,11 @@ class Memory:
         if terms is not None and self._strikes.get(place, 0) < _STRIKES:
             _put(self._terms, place, terms)
 
-    def refused(self, place: str) -> None:
-        """What was paid ahead brought no content."""
-        self._terms.pop(place, None)
+    def refused(self, place: str, origin: str) -> None:
+        """What was paid ahead brought no content: a seller that changed one price may have changed them all."""
+        for other in list(self._terms):
+            if other.partition(" ")[2].startswith(f"{origin}/") or other == place:
+                self._terms.pop(other, None)
         _put(self._strikes, place, self._strikes.pop(place, 0) + 1)
 
 

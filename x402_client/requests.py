@@ -125,6 +125,7 @@ class PaymentAdapter(BaseAdapter):
             courier.explain(error, first)
             raise
         except BaseException:
+            call.attempt.end()
             courier.let_go()
             raise
         finally:
@@ -147,11 +148,15 @@ class PaymentAdapter(BaseAdapter):
         courier = Courier(self._buyer, self._inner, request, body, call, arguments)
         try:
             reply = run(pay_ahead(call, terms, self._buyer.rules), Answers(self._buyer, courier))
-            return None if reply is None else self._own(courier.hand_over(reply), request)
+            if reply is None:
+                body.again()  # a file was read for its digest
+                return None
+            return self._own(courier.hand_over(reply), request)
         except X402Error as error:
             courier.explain(error, None)
             raise
         except BaseException:
+            call.attempt.end()
             courier.let_go()
             raise
         finally:
@@ -219,6 +224,7 @@ def _may_pay_ahead(
         request.method not in _UNPAID_METHODS
         and inquiring() is None
         and journey.url == request.url
+        and journey.paid is None
         and mandate.per_request is None
         and mandate.quote is None
         and not body.once

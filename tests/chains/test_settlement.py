@@ -71,7 +71,7 @@ def test_unused_in_a_deep_block_past_expiry_is_not_settled() -> None:
 
 
 def test_unused_in_a_block_before_expiry_tells_nothing() -> None:
-    with Scripted(eth_call=NO, eth_getBlockByNumber=block(70, time.time() - 200)) as endpoint:
+    with Scripted(eth_call=NO, eth_getBlockByNumber=block(70, SOME.authorization.expires - 100)) as endpoint:  # type: ignore[union-attr]
         assert read(SOME, endpoint) == "unknown"
 
 

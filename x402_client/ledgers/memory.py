@@ -89,15 +89,16 @@ class MemoryLedger:
                 raise refusals.nothing_to_write_off(hold)
             return self._resolve(row, row.hold.shown.but(state="written_off", money="spent"))
 
-    def conclude(self, hold: Hold, settled: bool) -> None:
+    def conclude(self, hold: Hold, settled: bool) -> bool:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
-                return
+                return False
             if settled:
                 row.hold = row.hold.but(money="spent")
             else:
                 self._drop(row)
+            return True
 
     @property
     def drift(self) -> float:

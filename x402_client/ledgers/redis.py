@@ -104,9 +104,9 @@ class RedisLedger:
         """The user gives the unresolved purchase up: it counts as spent."""
         return self._run(self._clerk.write_off(hold))
 
-    def conclude(self, hold: Hold, settled: bool) -> None:
+    def conclude(self, hold: Hold, settled: bool) -> bool:
         """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
-        self._run(self._clerk.conclude(hold, settled))
+        return self._run(self._clerk.conclude(hold, settled))
 
     def spent(self, question: Spending) -> int:
         """Millionths counted in a window."""
@@ -178,9 +178,9 @@ class AsyncRedisLedger:
         """The user gives the unresolved purchase up: it counts as spent."""
         return await self._run(self._clerk.write_off(hold))
 
-    async def conclude(self, hold: Hold, settled: bool) -> None:
+    async def conclude(self, hold: Hold, settled: bool) -> bool:
         """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
-        await self._run(self._clerk.conclude(hold, settled))
+        return await self._run(self._clerk.conclude(hold, settled))
 
     async def spent(self, question: Spending) -> int:
         """Millionths counted in a window."""

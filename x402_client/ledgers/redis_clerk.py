@@ -105,8 +105,9 @@ class Clerk:
             raise refusals.nothing_to_write_off(hold)
         return script.read_row(answer[2])
 
-    def conclude(self, hold: Hold, settled: bool) -> Steps[None]:
-        yield from self._ask(hold.purchase.purse, "conclude", id=hold.id, settled="1" if settled else "")
+    def conclude(self, hold: Hold, settled: bool) -> Steps[bool]:
+        answer = yield from self._ask(hold.purchase.purse, "conclude", id=hold.id, settled="1" if settled else "")
+        return bool(answer[2])
 
     def spent(self, question: Spending) -> Steps[int]:
         stem = script.stem(question.account, question.currency)

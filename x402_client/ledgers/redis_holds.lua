@@ -238,13 +238,13 @@ end
 
 function ops.conclude()
   local row = row_of(asked.id)
-  if not row or row.state ~= "signed" or standing(row) ~= "free" then return { "ok", seq } end
+  if not row or row.state ~= "signed" or standing(row) ~= "free" then return { "ok", seq, "" } end
   if asked.settled == "1" then
     call("HSET", row_key(row.id), "money", "spent")
   else
     drop(row)
   end
-  return { "ok", seq }
+  return { "ok", seq, "1" }
 end
 
 function ops.spent()

@@ -138,17 +138,20 @@ class SqliteLedger:
 
         return self._write(give_up)
 
-    def conclude(self, hold: Hold, settled: bool) -> None:
+    def conclude(self, hold: Hold, settled: bool) -> bool:
         """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
 
-        def told(db: sqlite3.Connection, meta: Meta) -> None:
+        def told(db: sqlite3.Connection, meta: Meta) -> bool:
             row = self._unresolved(db, hold)
-            if row is not None and settled:
+            if row is None:
+                return False
+            if settled:
                 db.execute("UPDATE holds SET money = 'spent' WHERE id = ?", (row.number,))
-            elif row is not None:
+            else:
                 rows.drop(db, row)
+            return True
 
-        self._write(told)
+        return self._write(told)
 
     def spent(self, question: Spending) -> int:
         """Millionths counted in a window."""
