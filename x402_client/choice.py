@@ -88,9 +88,10 @@ class _Judge:
     def look_at(self, offer: Offer) -> Offer:
         token = self.means.token(offer.network, offer.asset)
         if token is None:
-            return replace(offer, reason=self._network_reason(offer) or _unknown(offer))
-        offer = replace(offer, token=token, price=token.price(offer.amount))
-        return replace(offer, reason=self._reason(offer, token))
+            return offer.but(reason=self._network_reason(offer) or _unknown(offer))
+        offer = offer.but(token=token, price=token.price(offer.amount), reason=None)
+        reason = self._reason(offer, token)
+        return offer if reason is None else offer.but(reason=reason)
 
     def order(self, offer: Offer) -> tuple[Any, ...]:
         """The user's order first, then US dollars before other currencies, then the price, then the seller's order."""
@@ -180,8 +181,8 @@ def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Mo
 
 def _passed_over(offer: Offer, choice: Offer) -> Offer:
     if offer.price == choice.price and choice.position < offer.position:
-        return replace(offer, reason=f"offer {choice.position} costs the same and comes first")
-    return replace(offer, reason=f"offer {choice.position} is preferred ({choice})")
+        return offer.but(reason=f"offer {choice.position} costs the same and comes first")
+    return offer.but(reason=f"offer {choice.position} is preferred ({choice})")
 
 
 def _unknown(offer: Offer) -> str:

@@ -9,7 +9,7 @@ from .asks import Reply
 from .errors import MoneyState
 from .ports import Hold, Outcome
 from .wire.bounds import Bounds
-from .wire.echo import repeats
+from .wire.echo import repeated
 from .wire.models import Receipt
 from .wire.networks import caip2
 from .wire.read import read_receipt
@@ -48,9 +48,12 @@ def _attached(response: Any) -> Outcome | None:
 def _without_payment(found: Receipt, header: str) -> Receipt:
     """A receipt is shown and kept; one that is made of our own payment loses those words."""
     texts = (found.transaction, found.network, found.payer or "", found.error)
-    if not any(repeats(text, header) for text in texts):
+    ours = repeated(texts, header)
+    if not any(ours):
         return found
-    transaction, network, payer, error = ("(the payment itself)" if repeats(t, header) else t for t in texts)
+    transaction, network, payer, error = (
+        "(the payment itself)" if own else text for own, text in zip(ours, texts, strict=True)
+    )
     return replace(found, transaction=transaction, network=network, payer=payer or None, error=error, raw={})
 
 

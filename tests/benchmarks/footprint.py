@@ -17,12 +17,12 @@ from .official_python import official_python
 from .report import Row, at_most
 
 _HEAVY = ("web3", "aiohttp", "py_ecc", "eth_account")
-_TOLD = """
+_TOLD = f"""
 import json, resource, sys
 used = resource.getrusage(resource.RUSAGE_SELF)
 kept = int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
-found = {"cpu": used.ru_utime + used.ru_stime, "kib": kept, "modules": [m for m in %r if m in sys.modules]}
-""" % (_HEAVY,)
+found = {{"cpu": used.ru_utime + used.ru_stime, "kib": kept, "modules": [m for m in {_HEAVY!r} if m in sys.modules]}}
+"""
 _OURS = """
 import httpx, x402_client.httpx
 from x402_client import Buyer, Policy, Wallet

@@ -1,4 +1,4 @@
-"""A transport that asks for payment at once and takes any, in process: what lies between is the contender's own work."""
+"""A transport that asks for payment at once and takes any, in process: between lies the contender's own work."""
 
 from __future__ import annotations
 

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
-
-from ..errors import MalformedQuote
-from .json_text import load_base64
 
 #: So many letters in common are no accident. Addresses, networks and transactions are no part of what is compared.
 _COMMON = 24
 #: Signatures and transactions are longer than anything else in a payload.
 _LONG = 80
-_DEPTH = 64
 
 
 def repeats(words: str, header: str) -> bool:
     """Whether some of these words are a part of the payment header, or of a signature in it."""
-    if len(words) < _COMMON or not header:
-        return False
+    return any(repeated([words], header))
+
+
+def repeated(texts: Iterable[str], header: str) -> list[bool]:
+    """The same of several texts."""
+    found = [text.lower() if len(text) >= _COMMON else "" for text in texts]
+    if not header or not any(found):
+        return [False] * len(found)
     kept = "\n".join((header, *_signatures(header))).lower()
-    text = words.lower()
+    return [_in_common(text, kept) for text in found]
+
+
+def _in_common(text: str, kept: str) -> bool:
+    # So many letters in common hold at least one whole block of half as many, wherever they begin.
+    half = _COMMON // 2
+    if not any(text[at : at + half] in kept for at in range(0, len(text) - half + 1, half)):
+        return False
     return any(text[at : at + _COMMON] in kept for at in range(len(text) - _COMMON + 1))
 
 
 def _signatures(header: str) -> Iterator[str]:
     try:
-        payment = load_base64(header, _DEPTH)
-    except MalformedQuote:
+        payment = json.loads(base64.b64decode(header))  # our own
+    except ValueError:
         return
     if isinstance(payment, dict):
         yield from _long_texts(payment.get("payload"))
