@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import NoAcceptableOffer, TooExpensive
@@ -37,17 +38,27 @@ class Means(Protocol):
         """The token behind an address or a symbol, if the buyer knows it."""
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer cannot be signed or must not be, whatever its price. ``offer.token`` is set."""
+        """Why this offer cannot be signed or must not be, whatever its price or the time. ``offer.token`` is set."""
 
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
+    look = _judged_before if len(quote.offers) <= _FEW else _judged
+    return look(quote, policy, origin, means, mandate, bounds)  # type: ignore[arg-type]  # means: by identity
+
+
+def _judged(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds))
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]
     choice = min(eligible, key=judge.order, default=None)
     offers = tuple(_passed_over(o, choice) if choice and o.reason is None and o is not choice else o for o in judged)
     return replace(quote, offers=offers, choice=choice)
+
+
+#: Nothing of what a judgement goes by ever changes, and most sellers make the same offers each time.
+_judged_before = lru_cache(maxsize=64)(_judged)
+_FEW = 10
 
 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:

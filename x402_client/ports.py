@@ -257,7 +257,10 @@ class Scheme(Protocol):
     family: str
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer must not be signed, or None. ``offer.token`` is known."""
+        """Why this offer must not be signed, or None. ``offer.token`` is known.
+
+        It goes by the offer alone: the answer is kept for the next time that the same is offered.
+        """
 
     def remark(self, offer: Offer) -> str | None:
         """What a person should know about an offer that is signed all the same."""

@@ -7,9 +7,8 @@ import binascii
 import json
 import math
 import re
+from functools import cache
 from typing import Any
-
-from pydantic_core import from_json
 
 from ..errors import MalformedQuote
 
@@ -49,7 +48,7 @@ def load(data: bytes | str, depth: int) -> Any:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         # Bounds the nesting by itself. The standard library's parser relies on the recursion limit, which other
         # libraries raise (py_ecc does), and then overflows the stack of the process on a hostile document.
-        from_json(text.encode(), allow_inf_nan=False)
+        _from_json()(text.encode(), allow_inf_nan=False)
         value = _decode(text)
         _check_depth(text, value, depth)
     except ValueError as fault:  # JSON and Unicode errors, and integers of thousands of digits
@@ -57,6 +56,13 @@ def load(data: bytes | str, depth: int) -> Any:
             raise MalformedQuote(f"It is nested deeper than {depth} levels.") from None
         raise MalformedQuote("It is not JSON.") from None
     return value
+
+
+@cache
+def _from_json() -> Any:
+    from pydantic_core import from_json
+
+    return from_json
 
 
 def dump(value: Any) -> str:
