@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .wire.models import Receipt
 
 T = TypeVar("T")
+# Not frozen: a payment makes a dozen asks, and frozen ones take three times as long to make, and to import.
 
 
 class Ask(Generic[T]):
@@ -42,19 +43,19 @@ class Reply:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Peek(Ask["bytes | None"]):
     """The body of a 402, within bounds; None if it is larger. The connection is free again afterwards."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Digest(Ask[bytes]):
     """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Reserve(Ask["Hold | Busy | None"]):
     """Take the price from every budget, or the unresolved hold of the same purchase."""
 
@@ -62,7 +63,7 @@ class Reserve(Ask["Hold | Busy | None"]):
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Claim(Ask["Hold | Busy | None"]):
     """The unresolved hold of this purchase, if there is one."""
 
@@ -70,7 +71,7 @@ class Claim(Ask["Hold | Busy | None"]):
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Record(Ask["Hold"]):
     """Keep the authorization before it leaves."""
 
@@ -78,14 +79,14 @@ class Record(Ask["Hold"]):
     authorization: Authorization
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Release(Ask[None]):
     """Give the budget of an unsent hold back."""
 
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Close(Ask[None]):
     """The purchase was delivered."""
 
@@ -94,14 +95,14 @@ class Close(Ask[None]):
     receipt: Receipt | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Settlement(Ask["Fate"]):
     """What became of an unresolved payment: asked of the chain, bounded in time, once the payment expired."""
 
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Conclude(Ask[bool]):
     """Keep what the chain told of a hold that nobody presents at this moment; False: somebody does."""
 
@@ -109,26 +110,26 @@ class Conclude(Ask[bool]):
     settled: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class WriteOff(Ask["Hold"]):
     """The policy gives an unresolved purchase up."""
 
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Reclaim(Ask[bool]):
     """Ask the chain about all expired payments without an answer, bounded in time; whether any budget came back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LeftAlone(Ask["datetime | None"]):
     """Until when a seller gets no new payment, because its last ones brought nothing; None: it may have one."""
 
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Approved:
     """What the approver said, and after how many seconds."""
 
@@ -137,35 +138,35 @@ class Approved:
     remark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Approve(Ask[Approved]):
     """May this be paid? Only asked above the user's threshold."""
 
     approval: Approval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class SignTyped(Ask["SignatureGiven"]):
     """A signature over EIP-712 data by the wallet's EVM key."""
 
     data: TypedData
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class SignMessage(Ask["SignatureGiven"]):
     """A signature over plain bytes by the wallet's Solana key."""
 
     message: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Fetch(Ask[T]):
     """A read that may block, of a chain for instance. Async clients have it run in a thread."""
 
     read: Callable[[], T]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class SignatureGiven:
     """What a signer returned: untested if it is somebody else's signer. ``seconds`` is how long it took."""
 
@@ -174,26 +175,26 @@ class SignatureGiven:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Send(Ask[Reply]):
     """Send the request once more with the payment in this header."""
 
     header: tuple[str, str] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LookAgain(Ask[Reply]):
     """Send the request once more without a payment, to see today's terms."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Pause(Ask[None]):
     """Wait."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Tell(Ask[None]):
     """Say what happened: to the log and to the user's ``on_event``."""
 

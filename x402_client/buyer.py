@@ -33,6 +33,7 @@ from .wallet import Wallet
 from .wire.bounds import DEFAULT, Bounds
 from .wire.models import Offer, Quote, words
 from .wire.networks import short_name
+from .wire.read import get_ready
 
 
 class Buyer:
@@ -82,6 +83,7 @@ class Buyer:
         if self.policy.approve_above is not None and approve is None:
             raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
         self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
+        get_ready()
         self.notices = Notices(self.ledger)
         tell_news(self)
 

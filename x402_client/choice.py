@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import NoAcceptableOffer, TooExpensive
@@ -37,17 +38,27 @@ class Means(Protocol):
         """The token behind an address or a symbol, if the buyer knows it."""
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer cannot be signed or must not be, whatever its price. ``offer.token`` is set."""
+        """Why this offer cannot be signed or must not be, whatever its price or the time. ``offer.token`` is set."""
 
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
+    look = _judged_before if len(quote.offers) <= _FEW else _judged
+    return look(quote, policy, origin, means, mandate, bounds)  # type: ignore[arg-type]  # means: by identity
+
+
+def _judged(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds))
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]
     choice = min(eligible, key=judge.order, default=None)
     offers = tuple(_passed_over(o, choice) if choice and o.reason is None and o is not choice else o for o in judged)
     return replace(quote, offers=offers, choice=choice)
+
+
+#: Nothing of what a judgement goes by ever changes, and most sellers make the same offers each time.
+_judged_before = lru_cache(maxsize=64)(_judged)
+_FEW = 10
 
 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
@@ -88,9 +99,10 @@ class _Judge:
     def look_at(self, offer: Offer) -> Offer:
         token = self.means.token(offer.network, offer.asset)
         if token is None:
-            return replace(offer, reason=self._network_reason(offer) or _unknown(offer))
-        offer = replace(offer, token=token, price=token.price(offer.amount))
-        return replace(offer, reason=self._reason(offer, token))
+            return offer.but(reason=self._network_reason(offer) or _unknown(offer))
+        offer = offer.but(token=token, price=token.price(offer.amount), reason=None)
+        reason = self._reason(offer, token)
+        return offer if reason is None else offer.but(reason=reason)
 
     def order(self, offer: Offer) -> tuple[Any, ...]:
         """The user's order first, then US dollars before other currencies, then the price, then the seller's order."""
@@ -180,8 +192,8 @@ def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Mo
 
 def _passed_over(offer: Offer, choice: Offer) -> Offer:
     if offer.price == choice.price and choice.position < offer.position:
-        return replace(offer, reason=f"offer {choice.position} costs the same and comes first")
-    return replace(offer, reason=f"offer {choice.position} is preferred ({choice})")
+        return offer.but(reason=f"offer {choice.position} costs the same and comes first")
+    return offer.but(reason=f"offer {choice.position} is preferred ({choice})")
 
 
 def _unknown(offer: Offer) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .errors import ConfigurationError
 
@@ -26,10 +27,11 @@ class Origin:
     #: Whether the connection was not seen to end on this machine, whatever the name says: it may end at a proxy.
     elsewhere: bool = field(default=False, compare=False, repr=False)
 
-    @classmethod
-    def of(cls, scheme: str, host: str, port: int | None) -> Origin:
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(scheme: str, host: str, port: int | None) -> Origin:
         """From a URL's parts as the HTTP library parsed them."""
-        return cls(scheme, plain_host(host), port or _DEFAULT_PORTS.get(scheme, 0))
+        return Origin(scheme, plain_host(host), port or _DEFAULT_PORTS.get(scheme, 0))
 
     @property
     def loopback(self) -> bool:

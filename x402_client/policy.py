@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from . import _written as written
 from ._written import HostRule
@@ -68,6 +69,12 @@ class Policy(FromFile):
         self.allow_zero = written.flag("allow_zero", allow_zero)
         self.check_funds = written.flag("check_funds", check_funds)
         self._check()
+        self._built = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if getattr(self, "_built", False):
+            raise AttributeError("A Policy does not change; make a new one, and a new Buyer with it.")
+        super().__setattr__(name, value)
 
     def _check(self) -> None:
         limits = [self.overall, *(rule for rule in self.hosts.values() if isinstance(rule, Limit))]
@@ -89,9 +96,7 @@ class Policy(FromFile):
 
     def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
         """Every budget a payment to this origin has to fit."""
-        found = self.rule(origin)
-        own = found[1].caps(str(found[0]), currency) if found and isinstance(found[1], Limit) else ()
-        return (*self.overall.caps("", currency), *own)
+        return _caps(self, origin, currency)
 
     def limits_currency(self, origin: Origin, currency: str) -> bool:
         """Whether some amount limits this currency here; a currency without any is not paid in."""
@@ -115,6 +120,13 @@ class Policy(FromFile):
     def __repr__(self) -> str:
         hosts = {str(pattern): rule for pattern, rule in self.hosts.items()}
         return f"Policy({self.overall!r}, hosts={hosts!r}, networks={self.networks!r}, assets={self.assets!r})"
+
+
+@lru_cache(maxsize=256)
+def _caps(policy: Policy, origin: Origin, currency: str) -> tuple[Cap, ...]:
+    found = policy.rule(origin)
+    own = found[1].caps(str(found[0]), currency) if found and isinstance(found[1], Limit) else ()
+    return (*policy.overall.caps("", currency), *own)
 
 
 def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> None:

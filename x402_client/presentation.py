@@ -81,13 +81,14 @@ def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
 def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
     hold = tries.hold
     assert hold.authorization is not None
-    yield from Tell(events.Presented(call.method, call.url, hold.shown, again=hold.tries > 0))
-    call.paid = hold.shown  # it outlives the call, in the mark that its request carries
+    shown = hold.shown
+    yield from Tell(events.Presented(call.method, call.url, shown, again=hold.tries > 0))
+    call.paid = shown  # it outlives the call, in the mark that its request carries
     try:
         reply = yield from Send(hold.authorization.header)
     except Exception as failure:
         tries.failure, tries.most = failure, 0 if _timed_out(failure) else 2
-        yield from Tell(events.Unknown(call.method, call.url, hold.shown, type(failure).__name__))
+        yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
     reply.outcome = _weighed(tries, judge(reply, hold, rules.bounds))
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))

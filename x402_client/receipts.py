@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .asks import Reply
 from .errors import MoneyState
-from .ports import Hold, Outcome
+from .ports import Authorization, Hold, Outcome
 from .wire.bounds import Bounds
-from .wire.echo import repeats
+from .wire.echo import repeated
 from .wire.models import Receipt
 from .wire.networks import caip2
 from .wire.read import read_receipt
@@ -22,7 +22,7 @@ def judge(reply: Reply, hold: Hold, bounds: Bounds) -> Outcome:
     """What an answer says about the money."""
     found = read_receipt(reply.header, bounds)
     if found is not None and hold.authorization is not None:
-        found = _without_payment(found, hold.authorization.header[1])
+        found = _without_payment(found, hold.authorization)
     mismatches = tuple(_mismatches(found, hold)) if found else ()
     return Outcome(_money(reply.status, found, mismatches), hold.shown, hold.offer, found, mismatches)
 
@@ -45,12 +45,17 @@ def _attached(response: Any) -> Outcome | None:
     return found if isinstance(found, Outcome) else None
 
 
-def _without_payment(found: Receipt, header: str) -> Receipt:
+def _without_payment(found: Receipt, signed: Authorization) -> Receipt:
     """A receipt is shown and kept; one that is made of our own payment loses those words."""
-    texts = (found.transaction, found.network, found.payer or "", found.error)
-    if not any(repeats(text, header) for text in texts):
+    payer = found.payer or ""
+    texts = (found.transaction, found.network, "" if _same_account(payer, signed.payer) else payer, found.error)
+    ours = repeated(texts, signed.header[1])
+    if not any(ours):
         return found
-    transaction, network, payer, error = ("(the payment itself)" if repeats(t, header) else t for t in texts)
+    transaction, network, payer, error = (
+        "(the payment itself)" if own else text
+        for own, text in zip(ours, (found.transaction, found.network, payer, found.error), strict=True)
+    )
     return replace(found, transaction=transaction, network=network, payer=payer or None, error=error, raw={})
 
 

@@ -8,6 +8,7 @@ from x402_client.ledgers import sqlite_holds
 from x402_client.ledgers.clock import LedgerClock
 from x402_client.ledgers.conformance import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite_wal import LAST_RESORT
 from x402_client.limits import WINDOWS
 from x402_client.ports import Attempt
 
@@ -74,4 +75,17 @@ def test_history_costs_nothing(tmp_path: Path) -> None:
     assert measured.steps() < 1.1 * young
     assert measured.rows("past") < sqlite_holds.HISTORY + 600
     assert measured.rows("buckets") <= 2 * (4 * 61 + 1)
+    measured.ledger.close_ledger()
+
+
+def test_no_purchase_waits_for_the_log_to_be_moved(tmp_path: Path) -> None:
+    measured = Measured(tmp_path / "ledger.db")
+    measured.buy(1)
+    before = measured.ledger.path.stat().st_size
+    written = tmp_path / "ledger.db-wal"
+    measured.age(1, 50)
+    measured.ledger._file._checkpoints.wait(10)
+    assert measured.ledger.path.stat().st_size > before, "moved by a thread: whoever writes does so much later"
+    measured.age(1, 800)
+    assert written.stat().st_size < (LAST_RESORT + 100) * 4_120, "and the log is bounded, whatever is written"
     measured.ledger.close_ledger()

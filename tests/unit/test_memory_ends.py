@@ -79,7 +79,7 @@ def test_a_host_that_nobody_limits_costs_little_memory() -> None:
     for _ in range(300):
         ledger.time += 60
         ledger.close(signed(ledger, order(), live), "spent", None)
-    assert max(len(window._buckets) for window in ledger._windows.values()) <= 62
+    assert max(len(w._buckets) for a in ledger._accounts.values() for w in a._windows.values()) <= 62
 
 
 # --- keys

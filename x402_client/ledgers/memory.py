@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import MoneyState
-from ..limits import WINDOWS, Cap
+from ..limits import Cap
 from ..ports import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
 from ..wire.models import Receipt
 from . import refusals
-from .windows import Window
+from .windows import Account
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
 _HISTORY = 1_000
@@ -46,7 +46,7 @@ class MemoryLedger:
         self._rows: dict[str, _Row] = {}
         self._purchases: dict[str, list[_Row]] = {}
         self._keys: dict[str, Hold] = {}
-        self._windows: dict[tuple[str, str, str | None, str], Window] = {}
+        self._accounts: dict[tuple[str, str, str | None], Account] = {}
         self._frozen: set[str] = set()
         self._history: deque[Hold] = deque(maxlen=_HISTORY)
 
@@ -80,14 +80,14 @@ class MemoryLedger:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is not None:
-                self._resolve(row, row.hold.shown.but(state="delivered", money=money, receipt=receipt))
+                self._resolve(row, row.hold.shown_as(state="delivered", money=money, receipt=receipt))
 
     def write_off(self, hold: Hold) -> Hold:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
                 raise refusals.nothing_to_write_off(hold)
-            return self._resolve(row, row.hold.shown.but(state="written_off", money="spent"))
+            return self._resolve(row, row.hold.shown_as(state="written_off", money="spent"))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
         with self._lock:
@@ -107,8 +107,8 @@ class MemoryLedger:
 
     def spent(self, question: Spending) -> int:
         with self._lock:
-            window = self._windows.get((question.purse, question.account, question.currency, question.window))
-            return window.roll(self._now()) if window else 0
+            account = self._accounts.get((question.purse, question.account, question.currency))
+            return account.roll(question.window, self._now()) if account else 0
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         with self._lock:
@@ -146,11 +146,11 @@ class MemoryLedger:
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
         now = self._now()
         accounts = _accounts(order)
-        if any(self._over(cap, order, now) for cap in order.caps):
+        if self._over(order, now):
             self._reap(self._rows.values())
-        exceeded = [self._exceeded(cap, order, over) for cap in order.caps if (over := self._over(cap, order, now))]
-        if exceeded:
-            raise refusals.over_limit(order, exceeded)
+            exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
+            if exceeded:
+                raise refusals.over_limit(order, exceeded)
         hold = Hold(secrets.token_hex(8), order.purchase, order.offer, order.price, now)
         row = _Row(hold, accounts, weakref.ref(attempt))
         self._count(row, +1)
@@ -159,31 +159,39 @@ class MemoryLedger:
         return hold
 
     def _count(self, row: _Row, sign: int) -> None:
+        hold = row.hold
         for account, currency in row.accounts:
-            units = 1 if currency is None else row.hold.price.units
-            for name, length in WINDOWS.items():
-                key = (row.hold.purchase.purse, account, currency, name)
-                window = self._windows.get(key)
-                if window is None:
-                    window = self._windows[key] = Window(length)
-                window.add(sign * units, row.hold.created)
+            units = 1 if currency is None else hold.price.units
+            key = (hold.purchase.purse, account, currency)
+            counted = self._accounts.get(key)
+            if counted is None:
+                counted = self._accounts[key] = Account()
+            counted.add(sign * units, hold.created)
 
-    def _window(self, cap: Cap, order: Order) -> Window | None:
-        return self._windows.get((order.purchase.purse, cap.account, cap.currency, cap.window))
+    def _account(self, cap: Cap, order: Order) -> Account | None:
+        return self._accounts.get((order.purchase.purse, cap.account, cap.currency))
 
-    def _over(self, cap: Cap, order: Order, now: float) -> int:
-        """By how much the order would exceed a budget; zero: it fits."""
-        asked = 1 if cap.currency is None else order.price.units
-        window = self._window(cap, order)
-        return max(0, (window.roll(now) if window else 0) + asked - cap.most)
+    def _over(self, order: Order, now: float) -> list[tuple[Cap, int]]:
+        """The budgets that the order does not fit, and by how much."""
+        found = []
+        for cap in order.caps:
+            asked = 1 if cap.currency is None else order.price.units
+            account = self._account(cap, order)
+            over = (account.roll(cap.window, now) if account else 0) + asked - cap.most
+            if over > 0:
+                found.append((cap, over))
+        return found
 
     def _exceeded(self, cap: Cap, order: Order, over: int) -> refusals.Exceeded:
-        window = self._window(cap, order)
-        return refusals.Exceeded(cap, window.total, window.fits_at(over)) if window else refusals.Exceeded(cap, 0, None)
+        account = self._account(cap, order)
+        if account is None:
+            return refusals.Exceeded(cap, 0, None)
+        window = account.window(cap.window)
+        return refusals.Exceeded(cap, window.total, window.fits_at(over))
 
     def _reap(self, rows: Iterable[_Row]) -> None:
         """Give back what was reserved by attempts that ended before they signed."""
-        for row in list(rows):
+        for row in tuple(rows):
             if row.hold.state == "reserved" and not row.in_flight:
                 self._drop(row)
 

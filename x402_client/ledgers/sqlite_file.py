@@ -19,9 +19,11 @@ from ..ports import LedgerBusy
 from .clock import Stamp
 from .sqlite_errors import busy, crowded, explained, locked, unavailable
 from .sqlite_schema import APPLICATION, SCHEMA, VERSION
+from .sqlite_wal import LAST_RESORT, Checkpoints
 from .turns import Turns
 
 T = TypeVar("T")
+_WRITING = "BEGIN IMMEDIATE"
 _META = "SELECT identity, frozen, boot, steady, at FROM meta"
 #: Pauses between two looks at a lock that another process holds, mostly for tens of microseconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
@@ -29,7 +31,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
 _TURN = 60.0
 #: Looks at a locked file that are further apart say nothing about the time between them.
 _GAP = 1.0
-#: How long a fork waits for a transaction of another thread.
+#: How long a fork waits for a transaction of another thread, and whoever closes for a checkpoint.
 _FORK_PATIENCE = 10.0
 _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
 
@@ -58,6 +60,7 @@ class LedgerFile:
         self._lock = Turns()
         #: When it was found locked by another program: first, without a break that we saw, and last.
         self._locked = (-_GAP, -_GAP)
+        self._checkpoints = Checkpoints(path)
         self._process = os.getpid()
         _FILES.add(self)
 
@@ -67,12 +70,13 @@ class LedgerFile:
 
     def write(self, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
         """Run ``work`` while nobody else writes; all that it does happens, or nothing of it."""
-        return self._run("BEGIN IMMEDIATE", work, patience)
+        return self._run(_WRITING, work, patience)
 
     def close(self) -> None:
         """Let go of the file. The next use opens it again, if it is still the same."""
         with self._lock:
             self._disconnect()
+            self._checkpoints.wait(_FORK_PATIENCE)
 
     def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
         if not self._lock.acquire(timeout=_TURN if patience else 0):
@@ -95,6 +99,8 @@ class LedgerFile:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             raise
+        if begin == _WRITING:
+            self._checkpoints.wrote(self._unchanged)
         return result
 
     def _begin(self, begin: str) -> tuple[sqlite3.Connection, Meta]:
@@ -156,6 +162,12 @@ class LedgerFile:
                 "and unresolved payments are forgotten",
             ) from None
         return tuple((found.st_dev, found.st_ino) for found in files)
+
+    def _unchanged(self) -> bool:
+        try:
+            return self._look() == self._seen
+        except (LedgerUnavailable, OSError):
+            return False
 
     def _check_same(self, identity: str | None, latest: float) -> None:
         """An older copy of the same ledger is another one too: it forgot payments."""
@@ -237,6 +249,7 @@ class LedgerFile:
     def _prepare(self, db: sqlite3.Connection) -> None:
         self._write_ahead(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LAST_RESORT}")
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute(_META).fetchone()
@@ -269,6 +282,7 @@ def _forking() -> None:
     for file in list(_FILES):
         if file._lock.acquire(timeout=_FORK_PATIENCE):
             file._disconnect()
+            file._checkpoints.wait(_FORK_PATIENCE)
             held.append(file)
 
 
@@ -280,6 +294,7 @@ def _forked_parent() -> None:
 def _forked_child() -> None:
     for file in _HELD.pop(threading.get_ident(), ()):
         file._lock = Turns()
+        file._checkpoints = Checkpoints(file.path)
         file._process = os.getpid()
     _HELD.clear()
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from ..limits import WINDOWS
+
 BUCKETS = 60
 
 
@@ -54,3 +56,43 @@ class Window:
             if over <= 0:
                 return float((number + 1) * self._width + self._length)
         return None
+
+
+class Account:
+    """All windows of one sum. What was counted in the running second is kept aside: no bucket is finer than that."""
+
+    __slots__ = ("_latest", "_second", "_windows")
+
+    def __init__(self) -> None:
+        self._windows = {name: Window(length) for name, length in WINDOWS.items()}
+        self._second = self._latest = 0
+
+    def add(self, units: int, at: float) -> None:
+        """As ``Window.add``, in every window."""
+        if int(at) != self._second:
+            if units < 0:
+                return self._pass_on(units, at)
+            self._settle()
+            self._second = int(at)
+        self._latest += units
+        return None
+
+    def roll(self, window: str, now: float) -> int:
+        """As ``Window.roll``."""
+        if int(now) != self._second:
+            self._settle()
+        return self._windows[window].roll(now) + self._latest
+
+    def window(self, name: str) -> Window:
+        """One window with all that is counted."""
+        self._settle()
+        return self._windows[name]
+
+    def _settle(self) -> None:
+        latest, self._latest = self._latest, 0
+        if latest:
+            self._pass_on(latest, self._second)
+
+    def _pass_on(self, units: int, at: float) -> None:
+        for window in self._windows.values():
+            window.add(units, at)

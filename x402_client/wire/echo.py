@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
-
-from ..errors import MalformedQuote
-from .json_text import load_base64
 
 #: So many letters in common are no accident. Addresses, networks and transactions are no part of what is compared.
 _COMMON = 24
 #: Signatures and transactions are longer than anything else in a payload.
 _LONG = 80
-_DEPTH = 64
 
 
 def repeats(words: str, header: str) -> bool:
     """Whether some of these words are a part of the payment header, or of a signature in it."""
-    if len(words) < _COMMON or not header:
-        return False
-    kept = "\n".join((header, *_signatures(header))).lower()
-    text = words.lower()
+    return any(repeated([words], header))
+
+
+def repeated(texts: Iterable[str], header: str) -> list[bool]:
+    """The same of several texts."""
+    found = [text.lower() if len(text) >= _COMMON else "" for text in texts]
+    if not header or not any(found):
+        return [False] * len(found)
+    payment = _decoded(header)
+    # Signatures are hex or base64, which JSON writes as they are: the whole text is cheaper to look at than its parts.
+    whole = f"{header}\n{payment}".lower()
+    if not any(_block_in_common(text, whole) for text in found):
+        return [False] * len(found)
+    kept = "\n".join((header, *_signatures(payment))).lower()
+    return [_in_common(text, kept) for text in found]
+
+
+def _decoded(header: str) -> str:
+    try:
+        return base64.b64decode(header).decode("latin-1")
+    except ValueError:
+        return ""
+
+
+def _block_in_common(text: str, kept: str) -> bool:
+    """So many letters in common hold at least one whole block of half as many, wherever they begin."""
+    half = _COMMON // 2
+    return any(text[at : at + half] in kept for at in range(0, len(text) - half + 1, half))
+
+
+def _in_common(text: str, kept: str) -> bool:
     return any(text[at : at + _COMMON] in kept for at in range(len(text) - _COMMON + 1))
 
 
-def _signatures(header: str) -> Iterator[str]:
-    try:
-        payment = load_base64(header, _DEPTH)
-    except MalformedQuote:
-        return
-    if isinstance(payment, dict):
-        yield from _long_texts(payment.get("payload"))
+def _signatures(payment: str) -> Iterator[str]:
+    if payment[:1] == "{":  # our own words
+        yield from _long_texts(json.loads(payment).get("payload"))
 
 
 def _long_texts(value: Any) -> Iterator[str]:

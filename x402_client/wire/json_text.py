@@ -7,9 +7,8 @@ import binascii
 import json
 import math
 import re
+from functools import cache
 from typing import Any
-
-from pydantic_core import from_json
 
 from ..errors import MalformedQuote
 
@@ -49,8 +48,8 @@ def load(data: bytes | str, depth: int) -> Any:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         # Bounds the nesting by itself. The standard library's parser relies on the recursion limit, which other
         # libraries raise (py_ecc does), and then overflows the stack of the process on a hostile document.
-        from_json(text.encode(), allow_inf_nan=False)
-        value = json.loads(text, object_pairs_hook=_once, parse_float=_finite)
+        _from_json()(text.encode(), allow_inf_nan=False)
+        value = _decode(text)
         _check_depth(text, value, depth)
     except ValueError as fault:  # JSON and Unicode errors, and integers of thousands of digits
         if "recursion" in str(fault):
@@ -59,9 +58,16 @@ def load(data: bytes | str, depth: int) -> Any:
     return value
 
 
+@cache
+def _from_json() -> Any:
+    from pydantic_core import from_json
+
+    return from_json
+
+
 def dump(value: Any) -> str:
     """JSON as it goes into headers: ASCII, compact."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _encode(value)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -76,6 +82,10 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise MalformedQuote(f"{text[:40]} is out of the range of JSON's numbers.")
     return number
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_once, parse_float=_finite).decode
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def _check_depth(text: str, value: Any, depth: int) -> None:

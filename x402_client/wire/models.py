@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from ..money import Money, Token
@@ -33,9 +34,17 @@ class Offer:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
+    def but(self, **changes: Any) -> Offer:
+        """The same offer with some facts changed."""
+        return Offer(**dict(zip(_FACTS, _facts(self), strict=True), **changes))
+
     def __str__(self) -> str:
         cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
         return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}"
+
+
+_FACTS = Offer.__slots__
+_facts = attrgetter(*_FACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +92,7 @@ def words(text: object, limit: int) -> str:
     """Text of a seller, safe to show: one line, printable, bounded, and without the quotes that we put around it."""
     if not isinstance(text, str):
         return ""
-    shown = "".join(c if c.isprintable() else " " for c in text[: limit + 1]).replace('"', "'")
+    shown = text[: limit + 1].replace('"', "'")
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else " " for c in shown)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

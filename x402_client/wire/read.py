@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from functools import cache, lru_cache
+from typing import Any
 
 from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
 from .bounds import Bounds
@@ -14,59 +13,25 @@ from .models import Offer, Quote, Receipt, words
 from .networks import caip2
 
 Header = Callable[[str], str | None]
-_MAX_UINT256 = 2**256 - 1
 #: What a header that was meant to be x402 has in it, however broken the rest is.
 _MARKS = (b'"x402Version"', b'"accepts"')
+_HEADERS = ("payment-required", "x-payment-required")
+_Texts = tuple[tuple[str, str], ...]
+#: Terms of more characters than this are not kept in case they come again.
+_USUAL = 4_096
 
 
-def _amount(value: object) -> int:
-    """Token units: an ASCII decimal string or a JSON integer, nothing that could be read in two ways."""
-    if isinstance(value, str):
-        if not (value.isascii() and value.isdigit()) or (value[0] == "0" and value != "0") or len(value) > 78:
-            raise ValueError("is not a plain decimal number")
-        value = int(value)
-    if type(value) is not int:
-        raise ValueError("is not a whole number")
-    if not 0 <= value <= _MAX_UINT256:
-        raise ValueError("is out of range")
-    return value
+@cache
+def _shapes() -> Any:
+    """pydantic takes as long to import as all the rest, so it is not before there is a buyer."""
+    from . import shapes
+
+    return shapes
 
 
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("is not a number")
-    return value
-
-
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
-_Units = Annotated[int, BeforeValidator(_amount)]
-
-
-class _WireOffer(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    scheme: _Text
-    network: _Text
-    asset: _Text
-    payTo: _Text
-    amount: _Units | None = None
-    maxAmountRequired: _Units | None = None
-    maxTimeoutSeconds: Annotated[int, BeforeValidator(_no_bool), Field(ge=0)] | None = None
-    extra: dict[str, Any] | None = None
-
-
-class _WireReceipt(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    success: Annotated[bool, Field(strict=True)]
-    transaction: str | None = None
-    txHash: str | None = None
-    network: str | None = None
-    networkId: str | None = None
-    payer: str | None = None
-    amount: _Units | None = None
-    errorReason: str | None = None
-    error: str | None = None
+def get_ready() -> None:
+    """Import what reading takes: no loop should wait for it at its first 402."""
+    _shapes()
 
 
 def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> Quote | None:
@@ -74,8 +39,15 @@ def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> 
 
     A place that is broken does not hide one that is sound; if none is sound, the first fault is raised.
     """
+    texts = tuple((name, text) for name in _HEADERS if (text := header(name)) is not None)
+    if len(body or b"") + sum(len(text) for _, text in texts) <= _USUAL:
+        return _read_before(texts, body, url, bounds)
+    return _read(texts, body, url, bounds)
+
+
+def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds) -> Quote | None:
     fault: QuoteError | None = None
-    for document in _places(header, body, bounds):
+    for document in _places(texts, body, bounds):
         try:
             found = document()
             if found is not None:
@@ -85,6 +57,10 @@ def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> 
     if fault is not None:
         raise fault
     return None
+
+
+#: Most sellers ask in the same words each time, and the same words mean the same.
+_read_before = lru_cache(maxsize=64)(_read)
 
 
 def read_receipt(header: Header, bounds: Bounds) -> Receipt | None:
@@ -98,8 +74,8 @@ def _receipt(text: str | None, bounds: Bounds) -> Receipt | None:
         return None
     try:
         raw = load_base64(text, bounds.depth)
-        wire = _WireReceipt.model_validate(raw)
-    except (QuoteError, ValidationError):
+        wire = _shapes().receipt(raw)
+    except (QuoteError, ValueError):
         return None
     return Receipt(
         success=wire.success,
@@ -112,11 +88,9 @@ def _receipt(text: str | None, bounds: Bounds) -> Receipt | None:
     )
 
 
-def _places(header: Header, body: bytes | None, bounds: Bounds) -> Iterator[Callable[[], Mapping[str, Any] | None]]:
-    for name in ("payment-required", "x-payment-required"):
-        text = header(name)
-        if text is not None:
-            yield lambda text=text, name=name: _from_header(text, name, body, bounds)  # type: ignore[misc]
+def _places(texts: _Texts, body: bytes | None, bounds: Bounds) -> Iterator[Callable[[], Mapping[str, Any] | None]]:
+    for name, text in texts:
+        yield lambda text=text, name=name: _from_header(text, name, body, bounds)  # type: ignore[misc]
     if body is not None:
         yield lambda: _from_body(body, bounds)
 
@@ -202,15 +176,13 @@ def _offers(entries: list[Any], version: int) -> tuple[list[Offer], list[str]]:
     for position, raw in enumerate(entries, start=1):
         try:
             offers.append(_offer(raw, position, version))
-        except ValidationError as problem:
-            faults.append(f"offer {position} cannot be read: {_first_problem(problem)}")
         except ValueError as problem:
             faults.append(f"offer {position} cannot be read: {problem}")
     return offers, faults
 
 
 def _offer(raw: Any, position: int, version: int) -> Offer:
-    wire = _WireOffer.model_validate(raw)
+    wire = _shapes().offer(raw)
     amounts = {a for a in (wire.amount, wire.maxAmountRequired) if a is not None}
     if len(amounts) != 1:
         raise ValueError("it names two different amounts" if amounts else "it names no amount")
@@ -227,9 +199,3 @@ def _offer(raw: Any, position: int, version: int) -> Offer:
         extra=wire.extra or {},
         raw=raw,
     )
-
-
-def _first_problem(problem: ValidationError) -> str:
-    first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return words(f"{place}: {first['msg']}" if place else first["msg"], 120)

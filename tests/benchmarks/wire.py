@@ -1,0 +1,91 @@
+"""Driving a client: purchases one after the other, by tasks and by threads, and the CPU that they take."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+#: What is asked for, with further words for the client, and the status that is expected.
+Request = tuple[str, dict[str, Any], int]
+
+
+def paid(url: str) -> Request:
+    """A request that comes back paid."""
+    return url, {}, 200
+
+
+def by_hand(url: str) -> list[Request]:
+    """What a bare client does for the same: one request that is answered 402, and one with a header."""
+    return [(url, {}, 402), (url, {"headers": {"PAYMENT-SIGNATURE": "bnVsbA=="}}, 200)]
+
+
+def buy(client: Any, requests: Sequence[Request], runner: asyncio.Runner | None = None) -> None:
+    """One after the other."""
+    if hasattr(client, "aclose"):
+        (runner or asyncio.Runner()).run(_buy(client, requests))
+        return
+    for url, words, status in requests:
+        assert client.get(url, **words).status_code == status
+
+
+async def _buy(client: Any, requests: Sequence[Request]) -> None:
+    for url, words, status in requests:
+        assert (await client.get(url, **words)).status_code == status
+
+
+def by_tasks(make: Callable[[], Any], requests: Sequence[Request], tasks: int, warm: int = 1) -> dict[str, float]:
+    """CPU and wall-clock seconds, and the longest freeze of the loop; each of the tasks makes all of the requests."""
+
+    async def work() -> dict[str, float]:
+        async with make() as client:
+            for _ in range(warm):
+                await asyncio.gather(*(_buy(client, requests[:2]) for _ in range(tasks)))
+            beat = asyncio.create_task(_longest_gap())
+            cpu, wall = time.process_time(), time.perf_counter()
+            await asyncio.gather(*(_buy(client, requests) for _ in range(tasks)))
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            beat.cancel()
+            return {"cpu": cpu, "wall": wall, "freeze": await beat}
+
+    return asyncio.run(work())
+
+
+async def _longest_gap() -> float:
+    longest, last = 0.0, time.perf_counter()
+    try:
+        while True:
+            await asyncio.sleep(0.002)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last - 0.002), now
+    except asyncio.CancelledError:
+        return longest
+
+
+def by_threads(make: Callable[[], Any], requests: Sequence[Request], threads: int) -> dict[str, float]:
+    """The same for a sync client that the threads share."""
+    with make() as client:
+        _in_threads(client, requests[:2], threads)
+        cpu, wall = time.process_time(), time.perf_counter()
+        _in_threads(client, requests, threads)
+        return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+
+
+def _in_threads(client: Any, requests: Sequence[Request], count: int) -> None:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            buy(client, requests)
+        except BaseException as failure:
+            failures.append(failure)
+
+    running = [threading.Thread(target=work) for _ in range(count)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if failures:
+        raise failures[0]
