@@ -262,15 +262,15 @@ MUTATIONS = (
     Mutation(
         "a reader is believed too early",
         "reconciliation.py",
-        'if answer == "not_settled" and early and not isinstance(reader, ChainReader):',
+        'if answer == "not_settled" and early(hold) and not isinstance(reader, ChainReader):',
         "if False:",
         (f"{PROOF}/test_fates.py",),
     ),
     Mutation(
         "the chain is believed before the expiry",
         "reconciliation.py",
-        'return hold.state == "signed" and signed is not None and signed.expires < time.time()',
-        'return hold.state == "signed" and signed is not None',
+        "signed is not None and not settled and signed.expires < time.time()",
+        "signed is not None and not settled",
         (f"{PROOF}/test_fates.py",),
     ),
     Mutation(
@@ -283,8 +283,8 @@ MUTATIONS = (
     Mutation(
         "a payment in flight is concluded: memory",
         MEMORY,
-        '            if row is None or row.hold.state != "signed" or row.in_flight:\n                return\n',
-        '            if row is None or row.hold.state != "signed":\n                return\n',
+        '            if row is None or row.hold.state != "signed" or row.in_flight:\n                return False\n',
+        '            if row is None or row.hold.state != "signed":\n                return False\n',
         (IN_MEMORY,),
     ),
     Mutation(
@@ -297,8 +297,8 @@ MUTATIONS = (
     Mutation(
         "a payment in flight is concluded: Redis",
         REDIS,
-        '  if not row or row.state ~= "signed" or standing(row) ~= "free" then return { "ok", seq } end\n',
-        '  if not row or row.state ~= "signed" then return { "ok", seq } end\n',
+        '  if not row or row.state ~= "signed" or standing(row) ~= "free" then return { "ok", seq, "" } end\n',
+        '  if not row or row.state ~= "signed" then return { "ok", seq, "" } end\n',
         (IN_REDIS,),
     ),
     Mutation(
@@ -312,9 +312,42 @@ MUTATIONS = (
     Mutation(
         "silence of the seller is written off",
         "presentation.py",
-        "    if answer is None or not rules.policy.accepts_loss(hold.price)",
-        "    if not rules.policy.accepts_loss(hold.price)",
+        "    accepted = may_lose and tries.terms is not None\n",
+        "    tries.terms = tries.terms or Quote(call.url)\n    accepted = may_lose\n",
         (ENDS,),
+    ),
+    Mutation(
+        "a loss is accepted before anybody can know",
+        "presentation.py",
+        "call.lost is None and not call.early and rules.policy",
+        "call.lost is None and rules.policy",
+        (ENDS,),
+    ),
+    Mutation(
+        "a later hop of the same call pays ahead",
+        "ahead.py",
+        "hold = None if call.paid is not None else (yield from _held(call, terms, rules))",
+        "hold = yield from _held(call, terms, rules)",
+        ("tests/test_pay_ahead.py",),
+        (
+            ("flow.py", "            self.memory = None  # a redirect may still deliver; it teaches nothing\n", ""),
+            ("requests.py", "        and journey.paid is None\n", ""),
+            ("_httpxes.py", "            or journey.paid is not None\n", ""),
+        ),
+    ),
+    Mutation(
+        "a close that fails keeps its claim",
+        "_httpx_streams.py",
+        "            self._source.close()\n        except BaseException:\n            self._delivery.dropped()\n",
+        "            self._source.close()\n        except BaseException:\n            pass\n",
+        ("tests/test_delivery.py",),
+    ),
+    Mutation(
+        "a redirect without the seller's proof delivers",
+        "delivery.py",
+        "300 <= status < 400 and proven",
+        '300 <= status < 400 and outcome.money == "spent"',
+        ("tests/test_delivery.py",),
     ),
     # --- the rest of the promises
     Mutation(
