@@ -37,7 +37,12 @@ def retries(scale: float) -> list[Row]:
             }
 
         rows = []
-        for kind, name in (("evm2", "EVM, version 2"), ("evm1", "EVM, version 1"), ("solana", "Solana, warm")):
+        for kind, name in (
+            ("evm2", "EVM, version 2"),
+            ("evm1", "EVM, version 1"),
+            ("fresh", "EVM, other words in each 402"),
+            ("solana", "Solana, warm"),
+        ):
             asked = asking(kind)
             interleaved(2, asked)
             seller.ask("counts")
@@ -45,7 +50,7 @@ def retries(scale: float) -> list[Row]:
             if kind == "solana":
                 asked["sync"] = _counting(asked["sync"], seller, calls["ours"])
                 asked["official"] = _counting(asked["official"], seller, calls["official"])
-            found = interleaved(max(3, int(25 * scale)), asked)
+            found = interleaved(max(3, int(18 * scale)), asked)
             rows += _solana(found, calls, few) if kind == "solana" else _evm(name, found)
     return rows
 
