@@ -296,6 +296,7 @@ def test_a_policy_does_not_change() -> None:
     with pytest.raises(AttributeError, match="make a new one"):
         policy.allow_zero = True
     assert not policy.allow_zero
+    assert (policy.but(allow_zero=True).allow_zero, policy.allow_zero) == (True, False)
 
 
 def test_the_same_quote_is_judged_anew_for_another_policy_and_place_and_cap() -> None:
