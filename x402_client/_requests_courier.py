@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -26,16 +25,22 @@ from .flow import Call
 from .wire.decode import decoded
 
 
-@contextmanager
-def speaking_of(request: requests.PreparedRequest) -> Iterator[None]:
+class SpeakingOf:
     """What is raised here names the request as the caller made it: not our clone, and not the payment."""
-    try:
-        yield
-    except requests.RequestException as failure:
-        failure.request = request
-        if isinstance(failure.response, requests.Response):
-            failure.response.request = request
-        raise
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: requests.PreparedRequest) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, failure: object, trace: object) -> None:
+        if isinstance(failure, requests.RequestException):
+            failure.request = self._request
+            if isinstance(failure.response, requests.Response):
+                failure.response.request = self._request
 
 
 class Courier:
@@ -116,7 +121,7 @@ class Courier:
             header = None  # tools that print the variables of a traceback must find none
         self.let_go()
         try:
-            with speaking_of(self._request):
+            with SpeakingOf(self._request):
                 response = self._inner.send(clone, *args, **kwargs)
         except BaseException as failure:
             forget_frames(failure)

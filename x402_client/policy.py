@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -75,6 +76,12 @@ class Policy(FromFile):
         if getattr(self, "_built", False):
             raise AttributeError("A Policy does not change; make a new one, and a new Buyer with it.")
         super().__setattr__(name, value)
+
+    def but(self, **changes: object) -> Policy:
+        """Another policy, with some of what this one came to changed."""
+        made = copy.copy(self)
+        vars(made).update(changes)
+        return made
 
     def _check(self) -> None:
         limits = [self.overall, *(rule for rule in self.hosts.values() if isinstance(rule, Limit))]

@@ -18,7 +18,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from . import settings
 from ._answers import Answers
 from ._inquiry import answered, conclusion, inquiring, inquiry
-from ._requests_courier import Courier, speaking_of
+from ._requests_courier import Courier, SpeakingOf
 from ._requests_streams import Body, text
 from ._sockets import requests_leads_here
 from .ahead import pay_ahead
@@ -102,10 +102,11 @@ class PaymentAdapter(BaseAdapter):
     ) -> requests.Response:
         mandate = mandate_around(self._buyer)
         body = Body(request, self._buyer.bounds.kept_body)
-        paid = self._pay_ahead(request, journey, mandate, body, (args, kwargs))
-        if paid is not None:
-            return paid
-        with speaking_of(request):
+        if self._memory is not None:
+            paid = self._pay_ahead(request, journey, mandate, body, (args, kwargs))
+            if paid is not None:
+                return paid
+        with SpeakingOf(request):
             response = self._inner.send(body.first_leg(), *args, **kwargs)
         self._own(response, request)
         if not _asks_to_pay(request, response):
@@ -139,7 +140,8 @@ class PaymentAdapter(BaseAdapter):
         body: Body,
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
     ) -> requests.Response | None:
-        if self._memory is None or not _may_pay_ahead(request, journey, mandate, body, arguments[1]):
+        assert self._memory is not None
+        if not _may_pay_ahead(request, journey, mandate, body, arguments[1]):
             return None
         call = _call(request, None, journey, mandate, self._memory)
         terms = self._memory.recall(call.place)

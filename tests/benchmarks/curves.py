@@ -42,7 +42,7 @@ def tasks(scale: float) -> str:
             for how in ("memory", "bare twice")
             for many in sizes
         }  # fmt: skip
-        found = interleaved(max(2, int(4 * scale)), asked)  # type: ignore[arg-type]
+        found = interleaved(max(2, int(3 * scale)), asked)  # type: ignore[arg-type]
     lines = []
     for many in sizes:
         count = max(int(256 * scale), many) // many * many

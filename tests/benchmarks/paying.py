@@ -37,7 +37,12 @@ def retries(scale: float) -> list[Row]:
             }
 
         rows = []
-        for kind, name in (("evm2", "EVM, version 2"), ("evm1", "EVM, version 1"), ("solana", "Solana, warm")):
+        for kind, name in (
+            ("evm2", "EVM, version 2"),
+            ("evm1", "EVM, version 1"),
+            ("fresh", "EVM, other words in each 402"),
+            ("solana", "Solana, warm"),
+        ):
             asked = asking(kind)
             interleaved(2, asked)
             seller.ask("counts")
@@ -45,7 +50,7 @@ def retries(scale: float) -> list[Row]:
             if kind == "solana":
                 asked["sync"] = _counting(asked["sync"], seller, calls["ours"])
                 asked["official"] = _counting(asked["official"], seller, calls["official"])
-            found = interleaved(max(3, int(25 * scale)), asked)
+            found = interleaved(max(3, int(18 * scale)), asked)
             rows += _solana(found, calls, few) if kind == "solana" else _evm(name, found)
     return rows
 
@@ -115,7 +120,7 @@ def freezes(scale: float) -> list[Row]:
             "bare": lambda: ours.ask("spend", "bare twice", "async", url + "/solana", count, 16),
         }
         interleaved(1, asked)
-        found = interleaved(max(3, int(8 * scale)), asked)
+        found = interleaved(max(3, int(5 * scale)), asked)
     freeze = {name: 1000 * median(each["freeze"] for each in taken) for name, taken in found.items()}
     speed = {name: [32 / each["wall"] for each in found[name]] for name in ("ours", "official")}
     speed["ours"] = [each * count / 32 for each in speed["ours"]]
@@ -132,7 +137,7 @@ def freezes(scale: float) -> list[Row]:
 def payments(scale: float) -> list[Row]:
     """Over real sockets, by the CPU that the buyer's process takes."""
     with Worker("ours") as ours, Worker("seller") as seller:
-        url, count = seller.ask("start", 0.0), max(32, int(320 * scale))
+        url, count = seller.ask("start", 0.0), max(32, int(160 * scale))
         rows: list[Row] = []
         for colour, crowd in (
             ("sync", "httpx, {} thread"),
@@ -140,7 +145,7 @@ def payments(scale: float) -> list[Row]:
             ("requests", "requests, {} thread"),
         ):
             for many in (1, 16):
-                found = _spent(ours, colour, url, count, many, max(3, int(9 * scale)))
+                found = _spent(ours, colour, url, count, many, max(3, int(7 * scale)))
                 rows += _payments(f"{crowd.format(many)}{'s' if many > 1 else ''}", found)
         seller.ask("counts")
         ours.ask("spend", "memory ahead", "sync", url + "/evm2", 32, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from typing import Any
 
@@ -13,14 +14,16 @@ SELLER = "0x5e11e75E11e75e11E75E11E75E11e75E11E75E11"
 USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
 CHAIN_ID = 84532
 SOLANA_PAYER = "9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj"
-PAYERS = {"evm1": PAYER, "evm2": PAYER, "solana": SOLANA_PAYER}
+PAYERS = {"evm1": PAYER, "evm2": PAYER, "fresh": PAYER, "solana": SOLANA_PAYER}
 MINT = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 DEVNET = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
 SOLANA_SELLER = "GmaDrppBC7P5ARKV8g3djiwP89vz1jLK23V2GBjuAEGB"
 FEE_PAYER = "2KW2XRd9kwqet15Aha2oK3tYvd3nWbTFH1MBiRAv1BE1"
 BLOCKHASH = "cGfHiC6Kgg3FpFZvgwGcswsCRtp4aBP2fzuXRQPizuN"
-PATHS = {"evm2": "/evm2", "evm1": "/evm1", "solana": "/solana"}
+#: ``fresh`` is ``evm2`` in other words each time.
+PATHS = {"evm2": "/evm2", "evm1": "/evm1", "solana": "/solana", "fresh": "/fresh"}
+_numbers = itertools.count()
 
 _EXTRA = {"name": "USDC", "version": "2"}
 _COMMON = {"scheme": "exact", "asset": USDC, "payTo": SELLER, "maxTimeoutSeconds": 60, "extra": _EXTRA}
@@ -37,7 +40,8 @@ def document(kind: str, url: str, offers: int = 1) -> dict[str, Any]:
     if kind == "solana":
         entry |= {"network": DEVNET, "asset": MINT, "payTo": SOLANA_SELLER, "extra": {"feePayer": FEE_PAYER}}
     about = {"url": url, **_ABOUT}
-    return {"x402Version": 2, "error": "Payment required", "resource": about, "accepts": [entry]}
+    error = f"Payment {next(_numbers)} required" if kind == "fresh" else "Payment required"
+    return {"x402Version": 2, "error": error, "resource": about, "accepts": [entry]}
 
 
 def asking(kind: str, url: str, offers: int = 1) -> tuple[list[tuple[str, str]], bytes]:
@@ -51,7 +55,7 @@ def asking(kind: str, url: str, offers: int = 1) -> tuple[list[tuple[str, str]],
 
 def receipt(kind: str, payer: str) -> tuple[str, str]:
     """The header that answers a payment."""
-    network = {"evm1": "base-sepolia", "evm2": f"eip155:{CHAIN_ID}", "solana": DEVNET}[kind]
+    network = {"evm1": "base-sepolia", "solana": DEVNET}.get(kind, f"eip155:{CHAIN_ID}")
     text = json.dumps({"success": True, "transaction": "0x" + "fe" * 32, "network": network, "payer": payer})
     name = "x-payment-response" if kind == "evm1" else "payment-response"
     return name, base64.b64encode(text.encode()).decode()

@@ -33,7 +33,7 @@ class Turnstile(httpx.BaseTransport, httpx.AsyncBaseTransport):
             self.taken.append(now - self._asked)
             self.headers = [(name, request.headers[name])]
             return httpx.Response(200, headers=self._receipts[path], stream=httpx.ByteStream(b"sold"))
-        headers, body = terms
+        headers, body = asking("fresh", HOST + path) if path == PATHS["fresh"] else terms
         response = httpx.Response(402, headers=headers, stream=httpx.ByteStream(body))
         self._asked = perf_counter_ns()
         return response

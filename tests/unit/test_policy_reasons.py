@@ -289,3 +289,30 @@ def test_places(said: dict[str, Any], origin: Origin, came_from: Origin | None, 
         admit(policy, origin, came_from)
     assert problem in str(caught.value)
     assert str(caught.value).endswith("Nothing was paid.")
+
+
+def test_a_policy_does_not_change() -> None:
+    policy = Policy(per_day="1")
+    with pytest.raises(AttributeError, match="make a new one"):
+        policy.allow_zero = True
+    assert not policy.allow_zero
+    assert (policy.but(allow_zero=True).allow_zero, policy.allow_zero) == (True, False)
+
+
+def test_the_same_quote_is_judged_anew_for_another_policy_and_place_and_cap() -> None:
+    quote, means = quoted(), Buyer(Wallet(evm=KEY), OPEN).rules.means
+    wide = Policy(hosts={ORIGIN.host: Limit(per_request="1")}, per_request="0.001")
+    found = [
+        choose(quote, policy, origin, means, Mandate(per_request=cap), DEFAULT).choice is not None
+        for policy in (wide, Policy(per_request="0.001"))
+        for origin in (ORIGIN, replace(ORIGIN, host="other.example.com"))
+        for cap in (None, Money("0.001"))
+    ]
+    assert found == [True, *[False] * 7]
+
+
+def test_what_python_takes_for_equal_is_echoed_as_it_was_written() -> None:
+    means = Buyer(Wallet(evm=KEY), OPEN).rules.means
+    quotes = [quoted(entry(note=note)) for note in (1, True, 1.0)]
+    chosen = [choose(quote, OPEN, ORIGIN, means, NONE, DEFAULT).choice for quote in quotes]
+    assert [type(offer.raw["note"]) for offer in chosen if offer] == [int, bool, float]

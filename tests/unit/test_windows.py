@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from x402_client.ledgers.windows import BUCKETS, Window
+from x402_client.ledgers.windows import BUCKETS, Account, Window
 from x402_client.limits import WINDOWS
 
 LENGTHS = [length for length in WINDOWS.values() if length is not None]
@@ -89,3 +89,32 @@ def test_what_rolled_away_is_not_given_back_twice() -> None:
     empty = Window(60)
     empty.add(-5, 0)
     assert empty.total == 0
+
+
+@given(
+    st.sampled_from(list(WINDOWS)),
+    st.floats(0, 2e9),
+    st.lists(
+        st.tuples(st.sampled_from(["add", "give back", "look"]), st.floats(0, 100), st.integers(1, 9)), max_size=40
+    ),
+)
+def test_an_account_counts_as_its_windows_do(name: str, start: float, steps: list[tuple[str, float, int]]) -> None:
+    account, window, now = Account(), Window(WINDOWS[name]), start
+    kept: list[tuple[float, int]] = []
+    for what, seconds, units in steps:
+        now += seconds if seconds > 50 else seconds / 100  # within a second, or well beyond
+        if what == "add":
+            kept.append((now, units))
+        elif what == "give back" and kept:
+            now_then, units = kept.pop()
+            account.add(-units, now_then)
+            window.add(-units, now_then)
+            continue
+        else:
+            units = 0
+        if units:
+            account.add(units, now)
+            window.add(units, now)
+        assert account.roll(name, now) == window.roll(now)
+    settled = account.window(name)
+    assert (settled.roll(now), settled.fits_at(1)) == (window.roll(now), window.fits_at(1))

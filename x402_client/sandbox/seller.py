@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
@@ -131,13 +130,12 @@ class Sandbox:
 
     def policy(self, policy: Policy) -> Policy:
         """The same policy, which also knows the sandbox's tokens and networks. Its limits stay as they are."""
-        fit = copy.copy(instance("policy", policy, Policy))
-        fit.tokens = (*policy.tokens, EVM_TOKEN)
+        known: dict[str, object] = {"tokens": (*instance("policy", policy, Policy).tokens, EVM_TOKEN)}
         if policy.networks is not None:
-            fit.networks = (*policy.networks, *(n for n in CHAINS.values() if n not in policy.networks))
+            known["networks"] = (*policy.networks, *(n for n in CHAINS.values() if n not in policy.networks))
         if policy.assets is not None:
-            fit.assets = (*policy.assets, EVM_TOKEN.symbol)
-        return fit
+            known["assets"] = (*policy.assets, EVM_TOKEN.symbol)
+        return policy.but(**known)
 
     def wallet(self, dollars: Amount = "100", *, evm: bool = True, solana: bool = True) -> Wallet:
         """A wallet with new throw-away keys, and this much invented money on each chain."""
