@@ -6,6 +6,10 @@ from .ground import EVM, SOLANA, Row, Script
 
 EXPRESS = Script("official", "express.mjs", "@x402/express")
 HONO = Script("official", "hono.mjs", "@x402/hono")
+OFFICIAL = Script("official", "facilitator.mjs", "@x402/core")
+EXPRESS_V1 = Script("legacy", "express.mjs", "x402-express")
+HONO_V1 = Script("legacy", "hono.mjs", "x402-hono")
+LEGACY = Script("legacy", "facilitator.mjs", "x402", " (npm)")
 
 ROWS = (
     Row(Script("python", "fastapi-v2", "x402", " for FastAPI"), 2, EVM),
@@ -14,7 +18,15 @@ ROWS = (
     Row(Script("python", "fastapi-v1", "x402", " for FastAPI"), 1, EVM),
     Row(Script("python", "flask-v1", "x402", " for Flask"), 1, EVM),
     Row(EXPRESS, 2, EVM),
+    Row(EXPRESS, 2, EVM, OFFICIAL),
     Row(EXPRESS, 2, SOLANA),
-    Row(HONO, 2, EVM),
-    Row(HONO, 2, SOLANA),
+    Row(EXPRESS, 2, SOLANA, OFFICIAL),
+    Row(HONO, 2, EVM, OFFICIAL),
+    Row(HONO, 2, SOLANA, OFFICIAL),
+    Row(EXPRESS_V1, 1, EVM),
+    Row(EXPRESS_V1, 1, EVM, LEGACY),
+    Row(EXPRESS_V1, 1, SOLANA),
+    Row(EXPRESS_V1, 1, SOLANA, LEGACY),
+    Row(HONO_V1, 1, EVM, LEGACY),
+    Row(HONO_V1, 1, SOLANA, LEGACY),
 )
