@@ -23,7 +23,7 @@ Verdict = Literal["paid", "refused", "wrong"]
 
 @dataclass(frozen=True)
 class Cell:
-    """`paid`: the price, once, from the buyer to the seller, and the goods. `refused`: nothing moved, and why."""
+    """`paid`: the price, once, from the buyer to the seller, and the goods. `refused`: nothing was signed, and why."""
 
     method: str
     shell: str
@@ -50,7 +50,9 @@ def buy(ground: Ground, stand: Stand, method: str, shell: str, ask: Ask) -> Cell
         response = ask(purse.buyer, method, stand.seller.url("/paid"), timeout=60, **extra)
     except errors.X402Error as error:
         untouched = not purse.transfers() and purse.left() == OWNS
-        return finish("refused" if untouched else "wrong", f"{type(error).__name__}: {error}")
+        return finish(
+            "refused" if untouched and error.money == "untouched" else "wrong", f"{type(error).__name__}: {error}"
+        )
     except Exception as error:
         return finish("wrong", f"{type(error).__name__}: {error}")
     if trouble := _trouble(stand.seller, purse, method, response):

@@ -10,6 +10,7 @@ from typing import Any
 from eth_account import Account
 from solders.keypair import Keypair
 
+from tests.real.chain import USDC
 from tests.real.environments import requirements_of
 from tests.real.programs import Program
 from tests.real.solana import SOLANA_NETWORK, SOLANA_NETWORK_V1, USDC_DEVNET
@@ -46,7 +47,7 @@ class Row:
     seller: Script
     version: int
     chain: str
-    facilitator: Script = PYTHON
+    facilitator: Script = PYTHON  # the seller again, where it settles by itself
     refused: str = ""  # part of the message, where the seller's fault is one that nobody should pay over
     remark: str = ""
 
@@ -86,8 +87,7 @@ class Ground:
         program = npm.launch(row.seller.kit, row.seller.file)
         try:
             pay_to = self._account(row.chain)
-            orders = {"facilitator": self._facilitator(row), "network": row.network, "pay_to": pay_to}
-            url = program.order(orders | {"rpc": self._rpc(row.chain), "asset": USDC_DEVNET})
+            url = program.order(self._orders(row) | {"pay_to": pay_to})
         except BaseException:
             program.stop()
             raise
@@ -100,8 +100,9 @@ class Ground:
         self.world.solana.mint_to(pay_to, 0)  # nobody pays a seller who has no account yet
         return pay_to
 
-    def _rpc(self, chain: str) -> str:
-        return self.world.chain.url if chain == EVM else self.world.solana.url
+    def _orders(self, row: Row) -> dict[str, Any]:
+        facilitator = {} if row.facilitator == row.seller else {"facilitator": self._facilitator(row)}
+        return facilitator | self._place(row) | {"version": row.version}
 
     def _facilitator(self, row: Row) -> str:
         if row.facilitator == PYTHON:
@@ -109,15 +110,16 @@ class Ground:
         key = (row.facilitator, row.network)
         if key not in self._facilitators:
             program = npm.launch(row.facilitator.kit, row.facilitator.file)
-            self._facilitators[key] = program, program.order(self._facilitators_orders(row))
+            self._facilitators[key] = program, program.order(self._place(row))
         return self._facilitators[key][1]
 
-    def _facilitators_orders(self, row: Row) -> dict[str, Any]:
-        rpc = self._rpc(row.chain)
-        orders: dict[str, Any] = {"chain": row.chain, "network": row.network, "rpc": rpc, "fund": rpc}
-        if row.chain == SOLANA:
-            orders |= {"rpc": rpc + "/facilitator", "fund": rpc + "/test"}
-        return orders
+    def _place(self, row: Row) -> dict[str, str]:
+        """`rpc` is for those who settle; `fund` takes the order for gas money."""
+        where = {"chain": row.chain, "network": row.network}
+        if row.chain == EVM:
+            return where | {"rpc": self.world.chain.url, "fund": self.world.chain.url, "asset": USDC}
+        url = self.world.solana.url
+        return where | {"rpc": url + "/facilitator", "fund": url + "/test", "asset": USDC_DEVNET}
 
 
 @dataclass

@@ -10,6 +10,8 @@ OFFICIAL = Script("official", "facilitator.mjs", "@x402/core")
 EXPRESS_V1 = Script("legacy", "express.mjs", "x402-express")
 HONO_V1 = Script("legacy", "hono.mjs", "x402-hono")
 LEGACY = Script("legacy", "facilitator.mjs", "x402", " (npm)")
+FAREMETER = Script("others", "faremeter.mjs", "@faremeter/middleware", " for Express")
+X402_SOLANA = Script("others", "x402_solana.mjs", "x402-solana")
 
 ROWS = (
     Row(Script("python", "fastapi-v2", "x402", " for FastAPI"), 2, EVM),
@@ -29,4 +31,9 @@ ROWS = (
     Row(EXPRESS_V1, 1, SOLANA, LEGACY),
     Row(HONO_V1, 1, EVM, LEGACY),
     Row(HONO_V1, 1, SOLANA, LEGACY),
+    Row(FAREMETER, 1, EVM, FAREMETER),
+    Row(FAREMETER, 2, EVM, FAREMETER),
+    Row(FAREMETER, 1, SOLANA, FAREMETER),
+    Row(FAREMETER, 2, SOLANA, FAREMETER),
+    Row(X402_SOLANA, 2, SOLANA, OFFICIAL),
 )

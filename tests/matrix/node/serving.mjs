@@ -61,3 +61,7 @@ export async function fund(rpc, address, amount) {
 // The legacy middleware's price list.
 export const routes = (orders) =>
   Object.fromEntries(Object.entries(PRICES).map(([path, price]) => [path, { price, network: orders.network }]));
+
+// For those that know no dollars, and no names of networks.
+export const UNITS = { GET: "10000", POST: "20000" };
+export const CAIP2 = { EVM: "eip155:84532", Solana: "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1" };
