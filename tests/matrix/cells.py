@@ -18,12 +18,15 @@ from .ground import EVM, Ground, Stand
 POLICY = Policy(per_request="0.05", per_day="1")
 BODY = b'{"n": 1, "name": "caf\xc3\xa9"}'
 OWNS = 1_000_000
-Verdict = Literal["paid", "refused", "wrong"]
+Verdict = Literal["paid", "refused", "rejected", "wrong"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`paid`: the price, once, from the buyer to the seller, and the goods. `refused`: nothing was signed, and why."""
+    """`paid`: the price, once, from the buyer to the seller, and the goods.
+
+    `refused`: nothing was signed. `rejected`: the seller did not take what was signed, and nothing moved.
+    """
 
     method: str
     shell: str
@@ -49,15 +52,20 @@ def buy(ground: Ground, stand: Stand, method: str, shell: str, ask: Ask) -> Cell
     try:
         response = ask(purse.buyer, method, stand.seller.url("/paid"), timeout=60, **extra)
     except errors.X402Error as error:
-        untouched = not purse.transfers() and purse.left() == OWNS
-        return finish(
-            "refused" if untouched and error.money == "untouched" else "wrong", f"{type(error).__name__}: {error}"
-        )
+        return finish(_why_not(purse, error), f"{type(error).__name__}: {error}")
     except Exception as error:
         return finish("wrong", f"{type(error).__name__}: {error}")
     if trouble := _trouble(stand.seller, purse, method, response):
         return finish("wrong", trouble)
     return finish("paid", _remark(purse, response))
+
+
+def _why_not(purse: Purse, error: errors.X402Error) -> Verdict:
+    if purse.transfers() or purse.left() != OWNS:
+        return "wrong"
+    if error.money == "untouched":
+        return "refused"
+    return "rejected" if error.money == "held" and len(purse.buyer.holds()) == 1 else "wrong"
 
 
 def _trouble(seller: Seller, purse: Purse, method: str, response: Any) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from eth_account import Account
 from solders.keypair import Keypair
 
 from tests.real.chain import USDC
-from tests.real.environments import requirements_of
+from tests.real.environments import environment, requirements_of
 from tests.real.programs import Program
 from tests.real.solana import SOLANA_NETWORK, SOLANA_NETWORK_V1, USDC_DEVNET
 from tests.real.world import ALL_SELLERS, NETWORK, NETWORK_V1, Seller, World
@@ -24,7 +24,10 @@ NETWORKS = {(EVM, 1): NETWORK_V1, (EVM, 2): NETWORK, (SOLANA, 1): SOLANA_NETWORK
 
 @dataclass(frozen=True)
 class Script:
-    """A program of other people's making. `kit`: a set of npm packages, or "python" for a seller of tests.real."""
+    """A program of other people's making.
+
+    `kit`: a set of npm packages; "world", for a seller of tests.real; or "pip", for its further Python sellers.
+    """
 
     kit: str
     file: str
@@ -33,11 +36,22 @@ class Script:
 
     @property
     def title(self) -> str:
-        version = _python_version(self) if self.kit == "python" else npm.version_of(self.kit, self.package)
-        return f"`{self.package}` {version}{self.detail}"
+        return f"`{self.package}` {self.version}{self.detail}"
+
+    @property
+    def version(self) -> str:
+        if self.kit not in ("world", "pip"):
+            return npm.version_of(self.kit, self.package)
+        requirements = "others" if self.kit == "pip" else ALL_SELLERS[self.file][0]
+        lines = requirements_of(requirements).read_text("utf-8").splitlines()
+        [line] = [one for one in lines if re.match(rf"{self.package}(\[.*\])?==", one)]
+        return line.partition("==")[2]
+
+    def launch(self) -> Program:
+        return Program(environment("others"), self.file) if self.kit == "pip" else npm.launch(self.kit, self.file)
 
 
-PYTHON = Script("python", "fastapi-v2", "x402", " (Python)")  # the facilitator of tests.real
+PYTHON = Script("world", "fastapi-v2", "x402", " (Python)")  # the facilitator of tests.real
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,8 @@ class Row:
     version: int
     chain: str
     facilitator: Script = PYTHON  # the seller again, where it settles by itself
-    refused: str = ""  # part of the message, where the seller's fault is one that nobody should pay over
+    ends: Literal["paid", "refused", "rejected"] = "paid"
+    says: str = ""  # part of our message, where it is not paid
     remark: str = ""
 
     @property
@@ -58,12 +73,6 @@ class Row:
     @property
     def name(self) -> str:
         return f"{self.seller.title}, version {self.version}, {self.chain}, with {self.facilitator.title}"
-
-
-def _python_version(script: Script) -> str:
-    requirements = requirements_of(ALL_SELLERS[script.file][0]).read_text("utf-8")
-    [line] = [one for one in requirements.splitlines() if re.match(rf"{script.package}(\[.*\])?==", one)]
-    return line.partition("==")[2]
 
 
 class Ground:
@@ -82,9 +91,9 @@ class Ground:
         self.world.close()
 
     def open(self, row: Row) -> Stand:
-        if row.seller.kit == "python":
+        if row.seller.kit == "world":
             return Stand(row, self.world.seller(row.seller.file))
-        program = npm.launch(row.seller.kit, row.seller.file)
+        program = row.seller.launch()
         try:
             pay_to = self._account(row.chain)
             url = program.order(self._orders(row) | {"pay_to": pay_to})
@@ -109,7 +118,7 @@ class Ground:
             return self.world.facilitator_url if row.chain == EVM else self.world.solana_facilitator_url
         key = (row.facilitator, row.network)
         if key not in self._facilitators:
-            program = npm.launch(row.facilitator.kit, row.facilitator.file)
+            program = row.facilitator.launch()
             self._facilitators[key] = program, program.order(self._place(row))
         return self._facilitators[key][1]
 

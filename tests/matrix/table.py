@@ -35,9 +35,7 @@ class Result:
 
 
 def as_expected(row: Row, cell: Cell) -> bool:
-    if row.refused:
-        return cell.verdict == "refused" and row.refused in cell.words
-    return cell.verdict == "paid"
+    return cell.verdict == row.ends and row.says in cell.words
 
 
 def text(results: Sequence[Result], shells: Sequence[str]) -> str:
@@ -84,9 +82,10 @@ def _cell(cells: Sequence[Cell]) -> str:
 
 
 def _remarks(result: Result) -> str:
-    """The stated one, and what the cells said, each thing once."""
-    said = dict.fromkeys([result.row.remark, *(cell.words for cell in result.cells)])
-    return "; ".join(words for words in said if words)
+    """What is known of the seller, and what the cells said beyond that, each thing once."""
+    row = result.row
+    said = (row.says if row.says and as_expected(row, cell) else cell.words for cell in result.cells)
+    return "; ".join(words for words in dict.fromkeys([row.remark, *said]) if words)
 
 
 def _left_out(results: Sequence[Result]) -> Iterator[str]:
