@@ -30,7 +30,7 @@ class EnvironmentBroken(Exception):
 def environment(name: str) -> Path:
     """The Python of the environment made from requirements-<name>.txt; the first call installs it."""
     interpreter, version = _interpreter()
-    requirements = HERE / f"requirements-{name}.txt"
+    requirements = requirements_of(name)
     digest = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:12]
     folder = STORE / f"{name}-{digest}"
     python = folder / "bin" / "python"
@@ -38,11 +38,15 @@ def environment(name: str) -> Path:
     complete = folder / "complete"
     if complete.exists():
         return python
-    with _only_one(f"{name}-{digest}"):
+    with only_one(f"{name}-{digest}"):
         if not complete.exists():
             _build(interpreter, folder, python, requirements)
             complete.touch()
     return python
+
+
+def requirements_of(name: str) -> Path:
+    return HERE / f"requirements-{name}.txt"
 
 
 def _build(interpreter: str, folder: Path, python: Path, requirements: Path) -> None:
@@ -60,7 +64,7 @@ def _run(*command: str) -> None:
 
 
 @contextmanager
-def _only_one(name: str) -> Iterator[None]:
+def only_one(name: str) -> Iterator[None]:
     """Between processes; the lock goes with its holder, however that ends."""
     try:
         import fcntl

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,13 +24,16 @@ class ProgramFailed(Exception):
 
 
 class Program:
-    """A file of ./processes, running. It imports at once and then waits for orders: several can start side by side."""
+    """A file of ./processes, running. It imports at once and then waits for orders: several can start side by side.
 
-    def __init__(self, python: Path, script: str, *arguments: str) -> None:
+    A script somewhere else is named by its whole path; `options` are the interpreter's own.
+    """
+
+    def __init__(self, interpreter: Path, script: str, *arguments: str, options: Sequence[str] = ()) -> None:
         self.name = " ".join([script, *arguments])
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it
         self._process = subprocess.Popen(
-            [str(python), str(FOLDER / script), *arguments],
+            [str(interpreter), *options, str(FOLDER / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

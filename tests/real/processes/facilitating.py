@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from typing import Any
 
 from serving import JsonServer, announce
@@ -11,20 +10,14 @@ from x402 import x402FacilitatorSync
 from x402.schemas.helpers import parse_payment_payload, parse_payment_requirements
 
 
-def fund(rpc: str, address: str, amount: int) -> None:
-    order = {"jsonrpc": "2.0", "id": 1, "method": "test_fund", "params": [address, amount]}
-    request = urllib.request.Request(rpc, json.dumps(order).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        if "error" in json.load(answer):
-            raise RuntimeError("the chain gave no gas money")
-
-
 def answer(facilitator: x402FacilitatorSync, path: str, body: bytes | None) -> dict[str, Any]:
     if path == "/supported":
         return _dump(facilitator.get_supported())
     request = json.loads(body or b"")
-    payload = parse_payment_payload(request["paymentPayload"])
-    requirements = parse_payment_requirements(request["x402Version"], request["paymentRequirements"])
+    # Not every seller names the version beside the payment, and django-x402 has shorter names for both.
+    payment = request.get("paymentPayload") or request["payment"]
+    terms = request.get("paymentRequirements") or request["requirements"]
+    payload, requirements = parse_payment_payload(payment), parse_payment_requirements(payment["x402Version"], terms)
     judge = {"/verify": facilitator.verify, "/settle": facilitator.settle}[path]
     return _dump(judge(payload, requirements))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from eth_account import Account
-from facilitating import fund, serve
-from serving import read_orders
+from facilitating import serve
+from serving import fund, read_orders
 from x402 import x402FacilitatorSync
 from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme
 from x402.mechanisms.evm.exact.v1.facilitator import ExactEvmSchemeV1

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from facilitating import fund, serve
-from serving import read_orders
+from facilitating import serve
+from serving import fund, read_orders
 from solders.keypair import Keypair
 from x402 import x402FacilitatorSync
 from x402.mechanisms.svm.exact.facilitator import ExactSvmScheme

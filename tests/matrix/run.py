@@ -1,0 +1,38 @@
+"""Every seller, through every shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from tests.real.environments import EnvironmentUnavailable
+from tests.through import SHELLS, Ask, name_of
+
+from .cells import Cell, buy
+from .ground import Ground, Row, Stand
+from .table import METHODS, Result
+
+
+def run(rows: Iterable[Row], tell: Callable[[str], None], shells: Iterable[Ask] = SHELLS) -> list[Result]:
+    shells = list(shells)
+    with Ground() as ground:
+        return [_one(ground, row, tell, shells) for row in rows]
+
+
+def _one(ground: Ground, row: Row, tell: Callable[[str], None], shells: list[Ask]) -> Result:
+    try:
+        stand = ground.open(row)
+    except EnvironmentUnavailable as reason:
+        tell(f"{row.name}: left out: {reason}")
+        return Result(row, left_out=str(reason))
+    try:
+        result = Result(row, tuple(_cells(ground, stand, shells)))
+    finally:
+        stand.close()
+    tell(f"{row.name}: {'as expected' if result.as_expected else 'NOT AS EXPECTED'}")
+    return result
+
+
+def _cells(ground: Ground, stand: Stand, shells: list[Ask]) -> Iterator[Cell]:
+    for shell in shells:
+        for method in METHODS:
+            yield buy(ground, stand, method, name_of(shell), shell)
