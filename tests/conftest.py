@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# Where this runs in the background of a shell, Ctrl-C is ignored, and so it would be in the programs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: What tests stand on asserts too, and explains itself like any test. Before anything imports it.
 GROUNDS = {
