@@ -48,6 +48,7 @@ def test_repeated(words: str, said: str) -> None:
         (SIGNATURE[:23], SIGNED),
         (SIGNATURE, ""),
         (SIGNATURE, "no base64"),
+        (SIGNATURE, "padding"),
         (SIGNATURE, base64.b64encode(b"[1]").decode()),
         (SIGNATURE, header(None)),
         (SIGNATURE, header({"a": [SIGNATURE], "b": 7, "c": "short"})),
