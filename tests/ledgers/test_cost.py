@@ -78,7 +78,7 @@ def test_history_costs_nothing(tmp_path: Path) -> None:
     measured.ledger.close_ledger()
 
 
-def test_no_purchase_waits_for_the_log_to_be_moved(tmp_path: Path) -> None:
+def test_the_log_is_moved_on_a_thread_and_bounded(tmp_path: Path) -> None:
     measured = Measured(tmp_path / "ledger.db")
     measured.buy(1)
     before = measured.ledger.path.stat().st_size

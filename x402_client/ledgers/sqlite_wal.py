@@ -1,4 +1,4 @@
-"""Moving what was written ahead into the file itself, on a thread: it takes a disk's time, and no payment waits for it.
+"""Moving what was written ahead into the file itself, on a thread: it takes a disk's time, and a payment seldom has to.
 
 What a payment wrote is safe before that; only the log that it stands in would grow.
 """
