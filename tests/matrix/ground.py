@@ -71,8 +71,12 @@ class Row:
         return NETWORKS[self.chain, self.version]
 
     @property
+    def settles(self) -> str:
+        return "its own" if self.facilitator == self.seller else self.facilitator.title
+
+    @property
     def name(self) -> str:
-        return f"{self.seller.title}, version {self.version}, {self.chain}, with {self.facilitator.title}"
+        return f"{self.seller.title}, version {self.version}, {self.chain}, facilitator {self.settles}"
 
 
 class Ground:

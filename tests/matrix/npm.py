@@ -78,8 +78,9 @@ def _install(source: Path, folder: Path) -> None:
     folder.mkdir()
     for file in ("package.json", "package-lock.json"):
         shutil.copy(source / file, folder)
-    (folder / "scripts").symlink_to(NODE, target_is_directory=True)
-    order = [_found("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    (folder / "scripts").symlink_to(os.path.relpath(NODE, folder), target_is_directory=True)
+    patience = ["--fetch-retries=1", "--fetch-timeout=60000"]
+    order = [_found("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *patience]
     done = subprocess.run(
         order,
         cwd=folder,

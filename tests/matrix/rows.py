@@ -45,7 +45,7 @@ ROWS = (
         EVM,
         DJANGO,
         ends="rejected",
-        says='It says: "Settle failed".',
+        says='"Settle failed"',
         remark="signs its transactions without a chain id, which the node does not take",
     ),
     Row(FASTAPI_X402, 1, EVM, OFFICIAL),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 
 from tests.real.environments import EnvironmentUnavailable
 from tests.through import SHELLS, Ask, name_of
@@ -24,10 +25,8 @@ def _one(ground: Ground, row: Row, tell: Callable[[str], None], shells: list[Ask
     except EnvironmentUnavailable as reason:
         tell(f"{row.name}: left out: {reason}")
         return Result(row, left_out=str(reason))
-    try:
+    with closing(stand):
         result = Result(row, tuple(_cells(ground, stand, shells)))
-    finally:
-        stand.close()
     tell(f"{row.name}: {'as expected' if result.as_expected else 'NOT AS EXPECTED'}")
     return result
 

@@ -72,7 +72,7 @@ def _node() -> str:
 def _row(result: Result, shells: Sequence[str]) -> list[str]:
     row = result.row
     cells = [_cell([cell for cell in result.cells if cell.shell == shell]) for shell in shells]
-    return [row.seller.title, str(row.version), row.chain, row.facilitator.title, *cells, _remarks(result)]
+    return [row.seller.title, str(row.version), row.chain, row.settles, *cells, _remarks(result)]
 
 
 def _cell(cells: Sequence[Cell]) -> str:

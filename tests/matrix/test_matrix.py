@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.real.environments import EnvironmentUnavailable
+from tests.real.environments import EnvironmentUnavailable, environment
 from tests.through import SHELLS, name_of, through_httpx
+from x402_client import Buyer
 
 from . import npm
 from .cells import Cell, buy
@@ -23,19 +25,23 @@ SMALL = [row for row in ROWS if row.seller == EXPRESS and row.facilitator == PYT
 ROW = Row(EXPRESS, 2, EVM)
 
 
+def twice(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
+    through_httpx(buyer, method, url, **request)
+    return through_httpx(buyer, method, url, **request)
+
+
 def test_a_typescript_seller_on_each_chain() -> None:
     try:
         npm.installed("official")
+        environment("v2")
     except EnvironmentUnavailable as reason:
         pytest.skip(str(reason))
     assert [row.chain for row in SMALL] == [EVM, SOLANA]
     with Ground() as ground:
         for row in SMALL:
-            stand = ground.open(row)
-            try:
+            with closing(ground.open(row)) as stand:
                 assert buy(ground, stand, "GET", "httpx", through_httpx) == Cell("GET", "httpx", "paid")
-            finally:
-                stand.close()
+                assert buy(ground, stand, "GET", "httpx", twice).verdict == "wrong", "the chain has two"
 
 
 @pytest.mark.matrix
@@ -90,6 +96,20 @@ def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
     readme.write_text("no marks\n", "utf-8")
     with pytest.raises(ValueError, match="no place for the table"):
         write("new\n", readme)
+
+
+def test_without_a_registry_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    try:
+        npm.node_version()
+    except EnvironmentUnavailable as reason:
+        pytest.skip(str(reason))
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_fetch_retry_mintimeout", "10")
+    monkeypatch.setenv("npm_config_fetch_retry_maxtimeout", "10")
+    monkeypatch.setattr(npm, "STORE", tmp_path)
+    with pytest.raises(EnvironmentUnavailable, match="need an npm registry, and npm said ECONNREFUSED"):
+        npm.installed("official")
 
 
 def test_without_node_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
