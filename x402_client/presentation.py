@@ -223,8 +223,8 @@ def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
 
 def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
     """A 402 after a payment does not mean unpaid."""
-    hold, again = tries.hold, tries.terms
-    said = f' It says: "{again.error}".' if isinstance(again, Quote) and again.error else ""
+    hold, words = tries.hold, _words(tries)
+    said = f' It says: "{words}".' if words else ""
     return PaymentRejected(
         f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
         f"until {_until(hold)}, so the amount stays counted. {_NEXT}",
@@ -232,6 +232,14 @@ def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
     )
+
+
+def _words(tries: _Tries) -> str:
+    """The seller's reason: in its receipt, which is about this very payment, or else beside its new terms."""
+    outcome = tries.refusal and tries.refusal.outcome
+    if outcome and outcome.receipt and outcome.receipt.error:
+        return outcome.receipt.error
+    return tries.terms.error if isinstance(tries.terms, Quote) else ""
 
 
 def _outcome_unknown(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:

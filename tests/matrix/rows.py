@@ -35,9 +35,9 @@ ROWS = (
     Row(HONO_V1, 1, SOLANA, LEGACY),
     Row(FAREMETER, 1, EVM, FAREMETER),
     Row(FAREMETER, 2, EVM, FAREMETER),
-    Row(FAREMETER, 1, SOLANA, FAREMETER),
-    Row(FAREMETER, 2, SOLANA, FAREMETER),
-    Row(X402_SOLANA, 2, SOLANA, OFFICIAL),
+    Row(FAREMETER, 1, SOLANA, FAREMETER, remark="names the network as version 2 does; gives a payment 0 seconds"),
+    Row(FAREMETER, 2, SOLANA, FAREMETER, remark="gives a payment 0 seconds"),
+    Row(X402_SOLANA, 2, SOLANA, OFFICIAL, remark="names its offers in the body alone"),
     Row(DJANGO, 1, EVM, remark="has its own names for what it asks a facilitator; this one was taught them"),
     Row(
         DJANGO,

@@ -16,10 +16,10 @@ from .table import METHODS, Result
 def run(rows: Iterable[Row], tell: Callable[[str], None], shells: Iterable[Ask] = SHELLS) -> list[Result]:
     shells = list(shells)
     with Ground() as ground:
-        return [_one(ground, row, tell, shells) for row in rows]
+        return [one(ground, row, tell, shells) for row in rows]
 
 
-def _one(ground: Ground, row: Row, tell: Callable[[str], None], shells: list[Ask]) -> Result:
+def one(ground: Ground, row: Row, tell: Callable[[str], None] = print, shells: Iterable[Ask] = SHELLS) -> Result:
     try:
         stand = ground.open(row)
     except EnvironmentUnavailable as reason:
@@ -31,7 +31,7 @@ def _one(ground: Ground, row: Row, tell: Callable[[str], None], shells: list[Ask
     return result
 
 
-def _cells(ground: Ground, stand: Stand, shells: list[Ask]) -> Iterator[Cell]:
+def _cells(ground: Ground, stand: Stand, shells: Iterable[Ask]) -> Iterator[Cell]:
     for shell in shells:
         for method in METHODS:
             yield buy(ground, stand, method, name_of(shell), shell)

@@ -58,7 +58,7 @@ def _caption(run: Sequence[Result]) -> str:
     with_ = [f"{name} {version(name)}" for name in BUYERS]
     return (
         f"{datetime.now(UTC).date()}: {paid} purchases, with Python {platform.python_version()}, {', '.join(with_)}"
-        f"{_node()}. A method in a cell: paid, and the chain has the price, once, from the buyer to the seller."
+        f"{_node()}.\nA method in a cell: paid, and the chain has the price, once, from the buyer to the seller."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from . import npm
 from .cells import Cell, buy
 from .ground import EVM, PYTHON, SOLANA, Ground, Row, Script
 from .rows import ROWS
-from .run import run
+from .run import one
 from .table import END, START, Result, text, write
 
 EXPRESS = Script("official", "express.mjs", "@x402/express")
@@ -25,29 +26,35 @@ SMALL = [row for row in ROWS if row.seller == EXPRESS and row.facilitator == PYT
 ROW = Row(EXPRESS, 2, EVM)
 
 
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Ground]:
+    """Started by what is first opened on it."""
+    with Ground() as ground:
+        yield ground
+
+
 def twice(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
     through_httpx(buyer, method, url, **request)
     return through_httpx(buyer, method, url, **request)
 
 
-def test_a_typescript_seller_on_each_chain() -> None:
+def test_a_typescript_seller_on_each_chain(ground: Ground) -> None:
     try:
         npm.installed("official")
         environment("v2")
     except EnvironmentUnavailable as reason:
         pytest.skip(str(reason))
     assert [row.chain for row in SMALL] == [EVM, SOLANA]
-    with Ground() as ground:
-        for row in SMALL:
-            with closing(ground.open(row)) as stand:
-                assert buy(ground, stand, "GET", "httpx", through_httpx) == Cell("GET", "httpx", "paid")
-                assert buy(ground, stand, "GET", "httpx", twice).verdict == "wrong", "the chain has two"
+    for row in SMALL:
+        with closing(ground.open(row)) as stand:
+            assert buy(ground, stand, "GET", "httpx", through_httpx) == Cell("GET", "httpx", "paid")
+            assert buy(ground, stand, "GET", "httpx", twice).verdict == "wrong", "the chain has two"
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace("`", ""))
-def test_a_row_is_as_expected(row: Row) -> None:
-    [result] = run([row], print)
+def test_a_row_is_as_expected(ground: Ground, row: Row) -> None:
+    result = one(ground, row)
     if result.left_out:
         pytest.skip(result.left_out)
     assert result.as_expected, text([result], [name_of(shell) for shell in SHELLS])

@@ -20,8 +20,8 @@ from x402_client.errors import (
 )
 from x402_client.flow import deliver, inspect, pay
 
-from .ground import Ground, asking, called, paid, reply
-from .terms import SELLER, entry
+from .ground import PAID, Ground, asking, called, paid, reply
+from .terms import SELLER, document, entry
 
 PRICE = 10_000
 BEFORE = ["Peek", "Digest", "Reserve"]
@@ -57,6 +57,12 @@ def test_whatever_is_answered_but_402_is_the_answer(answer: asks.Reply, money: s
     ("again", "said"),
     [
         (asking(entry(), error="try\nharder"), 'It says: "try harder"'),
+        (paid(402, success=False, errorReason="no\nfunds"), 'It says: "no funds"'),
+        (
+            reply(402, document(entry(), error="pay"), payment_response=PAID | {"errorReason": "no funds"}),
+            'It says: "no funds"',
+        ),
+        (paid(402, success=False), "was presented. The payment can settle"),
         (reply(402, {"x402Version": 2}), "was presented. The payment can settle"),
         (reply(402), "was presented. The payment can settle"),
     ],

@@ -1,4 +1,4 @@
-// Express around x402-solana's payment handler, as its manual shows. Orders: {facilitator, pay_to, rpc, asset}.
+// Express around x402-solana's payment handler, which makes the 402 and asks the facilitator. Orders: {facilitator, pay_to, rpc, asset}.
 import express from "express";
 import { X402PaymentHandler } from "x402-solana/server";
 import { UNITS, echo, goods, listen, readOrders } from "../serving.mjs";
