@@ -23,7 +23,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "buyer", "delivery", "httpx", "httpx2", "otel",
         "reconciliation", "requests", "scopes", "settings", "wallet",
     ),
-    5: ("__main__", "cli", "sandbox"),
+    5: ("__main__", "cli", "pytest_plugin", "sandbox"),
 }  # fmt: skip
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 

@@ -327,12 +327,11 @@ def test_the_first_refusal_makes_all_of_the_seller_be_asked_again(server: Server
     assert requests_of(server) == ["paid", "bare", "paid", "bare", "paid"]
 
 
+@pytest.mark.parametrize("shell", [Httpx, Httpx2, Requests], indirect=True)  # async clients take no such files
 @pytest.mark.parametrize("in_the_way", ["budget", "frozen"])
 def test_a_file_goes_out_whole_when_something_is_in_the_way(
     shell: Driver, server: Server, till: Till, tmp_path: Path, in_the_way: str
 ) -> None:
-    if shell.is_async:
-        pytest.skip("async clients take no sync files")
     buyer = new_buyer(Policy(per_request="0.05", per_day="0.01", pay_ahead=True))
     client = shell.client(buyer)
     url = server.on("/paid", till.sells())

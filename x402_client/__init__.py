@@ -1,12 +1,35 @@
 """x402_client: the buyer's side of x402. Wrap an HTTP client, and what answers 402 is paid, within limits."""
 
-from . import errors
-from .buyer import Buyer
-from .limits import Limit
-from .money import Money, Token
-from .policy import Policy
-from .receipts import receipt
-from .wallet import Wallet
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import errors
+    from .buyer import Buyer
+    from .limits import Limit
+    from .money import Money, Token
+    from .policy import Policy
+    from .receipts import receipt
+    from .wallet import Wallet
 
 __version__ = "0.1.0"
 __all__ = ["Buyer", "Limit", "Money", "Policy", "Token", "Wallet", "errors", "receipt"]
+
+#: Where each name lives. Loaded when it is asked for: the pytest plugin is imported by every test run there is.
+_HOMES = {
+    "Buyer": "buyer", "Limit": "limits", "Money": "money", "Policy": "policy", "Token": "money", "Wallet": "wallet",
+    "receipt": "receipts",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module(".errors", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -41,8 +41,9 @@ import sys
 
 
 def test_nothing_of_ours_is_loaded():
-    assert "pytest_x402" in sys.modules
-    assert not [name for name in sys.modules if name.partition(".")[0] in ("x402_client", "httpx", "solders")]
+    assert "x402_client.pytest_plugin" in sys.modules
+    ours = {name for name in sys.modules if name.partition(".")[0] in ("x402_client", "httpx", "solders")}
+    assert ours == {"x402_client", "x402_client.pytest_plugin"}
 """
 
 

@@ -1,7 +1,6 @@
 """The pytest plugin of x402-buyer: a sandbox and a buyer with invented money, for tests of programs that pay.
 
-It stands beside the package and imports it only where a fixture is used, so a test run that pays for nothing loads
-nothing of it.
+It imports the rest of the package only where a fixture is used: a test run that pays for nothing loads nothing of it.
 """
 
 from __future__ import annotations
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from x402_client import Buyer, Policy
-    from x402_client.sandbox import Sandbox
+    from .buyer import Buyer
+    from .policy import Policy
+    from .sandbox import Sandbox
 
 
 @pytest.fixture
 def x402_sandbox() -> Iterator[Sandbox]:
     """A seller on this machine, new for this test: an ``x402_client.sandbox.Sandbox``."""
-    from x402_client.sandbox import Sandbox
+    from .sandbox import Sandbox
 
     with Sandbox() as sandbox:
         yield sandbox
@@ -28,7 +28,7 @@ def x402_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def x402_policy() -> Policy:
     """What ``x402_buyer`` may pay: ten cents a request, five dollars a day. Override it with your own."""
-    from x402_client.policy import CAREFUL
+    from .policy import CAREFUL
 
     return CAREFUL
 
