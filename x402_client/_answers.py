@@ -6,13 +6,13 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import asks, events
-from ._asking import aask, ask
+from ._asking import aask, ask, begin
 from .errors import ConfigurationError
 from .reconciliation import conclude, concluded, due
 from .settings import is_async
@@ -57,7 +57,7 @@ class Answers:
         return _SYNC[type(ask)](self, ask)
 
     def _ledger(self, question: Any) -> Any:
-        return ask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
+        return ask(self._buyer.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
         held = self._ledger(question)
@@ -104,15 +104,21 @@ class AsyncAnswers:
     def __init__(self, buyer: Buyer, courier: AsyncCourier) -> None:
         self._buyer, self._courier = buyer, courier
 
-    async def __call__(self, ask: asks.Ask[Any]) -> Any:
-        answer = _ASYNC[type(ask)](self, ask)
-        return await answer if inspect.isawaitable(answer) else answer
+    def __call__(self, ask: asks.Ask[Any]) -> Any:
+        return _ASYNC[type(ask)](self, ask)
 
-    async def _ledger(self, question: Any) -> Any:
-        return await aask(self._buyer.ledger, lambda ledger: _LEDGER[type(question)](ledger, question))
+    def _ledger(self, question: Any) -> Any:
+        return begin(self._buyer.ledger, _LEDGER[type(question)], question)
 
-    async def _reserve(self, question: asks.Reserve) -> Any:
-        held = await self._ledger(question)
+    def _reserve(self, question: asks.Reserve) -> Any:
+        held = self._ledger(question)
+        if inspect.isawaitable(held):
+            return self._reserved(held)
+        tell_news(self._buyer)
+        return held
+
+    async def _reserved(self, coming: Awaitable[Any]) -> Any:
+        held = await coming
         tell_news(self._buyer)
         return held
 
@@ -124,13 +130,18 @@ class AsyncAnswers:
                 gone |= answer == "not_settled"
         return gone
 
-    async def _sign(self, ask: Any) -> asks.SignatureGiven:
+    def _sign(self, ask: Any) -> Any:
         signer, asked, read = _signing(self._buyer, ask)
         started = time.monotonic()
-        returned = await _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
+        returned = _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
         if inspect.isawaitable(returned):
-            returned = await returned
+            return self._signed(returned, signer, read, started)
         return _given(signer, returned, read, started)
+
+    async def _signed(self, coming: Any, signer: Any, read: Callable[[Any], bytes], started: float) -> Any:
+        while inspect.isawaitable(coming):  # a thread may bring another awaitable
+            coming = await coming
+        return _given(signer, coming, read, started)
 
     async def _approve(self, ask: asks.Approve) -> asks.Approved:
         import anyio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from ._frames import forget_frames
@@ -11,34 +12,45 @@ from .errors import ConfigurationError, LedgerUnavailable, X402Error
 from .ports import LedgerBusy
 
 T = TypeVar("T")
-Question = Callable[[Any], Any]
+Question = Callable[..., Any]
 
 
-def ask(ledger: Any, question: Question) -> Any:
-    """For sync callers."""
-    answer = _guarded(lambda: question(ledger))
+def ask(ledger: Any, question: Question, *words: Any) -> Any:
+    """For sync callers: ``question(ledger, *words)``."""
+    answer = _guarded(question, ledger, *words)
     if inspect.isawaitable(answer):
         getattr(answer, "close", bool)()  # or Python complains of a coroutine that was never awaited
         raise ConfigurationError("This buyer's ledger is async; use an async client, or the async twin of the method.")
     return answer
 
 
-async def aask(ledger: Any, question: Question) -> Any:
-    """For async callers. A file that somebody else is writing is waited for in a thread; the rest answers at once."""
+async def aask(ledger: Any, question: Question, *words: Any) -> Any:
+    """For async callers."""
+    answer = begin(ledger, question, *words)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def begin(ledger: Any, question: Question, *words: Any) -> Any:
+    """The answer, or what has to be awaited for it. A file that somebody else is writing is waited for in a thread."""
     quick = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", ledger)
     try:
-        answer = _guarded(lambda: question(quick))
+        answer = _guarded(question, quick, *words)
     except LedgerBusy:
-        import anyio.to_thread
+        return _in_thread(partial(_guarded, question, ledger, *words))
+    return _guarded_await(answer) if inspect.isawaitable(answer) else answer
 
-        answer = await anyio.to_thread.run_sync(lambda: _guarded(lambda: question(ledger)), abandon_on_cancel=True)
+
+async def _in_thread(question: Callable[[], Any]) -> Any:
+    import anyio.to_thread
+
+    answer = await anyio.to_thread.run_sync(question, abandon_on_cancel=True)
     return await _guarded_await(answer) if inspect.isawaitable(answer) else answer
 
 
-def _guarded(question: Callable[[], T]) -> T:
+def _guarded(question: Question, *words: Any) -> Any:
     """A ledger of somebody else's may fail in any way; it all means the same."""
     try:
-        return question()
+        return question(*words)
     except LedgerBusy:
         raise
     except Exception as failure:

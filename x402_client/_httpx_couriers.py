@@ -96,8 +96,8 @@ class Hands:
         response.stream = watched(response.stream, delivery, self.buyer)
         return None
 
-    def _keep_open(self, response: Any) -> None:
-        """The caller closes this one. It may be closed already: terms that were looked at again."""
+    def _forget(self, response: Any) -> None:
+        """Nothing is left to close here, or the caller does it."""
         self._open = [other for other in self._open if other is not response]
 
     def whole(self, response: Any, chunks: list[bytes]) -> bytes | None:
@@ -161,6 +161,7 @@ class Courier(Hands):
             if deadline.passed:
                 raise self.too_slow()
         response.stream.close()
+        self._forget(response)
         return self.whole(response, chunks)
 
     def digest(self) -> bytes:
@@ -184,7 +185,7 @@ class Courier(Hands):
     def hand_over(self, reply: Reply) -> Any:
         """The library's own response, with what we know attached."""
         response = reply.native
-        self._keep_open(response)
+        self._forget(response)
         self.let_go()
         self.restore(response, self.library.rejoined)
         delivery = self.finish(reply, self.library.watched) if reply.outcome else None
@@ -237,8 +238,10 @@ class AsyncCourier(Hands):
                 self._peeked.append(_Peeked(response, chunks, rest))
                 return None
             # Many small chunks may be here already: without a pause the loop would stand still for all of them.
-            await anyio.lowlevel.checkpoint()
+            if len(chunks) > 1:
+                await anyio.lowlevel.checkpoint()
         await response.stream.aclose()
+        self._forget(response)
         return self.whole(response, chunks)
 
     async def digest(self) -> bytes:
@@ -262,7 +265,7 @@ class AsyncCourier(Hands):
     async def hand_over(self, reply: Reply) -> Any:
         """The library's own response, with what we know attached."""
         response = reply.native
-        self._keep_open(response)
+        self._forget(response)
         await self.let_go()
         self.restore(response, self.library.arejoined)
         delivery = self.finish(reply, self.library.awatched) if reply.outcome else None
@@ -284,6 +287,8 @@ class AsyncCourier(Hands):
 
     async def let_go(self) -> None:
         """Give connections back, also while the task is being cancelled."""
+        if not self._open:
+            return
         import anyio
 
         with anyio.CancelScope(shield=True):

@@ -172,7 +172,8 @@ class Watched:
         except BaseException:
             self._delivery.dropped()
             raise
-        run(self._delivery.closed(self.unreadable), Answers(self._buyer, _NO_HANDS))
+        if not self._delivery.over:
+            run(self._delivery.closed(self.unreadable), Answers(self._buyer, _NO_HANDS))
 
 
 class AsyncWatched:
@@ -198,4 +199,5 @@ class AsyncWatched:
         except BaseException:
             self._delivery.dropped()
             raise
-        await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, _NO_HANDS))
+        if not self._delivery.over:
+            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, _NO_HANDS))

@@ -106,12 +106,12 @@ class _Paying:
 
     def _call(self, request: Any, response: Any, journey: Journey, mandated: Mandate) -> Call:
         origin = _origin(request.url) if response is None else self._origin(request, response)
-        path = request.url.raw_path.decode("ascii", "replace")
-        parts = (request.method, str(origin), path, request.headers.get("range", ""))
+        place, path = str(origin), request.url.raw_path.decode("ascii", "replace")
+        parts = (request.method, place, path, request.headers.get("range", ""))
         return Call(
             method=request.method,
             origin=origin,
-            url=f"{origin}{path.partition('?')[0]}",
+            url=place + path.partition("?")[0],
             identity="\n".join(parts),
             mandate=mandated,
             came_from=_origin(journey.url),

@@ -35,6 +35,8 @@ class Breaker:
     def note(self, event: events.Event) -> None:
         """Learn from what happened to a payment."""
         if isinstance(event, events.Delivered):
+            if not self._sellers:
+                return
             with self._lock:
                 self._sellers.pop(str(event.hold.purchase.origin), None)
         elif isinstance(event, events.Unknown) and event.problem not in _OURS:
@@ -44,6 +46,8 @@ class Breaker:
 
     def until(self, origin: Origin) -> datetime | None:
         """Until when this seller gets no new payment; None: it may have one."""
+        if not self._sellers:
+            return None
         with self._lock:
             record = self._sellers.get(str(origin))
             return moment(record.until) if record is not None and record.until > self._clock() else None

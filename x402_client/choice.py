@@ -13,6 +13,7 @@ from .money import Money, Token
 from .wire.bounds import Bounds
 from .wire.models import Offer, Quote, words
 from .wire.networks import short_name
+from .wire.same import Same
 from .wire.write import echo_objections
 
 if TYPE_CHECKING:
@@ -44,27 +45,12 @@ class Means(Protocol):
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
     if len(quote.offers) > _FEW:
-        return _judged(_Same(quote), policy, origin, means, mandate, bounds)
-    return _judged_before(_Same(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
+        return _judged(Same(quote), policy, origin, means, mandate, bounds)
+    return _judged_before(Same(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
 
 
-class _Same:
-    """A quote that equals nothing but itself: to Python 1, 1.0 and true are equal, and each is echoed as it came."""
-
-    __slots__ = ("quote",)
-
-    def __init__(self, quote: Quote) -> None:
-        self.quote = quote
-
-    def __hash__(self) -> int:
-        return id(self.quote)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.quote is other.quote
-
-
-def _judged(same: _Same, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
-    quote = same.quote
+def _judged(same: Same[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
+    quote = same.it
     judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds))
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]

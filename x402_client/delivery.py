@@ -22,16 +22,16 @@ def delivers(status: int, outcome: Outcome) -> bool:
 class Delivery:
     """One paid answer on its way to the caller. Happens once; a body that broke off is not delivered."""
 
-    __slots__ = ("_call", "_outcome", "_over")
+    __slots__ = ("_call", "_outcome", "over")
 
     def __init__(self, call: Call, outcome: Outcome) -> None:
         self._call, self._outcome = call, outcome
-        self._over = False
+        self.over = False
 
     def done(self) -> Flow[None]:
         """The end of the body was read."""
-        if not self._over:
-            self._over = True
+        if not self.over:
+            self.over = True
             yield from deliver(self._call, self._outcome)
 
     def closed(self, unreadable: type[Exception] | tuple[()] = ()) -> Flow[None]:
@@ -46,8 +46,8 @@ class Delivery:
 
     def dropped(self) -> None:
         """The answer was forgotten, neither read nor closed: the purchase stays unresolved."""
-        if not self._over:
-            self._over = True
+        if not self.over:
+            self.over = True
             self._call.attempt.end()
 
     def broke(self, failure: BaseException) -> None:

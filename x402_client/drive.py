@@ -6,7 +6,7 @@ judges it; and whatever happens, the flow is closed, so that its ``finally`` blo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from .asks import Ask
@@ -32,13 +32,15 @@ def run(flow: Flow[T], answer: Callable[[Ask[Any]], Any]) -> T:
         flow.close()
 
 
-async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Awaitable[Any]]) -> T:
-    """Step a flow to its end with answers that are awaited."""
+async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Any]) -> T:
+    """Step a flow to its end with answers of which some are awaited. Most are at hand, and awaiting has its price."""
     try:
         ask = next(flow)
         while True:
             try:
-                given = await answer(ask)
+                given = answer(ask)
+                if hasattr(type(given), "__await__"):
+                    given = await given
             except BaseException as failure:
                 ask = flow.throw(failure)
             else:

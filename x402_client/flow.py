@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -252,8 +251,8 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     body = yield from Digest()
     request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
     key = call.mandate.key
-    what = ("key", rules.purse, key) if key is not None else ("request", rules.purse, request)
-    name = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    kind, what = ("request", request) if key is None else ("key", key)
+    name = hashlib.sha256(f"{kind} {len(rules.purse)} {rules.purse} {what}".encode()).hexdigest()
     return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse)
 
 

@@ -136,6 +136,7 @@ def is_here(peer: object, port: int) -> bool:
     return False
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)

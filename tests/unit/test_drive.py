@@ -38,10 +38,12 @@ async def through_anyio(flow: Flow[str], answer: Any) -> str:
 def driven(how: str, flow: Flow[str], answer: Any) -> str:
     if how == "run":
         return run(flow, answer)
+    if how == "at hand":
+        return anyio.run(arun, flow, answer)
     return anyio.run(through_anyio, flow, answer, backend=how)
 
 
-HOW = pytest.mark.parametrize("how", ["run", "asyncio", "trio"])
+HOW = pytest.mark.parametrize("how", ["run", "at hand", "asyncio", "trio"])
 
 
 @HOW

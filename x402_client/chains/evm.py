@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,18 @@ _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 def keccak(data: bytes) -> bytes:
     """Keccak-256, as Ethereum hashes."""
-    return _keccak_module().new(data=data, digest_bits=256).digest()  # type: ignore[no-any-return]
+    return _hashing()(data).digest()  # type: ignore[no-any-return]
 
 
 @cache
-def _keccak_module() -> Any:
-    from Crypto.Hash import keccak as module
+def _hashing() -> Callable[[bytes], Any]:
+    try:
+        from sha3 import keccak_256
+    except ImportError:
+        from Crypto.Hash import keccak as module
 
-    return module
+        return lambda data: module.new(data=data, digest_bits=256)
+    return keccak_256  # type: ignore[no-any-return]
 
 
 def is_address(text: str) -> bool:

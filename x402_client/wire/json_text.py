@@ -12,6 +12,8 @@ from typing import Any
 
 from ..errors import MalformedQuote
 
+#: Some write it before UTF-8.
+_MARK = b"\xef\xbb\xbf"
 _LETTERS = re.compile(r"[A-Za-z0-9+/]+", re.ASCII)
 
 
@@ -45,7 +47,7 @@ def _one_alphabet(text: str) -> str:
 def load(data: bytes | str, depth: int) -> Any:
     """One JSON document with one meaning: no duplicate keys, NaN, lone surrogates or bottomless nesting."""
     try:
-        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        text = data if isinstance(data, str) else data.removeprefix(_MARK).decode()
         # Bounds the nesting by itself. The standard library's parser relies on the recursion limit, which other
         # libraries raise (py_ecc does), and then overflows the stack of the process on a hostile document.
         _from_json()(text.encode(), allow_inf_nan=False)

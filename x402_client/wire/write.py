@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..errors import SigningError
 from .bounds import Bounds
 from .json_text import dump
 from .models import Offer, Quote
+from .same import Same
 
 #: More characters of JSON than any scheme's payload has: a Solana transaction takes 1,644, an EVM authorization 600.
 _PAYLOAD = 2_048
@@ -65,12 +67,25 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
 
 
 def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any], payment_id: str | None) -> tuple[str, str]:
-    document = _own(quote, offer, payload) | (_shared(quote, payment_id) if quote.version == 2 else {})
+    before, after = _frame(quote, offer, payment_id) if payment_id else _usual_frame(Same(quote), Same(offer))
     name = "PAYMENT-SIGNATURE" if quote.version == 2 else "X-PAYMENT"
-    return name, base64.b64encode(dump(document).encode()).decode()
+    return name, base64.b64encode(f"{before}{dump(payload)}{after}".encode()).decode()
 
 
-def _own(quote: Quote, offer: Offer, payload: Mapping[str, Any]) -> dict[str, Any]:
+def _frame(quote: Quote, offer: Offer, payment_id: str | None) -> tuple[str, str]:
+    """All of a payment but its payload: what is written before it, and after."""
+    shared = _shared(quote, payment_id) if quote.version == 2 else {}
+    before, _, after = dump(_own(quote, offer, None) | shared).partition('"payload":null')
+    return before + '"payload":', after
+
+
+@lru_cache(maxsize=64)
+def _usual_frame(quote: Same[Quote], offer: Same[Offer]) -> tuple[str, str]:
+    """Most sellers make the same offers each time, and those are the same objects then."""
+    return _frame(quote.it, offer.it, None)
+
+
+def _own(quote: Quote, offer: Offer, payload: Mapping[str, Any] | None) -> dict[str, Any]:
     """The part of a payment that is of this offer."""
     if quote.version == 2:
         return {"x402Version": 2, "payload": payload, "accepted": offer.raw}
