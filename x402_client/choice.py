@@ -44,9 +44,8 @@ class Means(Protocol):
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
-    if len(quote.offers) > _FEW:
-        return _judged(Same(quote), policy, origin, means, mandate, bounds)
-    return _judged_before(Same(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
+    judged = _judged_before if quote.brief else _judged
+    return judged(Same(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
 
 
 def _judged(same: Same[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
@@ -61,7 +60,6 @@ def _judged(same: Same[Quote], policy: Policy, origin: Origin, means: Means, man
 
 #: Nothing of what a judgement goes by ever changes, and most sellers make the same offers each time.
 _judged_before = lru_cache(maxsize=64)(_judged)
-_FEW = 10
 
 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
@@ -102,10 +100,11 @@ class _Judge:
     def look_at(self, offer: Offer) -> Offer:
         token = self.means.token(offer.network, offer.asset)
         if token is None:
-            return offer.but(reason=self._network_reason(offer) or _unknown(offer))
-        offer = offer.but(token=token, price=token.price(offer.amount), reason=None)
+            return offer.judged(None, None, self._network_reason(offer) or _unknown(offer))
+        price = token.price(offer.amount)
+        offer = offer.judged(token, price, None)
         reason = self._reason(offer, token)
-        return offer if reason is None else offer.but(reason=reason)
+        return offer if reason is None else offer.judged(token, price, reason)
 
     def order(self, offer: Offer) -> tuple[Any, ...]:
         """The user's order first, then US dollars before other currencies, then the price, then the seller's order."""

@@ -97,9 +97,7 @@ class Policy(FromFile):
 
     def per_request(self, origin: Origin, currency: str) -> Money | None:
         """What one payment to this origin may cost; None: no such limit."""
-        found = self.rule(origin)
-        own = found[1].per_request(currency) if found and isinstance(found[1], Limit) else None
-        return own if own is not None else self.overall.per_request(currency)
+        return _per_request(self, origin, currency)
 
     def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
         """Every budget a payment to this origin has to fit."""
@@ -107,11 +105,7 @@ class Policy(FromFile):
 
     def limits_currency(self, origin: Origin, currency: str) -> bool:
         """Whether some amount limits this currency here; a currency without any is not paid in."""
-        found = self.rule(origin)
-        limits = [self.overall, *([found[1]] if found and isinstance(found[1], Limit) else [])]
-        known = frozenset[str]().union(*(limit.currencies for limit in limits))
-        # Where only payments are counted any currency goes; where nothing at all is limited, none does.
-        return currency in known or (not known and not all(limit.empty for limit in limits))
+        return _limits_currency(self, origin, currency)
 
     def needs_approval(self, price: Money) -> bool:
         """Whether somebody has to be asked before this much is paid."""
@@ -127,6 +121,25 @@ class Policy(FromFile):
     def __repr__(self) -> str:
         hosts = {str(pattern): rule for pattern, rule in self.hosts.items()}
         return f"Policy({self.overall!r}, hosts={hosts!r}, networks={self.networks!r}, assets={self.assets!r})"
+
+
+# A policy does not change, so what it says of a place is worked out once.
+
+
+@lru_cache(maxsize=256)
+def _per_request(policy: Policy, origin: Origin, currency: str) -> Money | None:
+    found = policy.rule(origin)
+    own = found[1].per_request(currency) if found and isinstance(found[1], Limit) else None
+    return own if own is not None else policy.overall.per_request(currency)
+
+
+@lru_cache(maxsize=256)
+def _limits_currency(policy: Policy, origin: Origin, currency: str) -> bool:
+    found = policy.rule(origin)
+    limits = [policy.overall, *([found[1]] if found and isinstance(found[1], Limit) else [])]
+    known = frozenset[str]().union(*(limit.currencies for limit in limits))
+    # Where only payments are counted any currency goes; where nothing at all is limited, none does.
+    return currency in known or (not known and not all(limit.empty for limit in limits))
 
 
 @lru_cache(maxsize=256)

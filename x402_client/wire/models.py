@@ -38,6 +38,13 @@ class Offer:
         """The same offer with some facts changed."""
         return Offer(**dict(zip(_FACTS, _facts(self), strict=True), **changes))
 
+    def judged(self, token: Token | None, price: Money | None, reason: str | None) -> Offer:
+        """The same offer as the policy sees it: each of a thousand is looked at, so this one is quick."""
+        return Offer(
+            self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
+            token, price, reason, self.written_network, self.extra, self.raw,
+        )  # fmt: skip
+
     def __str__(self) -> str:
         cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
         return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}"
@@ -62,6 +69,8 @@ class Quote:
     error: str = ""
     resource: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
     extensions: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    #: Whether the terms are short enough to be kept in case the same are offered again.
+    brief: bool = field(default=True, repr=False, compare=False)
 
     @property
     def free(self) -> bool:

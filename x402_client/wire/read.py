@@ -18,7 +18,7 @@ _MARKS = (b'"x402Version"', b'"accepts"')
 _HEADERS = ("payment-required", "x-payment-required")
 _Texts = tuple[tuple[str, str], ...]
 #: Terms of more characters than this are not kept in case they come again.
-_USUAL = 4_096
+_BRIEF = 8_192
 
 
 @cache
@@ -40,18 +40,17 @@ def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> 
     A place that is broken does not hide one that is sound; if none is sound, the first fault is raised.
     """
     texts = tuple((name, text) for name in _HEADERS if (text := header(name)) is not None)
-    if len(body or b"") + sum(len(text) for _, text in texts) <= _USUAL:
-        return _read_before(texts, body, url, bounds)
-    return _read(texts, body, url, bounds)
+    brief = len(body or b"") + sum(len(text) for _, text in texts) <= _BRIEF
+    return (_read_before if brief else _read)(texts, body, url, bounds, brief)
 
 
-def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds) -> Quote | None:
+def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds, brief: bool) -> Quote | None:
     fault: QuoteError | None = None
     for document in _places(texts, body, bounds):
         try:
             found = document()
             if found is not None:
-                return _quote(found, url, bounds)
+                return _quote(found, url, bounds, brief)
         except QuoteError as exc:
             fault = fault or exc
     if fault is not None:
@@ -130,7 +129,7 @@ def _from_body(body: bytes, bounds: Bounds) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) and "x402Version" in document else None
 
 
-def _quote(document: Mapping[str, Any], url: str, bounds: Bounds) -> Quote:
+def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -> Quote:
     version = _version(document)
     entries = document.get("accepts")
     if not isinstance(entries, list) or not entries:
@@ -151,6 +150,7 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds) -> Quote:
         error=words(document.get("error"), bounds.words),
         resource=resource if isinstance(resource, dict) else None,
         extensions=extensions if isinstance(extensions, dict) else {},
+        brief=brief,
     )
 
 

@@ -51,11 +51,10 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
     What all offers of a quote share is measured once: a thousand of them may stand beside a long extension.
     """
     sample = "0" * _ID_LENGTH if takes_payment_id(quote) else None
-    shared = len(dump(_shared(quote, sample))) if quote.version == 2 else 0
+    shared = len(_shared(quote, sample)) + _PAYLOAD
 
     def objection(offer: Offer) -> str | None:
-        own = len(dump(_own(quote, offer, {"": "0" * _PAYLOAD})))
-        size = 4 * -(-(shared + own) // 3)  # base64 makes four characters of three
+        size = 4 * -(-(shared + len(_before(quote, offer)) + len(_accepted(quote, offer))) // 3)  # in base64
         if size <= bounds.payment_header:
             return None
         return (
@@ -67,45 +66,56 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
 
 
 def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any], payment_id: str | None) -> tuple[str, str]:
-    before, after = _frame(quote, offer, payment_id) if payment_id else _usual_frame(Same(quote), Same(offer))
+    before, after = _before(quote, offer), _accepted(quote, offer) + _shared(quote, payment_id)
     name = "PAYMENT-SIGNATURE" if quote.version == 2 else "X-PAYMENT"
-    return name, base64.b64encode(f"{before}{dump(payload)}{after}".encode()).decode()
+    return name, base64.b64encode(f"{before}{dump(payload)}{after}}}".encode()).decode()
 
 
-def _frame(quote: Quote, offer: Offer, payment_id: str | None) -> tuple[str, str]:
-    """All of a payment but its payload: what is written before it, and after."""
-    shared = _shared(quote, payment_id) if quote.version == 2 else {}
-    before, _, after = dump(_own(quote, offer, None) | shared).partition('"payload":null')
-    return before + '"payload":', after
-
-
-@lru_cache(maxsize=64)
-def _usual_frame(quote: Same[Quote], offer: Same[Offer]) -> tuple[str, str]:
-    """Most sellers make the same offers each time, and those are the same objects then."""
-    return _frame(quote.it, offer.it, None)
-
-
-def _own(quote: Quote, offer: Offer, payload: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The part of a payment that is of this offer."""
+def _before(quote: Quote, offer: Offer) -> str:
+    """What stands before the payload."""
     if quote.version == 2:
-        return {"x402Version": 2, "payload": payload, "accepted": offer.raw}
-    return {"x402Version": 1, "scheme": offer.scheme, "network": offer.written_network, "payload": payload}
+        return '{"x402Version":2,"payload":'
+    return f'{{"x402Version":1,"scheme":{dump(offer.scheme)},"network":{dump(offer.written_network)},"payload":'
 
 
-def _shared(quote: Quote, payment_id: str | None) -> dict[str, Any]:
-    """The part that version 2 echoes whatever the offer."""
-    resource = {} if quote.resource is None else {"resource": _resource(quote.resource)}
-    extensions = dict(quote.extensions)
+def _accepted(quote: Quote, offer: Offer) -> str:
+    """What stands after it and is of this offer."""
+    return f',"accepted":{_text(quote, offer.raw)}' if quote.version == 2 else ""
+
+
+def _shared(quote: Quote, payment_id: str | None) -> str:
+    """What stands at the end and is the same whatever the offer."""
+    if quote.version != 2:
+        return ""
+    resource = "" if quote.resource is None else f',"resource":{_text(quote, quote.resource, _resource)}'
     if payment_id is not None:
-        declared = extensions[_PAYMENT_ID]
-        extensions[_PAYMENT_ID] = {**declared, "info": {**declared["info"], "id": payment_id}}
-    return resource | ({"extensions": extensions} if extensions else {})
+        declared = quote.extensions[_PAYMENT_ID]
+        ours = {**declared, "info": {**declared["info"], "id": payment_id}}
+        return f'{resource},"extensions":{dump({**quote.extensions, _PAYMENT_ID: ours})}'
+    return f'{resource},"extensions":{_text(quote, quote.extensions)}' if quote.extensions else resource
 
 
-def _resource(resource: Mapping[str, Any]) -> dict[str, Any]:
+def _resource(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     description = resource.get("description")
-    if not isinstance(description, str):
-        return dict(resource)
+    if not isinstance(description, str) or len(description) <= _DESCRIPTION // 2:
+        return resource
     # Counted as JavaScript does, where letters beyond the first plane count twice.
     kept = description.encode("utf-16-le")[: 2 * _DESCRIPTION].decode("utf-16-le", "ignore")
     return {**resource, "description": kept}
+
+
+def _as_it_came(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return value
+
+
+def _text(quote: Quote, value: Mapping[str, Any], change: _Change = _as_it_came) -> str:
+    """A part of the terms as JSON. Measured before it is written, and in short terms often the same as last time."""
+    return _text_before(Same(value), change) if quote.brief else dump(change(value))
+
+
+_Change = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+@lru_cache(maxsize=256)
+def _text_before(value: Same[Mapping[str, Any]], change: _Change) -> str:
+    return dump(change(value.it))
