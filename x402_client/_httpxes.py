@@ -124,7 +124,7 @@ class _Paying:
         origin = _origin(request.url)
         if origin.scheme == "https" or not origin.loopback or isinstance(self._inner, self._library.in_process):
             return origin
-        return replace(origin, elsewhere=not httpx_leads_here(response, origin.port))
+        return origin if httpx_leads_here(response, origin.port) else replace(origin, elsewhere=True)
 
 
 class SyncPaying(_Paying):

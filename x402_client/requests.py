@@ -248,7 +248,7 @@ def _call(
     origin = _origin(request.url or "")
     if response is not None and origin.scheme != "https" and origin.loopback:
         # Where plain http is paid for being this machine, the connection itself has to show that it is.
-        origin = replace(origin, elsewhere=not requests_leads_here(response, origin.port))
+        origin = origin if requests_leads_here(response, origin.port) else replace(origin, elsewhere=True)
     identity = (method, str(origin), request.path_url, text(request.headers.get("Range")))
     return Call(
         method=method,

@@ -50,14 +50,14 @@ def retry(kind: str, count: int, rpc: str = "", offers: int = 1) -> float:
     return median(turnstile.microseconds())
 
 
-def cold(url: str, rpc: str, count: int, many: int) -> dict[str, float]:
+def cold(url: str, count: int, many: int) -> dict[str, float]:
     """Tasks that pay on Solana with a client that knows nothing of the chain yet."""
 
     def make() -> httpx.AsyncClient:
         under = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None))
-        return httpx.AsyncClient(transport=x402AsyncTransport(_payer(rpc), under), timeout=60)
+        return httpx.AsyncClient(transport=x402AsyncTransport(_payer(url), under), timeout=60)
 
-    return wire.by_tasks(make, [wire.paid(url)] * (count // many), many, warm=0)
+    return wire.freezing(make, url + "/free", [wire.paid(url + "/solana")] * (count // many), many)
 
 
 if __name__ == "__main__":

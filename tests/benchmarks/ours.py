@@ -91,15 +91,16 @@ def _client(how: str, colour: str) -> Any:
     return client
 
 
-def cold(url: str, rpc: str, count: int, many: int) -> dict[str, float]:
-    """Tasks that pay on Solana with a buyer that knows nothing of the chain yet."""
+def cold(how: str, url: str, count: int, many: int) -> dict[str, float]:
+    """Tasks that pay on Solana with a buyer that knows nothing of the chain yet, or do what a bare client does."""
     buyer.cache_clear()
 
     def make() -> Any:
         client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60)
-        return x402_client.httpx.wrap(client, buyer(rpc=rpc))
+        return client if how == "bare" else x402_client.httpx.wrap(client, buyer(rpc=url))
 
-    return wire.by_tasks(make, [wire.paid(url)] * (count // many), many, warm=0)
+    asked = wire.by_hand(url + "/solana") if how == "bare" else [wire.paid(url + "/solana")]
+    return wire.freezing(make, url + "/free", asked * (count // many), many)
 
 
 def free(colour: str, count: int) -> dict[str, float]:

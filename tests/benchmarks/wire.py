@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 #: What is asked for, with further words for the client, and the status that is expected.
@@ -36,32 +37,52 @@ async def _buy(client: Any, requests: Sequence[Request]) -> None:
         assert (await client.get(url, **words)).status_code == status
 
 
-def by_tasks(make: Callable[[], Any], requests: Sequence[Request], tasks: int, warm: int = 1) -> dict[str, float]:
-    """CPU and wall-clock seconds, and the longest freeze of the loop; each of the tasks makes all of the requests."""
+def by_tasks(make: Callable[[], Any], requests: Sequence[Request], tasks: int) -> dict[str, float]:
+    """CPU and wall-clock seconds; each of the tasks makes all of the requests."""
 
     async def work() -> dict[str, float]:
         async with make() as client:
-            for _ in range(warm):
-                await asyncio.gather(*(_buy(client, requests[:2]) for _ in range(tasks)))
-            beat = asyncio.create_task(_longest_gap())
+            await asyncio.gather(*(_buy(client, requests[:2]) for _ in range(tasks)))
             cpu, wall = time.process_time(), time.perf_counter()
             await asyncio.gather(*(_buy(client, requests) for _ in range(tasks)))
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-            beat.cancel()
-            return {"cpu": cpu, "wall": wall, "freeze": await beat}
+            return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
 
     return asyncio.run(work())
 
 
-async def _longest_gap() -> float:
-    longest, last = 0.0, time.perf_counter()
+def freezing(make: Callable[[], Any], url: str, requests: Sequence[Request], tasks: int) -> dict[str, float]:
+    """Seconds, and the longest that one step kept the loop from all others. Connections are open before, by ``url``.
+
+    A heartbeat beside the tasks would count the steps of all that are ready, too, and so the work of a busy client.
+    """
+
+    async def work() -> dict[str, float]:
+        async with make() as client:
+            await asyncio.gather(*(_buy(client, [(url, {}, 200)] * 2) for _ in range(tasks)))
+            wall = time.perf_counter()
+            with _steps() as taken:
+                await asyncio.gather(*(_buy(client, requests) for _ in range(tasks)))
+            return {"wall": time.perf_counter() - wall, "freeze": max(taken)}
+
+    return asyncio.run(work())
+
+
+@contextmanager
+def _steps() -> Iterator[list[float]]:
+    """How long each step of the loop takes."""
+    taken: list[float] = []
+    step = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        started = time.perf_counter()
+        step(handle)
+        taken.append(time.perf_counter() - started)
+
+    asyncio.Handle._run = timed  # type: ignore[method-assign]
     try:
-        while True:
-            await asyncio.sleep(0.002)
-            now = time.perf_counter()
-            longest, last = max(longest, now - last - 0.002), now
-    except asyncio.CancelledError:
-        return longest
+        yield taken
+    finally:
+        asyncio.Handle._run = step  # type: ignore[method-assign]
 
 
 def by_threads(make: Callable[[], Any], requests: Sequence[Request], threads: int) -> dict[str, float]:
