@@ -100,6 +100,7 @@ def test_a_token_that_is_one_is_taken(program: str | None) -> None:
         {"rpc": {5: "https://a.example"}},
         {"rpc": {"nonsense": "https://a.example"}},
         {"purse": ""},
+        {"purse": "\ud800"},
         {"purse": 5},
         {"ledger": 5},
         {"on_refusal": "shrug"},
@@ -119,7 +120,7 @@ def test_a_token_that_is_one_is_taken(program: str | None) -> None:
         {"policy": None},
         {"bounds": None},
     ],
-    ids=repr,
+    ids=lambda wrong: next(iter(wrong)),
 )
 def test_mistakes_are_said_when_building(wrong: dict[str, Any]) -> None:
     with pytest.raises(errors.ConfigurationError):

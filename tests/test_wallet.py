@@ -202,7 +202,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("key", BAD, ids=repr)
+@pytest.mark.parametrize("key", BAD, ids=lambda key: type(key).__name__)
 def test_what_is_no_key_is_said_when_building(key: Any) -> None:
     with pytest.raises(errors.ConfigurationError):
         Wallet(evm=key)

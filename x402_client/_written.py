@@ -1,4 +1,4 @@
-"""What a user writes into a ``Policy``, checked while it is built: a mistake is named, not obeyed."""
+"""What a user writes into a ``Policy`` or for a name, checked while it is built: a mistake is named, not obeyed."""
 
 from __future__ import annotations
 
@@ -99,3 +99,12 @@ def validity(seconds: int) -> int:
     if type(seconds) is not int or not 60 <= seconds <= 86_400:
         raise ConfigurationError(f"validity is a whole number of seconds from 60 to 86400, not {seconds!r}.")
     return seconds
+
+
+def is_unicode(text: str) -> bool:
+    """Half a surrogate pair has no bytes, so it names nothing that another machine could name."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

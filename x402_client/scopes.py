@@ -10,6 +10,7 @@ from contextvars import Token as ContextToken
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
+from ._written import is_unicode
 from .choice import Mandate
 from .errors import ConfigurationError
 from .money import Amount, Money
@@ -81,17 +82,9 @@ def mandate_around(buyer: object) -> Mandate:
     return _NOTHING
 
 
-def _is_unicode(text: str) -> bool:
-    """Half a surrogate pair has no bytes, so it names nothing that another machine could name."""
-    try:
-        return bool(text.encode())
-    except UnicodeEncodeError:
-        return False
-
-
 def mandate(key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None) -> Mandate:
     """What a caller says about one purchase, checked."""
-    if key is not None and (not isinstance(key, str) or not key or not _is_unicode(key)):
+    if key is not None and (not isinstance(key, str) or not key or not is_unicode(key)):
         raise ConfigurationError(f"A purchase key is a str of Unicode that is not empty, not {type(key).__name__}.")
     if quote is not None and not isinstance(quote, Quote):
         raise ConfigurationError("purchase(quote=...) takes what quote(client, method, url) returned.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ._written import is_unicode
 from .errors import ConfigurationError
 from .ledgers.memory import MemoryLedger
 from .wire.networks import caip2
@@ -61,8 +62,8 @@ def _is_url(url: object) -> bool:
 
 
 def purse(name: str) -> str:
-    if not isinstance(name, str) or not name:
-        raise ConfigurationError(f"purse is a name that is not empty, not {name!r}.")
+    if not isinstance(name, str) or not name or not is_unicode(name):
+        raise ConfigurationError(f"purse is a name of Unicode that is not empty, not {name!r}.")
     return name
 
 

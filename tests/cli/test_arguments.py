@@ -13,7 +13,7 @@ from x402_client.cli.arguments import secret_among
 from x402_client.sandbox import TEST_EVM_KEYS
 
 KEY = "4" * 63 + "a"
-PAIR = Keypair()
+PAIR = Keypair.from_seed(bytes(range(32)))
 WORDS = "test test test test test test test test test test test junk"
 
 SECRETS = {

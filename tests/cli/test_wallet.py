@@ -17,7 +17,7 @@ from x402_client import Wallet
 from x402_client.sandbox import TEST_EVM_KEYS, Sandbox
 
 PASSPHRASE = "correct horse"
-PAIR = Keypair()
+PAIR = Keypair.from_seed(bytes(range(32)))
 EVM = Wallet(evm=TEST_EVM_KEYS[0]).evm
 WORDS = "abandon " * 11 + "about"
 
