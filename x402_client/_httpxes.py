@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from . import settings
 from ._answers import Answers, AsyncAnswers
@@ -21,7 +21,6 @@ from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._sockets import httpx_leads_here
 from .ahead import pay_ahead
-from .buyer import Buyer
 from .choice import Mandate
 from .drive import arun, run
 from .errors import ConfigurationError, X402Error
@@ -31,6 +30,9 @@ from .ports import Hold
 from .remembered import Memory, Terms
 from .scopes import mandate, mandate_around
 from .wire.models import Quote
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 _MARK = "x402_client.journey"
 _UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
@@ -67,7 +69,7 @@ class _Paying:
     _inner: Any
 
     def __init__(self, buyer: Buyer, inner: Any) -> None:
-        settings.instance("buyer", buyer, Buyer)
+        settings.buyer(buyer)
         if isinstance(inner, _Paying):
             # The same buyer under itself pays once; two buyers would both think the request theirs.
             if inner._buyer is not buyer:

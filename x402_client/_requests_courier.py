@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import BaseAdapter
@@ -17,12 +17,14 @@ from ._frames import forget_frames
 from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch, with_body
 from ._sockets import requests_cut
 from .asks import Reply
-from .buyer import Buyer
 from .delivery import Delivery, delivers
 from .drive import run
 from .errors import MalformedQuote, X402Error
 from .flow import Call
 from .wire.decode import decoded
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 
 class SpeakingOf:

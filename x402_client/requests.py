@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import weakref
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -22,7 +22,6 @@ from ._requests_courier import Courier, SpeakingOf
 from ._requests_streams import Body, text
 from ._sockets import requests_leads_here
 from .ahead import pay_ahead
-from .buyer import Buyer
 from .choice import Mandate
 from .drive import run
 from .errors import ConfigurationError, X402Error
@@ -33,6 +32,9 @@ from .receipts import receipt
 from .remembered import Memory
 from .scopes import mandate_around
 from .wire.models import Quote
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 __all__ = ["PaymentAdapter", "quote", "receipt", "wrap"]
 
@@ -75,7 +77,7 @@ class PaymentAdapter(BaseAdapter):
 
     def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
         super().__init__()
-        settings.instance("buyer", buyer, Buyer).check_sync()
+        settings.buyer(buyer).check_sync()
         if inner is not None and adapter:
             raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
         if isinstance(inner, PaymentAdapter):

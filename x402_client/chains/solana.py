@@ -19,8 +19,7 @@ from ..errors import ChainUnavailable, X402Error
 from .rpc import Rpc
 
 T = TypeVar("T")
-#: Slots that a blockhash lives, and the longest that they have taken in practice.
-LIFE_SLOTS = 150
+#: The longest that a blockhash's 150 slots have taken in practice.
 LIFE_SECONDS = 90
 _REFRESH_AFTER = 12.0
 _USED_FOR = 25.0
