@@ -84,6 +84,8 @@ class Buyer:
             raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
         self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
         get_ready()
+        if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
+            self.endpoints.get_ready()
         self.notices = Notices(self.ledger)
         tell_news(self)
 
