@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.models import REDIRECT_STATI
 
 from . import settings
 from ._answers import Answers
 from ._inquiry import answered, conclusion, inquiring, inquiry
-from ._requests_courier import Courier, SpeakingOf
+from ._requests_courier import Courier, point_at
 from ._requests_streams import Body, text
 from ._sockets import requests_leads_here
 from .ahead import pay_ahead
@@ -41,6 +42,8 @@ __all__ = ["PaymentAdapter", "quote", "receipt", "wrap"]
 _MARK = "x402_client.journey"
 _UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
 _PAYMENT_HEADERS = ("payment-signature", "x-payment")
+#: Looked at first: the library takes longer to say that a response is no redirect.
+_REDIRECTS = frozenset(REDIRECT_STATI)
 
 
 class _Journey:
@@ -95,7 +98,7 @@ class PaymentAdapter(BaseAdapter):
         except BaseException:
             journey.end(request)
             raise
-        if not response.is_redirect:
+        if response.status_code not in _REDIRECTS or not response.is_redirect:
             journey.end(request)
         return response
 
@@ -108,8 +111,11 @@ class PaymentAdapter(BaseAdapter):
             paid = self._pay_ahead(request, journey, mandate, body, (args, kwargs))
             if paid is not None:
                 return paid
-        with SpeakingOf(request):
+        try:
             response = self._inner.send(body.first_leg(), *args, **kwargs)
+        except BaseException as failure:
+            point_at(failure, request)
+            raise
         self._own(response, request)
         if not _asks_to_pay(request, response):
             return response
