@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._answers import Answers, AsyncAnswers
 from ._cookies import cookie_header
@@ -12,12 +12,14 @@ from ._frames import forget_frames
 from ._httpx_streams import Library, ReplayedBody
 from ._sockets import httpx_cut
 from .asks import Reply
-from .buyer import Buyer
 from .delivery import Delivery, delivers
 from .drive import arun, run
 from .errors import MalformedQuote, X402Error
 from .flow import Call
 from .wire.decode import decoded
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 
 class _Peeked:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._answers import Answers, AsyncAnswers
 from ._bodies import AsyncKeptStream, KeptStream, digest, position, rewind, seekable
-from .buyer import Buyer
 from .delivery import Delivery
 from .drive import arun, run
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 #: A delivery only speaks to the ledger and the log.
 _NO_HANDS: Any = None

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from . import settings
 from ._answers import Answers, AsyncAnswers
@@ -21,7 +21,6 @@ from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._sockets import httpx_leads_here
 from .ahead import pay_ahead
-from .buyer import Buyer
 from .choice import Mandate
 from .drive import arun, run
 from .errors import ConfigurationError, X402Error
@@ -32,9 +31,14 @@ from .remembered import Memory, Terms
 from .scopes import mandate, mandate_around
 from .wire.models import Quote
 
+if TYPE_CHECKING:
+    from .buyer import Buyer
+
 _MARK = "x402_client.journey"
 _UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
 _PAYMENT_HEADERS = ("payment-signature", "x-payment")
+#: Looked at first: the library takes longer to say that a response is no redirect.
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Journey:
@@ -67,7 +71,7 @@ class _Paying:
     _inner: Any
 
     def __init__(self, buyer: Buyer, inner: Any) -> None:
-        settings.instance("buyer", buyer, Buyer)
+        settings.buyer(buyer)
         if isinstance(inner, _Paying):
             # The same buyer under itself pays once; two buyers would both think the request theirs.
             if inner._buyer is not buyer:
@@ -89,8 +93,7 @@ class _Paying:
     ) -> tuple[Call, Terms] | None:
         """A call that may pay at once, and under which terms."""
         if (
-            self._memory is None
-            or request.method in _UNPAID_METHODS
+            request.method in _UNPAID_METHODS
             or inquiring() is not None
             or journey.url is not request.url
             or journey.paid is not None
@@ -101,6 +104,7 @@ class _Paying:
         ):
             return None
         call = self._call(request, None, journey, mandated)
+        assert self._memory is not None
         terms = self._memory.recall(call.place)
         return None if terms is None else (call, terms)
 
@@ -141,14 +145,14 @@ class SyncPaying(_Paying):
         except BaseException:
             journey.end(request)
             raise
-        if not response.has_redirect_location:
+        if response.status_code not in _REDIRECTS or not response.has_redirect_location:
             journey.end(request)
         return response
 
     def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)
         body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
-        ahead = self._ahead(request, journey, mandated, body)
+        ahead = None if self._memory is None else self._ahead(request, journey, mandated, body)
         if ahead is not None:
             paid = self._pay_ahead(request, journey, body, *ahead)
             if paid is not None:
@@ -218,14 +222,14 @@ class AsyncPaying(_Paying):
         except BaseException:
             journey.end(request)
             raise
-        if not response.has_redirect_location:
+        if response.status_code not in _REDIRECTS or not response.has_redirect_location:
             journey.end(request)
         return response
 
     async def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)
         body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
-        ahead = self._ahead(request, journey, mandated, body)
+        ahead = None if self._memory is None else self._ahead(request, journey, mandated, body)
         if ahead is not None:
             paid = await self._pay_ahead(request, journey, body, *ahead)
             if paid is not None:

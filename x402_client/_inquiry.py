@@ -20,11 +20,8 @@ class Inquiry:
 
 
 _current: ContextVar[Inquiry | None] = ContextVar("x402_client.inquiry", default=None)
-
-
-def inquiring() -> Inquiry | None:
-    """The question that the request at hand belongs to, if any."""
-    return _current.get()
+#: The question that the request at hand belongs to, if any. Asked of every free request, so it is no function of ours.
+inquiring = _current.get
 
 
 @contextmanager

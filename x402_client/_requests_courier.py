@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import BaseAdapter
@@ -17,30 +17,22 @@ from ._frames import forget_frames
 from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch, with_body
 from ._sockets import requests_cut
 from .asks import Reply
-from .buyer import Buyer
 from .delivery import Delivery, delivers
 from .drive import run
 from .errors import MalformedQuote, X402Error
 from .flow import Call
 from .wire.decode import decoded
 
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
-class SpeakingOf:
-    """What is raised here names the request as the caller made it: not our clone, and not the payment."""
 
-    __slots__ = ("_request",)
-
-    def __init__(self, request: requests.PreparedRequest) -> None:
-        self._request = request
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, failure: object, trace: object) -> None:
-        if isinstance(failure, requests.RequestException):
-            failure.request = self._request
-            if isinstance(failure.response, requests.Response):
-                failure.response.request = self._request
+def point_at(failure: BaseException, request: requests.PreparedRequest) -> None:
+    """What was raised names the request as the caller made it: not our clone, and not the payment."""
+    if isinstance(failure, requests.RequestException):
+        failure.request = request
+        if isinstance(failure.response, requests.Response):
+            failure.response.request = request
 
 
 class Courier:
@@ -121,10 +113,10 @@ class Courier:
             header = None  # tools that print the variables of a traceback must find none
         self.let_go()
         try:
-            with SpeakingOf(self._request):
-                response = self._inner.send(clone, *args, **kwargs)
+            response = self._inner.send(clone, *args, **kwargs)
         except BaseException as failure:
             forget_frames(failure)
+            point_at(failure, self._request)
             raise
         response.request = self._request
         return self.reply(response)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import settings
 from ._answers import Answers, AsyncAnswers, tell, tell_news
@@ -13,7 +13,6 @@ from ._asking import aask, ask
 from .breaker import Breaker
 from .chains.rpc import Endpoints
 from .chains.settlement import ChainReader, Settled
-from .chains.solana import SolanaChain
 from .chains.tokens import Tokens
 from .errors import ConfigurationError
 from .events import Event, WrittenOff
@@ -25,8 +24,6 @@ from .money import Amount, Money, Token
 from .policy import CAREFUL, Policy
 from .ports import Approver, Hold, Scheme, Spending
 from .reconciliation import Reader, Reconciled, aread, conclude, concluded, due, read
-from .schemes.exact_evm import ExactEvm
-from .schemes.exact_solana import ExactSolana
 from .scopes import Scope, mandate
 from .settings import is_async
 from .wallet import Wallet
@@ -34,6 +31,9 @@ from .wire.bounds import DEFAULT, Bounds
 from .wire.models import Offer, Quote, words
 from .wire.networks import short_name
 from .wire.read import get_ready
+
+if TYPE_CHECKING:
+    from .chains.solana import SolanaChain
 
 
 class Buyer:
@@ -84,6 +84,8 @@ class Buyer:
             raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
         self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
         get_ready()
+        if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
+            self.endpoints.get_ready()
         self.notices = Notices(self.ledger)
         tell_news(self)
 
@@ -102,14 +104,23 @@ class Buyer:
         )
 
     def _schemes(self) -> Iterator[Scheme]:
+        """What the wallet has keys for; the rest is not even imported."""
         if self.wallet.evm is not None:
+            from .schemes.exact_evm import ExactEvm
+
             yield ExactEvm(self.wallet.evm.address, self.endpoints.of if self.policy.check_funds else None)
         if self.wallet.solana is not None:
+            from .schemes.exact_solana import ExactSolana
+
             yield ExactSolana(self.wallet.solana.address, self._solana, self.policy.check_funds)
 
     def _solana(self, network: str) -> SolanaChain:
         found = self._solana_chains.get(network)
-        return found or self._solana_chains.setdefault(network, SolanaChain(self.endpoints.of(network)))
+        if found is None:
+            from .chains.solana import SolanaChain
+
+            found = self._solana_chains.setdefault(network, SolanaChain(self.endpoints.of(network)))
+        return found
 
     def purchase(
         self, *, key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from .errors import ConfigurationError
 
@@ -82,8 +83,7 @@ def _punycode(host: str) -> str:
         return host
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """``api.example.com``, ``*.example.com`` (any depth, not the name itself), each with or without a port."""
 
     host: str

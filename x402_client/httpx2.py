@@ -7,16 +7,18 @@ client = httpx2.Client(transport=PaymentTransport(buyer))
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import httpx2
 
 from ._httpx_streams import Library
 from ._httpxes import AsyncPaying, SyncPaying, aask, ask, put_under
-from .buyer import Buyer
 from .errors import ConfigurationError
 from .receipts import receipt
 from .wire.models import Quote
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 __all__ = ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"]
 

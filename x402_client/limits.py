@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .errors import ConfigurationError
 from .money import Amount, Money
@@ -20,8 +19,7 @@ WINDOWS: Mapping[str, int | None] = MappingProxyType(
 _COUNT = re.compile(r"\s*([0-9]{1,9})\s*/\s*(minute|hour|day|month|total)\s*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(NamedTuple):
     """One number the ledger keeps payments under: ``most`` millionths of ``currency``, or payments if it is None.
 
     ``account`` says whose payments count: ``""`` all of the purse, else a host pattern.

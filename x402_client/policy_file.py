@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from .errors import ConfigurationError
-from .policy_text import policy_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -23,6 +22,8 @@ class FromFile:
 
         Every mistake in it is reported, with its line and field, in one ConfigurationError.
         """
+        from .policy_text import policy_of
+
         name = str(path)
         try:
             with open(path, "rb") as file:

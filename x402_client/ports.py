@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, Literal, Protocol, TypeVar, Union
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, Union
 
 from .asks import Ask
 from .errors import MoneyState
@@ -145,8 +145,7 @@ class Outcome:
     mismatches: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What the ledger is asked to reserve: one purchase, its price, and every budget that it has to fit."""
 
     purchase: Purchase
@@ -155,15 +154,13 @@ class Order:
     caps: tuple[Cap, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(NamedTuple):
     """The ledger's answer while another attempt under the same key is running."""
 
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(NamedTuple):
     """A question about money: of one host pattern or of all, in one window and currency."""
 
     account: str

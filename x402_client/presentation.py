@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import events
 from .asks import Ask, Claim, Conclude, Pause, Peek, Reply, Send, Tell, WriteOff
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _PAUSES = (0.25, 0.75)
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The user's policy accepts the loss of a payment that brought nothing: these are the terms to buy under again."""
 
     error: X402Error

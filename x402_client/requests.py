@@ -9,20 +9,20 @@ from __future__ import annotations
 import copy
 import weakref
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.models import REDIRECT_STATI
 
 from . import settings
 from ._answers import Answers
 from ._inquiry import answered, conclusion, inquiring, inquiry
-from ._requests_courier import Courier, SpeakingOf
+from ._requests_courier import Courier, point_at
 from ._requests_streams import Body, text
 from ._sockets import requests_leads_here
 from .ahead import pay_ahead
-from .buyer import Buyer
 from .choice import Mandate
 from .drive import run
 from .errors import ConfigurationError, X402Error
@@ -34,11 +34,16 @@ from .remembered import Memory
 from .scopes import mandate_around
 from .wire.models import Quote
 
+if TYPE_CHECKING:
+    from .buyer import Buyer
+
 __all__ = ["PaymentAdapter", "quote", "receipt", "wrap"]
 
 _MARK = "x402_client.journey"
 _UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
 _PAYMENT_HEADERS = ("payment-signature", "x-payment")
+#: Looked at first: the library takes longer to say that a response is no redirect.
+_REDIRECTS = frozenset(REDIRECT_STATI)
 
 
 class _Journey:
@@ -75,7 +80,7 @@ class PaymentAdapter(BaseAdapter):
 
     def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
         super().__init__()
-        settings.instance("buyer", buyer, Buyer).check_sync()
+        settings.buyer(buyer).check_sync()
         if inner is not None and adapter:
             raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
         if isinstance(inner, PaymentAdapter):
@@ -93,7 +98,7 @@ class PaymentAdapter(BaseAdapter):
         except BaseException:
             journey.end(request)
             raise
-        if not response.is_redirect:
+        if response.status_code not in _REDIRECTS or not response.is_redirect:
             journey.end(request)
         return response
 
@@ -106,8 +111,11 @@ class PaymentAdapter(BaseAdapter):
             paid = self._pay_ahead(request, journey, mandate, body, (args, kwargs))
             if paid is not None:
                 return paid
-        with SpeakingOf(request):
+        try:
             response = self._inner.send(body.first_leg(), *args, **kwargs)
+        except BaseException as failure:
+            point_at(failure, request)
+            raise
         self._own(response, request)
         if not _asks_to_pay(request, response):
             return response

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ._written import is_unicode
 from .errors import ConfigurationError
-from .ledgers.memory import MemoryLedger
 from .wire.networks import caip2
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 T = TypeVar("T")
 _LEDGER_METHODS = (
@@ -23,6 +25,8 @@ _LEDGER_METHODS = (
 def ledger(given: Any) -> Any:
     """From a path, ``":memory:"``, a Redis URL or a Ledger; None is the file in the user's data directory."""
     if given == ":memory:":
+        from .ledgers.memory import MemoryLedger
+
         return MemoryLedger()
     if isinstance(given, str) and given.startswith(("redis://", "rediss://", "unix://")):
         from .ledgers.redis import RedisLedger
@@ -71,6 +75,13 @@ def instance(name: str, value: T, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name} is a {kind.__name__}, not {type(value).__name__}.")
     return value
+
+
+def buyer(given: Buyer) -> Buyer:
+    """Whoever has a buyer has imported all that it needs; importing a shell alone does without."""
+    from .buyer import Buyer
+
+    return instance("buyer", given, Buyer)
 
 
 def function(name: str, value: T) -> T:

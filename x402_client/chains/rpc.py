@@ -198,6 +198,11 @@ class Endpoints:
         found = self._rpcs.get(name)
         return found or self._rpcs.setdefault(name, Rpc(name[0], urls))
 
+    def get_ready(self) -> None:
+        """Import what reading a chain takes: no loop should wait for it at its first payment."""
+        import httpcore  # noqa: F401 - httpx imports it with its first client
+        import httpx  # noqa: F401
+
     def __iter__(self) -> Iterator[Rpc]:
         return iter(list(self._rpcs.values()))
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from ..errors import ChainUnavailable
 from ..ports import Authorization, Hold
 from .rpc import Endpoints, Rpc
-from .solana import LIFE_SLOTS
 
 Settled = Literal["settled", "not_settled", "unknown"]
 
@@ -22,6 +21,8 @@ _AUTHORIZATION_STATE = "e94a0102"  # authorizationState(address,bytes32)
 _DEEP = 64
 #: Seconds past a Solana payment's expiry, on the chain's clock, where its last valid height is not known.
 _MARGIN = 60
+#: Slots that a Solana blockhash lives.
+_LIFE_SLOTS = 150
 _PAGE, _PAGES = 200, 5
 _HEX = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 
@@ -152,7 +153,7 @@ def _is_ours(rpc: Rpc, entry: Any, signed: Authorization, own: str) -> bool:
 def _before(entry: Any, signed: Authorization) -> bool:
     """Whether this landed before the payment was made, by the chain's own count of slots; our clock may be wrong."""
     made, slot = signed.evidence.get("slot"), entry.get("slot") if isinstance(entry, dict) else None
-    return type(made) is int and type(slot) is int and slot < made - LIFE_SLOTS
+    return type(made) is int and type(slot) is int and slot < made - _LIFE_SLOTS
 
 
 class _Garbage(Exception):

@@ -12,15 +12,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ChainUnavailable, X402Error
 from .rpc import Rpc
 
 T = TypeVar("T")
-#: Slots that a blockhash lives, and the longest that they have taken in practice.
-LIFE_SLOTS = 150
+#: The longest that a blockhash's 150 slots have taken in practice.
 LIFE_SECONDS = 90
 _REFRESH_AFTER = 12.0
 _USED_FOR = 25.0
@@ -28,8 +26,7 @@ _HINTS = 256
 _HINT_USED_FOR = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Blockhash:
+class Blockhash(NamedTuple):
     """A blockhash, and the last block height at which a transaction that names it can land (None: not known)."""
 
     value: str
@@ -39,8 +36,7 @@ class Blockhash:
     slot: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mint:
+class Mint(NamedTuple):
     """Which program a mint belongs to, and its decimals."""
 
     program: str

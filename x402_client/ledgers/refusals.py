@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import AlreadyPaid, Frozen, LedgerUnavailable, OverLimit, PaymentRefused
 from ..hosts import Pattern
@@ -12,8 +12,7 @@ from ..money import Money
 from ..ports import Hold, Order, Purchase, moment
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
+class Exceeded(NamedTuple):
     """A budget that an order does not fit, what is counted in it, and when the order would fit; None: never."""
 
     cap: Cap

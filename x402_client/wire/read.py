@@ -23,7 +23,7 @@ _BRIEF = 8_192
 
 @cache
 def _shapes() -> Any:
-    """pydantic takes as long to import as all the rest, so it is not before there is a buyer."""
+    """pydantic's core takes as long to import as the flow, so it is not before there is a buyer."""
     from . import shapes
 
     return shapes
@@ -77,12 +77,12 @@ def _receipt(text: str | None, bounds: Bounds) -> Receipt | None:
     except (QuoteError, ValueError):
         return None
     return Receipt(
-        success=wire.success,
-        transaction=words(wire.transaction or wire.txHash, bounds.words),
-        network=words(wire.network or wire.networkId, bounds.words),
-        payer=words(wire.payer, bounds.words) or None,
-        amount=wire.amount,
-        error=words(wire.errorReason or wire.error, bounds.words),
+        success=wire["success"],
+        transaction=words(wire["transaction"] or wire["txHash"], bounds.words),
+        network=words(wire["network"] or wire["networkId"], bounds.words),
+        payer=words(wire["payer"], bounds.words) or None,
+        amount=wire["amount"],
+        error=words(wire["errorReason"] or wire["error"], bounds.words),
         raw=raw,
     )
 
@@ -183,19 +183,19 @@ def _offers(entries: list[Any], version: int) -> tuple[list[Offer], list[str]]:
 
 def _offer(raw: Any, position: int, version: int) -> Offer:
     wire = _shapes().offer(raw)
-    amounts = {a for a in (wire.amount, wire.maxAmountRequired) if a is not None}
+    amounts = {a for a in (wire["amount"], wire["maxAmountRequired"]) if a is not None}
     if len(amounts) != 1:
         raise ValueError("it names two different amounts" if amounts else "it names no amount")
     return Offer(
         position=position,
         version=version,
-        scheme=wire.scheme,
-        network=caip2(wire.network) or wire.network,
+        scheme=wire["scheme"],
+        network=caip2(wire["network"]) or wire["network"],
         amount=amounts.pop(),
-        asset=wire.asset,
-        pay_to=wire.payTo,
-        timeout=wire.maxTimeoutSeconds,
-        written_network=wire.network,
-        extra=wire.extra or {},
+        asset=wire["asset"],
+        pay_to=wire["payTo"],
+        timeout=wire["maxTimeoutSeconds"],
+        written_network=wire["network"],
+        extra=wire["extra"] or {},
         raw=raw,
     )

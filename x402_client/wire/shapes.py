@@ -1,10 +1,27 @@
-"""What an offer and a receipt look like on the wire. Raises ValueError, in words, for what does not."""
+"""What an offer and a receipt look like on the wire. Raises ValueError, in words, for what does not.
+
+They are read by pydantic's core alone: of its models, which take longer to import and more memory than all the rest of
+the package, nothing is needed here.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import SchemaValidator, ValidationError
+from pydantic_core.core_schema import (
+    CoreSchema,
+    any_schema,
+    bool_schema,
+    dict_schema,
+    int_schema,
+    no_info_before_validator_function,
+    nullable_schema,
+    str_schema,
+    typed_dict_field,
+    typed_dict_schema,
+    with_default_schema,
+)
 
 from .models import words
 
@@ -30,51 +47,59 @@ def _no_bool(value: object) -> object:
     return value
 
 
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
-_Units = Annotated[int, BeforeValidator(_amount)]
+def _shape(needed: dict[str, CoreSchema], optional: dict[str, CoreSchema]) -> SchemaValidator:
+    """Reads a dict of these fields: what is optional may be null or missing, and anything else is left out."""
+    fields = {name: typed_dict_field(kind) for name, kind in needed.items()}
+    for name, kind in optional.items():
+        fields[name] = typed_dict_field(with_default_schema(nullable_schema(kind), default=None))
+    return SchemaValidator(typed_dict_schema(fields, extra_behavior="ignore"))
 
 
-class Offer(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+_TEXT = str_schema(min_length=1, max_length=200)
+_ANY_TEXT = str_schema()
+_UNITS = no_info_before_validator_function(_amount, int_schema())
+_SECONDS = no_info_before_validator_function(_no_bool, int_schema(ge=0))
 
-    scheme: _Text
-    network: _Text
-    asset: _Text
-    payTo: _Text
-    amount: _Units | None = None
-    maxAmountRequired: _Units | None = None
-    maxTimeoutSeconds: Annotated[int, BeforeValidator(_no_bool), Field(ge=0)] | None = None
-    extra: dict[str, Any] | None = None
+_OFFER = _shape(
+    {"scheme": _TEXT, "network": _TEXT, "asset": _TEXT, "payTo": _TEXT},
+    {
+        "amount": _UNITS,
+        "maxAmountRequired": _UNITS,
+        "maxTimeoutSeconds": _SECONDS,
+        "extra": dict_schema(_ANY_TEXT, any_schema()),
+    },
+)
+_RECEIPT = _shape(
+    {"success": bool_schema(strict=True)},
+    {
+        "transaction": _ANY_TEXT,
+        "txHash": _ANY_TEXT,
+        "network": _ANY_TEXT,
+        "networkId": _ANY_TEXT,
+        "payer": _ANY_TEXT,
+        "amount": _UNITS,
+        "errorReason": _ANY_TEXT,
+        "error": _ANY_TEXT,
+    },
+)
 
 
-class Receipt(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    success: Annotated[bool, Field(strict=True)]
-    transaction: str | None = None
-    txHash: str | None = None
-    network: str | None = None
-    networkId: str | None = None
-    payer: str | None = None
-    amount: _Units | None = None
-    errorReason: str | None = None
-    error: str | None = None
+def offer(raw: Any) -> dict[str, Any]:
+    """One entry of ``accepts``: every field of the shape, None where there is none."""
+    return _read(_OFFER, raw)
 
 
-def offer(raw: Any) -> Offer:
-    """One entry of ``accepts``."""
+def receipt(raw: Any) -> dict[str, Any]:
+    """A receipt: every field of the shape, None where there is none."""
+    return _read(_RECEIPT, raw)
+
+
+def _read(shape: SchemaValidator, raw: Any) -> dict[str, Any]:
     try:
-        return Offer.model_validate(raw)
+        found: dict[str, Any] = shape.validate_python(raw)
     except ValidationError as problem:
         raise ValueError(_first_problem(problem)) from None
-
-
-def receipt(raw: Any) -> Receipt:
-    """A receipt."""
-    try:
-        return Receipt.model_validate(raw)
-    except ValidationError as problem:
-        raise ValueError(_first_problem(problem)) from None
+    return found
 
 
 def _first_problem(problem: ValidationError) -> str:
