@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
@@ -12,8 +13,8 @@ from tests.benchmarks.crew import Worker
 
 HEAVY = {
     "aiohttp", "coincurve", "Crypto", "difflib", "eth_account", "eth_keys", "httpx", "httpx2", "opentelemetry",
-    "py_ecc", "pydantic", "pydantic_core", "redis", "requests", "rich", "solders", "sqlite3", "tomllib", "typer",
-    "web3",
+    "py_ecc", "pydantic", "pydantic_core", "redis", "requests", "rich", "sha3", "solders", "sqlite3", "tomllib",
+    "typer", "web3",
 }  # fmt: skip
 EVM, SOLANA = "evm=terms.KEY", "solana=terms.SEED"
 #: Ours that a program may well do without.
@@ -24,7 +25,7 @@ ROOMS = {
 #: What every buyer brings with it, besides what its keys and its ledger take.
 BUYER = {"buyer", "pydantic_core", "wire.shapes"}
 SIGNS = {
-    EVM: {"coincurve", "Crypto", "schemes.exact_evm"},
+    EVM: {"coincurve", "sha3" if find_spec("sha3") else "Crypto", "schemes.exact_evm"},
     SOLANA: {"solders", "schemes.exact_solana", "chains.solana", "httpx"},
 }
 MEMORY = 'ledger=":memory:", rpc={terms.DEVNET: URL + "/rpc"}'

@@ -23,6 +23,8 @@ from ..wire.models import words
 from ..wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 #: Public endpoints of well-known networks. They are slow and ration callers: a program in earnest names its own.
@@ -57,6 +59,8 @@ class Rpc:
         self._lock = threading.Lock()
         self._idle: dict[int, list[_Line]] = {}
         self._numbers = itertools.count(1)
+        #: Reading the certificates of authorities takes longer than most answers: once, for all lines.
+        self._trust: ssl.SSLContext | None = None
 
     def call(self, method: str, *params: Any) -> Any:
         """The result of one read. ChainUnavailable when no endpoint gave it."""
@@ -108,9 +112,16 @@ class Rpc:
             idle = self._idle.get(os.getpid())
             if idle:
                 return idle.pop()
-        line = _Line()
+        line = _Line(self._trusting())
         weakref.finalize(self, line.client.close)  # a buyer that nobody closes leaves no sockets behind
         return line
+
+    def _trusting(self) -> ssl.SSLContext:
+        import httpx
+
+        if self._trust is None:
+            self._trust = httpx.create_ssl_context()
+        return self._trust
 
     def close(self) -> None:
         """Close the connections of this process."""
@@ -123,11 +134,11 @@ class Rpc:
 class _Line:
     """One client with one connection, for one question at a time: so that it is known what to shut when time is up."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: ssl.SSLContext) -> None:
         import httpx
 
         self.process = os.getpid()
-        self.client = httpx.Client(limits=httpx.Limits(max_connections=1))
+        self.client = httpx.Client(verify=trust, limits=httpx.Limits(max_connections=1))
         self._stream: Any = None
 
     def post(self, url: str, question: dict[str, Any], seconds: float) -> Any:
