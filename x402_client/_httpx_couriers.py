@@ -239,9 +239,9 @@ class AsyncCourier(Hands):
             if size > self.buyer.bounds.terms_body:
                 self._peeked.append(_Peeked(response, chunks, rest))
                 return None
-            # Many small chunks may be here already: without a pause the loop would stand still for all of them.
-            if len(chunks) > 1:
-                await anyio.lowlevel.checkpoint()
+            # Many small chunks may be here already: without a pause the loop would stand still for all of them. And
+            # a cancellation that waits shows here, not amid the library's closing, which would lose the connection.
+            await anyio.lowlevel.checkpoint()
         await response.stream.aclose()
         self._forget(response)
         return self.whole(response, chunks)

@@ -13,7 +13,7 @@ from x402_client.cli.arguments import secret_among
 from x402_client.sandbox import TEST_EVM_KEYS
 
 KEY = "4" * 63 + "a"
-PAIR = Keypair.from_seed(bytes(range(32)))
+PAIR = Keypair.from_seed(bytes(range(1, 33)))
 WORDS = "test test test test test test test test test test test junk"
 
 SECRETS = {
@@ -23,6 +23,7 @@ SECRETS = {
     "hex in quotes": ["get", f"'{KEY}'"],
     "a pair in base58": ["get", str(PAIR)],
     "a seed in base58": ["wallet", "import", base58.b58encode(PAIR.secret()).decode()],
+    "a seed that begins with zeros": ["wallet", "import", base58.b58encode(bytes(20) + b"\x07" * 12).decode()],
     "a file of solana-keygen": ["get", "-d", json.dumps(list(bytes(PAIR)))],
     "words": ["wallet", "import", WORDS],
     "words without quotes": ["wallet", "import", *WORDS.split()],

@@ -8,7 +8,8 @@ from functools import cache
 from itertools import groupby
 
 _HEX_KEY = re.compile(r"(0[xX])?[0-9a-fA-F]{64}", re.ASCII)
-_BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{43,88}", re.ASCII)
+#: 32 bytes take 44 letters and 64 take 88, or fewer where the first ones are zero.
+_BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,88}", re.ASCII)
 _KEYPAIR_FILE = re.compile(r"\s*\[\s*(?:\d{1,3}\s*,\s*){31,63}\d{1,3}\s*\]\s*", re.ASCII)
 _EXTENDED = re.compile(r"[xyzt]prv[1-9A-HJ-NP-Za-km-z]{100,}", re.ASCII)
 _WORD = re.compile(r"[a-z]{3,8}", re.ASCII)
