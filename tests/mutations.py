@@ -217,9 +217,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a reservation counts nothing: a file",
-        "ledgers/sqlite_holds.py",
-        "    sums.add(db, accounts, order.price.units, now)\n",
-        "    sums.add(db, accounts, 0, now)\n",
+        SQLITE,
+        "order.price.currency, order.price.units)\n",
+        "order.price.currency, 0)\n",
         (IN_A_FILE,),
     ),
     Mutation(
@@ -433,7 +433,7 @@ MUTATIONS = (
     Mutation(
         "a delivery that could not be written is forgotten: a file",
         SQLITE,
-        "            self._late[number] = (money, receipt)\n",
+        "            self._late[found.number] = found\n",
         "",
         ("tests/ledgers/test_trouble.py",),
     ),

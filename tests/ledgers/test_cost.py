@@ -74,7 +74,7 @@ def test_history_costs_nothing(tmp_path: Path) -> None:
     # Steps of pruning included: they are few, and bounded by what was bought.
     assert measured.steps() < 1.1 * young
     assert measured.rows("past") < sqlite_holds.HISTORY + 600
-    assert measured.rows("buckets") <= 2 * (4 * 61 + 1)
+    assert measured.rows("starts") <= 2 * 4 * 62
     measured.ledger.close_ledger()
 
 
