@@ -353,8 +353,8 @@ MUTATIONS = (
     Mutation(
         "a freeze lets unresolved payments pass: memory",
         MEMORY,
-        "        refusals.check_frozen(self._frozen, purchase)\n        self._reap",
-        "        self._reap",
+        "        refusals.check_frozen(self._frozen, purchase)\n        if",
+        "        if",
         (IN_MEMORY, f"{UNIT}/test_memory_ends.py"),
     ),
     Mutation(

@@ -15,8 +15,8 @@ from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers import sqlite_file
 from x402_client.ledgers.conformance import RECEIPT, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ledgers.sqlite_holds import Delivery
 from x402_client.ledgers.sqlite_file import LedgerFile
+from x402_client.ledgers.sqlite_holds import Delivery
 from x402_client.ledgers.turns import Turns
 from x402_client.ports import Attempt
 

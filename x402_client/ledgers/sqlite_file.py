@@ -32,6 +32,8 @@ _TURN = 60.0
 _GAP = 1.0
 #: How long a fork waits for a transaction of another thread, and whoever closes for a checkpoint.
 _FORK_PATIENCE = 10.0
+#: KiB of the file in memory: the pages that payments write are few.
+_CACHE = 256
 _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
 
 
@@ -251,6 +253,7 @@ class LedgerFile:
         db.execute(f"PRAGMA wal_autocheckpoint = {LAST_RESORT}")
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"PRAGMA cache_size = -{_CACHE}")
         db.execute(_META).fetchone()
 
     def _write_ahead(self, db: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 from binascii import crc32
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from ..errors import MoneyState
@@ -30,10 +31,12 @@ _HISTORY_STEP = 256
 
 #: A hold's number begins with bits of its purchase's id, so that the table needs no index; the rest is random.
 _DRAWN = 43
-_PREFIXES = 2 ** (63 - _DRAWN)
+_LAST = (1 << _DRAWN) - 1
+_PREFIXES = 1 << (63 - _DRAWN)
 
 _LIST = ", ".join(COLUMNS)
 _OPEN = f"SELECT {_LIST}, id, header, accounts, owner FROM holds"  # noqa: S608 - every part is a constant
+_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"
 _WIDTH = len(COLUMNS)
 _RESERVE = f"INSERT INTO holds ({_LIST}, id, accounts, owner) VALUES ({'?, ' * _WIDTH}?, ?, ?)"  # noqa: S608
 _RECORD = """
@@ -77,13 +80,19 @@ def find_number(db: sqlite3.Connection, number: int) -> Row | None:
 def of_purchase(db: sqlite3.Connection, purchase: str) -> list[Row]:
     """The open holds of one purchase, oldest first."""
     first = _first(purchase)
-    return select(db, "id BETWEEN ? AND ? AND purchase = ?", first, first + 2**_DRAWN - 1, purchase)
+    return select(db, _OF_PURCHASE, first, first + _LAST, purchase)
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
     """The open holds of which ``where`` is true, oldest first."""
-    found = [Row.of(values) for values in db.execute(f"{_OPEN} WHERE {where}", values)]
-    return sorted(found, key=lambda row: (row.hold.created, row.number)) if found else found
+    found = [Row.of(row) for row in db.execute(_selecting(where), values)]
+    found.sort(key=lambda row: (row.hold.created, row.number))
+    return found
+
+
+@cache
+def _selecting(where: str) -> str:
+    return f"{_OPEN} WHERE {where}"
 
 
 def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
@@ -95,7 +104,7 @@ def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int
 
 def _first(purchase: str) -> int:
     """The least number that a hold of a purchase can have."""
-    return crc32(purchase.encode()) % _PREFIXES << _DRAWN
+    return (crc32(purchase.encode()) % _PREFIXES) << _DRAWN
 
 
 def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:

@@ -102,7 +102,7 @@ class Sums:
                     self._db.execute(_FORGET, (account.number, span, int((self._now - length) // width)))
 
     def _counted(self, account: Account, payments: bool, window: str) -> int:
-        total = account[4 if payments else 3]
+        total = account.payments if payments else account.units
         if window not in _SPANS:
             return total
         key = (account.number, window)
