@@ -83,7 +83,7 @@ def test_the_log_is_moved_on_a_thread_and_bounded(tmp_path: Path) -> None:
     measured.buy(1)
     before = measured.ledger.path.stat().st_size
     written = tmp_path / "ledger.db-wal"
-    measured.age(1, 140)
+    measured.age(1, 205)
     measured.ledger._file._checkpoints.wait(10)
     assert measured.ledger.path.stat().st_size > before, "moved by a thread: whoever writes does so much later"
     measured.age(1, 800)
