@@ -244,6 +244,27 @@ MUTATIONS = (
         "            if row is not None:\n                self._drop(row)\n",
         (IN_MEMORY,),
     ),
+    Mutation(
+        "what is given back late takes from younger payments: a file",
+        "ledgers/sqlite_sums.py",
+        "        for span, _, width in _SPANS.values():\n            db.execute(_TAKE_BACK_SINCE",
+        "        for span, _, width in ():\n            db.execute(_TAKE_BACK_SINCE",
+        ("tests/ledgers/test_sums.py",),
+    ),
+    Mutation(
+        "what is given back stays counted: a file",
+        "ledgers/sqlite_sums.py",
+        "AND span = ? AND number > ?",
+        "AND span = ? AND number >= ?",
+        (IN_A_FILE, "tests/ledgers/test_sums.py"),
+    ),
+    Mutation(
+        "holds that lie together are mixed up: a file",
+        "ledgers/sqlite_holds.py",
+        '_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"',
+        '_OF_PURCHASE = "id BETWEEN ? AND ? AND ? IS NOT NULL"',
+        ("tests/ledgers/test_sums.py",),
+    ),
     # --- what the chain tells
     Mutation(
         "a reader's silence means not settled",
