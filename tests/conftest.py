@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,10 @@ import pytest
 # Where this runs in the background of a shell, Ctrl-C is ignored, and so it would be in the programs that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: Where modules that make a buyer as they are imported keep its ledger; tests have one each.
+_IMPORTED = tempfile.TemporaryDirectory()
+os.environ.update(XDG_DATA_HOME=_IMPORTED.name, LOCALAPPDATA=_IMPORTED.name)
 
 #: What tests stand on asserts too, and explains itself like any test. Before anything imports it.
 GROUNDS = {

@@ -217,9 +217,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a reservation counts nothing: a file",
-        "ledgers/sqlite_holds.py",
-        "    sums.add(db, accounts, order.price.units, now)\n",
-        "    sums.add(db, accounts, 0, now)\n",
+        SQLITE,
+        "order.price.currency, order.price.units)\n",
+        "order.price.currency, 0)\n",
         (IN_A_FILE,),
     ),
     Mutation(
@@ -243,6 +243,27 @@ MUTATIONS = (
         '            if row is not None and row.hold.state == "reserved":\n                self._drop(row)\n',
         "            if row is not None:\n                self._drop(row)\n",
         (IN_MEMORY,),
+    ),
+    Mutation(
+        "what is given back late takes from younger payments: a file",
+        "ledgers/sqlite_sums.py",
+        "        for span, _, width in _SPANS.values():\n            db.execute(_TAKE_BACK_SINCE",
+        "        for span, _, width in ():\n            db.execute(_TAKE_BACK_SINCE",
+        ("tests/ledgers/test_sums.py",),
+    ),
+    Mutation(
+        "what is given back stays counted: a file",
+        "ledgers/sqlite_sums.py",
+        "AND span = ? AND number > ?",
+        "AND span = ? AND number >= ?",
+        (IN_A_FILE, "tests/ledgers/test_sums.py"),
+    ),
+    Mutation(
+        "holds that lie together are mixed up: a file",
+        "ledgers/sqlite_holds.py",
+        '_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"',
+        '_OF_PURCHASE = "id BETWEEN ? AND ? AND ? IS NOT NULL"',
+        ("tests/ledgers/test_sums.py",),
     ),
     # --- what the chain tells
     Mutation(
@@ -353,8 +374,8 @@ MUTATIONS = (
     Mutation(
         "a freeze lets unresolved payments pass: memory",
         MEMORY,
-        "        refusals.check_frozen(self._frozen, purchase)\n        self._reap",
-        "        self._reap",
+        "        refusals.check_frozen(self._frozen, purchase)\n        if",
+        "        if",
         (IN_MEMORY, f"{UNIT}/test_memory_ends.py"),
     ),
     Mutation(
@@ -433,7 +454,7 @@ MUTATIONS = (
     Mutation(
         "a delivery that could not be written is forgotten: a file",
         SQLITE,
-        "            self._late[number] = (money, receipt)\n",
+        "            self._late[found.number] = found\n",
         "",
         ("tests/ledgers/test_trouble.py",),
     ),

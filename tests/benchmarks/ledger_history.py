@@ -73,7 +73,7 @@ def in_a_file(past: int, directory: Path) -> SqliteLedger:
             f"SELECT id, 'key old ' || i, {names}, receipt FROM n, {one}",
             (min(past, sqlite_holds.HISTORY),),
         )
-        db.execute("UPDATE buckets SET units = units * ?, payments = payments * ?", (past // 10, past // 10))
+        db.execute("UPDATE accounts SET units = units * ?, payments = payments * ?", (past // 10, past // 10))
 
     if past > 10:
         ledger._file.write(fill, 60)

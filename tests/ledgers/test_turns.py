@@ -16,6 +16,7 @@ from x402_client.ledgers import sqlite_file
 from x402_client.ledgers.conformance import RECEIPT, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite_file import LedgerFile
+from x402_client.ledgers.sqlite_holds import Delivery
 from x402_client.ledgers.turns import Turns
 from x402_client.ports import Attempt
 
@@ -162,7 +163,7 @@ def test_a_delivery_that_waits_to_be_written_is_not_given_up(tmp_path: Path) -> 
     settle = ledger._settle
 
     def later(*given: object) -> None:
-        ledger._late[int(hold.id, 16)] = ("spent", RECEIPT)
+        ledger._late[int(hold.id, 16)] = Delivery(int(hold.id, 16), False, "spent", RECEIPT)
         attempt.end()
         settle(*given)  # type: ignore[arg-type]
 

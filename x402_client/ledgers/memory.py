@@ -7,13 +7,15 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from ..errors import MoneyState
 from ..limits import Cap
-from ..ports import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
-from ..wire.models import Receipt
+from ..money import Money
+from ..ports import Attempt, Authorization, Busy, Hold, HoldState, Order, Purchase, Spending
+from ..wire.models import Offer, Receipt
 from . import refusals
 from .windows import Account
 
@@ -21,10 +23,17 @@ from .windows import Account
 _HISTORY = 1_000
 
 
+_Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any]]
+#: A resolved hold: what a Hold is made of, in its order, without the header.
+_Past: TypeAlias = tuple[
+    str, Purchase, Offer, Money, float, HoldState, MoneyState, _Signed | None, Receipt | None, int
+]  # fmt: skip
+
+
 @dataclass(slots=True)
 class _Row:
     hold: Hold
-    accounts: tuple[tuple[str, str | None], ...]
+    accounts: list[tuple[Account, Account]]
     attempt: weakref.ref[Attempt]
 
     @property
@@ -45,10 +54,11 @@ class MemoryLedger:
         self._epoch = time.time() - time.monotonic()
         self._rows: dict[str, _Row] = {}
         self._purchases: dict[str, list[_Row]] = {}
-        self._keys: dict[str, Hold] = {}
+        self._keys: dict[str, _Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
         self._frozen: set[str] = set()
-        self._history: deque[Hold] = deque(maxlen=_HISTORY)
+        #: As flat as can be: there are many of them, and few are ever asked for.
+        self._history: deque[_Past] = deque(maxlen=_HISTORY)
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         with self._lock:
@@ -80,14 +90,14 @@ class MemoryLedger:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is not None:
-                self._resolve(row, row.hold.shown_as(state="delivered", money=money, receipt=receipt))
+                self._resolve(row, "delivered", money, receipt)
 
     def write_off(self, hold: Hold) -> Hold:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
                 raise refusals.nothing_to_write_off(hold)
-            return self._resolve(row, row.hold.shown_as(state="written_off", money="spent"))
+            return _hold(self._resolve(row, "written_off", "spent", None))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
         with self._lock:
@@ -116,7 +126,8 @@ class MemoryLedger:
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         with self._lock:
-            return tuple(hold for hold in reversed(self._history) if hold.purchase.purse == purse)[:limit]
+            found = [past for past in reversed(self._history) if past[1].purse == purse][:limit]
+        return tuple(map(_hold, found))
 
     def freeze(self, pattern: str) -> None:
         with self._lock:
@@ -131,8 +142,10 @@ class MemoryLedger:
 
     def _claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(self._frozen, purchase)
-        self._reap(self._purchases.get(purchase.id, ()))
-        self._check_key(purchase)
+        if purchase.id in self._purchases:
+            self._reap(self._purchases[purchase.id])
+        if purchase.keyed:
+            self._check_key(purchase)
         for row in self._purchases.get(purchase.id, ()):
             if row.in_flight:
                 if purchase.keyed:
@@ -145,45 +158,50 @@ class MemoryLedger:
 
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
         now = self._now()
-        accounts = _accounts(order)
         if self._over(order, now):
             self._reap(self._rows.values())
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
                 raise refusals.over_limit(order, exceeded)
         hold = Hold(secrets.token_hex(8), order.purchase, order.offer, order.price, now)
-        row = _Row(hold, accounts, weakref.ref(attempt))
+        row = _Row(hold, self._counting(order), weakref.ref(attempt))
         self._count(row, +1)
         self._rows[hold.id] = row
         self._purchases.setdefault(order.purchase.id, []).append(row)
         return hold
 
-    def _count(self, row: _Row, sign: int) -> None:
-        hold = row.hold
-        for account, currency in row.accounts:
-            units = 1 if currency is None else hold.price.units
-            key = (hold.purchase.purse, account, currency)
-            counted = self._accounts.get(key)
-            if counted is None:
-                counted = self._accounts[key] = Account()
-            counted.add(sign * units, hold.created)
+    def _counting(self, order: Order) -> list[tuple[Account, Account]]:
+        """Units and payments of all that it is counted in: the purse, its host, and the patterns of its budgets."""
+        purse, currency = order.purchase.purse, order.price.currency
+        names = {"", order.purchase.origin.host, *[cap.account for cap in order.caps]}
+        return [(self._account((purse, name, currency)), self._account((purse, name, None))) for name in names]
 
-    def _account(self, cap: Cap, order: Order) -> Account | None:
-        return self._accounts.get((order.purchase.purse, cap.account, cap.currency))
+    def _account(self, key: tuple[str, str, str | None]) -> Account:
+        found = self._accounts.get(key)
+        if found is None:
+            found = self._accounts[key] = Account()
+        return found
+
+    def _count(self, row: _Row, sign: int) -> None:
+        units, at = sign * row.hold.price.units, row.hold.created
+        for amounts, payments in row.accounts:
+            amounts.add(units, at)
+            payments.add(sign, at)
 
     def _over(self, order: Order, now: float) -> list[tuple[Cap, int]]:
         """The budgets that the order does not fit, and by how much."""
         found = []
+        purse, units = order.purchase.purse, order.price.units
         for cap in order.caps:
-            asked = 1 if cap.currency is None else order.price.units
-            account = self._account(cap, order)
-            over = (account.roll(cap.window, now) if account else 0) + asked - cap.most
+            account = self._accounts.get((purse, cap.account, cap.currency))
+            counted = 0 if account is None else account.roll(cap.window, now)
+            over = counted + (1 if cap.currency is None else units) - cap.most
             if over > 0:
                 found.append((cap, over))
         return found
 
     def _exceeded(self, cap: Cap, order: Order, over: int) -> refusals.Exceeded:
-        account = self._account(cap, order)
+        account = self._accounts.get((order.purchase.purse, cap.account, cap.currency))
         if account is None:
             return refusals.Exceeded(cap, 0, None)
         window = account.window(cap.window)
@@ -199,12 +217,17 @@ class MemoryLedger:
         self._count(row, -1)
         self._forget(row)
 
-    def _resolve(self, row: _Row, hold: Hold) -> Hold:
+    def _resolve(self, row: _Row, state: HoldState, money: MoneyState, receipt: Receipt | None) -> _Past:
         self._forget(row)
-        self._history.append(hold)
-        if hold.purchase.keyed and hold.state == "delivered":
-            self._keys[hold.purchase.id] = hold
-        return hold
+        hold, signed = row.hold, row.hold.authorization
+        known = None if signed is None else (signed.nonce, signed.payer, signed.expires, signed.evidence)
+        past = (
+            hold.id, hold.purchase, hold.offer, hold.price, hold.created, state, money, known, receipt, hold.tries
+        )  # fmt: skip
+        self._history.append(past)
+        if hold.purchase.keyed and state == "delivered":
+            self._keys[hold.purchase.id] = past
+        return past
 
     def _forget(self, row: _Row) -> None:
         self._rows.pop(row.hold.id, None)
@@ -216,16 +239,23 @@ class MemoryLedger:
     def _check_key(self, purchase: Purchase) -> None:
         if not purchase.keyed:
             return
-        paid = self._keys.get(purchase.id)
-        rows = self._purchases.get(purchase.id, ())
-        known = paid or next((row.hold for row in rows), None)
+        past = self._keys.get(purchase.id)
+        paid = None if past is None else _hold(past)
+        known = paid or next((row.hold for row in self._purchases.get(purchase.id, ())), None)
         if known is not None:
             refusals.check_key(known, purchase)
         if paid is not None:
             raise refusals.already_paid(paid)
 
 
-def _accounts(order: Order) -> tuple[tuple[str, str | None], ...]:
-    """Whose sums a payment enters: the purse, its host, and the patterns that some budget names."""
-    names = {"", order.purchase.origin.host, *(cap.account for cap in order.caps)}
-    return tuple((name, currency) for name in names for currency in (order.price.currency, None))
+def _hold(past: _Past) -> Hold:
+    name, purchase, offer, price, created, state, money, signed, receipt, tries = past
+    return Hold(name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries)
+
+
+def _shown(signed: _Signed | None) -> Authorization | None:
+    """Without the header."""
+    if signed is None:
+        return None
+    nonce, payer, expires, evidence = signed
+    return Authorization(nonce, payer, expires, ("", ""), evidence)

@@ -21,12 +21,12 @@ from ..ports import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purch
 from ..wire.models import Receipt
 from . import refusals
 from . import sqlite_holds as rows
-from . import sqlite_sums as sums
 from .clock import LedgerClock
 from .owners import Claims, in_flight
 from .rows import number_of
 from .sqlite_errors import unavailable
 from .sqlite_file import LedgerFile, Meta
+from .sqlite_sums import Sums
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, Meta], T]
@@ -54,7 +54,7 @@ class SqliteLedger:
         self._file = LedgerFile(self.path, durable)
         self._claims = Claims(self._owners, _clerk(weakref.ref(self)))
         #: Deliveries that could not be written; the next use of the ledger writes them.
-        self._late: dict[int, tuple[MoneyState, Receipt | None]] = {}
+        self._late: dict[int, rows.Delivery] = {}
         self._patience = _PATIENCE
         self._file.read(lambda db, meta: None, _PATIENCE)
         weakref.finalize(self, _let_go, self._claims, self._file)
@@ -118,13 +118,13 @@ class SqliteLedger:
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
         """The purchase was delivered; it is resolved, and stays counted."""
-        number = number_of(hold.id)
+        found = rows.Delivery(number_of(hold.id), hold.purchase.keyed, money, receipt)
         try:
-            self._write(lambda db, meta: rows.resolve(db, number, "delivered", money, receipt))
+            self._write(lambda db, meta: rows.deliver(db, found))
         except LedgerUnavailable:
-            self._late[number] = (money, receipt)
+            self._late[found.number] = found
             raise
-        self._claims.drop(number)
+        self._claims.drop(found.number)
 
     def write_off(self, hold: Hold) -> Hold:
         """The user gives the unresolved purchase up: it counts as spent."""
@@ -155,8 +155,12 @@ class SqliteLedger:
 
     def spent(self, question: Spending) -> int:
         """Millionths counted in a window."""
-        asked = (question.purse, question.account, question.currency, question.window)
-        return self._read(lambda db, meta: sums.counted(db, *asked, self._clock.now(meta.stamp).at))
+
+        def counted(db: sqlite3.Connection, meta: Meta) -> int:
+            counts = Sums(db, question.purse, (question.account,), self._clock.now(meta.stamp).at)
+            return counts.counted(question.account, question.currency, question.window)
+
+        return self._read(counted)
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         """Every purchase of a purse that is not resolved."""
@@ -197,7 +201,7 @@ class SqliteLedger:
         if not (self._claims.stirred or self._late):
             return
         ended: set[int] = set()
-        late: dict[int, tuple[MoneyState, Receipt | None]] = {}
+        late: dict[int, rows.Delivery] = {}
         try:
             self._file.write(lambda db, meta: self._settle(db, ended, late), self._patience)
         except BaseException:
@@ -206,14 +210,12 @@ class SqliteLedger:
         for number in late:
             self._late.pop(number, None)
 
-    def _settle(
-        self, db: sqlite3.Connection, ended: set[int], late: dict[int, tuple[MoneyState, Receipt | None]]
-    ) -> None:
+    def _settle(self, db: sqlite3.Connection, ended: set[int], late: dict[int, rows.Delivery]) -> None:
         ended |= self._claims.ended()
         # In this order: an attempt ends after it left its delivery here, or else it would be given up as well.
         late.update(self._late)
-        for number, (money, receipt) in late.items():
-            rows.resolve(db, number, "delivered", money, receipt)
+        for found in late.values():
+            rows.deliver(db, found)
         owner = self._claims.known
         for number in ended:
             row = rows.find_number(db, number)
@@ -225,17 +227,20 @@ class SqliteLedger:
         if found is not None:
             return found
         stamp = self._clock.now(meta.stamp)
-        exceeded = [over for cap in order.caps if (over := _over(db, cap, order, stamp.at))]
+        names = list(dict.fromkeys(("", order.purchase.origin.host, *(cap.account for cap in order.caps))))
+        counts = Sums(db, order.purchase.purse, names, stamp.at)
+        exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
             raise refusals.over_limit(order, exceeded)
-        hold = rows.insert(db, order, stamp.at, self._claims.owner.name)
+        accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
+        hold = rows.insert(db, order, stamp.at, accounts, self._claims.owner.name)
         db.execute("UPDATE meta SET boot = ?, steady = ?, at = ?", (stamp.boot, stamp.steady, stamp.at))
         self._claims.take(number_of(hold.id), attempt)
         return hold
 
     def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(_patterns(meta), purchase)
-        found = self._leased(db, rows.select(db, "purchase = ?", purchase.id))
+        found = self._leased(db, rows.of_purchase(db, purchase.id))
         if purchase.keyed:
             _check_key(db, purchase, found)
         for row in found:
@@ -295,15 +300,14 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
         raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
 
 
-def _over(db: sqlite3.Connection, cap: Cap, order: Order, now: float) -> refusals.Exceeded | None:
+def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:
     """The budget, if the order does not fit it."""
     asked = 1 if cap.currency is None else order.price.units
-    which = (order.purchase.purse, cap.account, cap.currency, cap.window)
-    counted = sums.counted(db, *which, now)
+    counted = counts.counted(cap.account, cap.currency, cap.window)
     over = counted + asked - cap.most
     if over <= 0:
         return None
-    return refusals.Exceeded(cap, counted, sums.fits_at(sums.live(db, *which, now), cap.window, over))
+    return refusals.Exceeded(cap, counted, counts.fits_at(cap.account, cap.currency, cap.window, over))
 
 
 def _check_key(db: sqlite3.Connection, purchase: Purchase, found: list[rows.Row]) -> None:

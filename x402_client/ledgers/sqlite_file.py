@@ -10,9 +10,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..errors import LedgerUnavailable
 from ..ports import LedgerBusy
@@ -33,11 +32,12 @@ _TURN = 60.0
 _GAP = 1.0
 #: How long a fork waits for a transaction of another thread, and whoever closes for a checkpoint.
 _FORK_PATIENCE = 10.0
+#: KiB of the file in memory: the pages that payments write are few.
+_CACHE = 256
 _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(NamedTuple):
     """What every transaction reads first."""
 
     frozen: str
@@ -50,6 +50,7 @@ class LedgerFile:
 
     def __init__(self, path: Path, durable: bool) -> None:
         self.path = path
+        self._name, self._log = str(path), f"{path}-wal"
         self.durable = durable
         #: Whether opening it made it.
         self.fresh = False
@@ -154,14 +155,14 @@ class LedgerFile:
     def _look(self) -> tuple[object, ...]:
         """What tells the files that are in place now from those that were opened."""
         try:
-            files = [os.stat(name) for name in (self.path, f"{self.path}-wal")]
+            file, log = os.stat(self._name), os.stat(self._log)
         except FileNotFoundError:
             raise unavailable(
                 self.path,
                 "was deleted while it was in use. Put it back; or restart the program, and accept that its budgets "
                 "and unresolved payments are forgotten",
             ) from None
-        return tuple((found.st_dev, found.st_ino) for found in files)
+        return file.st_dev, file.st_ino, log.st_dev, log.st_ino
 
     def _unchanged(self) -> bool:
         try:
@@ -252,6 +253,7 @@ class LedgerFile:
         db.execute(f"PRAGMA wal_autocheckpoint = {LAST_RESORT}")
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"PRAGMA cache_size = -{_CACHE}")
         db.execute(_META).fetchone()
 
     def _write_ahead(self, db: sqlite3.Connection) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from binascii import crc32
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from ..errors import MoneyState
 from ..ports import Authorization, Hold, HoldState, Order, Purchase
@@ -27,8 +29,14 @@ from .rows import (
 HISTORY = 100_000
 _HISTORY_STEP = 256
 
+#: A hold's number begins with bits of its purchase's id, so that the table needs no index; the rest is random.
+_DRAWN = 43
+_LAST = (1 << _DRAWN) - 1
+_PREFIXES = 1 << (63 - _DRAWN)
+
 _LIST = ", ".join(COLUMNS)
 _OPEN = f"SELECT {_LIST}, id, header, accounts, owner FROM holds"  # noqa: S608 - every part is a constant
+_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"
 _WIDTH = len(COLUMNS)
 _RESERVE = f"INSERT INTO holds ({_LIST}, id, accounts, owner) VALUES ({'?, ' * _WIDTH}?, ?, ?)"  # noqa: S608
 _RECORD = """
@@ -39,7 +47,7 @@ _MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLU
 _RESOLVE = f"INSERT INTO past (id, {_LIST}, receipt) SELECT id, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608
 _REMEMBER = f"""
     INSERT OR REPLACE INTO keyed (key, id, {_LIST}, receipt) SELECT purchase, id, {_LIST}, receipt FROM past
-    WHERE number = ? AND keyed AND state = 'delivered'
+    WHERE number = ?
 """  # noqa: S608
 
 
@@ -69,20 +77,34 @@ def find_number(db: sqlite3.Connection, number: int) -> Row | None:
     return next(iter(select(db, "id = ?", number)), None)
 
 
+def of_purchase(db: sqlite3.Connection, purchase: str) -> list[Row]:
+    """The open holds of one purchase, oldest first."""
+    first = _first(purchase)
+    return select(db, _OF_PURCHASE, first, first + _LAST, purchase)
+
+
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
     """The open holds of which ``where`` is true, oldest first."""
-    return [Row.of(found) for found in db.execute(f"{_OPEN} WHERE {where} ORDER BY created, id", values)]
+    found = [Row.of(row) for row in db.execute(_selecting(where), values)]
+    found.sort(key=lambda row: (row.hold.created, row.number))
+    return found
 
 
-def insert(db: sqlite3.Connection, order: Order, now: float, owner: str) -> Hold:
-    """A new hold; its price is taken from the budgets."""
-    names = dict.fromkeys(("", order.purchase.origin.host, *(cap.account for cap in order.caps)))
-    accounts = sums.accounts(db, order.purchase.purse, names, order.price.currency)
-    sums.add(db, accounts, order.price.units, now)
-    number = secrets.randbits(63)
-    row = (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner)
-    db.execute(_RESERVE, row)
+@cache
+def _selecting(where: str) -> str:
+    return f"{_OPEN} WHERE {where}"
+
+
+def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
+    """A new hold; its price is taken from these accounts already."""
+    number = _first(order.purchase.id) + secrets.randbits(_DRAWN)
+    db.execute(_RESERVE, (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner))
     return Hold(name_of(number), order.purchase, order.offer, order.price, now)
+
+
+def _first(purchase: str) -> int:
+    """The least number that a hold of a purchase can have."""
+    return (crc32(purchase.encode()) % _PREFIXES) << _DRAWN
 
 
 def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:
@@ -114,16 +136,34 @@ def drop(db: sqlite3.Connection, row: Row) -> None:
     db.execute("DELETE FROM holds WHERE id = ?", (row.number,))
 
 
-def resolve(db: sqlite3.Connection, number: int, state: HoldState, money: MoneyState, receipt: Receipt | None) -> None:
-    """Move a hold to the past, without its header. One that is there already stays as it is."""
+class Delivery(NamedTuple):
+    """A hold whose content came."""
+
+    number: int
+    keyed: bool
+    money: MoneyState
+    receipt: Receipt | None
+
+
+def deliver(db: sqlite3.Connection, found: Delivery) -> None:
+    """Move a hold to the past; what was delivered under a key is remembered for ever."""
+    latest = resolve(db, found.number, "delivered", found.money, found.receipt)
+    if found.keyed and latest is not None:
+        db.execute(_REMEMBER, (latest,))
+
+
+def resolve(
+    db: sqlite3.Connection, number: int, state: HoldState, money: MoneyState, receipt: Receipt | None
+) -> int | None:
+    """Move a hold to the past, without its header; its number there. One that is there already stays as it is."""
     moved = db.execute(_RESOLVE, (state, money, receipt_text(receipt), number))
     if moved.rowcount != 1:
-        return
-    db.execute("DELETE FROM holds WHERE id = ?", (number,))
+        return None
     latest = moved.lastrowid or 0
-    db.execute(_REMEMBER, (latest,))
+    db.execute("DELETE FROM holds WHERE id = ?", (number,))
     if latest % _HISTORY_STEP == 0:
         db.execute("DELETE FROM past WHERE number <= ?", (latest - HISTORY,))
+    return latest
 
 
 def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: "x402", at the place where SQLite files say whose they are.
 APPLICATION = 0x78343032
-VERSION = 1
+VERSION = 2
 
 _PURCHASE = """
     purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
@@ -15,21 +15,18 @@ _PURCHASE = """
 """
 
 #: ``holds`` are open purchases, ``past`` the resolved ones, ``keyed`` what was delivered under keys: for ever.
-#: ``header`` is worth money; only open holds have the column. ``accounts``: the budgets that a hold was taken from.
-#: ``buckets`` is a ring per account and window, so it never holds more than 61 rows of either.
+#: ``header`` is worth money; only open holds have the column. Their ``accounts`` are those that they were counted in.
+#: ``starts`` keeps what an account had counted as a bucket began, of no more than 62 buckets of each window.
 SCHEMA = (
     """CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL,
        frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL)""",
     """CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
-       currency TEXT NOT NULL, UNIQUE (purse, name, currency))""",
-    """CREATE TABLE buckets (account INTEGER NOT NULL, span INTEGER NOT NULL, slot INTEGER NOT NULL,
-       number INTEGER NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
-       payments INTEGER NOT NULL CHECK (payments >= 0),
-       PRIMARY KEY (account, span, slot)) WITHOUT ROWID""",
+       currency TEXT NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
+       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, UNIQUE (purse, name, currency))""",
+    """CREATE TABLE starts (account INTEGER NOT NULL, span INTEGER NOT NULL, number INTEGER NOT NULL,
+       units INTEGER NOT NULL, payments INTEGER NOT NULL, PRIMARY KEY (account, span, number)) WITHOUT ROWID""",
     f"""CREATE TABLE holds (id INTEGER PRIMARY KEY, {_PURCHASE},
        header TEXT, accounts TEXT NOT NULL, owner TEXT)""",
-    "CREATE INDEX holds_purchase ON holds (purchase)",
-    "CREATE INDEX holds_reserved ON holds (owner) WHERE state = 'reserved'",
     f"CREATE TABLE past (number INTEGER PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     f"CREATE TABLE keyed (key TEXT PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     f"PRAGMA application_id = {APPLICATION}",

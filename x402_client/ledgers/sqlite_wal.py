@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 #: Writes of this process between two moves.
-_WRITES = 150
+_WRITES = 600
 #: While one move runs others write on, so a few follow each other until nothing is left.
 _ROUNDS = 4
 #: Pages of log at which whoever writes moves what is left: where writes never pause, no thread catches up with them.
