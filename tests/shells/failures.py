@@ -154,11 +154,11 @@ class Failures(Ground):
         assert till.headers[0] not in "".join(traceback.format_exception(error))
 
     def test_a_slow_answer_to_a_payment(self, shell: Driver, server: Server, till: Till) -> None:
-        buyer, holding = new_buyer(settle_timeout=0.05), Holding()
+        buyer, holding = new_buyer(settle_timeout=0.3), Holding()
         client = shell.client(buyer)
         url = server.on("/paid", till.sells(holding, delivered))
         with pytest.raises(PaymentOutcomeUnknown) as caught:
-            client.get(url, timeout=0.05)
+            client.get(url, timeout=0.3)
         holding.over.set()
         assert isinstance(caught.value.__cause__, shell.errors["slow"])
         while not till.headers:  # a busy machine reads it later than we gave up
