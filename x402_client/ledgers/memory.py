@@ -20,7 +20,7 @@ from . import refusals
 from .windows import Account
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
-_HISTORY = 1_000
+_HISTORY = 500
 
 
 _Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any]]
