@@ -8,11 +8,8 @@ from typing import Any
 from ._answers import Answers, AsyncAnswers
 from ._bodies import AsyncKeptStream, KeptStream, digest, position, rewind, seekable
 from .buyer import Buyer
-from .delivery import Delivery
+from .delivery import NO_HANDS, Delivery
 from .drive import arun, run
-
-#: A delivery only speaks to the ledger and the log.
-_NO_HANDS: Any = None
 
 
 class Library:
@@ -164,7 +161,7 @@ class Watched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        run(self._delivery.done(), Answers(self._buyer, _NO_HANDS))
+        run(self._delivery.done(), Answers(self._buyer, NO_HANDS))
 
     def close(self) -> None:
         try:
@@ -172,7 +169,7 @@ class Watched:
         except BaseException:
             self._delivery.dropped()
             raise
-        run(self._delivery.closed(self.unreadable), Answers(self._buyer, _NO_HANDS))
+        run(self._delivery.closed(self.unreadable), Answers(self._buyer, NO_HANDS))
 
 
 class AsyncWatched:
@@ -190,7 +187,7 @@ class AsyncWatched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        await arun(self._delivery.done(), AsyncAnswers(self._buyer, _NO_HANDS))
+        await arun(self._delivery.done(), AsyncAnswers(self._buyer, NO_HANDS))
 
     async def aclose(self) -> None:
         try:
@@ -198,4 +195,4 @@ class AsyncWatched:
         except BaseException:
             self._delivery.dropped()
             raise
-        await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, _NO_HANDS))
+        await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, NO_HANDS))

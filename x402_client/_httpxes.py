@@ -16,13 +16,14 @@ from typing import Any, ClassVar, Self
 from . import settings
 from ._answers import Answers, AsyncAnswers
 from ._hpack_log import hide_payments
-from ._httpx_couriers import AsyncCourier, Courier
+from ._httpx_couriers import AsyncCourier, Courier, Hands
 from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._sockets import httpx_leads_here
 from .ahead import pay_ahead
 from .buyer import Buyer
 from .choice import Mandate
+from .delivery import NO_HANDS, Delivery
 from .drive import arun, run
 from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
@@ -38,15 +39,25 @@ _PAYMENT_HEADERS = ("payment-signature", "x-payment")
 
 
 class Journey:
-    """The hops of one call: where it began, and whether one of them paid."""
+    """The hops of one call: where it began, whether one of them paid, and whether that one led to the content."""
 
-    __slots__ = ("_first", "_over", "paid", "url")
+    __slots__ = ("_first", "_over", "led", "paid", "url")
 
     def __init__(self, request: Any) -> None:
         self._first = weakref.ref(request)
         self._over = False
         self.url = request.url
         self.paid: Hold | None = None
+        self.led: Delivery | None = None
+
+    def passed(self, call: Call, courier: Hands) -> None:
+        """What later hops have to know of this one."""
+        self.paid, self.led = call.paid, courier.led
+
+    def arrived(self, response: Any) -> Delivery | None:
+        """The delivery that this answer completes, if it does."""
+        found, self.led = self.led, None
+        return found if 200 <= response.status_code < 300 else None
 
     def leads_to(self, request: Any) -> bool:
         """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
@@ -143,6 +154,11 @@ class SyncPaying(_Paying):
             raise
         if not response.has_redirect_location:
             journey.end(request)
+            delivery = journey.arrived(response)
+            if delivery is not None and response.is_closed:
+                run(delivery.done(), Answers(self._buyer, NO_HANDS))
+            elif delivery is not None:
+                response.stream = self._library.watched(response.stream, delivery, self._buyer)
         return response
 
     def _exchange(self, request: Any, journey: Journey) -> Any:
@@ -174,7 +190,7 @@ class SyncPaying(_Paying):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = Courier(self._buyer, self._library, self._inner, request, body, call)
@@ -189,7 +205,7 @@ class SyncPaying(_Paying):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     def __enter__(self) -> Self:
         self._inner.__enter__()
@@ -220,6 +236,11 @@ class AsyncPaying(_Paying):
             raise
         if not response.has_redirect_location:
             journey.end(request)
+            delivery = journey.arrived(response)
+            if delivery is not None and response.is_closed:
+                await arun(delivery.done(), AsyncAnswers(self._buyer, NO_HANDS))
+            elif delivery is not None:
+                response.stream = self._library.awatched(response.stream, delivery, self._buyer)
         return response
 
     async def _exchange(self, request: Any, journey: Journey) -> Any:
@@ -251,7 +272,7 @@ class AsyncPaying(_Paying):
             await courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     async def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
@@ -266,7 +287,7 @@ class AsyncPaying(_Paying):
             await courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()

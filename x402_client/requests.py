@@ -19,11 +19,12 @@ from . import settings
 from ._answers import Answers
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._requests_courier import Courier, SpeakingOf
-from ._requests_streams import Body, text
+from ._requests_streams import Body, text, watch_or_deliver
 from ._sockets import requests_leads_here
 from .ahead import pay_ahead
 from .buyer import Buyer
 from .choice import Mandate
+from .delivery import NO_HANDS, Delivery
 from .drive import run
 from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
@@ -44,13 +45,14 @@ _PAYMENT_HEADERS = ("payment-signature", "x-payment")
 class _Journey:
     """The hops of one call. Kept in the request's ``hooks``, which a redirect's request shares with the first."""
 
-    __slots__ = ("_first", "_over", "paid", "url")
+    __slots__ = ("_first", "_over", "led", "paid", "url")
 
     def __init__(self, request: requests.PreparedRequest | None = None) -> None:
         self._first = None if request is None else weakref.ref(request)
         self._over = request is None
         self.url = (request and request.url) or ""
         self.paid: Hold | None = None
+        self.led: Delivery | None = None
 
     def leads_to(self, request: requests.PreparedRequest) -> bool:
         """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
@@ -95,6 +97,8 @@ class PaymentAdapter(BaseAdapter):
             raise
         if not response.is_redirect:
             journey.end(request)
+            if journey.led is not None and 200 <= response.status_code < 300:
+                watch_or_deliver(response, journey.led, Answers(self._buyer, NO_HANDS))
         return response
 
     def _exchange(
@@ -130,7 +134,7 @@ class PaymentAdapter(BaseAdapter):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.paid, journey.led = call.paid, courier.led
 
     def _pay_ahead(
         self,
@@ -162,7 +166,7 @@ class PaymentAdapter(BaseAdapter):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.paid, journey.led = call.paid, courier.led
 
     def close(self) -> None:
         """Close the adapter underneath. The buyer stays open: other sessions may share it."""
