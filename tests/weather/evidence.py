@@ -55,8 +55,8 @@ class Evidence:
     payer: str
     settled: list[Settled]
     seen: list[Seen]
-    #: The witness's lines that are about no payment.
-    faults: list[dict[str, Any]]
+    #: The witness's lines: each request, and what befell it.
+    wire: list[dict[str, Any]]
     journals: list[list[dict[str, Any]]]
     #: (settled on the chain, and after that counted by the ledger), again and again.
     samples: list[tuple[int, int]] = field(default_factory=list)
@@ -85,8 +85,7 @@ class Evidence:
     def history(self, order: str) -> list[dict[str, Any]]:
         """All that anybody wrote about it, in order."""
         own = [line for lines in self.journals for line in lines if line.get("order") == order]
-        other = [vars(one) for one in self.by_order.get(order, [])]
-        other += [line for line in self.faults if line.get("order") == order]
+        other = [line for line in self.wire if line.get("order") == order]
         return sorted(own + other, key=lambda line: float(line["at"]))
 
 
@@ -143,7 +142,9 @@ class ChainBook:
 def ledgers_word(buyer: Buyer) -> dict[str, str]:
     """What became of each payment that the ledger knows."""
     known = [*buyer.history(10**6), *buyer.holds()]
-    return {hold.nonce.lower() if hold.nonce.startswith("0x") else hold.nonce: hold.state for hold in known if hold.nonce}
+    return {
+        hold.nonce.lower() if hold.nonce.startswith("0x") else hold.nonce: hold.state for hold in known if hold.nonce
+    }
 
 
 def counted(buyer: Buyer) -> int:

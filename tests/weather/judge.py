@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .evidence import Evidence, Seen
 
@@ -126,15 +127,14 @@ def ledger_below_chain(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def unexplained(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    for order, last in evidence.orders.items():
+    """A fleet whose ledger was emptied cannot end anything: all that is asked of it is that it pays nothing more."""
+    for order, last in evidence.orders.items() if evidence.emptied_at is None else ():
         words = _unexplained(evidence, order, last)
         if words:
             yield order, words
 
 
 def _unexplained(evidence: Evidence, order: str, last: dict[str, object]) -> str:
-    if evidence.emptied_at is not None and "was deleted or" not in str(last.get("words")) and last.get("begins"):
-        return ""
     seen = evidence.by_order.get(order, [])
     paid = [one for one in seen if one.settles_as in evidence.used]
     kind, words = last.get("kind"), str(last.get("words", ""))
@@ -143,7 +143,8 @@ def _unexplained(evidence: Evidence, order: str, last: dict[str, object]) -> str
     if kind == "not delivered":
         return "" if paid else "said to be paid, and the chain has nothing"
     if kind in _UNPAID:
-        return "" if last["money"] == "untouched" and _accounted(evidence, paid) else f"{kind}, and it was paid: {words}"
+        fine = last["money"] == "untouched" and _accounted(evidence, paid)
+        return "" if fine else f"{kind}, and it was paid: {words}"
     if kind == "open":
         return "" if any(step in words for step in NEXT_STEPS) and _kept(evidence, seen) else f"no way on: {words}"
     return f"it never ended: {kind or 'killed'} {words}"
@@ -159,8 +160,10 @@ def _kept(evidence: Evidence, seen: list[Seen]) -> bool:
 
 
 def paid_when_empty(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """A ledger that forgot everything pays nothing more."""
+    """From a ledger that forgot everything nothing more is paid, and everybody is told."""
     if evidence.emptied_at is not None:
+        if not any("LedgerUnavailable" in str(last.get("words")) for last in evidence.orders.values()):
+            yield "", "nobody was told that the ledger cannot be trusted"
         for one in evidence.seen:
             if signed_at(one) > evidence.emptied_at + SLACK:
                 yield one.order, f"{one.nonce} was signed after the ledger was emptied"
@@ -170,7 +173,7 @@ def leaks(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Between two looks at the process that nobody killed; and nothing is connected once all is closed."""
     for journal in evidence.journals:
         looks = [line for line in journal if line.get("look") == "open"]
-        for first, last in zip(looks, looks[1:], strict=False):
+        for first, last in pairwise(looks):
             for what, room in _ROOM.items():
                 if last[what] > first[what] + room:
                     yield "", f"{what}: {first[what]} at first, {last[what]} later"
@@ -191,6 +194,5 @@ RULES: dict[str, Rule] = {
 
 
 def judged(evidence: Evidence) -> list[Found]:
-    return [
-        Found(name, evidence.fleet.name, order, words) for name, rule in RULES.items() for order, words in rule(evidence)
-    ]
+    found = ((name, *one) for name, rule in RULES.items() for one in rule(evidence))
+    return [Found(name, evidence.fleet.name, order, words) for name, order, words in found]

@@ -52,9 +52,7 @@ def buyer(own: dict[str, Any], kept: Any, **more: Any) -> Buyer:
     """``own`` is what a fleet has."""
     wallet = Wallet(**{own["family"]: own["key"]})
     said = policy(own, **more)
-    return Buyer(
-        wallet, said, ledger=kept, rpc=own["rpc"], settle_timeout=PATIENCE, breaker_after=20, breaker_rest=2.0
-    )
+    return Buyer(wallet, said, ledger=kept, rpc=own["rpc"], settle_timeout=PATIENCE, breaker_after=20, breaker_rest=2.0)
 
 
 _MORE: dict[str, dict[str, Any]] = {

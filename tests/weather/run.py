@@ -206,7 +206,6 @@ class Run:
                 self._empty()
             if now >= following and now < self.calm_at - 8:
                 following = now + pace
-                self._source.choices(list(acts), [weight for _, weight in acts.values()])
                 name = self._source.choices(list(acts), [weight for _, weight in acts.values()])[0]
                 acts[name][0]()
                 self.events[name] += 1
@@ -325,7 +324,7 @@ class Run:
             payer=payer,
             settled=[one for one in settled if one.payer == payer],
             seen=seen[name],
-            faults=[line for line in lines[name] if "nonce" not in line],
+            wire=lines[name],
             journals=[list(read(ship.journal)) for ship in self.ships if ship.fleet == fleet],
             samples=self.samples[name],
             ledger=ledgers_word(self.buyer(fleet)) if kept else None,

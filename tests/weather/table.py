@@ -19,7 +19,11 @@ from .run import Report
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
 START, END = "<!-- weather: python -m tests.weather --client both --write -->", "<!-- end of the weather -->"
 #: What a client without a ledger cannot be asked.
-_NEED_A_LEDGER = ("ledger below the chain", "paid from an emptied ledger")
+_CANNOT = {
+    "over budget": "has a limit per payment only",
+    "ledger below the chain": "has no ledger",
+    "paid from an emptied ledger": "has no ledger",
+}
 _KINDS = ("content", "paid before", "refused", "later", "not delivered", "open", "failed")
 _SHOWN = {
     "content": "ended in content",
@@ -46,7 +50,7 @@ def _rows(report: Report, sides: dict[str, list[Evidence]]) -> Iterator[list[str
         return [name, *(f"{figure(side):,}" for side in sides.values())]  # type: ignore[operator]
 
     yield row("purchases", lambda side: sum(len(one.orders) for one in side))
-    yield row("requests on the wire", lambda side: sum("leg" in line for one in side for line in one.faults) + _seen(side))
+    yield row("requests, to sellers, facilitators and chains", lambda side: sum(_requests(one) for one in side))
     yield row("of them struck by the weather", lambda side: sum(_struck(report, one) for one in side))
     yield row("distinct payments that left", lambda side: sum(len({seen.nonce for seen in one.seen}) for one in side))
     yield row("payments that the chain settled", lambda side: sum(len(one.settled) for one in side))
@@ -56,8 +60,8 @@ def _rows(report: Report, sides: dict[str, list[Evidence]]) -> Iterator[list[str
         yield [f"**{rule}**", *(_verdict(rule, side, client) for client, side in sides.items())]
 
 
-def _seen(side: Sequence[Evidence]) -> int:
-    return 0 * len(side)
+def _requests(evidence: Evidence) -> int:
+    return sum("leg" in line for line in evidence.wire)
 
 
 def _struck(report: Report, evidence: Evidence) -> int:
@@ -69,11 +73,14 @@ def _ends(evidence: Evidence) -> Counter[str]:
 
 
 def _verdict(rule: str, side: Sequence[Evidence], client: str) -> str:
-    if client == "official" and rule in _NEED_A_LEDGER:
-        return "has no ledger"
+    if client == "official" and rule in _CANNOT:
+        return _CANNOT[rule]
     found = sum(name.rule == rule for one in side for name in judged(one))
-    looks = f" of {sum(len(one.samples) for one in side):,} looks" if rule == "ledger below the chain" else ""
-    return f"**{found}**{looks}"
+    looks = {
+        "ledger below the chain": sum(len(one.samples) for one in side),
+        "leaks": sum("look" in line for one in side for journal in one.journals for line in journal),
+    }
+    return f"**{found}**" + (f" in {looks[rule]:,} looks" if rule in looks else "")
 
 
 def broken(report: Report) -> list[str]:
