@@ -138,10 +138,13 @@ class Ground:
         said |= {"sky": str(self.directory / "sky.json"), "journal": str(self.witness)}
         said |= {"fleets": {fleet.name: self.doors_of(fleet) for fleet in self.fleets}}
         setting.write_text(json.dumps(said), "utf-8")
-        self._gate = launch("gate", str(setting), stdout=subprocess.PIPE)
+        words = self.directory / "gate.words"
+        with words.open("ab") as said_there:
+            self._gate = launch("gate", str(setting), stdout=subprocess.PIPE, stderr=said_there)
         assert self._gate.stdout is not None
-        if self._gate.stdout.readline() != b"open\n":
-            raise RuntimeError(f"the gateway did not start; {self.directory} has its words")
+        with self._gate.stdout as said_here:
+            if said_here.readline() != b"open\n":
+                raise RuntimeError(f"the gateway did not start: {words.read_text()[-2_000:]}")
 
     @property
     def witness(self) -> Path:
