@@ -32,6 +32,8 @@ LEAP = 9_000.0
 #: So wrong may the clocks of a fleet be.
 _JUMPS = (0.0, 0.0, 90.0, -90.0, 7_200.0, -7_200.0, 3_600.0)
 _PATIENCE = 60.0
+#: When steady processes are looked at, as parts of the time.
+_LOOKS = (0.3, 0.45, 0.6, 0.75, 0.95)
 Tell = Callable[[str], None]
 
 
@@ -177,7 +179,7 @@ class Run:
             "doors": {door: self.ground.urls[door] for door in self.ground.doors_of(fleet)},
             "journal": str(ship.journal),
             "until": at_last or self.calm_at,
-            "looks": [start + 0.35 * span, start + 0.95 * span] if steady and span > 60 else [],
+            "looks": [start + part * span for part in _LOOKS] if steady and span > 60 else [],
             "at_last": bool(at_last),
             "shifts": [(0.0, LEAP)] if at_last else self._shifts(fleet, ship.number),
             "own": self.own[fleet.name],
