@@ -22,14 +22,15 @@ _PATIENCE = 30.0
 def main() -> None:
     side, path = sys.argv[1:]
     found = json.loads(Path(path).read_text("utf-8"))
-    setting = Setting(**{name: tuple(map(_frozen, it)) if isinstance(it, list) else it for name, it in found.items()})
+    frozen: dict[str, Any] = {name: _frozen(value) for name, value in found.items()}
+    setting = Setting(**frozen)
     shift(setting.shifts)
     module = importlib.import_module(f"tests.weather.{side}")  # not before the clock is set
     Boat(Crew(setting), module.Clients(setting)).sail()
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def shift(shifts: Sequence[tuple[float, float]]) -> None:

@@ -10,7 +10,6 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 #: What the weather does to a request that asks for the price, by weight.
 ASKED = {
@@ -142,7 +141,3 @@ FLEETS = (
     Fleet("solana", "sqlite", (("httpx async", "httpx"), ("requests",)), family="solana"),
 )  # fmt: skip
 OFFICIAL = Fleet("official", "none", (("httpx async",) * 4, ("httpx async",) * 2 + ("requests",)), client="official")
-
-
-def config(fleet: Fleet) -> dict[str, Any]:
-    return vars(fleet) | {}

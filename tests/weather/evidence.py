@@ -14,7 +14,6 @@ from x402_client import Buyer
 
 from .draws import Fleet
 from .journal import read
-from .ours import total
 from .program import last_words
 
 _AUTHORIZATION_USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"
@@ -60,7 +59,7 @@ class Evidence:
     journals: list[list[dict[str, Any]]]
     #: (settled on the chain, and after that counted by the ledger), again and again.
     samples: list[tuple[int, int]] = field(default_factory=list)
-    #: nonce -> "signed", "delivered" or "written_off"; None: nobody can ask it any more.
+    #: nonce -> "signed", "delivered" or "written_off", before it was emptied if it was; None: it has none.
     ledger: dict[str, str] | None = None
     leapt_at: float = 0.0
     leap: float = 0.0
@@ -145,7 +144,3 @@ def ledgers_word(buyer: Buyer) -> dict[str, str]:
     return {
         hold.nonce.lower() if hold.nonce.startswith("0x") else hold.nonce: hold.state for hold in known if hold.nonce
     }
-
-
-def counted(buyer: Buyer) -> int:
-    return total(buyer)

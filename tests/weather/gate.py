@@ -33,7 +33,8 @@ class Sky:
     """What the weather is, as a file says that may change at any time."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._seen, self._said = path, 0, {}
+        self._path, self._seen = path, 0
+        self._said: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def __call__(self) -> dict[str, Any]:
@@ -99,7 +100,7 @@ class Gate:
         if wanted.leads == "here":
             return f"/here{path}"
         if hash_of(wanted.id) % 3 == 0:  # a host that no policy lists
-            return self.doors[wanted.door].replace("127.0.0.1", "localhost") + f"/there{path}"
+            return str(self.doors[wanted.door]).replace("127.0.0.1", "localhost") + f"/there{path}"
         return self._other(wanted) + f"/there{path}"
 
     def _other(self, wanted: Order) -> str:
@@ -196,7 +197,7 @@ class Gate:
 
     def back(self, request: Request) -> Answer:
         first, *rest = request.path.strip("/").split("/")
-        return self._read(*rest, request=request) if first == "rpc" else self._facilitated(first, rest[-1], request)
+        return self._read(request, *rest) if first == "rpc" else self._facilitated(first, rest[-1], request)
 
     def _facilitated(self, door: str, leg: str, request: Request) -> Answer:
         inner = replace(request, path=f"/{leg}")
@@ -217,7 +218,7 @@ class Gate:
         after |= {"hangs after": Answer(0, manner="dropped", wait=HANG), "late": replace(found, wait=LATE)}
         return after.get(fault, found)
 
-    def _read(self, fleet: str, chain: str, request: Request) -> Answer:
+    def _read(self, request: Request, fleet: str, chain: str) -> Answer:
         """A fleet's endpoint of a chain."""
         if fleet in self.sky()["dark"]:
             self.journal.write(order=f"{fleet}-dark", leg="read", fault="dark")

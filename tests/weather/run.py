@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -23,7 +24,7 @@ from x402_client import Buyer, errors
 from . import ours
 from .disk import Disk
 from .draws import Fleet
-from .evidence import ChainBook, Evidence, Settled, counted, ledgers_word, witnessed
+from .evidence import ChainBook, Evidence, Settled, ledgers_word, witnessed
 from .ground import Ground, launch
 from .journal import read
 
@@ -110,7 +111,8 @@ class Run:
         self.payers: dict[str, str] = {}
         self._buyers: dict[str, Buyer] = {}
         self.samples: dict[str, list[tuple[int, int]]] = {fleet.name: [] for fleet in self.fleets}
-        self.emptied_at: dict[str, float] = {}
+        #: When a fleet's ledger was emptied, and what had been in it.
+        self.emptied: dict[str, tuple[float, dict[str, str]]] = {}
         self.leapt_at = 0.0
         self.wrecks: list[str] = []
 
@@ -250,11 +252,17 @@ class Run:
             time.sleep(3.0)
 
     def _empty(self) -> None:
+        """Its buyers stand still meanwhile, so that what is read is the last that was in it."""
         for fleet in self.fleets:
             if "emptied" in fleet.fates:
+                buyers = [ship.process for ship in self.ships if ship.fleet == fleet and ship.process is not None]
+                for process in buyers:
+                    process.send_signal(signal.SIGSTOP)
+                self.emptied[fleet.name] = time.time(), ledgers_word(self.buyer(fleet))
                 self.ground.redis[fleet.name].kill()
-                self.emptied_at[fleet.name] = time.time()
                 self.ground.redis[fleet.name].start()
+                for process in buyers:
+                    process.send_signal(signal.SIGCONT)
                 self.events["Redis restarted empty"] += 1
 
     # --- drought
@@ -269,7 +277,7 @@ class Run:
         if "svm" in self.ground.upstream:
             self.ground.world.solana.jump(400)
         until = time.time() + max(45.0, self.started + self.seconds - time.time())
-        last = [ship for ship in self.ships if ship.fleet.name not in self.emptied_at]
+        last = [ship for ship in self.ships if ship.fleet.name not in self.emptied]
         for ship in last:
             ship.start(self._setting(ship, at_last=until))
         while time.time() < until and any(ship.process and ship.process.poll() is None for ship in last):
@@ -288,10 +296,10 @@ class Run:
         """First the chain, then the ledger: what settles meanwhile was counted before it left."""
         settled = self.book.read()
         for fleet in self.fleets:
-            if fleet.client == "ours" and fleet.name not in self.emptied_at:
+            if fleet.client == "ours" and fleet.name not in self.emptied:
                 spent = sum(one.amount for one in settled if one.payer == self.payers[fleet.name])
                 with contextlib.suppress(errors.LedgerUnavailable):
-                    self.samples[fleet.name].append((spent, counted(self.buyer(fleet))))
+                    self.samples[fleet.name].append((spent, ours.total(self.buyer(fleet))))
 
     def buyer(self, fleet: Fleet) -> Buyer:
         """Only to read the ledger with."""
@@ -317,10 +325,11 @@ class Run:
 
     def _evidence(self, fleet: Fleet, settled: list[Settled], seen: Any, lines: Any) -> Evidence:
         payer, name = self.payers[fleet.name], fleet.name
-        kept = fleet.client == "ours" and name not in self.emptied_at
-        if kept:
+        emptied_at, ledger = self.emptied.get(name, (None, None))
+        if fleet.client == "ours" and ledger is None:
+            ledger = ledgers_word(self.buyer(fleet))
             spent = sum(one.amount for one in settled if one.payer == payer)
-            self.samples[name].append((spent, counted(self.buyer(fleet))))
+            self.samples[name].append((spent, ours.total(self.buyer(fleet))))
         return Evidence(
             fleet=fleet,
             payer=payer,
@@ -329,10 +338,10 @@ class Run:
             wire=lines[name],
             journals=[list(read(ship.journal)) for ship in self.ships if ship.fleet == fleet],
             samples=self.samples[name],
-            ledger=ledgers_word(self.buyer(fleet)) if kept else None,
+            ledger=ledger,
             leapt_at=self.leapt_at,
             leap=LEAP,
-            emptied_at=self.emptied_at.get(name),
+            emptied_at=emptied_at,
         )
 
 

@@ -27,7 +27,7 @@ _CANNOT = {
 _KINDS = ("content", "paid before", "refused", "later", "not delivered", "open", "failed")
 _SHOWN = {
     "content": "ended in content",
-    "paid before": "ended in content of an earlier life, by the ledger",
+    "paid before": "had been delivered before its process was killed, by the ledger",
     "refused": "refused: no acceptable terms, or a host that is not listed",
     "later": "refused: over a budget, or no ledger to trust",
     "not delivered": "proven paid, and not delivered by the seller",
@@ -56,6 +56,7 @@ def _rows(report: Report, sides: dict[str, list[Evidence]]) -> Iterator[list[str
     yield row("payments that the chain settled", lambda side: sum(len(one.settled) for one in side))
     for kind in _KINDS:
         yield row(_SHOWN[kind], lambda side, kind=kind: sum(_ends(one)[kind] for one in side))
+    yield row("losses that a policy accepted", lambda side: sum(_written_off(one) for one in side))
     for rule in RULES:
         yield [f"**{rule}**", *(_verdict(rule, side, client) for client, side in sides.items())]
 
@@ -66,6 +67,10 @@ def _requests(evidence: Evidence) -> int:
 
 def _struck(report: Report, evidence: Evidence) -> int:
     return report.faults.get(evidence.fleet.name, Counter()).total()
+
+
+def _written_off(evidence: Evidence) -> int:
+    return Counter((evidence.ledger or {}).values())["written_off"]
 
 
 def _ends(evidence: Evidence) -> Counter[str]:
