@@ -85,7 +85,7 @@ def _verdict(rule: str, side: Sequence[Evidence], client: str) -> str:
         "ledger below the chain": sum(len(one.samples) for one in side),
         "leaks": sum("look" in line for one in side for journal in one.journals for line in journal),
     }
-    return f"**{found}**" + (f" in {looks[rule]:,} looks" if rule in looks else "")
+    return f"**{found:,}**" + (f" in {looks[rule]:,} looks" if rule in looks else "")
 
 
 def broken(report: Report) -> list[str]:
