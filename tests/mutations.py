@@ -44,6 +44,7 @@ KILLED = f"{PROOF}/test_killed.py::test_killed_at_any_moment"
 AGAIN = f"{PROOF}/test_again.py::test_the_same_request_presents_the_same_payment"
 CANCELLED = f"{PROOF}/test_cancelled.py"
 ENDS = f"{UNIT}/test_presentation.py"
+LEADS = "tests/shells/test_compliance.py::{}::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[402]"
 MACHINE = "tests/test_flow_machine.py::TestInMemory"
 
 MUTATIONS = (
@@ -117,10 +118,24 @@ MUTATIONS = (
     ),
     Mutation(
         "headers resolve a purchase: requests",
-        "_requests_courier.py",
-        "if consumed(response) or response.status_code >= 300:",
-        "if True:",
+        "_requests_streams.py",
+        "    if consumed(response):\n        run(delivery.done(), answers)",
+        "    if True:\n        run(delivery.done(), answers)",
         (f"{KILLED}[requests]",),
+    ),
+    Mutation(
+        "a redirect that proves its settlement is a delivery wherever it leads: httpx",
+        "_httpx_couriers.py",
+        "        if response.has_redirect_location:\n            self.led = delivery\n            return None\n",
+        "",
+        (LEADS.format("TestHttpx"),),
+    ),
+    Mutation(
+        "a redirect that proves its settlement is a delivery wherever it leads: requests",
+        "_requests_courier.py",
+        "            if response.is_redirect:\n",
+        "            if False:\n",
+        (LEADS.format("TestRequests"),),
     ),
     Mutation(
         "a body that broke off is a delivery",

@@ -42,6 +42,8 @@ class Hands:
         self._open: list[Any] = []
         self._peeked: list[_Peeked] = []
         self._cookies: list[str] = []
+        #: A delivery that is complete where a redirect leads: the call's next hop brings it.
+        self.led: Delivery | None = None
 
     def reply(self, response: Any) -> Reply:
         """A response as the flow sees it."""
@@ -93,6 +95,9 @@ class Hands:
         if not delivers(reply.status, reply.outcome):
             return None
         delivery = Delivery(self.call, reply.outcome)
+        if response.has_redirect_location:
+            self.led = delivery
+            return None
         if response.is_closed or reply.status >= 300:
             return delivery
         response.stream = watched(response.stream, delivery, self.buyer)

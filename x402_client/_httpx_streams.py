@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ._answers import Answers, AsyncAnswers
 from ._bodies import AsyncKeptStream, KeptStream, digest, position, rewind, seekable
-from .delivery import Delivery
+from .delivery import NO_HANDS, Delivery
 from .drive import arun, run
 
 if TYPE_CHECKING:
     from .buyer import Buyer
-
-#: A delivery only speaks to the ledger and the log.
-_NO_HANDS: Any = None
 
 
 class Library:
@@ -166,7 +163,7 @@ class Watched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        run(self._delivery.done(), Answers(self._buyer, _NO_HANDS))
+        run(self._delivery.done(), Answers(self._buyer, NO_HANDS))
 
     def close(self) -> None:
         try:
@@ -175,7 +172,7 @@ class Watched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            run(self._delivery.closed(self.unreadable), Answers(self._buyer, _NO_HANDS))
+            run(self._delivery.closed(self.unreadable), Answers(self._buyer, NO_HANDS))
 
 
 class AsyncWatched:
@@ -193,7 +190,7 @@ class AsyncWatched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        await arun(self._delivery.done(), AsyncAnswers(self._buyer, _NO_HANDS))
+        await arun(self._delivery.done(), AsyncAnswers(self._buyer, NO_HANDS))
 
     async def aclose(self) -> None:
         try:
@@ -202,4 +199,4 @@ class AsyncWatched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, _NO_HANDS))
+            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, NO_HANDS))

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from . import settings
 from ._answers import Answers, AsyncAnswers
 from ._hpack_log import hide_payments
-from ._httpx_couriers import AsyncCourier, Courier
+from ._httpx_couriers import AsyncCourier, Courier, Hands
 from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._sockets import httpx_leads_here
 from .ahead import pay_ahead
 from .choice import Mandate
+from .delivery import NO_HANDS, Delivery
 from .drive import arun, run
 from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
@@ -42,15 +43,20 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Journey:
-    """The hops of one call: where it began, and whether one of them paid."""
+    """The hops of one call: where it began, whether one of them paid, and whether that one led to the content."""
 
-    __slots__ = ("_first", "_over", "paid", "url")
+    __slots__ = ("_first", "_over", "led", "paid", "url")
 
     def __init__(self, request: Any) -> None:
         self._first = weakref.ref(request)
         self._over = False
         self.url = request.url
         self.paid: Hold | None = None
+        self.led: Delivery | None = None
+
+    def passed(self, call: Call, courier: Hands) -> None:
+        """What later hops have to know of this one."""
+        self.paid, self.led = call.paid, courier.led
 
     def leads_to(self, request: Any) -> bool:
         """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
@@ -147,7 +153,16 @@ class SyncPaying(_Paying):
             raise
         if response.status_code not in _REDIRECTS or not response.has_redirect_location:
             journey.end(request)
+            if journey.led is not None and 200 <= response.status_code < 300:
+                self._arrive(response, journey.led)
         return response
+
+    def _arrive(self, response: Any, delivery: Delivery) -> None:
+        """What an earlier hop paid for is here."""
+        if response.is_closed:
+            run(delivery.done(), Answers(self._buyer, NO_HANDS))
+        else:
+            response.stream = self._library.watched(response.stream, delivery, self._buyer)
 
     def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)
@@ -178,7 +193,7 @@ class SyncPaying(_Paying):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = Courier(self._buyer, self._library, self._inner, request, body, call)
@@ -193,7 +208,7 @@ class SyncPaying(_Paying):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     def __enter__(self) -> Self:
         self._inner.__enter__()
@@ -224,7 +239,16 @@ class AsyncPaying(_Paying):
             raise
         if response.status_code not in _REDIRECTS or not response.has_redirect_location:
             journey.end(request)
+            if journey.led is not None and 200 <= response.status_code < 300:
+                await self._arrive(response, journey.led)
         return response
+
+    async def _arrive(self, response: Any, delivery: Delivery) -> None:
+        """What an earlier hop paid for is here."""
+        if response.is_closed:
+            await arun(delivery.done(), AsyncAnswers(self._buyer, NO_HANDS))
+        else:
+            response.stream = self._library.awatched(response.stream, delivery, self._buyer)
 
     async def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)
@@ -255,7 +279,7 @@ class AsyncPaying(_Paying):
             await courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     async def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
@@ -270,7 +294,7 @@ class AsyncPaying(_Paying):
             await courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.passed(call, courier)
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()

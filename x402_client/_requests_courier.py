@@ -14,11 +14,10 @@ from ._answers import Answers
 from ._cookies import cookie_header
 from ._deadlines import Deadline
 from ._frames import forget_frames
-from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch, with_body
+from ._requests_streams import Body, consumed, in_memory, read, rejoined, text, watch_or_deliver, with_body
 from ._sockets import requests_cut
 from .asks import Reply
 from .delivery import Delivery, delivers
-from .drive import run
 from .errors import MalformedQuote, X402Error
 from .flow import Call
 from .wire.decode import decoded
@@ -54,6 +53,8 @@ class Courier:
         self._asked: list[requests.Response] = []
         #: Of the 402s that were looked at, those that unfold into too much to be read into memory.
         self._large: list[requests.Response] = []
+        #: A delivery that is complete where a redirect leads: the call's next hop brings it.
+        self.led: Delivery | None = None
 
     def reply(self, response: requests.Response) -> Reply:
         """A response as the flow sees it."""
@@ -131,7 +132,11 @@ class Courier:
         # Sessions read the cookies of every response in the history: that is how the 402's reach the jar.
         response.history = [*self._asked, *response.history]
         if delivers(reply.status, reply.outcome):
-            self._watch(response, Delivery(self._call, reply.outcome))
+            delivery = Delivery(self._call, reply.outcome)
+            if response.is_redirect:
+                self.led = delivery
+            else:
+                watch_or_deliver(response, delivery, Answers(self._buyer, self))
         return response
 
     def explain(self, error: X402Error, first: Reply | None) -> None:
@@ -150,13 +155,6 @@ class Courier:
         for response in self._open:
             if not (consumed(response) or in_memory(response)):
                 response.close()
-
-    def _watch(self, response: requests.Response, delivery: Delivery) -> None:
-        answers = Answers(self._buyer, self)
-        if consumed(response) or response.status_code >= 300:
-            run(delivery.done(), answers)
-            return
-        watch(response, delivery, answers)
 
     def _clone(self, header: tuple[str, str] | None, body: Any) -> requests.PreparedRequest:
         clone = with_body(self._request, body)

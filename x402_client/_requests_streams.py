@@ -229,7 +229,15 @@ class _Watched(HTTPResponse):
             self._reading = before
 
 
-def watch(response: requests.Response, delivery: Delivery, answers: Answers) -> None:
+def watch_or_deliver(response: requests.Response, delivery: Delivery, answers: Answers) -> None:
+    """A body that is still to come is watched; one already in memory is delivered now."""
+    if consumed(response):
+        run(delivery.done(), answers)
+    else:
+        _watch(response, delivery, answers)
+
+
+def _watch(response: requests.Response, delivery: Delivery, answers: Answers) -> None:
     """The raw response stays the object that it is, and gets a class that watches; no cycle keeps it alive."""
     raw: Any = response.raw
     if not isinstance(raw, HTTPResponse):  # a plain file

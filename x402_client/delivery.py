@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from .drive import Flow
 from .flow import Call, deliver
 from .ports import Outcome
 
+#: A delivery only speaks to the ledger and the log.
+NO_HANDS: Any = None
+
 
 def delivers(status: int, outcome: Outcome) -> bool:
     """Whether an answer can be the content: a 2xx, or a redirect to it by a seller that proves the settlement.
 
-    A redirect without such a proof may lead anywhere; the same request presents the same payment again.
+    Such a redirect is delivered where it leads, when the same call reads that to its end. Without a proof it may lead
+    anywhere. Whatever did not arrive, the same request presents the same payment again.
     """
     proof = outcome.receipt
     proven = proof is not None and proof.success and not outcome.mismatches and outcome.money == "spent"

@@ -46,7 +46,7 @@ from .errors import (
 from .hosts import Origin
 from .policy import Policy, admit
 from .ports import Approval, Attempt, Authorization, Busy, Fate, Hold, Order, Outcome, Purchase, Scheme
-from .presentation import expiry, present, read, terms
+from .presentation import NEXT, expiry, present, read, terms
 from .remembered import Memory, Terms, lasting
 from .wire.bounds import Bounds
 from .wire.models import Offer, Quote
@@ -374,7 +374,7 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
 def _paid_before(call: Call, hold: Hold) -> PaymentRejected:
     return PaymentRejected(
         f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
-        "again; one call pays at most once. Nothing more was signed.",
+        f"again; one call pays at most once. Nothing more was signed. {NEXT}",
         hold=hold.shown,
         offer=hold.offer,
     )

@@ -226,7 +226,7 @@ def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
     said = f' It says: "{words}".' if words else ""
     return PaymentRejected(
         f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
-        f"until {_until(hold)}, so the amount stays counted. {_NEXT}",
+        f"until {_until(hold)}, so the amount stays counted. {NEXT}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -246,7 +246,7 @@ def _outcome_unknown(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     then = ", and once more it asked for payment" if tries.refusal is not None else ""
     return PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}. "
-        f"Nobody knows yet whether it was settled; it can be until {_until(hold)}. {_NEXT}",
+        f"Nobody knows yet whether it was settled; it can be until {_until(hold)}. {NEXT}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -254,7 +254,7 @@ def _outcome_unknown(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     )
 
 
-_NEXT = (
+NEXT = (
     "Make the same request again: it presents the same payment, never a second one, and after that time it asks the "
     "chain first. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
 )

@@ -20,10 +20,11 @@ from . import settings
 from ._answers import Answers
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._requests_courier import Courier, point_at
-from ._requests_streams import Body, text
+from ._requests_streams import Body, text, watch_or_deliver
 from ._sockets import requests_leads_here
 from .ahead import pay_ahead
 from .choice import Mandate
+from .delivery import NO_HANDS, Delivery
 from .drive import run
 from .errors import ConfigurationError, X402Error
 from .flow import Call, inspect, pay
@@ -49,13 +50,14 @@ _REDIRECTS = frozenset(REDIRECT_STATI)
 class _Journey:
     """The hops of one call. Kept in the request's ``hooks``, which a redirect's request shares with the first."""
 
-    __slots__ = ("_first", "_over", "paid", "url")
+    __slots__ = ("_first", "_over", "led", "paid", "url")
 
     def __init__(self, request: requests.PreparedRequest | None = None) -> None:
         self._first = None if request is None else weakref.ref(request)
         self._over = request is None
         self.url = (request and request.url) or ""
         self.paid: Hold | None = None
+        self.led: Delivery | None = None
 
     def leads_to(self, request: requests.PreparedRequest) -> bool:
         """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
@@ -100,6 +102,8 @@ class PaymentAdapter(BaseAdapter):
             raise
         if response.status_code not in _REDIRECTS or not response.is_redirect:
             journey.end(request)
+            if journey.led is not None and 200 <= response.status_code < 300:
+                watch_or_deliver(response, journey.led, Answers(self._buyer, NO_HANDS))
         return response
 
     def _exchange(
@@ -138,7 +142,7 @@ class PaymentAdapter(BaseAdapter):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.paid, journey.led = call.paid, courier.led
 
     def _pay_ahead(
         self,
@@ -170,7 +174,7 @@ class PaymentAdapter(BaseAdapter):
             courier.let_go()
             raise
         finally:
-            journey.paid = call.paid
+            journey.paid, journey.led = call.paid, courier.led
 
     def close(self) -> None:
         """Close the adapter underneath. The buyer stays open: other sessions may share it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +12,18 @@ from x402_client import Buyer, Limit, Policy, receipt
 from x402_client.errors import HostNotAllowed, PaymentRejected
 
 from .drivers import Client, Driver
+from .failures import cut_body, reset
 from .ground import Ground, new_buyer, outcome, paid, shows_payment, unresolved, untouched
 from .server import Script, Server
-from .till import PAYMENT, PRICE, Till
+from .till import PAYMENT, PRICE, Then, Till, delivered
 
 
 def to(where: str, status: int = 302) -> Script:
     return lambda ex: ex.answer(status, b"", [("Location", where)])
+
+
+def settled_and_leads(where: str) -> Then:
+    return lambda ex, till: ex.answer(303, b"", [till.receipt(), ("Location", where)])
 
 
 def payments(server: Server) -> list[str]:
@@ -92,6 +98,38 @@ class Redirects(Ground):
         found = receipt(response)
         assert found is not None
         assert found.success
+
+    @pytest.mark.parametrize("elsewhere", [False, True])
+    def test_a_proven_settlement_is_delivered_where_it_leads(
+        self, client: Client, server: Server, other: Server, till: Till, buyer: Buyer, elsewhere: bool
+    ) -> None:
+        goods = other if elsewhere else server
+        goods.on("/goods", lambda ex: ex.answer(200, b"the goods"))
+        server.on("/on", to(goods.url("/goods")))
+        url = server.on("/paid", till.sells(settled_and_leads("/on")))
+        for _ in range(2):
+            assert client.get(url, follow=True).content == b"the goods"
+        assert len(set(till.nonces)) == 2
+        assert paid(buyer, 2)
+
+    @pytest.mark.parametrize("end", ["402", "500", "reset", "cut short"])
+    def test_a_proven_settlement_that_leads_to_nothing_is_presented_again(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, end: str
+    ) -> None:
+        ends: dict[str, Script] = {
+            "402": till.sells(),
+            "500": lambda ex: ex.answer(500, b"no"),
+            "reset": lambda ex: reset(ex, till),
+            "cut short": lambda ex: cut_body(ex, till),
+        }
+        server.on("/goods", ends[end])
+        url = server.on("/paid", till.sells(settled_and_leads("/goods"), delivered))
+        with contextlib.suppress(Exception):
+            assert client.get(url, follow=True).status_code == 500
+        assert unresolved(buyer, till.nonces[0])
+        assert client.get(url, follow=True).content == b"the goods"
+        assert len(set(till.nonces)) == 1, "it paid twice"
+        assert paid(buyer)
 
     def test_followed_by_hand(self, client: Client, shell: Driver, server: Server, till: Till, buyer: Buyer) -> None:
         server.on("/more", till.sells())
