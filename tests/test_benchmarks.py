@@ -11,7 +11,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from solders.transaction import VersionedTransaction
 
-from tests.benchmarks import floor, terms
+from tests.benchmarks import floor, ledger_history, ledgers, terms
 from tests.benchmarks.crew import Worker, interleaved
 from tests.benchmarks.report import Row, at_least, at_most, table
 from x402_client.schemes.exact_evm import _document
@@ -59,3 +59,11 @@ def test_figures_are_judged_by_their_targets() -> None:
         "| d | 0.80 × | ≥ 0.9 × | **no** |",
         "| e | f |  |  |",
     ]
+
+
+def test_old_ledgers_are_measured_beside_young_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ledger_history, "ROUNDS", 2)
+    ledger_history.main(100)
+    assert [name for name, *_ in ledgers._HISTORY.findall(capsys.readouterr().out)] == ["memory", "SQLite", "Redis"]

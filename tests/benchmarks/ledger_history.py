@@ -34,7 +34,7 @@ SIGNED = signed()
 
 
 def asked(name: str) -> Order:
-    return replace(SAMPLE, purchase=replace(SAMPLE.purchase, id=f"key {name}", request=f"request {name}"))
+    return SAMPLE._replace(purchase=replace(SAMPLE.purchase, id=f"key {name}", request=f"request {name}"))
 
 
 def buy(ledger: Any, asked_for: Order) -> float:
