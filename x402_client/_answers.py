@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import asks, events
 from ._asking import aask, ask, begin
+from .drive import is_coming
 from .errors import ConfigurationError
 from .reconciliation import conclude, concluded, due
 from .settings import is_async
@@ -112,7 +113,7 @@ class AsyncAnswers:
 
     def _reserve(self, question: asks.Reserve) -> Any:
         held = self._ledger(question)
-        if inspect.isawaitable(held):
+        if is_coming(held):
             return self._reserved(held)
         tell_news(self._buyer)
         return held

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from ._frames import forget_frames
+from .drive import is_coming
 from .errors import ConfigurationError, LedgerUnavailable, X402Error
 from .ports import LedgerBusy
 
@@ -18,7 +18,7 @@ Question = Callable[..., Any]
 def ask(ledger: Any, question: Question, *words: Any) -> Any:
     """For sync callers: ``question(ledger, *words)``."""
     answer = _guarded(question, ledger, *words)
-    if inspect.isawaitable(answer):
+    if is_coming(answer):
         getattr(answer, "close", bool)()  # or Python complains of a coroutine that was never awaited
         raise ConfigurationError("This buyer's ledger is async; use an async client, or the async twin of the method.")
     return answer
@@ -27,7 +27,7 @@ def ask(ledger: Any, question: Question, *words: Any) -> Any:
 async def aask(ledger: Any, question: Question, *words: Any) -> Any:
     """For async callers."""
     answer = begin(ledger, question, *words)
-    return await answer if inspect.isawaitable(answer) else answer
+    return await answer if is_coming(answer) else answer
 
 
 def begin(ledger: Any, question: Question, *words: Any) -> Any:
@@ -37,14 +37,14 @@ def begin(ledger: Any, question: Question, *words: Any) -> Any:
         answer = _guarded(question, quick, *words)
     except LedgerBusy:
         return _in_thread(partial(_guarded, question, ledger, *words))
-    return _guarded_await(answer) if inspect.isawaitable(answer) else answer
+    return _guarded_await(answer) if is_coming(answer) else answer
 
 
 async def _in_thread(question: Callable[[], Any]) -> Any:
     import anyio.to_thread
 
     answer = await anyio.to_thread.run_sync(question, abandon_on_cancel=True)
-    return await _guarded_await(answer) if inspect.isawaitable(answer) else answer
+    return await _guarded_await(answer) if is_coming(answer) else answer
 
 
 def _guarded(question: Question, *words: Any) -> Any:

@@ -181,3 +181,7 @@ def _without(boundary: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield text[:cut]
         tail = text[cut:]
     yield tail
+
+
+#: The digest of no body.
+NOTHING = digest(())

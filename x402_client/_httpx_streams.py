@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._answers import Answers, AsyncAnswers
-from ._bodies import AsyncKeptStream, KeptStream, digest, position, rewind, seekable
+from ._bodies import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
 from .delivery import NO_HANDS, Delivery
 from .drive import arun, run
 
@@ -36,7 +36,7 @@ class Library:
         """How this request's body can be sent a second time."""
         stream = request.stream
         if type(stream) is self.byte_stream:
-            return ReplayedBody(request)
+            return BytesBody(request)
         fields = getattr(stream, "fields", None)  # a multipart stream: it rewinds its own files
         if fields is not None and all(_rewinds(field) for field in fields):
             return ReplayedBody(request)
@@ -74,6 +74,13 @@ class ReplayedBody:
     async def adigest(self) -> bytes:
         """``digest``, awaited."""
         return self.digest()
+
+
+class BytesBody(ReplayedBody):
+    """Bytes in memory, of which most requests have none."""
+
+    def digest(self) -> bytes:
+        return super().digest() if any(self.stream) else NOTHING
 
 
 class FileBody(ReplayedBody):

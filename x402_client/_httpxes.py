@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _MARK = "x402_client.journey"
 _UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
-_PAYMENT_HEADERS = ("payment-signature", "x-payment")
 #: Looked at first: the library takes longer to say that a response is no redirect.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -106,7 +105,7 @@ class _Paying:
             or mandated.per_request is not None
             or mandated.quote is not None
             or body.once
-            or any(name in request.headers for name in _PAYMENT_HEADERS)
+            or _pays(request.headers)
         ):
             return None
         call = self._call(request, None, journey, mandated)
@@ -368,9 +367,12 @@ def _asks_to_pay(request: Any, response: Any) -> bool:
         asked.reached = True
     if response.status_code != 402:
         return False
-    return asked is not None or (
-        request.method not in _UNPAID_METHODS and not any(name in request.headers for name in _PAYMENT_HEADERS)
-    )
+    return asked is not None or not (request.method in _UNPAID_METHODS or _pays(request.headers))
+
+
+def _pays(headers: Any) -> bool:
+    """Whether the caller pays by hand."""
+    return "payment-signature" in headers or "x-payment" in headers
 
 
 def _mandate(buyer: Buyer, request: Any) -> Mandate:
