@@ -149,7 +149,7 @@ MUTATIONS = (
         "flow.py",
         "    except BaseException:\n        call.attempt.end()\n        raise",
         "    except BaseException:\n        Call.kept = (*getattr(Call, 'kept', ()), call.attempt)\n        raise",
-        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",),
+        (f"{UNIT}/test_flow_rows.py",),
     ),
     Mutation(
         "a later hop of a call pays again",

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import curves, footprint, ledgers, paying, report
+from . import curves, footprint, ledgers, paying, profile, report
 
 PARTS: dict[str, Callable[[float], list[report.Row]]] = {
     "retries": paying.retries,
@@ -23,7 +23,11 @@ PARTS: dict[str, Callable[[float], list[report.Row]]] = {
     "ledgers": ledgers.steps,
     "history": ledgers.history,
 }
-CURVES: dict[str, Callable[[float], str]] = {"offers": curves.offers, "tasks": curves.tasks}
+CURVES: dict[str, Callable[[float], str]] = {
+    "offers": curves.offers,
+    "tasks": curves.tasks,
+    "profile": profile.profile,
+}
 _QUICK = 0.1
 
 
