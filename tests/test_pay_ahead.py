@@ -312,6 +312,19 @@ def test_a_redirect_back_to_where_it_began_pays_once(server: Server, till: Till,
     assert requests_of(server) == ["bare", "paid"], "a redirect teaches nothing"
 
 
+def test_a_redirect_to_another_known_place_pays_once(server: Server, till: Till, client: Client, buyer: Buyer) -> None:
+    """It proves the settlement, so that the terms of the place that it leads to are still remembered."""
+    paid, other = (server.on(path, till.sells()) for path in ("/paid", "/other"))
+    client.get(paid)
+    client.get(other)
+    server.requests.clear()
+    server.on("/paid", till.sells(lambda ex, till: ex.answer(302, b"", [("Location", other), till.receipt()])))
+    with pytest.raises(errors.PaymentRejected, match="at most once"):
+        client.get(paid, follow=True)
+    assert requests_of(server) == ["paid", "bare"]
+    assert buyer.spent().units == 3 * PRICE
+
+
 def test_the_first_refusal_makes_all_of_the_seller_be_asked_again(server: Server, till: Till, client: Client) -> None:
     urls = [server.on(f"/{name}", till.sells()) for name in "abc"]
     for url in urls:
