@@ -367,8 +367,12 @@ MUTATIONS = (
         ("tests/test_pay_ahead.py",),
         (
             ("flow.py", "            self.memory = None  # a redirect may still deliver; it teaches nothing\n", ""),
-            ("requests.py", "        and journey.paid is None\n", ""),
-            ("_httpxes.py", "            or journey.paid is not None\n", ""),
+            ("requests.py", "        and journey.url == request.url\n        and journey.paid is None\n", ""),
+            (
+                "_httpxes.py",
+                "            or journey.url is not request.url\n            or journey.paid is not None\n",
+                "",
+            ),
         ),
     ),
     Mutation(
