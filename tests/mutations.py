@@ -124,6 +124,13 @@ MUTATIONS = (
         (f"{KILLED}[requests]",),
     ),
     Mutation(
+        "while a redirect's content is read its payment may be presented",
+        "delivery.py",
+        "        if not isinstance(found, Hold) or found.id != hold.id:\n            self._call.attempt.end()\n",
+        "        self._call.attempt.end()\n",
+        ("tests/shells/test_compliance.py::TestHttpx::test_while_the_content_is_read_others_buy_their_own",),
+    ),
+    Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads: httpx",
         "_httpx_couriers.py",
         "        if response.has_redirect_location:\n            self.led = delivery\n            return None\n",

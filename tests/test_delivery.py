@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+import requests
 
 from tests.shells.ground import new_buyer
+from tests.shells.server import Server
+from tests.shells.till import Till
 from tests.unit.ground import called
 from x402_client._httpx_streams import Library
 from x402_client.delivery import Delivery, delivers
 from x402_client.ledgers.conformance import order, purchase
 from x402_client.ports import Hold, Outcome
+from x402_client.requests import PaymentAdapter
 from x402_client.wire.models import Receipt
 
 ORDER = order(purchase("a"))
@@ -69,10 +74,24 @@ def test_a_close_that_fails_ends_the_attempt_and_delivers_nothing(failure: BaseE
     """Else its claim would live on, and the same request would sign a second payment."""
     call = called()
     made = LIBRARY.awatched if is_async else LIBRARY.watched
-    body = made(_Stubborn(failure), Delivery(call, outcome()), new_buyer(ledger=":memory:"))
+    body = made(_Stubborn(failure), Delivery(call, outcome(), new_buyer(ledger=":memory:")))
     with pytest.raises(type(failure)):
         if is_async:
             anyio.run(body.aclose)
         else:
             body.close()
     assert not call.attempt.alive
+
+
+def test_where_a_redirect_leads_the_delivery_is_its_own_buyers() -> None:
+    """Another buyer may be mounted there."""
+    with contextlib.closing(Server()) as seller, contextlib.closing(Server()) as store:
+        till, buyers = Till(), [new_buyer(ledger=":memory:"), new_buyer(ledger=":memory:")]
+        store.on("/goods", lambda ex: ex.answer(200, b"the goods"))
+        leads = [till.receipt(), ("Location", store.url("/goods"))]
+        url = seller.on("/paid", till.sells(lambda ex, till: ex.answer(303, b"", leads)))
+        with requests.Session() as session:
+            for server, buyer in zip((seller, store), buyers, strict=True):
+                session.mount(server.url(), PaymentAdapter(buyer))
+            assert session.get(url).content == b"the goods"
+        assert [(len(buyer.holds()), len(buyer.history())) for buyer in buyers] == [(0, 1), (0, 0)]

@@ -94,13 +94,13 @@ class Hands:
             response.headers = type(response.headers)([*ours, *response.headers.raw])
         if not delivers(reply.status, reply.outcome):
             return None
-        delivery = Delivery(self.call, reply.outcome)
+        delivery = Delivery(self.call, reply.outcome, self.buyer)
         if response.has_redirect_location:
             self.led = delivery
             return None
         if response.is_closed or reply.status >= 300:
             return delivery
-        response.stream = watched(response.stream, delivery, self.buyer)
+        response.stream = watched(response.stream, delivery)
         return None
 
     def _forget(self, response: Any) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._answers import Answers, AsyncAnswers
 from ._bodies import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
 from .delivery import NO_HANDS, Delivery
 from .drive import arun, run
-
-if TYPE_CHECKING:
-    from .buyer import Buyer
 
 
 class Library:
@@ -161,8 +158,8 @@ class Watched:
 
     unreadable: type[Exception]
 
-    def __init__(self, source: Any, delivery: Delivery, buyer: Buyer) -> None:
-        self._source, self._delivery, self._buyer = source, delivery, buyer
+    def __init__(self, source: Any, delivery: Delivery) -> None:
+        self._source, self._delivery = source, delivery
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -170,7 +167,7 @@ class Watched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        run(self._delivery.done(), Answers(self._buyer, NO_HANDS))
+        run(self._delivery.done(), Answers(self._delivery.buyer, NO_HANDS))
 
     def close(self) -> None:
         try:
@@ -179,7 +176,7 @@ class Watched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            run(self._delivery.closed(self.unreadable), Answers(self._buyer, NO_HANDS))
+            run(self._delivery.closed(self.unreadable), Answers(self._delivery.buyer, NO_HANDS))
 
 
 class AsyncWatched:
@@ -187,8 +184,8 @@ class AsyncWatched:
 
     unreadable: type[Exception]
 
-    def __init__(self, source: Any, delivery: Delivery, buyer: Buyer) -> None:
-        self._source, self._delivery, self._buyer = source, delivery, buyer
+    def __init__(self, source: Any, delivery: Delivery) -> None:
+        self._source, self._delivery = source, delivery
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -197,7 +194,7 @@ class AsyncWatched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        await arun(self._delivery.done(), AsyncAnswers(self._buyer, NO_HANDS))
+        await arun(self._delivery.done(), AsyncAnswers(self._delivery.buyer, NO_HANDS))
 
     async def aclose(self) -> None:
         try:
@@ -206,4 +203,4 @@ class AsyncWatched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._buyer, NO_HANDS))
+            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._delivery.buyer, NO_HANDS))

@@ -158,10 +158,16 @@ class SyncPaying(_Paying):
 
     def _arrive(self, response: Any, delivery: Delivery) -> None:
         """What an earlier hop paid for is here."""
+        answers = Answers(delivery.buyer, NO_HANDS)
         if response.is_closed:
-            run(delivery.done(), Answers(self._buyer, NO_HANDS))
-        else:
-            response.stream = self._library.watched(response.stream, delivery, self._buyer)
+            run(delivery.done(), answers)
+            return
+        response.stream = self._library.watched(response.stream, delivery)
+        try:
+            run(delivery.led_here(), answers)
+        except BaseException:
+            response.stream.close()
+            raise
 
     def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)
@@ -244,10 +250,19 @@ class AsyncPaying(_Paying):
 
     async def _arrive(self, response: Any, delivery: Delivery) -> None:
         """What an earlier hop paid for is here."""
+        answers = AsyncAnswers(delivery.buyer, NO_HANDS)
         if response.is_closed:
-            await arun(delivery.done(), AsyncAnswers(self._buyer, NO_HANDS))
-        else:
-            response.stream = self._library.awatched(response.stream, delivery, self._buyer)
+            await arun(delivery.done(), answers)
+            return
+        response.stream = self._library.awatched(response.stream, delivery)
+        try:
+            await arun(delivery.led_here(), answers)
+        except BaseException:
+            import anyio
+
+            with anyio.CancelScope(shield=True):
+                await response.stream.aclose()
+            raise
 
     async def _exchange(self, request: Any, journey: Journey) -> Any:
         mandated = _mandate(self._buyer, request)

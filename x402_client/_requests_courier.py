@@ -132,7 +132,7 @@ class Courier:
         # Sessions read the cookies of every response in the history: that is how the 402's reach the jar.
         response.history = [*self._asked, *response.history]
         if delivers(reply.status, reply.outcome):
-            delivery = Delivery(self._call, reply.outcome)
+            delivery = Delivery(self._call, reply.outcome, self._buyer)
             if response.is_redirect:
                 self.led = delivery
             else:

@@ -44,7 +44,7 @@ class Means(Protocol):
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
-    judged = _judged_before if quote.brief else _judged
+    judged = _judged_before if quote.brief and mandate.quote is None else _judged  # a frozen quote may be large
     return judged(Same(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .asks import Claim
 from .drive import Flow
+from .errors import X402Error
 from .flow import Call, deliver
-from .ports import Outcome
+from .ports import Attempt, Hold, Outcome
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
 
 #: A delivery only speaks to the ledger and the log.
 NO_HANDS: Any = None
@@ -27,11 +32,23 @@ def delivers(status: int, outcome: Outcome) -> bool:
 class Delivery:
     """One paid answer on its way to the caller. Happens once; a body that broke off is not delivered."""
 
-    __slots__ = ("_call", "_outcome", "over")
+    __slots__ = ("_call", "_outcome", "buyer", "over")
 
-    def __init__(self, call: Call, outcome: Outcome) -> None:
+    def __init__(self, call: Call, outcome: Outcome, buyer: Buyer) -> None:
+        #: Whose it is: where a redirect leads, another buyer may be the one that pays.
+        self.buyer = buyer
         self._call, self._outcome = call, outcome
         self.over = False
+
+    def led_here(self) -> Flow[None]:
+        """The content is where a redirect led: while it is read, nobody else presents the payment again."""
+        hold, self._call.attempt = self._outcome.hold, Attempt()
+        try:
+            found = yield from Claim(hold.purchase, self._call.attempt)
+        except X402Error:
+            found = None
+        if not isinstance(found, Hold) or found.id != hold.id:
+            self._call.attempt.end()
 
     def done(self) -> Flow[None]:
         """The end of the body was read."""

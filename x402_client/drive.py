@@ -6,7 +6,9 @@ judges it; and whatever happens, the flow is closed, so that its ``finally`` blo
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator
+from types import GeneratorType
 from typing import Any, TypeVar
 
 from .asks import Ask
@@ -17,7 +19,8 @@ Flow = Generator[Ask[Any], Any, T]
 
 def is_coming(answer: object) -> bool:
     """Whether an answer has to be awaited. inspect takes several times as long to say so, a dozen times a payment."""
-    return hasattr(type(answer), "__await__")
+    kind = type(answer)
+    return hasattr(kind, "__await__") or (kind is GeneratorType and inspect.isawaitable(answer))
 
 
 def run(flow: Flow[T], answer: Callable[[Ask[Any]], Any]) -> T:

@@ -103,7 +103,7 @@ class PaymentAdapter(BaseAdapter):
         if response.status_code not in _REDIRECTS or not response.is_redirect:
             journey.end(request)
             if journey.led is not None and 200 <= response.status_code < 300:
-                watch_or_deliver(response, journey.led, Answers(self._buyer, NO_HANDS))
+                _arrive(response, journey.led)
         return response
 
     def _exchange(
@@ -220,6 +220,18 @@ def quote(session: requests.Session, method: str, url: str, **request: Any) -> Q
             failure.response.close()  # type: ignore[attr-defined]  # requests leaves it open where a hook raises
             return found
     return conclusion(asked, _shown(response.url), response.status_code)
+
+
+def _arrive(response: requests.Response, delivery: Delivery) -> None:
+    """What an earlier hop paid for is here."""
+    answers = Answers(delivery.buyer, NO_HANDS)
+    watch_or_deliver(response, delivery, answers)
+    if not delivery.over:
+        try:
+            run(delivery.led_here(), answers)
+        except BaseException:
+            response.close()
+            raise
 
 
 def _journey(request: requests.PreparedRequest) -> _Journey:

@@ -81,6 +81,18 @@ def test_what_is_given_back_late_takes_nothing_from_younger_payments() -> None:
     db.close()
 
 
+def test_what_is_always_given_back_leaves_no_more_behind_than_what_is_spent() -> None:
+    db, now = sqlite3.connect(":memory:", isolation_level=None), 1_700_000_000.0
+    for statement in SCHEMA:
+        db.execute(statement)
+    for _ in range(300):
+        give_back(db, Sums(db, "purse", ("",), now).add("purse", ("",), "USD", 5), 5, now)
+        now += 61
+    rows = db.execute("SELECT span, count(*) FROM starts GROUP BY span").fetchall()
+    assert max(count for _, count in rows) <= BUCKETS + 2
+    db.close()
+
+
 def test_purchases_whose_holds_lie_together_are_not_mixed_up(tmp_path: Path) -> None:
     """The number of a hold begins with a few bits of its purchase: others have the same."""
     seen: dict[int, str] = {}

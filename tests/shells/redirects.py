@@ -131,6 +131,20 @@ class Redirects(Ground):
         assert len(set(till.nonces)) == 1, "it paid twice"
         assert paid(buyer)
 
+    def test_while_the_content_is_read_others_buy_their_own(
+        self, client: Client, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        server.on("/goods", lambda ex: ex.chunks(200, b"the ", b"goods"))
+        url = server.on("/paid", till.sells(settled_and_leads("/goods"), delivered))
+        answer = client.stream("GET", url, follow=True)
+        assert answer.following()
+        assert client.get(url).content == b"the goods"
+        while answer.following():
+            pass
+        answer.close()
+        assert len(set(till.nonces)) == len(till.headers) == 2
+        assert paid(buyer, 2)
+
     def test_followed_by_hand(self, client: Client, shell: Driver, server: Server, till: Till, buyer: Buyer) -> None:
         server.on("/more", till.sells())
         response = client.get(server.on("/paid", till.sells(lambda ex, till: to("/more")(ex))), follow=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import types
+from collections.abc import Generator
 from typing import Any
 
 import anyio
@@ -124,3 +126,12 @@ def test_cancellation_is_thrown_into_the_flow() -> None:
 
     asyncio.run(main())
     assert log == ["caught CancelledError", "closed"]
+
+
+def test_coroutines_of_every_kind_are_awaited() -> None:
+    @types.coroutine
+    def old() -> Generator[Any, Any, bytes]:
+        yield from asyncio.sleep(0).__await__()
+        return b"seen"
+
+    assert anyio.run(arun, told([]), lambda ask: old() if isinstance(ask, Digest) else None) == "seen"

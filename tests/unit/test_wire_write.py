@@ -137,3 +137,10 @@ def test_headers_are_ascii_and_compact() -> None:
     assert raw.isascii()
     assert b'{"a":1}' in raw
     assert load(raw, 32)["accepted"]["extra"] == {"é": "€"}
+
+
+def test_a_payload_that_is_no_json_is_not_sent_and_not_shown() -> None:
+    quote = quoted(entry())
+    with pytest.raises(SigningError, match=r"cannot be written as JSON \(TypeError\). Nothing was sent") as caught:
+        payment_header(quote, quote.offers[0], {"signature": b"\xab"}, DEFAULT)
+    assert caught.value.__context__ is None

@@ -98,7 +98,7 @@ class Sums:
             number = int(self._now // width)
             if account.latest < number * width:
                 yield account.number, span, number, account.units, account.payments
-                if account.payments:
+                if account.latest != _NEVER:
                     self._db.execute(_FORGET, (account.number, span, int((self._now - length) // width)))
 
     def _counted(self, account: Account, payments: bool, window: str) -> int:

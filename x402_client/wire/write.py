@@ -20,6 +20,9 @@ _PAYMENT_ID, _ID_LENGTH = "payment-identifier", 36
 _DESCRIPTION = 500
 
 
+_HEADERS = ("X-PAYMENT", "PAYMENT-SIGNATURE")
+
+
 def takes_payment_id(quote: Quote) -> bool:
     """Whether the server recognises a payment by an id of ours, so that it can be presented twice and count once."""
     declared = quote.extensions.get(_PAYMENT_ID) if quote.version == 2 else None
@@ -34,7 +37,14 @@ def payment_header(
 
     The one thing that is added is ``payment_id``, where the server takes one.
     """
-    name, value = _header(quote, offer, payload, payment_id)
+    name, value = _HEADERS[quote.version == 2], ""
+    try:
+        value = _header(quote, offer, payload, payment_id)
+    except (TypeError, ValueError) as fault:
+        problem = type(fault).__name__
+    if not value:  # raised out here, so that what failed in there, with the payload in its variables, is forgotten
+        payload = {}
+        raise SigningError(f"The signed payload cannot be written as JSON ({problem}). Nothing was sent.")
     size = len(value)
     if size > bounds.payment_header:
         payload, value = {}, ""  # tools that print the variables of a traceback must find none
@@ -65,10 +75,9 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
     return objection
 
 
-def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any], payment_id: str | None) -> tuple[str, str]:
+def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any], payment_id: str | None) -> str:
     before, after = _before(quote, offer), _accepted(quote, offer) + _shared(quote, payment_id)
-    name = "PAYMENT-SIGNATURE" if quote.version == 2 else "X-PAYMENT"
-    return name, base64.b64encode(f"{before}{dump(payload)}{after}}}".encode()).decode()
+    return base64.b64encode(f"{before}{dump(payload)}{after}}}".encode()).decode()
 
 
 def _before(quote: Quote, offer: Offer) -> str:
@@ -116,6 +125,6 @@ def _text(quote: Quote, value: Mapping[str, Any], change: _Change = _as_it_came)
 _Change = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _text_before(value: Same[Mapping[str, Any]], change: _Change) -> str:
     return dump(change(value.it))
