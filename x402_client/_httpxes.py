@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from . import settings
 from ._answers import Answers, AsyncAnswers
 from ._hpack_log import hide_payments
-from ._httpx_couriers import AsyncCourier, Courier, Hands
+from ._httpx_couriers import AsyncCourier, Courier
 from ._httpx_streams import Library, ReplayedBody
 from ._inquiry import answered, conclusion, inquiring, inquiry
 from ._sockets import httpx_leads_here
@@ -52,10 +52,6 @@ class Journey:
         self.url = request.url
         self.paid: Hold | None = None
         self.led: Delivery | None = None
-
-    def passed(self, call: Call, courier: Hands) -> None:
-        """What later hops have to know of this one."""
-        self.paid, self.led = call.paid, courier.led
 
     def leads_to(self, request: Any) -> bool:
         """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
@@ -198,7 +194,7 @@ class SyncPaying(_Paying):
             courier.let_go()
             raise
         finally:
-            journey.passed(call, courier)
+            journey.paid, journey.led = call.paid, courier.led
 
     def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = Courier(self._buyer, self._library, self._inner, request, body, call)
@@ -213,7 +209,7 @@ class SyncPaying(_Paying):
             courier.let_go()
             raise
         finally:
-            journey.passed(call, courier)
+            journey.paid, journey.led = call.paid, courier.led
 
     def __enter__(self) -> Self:
         self._inner.__enter__()
@@ -293,7 +289,7 @@ class AsyncPaying(_Paying):
             await courier.let_go()
             raise
         finally:
-            journey.passed(call, courier)
+            journey.paid, journey.led = call.paid, courier.led
 
     async def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
@@ -308,7 +304,7 @@ class AsyncPaying(_Paying):
             await courier.let_go()
             raise
         finally:
-            journey.passed(call, courier)
+            journey.paid, journey.led = call.paid, courier.led
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()
