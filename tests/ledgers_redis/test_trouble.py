@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from x402_client.errors import ConfigurationError, LedgerUnavailable
+from x402_client.ledgers import redis_links
 from x402_client.ledgers.conformance import RECEIPT, SECRET, order, purchase, signed
+from x402_client.ledgers.conformance_ground import at_once
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ports import Attempt, Hold, Spending
 
@@ -99,6 +101,21 @@ def test_a_server_without_memory(start: Callable[..., Server]) -> None:
     server.do("CONFIG", "SET", "maxmemory", 0)
     assert ledger.spent(TODAY) == 10_000
     assert [past.id for past in ledger.history(5)] == [hold.id], "the next call wrote what could not be written"
+    ledger.close_ledger()
+
+
+def test_threads_that_connect_together_share_one_client(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, made = redis_links._connect, []
+
+    def slowly(address: redis_links.Address) -> Any:
+        time.sleep(0.05)
+        made.append(connect(address))
+        return made[-1]
+
+    monkeypatch.setattr(redis_links, "_connect", slowly)
+    ledger = RedisLedger(server.url)
+    at_once(8, lambda number: ledger.holds())
+    assert len(made) == 1, "redis-py closes what a client that was replaced still uses"
     ledger.close_ledger()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -107,6 +108,9 @@ class Link:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._client: Any = None
+        # redis-py closes the connections of a client that nobody keeps, also those that a pipeline still uses: of
+        # threads that connect at the same time, none may replace the client of another.
+        self._connecting = threading.Lock()
 
     def send(self, ask: Ask[Any]) -> Any:
         """The server's answer."""
@@ -119,26 +123,32 @@ class Link:
     def _send(self, ask: Ask[Any]) -> Any:
         from redis.exceptions import NoScriptError
 
-        if self._client is None:
-            self._client = _connect(self.address)
+        client = self._connected()
         if not isinstance(ask, script.Request):
-            return _facts(self._client.info())
+            return _facts(client.info())
         try:
-            return self._run(_known(ask))
+            return self._run(_known(ask), client)
         except NoScriptError:
-            return self._run(_whole(ask))
+            return self._run(_whole(ask), client)
 
-    def _run(self, command: tuple[Any, ...]) -> Any:
+    def _connected(self) -> Any:
+        with self._connecting:
+            if self._client is None:
+                self._client = _connect(self.address)
+            return self._client
+
+    def _run(self, command: tuple[Any, ...], client: Any) -> Any:
         if not self.address.replicas:
-            return self._client.execute_command(*command)
-        with self._client.pipeline(transaction=False) as pipe:
+            return client.execute_command(*command)
+        with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
             pipe.execute_command("WAIT", self.address.replicas, int(self.address.timeout * 500))
             return _copied(pipe.execute(raise_on_error=False), self.address)
 
     def close(self) -> None:
         """The next use connects again."""
-        client, self._client = self._client, None
+        with self._connecting:
+            client, self._client = self._client, None
         if client is not None:
             client.close()
 
@@ -149,6 +159,8 @@ class AsyncLink:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        #: Loops run in threads.
+        self._connecting = threading.Lock()
 
     async def send(self, ask: Ask[Any]) -> Any:
         """The server's answer."""
@@ -188,13 +200,14 @@ class AsyncLink:
             return _copied(await pipe.execute(raise_on_error=False), address)
 
     def _client(self, loop: asyncio.AbstractEventLoop) -> Any:
-        client = self._clients.get(loop)
-        if client is None:
-            # A client keeps its loop alive, so the dictionary alone would keep both for ever.
-            for old in [other for other in self._clients if other.is_closed()]:
-                del self._clients[old]
-            client = self._clients[loop] = _connect_async(self._link.address)
-        return client
+        with self._connecting:
+            client = self._clients.get(loop)
+            if client is None:
+                # A client keeps its loop alive, so the dictionary alone would keep both for ever.
+                for old in [other for other in self._clients if other.is_closed()]:
+                    del self._clients[old]
+                client = self._clients[loop] = _connect_async(self._link.address)
+            return client
 
     async def close(self) -> None:
         """Close the connections of the running loop; the next use connects again."""
