@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
 import time
@@ -77,7 +76,7 @@ class Answers:
         signer, asked, read = _signing(self._buyer, ask)
         started = time.monotonic()
         returned = signer.sign(asked)
-        if inspect.isawaitable(returned):
+        if is_coming(returned):
             getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
         return _given(signer, returned, read, started)
@@ -135,12 +134,12 @@ class AsyncAnswers:
         signer, asked, read = _signing(self._buyer, ask)
         started = time.monotonic()
         returned = _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
-        if inspect.isawaitable(returned):
+        if is_coming(returned):
             return self._signed(returned, signer, read, started)
         return _given(signer, returned, read, started)
 
     async def _signed(self, coming: Any, signer: Any, read: Callable[[Any], bytes], started: float) -> Any:
-        while inspect.isawaitable(coming):  # a thread may bring another awaitable
+        while is_coming(coming):  # a thread may bring another awaitable
             coming = await coming
         return _given(signer, coming, read, started)
 
@@ -158,7 +157,7 @@ class AsyncAnswers:
         try:
             awaited = is_async(approver)
             answer = approver(ask.approval) if awaited else await _in_thread(approver, ask.approval)
-            said = await answer if inspect.isawaitable(answer) else answer
+            said = await answer if is_coming(answer) else answer
         except Exception as failure:
             return _failed(failure)
         return _said(lambda: said)

@@ -54,13 +54,14 @@ class _Watch:
     """All deadlines of this process."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._pending: set[Deadline] = set()
         #: When the thread looks next; None: there is none.
         self._looks: float | None = None
 
     def add(self, deadline: Deadline) -> None:
-        with self._changed:
+        with self._lock:
             self._pending.add(deadline)
             if self._looks is None:
                 # Where no thread can be had, the clock is still looked at between the pieces of a body.
@@ -71,7 +72,7 @@ class _Watch:
                 self._changed.notify()
 
     def remove(self, deadline: Deadline) -> None:
-        with self._changed:
+        with self._lock:
             self._pending.discard(deadline)
 
     def _run(self) -> None:

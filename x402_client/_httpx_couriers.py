@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -54,15 +57,15 @@ class Hands:
 
     def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
         """The request once more: its own header lines in their order, and one more if it pays."""
-        lines = list(self.request.headers.raw)
+        headers = self.request.headers.copy()
         if self._cookies:
-            lines = self._with_cookies(lines)
+            headers = type(headers)(self._with_cookies(headers.raw))
         extensions = dict(self.request.extensions)
         if header is not None:
-            lines.append((header[0].encode(), header[1].encode()))
+            headers[header[0]] = header[1]
             extensions = _patient(extensions, self.buyer.settle_timeout)
         return self.library.request(
-            self.request.method, self.request.url, headers=lines, stream=stream, extensions=extensions
+            self.request.method, self.request.url, headers=headers, stream=stream, extensions=extensions
         )
 
     def _with_cookies(self, lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -223,22 +226,16 @@ class AsyncCourier(Hands):
 
     async def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
-        import anyio
+        import anyio.lowlevel
 
         response = reply.native
         if response.is_closed:
             return self.within_bounds(response.content)
-        with anyio.move_on_after(self.buyer.bounds.terms_time):
-            return await self._read(response)
-        raise self.too_slow()
-
-    async def _read(self, response: Any) -> bytes | None:
-        import anyio.lowlevel
-
+        until, pause = time.monotonic() + self.buyer.bounds.terms_time, self._longest_pause(response)
         chunks: list[bytes] = []
         size = 0
         rest = aiter(response.stream)
-        async for chunk in rest:
+        while (chunk := await self._next(rest, pause, until - time.monotonic())) is not None:
             chunks.append(chunk)
             size += len(chunk)
             if size > self.buyer.bounds.terms_body:
@@ -250,6 +247,30 @@ class AsyncCourier(Hands):
         await response.stream.aclose()
         self._forget(response)
         return self.whole(response, chunks)
+
+    def _longest_pause(self, response: Any) -> float:
+        """How long the next piece of a body can be waited for, before the library itself gives up."""
+        if type(response.stream) is self.library.byte_stream:
+            return 0.0
+        headers, facts = response.headers, response.extensions
+        # Of such a body every read of the socket gives a piece; in chunks and frames, heads can drip between pieces.
+        plain = facts.get("http_version") == b"HTTP/1.1" and "network_stream" in facts
+        if not plain or "transfer-encoding" in headers or "content-length" not in headers:
+            return math.inf
+        read = (self.request.extensions.get("timeout") or {}).get("read")
+        return math.inf if read is None or self.call.paid is not None else float(read)  # a payment has more time
+
+    async def _next(self, rest: AsyncIterator[bytes], pause: float, seconds: float) -> bytes | None:
+        """The next piece of a body, in time. To watch the clock takes longer than to read what is here already."""
+        import anyio
+
+        if seconds <= 0:
+            raise self.too_slow()
+        if pause < seconds:
+            return await anext(rest, None)
+        with anyio.move_on_after(seconds):
+            return await anext(rest, None)
+        raise self.too_slow()
 
     async def digest(self) -> bytes:
         """The digest of the request's body."""

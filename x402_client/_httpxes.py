@@ -119,7 +119,7 @@ class _Paying:
             url=place + path.partition("?")[0],
             identity="\n".join(parts),
             mandate=mandated,
-            came_from=_origin(journey.url),
+            came_from=None if journey.url is request.url else _origin(journey.url),
             paid=journey.paid,
             memory=self._memory,
         )

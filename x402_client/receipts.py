@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def judge(reply: Reply, hold: Hold, bounds: Bounds) -> Outcome:
-    """What an answer says about the money."""
+def judge(reply: Reply, hold: Hold, shown: Hold, bounds: Bounds) -> Outcome:
+    """What an answer says about the money. ``shown`` is the hold without its header."""
     found = read_receipt(reply.header, bounds)
     if found is not None and hold.authorization is not None:
         found = _without_payment(found, hold.authorization)
     mismatches = tuple(_mismatches(found, hold)) if found else ()
-    return Outcome(_money(reply.status, found, mismatches), hold.shown, hold.offer, found, mismatches)
+    return Outcome(_money(reply.status, found, mismatches), shown, hold.offer, found, mismatches)
 
 
 def receipt(response: Any) -> Receipt | None:

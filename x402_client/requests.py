@@ -280,7 +280,7 @@ def _call(
         url=f"{origin}{parts.path}",
         identity="\n".join(identity),
         mandate=mandate,
-        came_from=_origin(journey.url),
+        came_from=None if journey.url == request.url else _origin(journey.url),
         paid=journey.paid,
         memory=memory,
     )

@@ -84,6 +84,61 @@ def test_a_402_that_drips(shell: Driver, server: Server, drip: Any) -> None:
         dripping.over.set()
 
 
+@pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
+def test_a_402_that_drips_on_a_client_of_less_patience(shell: Driver, server: Server, drip: Any) -> None:
+    """The client's own time-out measures each read, and none of these takes that long."""
+    dripping = Dripping(*drip)
+    ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=1.2)})
+    client = shell.client(ground.buyer)
+    started = time.monotonic()
+    try:
+        with pytest.raises(errors.MalformedQuote, match=r"did not end within 1\.2 seconds"):
+            client.get(server.on("/case", dripping), timeout=0.8)
+        assert time.monotonic() - started > 1, "the bound's time was up, not the client's"
+        assert not dripping.over.is_set()
+    finally:
+        dripping.over.set()
+        client.close()
+
+
+def test_a_402_that_drips_and_then_stops(shell: Driver, server: Server) -> None:
+    """The client would wait for longer than is left."""
+    over = threading.Event()
+
+    def stopping(exchange: Exchange) -> None:
+        exchange.head(402, TERMS, 10_000)
+        for _ in range(9):
+            exchange.send(b"x")
+            over.wait(0.1)
+        over.wait(PATIENCE)
+        exchange.leave()
+
+    ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=1.2)})
+    client = shell.client(ground.buyer)
+    try:
+        with pytest.raises(errors.MalformedQuote, match=r"did not end within 1\.2 seconds"):
+            client.get(server.on("/case", stopping), timeout=0.8)
+    finally:
+        over.set()
+        client.close()
+
+
+def test_a_402_that_stops(shell: Driver, server: Server) -> None:
+    """The client's own time-out ends it, with the client's own error."""
+    stopping = Dripping(TERMS, b"", b"", 10_000)
+    ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=30)})
+    client = shell.client(ground.buyer)
+    try:
+        with pytest.raises(Exception) as caught:
+            client.get(server.on("/case", stopping), timeout=0.3)
+        assert "time" in repr(caught.value).lower()
+        assert errors.find(caught.value) is None
+        assert ground.signer.documents == []
+    finally:
+        stopping.over.set()
+        client.close()
+
+
 def test_a_dripped_402_takes_no_place_in_the_pool(shell: Driver, server: Server) -> None:
     dripping = Dripping(*DRIPS["the head of a chunk"])
     ground = Ground(shell, server, bounds={"bounds": SOON})

@@ -50,7 +50,7 @@ def hold() -> Any:
 def test_what_a_receipt_is_worth(
     hold: Any, status: int, said: dict[str, Any], money: str, mismatch: str | None
 ) -> None:
-    found = judge(paid(status, **said), hold, DEFAULT)
+    found = judge(paid(status, **said), hold, hold.shown, DEFAULT)
     assert found.money == money
     assert (mismatch is None) is (found.mismatches == ())
     assert mismatch is None or mismatch in found.mismatches[0]
@@ -60,18 +60,18 @@ def test_what_a_receipt_is_worth(
 
 @pytest.mark.parametrize(("status", "money"), [(200, "unknown"), (302, "unknown"), (400, "held"), (499, "held")])
 def test_without_a_receipt_nothing_is_proven(hold: Any, status: int, money: str) -> None:
-    found = judge(reply(status), hold, DEFAULT)
+    found = judge(reply(status), hold, hold.shown, DEFAULT)
     assert (found.money, found.receipt, found.mismatches) == (money, None, ())
 
 
 def test_a_receipt_made_of_our_payment_is_not_kept(hold: Any) -> None:
     value = "c2ln" * 40
     signed = hold.but(authorization=replace(hold.authorization, header=("PAYMENT-SIGNATURE", value)))
-    found = judge(paid(200, success=False, error=f"bad {value[:80]}"), signed, DEFAULT).receipt
+    found = judge(paid(200, success=False, error=f"bad {value[:80]}"), signed, signed.shown, DEFAULT).receipt
     assert found is not None
     assert (found.error, found.raw) == ("(the payment itself)", {})
     assert found.network == PAID["network"]
-    found = judge(paid(200, success=False, error="bad"), signed, DEFAULT).receipt
+    found = judge(paid(200, success=False, error="bad"), signed, signed.shown, DEFAULT).receipt
     assert found is not None
     assert found.error == "bad"
     assert found.raw
@@ -85,7 +85,7 @@ def test_solana_addresses_differ_in_their_letters(hold: Any) -> None:
         authorization=authorization.__class__("n", account, 1, ("", "")),
     )
     for payer, money in ((account, "spent"), (account.lower(), "unknown")):
-        assert judge(paid(network="solana", payer=payer), signed, DEFAULT).money == money
+        assert judge(paid(network="solana", payer=payer), signed, signed.shown, DEFAULT).money == money
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
 import weakref
@@ -163,7 +163,7 @@ class MemoryLedger:
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
                 raise refusals.over_limit(order, exceeded)
-        hold = Hold(secrets.token_hex(8), order.purchase, order.offer, order.price, now)
+        hold = Hold(os.urandom(8).hex(), order.purchase, order.offer, order.price, now)
         row = _Row(hold, self._counting(order), weakref.ref(attempt))
         self._count(row, +1)
         self._rows[hold.id] = row
@@ -174,13 +174,10 @@ class MemoryLedger:
         """Units and payments of all that it is counted in: the purse, its host, and the patterns of its budgets."""
         purse, currency = order.purchase.purse, order.price.currency
         names = {"", order.purchase.origin.host, *[cap.account for cap in order.caps]}
-        return [(self._account((purse, name, currency)), self._account((purse, name, None))) for name in names]
-
-    def _account(self, key: tuple[str, str, str | None]) -> Account:
-        found = self._accounts.get(key)
-        if found is None:
-            found = self._accounts[key] = Account()
-        return found
+        keys = [((purse, name, currency), (purse, name, None)) for name in names]
+        for key in [one for both in keys for one in both if one not in self._accounts]:
+            self._accounts[key] = Account()
+        return [(self._accounts[amounts], self._accounts[payments]) for amounts, payments in keys]
 
     def _count(self, row: _Row, sign: int) -> None:
         units, at = sign * row.hold.price.units, row.hold.created

@@ -49,9 +49,9 @@ class ExactEvm:
     def remark(self, offer: Offer) -> str | None:
         """The seller's own idea of the token's EIP-712 domain, if it is not ours. Ours is what is signed."""
         assert offer.token is not None
-        theirs = tuple(offer.extra.get(part) for part in ("name", "version"))
         ours = (offer.token.name, offer.token.version)
-        if all(given is None or given == known for given, known in zip(theirs, ours, strict=True)):
+        theirs = name, version = (offer.extra.get("name"), offer.extra.get("version"))
+        if name in (None, ours[0]) and version in (None, ours[1]):
             return None
         return f"The seller names the token's EIP-712 domain {words(str(theirs), 80)}; {ours} was signed."
 

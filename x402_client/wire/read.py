@@ -39,8 +39,8 @@ def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> 
 
     A place that is broken does not hide one that is sound; if none is sound, the first fault is raised.
     """
-    texts = tuple((name, text) for name in _HEADERS if (text := header(name)) is not None)
-    brief = len(body or b"") + sum(len(text) for _, text in texts) <= _BRIEF
+    texts = tuple([(name, text) for name in _HEADERS if (text := header(name)) is not None])
+    brief = len(body or b"") + sum([len(text) for _, text in texts]) <= _BRIEF
     return (_read_before if brief else _read)(texts, body, url, bounds, brief)
 
 

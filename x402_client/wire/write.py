@@ -84,7 +84,12 @@ def _before(quote: Quote, offer: Offer) -> str:
     """What stands before the payload."""
     if quote.version == 2:
         return '{"x402Version":2,"payload":'
-    return f'{{"x402Version":1,"scheme":{dump(offer.scheme)},"network":{dump(offer.written_network)},"payload":'
+    return _version_1(offer.scheme, offer.written_network)
+
+
+@lru_cache(maxsize=64)
+def _version_1(scheme: str, network: str) -> str:
+    return f'{{"x402Version":1,"scheme":{dump(scheme)},"network":{dump(network)},"payload":'
 
 
 def _accepted(quote: Quote, offer: Offer) -> str:
