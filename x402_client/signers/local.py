@@ -14,7 +14,7 @@ _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 class LocalEvmSigner:
-    """Signs EIP-712 digests with coincurve, or without it with the pure Python that eth-account brings."""
+    """Signs EIP-712 digests with coincurve, or without it in pure Python."""
 
     __slots__ = ("_key", "address")
     blocking = False
@@ -38,7 +38,7 @@ class LocalEvmSigner:
         if hasattr(self._key, "sign_recoverable"):
             signature = self._key.sign_recoverable(data.digest, hasher=None)
         else:
-            signature = self._key.sign_msg_hash(data.digest).to_bytes()
+            signature = self._key.sign(data.digest)
         return signature[:64] + bytes([signature[64] + 27])  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -70,13 +70,13 @@ def _backend_key(secret: bytes) -> Any:
     try:
         from coincurve import PrivateKey
     except ImportError:
-        from eth_keys.datatypes import PrivateKey as PurePrivateKey
+        from .pure import PureKey
 
-        return PurePrivateKey(secret)
+        return PureKey(secret)
     return PrivateKey(secret)
 
 
 def _public(key: Any) -> bytes:
     if hasattr(key, "sign_recoverable"):
         return key.public_key.format(compressed=False)[1:]  # type: ignore[no-any-return]
-    return key.public_key.to_bytes()  # type: ignore[no-any-return]
+    return key.public  # type: ignore[no-any-return]
