@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from .wire.models import Receipt
 
 T = TypeVar("T")
-# Not frozen: a payment makes a dozen asks, and frozen ones take three times as long to make, and to import.
+# Written out: for two dozen classes dataclasses would take a tenth of the time that the package takes to import.
 
 
 class Ask(Generic[T]):
@@ -33,169 +32,201 @@ class Ask(Generic[T]):
         return (yield self)
 
 
-@dataclass(slots=True)
 class Reply:
     """A response of the HTTP library, as much of it as the flow looks at. ``native`` is the library's own object."""
 
-    status: int
-    header: Callable[[str], str | None] = field(repr=False)
-    native: Any = field(repr=False)
-    outcome: Outcome | None = None
+    __slots__ = ("header", "native", "outcome", "status")
+
+    def __init__(
+        self, status: int, header: Callable[[str], str | None], native: Any, outcome: Outcome | None = None
+    ) -> None:
+        self.status, self.header, self.native, self.outcome = status, header, native, outcome
 
 
-@dataclass(slots=True, eq=False)
 class Peek(Ask["bytes | None"]):
     """The body of a 402, within bounds; None if it is larger. The connection is free again afterwards."""
 
-    reply: Reply
+    __slots__ = ("reply",)
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
 
 
-@dataclass(slots=True, eq=False)
 class Digest(Ask[bytes]):
     """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
 
+    __slots__ = ()
 
-@dataclass(slots=True, eq=False)
+
 class Reserve(Ask["Hold | Busy | None"]):
     """Take the price from every budget, or the unresolved hold of the same purchase."""
 
-    order: Order
-    attempt: Attempt
+    __slots__ = ("attempt", "order")
+
+    def __init__(self, order: Order, attempt: Attempt) -> None:
+        self.order, self.attempt = order, attempt
 
 
-@dataclass(slots=True, eq=False)
 class Claim(Ask["Hold | Busy | None"]):
     """The unresolved hold of this purchase, if there is one."""
 
-    purchase: Purchase
-    attempt: Attempt
+    __slots__ = ("attempt", "purchase")
+
+    def __init__(self, purchase: Purchase, attempt: Attempt) -> None:
+        self.purchase, self.attempt = purchase, attempt
 
 
-@dataclass(slots=True, eq=False)
 class Record(Ask["Hold"]):
     """Keep the authorization before it leaves."""
 
-    hold: Hold
-    authorization: Authorization
+    __slots__ = ("authorization", "hold")
+
+    def __init__(self, hold: Hold, authorization: Authorization) -> None:
+        self.hold, self.authorization = hold, authorization
 
 
-@dataclass(slots=True, eq=False)
 class Release(Ask[None]):
     """Give the budget of an unsent hold back."""
 
-    hold: Hold
+    __slots__ = ("hold",)
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
 
 
-@dataclass(slots=True, eq=False)
 class Close(Ask[None]):
     """The purchase was delivered."""
 
-    hold: Hold
-    money: MoneyState
-    receipt: Receipt | None
+    __slots__ = ("hold", "money", "receipt")
+
+    def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
+        self.hold, self.money, self.receipt = hold, money, receipt
 
 
-@dataclass(slots=True, eq=False)
 class Settlement(Ask["Fate"]):
     """What became of an unresolved payment: asked of the chain, bounded in time, once the payment expired."""
 
-    hold: Hold
+    __slots__ = ("hold",)
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
 
 
-@dataclass(slots=True, eq=False)
 class Conclude(Ask[bool]):
     """Keep what the chain told of a hold that nobody presents at this moment; False: somebody does."""
 
-    hold: Hold
-    settled: bool
+    __slots__ = ("hold", "settled")
+
+    def __init__(self, hold: Hold, settled: bool) -> None:
+        self.hold, self.settled = hold, settled
 
 
-@dataclass(slots=True, eq=False)
 class WriteOff(Ask["Hold"]):
     """The policy gives an unresolved purchase up."""
 
-    hold: Hold
+    __slots__ = ("hold",)
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
 
 
-@dataclass(slots=True, eq=False)
 class Reclaim(Ask[bool]):
     """Ask the chain about all expired payments without an answer, bounded in time; whether any budget came back."""
 
+    __slots__ = ()
 
-@dataclass(slots=True, eq=False)
+
 class LeftAlone(Ask["datetime | None"]):
     """Until when a seller gets no new payment, because its last ones brought nothing; None: it may have one."""
 
-    origin: Origin
+    __slots__ = ("origin",)
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
 
 
-@dataclass(slots=True, eq=False)
 class Approved:
     """What the approver said, and after how many seconds."""
 
-    yes: bool
-    seconds: float
-    remark: str = ""
+    __slots__ = ("remark", "seconds", "yes")
+
+    def __init__(self, yes: bool, seconds: float, remark: str = "") -> None:
+        self.yes, self.seconds, self.remark = yes, seconds, remark
 
 
-@dataclass(slots=True, eq=False)
 class Approve(Ask[Approved]):
     """May this be paid? Only asked above the user's threshold."""
 
-    approval: Approval
+    __slots__ = ("approval",)
+
+    def __init__(self, approval: Approval) -> None:
+        self.approval = approval
 
 
-@dataclass(slots=True, eq=False)
 class SignTyped(Ask["SignatureGiven"]):
     """A signature over EIP-712 data by the wallet's EVM key."""
 
-    data: TypedData
+    __slots__ = ("data",)
+
+    def __init__(self, data: TypedData) -> None:
+        self.data = data
 
 
-@dataclass(slots=True, eq=False)
 class SignMessage(Ask["SignatureGiven"]):
     """A signature over plain bytes by the wallet's Solana key."""
 
-    message: bytes = field(repr=False)
+    __slots__ = ("message",)
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
 
 
-@dataclass(slots=True, eq=False)
 class Fetch(Ask[T]):
     """A read that may block, of a chain for instance. Async clients have it run in a thread."""
 
-    read: Callable[[], T]
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self.read = read
 
 
-@dataclass(slots=True, eq=False)
 class SignatureGiven:
     """What a signer returned: untested if it is somebody else's signer. ``seconds`` is how long it took."""
 
-    signature: bytes = field(repr=False)
-    trusted: bool = False
-    seconds: float = 0.0
+    __slots__ = ("seconds", "signature", "trusted")
+
+    def __init__(self, signature: bytes, trusted: bool = False, seconds: float = 0.0) -> None:
+        self.signature, self.trusted, self.seconds = signature, trusted, seconds
 
 
-@dataclass(slots=True, eq=False)
 class Send(Ask[Reply]):
     """Send the request once more with the payment in this header."""
 
-    header: tuple[str, str] = field(repr=False)
+    __slots__ = ("header",)
+
+    def __init__(self, header: tuple[str, str]) -> None:
+        self.header = header
 
 
-@dataclass(slots=True, eq=False)
 class LookAgain(Ask[Reply]):
     """Send the request once more without a payment, to see today's terms."""
 
+    __slots__ = ()
 
-@dataclass(slots=True, eq=False)
+
 class Pause(Ask[None]):
     """Wait."""
 
-    seconds: float
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
 
 
-@dataclass(slots=True, eq=False)
 class Tell(Ask[None]):
     """Say what happened: to the log and to the user's ``on_event``."""
 
-    event: Event
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        self.event = event

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Event:
     """The base of all events. As text it is the line that goes to the log."""
 
@@ -40,7 +40,7 @@ class Event:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LedgerStarted(Event):
     """A ledger was used for the first time, at ``url``: its budgets start at zero. Expected once, a warning after."""
 
@@ -48,7 +48,7 @@ class LedgerStarted(Event):
         return "ledger started"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ClockJumped(Event):
     """The machine's clock was set by so many seconds. Budgets go by a clock that nobody sets, so none opened by it."""
 
@@ -61,7 +61,7 @@ class ClockJumped(Event):
         return f"by {self.seconds:+.0f} seconds; budgets go by a clock that nobody sets"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Refused(Event):
     """We decided not to pay, and why."""
 
@@ -71,7 +71,7 @@ class Refused(Event):
         return self.reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Presented(Event):
     """A payment leaves; ``again`` if this same payment left before."""
 
@@ -85,7 +85,7 @@ class Presented(Event):
         return f"{self.hold.offer} hold={self.hold.id}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Answered(Event):
     """The seller answered a payment."""
 
@@ -97,7 +97,7 @@ class Answered(Event):
         return f"{self.status} money={self.outcome.money} {_of(self.outcome.hold)}{doubts}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Unknown(Event):
     """A payment left and no answer came."""
 
@@ -108,7 +108,7 @@ class Unknown(Event):
         return f"{self.problem} {_of(self.hold)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Delivered(Event):
     """The answer was read to its end; the purchase is resolved."""
 
@@ -118,7 +118,7 @@ class Delivered(Event):
         return _of(self.hold)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Concluded(Event):
     """The chain told about a payment without an answer: settled after all, or proven unused and given back."""
 
@@ -132,7 +132,7 @@ class Concluded(Event):
         return _of(self.hold)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class WrittenOff(Event):
     """An unresolved purchase was given up: it counts as spent, and the same request buys anew."""
 
@@ -145,7 +145,7 @@ class WrittenOff(Event):
         return _of(self.hold)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Warned(Event):
     """Something a person should look at; nothing was lost."""
 

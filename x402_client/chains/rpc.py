@@ -117,10 +117,14 @@ class Rpc:
         return line
 
     def _trusting(self) -> ssl.SSLContext:
+        import ssl
+
         import httpx
 
         if self._trust is None:
-            self._trust = httpx.create_ssl_context()
+            encrypted = any(urlsplit(url).scheme == "https" for url in self._urls)
+            # A node of one's own, over plain http, needs no certificate; then no authority is trusted at all.
+            self._trust = httpx.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._trust
 
     def close(self) -> None:
