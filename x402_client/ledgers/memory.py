@@ -56,6 +56,8 @@ class MemoryLedger:
         self._purchases: dict[str, list[_Row]] = {}
         self._keys: dict[str, _Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
+        #: Of every place that was paid, what its payments are counted in.
+        self._places: dict[tuple[str, str, str, tuple[Cap, ...]], list[tuple[Account, Account]]] = {}
         self._frozen: set[str] = set()
         #: As flat as can be: there are many of them, and few are ever asked for.
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
@@ -172,12 +174,16 @@ class MemoryLedger:
 
     def _counting(self, order: Order) -> list[tuple[Account, Account]]:
         """Units and payments of all that it is counted in: the purse, its host, and the patterns of its budgets."""
-        purse, currency = order.purchase.purse, order.price.currency
-        names = {"", order.purchase.origin.host, *[cap.account for cap in order.caps]}
-        keys = [((purse, name, currency), (purse, name, None)) for name in names]
-        for key in [one for both in keys for one in both if one not in self._accounts]:
-            self._accounts[key] = Account()
-        return [(self._accounts[amounts], self._accounts[payments]) for amounts, payments in keys]
+        host, purse, currency = order.purchase.origin.host, order.purchase.purse, order.price.currency
+        known = self._places.get((purse, host, currency, order.caps))
+        if known is None:
+            names = {"", host, *[cap.account for cap in order.caps]}
+            known = [(self._account((purse, name, currency)), self._account((purse, name, None))) for name in names]
+            self._places[purse, host, currency, order.caps] = known
+        return known
+
+    def _account(self, key: tuple[str, str, str | None]) -> Account:
+        return self._accounts.setdefault(key, Account())
 
     def _count(self, row: _Row, sign: int) -> None:
         units, at = sign * row.hold.price.units, row.hold.created

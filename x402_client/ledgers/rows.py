@@ -35,13 +35,17 @@ def number_of(name: str) -> int:
     return number if 0 <= number < 2**63 and name == name_of(number) else -1
 
 
+#: So many of them a hold has before it is signed.
+UNSIGNED = 16
+
+
 def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
-    """The values of ``COLUMNS`` for a new hold."""
+    """The values of the first ``COLUMNS`` for a new hold."""
     purchase, origin = order.purchase, order.purchase.origin
     return (
         purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, purchase.url,
         origin.scheme, origin.host, origin.port, offer_text(order.offer), order.price.currency, order.price.units,
-        created, "reserved", "held", 0, None, None, None, None,
+        created, "reserved", "held", 0,
     )  # fmt: skip
 
 

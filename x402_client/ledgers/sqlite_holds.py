@@ -16,6 +16,7 @@ from . import refusals
 from . import sqlite_sums as sums
 from .rows import (
     COLUMNS,
+    UNSIGNED,
     authorization_row,
     hold_of,
     name_of,
@@ -37,8 +38,10 @@ _PREFIXES = 1 << (63 - _DRAWN)
 _LIST = ", ".join(COLUMNS)
 _OPEN = f"SELECT {_LIST}, id, header, accounts, owner FROM holds"  # noqa: S608 - every part is a constant
 _OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"
+_ANY = f"SELECT 1 FROM holds WHERE {_OF_PURCHASE} LIMIT 1"  # noqa: S608
 _WIDTH = len(COLUMNS)
-_RESERVE = f"INSERT INTO holds ({_LIST}, id, accounts, owner) VALUES ({'?, ' * _WIDTH}?, ?, ?)"  # noqa: S608
+_NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner"))
+_RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?)"  # noqa: S608
 _RECORD = """
     UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?, header = ?, offer = ?
     WHERE id = ? AND state = 'reserved'
@@ -80,7 +83,10 @@ def find_number(db: sqlite3.Connection, number: int) -> Row | None:
 def of_purchase(db: sqlite3.Connection, purchase: str) -> list[Row]:
     """The open holds of one purchase, oldest first."""
     first = _first(purchase)
-    return select(db, _OF_PURCHASE, first, first + _LAST, purchase)
+    span = (first, first + _LAST, purchase)
+    if db.execute(_ANY, span).fetchone() is None:  # sqlite3 describes all columns of a question before its answer
+        return []
+    return select(db, _OF_PURCHASE, *span)
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
