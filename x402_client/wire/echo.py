@@ -26,7 +26,7 @@ def repeated(texts: Iterable[str], header: str) -> list[bool]:
     payment = _decoded(header)
     # Signatures are hex or base64, which JSON writes as they are: the whole text is cheaper to look at than its parts.
     whole = f"{header}\n{payment}".lower()
-    if not any(_block_in_common(text, whole) for text in found):
+    if not any(_block_in_common(text, whole) for text in found if text):
         return [False] * len(found)
     kept = "\n".join((header, *_signatures(payment))).lower()
     return [_in_common(text, kept) for text in found]
@@ -42,7 +42,8 @@ def _decoded(header: str) -> str:
 def _block_in_common(text: str, kept: str) -> bool:
     """So many letters in common hold at least one whole block of half as many, wherever they begin."""
     half = _COMMON // 2
-    return any(text[at : at + half] in kept for at in range(0, len(text) - half + 1, half))
+    blocks = [text[at : at + half] for at in range(0, len(text) - half + 1, half)]
+    return any(map(kept.__contains__, blocks))
 
 
 def _in_common(text: str, kept: str) -> bool:
