@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from . import _written as written
 from ._written import HostRule
@@ -56,7 +57,7 @@ class Policy(FromFile):
             total=total,
             max_payments=max_payments,
         )
-        self.hosts = written.hosts(hosts or {})
+        self._hosts = written.hosts(hosts or {})
         self.only_listed_hosts = written.flag("only_listed_hosts", only_listed_hosts)
         self.networks = None if networks is None else written.networks(networks)
         self.assets = None if assets is None else tuple(written.some("assets", assets))
@@ -83,8 +84,13 @@ class Policy(FromFile):
         vars(made).update(changes)
         return made
 
+    @property
+    def hosts(self) -> Mapping[Pattern, HostRule]:
+        """What this policy says of hosts. Only to look at: an entry that is added would be heeded by nobody."""
+        return MappingProxyType(self._hosts)
+
     def _check(self) -> None:
-        limits = [self.overall, *(rule for rule in self.hosts.values() if isinstance(rule, Limit))]
+        limits = [self.overall, *(rule for rule in self._hosts.values() if isinstance(rule, Limit))]
         if all(limit.empty for limit in limits):
             raise ConfigurationError(
                 'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
@@ -92,7 +98,7 @@ class Policy(FromFile):
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
         """The most exact entry of ``hosts`` for an origin."""
-        matching = [(pattern, rule) for pattern, rule in self.hosts.items() if pattern.matches(origin)]
+        matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
         return max(matching, key=lambda entry: entry[0].rank, default=None)
 
     def per_request(self, origin: Origin, currency: str) -> Money | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -296,7 +298,17 @@ def test_a_policy_does_not_change() -> None:
     with pytest.raises(AttributeError, match="make a new one"):
         policy.allow_zero = True
     assert not policy.allow_zero
+    with pytest.raises(TypeError):  # heeded by nobody, it had better fail
+        policy.hosts["bad.example"] = "deny"  # type: ignore[index]
     assert (policy.but(allow_zero=True).allow_zero, policy.allow_zero) == (True, False)
+
+
+def test_a_policy_travels_to_other_processes() -> None:
+    policy = Policy(per_day="1", hosts={"bad.example": "deny", "*.example.dev": Limit(per_hour="2 EUR")})
+    for travelled in (pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy)):
+        assert repr(travelled) == repr(policy)
+        with pytest.raises(HostNotAllowed, match="denied"):
+            admit(travelled, Origin.of("https", "bad.example", None))
 
 
 def test_the_same_quote_is_judged_anew_for_another_policy_and_place_and_cap() -> None:
