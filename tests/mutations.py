@@ -262,16 +262,23 @@ MUTATIONS = (
     Mutation(
         "a 402 takes longer than its time: async",
         "_httpx_couriers.py",
-        "        if pause < seconds:\n",
-        "        if pause < 99:\n",
+        "        if pause < seconds:\n            return await anext(rest, None)\n",
+        "        if pause < 99:\n            return await anext(rest, None)\n",
         ("tests/hostile/test_bounds.py::test_a_402_that_drips_and_then_stops",),
     ),
     Mutation(
         "the head of a chunk drips for ever: async",
         "_httpx_couriers.py",
-        ' or "transfer-encoding" in headers or "content-length" not in headers:\n',
-        ":\n",
+        'if "transfer-encoding" in headers or "content-length" not in headers:\n',
+        "if False:\n",
         ("tests/hostile/test_bounds.py::test_a_402_that_drips_on_a_client_of_less_patience",),
+    ),
+    Mutation(
+        "a transport of somebody else's is trusted with the time: async",
+        "_httpx_couriers.py",
+        " or type(self.inner) is not self.library.async_transport",
+        "",
+        ("tests/shells/test_async.py",),
     ),
     Mutation(
         "a signature has the high s: pure Python",

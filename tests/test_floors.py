@@ -16,9 +16,9 @@ FLOORS: dict[int, tuple[str, ...]] = {
     0: ("money", "errors", "hosts", "limits"),
     1: ("_written", "choice", "policy", "policy_file", "policy_text", "wire"),
     2: ("ahead", "asks", "drive", "events", "flow", "ports", "presentation", "receipts", "remembered"),
-    3: ("_deadlines", "chains", "ledgers", "schemes", "signers"),
+    3: ("_deadlines", "_frames", "chains", "ledgers", "schemes", "signers"),
     4: (
-        "__init__", "_answers", "_asking", "_bodies", "_cookies", "_frames", "_hpack_log", "_httpx_couriers",
+        "__init__", "_answers", "_asking", "_bodies", "_cookies", "_hpack_log", "_httpx_couriers",
         "_httpx_streams", "_httpxes", "_inquiry", "_requests_courier", "_requests_streams", "_sockets", "breaker",
         "buyer", "delivery", "httpx", "httpx2", "otel",
         "reconciliation", "requests", "scopes", "settings", "wallet",

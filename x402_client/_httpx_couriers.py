@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._answers import Answers, AsyncAnswers
@@ -226,16 +227,27 @@ class AsyncCourier(Hands):
 
     async def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
-        import anyio.lowlevel
+        import anyio
 
         response = reply.native
         if response.is_closed:
             return self.within_bounds(response.content)
-        until, pause = time.monotonic() + self.buyer.bounds.terms_time, self._longest_pause(response)
+        seconds, pause = self.buyer.bounds.terms_time, self._longest_pause(response)
+        if pause < seconds:
+            return await self._read(response, partial(self._in_time, pause, time.monotonic() + seconds))
+        with anyio.move_on_after(seconds):
+            return await self._read(response, lambda rest: anext(rest, None))
+        raise self.too_slow()
+
+    async def _read(
+        self, response: Any, piece: Callable[[AsyncIterator[bytes]], Awaitable[bytes | None]]
+    ) -> bytes | None:
+        import anyio.lowlevel
+
         chunks: list[bytes] = []
         size = 0
         rest = aiter(response.stream)
-        while (chunk := await self._next(rest, pause, until - time.monotonic())) is not None:
+        while (chunk := await piece(rest)) is not None:
             chunks.append(chunk)
             size += len(chunk)
             if size > self.buyer.bounds.terms_body:
@@ -249,21 +261,27 @@ class AsyncCourier(Hands):
         return self.whole(response, chunks)
 
     def _longest_pause(self, response: Any) -> float:
-        """How long the next piece of a body can be waited for, before the library itself gives up."""
+        """How long the next piece of a body can be waited for, before the library itself gives up.
+
+        Only the library's own transport is known to do so, and only of a body of known length each read of the socket
+        gives a piece: in chunks and frames, heads can drip between the pieces. A payment has more time.
+        """
         if type(response.stream) is self.library.byte_stream:
             return 0.0
         headers, facts = response.headers, response.extensions
-        # Of such a body every read of the socket gives a piece; in chunks and frames, heads can drip between pieces.
         plain = facts.get("http_version") == b"HTTP/1.1" and "network_stream" in facts
-        if not plain or "transfer-encoding" in headers or "content-length" not in headers:
+        if not plain or type(self.inner) is not self.library.async_transport or self.call.paid is not None:
+            return math.inf
+        if "transfer-encoding" in headers or "content-length" not in headers:
             return math.inf
         read = (self.request.extensions.get("timeout") or {}).get("read")
-        return math.inf if read is None or self.call.paid is not None else float(read)  # a payment has more time
+        return math.inf if read is None else float(read)
 
-    async def _next(self, rest: AsyncIterator[bytes], pause: float, seconds: float) -> bytes | None:
-        """The next piece of a body, in time. To watch the clock takes longer than to read what is here already."""
+    async def _in_time(self, pause: float, until: float, rest: AsyncIterator[bytes]) -> bytes | None:
+        """The next piece of such a body. A cancel scope takes longer than reading what is here already."""
         import anyio
 
+        seconds = until - time.monotonic()
         if seconds <= 0:
             raise self.too_slow()
         if pause < seconds:

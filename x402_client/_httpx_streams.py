@@ -18,6 +18,7 @@ class Library:
         self.request = module.Request
         self.byte_stream = module.ByteStream
         self.decoding_error = module.DecodingError
+        self.async_transport = module.AsyncHTTPTransport
         #: Transports that open no connection.
         self.in_process = (module.MockTransport, module.ASGITransport, module.WSGITransport)
         self.kept = type("KeptStream", (KeptStream, module.SyncByteStream), {})

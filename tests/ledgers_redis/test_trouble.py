@@ -105,18 +105,23 @@ def test_a_server_without_memory(start: Callable[..., Server]) -> None:
 
 
 def test_threads_that_connect_together_share_one_client(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect, made = redis_links._connect, []
+    connect, made, closed = redis_links._connect, [], []
 
     def slowly(address: redis_links.Address) -> Any:
         time.sleep(0.05)
-        made.append(connect(address))
-        return made[-1]
+        client = connect(address)
+        close = client.close
+        monkeypatch.setattr(client, "close", lambda: (closed.append(client), close()))
+        made.append(client)
+        return client
 
     monkeypatch.setattr(redis_links, "_connect", slowly)
     ledger = RedisLedger(server.url)
     at_once(8, lambda number: ledger.holds())
-    assert len(made) == 1, "redis-py closes what a client that was replaced still uses"
+    kept = [client for client in made if client not in closed]
+    assert len(kept) == 1, "redis-py closes what a client that was replaced still uses"
     ledger.close_ledger()
+    assert closed[-1] is kept[0]
 
 
 def test_a_replica(start: Callable[..., Server]) -> None:

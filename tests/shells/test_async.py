@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from x402_client import Buyer, Policy, Wallet
+from x402_client import Buyer, Policy, Wallet, errors
+from x402_client.wire.bounds import Bounds
 
 from .drivers import AsyncHttpx, AsyncHttpx2, Driver, TrioHttpx
 from .failures import Holding
-from .ground import Ground, paid, unresolved
+from .ground import Ground, new_buyer, paid, unresolved
 from .server import PATIENCE, Exchange, Server
 from .till import KEY, Till, delivered
 
@@ -123,6 +125,48 @@ class Async(Ground):
         assert buyer.spent().units == 0
         assert client.get(url).content == b"the goods"
         assert paid(buyer)
+
+    def test_a_402_over_a_transport_that_forgets_time_outs_ends_in_time(
+        self, shell: Any, server: Server, till: Till
+    ) -> None:
+        holding = Holding()
+
+        def half(exchange: Exchange) -> None:
+            exchange.head(402, till.terms()[0], length=1000)
+            exchange.send(b"{")
+            holding(exchange)
+
+        class Forgetful(shell.library.AsyncHTTPTransport):  # type: ignore[misc]
+            async def handle_async_request(self, request: Any) -> Any:
+                headers = request.headers.raw
+                return await super().handle_async_request(
+                    shell.library.Request(request.method, request.url, headers=headers, stream=request.stream)
+                )
+
+        buyer = new_buyer(bounds=Bounds(terms_time=0.5))
+        client = shell.over(shell.paying(buyer, Forgetful()))
+        with pytest.raises(errors.MalformedQuote, match=r"did not end within 0\.5 seconds"):
+            client.get(server.on("/paid", half), timeout=0.2)
+        holding.over.set()
+        client.close()
+
+    def test_a_402_whose_stream_has_a_time_limit_of_its_own(self, shell: Any, till: Till, buyer: Buyer) -> None:
+        class Limited(shell.library.AsyncByteStream):  # type: ignore[misc]
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                with anyio.fail_after(PATIENCE):
+                    for piece in (b"{", b"}"):
+                        await anyio.lowlevel.checkpoint()
+                        yield piece
+
+        class Selling(shell.library.AsyncBaseTransport):  # type: ignore[misc]
+            async def handle_async_request(self, request: Any) -> Any:
+                if "PAYMENT-SIGNATURE" in request.headers:
+                    return shell.library.Response(200, content=b"the goods")
+                return shell.library.Response(402, headers=till.terms()[0], stream=Limited())
+
+        client = shell.over(shell.paying(buyer, Selling()))
+        assert client.get("https://localhost/").content == b"the goods"
+        client.close()
 
     @pytest.mark.parametrize("who", ["approver", "signer"])
     def test_the_loop_is_never_blocked(self, shell: Driver, server: Server, till: Till, who: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import traceback
 
 import pytest
@@ -46,7 +47,10 @@ def test_every_number_takes_the_same_additions(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_interrupt_shows_no_variable_of_the_signing(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(number: int) -> tuple[int, int]:
-        raise KeyboardInterrupt
+        try:
+            raise ValueError
+        except ValueError:
+            raise KeyboardInterrupt  # noqa: B904 - while another failure is handled
 
     key = pure.PureKey(KEY)
     monkeypatch.setattr(pure, "_times_base", interrupted)
@@ -57,3 +61,5 @@ def test_an_interrupt_shows_no_variable_of_the_signing(monkeypatch: pytest.Monke
     assert KEY.hex() not in told
     assert repr(KEY) not in told
     assert repr(key).startswith("<")
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(key)

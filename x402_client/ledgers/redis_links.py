@@ -107,10 +107,8 @@ class Link:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._client: Any = None
-        # redis-py closes the connections of a client that nobody keeps, also those that a pipeline still uses: of
-        # threads that connect at the same time, none may replace the client of another.
-        self._connecting = threading.Lock()
+        #: One, once somebody needed it.
+        self._clients: dict[str, Any] = {}
 
     def send(self, ask: Ask[Any]) -> Any:
         """The server's answer."""
@@ -132,10 +130,16 @@ class Link:
             return self._run(_whole(ask), client)
 
     def _connected(self) -> Any:
-        with self._connecting:
-            if self._client is None:
-                self._client = _connect(self.address)
-            return self._client
+        client = self._clients.get("client")
+        if client is not None:
+            return client
+        made = _connect(self.address)  # a cluster is spoken to here, so nobody is made to wait for us
+        # redis-py closes the connections of a client that nobody keeps, also those that a pipeline still uses: of
+        # threads that connect at the same time, none may replace the client of another.
+        client = self._clients.setdefault("client", made)
+        if client is not made:
+            made.close()
+        return client
 
     def _run(self, command: tuple[Any, ...], client: Any) -> Any:
         if not self.address.replicas:
@@ -147,10 +151,16 @@ class Link:
 
     def close(self) -> None:
         """The next use connects again."""
-        with self._connecting:
-            client, self._client = self._client, None
+        client = self._clients.pop("client", None)
         if client is not None:
             client.close()
+
+
+class _Here(threading.local):
+    """What the event loops of this thread use."""
+
+    def __init__(self) -> None:
+        self.clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
 
 
 class AsyncLink:
@@ -158,9 +168,7 @@ class AsyncLink:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
-        #: Loops run in threads.
-        self._connecting = threading.Lock()
+        self._here = _Here()
 
     async def send(self, ask: Ask[Any]) -> Any:
         """The server's answer."""
@@ -200,19 +208,19 @@ class AsyncLink:
             return _copied(await pipe.execute(raise_on_error=False), address)
 
     def _client(self, loop: asyncio.AbstractEventLoop) -> Any:
-        with self._connecting:
-            client = self._clients.get(loop)
-            if client is None:
-                # A client keeps its loop alive, so the dictionary alone would keep both for ever.
-                for old in [other for other in self._clients if other.is_closed()]:
-                    del self._clients[old]
-                client = self._clients[loop] = _connect_async(self._link.address)
-            return client
+        clients = self._here.clients
+        client = clients.get(loop)
+        if client is None:
+            # A client keeps its loop alive, so the dictionary alone would keep both for ever.
+            for old in [other for other in clients if other.is_closed()]:
+                del clients[old]
+            client = clients[loop] = _connect_async(self._link.address)
+        return client
 
     async def close(self) -> None:
         """Close the connections of the running loop; the next use connects again."""
         try:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
+            client = self._here.clients.pop(asyncio.get_running_loop(), None)
         except RuntimeError:
             return  # what was asked in threads has the connections of sync callers
         if client is not None:

@@ -7,10 +7,13 @@ the multiples of the base point that any nonce can be put together from. A signa
 from __future__ import annotations
 
 from functools import cache, reduce
+from typing import NoReturn
 
 from eth_keys.backends.native.ecdsa import deterministic_generate_k
 from eth_keys.backends.native.jacobian import jacobian_add
 from eth_keys.constants import SECPK1_G, SECPK1_N, SECPK1_P
+
+from .._frames import forget_frames
 
 _Point = tuple[int, int, int]
 #: A number is taken apart into so many digits of so many bits.
@@ -18,7 +21,7 @@ _DIGITS, _BITS = 64, 4
 
 
 class PureKey:
-    """A private key. It shows in no repr."""
+    """A private key. It shows in no repr and no pickle."""
 
     __slots__ = ("_secret", "public")
 
@@ -34,8 +37,11 @@ class PureKey:
             return self._signature(digest)
         except BaseException as failure:
             # An interrupt, say. Tools that print the variables of a traceback would find what is as good as the key.
-            failure.__traceback__ = None
+            forget_frames(failure)
             raise
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A key is not pickled; build its signer where it is used.")
 
     def _signature(self, digest: bytes) -> bytes:
         z, order = int.from_bytes(digest), SECPK1_N

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # what was read is remembered by what bounded it, once for each object
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """Sizes in bytes, times in seconds."""
 
