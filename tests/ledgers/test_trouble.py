@@ -238,7 +238,7 @@ def test_a_file_that_may_not_grow(path: Path) -> None:
 
 
 _UNPRIVILEGED = """
-import os, sys
+import os, sys, urllib.parse  # pathlib imports that late, where the interpreter may be another user's
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import order
 from x402_client.ledgers.sqlite import SqliteLedger
