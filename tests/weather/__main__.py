@@ -11,7 +11,7 @@ import secrets
 import sys
 
 from . import table
-from .draws import FLEETS, OFFICIAL, Fleet
+from .draws import FLEETS, OFFICIALS, Fleet
 from .run import Run
 
 DOORS = ("fastapi-v2", "flask-v2", "fastapi-v1", "flask-v1")
@@ -48,7 +48,8 @@ def chosen(only: str, client: str) -> list[Fleet]:
     if unknown := set(names) - {fleet.name for fleet in FLEETS}:
         raise SystemExit(f"There is no fleet {', '.join(sorted(unknown))}.")
     ours = [fleet for fleet in FLEETS if fleet.name in names and client != "official"]
-    return ours + [OFFICIAL] * (client != "ours")
+    families = {fleet.family for fleet in FLEETS if fleet.name in names}
+    return ours + [fleet for fleet in OFFICIALS if client != "ours" and fleet.family in families]
 
 
 class Line:

@@ -140,4 +140,7 @@ FLEETS = (
     Fleet("dark", "sqlite", (("httpx", "requests"),), fates=("no chain",)),
     Fleet("solana", "sqlite", (("httpx async", "httpx"), ("requests",)), family="solana"),
 )  # fmt: skip
-OFFICIAL = Fleet("official", "none", (("httpx async",) * 4, ("httpx async",) * 2 + ("requests",)), client="official")
+OFFICIALS = (
+    Fleet("official", "none", (("httpx async",) * 4, ("httpx async",) * 2 + ("requests",)), client="official"),
+    Fleet("official_svm", "none", (("httpx async",), ("httpx async", "requests")), family="solana", client="official"),
+)

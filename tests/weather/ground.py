@@ -103,7 +103,7 @@ class Ground:
         self.services["facilitator-evm"] = Service(self, "facilitator-evm", "v2", ("facilitator.py",), orders)
         if any(door.startswith("svm") for door in self.doors):
             self.upstream["svm"] = self.world.solana.url
-            orders = {"rpc": self.world.solana.url, "patience": PATIENCE_SECONDS}
+            orders = {"rpc": self.world.solana.url, "patience": PATIENCE_SECONDS, "key": str(Keypair())}
             orders |= {"network": SOLANA_NETWORK, "networks_v1": [SOLANA_NETWORK_V1, SOLANA_NETWORK]}
             self.services["facilitator-svm"] = Service(self, "facilitator-svm", "v2", ("facilitator_svm.py",), orders)
 

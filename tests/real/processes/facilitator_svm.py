@@ -1,4 +1,5 @@
-"""The facilitator for Solana. Orders: {"rpc": url, "network": "solana:...", "networks_v1": names, "patience": seconds}.
+"""The facilitator for Solana. Orders: {"rpc": url, "network": "solana:...", "networks_v1": names, "patience": seconds},
+and "key": the fee payer's, else a new one is made.
 
 What its schemes ask of a transaction, in both versions alike, as read in x402 2.25:
 
@@ -42,7 +43,8 @@ class Signer(FacilitatorKeypairSigner):
 
 
 def make_facilitator(orders: dict[str, Any]) -> x402FacilitatorSync:
-    keypair = Keypair()
+    # Sellers ask a facilitator only once who pays its fees: one that is restarted needs the key that it had.
+    keypair = Keypair.from_base58_string(orders["key"]) if "key" in orders else Keypair()
     fund(orders["rpc"] + "/test", str(keypair.pubkey()), 1_000 * SOL)
     signer = Signer(keypair, orders["rpc"] + "/facilitator")
     signer.patience = orders["patience"]
