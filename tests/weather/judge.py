@@ -143,16 +143,18 @@ def _unexplained(evidence: Evidence, order: str, last: dict[str, object]) -> str
     if kind == "not delivered":
         return "" if paid else "said to be paid, and the chain has nothing"
     if kind in _UNPAID:
-        fine = last["money"] == "untouched" and _accounted(evidence, paid)
+        fine = _accounted(last, evidence.ledger, paid)
         return "" if fine else f"{kind}, and it was paid: {words}"
     if kind == "open":
         return "" if any(step in words for step in NEXT_STEPS) and _kept(evidence, seen) else f"no way on: {words}"
     return f"it never ended: {kind or 'killed'} {words}"
 
 
-def _accounted(evidence: Evidence, paid: list[Seen]) -> bool:
-    """What an earlier try paid was given up, or waits in the ledger."""
-    return evidence.ledger is None or all(one.nonce in evidence.ledger for one in paid)
+def _accounted(last: dict[str, object], ledger: dict[str, str] | None, paid: list[Seen]) -> bool:
+    """Nothing was paid; or what an earlier try paid was given up, or waits in the ledger."""
+    if ledger is None:
+        return not paid
+    return last["money"] == "untouched" and all(one.nonce in ledger for one in paid)
 
 
 def _kept(evidence: Evidence, seen: list[Seen]) -> bool:

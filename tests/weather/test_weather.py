@@ -196,6 +196,16 @@ def test_a_purchase_that_was_never_paid_is_not_called_undelivered(evidence: Evid
     assert [(one.rule, one.order) for one in judged(evidence)] == [("ends that nobody can explain", order)]
 
 
+def test_without_a_ledger_a_refusal_is_proven_by_the_chain_alone(evidence: Evidence) -> None:
+    never, once = "sqlite-0-0-9999", paid(evidence).order
+    evidence.ledger = None
+    evidence.journals[0].append({"at": 1.0, "order": never, "kind": "refused", "words": "", "money": ""})
+    says(evidence, once, kind="refused", words="", money="")
+    found = {one.order for one in judged(evidence) if one.rule == "ends that nobody can explain"}
+    assert once in found
+    assert never not in found
+
+
 # --- its parts
 
 
