@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
 from .crew import ROOT, Worker, interleaved
 from .report import Row, at_most
@@ -48,20 +50,30 @@ def steps(scale: float) -> list[Row]:
     return rows + _redis()
 
 
-def _redis() -> list[Row]:
+@contextmanager
+def redis() -> Iterator[Any]:
+    """A server, for as long as it takes; None where none can be had."""
     if shutil.which("redis-server") is None or importlib.util.find_spec("redis") is None:
-        return [Row("ledger, Redis: round trips", "no redis-server here", "3")]
+        yield None
+        return
     from tests.ledgers_redis.server import Server
 
-    with tempfile.TemporaryDirectory() as place, Worker("ours") as ours:
+    with tempfile.TemporaryDirectory() as place:
         server = Server(Path(place))
         try:
-            ours.ask("ledger", server.url, "", 3)
-            server.do("CONFIG", "RESETSTAT")
-            taken = ours.ask("ledger", server.url, "", 100)
-            calls = server.calls()
+            yield server
         finally:
             server.kill()
+
+
+def _redis() -> list[Row]:
+    with redis() as server, Worker("ours") as ours:
+        if server is None:
+            return [Row("ledger, Redis: round trips", "no redis-server here", "3")]
+        ours.ask("ledger", server.url, "", 3)
+        server.do("CONFIG", "RESETSTAT")
+        taken = ours.ask("ledger", server.url, "", 100)
+        calls = server.calls()
     trips = calls["evalsha"] / 100
     rest = f" (p50: {median(taken):,.0f} µs)"
     return [at_most("ledger, reserve + record + close: Redis", round(trips, 1), 3, "round trips", rest, 0)]

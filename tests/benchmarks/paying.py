@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from .crew import Worker, interleaved, ratio
+from .ledgers import redis
 from .official_python import official_python
 from .report import Row, at_least, at_most
 
@@ -136,8 +137,9 @@ def freezes(scale: float) -> list[Row]:
 
 def payments(scale: float) -> list[Row]:
     """Over real sockets, by the CPU that the buyer's process takes."""
-    with Worker("ours") as ours, Worker("seller") as seller:
+    with redis() as server, Worker("ours") as ours, Worker("seller") as seller:
         url, count = seller.ask("start", 0.0), max(32, int(160 * scale))
+        more = {} if server is None else {"Redis": server.url}
         rows: list[Row] = []
         for colour, crowd in (
             ("sync", "httpx, {} thread"),
@@ -145,7 +147,7 @@ def payments(scale: float) -> list[Row]:
             ("requests", "requests, {} thread"),
         ):
             for many in (1, 16):
-                found = _spent(ours, colour, url, count, many, max(3, int(7 * scale)))
+                found = _spent(ours, colour, url, count, many, max(3, int(7 * scale)), more)
                 rows += _payments(f"{crowd.format(many)}{'s' if many > 1 else ''}", found)
         seller.ask("counts")
         ours.ask("spend", "memory ahead", "sync", url + "/evm2", 32, 1)
@@ -157,14 +159,17 @@ def payments(scale: float) -> list[Row]:
 _PAYERS = ("bare once", "bare twice", "memory", "memory ahead", "sqlite", "floor", "floor ahead", "null")
 
 
-def _spent(ours: Worker, colour: str, url: str, count: int, many: int, rounds: int) -> dict[str, list[float]]:
+def _spent(
+    ours: Worker, colour: str, url: str, count: int, many: int, rounds: int, more: dict[str, str]
+) -> dict[str, list[float]]:
+    """CPU seconds of each payer's purchases; ``more`` are ledgers at some address."""
     payers = [how for how in _PAYERS if colour != "requests" or how not in ("floor", "floor ahead", "null")]
     place = {"bare once": "/free"}
 
     def spend(how: str) -> float:
         return float(ours.ask("spend", how, colour, url + place.get(how, "/evm2"), count, many)["cpu"])
 
-    asked = {how: partial(spend, how) for how in payers}
+    asked = {how: partial(spend, how) for how in payers} | {name: partial(spend, at) for name, at in more.items()}
     interleaved(1, asked)
     return interleaved(rounds, asked)
 
@@ -173,6 +178,11 @@ def _payments(name: str, found: dict[str, list[float]]) -> list[Row]:
     floor = f", the floor {ratio(found['bare twice'], found['floor']):.2f}" if "floor" in found else ""
     null = f", a constant header {ratio(found['bare twice'], found['null']):.2f}" if "null" in found else ""
     ahead = f", the floor {ratio(found['bare once'], found['floor ahead']):.2f}" if "floor ahead" in found else ""
+    in_redis = (
+        [Row(f"CPU of a payment with Redis, {name}", f"{ratio(found['Redis'], found['memory']):.2f} × one in memory")]
+        if "Redis" in found
+        else []
+    )
     return [
         at_least(
             f"payments per CPU-second, {name}", ratio(found["bare twice"], found["memory"]), 0.9,
@@ -184,4 +194,5 @@ def _payments(name: str, found: dict[str, list[float]]) -> list[Row]:
         ),
         at_most(f"CPU of a payment with SQLite, {name}", ratio(found["sqlite"], found["memory"]), 1.15,
                 of=" one in memory"),
+        *in_redis,
     ]  # fmt: skip
