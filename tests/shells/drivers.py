@@ -109,6 +109,10 @@ class Driver:
     def streamed(self, native: Any, method: str, url: str, said: dict[str, Any]) -> Streamed:
         raise NotImplementedError
 
+    def unread(self, native: Any, url: str) -> Any:
+        """A response whose body nobody has read, and that no block will close."""
+        return self.call(native.send, native.build_request("GET", url), stream=True)
+
     def outcome(self, response: Any) -> Outcome | None:
         found: Outcome | None = response.extensions.get("x402")
         return found
@@ -297,6 +301,9 @@ class Requests(Driver):
         if "content" in said:
             said["data"] = said.pop("content")
         return said
+
+    def unread(self, native: Any, url: str) -> Any:
+        return native.get(url, stream=True)
 
     def streamed(self, native: Any, method: str, url: str, said: dict[str, Any]) -> Streamed:
         response = native.request(method, url, **said, stream=True)
