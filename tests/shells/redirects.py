@@ -186,15 +186,19 @@ class Redirects(Ground):
 
     @pytest.mark.parametrize("name", ["bytes", "file"])
     def test_bodies_are_sent_again(
-        self, client: Client, shell: Driver, server: Server, till: Till, name: str, tmp_path: Any
+        self, client: Client, shell: Driver, server: Server, till: Till, buyer: Buyer, name: str, tmp_path: Any
     ) -> None:
-        if name == "file" and shell.name != "requests":
-            pytest.skip("httpx does not rewind a file for a redirect")
         server.on("/goods", lambda ex: ex.answer(200, b"the goods"))
         url = server.on("/paid", till.sells(lambda ex, till: to("/goods", 307)(ex)))
         (tmp_path / "f").write_bytes(b"abc")
         with (tmp_path / "f").open("rb") as file:
             body = file if name == "file" else b"abc"
+            if name == "file" and shell.name != "requests":
+                # httpx does not rewind a file for a redirect, and takes none in async clients.
+                with pytest.raises(Exception, match="Too little data" if shell.files else "AsyncClient"):
+                    client.request("POST", url, content=body, follow=True)
+                assert unresolved(buyer, till.nonces[0]) if shell.files else untouched(buyer)
+                return
             assert client.request("POST", url, content=body, follow=True).content == b"the goods"
         assert [seen.body for seen in server.requests] == [b"abc"] * 3
 

@@ -128,15 +128,15 @@ class Streams(Ground):
     def test_what_cannot_be_decoded_is_not_delivered(
         self, client: Client, shell: Driver, server: Server, till: Till, buyer: Buyer
     ) -> None:
-        if "httpx2" in shell.name:
-            pytest.skip("httpx2 closes such an answer exactly as it does one that the caller left early")
-
         def then(exchange: Exchange, till: Till) -> None:
             exchange.answer(200, b"no gzip", [("Content-Encoding", "gzip")])
 
         url = server.on("/paid", till.sells(then, delivered))
         with pytest.raises(shell.errors["decoding"]):
             client.get(url)
+        if "httpx2" in shell.name:  # it closes such an answer exactly as it does one that the caller left early
+            assert paid(buyer)
+            return
         assert unresolved(buyer, till.nonces[0])
         assert client.get(url).content == b"the goods"
         assert len(set(till.headers)) == 1
@@ -156,11 +156,19 @@ class Streams(Ground):
     def test_an_interrupt_is_none(
         self, client: Client, shell: Driver, server: Server, till: Till, buyer: Buyer
     ) -> None:
+        answer = shell.unread(client.native, server.on("/paid", till.sells()))
+
+        async def closing() -> None:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                await answer.aclose()
+
         if shell.is_async:
-            pytest.skip("cancellation has tests of its own")
-        answer = client.stream("GET", server.on("/paid", till.sells()))
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            answer.close()
+            shell.call(closing)
+        else:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                answer.close()
         assert unresolved(buyer, till.nonces[0])
