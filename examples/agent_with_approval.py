@@ -10,7 +10,7 @@ import httpx
 
 from x402_client import Policy, errors
 from x402_client.httpx import wrap
-from x402_client.ports import Approval
+from x402_client.model.signing import Approval
 from x402_client.sandbox import Sandbox
 
 

@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from x402_client import Buyer, Policy
-from x402_client.asks import Reply
-from x402_client.drive import run
-from x402_client.flow import Call, deliver, pay
-from x402_client.hosts import Origin
+from x402_client.core.asks import Reply
+from x402_client.core.call import Call
+from x402_client.core.drive import run
+from x402_client.core.flow import deliver, pay
+from x402_client.model.hosts import Origin
 from x402_client.sandbox import Sandbox
 
 

@@ -3,7 +3,8 @@
 import requests
 
 from x402_client import Policy, receipt
-from x402_client.requests import PaymentAdapter, wrap
+from x402_client.adapters.requests_adapter import PaymentAdapter
+from x402_client.requests import wrap
 from x402_client.sandbox import Sandbox
 
 with Sandbox() as seller:

@@ -18,12 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.unit.ground import Ground, asking, called, paid, reply
 from tests.unit.terms import decoded, entry
-from x402_client import Policy, asks
-from x402_client.ahead import pay_ahead
+from x402_client import Policy
+from x402_client.core import asks
+from x402_client.core.call import Call
+from x402_client.core.flow import deliver, pay
+from x402_client.core.known_terms import Memory
+from x402_client.core.pay_ahead import pay_ahead
 from x402_client.errors import LedgerUnavailable, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, X402Error
-from x402_client.flow import Call, deliver, pay
-from x402_client.ports import Spending
-from x402_client.remembered import Memory
+from x402_client.model.holds import Spending
 
 T = TypeVar("T")
 PRICE = 10_000

@@ -37,7 +37,7 @@ class Mutation:
 
 
 UNIT, SHELLS, PROOF = "tests/unit", "tests/shells", "tests/proof"
-MEMORY, SQLITE, REDIS = "ledgers/memory.py", "ledgers/sqlite.py", "ledgers/redis_holds.lua"
+MEMORY, SQLITE, REDIS = "ledgers/memory.py", "ledgers/sqlite/ledger.py", "ledgers/redis/holds.lua"
 IN_MEMORY, IN_A_FILE = "tests/ledgers/test_conformance.py", "tests/ledgers/test_conformance.py"
 IN_REDIS = "tests/ledgers_redis/test_conformance.py"
 KILLED = f"{PROOF}/test_killed.py::test_killed_at_any_moment"
@@ -51,14 +51,14 @@ MUTATIONS = (
     # --- the journal
     Mutation(
         "what was signed never reaches the ledger",
-        "_answers.py",
+        "buyer/answers.py",
         "asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),",
         'asks.Record: lambda ledger, ask: ask.hold.but(authorization=ask.authorization, state="signed"),',
         (f"{KILLED}[httpx]",),
     ),
     Mutation(
         "what was signed is written a moment later",
-        "_answers.py",
+        "buyer/answers.py",
         "asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),",
         "asks.Record: lambda ledger, ask: (\n"
         "        threading.Timer(0.1, ledger.record, (ask.hold, ask.authorization)).start()\n"
@@ -68,7 +68,7 @@ MUTATIONS = (
     # --- never twice
     Mutation(
         "an unresolved payment is signed anew",
-        "flow.py",
+        "core/flow.py",
         "if found.authorization is None:",
         "if True:",
         (f"{UNIT}/test_flow_answers.py", f"{KILLED}[httpx]"),
@@ -96,14 +96,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a 402 after a payment gives it back",
-        "presentation.py",
+        "core/present.py",
         "    raise _rejected(call, tries)\n",
         "    yield from Conclude(tries.hold, False)\n    raise _rejected(call, tries)\n",
         (f"{UNIT}/test_flow_answers.py",),
     ),
     Mutation(
         "a 402 after a payment resolves it",
-        "presentation.py",
+        "core/present.py",
         "    raise _rejected(call, tries)\n",
         "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None)\n"
         "    raise _rejected(call, tries)\n",
@@ -111,56 +111,56 @@ MUTATIONS = (
     ),
     Mutation(
         "headers resolve a purchase: httpx",
-        "_httpx_couriers.py",
+        "adapters/httpx_courier.py",
         "if response.is_closed or reply.status >= 300:",
         "if True:",
         (f"{KILLED}[httpx]",),
     ),
     Mutation(
         "headers resolve a purchase: requests",
-        "_requests_streams.py",
+        "adapters/requests_bodies.py",
         "    if consumed(response):\n        run(delivery.done(), answers)",
         "    if True:\n        run(delivery.done(), answers)",
         (f"{KILLED}[requests]",),
     ),
     Mutation(
         "while a redirect's content is read its payment may be presented",
-        "delivery.py",
+        "core/delivery.py",
         "        if not isinstance(found, Hold) or found.id != hold.id:\n            self._call.attempt.end()\n",
         "        self._call.attempt.end()\n",
         ("tests/shells/test_compliance.py::TestHttpx::test_while_the_content_is_read_others_buy_their_own",),
     ),
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads: httpx",
-        "_httpx_couriers.py",
+        "adapters/httpx_courier.py",
         "        if response.has_redirect_location:\n            self.led = delivery\n            return None\n",
         "",
         (LEADS.format("TestHttpx"),),
     ),
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads: requests",
-        "_requests_courier.py",
+        "adapters/requests_courier.py",
         "            if response.is_redirect:\n",
         "            if False:\n",
         (LEADS.format("TestRequests"),),
     ),
     Mutation(
         "a body that broke off is a delivery",
-        "delivery.py",
+        "core/delivery.py",
         "        if not isinstance(failure, GeneratorExit):\n            self.dropped()",
         "        pass",
         (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",),
     ),
     Mutation(
         "a cancelled call keeps its claim",
-        "flow.py",
+        "core/flow.py",
         "    except BaseException:\n        call.attempt.end()\n        raise",
         "    except BaseException:\n        Call.kept = (*getattr(Call, 'kept', ()), call.attempt)\n        raise",
         (f"{UNIT}/test_flow_rows.py",),
     ),
     Mutation(
         "a later hop of a call pays again",
-        "flow.py",
+        "core/flow.py",
         "        if call.paid is not None:\n",
         "        if False:\n",
         (f"{UNIT}/test_flow_answers.py",),
@@ -182,14 +182,14 @@ MUTATIONS = (
     ),
     Mutation(
         "claims of other programs are ignored: a file",
-        "ledgers/owners.py",
+        "ledgers/sqlite/process_locks.py",
         "    return ours.lives(number) if ours is not None else alive(directory, owner)\n",
         "    return ours.lives(number) if ours is not None else False\n",
         ("tests/ledgers/test_processes.py",),
     ),
     Mutation(
         "the dead keep their claims: a file",
-        "ledgers/owners.py",
+        "ledgers/sqlite/process_locks.py",
         "    return ours.lives(number) if ours is not None else alive(directory, owner)\n",
         "    return ours.lives(number) if ours is not None else True\n",
         (f"{KILLED}[httpx]",),
@@ -210,21 +210,21 @@ MUTATIONS = (
     ),
     Mutation(
         "a payment is presented once more without a claim",
-        "presentation.py",
+        "core/present.py",
         "        found = yield from Claim(tries.hold.purchase, call.attempt)\n",
         "        found = tries.hold\n",
         (ENDS, f"{UNIT}/test_flow_random.py"),
     ),
     Mutation(
         "a POST is presented once more",
-        "presentation.py",
+        "core/present.py",
         '    safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)\n',
         "    safe = True\n",
         (ENDS,),
     ),
     Mutation(
         "a payment is presented more often than is safe",
-        "presentation.py",
+        "core/present.py",
         'tries.hold.money == "held" and tries.again < tries.most',
         'tries.hold.money == "held" and tries.again < 2',
         (ENDS,),
@@ -261,28 +261,28 @@ MUTATIONS = (
     ),
     Mutation(
         "a 402 takes longer than its time: async",
-        "_httpx_couriers.py",
+        "adapters/httpx_courier.py",
         "        if pause < seconds:\n            return await anext(rest, None)\n",
         "        if pause < 99:\n            return await anext(rest, None)\n",
         ("tests/hostile/test_bounds.py::test_a_402_that_drips_and_then_stops",),
     ),
     Mutation(
         "the head of a chunk drips for ever: async",
-        "_httpx_couriers.py",
+        "adapters/httpx_courier.py",
         'if "transfer-encoding" in headers or "content-length" not in headers:\n',
         "if False:\n",
         ("tests/hostile/test_bounds.py::test_a_402_that_drips_on_a_client_of_less_patience",),
     ),
     Mutation(
         "a transport of somebody else's is trusted with the time: async",
-        "_httpx_couriers.py",
+        "adapters/httpx_courier.py",
         " or type(self.inner) is not self.library.async_transport",
         "",
         ("tests/shells/test_async.py",),
     ),
     Mutation(
         "a signature has the high s: pure Python",
-        "signers/pure.py",
+        "signers/evm_pure_python.py",
         "        if 2 * s > order:\n",
         "        if 2 * s < order:\n",
         ("tests/unit/test_pure_signer.py",),
@@ -296,21 +296,21 @@ MUTATIONS = (
     ),
     Mutation(
         "what is given back late takes from younger payments: a file",
-        "ledgers/sqlite_sums.py",
+        "ledgers/sqlite/sums.py",
         "        for span, _, width in _SPANS.values():\n            db.execute(_TAKE_BACK_SINCE",
         "        for span, _, width in ():\n            db.execute(_TAKE_BACK_SINCE",
         ("tests/ledgers/test_sums.py",),
     ),
     Mutation(
         "what is given back stays counted: a file",
-        "ledgers/sqlite_sums.py",
+        "ledgers/sqlite/sums.py",
         "AND span = ? AND number > ?",
         "AND span = ? AND number >= ?",
         (IN_A_FILE, "tests/ledgers/test_sums.py"),
     ),
     Mutation(
         "holds that lie together are mixed up: a file",
-        "ledgers/sqlite_holds.py",
+        "ledgers/sqlite/holds.py",
         '_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"',
         '_OF_PURCHASE = "id BETWEEN ? AND ? AND ? IS NOT NULL"',
         ("tests/ledgers/test_sums.py",),
@@ -318,35 +318,35 @@ MUTATIONS = (
     # --- what the chain tells
     Mutation(
         "a reader's silence means not settled",
-        "reconciliation.py",
+        "buyer/settlement_reader.py",
         '    if answer not in ("settled", "not_settled"):\n        return "unknown"\n',
         '    if answer not in ("settled", "not_settled"):\n        return "not_settled"\n',
         (f"{PROOF}/test_fates.py",),
     ),
     Mutation(
         "a reader's failure means not settled",
-        "reconciliation.py",
+        "buyer/settlement_reader.py",
         '    log.warning("The settlement reader failed", exc_info=failure)\n    return "unknown"\n',
         '    log.warning("The settlement reader failed", exc_info=failure)\n    return "not_settled"\n',
         (f"{PROOF}/test_fates.py",),
     ),
     Mutation(
         "a reader is believed too early",
-        "reconciliation.py",
+        "buyer/settlement_reader.py",
         'if answer == "not_settled" and early(hold) and not isinstance(reader, ChainReader):',
         "if False:",
         (f"{PROOF}/test_fates.py",),
     ),
     Mutation(
         "the chain is believed before the expiry",
-        "reconciliation.py",
+        "buyer/settlement_reader.py",
         "signed is not None and not settled and signed.expires < time.time()",
         "signed is not None and not settled",
         (f"{PROOF}/test_fates.py",),
     ),
     Mutation(
         "the flow reads unknown as not settled",
-        "flow.py",
+        "core/flow.py",
         '    if fate != "not_settled":\n',
         '    if fate not in ("not_settled", "unknown"):\n',
         (ENDS,),
@@ -374,7 +374,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a loss is written off before the payment expired",
-        "presentation.py",
+        "core/present.py",
         '    if tries.hold.money != "held":\n        return (yield from _expired',
         '    if tries.hold.money != "held" or rules.policy.accepts_loss(tries.hold.price):\n'
         "        return (yield from _expired",
@@ -382,29 +382,37 @@ MUTATIONS = (
     ),
     Mutation(
         "silence of the seller is written off",
-        "presentation.py",
+        "core/present.py",
         "    accepted = may_lose and tries.terms is not None\n",
         "    tries.terms = tries.terms or Quote(call.url)\n    accepted = may_lose\n",
         (ENDS,),
     ),
     Mutation(
         "a loss is accepted before anybody can know",
-        "presentation.py",
+        "core/present.py",
         "call.lost is None and not call.early and rules.policy",
         "call.lost is None and rules.policy",
         (ENDS,),
     ),
     Mutation(
         "a later hop of the same call pays ahead",
-        "ahead.py",
+        "core/pay_ahead.py",
         "hold = None if call.paid is not None else (yield from _held(call, terms, rules))",
         "hold = yield from _held(call, terms, rules)",
         ("tests/test_pay_ahead.py",),
         (
-            ("flow.py", "            self.memory = None  # a redirect may still deliver; it teaches nothing\n", ""),
-            ("requests.py", "        and journey.url == request.url\n        and journey.paid is None\n", ""),
             (
-                "_httpxes.py",
+                "core/call.py",
+                "            self.memory = None  # a redirect may still deliver; it teaches nothing\n",
+                "",
+            ),
+            (
+                "adapters/requests_adapter.py",
+                "        and journey.url == request.url\n        and journey.paid is None\n",
+                "",
+            ),
+            (
+                "adapters/httpx_transport.py",
                 "            or journey.url is not request.url\n            or journey.paid is not None\n",
                 "",
             ),
@@ -412,14 +420,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a close that fails keeps its claim",
-        "_httpx_streams.py",
+        "adapters/httpx_bodies.py",
         "            self._source.close()\n        except BaseException:\n            self._delivery.dropped()\n",
         "            self._source.close()\n        except BaseException:\n            pass\n",
         ("tests/test_delivery.py",),
     ),
     Mutation(
         "a redirect without the seller's proof delivers",
-        "delivery.py",
+        "core/delivery.py",
         "300 <= status < 400 and proven",
         '300 <= status < 400 and outcome.money == "spent"',
         ("tests/test_delivery.py",),
@@ -448,34 +456,34 @@ MUTATIONS = (
     ),
     Mutation(
         "a receipt that disagrees is believed",
-        "receipts.py",
+        "core/receipt_check.py",
         "    if found is not None and found.success and not mismatches and status != 402:\n",
         "    if found is not None and found.success and status != 402:\n",
         (f"{UNIT}/test_receipts.py",),
     ),
     Mutation(
         "the breaker never opens",
-        "breaker.py",
+        "buyer/breaker.py",
         "                if len(record.holds) >= self._after:\n",
         "                if len(record.holds) > self._after:\n",
         (f"{PROOF}/test_resting.py",),
     ),
     Mutation(
         "the breaker stops payments that were made",
-        "flow.py",
+        "core/flow.py",
         "        hold = yield from _alive(call, found)\n",
         "        yield from _check_rest(call)\n        hold = yield from _alive(call, found)\n",
         (f"{PROOF}/test_resting.py",),
     ),
     Mutation(
         "a payment's id differs with every try",
-        "presentation.py",
+        "core/present.py",
         "        reply = yield from Send(hold.authorization.header)\n",
         "        reply = yield from Send(_renamed(hold) if tries.again else hold.authorization.header)\n",
         (ENDS,),
         (
             (
-                "presentation.py",
+                "core/present.py",
                 "def _brought(",
                 "def _renamed(hold: Hold) -> tuple[str, str]:\n    import base64\n\n"
                 "    name, value = hold.authorization.header\n"
@@ -486,7 +494,7 @@ MUTATIONS = (
     ),
     Mutation(
         "two purchases share a payment's id",
-        "flow.py",
+        "core/flow.py",
         "hashlib.sha256(hold.id.encode()).hexdigest()[:32]",
         "hashlib.sha256(hold.purchase.origin.host.encode()).hexdigest()[:32]",
         (ENDS,),
@@ -514,7 +522,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a delivery that could not be written is forgotten: Redis",
-        "ledgers/redis_clerk.py",
+        "ledgers/redis/steps.py",
         "        for hold, late in self._claims.late(purse):\n",
         "        for hold, late in ():\n",
         (f"{PROOF}/test_redis_trouble.py",),
@@ -535,14 +543,14 @@ MUTATIONS = (
     ),
     Mutation(
         "threads on a file take turns in any order",
-        "ledgers/sqlite_file.py",
+        "ledgers/sqlite/file.py",
         "        self._lock = Turns()\n        #:",
         "        self._lock = threading.Lock()\n        #:",
         ("tests/ledgers/test_turns.py",),
     ),
     Mutation(
         "a queue of threads is taken for another program",
-        "ledgers/sqlite_file.py",
+        "ledgers/sqlite/file.py",
         "        if not self._lock.acquire(timeout=_TURN if patience else 0):\n",
         "        if not self._lock.acquire(timeout=patience):\n",
         ("tests/ledgers/test_turns.py",),

@@ -14,7 +14,7 @@ import pytest
 
 import x402_client.httpx
 from x402_client import Buyer, Policy, errors
-from x402_client.ports import Approval
+from x402_client.model.signing import Approval
 from x402_client.sandbox import Sandbox
 
 POLICY = Policy(per_request="1", approve_above="0.02")

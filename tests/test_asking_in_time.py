@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
-from x402_client import reconciliation
+from x402_client.buyer import settlement_reader as reconciliation
+from x402_client.buyer.settlement_reader import Reader
 from x402_client.chains.settlement import ChainReader
-from x402_client.ledgers.conformance import order, purchase, signed
-from x402_client.ports import Hold
-from x402_client.reconciliation import Reader
+from x402_client.ledgers.conformance.ledger import order, purchase, signed
+from x402_client.model.holds import Hold
 
 
 def expired(name: str = "a", seconds: float = 1_000) -> Hold:

@@ -11,10 +11,10 @@ from tests.shells.server import Server
 from tests.shells.till import PRICE, Till, delivered
 from tests.through import SHELLS, Ask, name_of
 from x402_client import Buyer, errors, events
-from x402_client.breaker import _SELLERS, Breaker
-from x402_client.hosts import Origin
-from x402_client.ledgers.conformance import order, purchase
-from x402_client.ports import Hold, Outcome
+from x402_client.buyer.breaker import _SELLERS, Breaker
+from x402_client.ledgers.conformance.ledger import order, purchase
+from x402_client.model.holds import Hold, Outcome
+from x402_client.model.hosts import Origin
 
 
 class Clock:

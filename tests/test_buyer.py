@@ -17,8 +17,8 @@ import requests
 import x402_client.httpx
 import x402_client.requests
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, receipt
+from x402_client.adapters.requests_adapter import PaymentAdapter
 from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
-from x402_client.requests import PaymentAdapter
 from x402_client.sandbox import Sandbox
 
 KEY = "11" * 32

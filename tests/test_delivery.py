@@ -16,12 +16,12 @@ from tests.shells.ground import new_buyer
 from tests.shells.server import Server
 from tests.shells.till import Till
 from tests.unit.ground import called
-from x402_client._httpx_streams import Library
-from x402_client.delivery import Delivery, delivers
-from x402_client.ledgers.conformance import order, purchase
-from x402_client.ports import Hold, Outcome
-from x402_client.requests import PaymentAdapter
-from x402_client.wire.models import Receipt
+from x402_client.adapters.httpx_bodies import Library
+from x402_client.adapters.requests_adapter import PaymentAdapter
+from x402_client.core.delivery import Delivery, delivers
+from x402_client.ledgers.conformance.ledger import order, purchase
+from x402_client.model.holds import Hold, Outcome
+from x402_client.model.offers import Receipt
 
 ORDER = order(purchase("a"))
 HOLD = Hold("1", ORDER.purchase, ORDER.offer, ORDER.price, 0.0, "signed")

@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from x402_client.ledgers.clock import LedgerClock
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite.clock import LedgerClock
 
 from .flow_machine import FlowMachine
 

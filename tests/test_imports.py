@@ -19,11 +19,12 @@ HEAVY = {
 EVM, SOLANA = "evm=terms.KEY", "solana=terms.SEED"
 #: Ours that a program may well do without.
 ROOMS = {
-    "buyer", "chains.solana", "cli", "ledgers.memory", "ledgers.redis", "ledgers.sqlite", "otel", "policy_text",
+    "buyer.buyer", "chains.solana", "cli", "ledgers.memory", "ledgers.redis.ledger", "ledgers.sqlite.ledger", "otel",
+    "policy.toml",
     "sandbox", "schemes.exact_evm", "schemes.exact_solana", "signers.keystore", "wire.shapes",
 }  # fmt: skip
 #: What every buyer brings with it, besides what its keys and its ledger take.
-BUYER = {"buyer", "pydantic_core", "wire.shapes"}
+BUYER = {"buyer.buyer", "pydantic_core", "wire.shapes"}
 SIGNS = {
     EVM: {"coincurve", "sha3" if find_spec("sha3") else "Crypto", "schemes.exact_evm"},
     SOLANA: {"solders", "schemes.exact_solana", "chains.solana", "httpx"},
@@ -84,7 +85,7 @@ def test_a_buyer_with_both_keys_brings_no_more_than_the_two() -> None:
 
 def test_a_buyer_brings_its_ledger_only(tmp_path: object) -> None:
     found = noted(modules(buyer(EVM, f"ledger={f'{tmp_path}/spend.db'!r}")))
-    assert found == BUYER | SIGNS[EVM] | {"ledgers.sqlite", "sqlite3"}
+    assert found == BUYER | SIGNS[EVM] | {"ledgers.sqlite.ledger", "sqlite3"}
 
 
 @pytest.fixture(scope="module")

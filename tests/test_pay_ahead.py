@@ -15,8 +15,8 @@ from tests.shells.ground import new_buyer, outcome
 from tests.shells.server import Exchange, Server
 from tests.shells.till import PRICE, Till, delivered
 from x402_client import Buyer, Limit, Policy, errors, receipt
-from x402_client.remembered import _PLACES, Memory, Terms, lasting
-from x402_client.wire.models import Offer, Quote
+from x402_client.core.known_terms import _PLACES, Memory, Terms, lasting
+from x402_client.model.offers import Offer, Quote
 
 AHEAD = {"per_request": "0.05", "per_day": "50", "pay_ahead": True}
 

@@ -17,9 +17,10 @@ import x402_client.httpx2
 import x402_client.requests
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, otel, receipt
 from x402_client.events import Event
-from x402_client.ports import Approval, Hold, Outcome
+from x402_client.model.holds import Hold, Outcome
+from x402_client.model.offers import Offer, Quote, Receipt
+from x402_client.model.signing import Approval
 from x402_client.sandbox import Sandbox, Settlement, Visit
-from x402_client.wire.models import Offer, Quote, Receipt
 
 
 def amounts() -> None:

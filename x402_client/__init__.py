@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors
-    from .buyer import Buyer
-    from .limits import Limit
-    from .money import Money, Token
-    from .policy import Policy
+    from .buyer.buyer import Buyer
+    from .buyer.wallet import Wallet
+    from .model.money import Money, Token
+    from .policy.limits import Limit
+    from .policy.policy import Policy
     from .receipts import receipt
-    from .wallet import Wallet
 
 __version__ = "0.1.0"
 __all__ = ["Buyer", "Limit", "Money", "Policy", "Token", "Wallet", "errors", "receipt"]
 
 #: Where each name lives. Loaded when it is asked for: the pytest plugin is imported by every test run there is.
 _HOMES = {
-    "Buyer": "buyer", "Limit": "limits", "Money": "money", "Policy": "policy", "Token": "money", "Wallet": "wallet",
-    "receipt": "receipts",
+    "Buyer": "buyer.buyer", "Limit": "policy.limits", "Money": "model.money", "Policy": "policy.policy",
+    "Token": "model.money", "Wallet": "buyer.wallet", "receipt": "receipts",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from .money import Money
+    from .model.money import Money
 
 __all__ = [
     "AlreadyPaid",

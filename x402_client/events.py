@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .ports import Hold, Outcome
+    from .model.holds import Hold, Outcome
 
 __all__ = [
     "Answered",

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import httpx2
 
-from ._httpx_streams import Library
-from ._httpxes import AsyncPaying, SyncPaying, aask, ask, put_under
+from .adapters.httpx_bodies import Library
+from .adapters.httpx_transport import AsyncPaying, SyncPaying, aask, ask, put_under
 from .errors import ConfigurationError
+from .model.offers import Quote
 from .receipts import receipt
-from .wire.models import Quote
 
 if TYPE_CHECKING:
-    from .buyer import Buyer
+    from .buyer.buyer import Buyer
 
 __all__ = ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from .ports import Hold
+    from .model.holds import Hold
 
 __all__ = ["listener"]
 _SCOPE = "x402_client"

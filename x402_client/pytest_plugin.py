@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .buyer import Buyer
-    from .policy import Policy
+    from .buyer.buyer import Buyer
+    from .policy.policy import Policy
     from .sandbox import Sandbox
 
 
@@ -28,7 +28,7 @@ def x402_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def x402_policy() -> Policy:
     """What ``x402_buyer`` may pay: ten cents a request, five dollars a day. Override it with your own."""
-    from .policy import CAREFUL
+    from .policy.policy import CAREFUL
 
     return CAREFUL
 

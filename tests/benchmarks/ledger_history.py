@@ -20,12 +20,12 @@ from statistics import median
 from typing import Any
 
 from tests.ledgers_redis.server import Server
-from x402_client.ledgers import sqlite_holds
-from x402_client.ledgers.conformance import RECEIPT, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ports import Attempt, Order
+from x402_client.ledgers.sqlite import holds as sqlite_holds
+from x402_client.model.holds import Attempt, Order
 
 ROUNDS, TURNS = 60, 20
 CAPS = (cap(10**15), cap(10**15, "total"), cap(10**9, "day", currency=None))

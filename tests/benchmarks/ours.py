@@ -22,11 +22,12 @@ import requests
 
 import x402_client.httpx
 import x402_client.requests
-from x402_client import Buyer, Policy, Wallet, settings
-from x402_client.ledgers.conformance import RECEIPT, cap, order, purchase, signed
+from x402_client import Buyer, Policy, Wallet
+from x402_client.buyer import settings
+from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ports import Attempt
+from x402_client.model.holds import Attempt
 from x402_client.wire.bounds import Bounds
 
 from . import terms, wire

@@ -11,9 +11,11 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
-from x402_client import _httpx_couriers, _httpx_streams, _httpxes
-from x402_client.asks import Ask, Tell
-from x402_client.drive import Flow
+from x402_client.adapters import httpx_bodies as _httpx_streams
+from x402_client.adapters import httpx_courier as _httpx_couriers
+from x402_client.adapters import httpx_transport as _httpxes
+from x402_client.core.asks import Ask, Tell
+from x402_client.core.drive import Flow
 
 from . import ours
 from .crew import Worker, serve

@@ -20,9 +20,9 @@ from x402_client.chains import rpc as module
 from x402_client.chains.rpc import Endpoints
 from x402_client.chains.settlement import ChainReader
 from x402_client.chains.tokens import Tokens
-from x402_client.hosts import Origin
-from x402_client.ports import Authorization, Hold, Purchase
-from x402_client.wire.models import Offer
+from x402_client.model.holds import Authorization, Hold, Purchase
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Offer
 
 NETWORK = "eip155:84532"
 TOKEN = Tokens().find(NETWORK, "USDC")
@@ -209,7 +209,7 @@ def test_a_reader_of_ones_own_is_believed_with_a_margin(answer: Any, late: float
 
 
 def unresolved(buyer: Buyer, like: Hold) -> None:
-    from x402_client.ports import Attempt, Order
+    from x402_client.model.holds import Attempt, Order
 
     attempt = Attempt()
     reserved = buyer.ledger.reserve(Order(like.purchase, like.offer, like.price, ()), attempt)

@@ -16,7 +16,7 @@ from x402_client.chains import rpc as rpc_module
 from x402_client.chains import solana as module
 from x402_client.chains.rpc import Rpc
 from x402_client.chains.solana import SolanaChain
-from x402_client.wire.networks import SOLANA_DEVNET
+from x402_client.model.networks import SOLANA_DEVNET
 
 
 class Clock:

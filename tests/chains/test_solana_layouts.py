@@ -20,18 +20,18 @@ from solders.transaction import VersionedTransaction
 
 from tests.chains.scripted import Answer, Scripted, error, result
 from x402_client import errors
-from x402_client.asks import Ask, Fetch, SignatureGiven, SignMessage
 from x402_client.chains import solana as chain_module
 from x402_client.chains.rpc import Rpc
 from x402_client.chains.solana import SolanaChain
 from x402_client.chains.tokens import Tokens
-from x402_client.drive import run
-from x402_client.money import Token
-from x402_client.ports import Signed
+from x402_client.core.asks import Ask, Fetch, SignatureGiven, SignMessage
+from x402_client.core.drive import run
+from x402_client.model.money import Token
+from x402_client.model.networks import SOLANA_DEVNET
+from x402_client.model.offers import Offer
+from x402_client.model.signing import Signed
 from x402_client.schemes import exact_solana as module
 from x402_client.schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, ExactSolana
-from x402_client.wire.models import Offer
-from x402_client.wire.networks import SOLANA_DEVNET
 
 MEMO = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 BUYER, SELLER, FEE_PAYER = (Keypair.from_seed(bytes([n]) * 32) for n in (1, 2, 3))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from x402_client.cli.sandbox import policy_text
+from x402_client.cli.commands.sandbox import policy_text
 from x402_client.sandbox import Sandbox
 
 

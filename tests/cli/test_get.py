@@ -18,10 +18,10 @@ from x402_client.cli.exits import code_of
 from x402_client.cli.reporting import Report
 from x402_client.cli.requests_made import Asked
 from x402_client.errors import MoneyState
-from x402_client.hosts import Origin
-from x402_client.ports import Hold, Outcome, Purchase
+from x402_client.model.holds import Hold, Outcome, Purchase
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Offer
 from x402_client.sandbox import Sandbox
-from x402_client.wire.models import Offer
 
 CONTENT = {"paid": "0.01 USD", "received": 0, "content": "worth it"}
 

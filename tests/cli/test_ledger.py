@@ -19,10 +19,10 @@ from tests.ledgers_redis.server import Server
 from x402_client import Money, Token
 from x402_client.cli import spending
 from x402_client.cli.export import COLUMNS, as_csv, row
-from x402_client.hosts import Origin
-from x402_client.ports import Authorization, Hold, Purchase
+from x402_client.model.holds import Authorization, Hold, Purchase
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Offer, Receipt
 from x402_client.sandbox import Sandbox
-from x402_client.wire.models import Offer, Receipt
 
 NOW = 1_800_000_000.0
 
@@ -190,7 +190,7 @@ def lost(tmp_path: Path, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
             )
         later = time.time() + 5_000
         seller.advance(5_000)
-        monkeypatch.setattr("x402_client.reconciliation.time.time", lambda: later)
+        monkeypatch.setattr("x402_client.buyer.settlement_reader.time.time", lambda: later)
         yield bare | settings
         monkeypatch.undo()
 

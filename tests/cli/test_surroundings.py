@@ -133,7 +133,7 @@ def test_verbose_logs_decisions_and_no_secrets(seller: Sandbox, given: dict[str,
 def test_a_fault_of_ours_is_one_line_and_shows_no_variables(
     seller: Sandbox, given: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from x402_client.cli import quote
+    from x402_client.cli.commands import quote
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("unforeseen")

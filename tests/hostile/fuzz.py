@@ -19,16 +19,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.shells.till import KEY, PAYER, Till
-from x402_client import Buyer, Policy, Wallet, asks
+from x402_client import Buyer, Policy, Wallet
 from x402_client.chains.tokens import KNOWN
-from x402_client.choice import Mandate, choose
-from x402_client.drive import run
+from x402_client.core import asks
+from x402_client.core.drive import run
 from x402_client.errors import QuoteError
-from x402_client.hosts import Origin
+from x402_client.model.hosts import Origin
+from x402_client.model.networks import caip2
+from x402_client.model.offers import Offer, Quote
+from x402_client.policy.choice import Mandate, choose
 from x402_client.wire.bounds import DEFAULT
 from x402_client.wire.json_text import load_base64
-from x402_client.wire.models import Offer, Quote
-from x402_client.wire.networks import caip2
 from x402_client.wire.read import read_quote, read_receipt
 from x402_client.wire.write import payment_header
 

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from x402_client.chains.tokens import KNOWN
-from x402_client.wire.models import Offer
+from x402_client.model.offers import Offer
 
 from .fuzz import SOUND, _check_offer, look, rounds
 

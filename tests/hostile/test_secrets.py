@@ -276,7 +276,7 @@ def test_a_payment_that_cannot_be_written(shell: Driver, server: Server, sweep: 
 
 
 def test_a_seller_that_is_gone(shell: Driver, server: Server, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    from x402_client import flow
+    from x402_client.core import flow
 
     buyer = Buyer(wallet(), POLICY, ledger=":memory:", on_event=sweep.event)
     made: list[str] = []
@@ -306,7 +306,7 @@ def test_a_slow_seller(shell: Driver, server: Server, sweep: Sweep) -> None:
 def test_a_ledger_that_fails(
     shell: Driver, server: Server, sweep: Sweep, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from x402_client import flow
+    from x402_client.core import flow
 
     made: list[str] = []
     monkeypatch.setattr(flow, "payment_header", noting(flow.payment_header, made))
@@ -322,8 +322,8 @@ def test_a_file_that_fails_under_the_ledger(
     shell: Driver, server: Server, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The statement that keeps the payment is the one that fails: its values are in SQLite's hands by then."""
-    from x402_client import flow
-    from x402_client.ledgers import sqlite_holds
+    from x402_client.core import flow
+    from x402_client.ledgers.sqlite import holds as sqlite_holds
 
     made: list[str] = []
     monkeypatch.setattr(flow, "payment_header", noting(flow.payment_header, made))

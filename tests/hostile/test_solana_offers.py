@@ -12,7 +12,7 @@ from solders.transaction import VersionedTransaction
 from tests.shells.drivers import Driver
 from tests.shells.server import Server
 from x402_client import Policy, errors
-from x402_client.wire.networks import SOLANA_DEVNET
+from x402_client.model.networks import SOLANA_DEVNET
 
 from .ground import GOODS, Ground, Till402, asking, opened, server, shell, terms
 

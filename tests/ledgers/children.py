@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from x402_client.errors import OverLimit
-from x402_client.ledgers.conformance import RECEIPT, at_once, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, at_once, cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ports import Attempt
+from x402_client.model.holds import Attempt
 
 
 class WatchedAttempt(Attempt):

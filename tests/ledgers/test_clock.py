@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x402_client.errors import OverLimit
-from x402_client.ledgers import clock as clocks
-from x402_client.ledgers.clock import LedgerClock, Stamp
-from x402_client.ledgers.conformance import cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ports import Attempt
+from x402_client.ledgers.sqlite import clock as clocks
+from x402_client.ledgers.sqlite.clock import LedgerClock, Stamp
+from x402_client.model.holds import Attempt
 
 
 class Readings:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from x402_client.ledgers import sqlite_holds
-from x402_client.ledgers.clock import LedgerClock
-from x402_client.ledgers.conformance import RECEIPT, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ledgers.sqlite_wal import LAST_RESORT
-from x402_client.limits import WINDOWS
-from x402_client.ports import Attempt
+from x402_client.ledgers.sqlite import holds as sqlite_holds
+from x402_client.ledgers.sqlite.checkpoints import LAST_RESORT
+from x402_client.ledgers.sqlite.clock import LedgerClock
+from x402_client.model.budgets import WINDOWS
+from x402_client.model.holds import Attempt
 
 CAPS = [*(cap(10**15, window) for window in WINDOWS), cap(10**9, "day", currency=None)]
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from x402_client.errors import AlreadyPaid, OverLimit, X402Error
-from x402_client.ledgers.clock import LedgerClock
-from x402_client.ledgers.conformance import RECEIPT, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.limits import WINDOWS
-from x402_client.ports import Attempt, Busy, Hold, Spending
+from x402_client.ledgers.sqlite.clock import LedgerClock
+from x402_client.model.budgets import WINDOWS
+from x402_client.model.holds import Attempt, Busy, Hold, Spending
 
 _HOSTS = st.sampled_from(["api.example.com", "www.example.com"])
 _PURSES = st.sampled_from(["default", "other"])

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
-from x402_client.ledgers.conformance import SECRET, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import SECRET, cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ports import Attempt, Busy, Hold, Spending
+from x402_client.model.holds import Attempt, Busy, Hold, Spending
 
 from . import children
 

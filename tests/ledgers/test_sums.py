@@ -8,14 +8,14 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from x402_client.ledgers import sqlite_holds
-from x402_client.ledgers.conformance import order, purchase, signed
+from x402_client.ledgers.conformance.ledger import order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ledgers.sqlite_schema import SCHEMA
-from x402_client.ledgers.sqlite_sums import Sums, give_back
+from x402_client.ledgers.sqlite import holds as sqlite_holds
+from x402_client.ledgers.sqlite.schema import SCHEMA
+from x402_client.ledgers.sqlite.sums import Sums, give_back
 from x402_client.ledgers.windows import BUCKETS
-from x402_client.limits import WINDOWS
-from x402_client.ports import Attempt, Hold
+from x402_client.model.budgets import WINDOWS
+from x402_client.model.holds import Attempt, Hold
 
 _SECONDS = st.sampled_from([0.0, 0.25, 1.0, 59.75, 61.0, 1_440.0, 3_661.0, 86_400.0, 31 * 86_400.0])
 #: Seconds that pass, and then how much is counted, or, if it is negative, which of the earlier ones is given back.

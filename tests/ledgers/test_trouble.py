@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from x402_client.errors import LedgerUnavailable
-from x402_client.ledgers import sqlite, sqlite_file
-from x402_client.ledgers.conformance import RECEIPT, SECRET, cap, order, purchase, signed
-from x402_client.ledgers.sqlite import SqliteLedger, default_path
-from x402_client.ports import Attempt, Hold, LedgerBusy, Spending
+from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
+from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite import file as sqlite_file
+from x402_client.ledgers.sqlite import ledger as sqlite
+from x402_client.ledgers.sqlite.ledger import default_path
+from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 
 DAY = Spending("", "day", "USD")
 ALIVE = Attempt()
@@ -214,7 +216,7 @@ import resource, signal, sys
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import order, purchase
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ports import Attempt
+from x402_client.core.ports import Attempt
 ledger, attempt = SqliteLedger(sys.argv[1]), Attempt()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
@@ -242,7 +244,7 @@ import os, sys, urllib.parse  # pathlib imports that late, where the interpreter
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import order
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ports import Attempt
+from x402_client.core.ports import Attempt
 if os.getuid() == 0:
     os.setgid(65534); os.setuid(65534)
 try:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from x402_client.errors import LedgerUnavailable
-from x402_client.ledgers import sqlite_file
-from x402_client.ledgers.conformance import RECEIPT, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ledgers.sqlite_file import LedgerFile
-from x402_client.ledgers.sqlite_holds import Delivery
-from x402_client.ledgers.turns import Turns
-from x402_client.ports import Attempt
+from x402_client.ledgers.sqlite import file as sqlite_file
+from x402_client.ledgers.sqlite.fair_lock import Turns
+from x402_client.ledgers.sqlite.file import LedgerFile
+from x402_client.ledgers.sqlite.holds import Delivery
+from x402_client.model.holds import Attempt
 
 
 def waiting(turns: Turns, number: int) -> None:

@@ -8,9 +8,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from x402_client.errors import OverLimit
-from x402_client.ledgers.conformance import RECEIPT, at_once, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, at_once, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.ports import Attempt, Busy
+from x402_client.model.holds import Attempt, Busy
 
 
 def buy_one(ledger: RedisLedger, name: str, most: int) -> bool:

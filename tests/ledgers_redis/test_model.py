@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from x402_client.errors import AlreadyPaid, OverLimit, X402Error
-from x402_client.ledgers.conformance import RECEIPT, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.limits import WINDOWS
-from x402_client.ports import Attempt, Busy, Hold, Spending
+from x402_client.model.budgets import WINDOWS
+from x402_client.model.holds import Attempt, Busy, Hold, Spending
 
 from .server import Server
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from x402_client.errors import LedgerUnavailable, OverLimit
-from x402_client.ledgers.conformance import RECEIPT, SECRET, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.ports import Attempt, Busy, Hold, Order, Spending
+from x402_client.model.holds import Attempt, Busy, Hold, Order, Spending
 
 from . import children
 from .server import Server

@@ -11,12 +11,12 @@ import pytest
 from redis.crc import key_slot
 
 from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
-from x402_client.ledgers import redis_script
-from x402_client.ledgers.conformance import RECEIPT, SECRET, cap, order, purchase, signed
+from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.limits import WINDOWS
-from x402_client.money import Money
-from x402_client.ports import Attempt, Hold, Spending
+from x402_client.ledgers.redis import script as redis_script
+from x402_client.model.budgets import WINDOWS
+from x402_client.model.holds import Attempt, Hold, Spending
+from x402_client.model.money import Money
 
 from .server import Server
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from x402_client.errors import ConfigurationError, LedgerUnavailable
-from x402_client.ledgers import redis_links
-from x402_client.ledgers.conformance import RECEIPT, SECRET, order, purchase, signed
-from x402_client.ledgers.conformance_ground import at_once
+from x402_client.ledgers.conformance import at_once
+from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.ports import Attempt, Hold, Spending
+from x402_client.ledgers.redis import connections as redis_links
+from x402_client.model.holds import Attempt, Hold, Spending
 
 from .server import Server, free_port
 

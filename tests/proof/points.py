@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from x402_client import _answers, asks
+from x402_client.buyer import answers as _answers
+from x402_client.core import asks
 
 Act = Callable[[], Any]
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.shells.till import KEY
 from x402_client import Buyer, Policy, Wallet
-from x402_client.ledgers.conformance import order
-from x402_client.ports import Attempt, Authorization
+from x402_client.ledgers.conformance.ledger import order
+from x402_client.model.holds import Attempt, Authorization
 
 DEAD, FRESH, ALIVE = -200, -60, 60
 

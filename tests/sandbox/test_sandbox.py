@@ -18,7 +18,7 @@ from solders.keypair import Keypair
 import x402_client.httpx
 from tests.through import SHELLS, Ask, name_of
 from x402_client import Limit, Money, Policy, Token, Wallet, errors, receipt
-from x402_client.money import Amount
+from x402_client.model.money import Amount
 from x402_client.sandbox import FAULTS, TEST_EVM_KEYS, TEST_SOLANA_KEYS, TOKENS, Sandbox
 
 POLICY = Policy(per_request="0.05")

@@ -22,7 +22,7 @@ import x402_client.httpx
 import x402_client.httpx2
 import x402_client.requests
 from x402_client import Buyer
-from x402_client.ports import Outcome
+from x402_client.model.holds import Outcome
 
 #: Reading the root certificates takes longer than most of these tests.
 _TRUST = ssl.create_default_context()

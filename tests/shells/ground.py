@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from x402_client import Buyer, Policy, Wallet
-from x402_client.ports import Outcome
+from x402_client.model.holds import Outcome
 
 from .drivers import Client, Driver
 from .server import Seen, Server

@@ -14,8 +14,9 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from x402_client import Buyer
+from x402_client.adapters.requests_adapter import PaymentAdapter
 from x402_client.errors import PaymentOutcomeUnknown
-from x402_client.requests import PaymentAdapter, receipt, wrap
+from x402_client.requests import receipt, wrap
 
 from .bodies import TEXT, TextPipe
 from .drivers import Client, Driver, Requests

@@ -6,14 +6,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from x402_client import Buyer, Policy, Wallet, asks, events
-from x402_client.choice import Mandate
-from x402_client.drive import run
-from x402_client.flow import Call, Rules, pay
-from x402_client.hosts import Origin
+from x402_client import Buyer, Policy, Wallet, events
+from x402_client.core import asks
+from x402_client.core.call import Call, Rules
+from x402_client.core.drive import run
+from x402_client.core.flow import pay
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.ports import Spending
-from x402_client.signers.local import LocalEvmSigner
+from x402_client.model.holds import Spending
+from x402_client.model.hosts import Origin
+from x402_client.policy.choice import Mandate
+from x402_client.signers.evm import LocalEvmSigner
 
 from .terms import KEY, ORIGIN, URL, document, encoded, headers
 

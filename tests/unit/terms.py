@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from x402_client.hosts import Origin
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Quote
 from x402_client.wire.bounds import DEFAULT, Bounds
-from x402_client.wire.models import Quote
 from x402_client.wire.read import read_quote
 
 URL = "https://api.example.com/weather"

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from x402_client import _deadlines
-from x402_client._deadlines import Deadline, shut
+from x402_client.guards import deadlines as _deadlines
+from x402_client.guards.deadlines import Deadline, shut
 
 PATIENCE = 10.0
 

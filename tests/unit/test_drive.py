@@ -11,8 +11,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from x402_client.asks import Digest, Pause
-from x402_client.drive import Flow, arun, run
+from x402_client.core.asks import Digest, Pause
+from x402_client.core.drive import Flow, arun, run
 
 
 def told(log: list[str], catch: type[BaseException] = OSError) -> Flow[str]:

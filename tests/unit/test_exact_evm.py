@@ -18,16 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from x402_client import Token
-from x402_client.asks import Fetch, SignatureGiven, SignTyped
 from x402_client.chains.evm import checksum, is_address, keccak, recover
 from x402_client.chains.rpc import Rpc
 from x402_client.chains.tokens import KNOWN, Tokens
-from x402_client.drive import run
+from x402_client.core.asks import Fetch, SignatureGiven, SignTyped
+from x402_client.core.drive import run
 from x402_client.errors import InsufficientFunds, SigningError
-from x402_client.ports import Signed
+from x402_client.model.offers import Offer
+from x402_client.model.signing import Signed
 from x402_client.schemes.exact_evm import ExactEvm, typed_data
 from x402_client.wire.bounds import DEFAULT
-from x402_client.wire.models import Offer
 from x402_client.wire.write import payment_header
 
 from .ground import SIGNER, signature

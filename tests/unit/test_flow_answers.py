@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from x402_client import Limit, Policy, asks, events
-from x402_client.drive import run
+from x402_client import Limit, Policy, events
+from x402_client.core import asks
+from x402_client.core.drive import run
+from x402_client.core.flow import deliver, inspect, pay
 from x402_client.errors import (
     AlreadyPaid,
     Frozen,
@@ -18,7 +20,6 @@ from x402_client.errors import (
     PaymentRefused,
     PaymentRejected,
 )
-from x402_client.flow import deliver, inspect, pay
 
 from .ground import PAID, Ground, asking, called, paid, reply
 from .terms import SELLER, document, entry

@@ -10,9 +10,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from x402_client import Policy, asks, errors
-from x402_client.flow import Call, deliver, pay
-from x402_client.ports import Hold
+from x402_client import Policy, errors
+from x402_client.core import asks
+from x402_client.core.call import Call
+from x402_client.core.flow import deliver, pay
+from x402_client.model.holds import Hold
 
 from .ground import Ground, asking, called, paid, reply, signature
 from .terms import decoded, entry

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from x402_client import Money, Policy, asks, events
-from x402_client.drive import run
+from x402_client import Money, Policy, events
+from x402_client.core import asks
+from x402_client.core.drive import run
+from x402_client.core.flow import deliver, pay
 from x402_client.errors import (
     ApprovalDenied,
     BodyNotReplayable,
@@ -22,8 +24,7 @@ from x402_client.errors import (
     TooExpensive,
     UnsupportedVersion,
 )
-from x402_client.flow import deliver, pay
-from x402_client.hosts import Origin
+from x402_client.model.hosts import Origin
 
 from .ground import SIGNER, Ground, asking, called, paid, reply
 from .terms import SELLER, USDC, decoded, entry, entry_v1

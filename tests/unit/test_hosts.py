@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from x402_client import Limit, Policy
 from x402_client.errors import ConfigurationError
-from x402_client.hosts import Origin, Pattern, is_here, plain_host
+from x402_client.model.hosts import Origin, Pattern, is_here, plain_host
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from x402_client._hpack_log import hide_payments
+from x402_client.guards.hpack_log import hide_payments
 
 hide_payments()
 hide_payments()

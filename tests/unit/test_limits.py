@@ -9,7 +9,7 @@ import pytest
 
 from x402_client import Limit, Money
 from x402_client.errors import ConfigurationError
-from x402_client.limits import WINDOWS, Cap
+from x402_client.model.budgets import WINDOWS, Cap
 
 
 def test_each_amount_becomes_a_cap() -> None:

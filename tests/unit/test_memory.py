@@ -12,11 +12,11 @@ import pytest
 
 from x402_client import Money
 from x402_client.errors import LedgerUnavailable, OverLimit
-from x402_client.hosts import Origin
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.limits import Cap
-from x402_client.ports import Attempt, Authorization, Hold, Order, Purchase, Spending
-from x402_client.wire.models import Offer
+from x402_client.model.budgets import Cap
+from x402_client.model.holds import Attempt, Authorization, Hold, Order, Purchase, Spending
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Offer
 
 SECRET = "eyJzZWNyZXQiOiJoZWFkZXIifQ"
 OFFER = Offer(1, 2, "exact", "eip155:8453", 1, "USDC", "0x")

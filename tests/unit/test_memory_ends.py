@@ -11,7 +11,7 @@ import pytest
 from x402_client import Money
 from x402_client.errors import AlreadyPaid, Frozen, OverLimit, PaymentRefused
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.ports import Attempt, Authorization, Busy, Hold, Order, Spending
+from x402_client.model.holds import Attempt, Authorization, Busy, Hold, Order, Spending
 
 from .test_memory import DAY, OFFER, SECRET, Clocked, order, purchase, signed, spent, unresolved
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from x402_client.errors import OverLimit
-from x402_client.limits import WINDOWS, Cap
-from x402_client.ports import Attempt, Authorization, Hold
+from x402_client.model.budgets import WINDOWS, Cap
+from x402_client.model.holds import Attempt, Authorization, Hold
 
 from .test_memory import Clocked, order, purchase, spent
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from x402_client.wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, caip2, known_network, short_name
+from x402_client.model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, caip2, known_network, short_name
 
 CHAINS = {
     "base": 8453, "base-sepolia": 84532, "ethereum": 1, "polygon": 137, "polygon-amoy": 80002, "avalanche": 43114,

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet
-from x402_client.choice import Mandate, choose
 from x402_client.errors import ConfigurationError
-from x402_client.hosts import Origin
-from x402_client.limits import Cap
+from x402_client.model.budgets import Cap
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Quote
 from x402_client.policy import CAREFUL
+from x402_client.policy.choice import Mandate, choose
 from x402_client.wire.bounds import DEFAULT
-from x402_client.wire.models import Quote
 
 from .terms import BASE_EURC, BASE_USDC, KEY, ORIGIN, SELLER, USDC, document, entry, quoted
 from .test_policy_reasons import judged

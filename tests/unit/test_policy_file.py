@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from x402_client import Limit, Policy, Token
 from x402_client.errors import ConfigurationError
-from x402_client.hosts import Origin
-from x402_client.money import Money
-from x402_client.policy_text import LIMIT, POLICY, TOKEN, lines_of, policy_of
+from x402_client.model.hosts import Origin
+from x402_client.model.money import Money
+from x402_client.policy.toml import LIMIT, POLICY, TOKEN, lines_of, policy_of
 
 WHOLE = """\
 # What the weather agent may spend

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet
-from x402_client.choice import Mandate, choose, refuse
 from x402_client.errors import HostNotAllowed, NoAcceptableOffer, OverLimit, TooExpensive
-from x402_client.hosts import Origin
-from x402_client.policy import admit
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Quote
+from x402_client.policy.choice import Mandate, choose, refuse
+from x402_client.policy.policy import admit
 from x402_client.wire.bounds import DEFAULT
-from x402_client.wire.models import Quote
 
 from .terms import BASE_EURC, BASE_USDC, KEY, ORIGIN, PAYER, SELLER, USDC, entry, quoted
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from x402_client import Policy, asks, events
-from x402_client.drive import run
+from x402_client import Policy, events
+from x402_client.core import asks
+from x402_client.core.drive import run
+from x402_client.core.flow import deliver
 from x402_client.errors import (
     Frozen,
     LedgerUnavailable,
@@ -19,8 +21,7 @@ from x402_client.errors import (
     PaymentRejected,
     X402Error,
 )
-from x402_client.flow import deliver
-from x402_client.ports import MARGIN
+from x402_client.model.holds import MARGIN
 
 from .ground import Ground, asking, called, paid, reply
 from .terms import decoded, entry

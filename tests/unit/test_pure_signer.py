@@ -11,7 +11,7 @@ from eth_keys.datatypes import PrivateKey
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from x402_client.signers import pure
+from x402_client.signers import evm_pure_python as pure
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 ONE, LAST = (1).to_bytes(32), (ORDER - 1).to_bytes(32)

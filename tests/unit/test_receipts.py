@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from x402_client import receipt
-from x402_client.receipts import judge, outcome
+from x402_client.core.receipt_check import judge
+from x402_client.model.networks import SOLANA
+from x402_client.receipts import outcome
 from x402_client.wire.bounds import DEFAULT, Bounds
-from x402_client.wire.networks import SOLANA
 from x402_client.wire.read import read_receipt
 
 from .ground import PAID, SIGNER, Ground, called, paid, reply

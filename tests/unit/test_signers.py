@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x402_client import Buyer, Policy, Wallet
-from x402_client.asks import SignatureGiven
+from x402_client.core.asks import SignatureGiven
 from x402_client.errors import ConfigurationError, SigningError
-from x402_client.ports import TypedData
+from x402_client.model.signing import TypedData
 from x402_client.schemes.exact_evm import typed_data
-from x402_client.signers.foreign import ForeignEvmSigner, read_signature
-from x402_client.signers.local import LocalEvmSigner, read_hex_key
+from x402_client.signers.evm import ForeignEvmSigner, LocalEvmSigner, read_hex_key, read_signature
 
 from .ground import SIGNER, Ground, called
 from .terms import KEY, NETWORK, PAYER, USDC

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x402_client.ledgers.windows import BUCKETS, Account, Window
-from x402_client.limits import WINDOWS
+from x402_client.model.budgets import WINDOWS
 
 LENGTHS = [length for length in WINDOWS.values() if length is not None]
 steps = st.lists(

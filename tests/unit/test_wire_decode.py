@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from x402_client.wire.decode import decoded
+from x402_client.wire.content_encoding import decoded
 
 TEXT = b'{"x402Version":1}' * 20
 BOMB = gzip.compress(b"\0" * 10_000_000)

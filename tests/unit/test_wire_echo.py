@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from x402_client.wire.echo import repeats
+from x402_client.wire.leaks import repeats
 
 SIGNATURE = "0x" + "5e9a" * 32 + "1b"
 TRANSACTION = base64.b64encode(bytes(range(200))).decode()

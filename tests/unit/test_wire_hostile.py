@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from x402_client.errors import QuoteError
+from x402_client.model.offers import Quote, Receipt
 from x402_client.wire.bounds import DEFAULT, Bounds
-from x402_client.wire.models import Quote, Receipt
 from x402_client.wire.read import read_quote, read_receipt
 from x402_client.wire.write import echo_objections, payment_header
 

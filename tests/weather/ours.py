@@ -19,7 +19,7 @@ import x402_client.requests
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.money import Money
+from x402_client.model.money import Money
 from x402_client.receipts import outcome
 
 from .draws import Order

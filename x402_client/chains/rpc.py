@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .._deadlines import Deadline, shut
 from ..errors import ChainUnavailable, MalformedQuote
-from ..wire.decode import decoded
+from ..guards.deadlines import Deadline, shut
+from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
+from ..model.offers import words
+from ..wire.content_encoding import decoded
 from ..wire.json_text import load
-from ..wire.models import words
-from ..wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
 
 if TYPE_CHECKING:
     import ssl

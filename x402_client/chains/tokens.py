@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import ConfigurationError
-from ..money import Token
-from ..signers import solana
-from ..wire.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
+from ..model.money import Token
+from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
 from . import evm
+from .solana_address import is_address as is_solana_address
 
 #: chain id, address, symbol, EIP-712 name, EIP-712 version
 _EIP3009_USD = """
@@ -101,7 +101,7 @@ def _check(token: Token) -> None:
         raise ConfigurationError(f"{token.address!r} is not an address on {where}, or its checksum is wrong.")
     if not token.network.startswith("solana:"):
         return
-    if not solana.is_address(token.address):
+    if not is_solana_address(token.address):
         raise ConfigurationError(f"{token.address!r} is not a mint on {where}: that is base58 of 32 bytes.")
     if token.program not in (None, _TOKEN, _TOKEN_2022):
         raise ConfigurationError(

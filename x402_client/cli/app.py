@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import decode, demo, doctor, get, ledger, policy, quote, sandbox, wallet
+from .commands import decode, demo, doctor, get, ledger, policy, quote, sandbox, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..buyer import Buyer
-from ..money import Money
-from ..ports import Approval
-from ..wire.models import words
-from ..wire.networks import short_name
+from ..buyer.buyer import Buyer
+from ..model.money import Money
+from ..model.networks import short_name
+from ..model.offers import words
+from ..model.signing import Approval
 from . import wallets
 from .buying import left, left_in_words
 from .exits import Code

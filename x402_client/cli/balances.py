@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from .. import settings
+from ..buyer import settings
+from ..buyer.wallet import Wallet
 from ..chains.evm import token_balance
 from ..chains.rpc import PUBLIC, Endpoints
 from ..chains.solana import SolanaChain
 from ..chains.tokens import KNOWN
 from ..errors import ChainUnavailable
-from ..money import Token
+from ..model.money import Token
+from ..model.networks import caip2, short_name
 from ..schemes.exact_solana import TOKEN_PROGRAM
-from ..wallet import Wallet
-from ..wire.networks import caip2, short_name
 from .buying import endpoints
 from .exits import Code
 from .running import Stop

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import settings
-from ..buyer import Buyer
+from ..buyer import settings
+from ..buyer.buyer import Buyer
+from ..core.ports import Approver
 from ..errors import ConfigurationError
 from ..events import Event
-from ..limits import WINDOWS
-from ..money import Money
-from ..policy import CAREFUL, Policy
-from ..ports import Approver
+from ..model.budgets import WINDOWS
+from ..model.money import Money
+from ..policy.policy import CAREFUL, Policy
 from . import wallets
 from .exits import Code
 from .running import Stop
@@ -94,7 +94,7 @@ def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
 def ledger_for_looking(named: str | None) -> Any:
     """The ledger, if there is one: a question about prices makes no file, and works on a read-only disk."""
     from ..errors import LedgerUnavailable
-    from ..ledgers.sqlite import default_path
+    from ..ledgers.sqlite.ledger import default_path
 
     if named is not None and "://" in named:
         return settings.ledger(named)

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import IO, Any
 
-from ..ports import Hold, moment
-from ..wire.models import words
+from ..model.holds import Hold, moment
+from ..model.offers import words
 from .balances import written
 from .buying import number
 from .spending import symbol

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..errors import X402Error
 from ..events import Answered, Delivered, Event, LedgerStarted, Presented, Warned
-from ..money import Money
-from ..ports import Hold, Outcome
-from ..wire.models import words
-from ..wire.networks import short_name
+from ..model.holds import Hold, Outcome
+from ..model.money import Money
+from ..model.networks import short_name
+from ..model.offers import words
 from .buying import left_in_words, number
 from .exits import Code
 from .requests_made import Asked, shown_url

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ..wire.models import words
+from ..model.offers import words
 from .exits import Code
 
 #: Where nobody looks at columns, lines are as long as they are.

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..money import Money
-from ..ports import Hold, moment
-from ..wire.models import words
-from ..wire.networks import short_name
+from ..model.holds import Hold, moment
+from ..model.money import Money
+from ..model.networks import short_name
+from ..model.offers import words
 
 
 @dataclass(frozen=True, slots=True)

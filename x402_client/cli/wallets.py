@@ -10,16 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..buyer.wallet import EVM_VARIABLE, SOLANA_VARIABLE, Wallet
 from ..errors import ConfigurationError, LedgerUnavailable, SigningError
-from ..signers.keystore import (
-    PASSPHRASE_VARIABLE,
-    Keystore,
-    LockedEvmSigner,
-    LockedSolanaSigner,
-    passphrase_of,
-    read,
-)
-from ..wallet import EVM_VARIABLE, SOLANA_VARIABLE, Wallet
+from ..signers.keystore import PASSPHRASE_VARIABLE, Keystore, LockedEvmSigner, LockedSolanaSigner, passphrase_of, read
 from .screen import interactive, say
 
 DEFAULT = "default"
@@ -60,7 +53,7 @@ def directory(name: str) -> Path:
 
 def wallets_directory() -> Path:
     """The user's data directory."""
-    from ..ledgers.sqlite import default_path
+    from ..ledgers.sqlite.ledger import default_path
 
     try:
         return default_path().parent / "wallets"
@@ -147,7 +140,7 @@ class _Nobody:
     @classmethod
     def evm(cls) -> _Nobody:
         """With an EVM address."""
-        from ..signers.local import LocalEvmSigner
+        from ..signers.evm import LocalEvmSigner
 
         return cls(LocalEvmSigner.generate().address)
 

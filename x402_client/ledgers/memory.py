@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..errors import MoneyState
-from ..limits import Cap
-from ..money import Money
-from ..ports import Attempt, Authorization, Busy, Hold, HoldState, Order, Purchase, Spending
-from ..wire.models import Offer, Receipt
+from ..model.budgets import Cap
+from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, Order, Purchase, Spending
+from ..model.money import Money
+from ..model.offers import Offer, Receipt
 from . import refusals
 from .windows import Account
 

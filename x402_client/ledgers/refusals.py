@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import AlreadyPaid, Frozen, LedgerUnavailable, OverLimit, PaymentRefused
-from ..hosts import Pattern
-from ..limits import Cap
-from ..money import Money
-from ..ports import Hold, Order, Purchase, moment
+from ..model.budgets import Cap
+from ..model.holds import Hold, Order, Purchase, moment
+from ..model.hosts import Pattern
+from ..model.money import Money
 
 
 class Exceeded(NamedTuple):

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..hosts import Origin
-from ..money import Money, Token
-from ..ports import Authorization, Hold, Order, Purchase
-from ..wire.models import Offer, Receipt
+from ..model.holds import Authorization, Hold, Order, Purchase
+from ..model.hosts import Origin
+from ..model.money import Money, Token
+from ..model.offers import Offer, Receipt
 
 #: What a seller may add to an offer or a receipt is kept up to this many characters of JSON.
 _EXTRA = 4_096

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..limits import WINDOWS
+from ..model.budgets import WINDOWS
 
 BUCKETS = 60
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..chains.evm import checksum, keccak, recover
-from ..money import Token
+from ..model.money import Token
 from ..schemes.exact_evm import typed_data
 from .records import Clock, Settlement
 

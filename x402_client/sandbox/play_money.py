@@ -10,9 +10,9 @@ import threading
 
 from ..chains.tokens import Tokens
 from ..errors import ConfigurationError
-from ..money import Token
-from ..signers.local import LocalEvmSigner, read_hex_key
-from ..wire.networks import SOLANA_DEVNET, caip2
+from ..model.money import Token
+from ..model.networks import SOLANA_DEVNET, caip2
+from ..signers.evm import LocalEvmSigner, read_hex_key
 
 EVM = "eip155:402402402402"
 SOLANA = SOLANA_DEVNET

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from ..money import Money
+from ..model.money import Money
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from ..buyer import Buyer
+from ..buyer.buyer import Buyer
+from ..buyer.settings import instance
+from ..buyer.wallet import Wallet
 from ..errors import ConfigurationError
-from ..money import Amount, Money, Token
-from ..policy import CAREFUL, Policy
-from ..ports import Hold
-from ..settings import instance
-from ..signers.local import LocalEvmSigner
-from ..wallet import Wallet
+from ..model.holds import Hold
+from ..model.money import Amount, Money, Token
+from ..policy.policy import CAREFUL, Policy
+from ..signers.evm import LocalEvmSigner
 from .play_money import CHAINS, EVM, EVM_TOKEN, SOLANA, TOKENS, network_of
 from .records import Settlement, Visit
 from .server import Server

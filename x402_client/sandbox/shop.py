@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..buyer.wallet import Wallet
 from ..errors import ConfigurationError
-from ..wallet import Wallet
 from . import evm_rpc
 from .answers import Answer, Request, page
 from .evm import EvmChain

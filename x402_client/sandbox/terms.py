@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..money import Money
+from ..model.money import Money
 from .answers import Answer, page, sealed
 from .play_money import EVM, EVM_TOKEN, SOLANA, SOLANA_TOKEN, V1_NAMES
 

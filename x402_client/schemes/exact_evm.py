@@ -12,14 +12,14 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import Any
 
-from ..asks import Ask, Fetch, SignTyped
 from ..chains.evm import ZERO, is_address, keccak, recover, token_balance
 from ..chains.rpc import Rpc
+from ..core.asks import Ask, Fetch, SignTyped
 from ..errors import InsufficientFunds, SigningError
-from ..money import Token
-from ..ports import Signed, TypedData
-from ..wire.models import Offer, words
-from ..wire.networks import short_name
+from ..model.money import Token
+from ..model.networks import short_name
+from ..model.offers import Offer, words
+from ..model.signing import Signed, TypedData
 
 _DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _TRANSFER = (

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ..asks import Ask, Fetch, SignMessage
 from ..chains.solana import LIFE_SECONDS, Blockhash, Mint, SolanaChain
+from ..chains.solana_address import is_address
+from ..core.asks import Ask, Fetch, SignMessage
 from ..errors import InsufficientFunds, SigningError
-from ..money import Token
-from ..ports import Signed
-from ..signers.solana import is_address
-from ..wire.models import Offer, words
-from ..wire.networks import short_name
+from ..model.money import Token
+from ..model.networks import short_name
+from ..model.offers import Offer, words
+from ..model.signing import Signed
 
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..chains.evm import checksum, is_address, keccak
 from ..errors import ConfigurationError
-from ..ports import TypedData
-from .local import LocalEvmSigner
+from ..model.signing import TypedData
+from .evm import LocalEvmSigner
 from .solana import LocalSolanaSigner, solana_signer
 
 Family = Literal["evm", "solana"]

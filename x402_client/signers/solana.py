@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, NoReturn
 
+from ..chains.solana_address import is_address
 from ..errors import ConfigurationError, SigningError
 
 
@@ -58,17 +59,6 @@ class ForeignSolanaSigner:
 
     def __repr__(self) -> str:
         return f"ForeignSolanaSigner({getattr(self, 'address', None)})"
-
-
-def is_address(text: str) -> bool:
-    """Whether this is base58 of 32 bytes."""
-    from solders.pubkey import Pubkey
-
-    try:
-        Pubkey.from_string(text)
-    except ValueError:
-        return False
-    return True
 
 
 def read_signature(returned: Any) -> bytes:

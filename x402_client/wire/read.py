@@ -7,10 +7,10 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
+from ..model.networks import caip2
+from ..model.offers import Offer, Quote, Receipt, words
 from .bounds import Bounds
 from .json_text import glimpse, load, load_base64
-from .models import Offer, Quote, Receipt, words
-from .networks import caip2
 
 Header = Callable[[str], str | None]
 #: What a header that was meant to be x402 has in it, however broken the rest is.

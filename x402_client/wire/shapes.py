@@ -23,7 +23,7 @@ from pydantic_core.core_schema import (
     with_default_schema,
 )
 
-from .models import words
+from ..model.offers import words
 
 _MAX_UINT256 = 2**256 - 1
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import SigningError
+from ..model.offers import Offer, Quote
 from .bounds import Bounds
+from .by_identity import Same
 from .json_text import dump
-from .models import Offer, Quote
-from .same import Same
 
 #: More characters of JSON than any scheme's payload has: a Solana transaction takes 1,644, an EVM authorization 600.
 _PAYLOAD = 2_048

@@ -1,0 +1,207 @@
+"""Bodies on their way through an httpx or httpx2 transport: requests that go twice, 402s given back, paid answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from ..buyer.answers import Answers, AsyncAnswers
+from ..core.delivery import NO_HANDS, Delivery
+from ..core.drive import arun, run
+from .replay import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
+
+
+class Library:
+    """The classes of one of the two libraries, and ours that have to be subclasses of them."""
+
+    def __init__(self, module: Any) -> None:
+        self.request = module.Request
+        self.byte_stream = module.ByteStream
+        self.decoding_error = module.DecodingError
+        self.async_transport = module.AsyncHTTPTransport
+        #: Transports that open no connection.
+        self.in_process = (module.MockTransport, module.ASGITransport, module.WSGITransport)
+        self.kept = type("KeptStream", (KeptStream, module.SyncByteStream), {})
+        self.akept = type("AsyncKeptStream", (AsyncKeptStream, module.AsyncByteStream), {})
+        self.rejoined = type("Rejoined", (Rejoined, module.SyncByteStream), {})
+        self.arejoined = type("AsyncRejoined", (AsyncRejoined, module.AsyncByteStream), {})
+        self.watched = type("Watched", (Watched, module.SyncByteStream), {"unreadable": module.DecodingError})
+        self.awatched = type(
+            "AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"unreadable": module.DecodingError}
+        )
+
+    def body(self, request: Any, kept: Any, limit: int) -> ReplayedBody:
+        """How this request's body can be sent a second time."""
+        stream = request.stream
+        if type(stream) is self.byte_stream:
+            return BytesBody(request)
+        fields = getattr(stream, "fields", None)  # a multipart stream: it rewinds its own files
+        if fields is not None and all(_rewinds(field) for field in fields):
+            return ReplayedBody(request)
+        # The files that async bodies come from answer with awaitables; what they gave is kept instead.
+        file = getattr(stream, "_stream", None) if kept is self.kept else None
+        start = position(file)
+        if start is not None and hasattr(file, "read"):
+            return FileBody(request, file, start)
+        return KeptBody(request, kept(stream, limit), self.byte_stream)
+
+
+class ReplayedBody:
+    """A body that can be iterated as often as one likes."""
+
+    #: Whether it can be read only once, so that what it is shows only while it is sent.
+    once = False
+
+    def __init__(self, request: Any) -> None:
+        self.stream = request.stream
+        self._request = request
+
+    @property
+    def _content_type(self) -> str:
+        """Looked up when a 402 came, and not for every free request."""
+        return str(self._request.headers.get("content-type", ""))
+
+    def again(self) -> Any:
+        """The stream for another send."""
+        return self.stream
+
+    def digest(self) -> bytes:
+        """What identifies the body, all of it."""
+        return digest(self.stream, self._content_type)
+
+    async def adigest(self) -> bytes:
+        """``digest``, awaited."""
+        return self.digest()
+
+
+class BytesBody(ReplayedBody):
+    """Bytes in memory, of which most requests have none."""
+
+    def digest(self) -> bytes:
+        return super().digest() if any(self.stream) else NOTHING
+
+
+class FileBody(ReplayedBody):
+    """A file: brought back to where it stood."""
+
+    def __init__(self, request: Any, file: Any, start: int) -> None:
+        super().__init__(request)
+        self._file, self._start = file, start
+
+    def again(self) -> Any:
+        rewind(self._file, self._start)
+        return self.stream
+
+    def digest(self) -> bytes:
+        rewind(self._file, self._start)
+        return super().digest()
+
+
+class KeptBody(ReplayedBody):
+    """A body that can be read only once: kept while it is first sent."""
+
+    once = True
+
+    def __init__(self, request: Any, stream: Any, byte_stream: Any) -> None:
+        super().__init__(request)
+        self.stream = stream
+        self._byte_stream = byte_stream
+
+    def again(self) -> Any:
+        return self._byte_stream(self.stream.kept.content())
+
+    def digest(self) -> bytes:
+        self.stream.drain()
+        return digest([self.stream.kept.content()], self._content_type)
+
+    async def adigest(self) -> bytes:
+        await self.stream.drain()
+        return digest([self.stream.kept.content()], self._content_type)
+
+
+def _rewinds(field: Any) -> bool:
+    file = getattr(field, "file", b"")
+    return isinstance(file, (str, bytes)) or seekable(file)
+
+
+class Rejoined:
+    """A body in two parts: what was looked at, and what is still to come."""
+
+    def __init__(self, chunks: list[bytes], rest: Iterator[bytes], source: Any) -> None:
+        self._chunks, self._rest, self._source = chunks, rest, source
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        yield from self._rest
+
+    def close(self) -> None:
+        self._source.close()
+
+
+class AsyncRejoined:
+    """The same, async."""
+
+    def __init__(self, chunks: list[bytes], rest: AsyncIterator[bytes], source: Any) -> None:
+        self._chunks, self._rest, self._source = chunks, rest, source
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+        async for chunk in self._rest:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+
+
+class Watched:
+    """The body of a paid answer. Read to its end, or closed by the caller, it is delivered."""
+
+    unreadable: type[Exception]
+
+    def __init__(self, source: Any, delivery: Delivery) -> None:
+        self._source, self._delivery = source, delivery
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._source
+        except BaseException as failure:
+            self._delivery.broke(failure)
+            raise
+        run(self._delivery.done(), Answers(self._delivery.buyer, NO_HANDS))
+
+    def close(self) -> None:
+        try:
+            self._source.close()
+        except BaseException:
+            self._delivery.dropped()
+            raise
+        if not self._delivery.over:
+            run(self._delivery.closed(self.unreadable), Answers(self._delivery.buyer, NO_HANDS))
+
+
+class AsyncWatched:
+    """The same, async."""
+
+    unreadable: type[Exception]
+
+    def __init__(self, source: Any, delivery: Delivery) -> None:
+        self._source, self._delivery = source, delivery
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._source:
+                yield chunk
+        except BaseException as failure:
+            self._delivery.broke(failure)
+            raise
+        await arun(self._delivery.done(), AsyncAnswers(self._delivery.buyer, NO_HANDS))
+
+    async def aclose(self) -> None:
+        try:
+            await self._source.aclose()
+        except BaseException:
+            self._delivery.dropped()
+            raise
+        if not self._delivery.over:
+            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._delivery.buyer, NO_HANDS))

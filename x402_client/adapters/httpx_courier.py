@@ -1,0 +1,359 @@
+"""What only the HTTP library can do for one request: look into a 402, send a clone that pays, hand the answer over."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..buyer.answers import Answers, AsyncAnswers
+from ..core.asks import Reply
+from ..core.call import Call
+from ..core.delivery import Delivery, delivers
+from ..core.drive import arun, run
+from ..errors import MalformedQuote, X402Error
+from ..guards.deadlines import Deadline
+from ..guards.tracebacks import forget_frames
+from ..wire.content_encoding import decoded
+from .cookies import cookie_header
+from .httpx_bodies import Library, ReplayedBody
+from .sockets import httpx_cut
+
+if TYPE_CHECKING:
+    from ..buyer.buyer import Buyer
+
+
+class _Peeked:
+    """What was read of a 402; ``rest`` is where it goes on, None at its end. ``small``: also without its encoding."""
+
+    __slots__ = ("chunks", "response", "rest", "small")
+
+    def __init__(self, response: Any, chunks: list[bytes], rest: Any, small: bool = False) -> None:
+        self.response, self.chunks, self.rest, self.small = response, chunks, rest, small
+
+
+class Hands:
+    """What both couriers do alike: cloning, and keeping what was read of each 402."""
+
+    def __init__(
+        self, buyer: Buyer, library: Library, inner: Any, request: Any, body: ReplayedBody, call: Call
+    ) -> None:
+        self.library, self.buyer, self.inner = library, buyer, inner
+        self.request, self.body, self.call = request, body, call
+        self._open: list[Any] = []
+        self._peeked: list[_Peeked] = []
+        self._cookies: list[str] = []
+        #: A delivery that is complete where a redirect leads: the call's next hop brings it.
+        self.led: Delivery | None = None
+
+    def reply(self, response: Any) -> Reply:
+        """A response as the flow sees it."""
+        self._open.append(response)
+        if response.status_code == 402:
+            self._cookies += response.headers.get_list("set-cookie")
+        return Reply(response.status_code, response.headers.get, response)
+
+    def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
+        """The request once more: its own header lines in their order, and one more if it pays."""
+        headers = self.request.headers.copy()
+        if self._cookies:
+            headers = type(headers)(self._with_cookies(headers.raw))
+        extensions = dict(self.request.extensions)
+        if header is not None:
+            headers[header[0]] = header[1]
+            extensions = _patient(extensions, self.buyer.settle_timeout)
+        return self.library.request(
+            self.request.method, self.request.url, headers=headers, stream=stream, extensions=extensions
+        )
+
+    def _with_cookies(self, lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        sent = [value.decode("latin-1") for name, value in lines if name.lower() == b"cookie"]
+        merged = cookie_header(str(self.request.url), "; ".join(sent), self._cookies)
+        if merged is None:
+            return lines
+        return [
+            *(line for line in lines if line[0].lower() != b"cookie"),
+            (b"Cookie", merged.encode("latin-1", "replace")),
+        ]
+
+    def restore(self, response: Any, rejoined: Any) -> None:
+        """Give a 402 that was looked at its body back, as it came."""
+        for peeked in self._peeked:
+            if peeked.response is response and peeked.rest is None:
+                response.stream = self.library.byte_stream(b"".join(peeked.chunks))
+            elif peeked.response is response:
+                response.stream = rejoined(peeked.chunks, peeked.rest, response.stream)
+        self._peeked = [peeked for peeked in self._peeked if peeked.response is not response]
+
+    def finish(self, reply: Reply, watched: Any) -> Delivery | None:
+        """Attach the outcome. A body that is still to come is watched; one already in memory is delivered now."""
+        response = reply.native
+        assert reply.outcome is not None
+        response.extensions["x402"] = reply.outcome
+        if self._cookies:
+            ours = [(b"set-cookie", line.encode()) for line in self._cookies]
+            response.headers = type(response.headers)([*ours, *response.headers.raw])
+        if not delivers(reply.status, reply.outcome):
+            return None
+        delivery = Delivery(self.call, reply.outcome, self.buyer)
+        if response.has_redirect_location:
+            self.led = delivery
+            return None
+        if response.is_closed or reply.status >= 300:
+            return delivery
+        response.stream = watched(response.stream, delivery)
+        return None
+
+    def _forget(self, response: Any) -> None:
+        """Nothing is left to close here, or the caller does it."""
+        self._open = [other for other in self._open if other is not response]
+
+    def whole(self, response: Any, chunks: list[bytes]) -> bytes | None:
+        """A 402's body without its content encoding; None if it unfolds into too much."""
+        encodings = response.headers.get("content-encoding", "")
+        body = decoded(b"".join(chunks), encodings, self.buyer.bounds.terms_body)
+        self._peeked.append(_Peeked(response, chunks, None, small=body is not None))
+        return body
+
+    def small(self, response: Any) -> bool:
+        """Whether a 402 that was looked at can be read into memory."""
+        return any(peeked.small for peeked in self._peeked if peeked.response is response)
+
+    def within_bounds(self, body: bytes) -> bytes | None:
+        """A body that is in memory already, and without its content encoding."""
+        return body if len(body) <= self.buyer.bounds.terms_body else None
+
+    def spoken_of(self, error: X402Error, first: Reply | None) -> Any:
+        """The response that an error is about: the 402, unless a payment left."""
+        if error.response is None and first is not None and error.money == "untouched":
+            error.response = first.native
+        return error.response
+
+    def too_slow(self) -> MalformedQuote:
+        """The 402 dripped."""
+        return MalformedQuote(
+            f"The body of the 402 of {self.call.url} did not end within {self.buyer.bounds.terms_time:g} seconds. "
+            "Nothing was paid."
+        )
+
+
+class Courier(Hands):
+    """A sync transport's hands."""
+
+    def peek(self, reply: Reply) -> bytes | None:
+        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        response = reply.native
+        if response.is_closed:
+            return self.within_bounds(response.content)
+        with Deadline(self.buyer.bounds.terms_time, httpx_cut(response)) as deadline:
+            try:
+                body = self._read(response, deadline)
+            except Exception:
+                if deadline.passed:
+                    raise self.too_slow() from None
+                raise
+        if deadline.passed:  # then the end that was read need not be the server's
+            raise self.too_slow()
+        return body
+
+    def _read(self, response: Any, deadline: Deadline) -> bytes | None:
+        chunks: list[bytes] = []
+        size = 0
+        rest = iter(response.stream)
+        for chunk in rest:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.buyer.bounds.terms_body:
+                self._peeked.append(_Peeked(response, chunks, rest))
+                return None
+            if deadline.passed:
+                raise self.too_slow()
+        response.stream.close()
+        self._forget(response)
+        return self.whole(response, chunks)
+
+    def digest(self) -> bytes:
+        """The digest of the request's body."""
+        return self.body.digest()
+
+    def send(self, header: tuple[str, str] | None) -> Reply:
+        """The request once more, with a payment or without."""
+        try:
+            clone = self.clone(header, self.body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
+        self.let_go()
+        try:
+            return self.reply(self.inner.handle_request(clone))
+        except BaseException as failure:
+            forget_frames(failure)
+            _point_at(failure, self.request)
+            raise
+
+    def hand_over(self, reply: Reply) -> Any:
+        """The library's own response, with what we know attached."""
+        response = reply.native
+        self._forget(response)
+        self.let_go()
+        self.restore(response, self.library.rejoined)
+        delivery = self.finish(reply, self.library.watched) if reply.outcome else None
+        if delivery is not None:
+            run(delivery.done(), Answers(self.buyer, self))
+        return response
+
+    def explain(self, error: X402Error, first: Reply | None) -> None:
+        """Let whoever catches an error read the response that it speaks of."""
+        response = self.spoken_of(error, first)
+        if response is not None:
+            small = self.small(response)
+            self.restore(response, self.library.rejoined)
+            response.request = self.request
+            if small:
+                with suppress(self.library.decoding_error):  # a body that lies about its encoding is not the news
+                    response.read()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Give connections back."""
+        while self._open:
+            self._open.pop().stream.close()
+
+
+class AsyncCourier(Hands):
+    """An async transport's hands."""
+
+    async def peek(self, reply: Reply) -> bytes | None:
+        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        import anyio
+
+        response = reply.native
+        if response.is_closed:
+            return self.within_bounds(response.content)
+        seconds, pause = self.buyer.bounds.terms_time, self._longest_pause(response)
+        if pause < seconds:
+            return await self._read(response, partial(self._in_time, pause, time.monotonic() + seconds))
+        with anyio.move_on_after(seconds):
+            return await self._read(response, lambda rest: anext(rest, None))
+        raise self.too_slow()
+
+    async def _read(
+        self, response: Any, piece: Callable[[AsyncIterator[bytes]], Awaitable[bytes | None]]
+    ) -> bytes | None:
+        import anyio.lowlevel
+
+        chunks: list[bytes] = []
+        size = 0
+        rest = aiter(response.stream)
+        while (chunk := await piece(rest)) is not None:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self.buyer.bounds.terms_body:
+                self._peeked.append(_Peeked(response, chunks, rest))
+                return None
+            # Many small chunks may be here already: without a pause the loop would stand still for all of them. And
+            # a cancellation that waits shows here, not amid the library's closing, which would lose the connection.
+            await anyio.lowlevel.checkpoint()
+        await response.stream.aclose()
+        self._forget(response)
+        return self.whole(response, chunks)
+
+    def _longest_pause(self, response: Any) -> float:
+        """How long the next piece of a body can be waited for, before the library itself gives up.
+
+        Only the library's own transport is known to do so, and only of a body of known length each read of the socket
+        gives a piece: in chunks and frames, heads can drip between the pieces. A payment has more time.
+        """
+        if type(response.stream) is self.library.byte_stream:
+            return 0.0
+        headers, facts = response.headers, response.extensions
+        plain = facts.get("http_version") == b"HTTP/1.1" and "network_stream" in facts
+        if not plain or type(self.inner) is not self.library.async_transport or self.call.paid is not None:
+            return math.inf
+        if "transfer-encoding" in headers or "content-length" not in headers:
+            return math.inf
+        read = (self.request.extensions.get("timeout") or {}).get("read")
+        return math.inf if read is None else float(read)
+
+    async def _in_time(self, pause: float, until: float, rest: AsyncIterator[bytes]) -> bytes | None:
+        """The next piece of such a body. A cancel scope takes longer than reading what is here already."""
+        import anyio
+
+        seconds = until - time.monotonic()
+        if seconds <= 0:
+            raise self.too_slow()
+        if pause < seconds:
+            return await anext(rest, None)
+        with anyio.move_on_after(seconds):
+            return await anext(rest, None)
+        raise self.too_slow()
+
+    async def digest(self) -> bytes:
+        """The digest of the request's body."""
+        return await self.body.adigest()
+
+    async def send(self, header: tuple[str, str] | None) -> Reply:
+        """The request once more, with a payment or without."""
+        try:
+            clone = self.clone(header, self.body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
+        await self.let_go()
+        try:
+            return self.reply(await self.inner.handle_async_request(clone))
+        except BaseException as failure:
+            forget_frames(failure)
+            _point_at(failure, self.request)
+            raise
+
+    async def hand_over(self, reply: Reply) -> Any:
+        """The library's own response, with what we know attached."""
+        response = reply.native
+        self._forget(response)
+        await self.let_go()
+        self.restore(response, self.library.arejoined)
+        delivery = self.finish(reply, self.library.awatched) if reply.outcome else None
+        if delivery is not None:
+            await arun(delivery.done(), AsyncAnswers(self.buyer, self))
+        return response
+
+    async def explain(self, error: X402Error, first: Reply | None) -> None:
+        """Let whoever catches an error read the response that it speaks of."""
+        response = self.spoken_of(error, first)
+        if response is not None:
+            small = self.small(response)
+            self.restore(response, self.library.arejoined)
+            response.request = self.request
+            if small:
+                with suppress(self.library.decoding_error):
+                    await response.aread()
+        await self.let_go()
+
+    async def let_go(self) -> None:
+        """Give connections back, also while the task is being cancelled."""
+        if not self._open:
+            return
+        import anyio
+
+        with anyio.CancelScope(shield=True):
+            while self._open:
+                await self._open.pop().stream.aclose()
+
+
+def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]:
+    """A read timeout fit for settlement; None, which waits for ever, stays None."""
+    timeout = extensions.get("timeout")
+    if settle is not None and timeout and timeout.get("read") is not None:
+        extensions["timeout"] = {**timeout, "read": max(timeout["read"], settle)}
+    return extensions
+
+
+def _point_at(failure: BaseException, request: Any) -> None:
+    """An exception of the library names the request as the caller made it, without the payment."""
+    if hasattr(failure, "_request"):
+        failure.request = request  # type: ignore[attr-defined]
+    response: Any = getattr(failure, "response", None)  # some inner transports raise for a status
+    if hasattr(response, "_request"):
+        response.request = request

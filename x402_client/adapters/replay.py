@@ -1,0 +1,187 @@
+"""Request bodies that are sent twice: replayed where they can be, rewound where they are files, else kept while sent.
+
+Nothing is read ahead of the first send. What can be read only once is kept up to a bound; beyond it the request is
+still sent, and only paying for it is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from ..errors import BodyNotReplayable
+
+
+class Kept:
+    """What a one-shot body gave while it was first sent, and whatever it still has to give."""
+
+    __slots__ = ("_chunks", "_limit", "size", "whole")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.restart()
+
+    def restart(self) -> None:
+        """A new reading begins; what an earlier one left behind is no part of it."""
+        self._chunks: list[bytes] = []
+        self.size = 0
+        self.whole = False
+
+    def keep(self, chunk: str | bytes) -> None:
+        """Remember a chunk, or nothing any more once the bound is passed."""
+        data = octets(chunk)
+        self.size += len(data)
+        if self.size <= self._limit:
+            self._chunks.append(data)
+        else:
+            self._chunks.clear()
+
+    @property
+    def full(self) -> bool:
+        """Whether more came than is kept."""
+        return self.size > self._limit
+
+    def content(self) -> bytes:
+        """The whole body."""
+        if self.full or not self.whole:
+            raise BodyNotReplayable(
+                f"The request's body can be read only once and is larger than the {self._limit} bytes that are kept, "
+                "so it cannot be sent again with a payment. Pass bytes or a seekable file, or raise "
+                "Buyer(bounds=Bounds(kept_body=...)). Nothing was paid."
+            )
+        return b"".join(self._chunks)
+
+
+def octets(chunk: str | bytes) -> bytes:
+    """A chunk as it is sent: requests takes text, and encodes it on the way."""
+    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+
+
+class KeptStream:
+    """A sync stream that remembers what it gave."""
+
+    def __init__(self, source: Any, limit: int) -> None:
+        self._source = source
+        self._rest: Iterator[bytes] | None = None
+        self.kept = Kept(limit)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.kept.restart()
+        self._rest = iter(self._source)
+        yield from self._keeping()
+
+    def drain(self) -> None:
+        """Read what the server did not wait for, as far as it would be kept."""
+        if self._rest is None:
+            self._rest = iter(self._source)
+        for _ in self._keeping():
+            if self.kept.full:
+                return
+
+    def _keeping(self) -> Iterator[bytes]:
+        assert self._rest is not None
+        for chunk in self._rest:
+            self.kept.keep(chunk)
+            yield chunk
+        self.kept.whole = True
+
+    def close(self) -> None:
+        close = getattr(self._source, "close", None)
+        if close is not None:
+            close()
+
+
+class AsyncKeptStream:
+    """An async stream that remembers what it gave."""
+
+    def __init__(self, source: Any, limit: int) -> None:
+        self._source = source
+        self._rest: AsyncIterator[bytes] | None = None
+        self.kept = Kept(limit)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.kept.restart()
+        self._rest = aiter(self._source)
+        async for chunk in self._rest:
+            self.kept.keep(chunk)
+            yield chunk
+        self.kept.whole = True
+
+    async def drain(self) -> None:
+        """Read what the server did not wait for, as far as it would be kept."""
+        if self._rest is None:
+            self._rest = aiter(self._source)
+        async for chunk in self._rest:
+            self.kept.keep(chunk)
+            if self.kept.full:
+                return
+        self.kept.whole = True
+
+    async def aclose(self) -> None:
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def seekable(file: Any) -> bool:
+    """Whether a file can be read a second time."""
+    try:
+        return bool(file.seekable())
+    except (AttributeError, ValueError):
+        return False
+
+
+def position(file: Any) -> int | None:
+    """Where a file stands, if it can be brought back there."""
+    try:
+        return int(file.tell()) if seekable(file) else None
+    except (OSError, ValueError):
+        return None
+
+
+def rewind(file: Any, start: int) -> None:
+    """Back to where the first send began, which need not be the start of the file."""
+    try:
+        file.seek(start)
+    except (OSError, ValueError) as failure:
+        raise BodyNotReplayable(
+            f"The file of the request's body cannot be rewound ({type(failure).__name__}), so it cannot be sent again "
+            "with a payment. Keep it open until the call returns. Nothing was paid."
+        ) from failure
+
+
+def digest(chunks: Iterable[bytes], content_type: str = "") -> bytes:
+    """SHA-256 of a body. A multipart boundary is drawn anew for each call, so it is no part of what is bought."""
+    found = hashlib.sha256()
+    for chunk in _without(_boundary(content_type), chunks):
+        found.update(chunk)
+    return found.digest()
+
+
+def _boundary(content_type: str) -> bytes:
+    kind, _, parameters = content_type.partition(";")
+    if kind.strip().lower().startswith("multipart/"):
+        for parameter in parameters.split(";"):
+            name, _, value = parameter.strip().partition("=")
+            if name.lower() == "boundary":
+                return value.strip('"').encode()
+    return b""
+
+
+def _without(boundary: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    if not boundary:
+        yield from chunks
+        return
+    tail = b""
+    for chunk in chunks:
+        # The boundary may lie across two chunks, so its length less one is carried over.
+        text = (tail + chunk).replace(boundary, b"")
+        cut = max(0, len(text) - len(boundary) + 1)
+        yield text[:cut]
+        tail = text[cut:]
+    yield tail
+
+
+#: The digest of no body.
+NOTHING = digest(())

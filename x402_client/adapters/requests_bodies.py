@@ -1,0 +1,247 @@
+"""Bodies on their way through a requests adapter: requests that go twice, 402s given back, paid answers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+import urllib3.exceptions
+from requests.exceptions import ChunkedEncodingError, ConnectionError, SSLError
+from urllib3 import HTTPResponse
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
+
+from ..buyer.answers import Answers
+from ..core.delivery import Delivery
+from ..core.drive import run
+from .replay import Kept, KeptStream, digest, octets, position, rewind
+
+_CHUNK = 16 * 1024
+
+
+class Body:
+    """How a prepared request's body can be sent a second time."""
+
+    def __init__(self, request: requests.PreparedRequest, limit: int) -> None:
+        self._request = request
+        self._body: Any = request.body
+        self._plain = self._body is None or isinstance(self._body, (str, bytes, bytearray))
+        self._start = None if self._plain else position(self._body)
+        self._kept = None if self._plain or self._start is not None else _kept(self._body, limit)
+
+    @property
+    def once(self) -> bool:
+        """Whether it can be read only once, so that what it is shows only while it is sent."""
+        return not self._plain and self._start is None
+
+    def first_leg(self) -> requests.PreparedRequest:
+        """The request itself; a clone where its body has to be kept on the way."""
+        return self._request if self._kept is None else with_body(self._request, self._kept)
+
+    def again(self) -> Any:
+        """The body for another send."""
+        if self._kept is not None:
+            return io.BytesIO(self._kept.kept.content()) if hasattr(self._body, "read") else [self._kept.kept.content()]
+        if self._start is not None:
+            rewind(self._body, self._start)
+        return self._body
+
+    def digest(self) -> bytes:
+        """What identifies the body, all of it."""
+        content_type = text(self._request.headers.get("Content-Type"))
+        if self._kept is not None:
+            self._kept.drain()
+            return digest([self._kept.kept.content()], content_type)
+        if self._start is not None:
+            rewind(self._body, self._start)
+            return digest(iter(lambda: octets(self._body.read(_CHUNK)), b""), content_type)
+        return digest([octets(self._body or b"")], content_type)
+
+
+class _KeptFile:
+    """A file that cannot be rewound, and remembers what it gave."""
+
+    def __init__(self, source: Any, limit: int) -> None:
+        self._source = source
+        self.kept = Kept(limit)
+
+    def read(self, size: int = -1) -> bytes:
+        # urllib3 encodes what text files give, and this looks like no text file.
+        chunk = octets(self._source.read(size))
+        self.kept.keep(chunk)
+        if not chunk or size is None or size < 0:
+            self.kept.whole = True
+        return chunk
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(lambda: self.read(_CHUNK), b"")
+
+    def drain(self) -> None:
+        """Read what the server did not wait for, as far as it would be kept."""
+        while not self.kept.whole and not self.kept.full:
+            self.read(_CHUNK)
+
+
+def _kept(body: Any, limit: int) -> Any:
+    if hasattr(body, "read"):
+        return _KeptFile(body, limit)
+    return KeptStream(body, limit) if hasattr(body, "__iter__") else None  # None: the library says what is wrong
+
+
+def text(value: str | bytes | None) -> str:
+    """A header's value: requests leaves bytes as they are."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value or ""
+
+
+def with_body(request: requests.PreparedRequest, body: Any) -> requests.PreparedRequest:
+    """A clone with its own headers, so that the original never carries what the clone does."""
+    clone = request.copy()
+    clone.body = body
+    return clone
+
+
+def read(raw: Any) -> bytes:
+    """What has arrived, as it arrived. Failures are requests' own, as ``Response.iter_content`` raises them."""
+    try:
+        return _read_some(raw, _CHUNK)
+    except ProtocolError as failure:
+        raise ChunkedEncodingError(failure) from failure
+    except ReadTimeoutError as failure:
+        raise ConnectionError(failure) from failure
+    except urllib3.exceptions.SSLError as failure:
+        raise SSLError(failure) from failure
+
+
+class _Joined(io.RawIOBase):
+    """A body in two parts: what was looked at, and what is still to come."""
+
+    def __init__(self, head: bytes, rest: Any) -> None:
+        self._head, self._rest = io.BytesIO(head), rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head.read(len(buffer)) or _read_some(self._rest, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read1(self, size: int = -1) -> bytes:
+        return self.read(size if size > 0 else _CHUNK) or b""
+
+    def close(self) -> None:
+        self._rest.close()
+        release = getattr(self._rest, "release_conn", None)
+        if release is not None:  # a pool that blocks waits for its place, not only for the socket
+            release()
+        super().close()
+
+
+def _read_some(raw: Any, size: int) -> bytes:
+    read = getattr(raw, "read1", raw.read)
+    # Some inner adapters have a plain file for raw; it has no encodings to undo.
+    return bytes(read(size, decode_content=False) if isinstance(raw, HTTPResponse) else read(size))
+
+
+def rejoined(response: requests.Response, chunks: list[bytes], rest: Any) -> HTTPResponse:
+    """A raw response whose body starts with what was read of it already."""
+    raw, head = response.raw, b"".join(chunks)
+    return HTTPResponse(
+        body=io.BytesIO(head) if rest is None else _Joined(head, rest),
+        headers=getattr(raw, "headers", None),
+        status=getattr(raw, "status", response.status_code),
+        version=getattr(raw, "version", 11),
+        reason=getattr(raw, "reason", None),
+        preload_content=False,
+        original_response=getattr(raw, "_original_response", None),
+        enforce_content_length=False,
+    )
+
+
+def consumed(response: requests.Response) -> bool:
+    # An inner adapter may set the content itself, and then there need not be a raw response.
+    content: Any = response._content
+    return bool(response._content_consumed) or content is not False or response.raw is None  # type: ignore[attr-defined]
+
+
+def in_memory(response: requests.Response) -> bool:
+    return isinstance(getattr(response.raw, "_fp", None), io.BytesIO)
+
+
+class _Watched(HTTPResponse):
+    """A paid answer's raw response: notices the end of its body, by whichever method it is read."""
+
+    _delivery: Delivery
+    _answers: Answers
+    _reading = False
+
+    def read(self, *args: Any, **kwargs: Any) -> bytes:
+        with self._noticing():
+            data = super().read(*args, **kwargs)
+        return self._given(data, args[0] if args else kwargs.get("amt"))
+
+    def read1(self, *args: Any, **kwargs: Any) -> bytes:
+        with self._noticing():
+            data = super().read1(*args, **kwargs)
+        return self._given(data, args[0] if args else kwargs.get("amt"), whole=False)
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:  # type: ignore[override]
+        return self._counted(super().stream(*args, **kwargs))
+
+    def read_chunked(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:  # type: ignore[override]
+        return self._counted(super().read_chunked(*args, **kwargs))
+
+    def close(self) -> None:
+        super().close()
+        if self._reading:
+            return  # urllib3 itself, which gives a broken body up
+        # io.IOBase closes what is dropped unread; nobody has decided that the answer is done with.
+        if getattr(self, "_finalizing", False):
+            self._delivery.dropped()
+        run(self._delivery.closed(), self._answers)
+
+    def _given(self, data: bytes, size: int | None, whole: bool = True) -> bytes:
+        all_of_it = whole and (size is None or size < 0)
+        if size != 0 and (all_of_it or not data or self.length_remaining == 0):
+            run(self._delivery.done(), self._answers)
+        return data
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        while True:
+            with self._noticing():
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
+            yield chunk
+        run(self._delivery.done(), self._answers)
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        before, self._reading = self._reading, True
+        try:
+            yield
+        except BaseException as failure:
+            self._delivery.broke(failure)
+            raise
+        finally:
+            self._reading = before
+
+
+def watch_or_deliver(response: requests.Response, delivery: Delivery, answers: Answers) -> None:
+    """A body that is still to come is watched; one already in memory is delivered now."""
+    if consumed(response):
+        run(delivery.done(), answers)
+    else:
+        _watch(response, delivery, answers)
+
+
+def _watch(response: requests.Response, delivery: Delivery, answers: Answers) -> None:
+    """The raw response stays the object that it is, and gets a class that watches; no cycle keeps it alive."""
+    raw: Any = response.raw
+    if not isinstance(raw, HTTPResponse):  # a plain file
+        raw = response.raw = rejoined(response, [], raw)
+    kind = type(raw)
+    raw.__class__ = _Watched if kind is HTTPResponse else type(kind.__name__, (_Watched, kind), {})
+    raw._delivery, raw._answers = delivery, answers

@@ -1,0 +1,209 @@
+"""What only requests can do for one call: look into a 402, send a clone that pays, hand the answer over."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.exceptions import ContentDecodingError
+from urllib3.util import Timeout
+
+from ..buyer.answers import Answers
+from ..core.asks import Reply
+from ..core.call import Call
+from ..core.delivery import Delivery, delivers
+from ..errors import MalformedQuote, X402Error
+from ..guards.deadlines import Deadline
+from ..guards.tracebacks import forget_frames
+from ..wire.content_encoding import decoded
+from .cookies import cookie_header
+from .requests_bodies import Body, consumed, in_memory, read, rejoined, text, watch_or_deliver, with_body
+from .sockets import requests_cut
+
+if TYPE_CHECKING:
+    from ..buyer.buyer import Buyer
+
+
+def point_at(failure: BaseException, request: requests.PreparedRequest) -> None:
+    """What was raised names the request as the caller made it: not our clone, and not the payment."""
+    if isinstance(failure, requests.RequestException):
+        failure.request = request
+        if isinstance(failure.response, requests.Response):
+            failure.response.request = request
+
+
+class Courier:
+    """A session's hands for one request."""
+
+    def __init__(
+        self,
+        buyer: Buyer,
+        inner: BaseAdapter,
+        request: requests.PreparedRequest,
+        body: Body,
+        call: Call,
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    ) -> None:
+        #: What has not been handed over: whoever is interrupted gives these connections back.
+        self._open: list[requests.Response] = []
+        self._buyer, self._inner, self._request, self._body, self._call = buyer, inner, request, body, call
+        self._arguments = arguments
+        self._asked: list[requests.Response] = []
+        #: Of the 402s that were looked at, those that unfold into too much to be read into memory.
+        self._large: list[requests.Response] = []
+        #: A delivery that is complete where a redirect leads: the call's next hop brings it.
+        self.led: Delivery | None = None
+
+    def reply(self, response: requests.Response) -> Reply:
+        """A response as the flow sees it."""
+        self._open.append(response)
+        if response.status_code == 402:
+            self._asked.append(response)
+        return Reply(response.status_code, response.headers.get, response)
+
+    def peek(self, reply: Reply) -> bytes | None:
+        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        response: requests.Response = reply.native
+        limit = self._buyer.bounds.terms_body
+        if consumed(response):
+            content = response.content or b""
+            return content if len(content) <= limit else None
+        with Deadline(self._buyer.bounds.terms_time, requests_cut(response)) as deadline:
+            try:
+                body = self._read(response, limit, deadline)
+            except Exception:
+                if not deadline.passed:
+                    raise
+            if not deadline.passed:  # else the end that was read need not be the server's
+                return body
+        response.raw.close()
+        raise self._too_slow()
+
+    def _read(self, response: requests.Response, limit: int, deadline: Deadline) -> bytes | None:
+        chunks: list[bytes] = []
+        size = 0
+        while size <= limit:
+            chunk = read(response.raw)
+            if not chunk:
+                response.raw = rejoined(response, chunks, None)
+                encodings = response.headers.get("Content-Encoding") or ""
+                body = decoded(b"".join(chunks), encodings, limit)
+                self._large += [response] if body is None else []
+                return body
+            chunks.append(chunk)
+            size += len(chunk)
+            if deadline.passed:
+                raise self._too_slow()
+        response.raw = rejoined(response, chunks, response.raw)
+        return None
+
+    def digest(self) -> bytes:
+        """The digest of the request's body."""
+        return self._body.digest()
+
+    def send(self, header: tuple[str, str] | None) -> Reply:
+        """The request once more, with a payment or without."""
+        args, kwargs = self._arguments
+        if header is not None:
+            args, kwargs = _patient(args, kwargs, self._buyer.settle_timeout)
+        try:
+            clone = self._clone(header, self._body.again())
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
+        self.let_go()
+        try:
+            response = self._inner.send(clone, *args, **kwargs)
+        except BaseException as failure:
+            forget_frames(failure)
+            point_at(failure, self._request)
+            raise
+        response.request = self._request
+        return self.reply(response)
+
+    def hand_over(self, reply: Reply) -> requests.Response:
+        """The library's own response, with what we know attached."""
+        response: requests.Response = reply.native
+        self._open = [other for other in self._open if other is not response]
+        if reply.outcome is None:
+            return response
+        response.x402 = reply.outcome  # type: ignore[attr-defined]
+        # Sessions read the cookies of every response in the history: that is how the 402's reach the jar.
+        response.history = [*self._asked, *response.history]
+        if delivers(reply.status, reply.outcome):
+            delivery = Delivery(self._call, reply.outcome, self._buyer)
+            if response.is_redirect:
+                self.led = delivery
+            else:
+                watch_or_deliver(response, delivery, Answers(self._buyer, self))
+        return response
+
+    def explain(self, error: X402Error, first: Reply | None) -> None:
+        """Let whoever catches an error read the response that it speaks of."""
+        if error.response is None and first is not None and error.money == "untouched":
+            error.response = first.native
+        if error.response is not None:
+            error.response.request = self._request
+            if in_memory(error.response) and not any(error.response is large for large in self._large):
+                with suppress(ContentDecodingError):  # a body that lies about its encoding is not the news
+                    _ = error.response.content
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Give connections back."""
+        for response in self._open:
+            if not (consumed(response) or in_memory(response)):
+                response.close()
+
+    def _clone(self, header: tuple[str, str] | None, body: Any) -> requests.PreparedRequest:
+        clone = with_body(self._request, body)
+        self._carry_cookies(clone)
+        if header is not None:
+            clone.headers[header[0]] = header[1]
+        return clone
+
+    def _carry_cookies(self, clone: requests.PreparedRequest) -> None:
+        lines = [line for response in self._asked for line in _set_cookies(response)]
+        cookie = cookie_header(clone.url or "", text(clone.headers.get("Cookie")), lines) if lines else None
+        if cookie:
+            clone.headers["Cookie"] = cookie
+
+    def _too_slow(self) -> MalformedQuote:
+        return MalformedQuote(
+            f"The body of the 402 of {self._call.url} did not end within {self._buyer.bounds.terms_time:g} seconds. "
+            "Nothing was paid."
+        )
+
+
+def _set_cookies(response: requests.Response) -> list[str]:
+    headers = getattr(response.raw, "headers", None)
+    getlist = getattr(headers, "getlist", None)
+    if getlist is not None:
+        return list(getlist("Set-Cookie"))
+    line = response.headers.get("Set-Cookie")
+    return [line] if line else []
+
+
+def _patient(args: tuple[Any, ...], kwargs: dict[str, Any], settle: float | None) -> tuple[Any, Any]:
+    """A read timeout fit for settlement; None, which waits for ever, stays None."""
+    if settle is None:
+        return args, kwargs
+    if len(args) > 1:  # send(request, stream, timeout, ...): a caller may pass it by place
+        return (args[0], _longer(args[1], settle), *args[2:]), kwargs
+    return args, {**kwargs, "timeout": _longer(kwargs.get("timeout"), settle)}
+
+
+def _longer(timeout: Any, settle: float) -> Any:
+    if timeout is None:
+        return None  # some inner adapters have a default of their own for it
+    if isinstance(timeout, Timeout):
+        longer = timeout.clone()
+        longer._read, longer.total = _most(timeout._read, settle), _most(timeout.total, settle)
+        return longer
+    connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    return (connect, _most(read, settle))
+
+
+def _most(read: Any, settle: float) -> Any:
+    return max(read, settle) if isinstance(read, (int, float)) else read

@@ -1,0 +1,22 @@
+"""What an application holds: the buyer, its wallet, and the scope of one purchase."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
+    from .scopes import Scope
+    from .settlement_reader import Reconciled
+    from .wallet import Wallet
+
+__all__ = ["Buyer", "Reconciled", "Scope", "Wallet"]
+
+#: Where each name lives. Loaded when it is asked for.
+_HOMES = {"Buyer": "buyer", "Reconciled": "settlement_reader", "Scope": "scopes", "Wallet": "wallet"}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)

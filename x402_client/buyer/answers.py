@@ -1,0 +1,279 @@
+"""Answers the flow's asks, sync and async. Plumbing: whatever is decided here is a mistake."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .. import events
+from ..core import asks
+from ..core.drive import is_coming
+from ..errors import ConfigurationError
+from ..signers.evm import LocalEvmSigner, read_signature
+from ..signers.solana import LocalSolanaSigner
+from ..signers.solana import read_signature as read_solana_signature
+from .ledger_calls import aask, ask, begin
+from .settings import is_async
+from .settlement_reader import conclude, concluded, due
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
+
+T = TypeVar("T")
+log = logging.getLogger("x402_client")
+log.addHandler(logging.NullHandler())  # or Python prints warnings of programs that set no logging up
+
+
+class Courier(Protocol):
+    """A shell's hands for one request: what only the HTTP library can do."""
+
+    def peek(self, reply: asks.Reply) -> bytes | None: ...
+    def digest(self) -> bytes: ...
+    def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
+
+
+class AsyncCourier(Protocol):
+    """The same, awaited."""
+
+    async def peek(self, reply: asks.Reply) -> bytes | None: ...
+    async def digest(self) -> bytes: ...
+    async def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
+
+
+class Answers:
+    """For sync clients."""
+
+    __slots__ = ("_buyer", "_courier")
+
+    def __init__(self, buyer: Buyer, courier: Courier) -> None:
+        self._buyer, self._courier = buyer, courier
+
+    def __call__(self, ask: asks.Ask[Any]) -> Any:
+        return _SYNC[type(ask)](self, ask)
+
+    def _ledger(self, question: Any) -> Any:
+        return ask(self._buyer.ledger, _LEDGER[type(question)], question)
+
+    def _reserve(self, question: asks.Reserve) -> Any:
+        held = self._ledger(question)
+        tell_news(self._buyer)
+        return held
+
+    def _reclaim(self, question: asks.Reclaim) -> bool:
+        buyer, gone = self._buyer, False
+        for hold, answer in buyer.settlement.fates(filter(due, buyer.holds())):
+            if ask(buyer.ledger, partial(conclude, hold, answer)) is not False:
+                tell(buyer, concluded(hold, answer))
+                gone |= answer == "not_settled"
+        return gone
+
+    def _sign(self, ask: Any) -> asks.SignatureGiven:
+        signer, asked, read = _signing(self._buyer, ask)
+        started = time.monotonic()
+        returned = signer.sign(asked)
+        if is_coming(returned):
+            getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
+            raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
+        return _given(signer, returned, read, started)
+
+    def _approve(self, ask: asks.Approve) -> asks.Approved:
+        started = time.monotonic()
+        approver, limit = self._buyer.approver, self._buyer.approve_timeout
+        assert approver is not None
+        said: list[asks.Approved] = []
+        context = copy_context()
+        # In a thread of its own, because an answer that does not come has to mean no.
+        thread = threading.Thread(
+            target=lambda: said.append(_said(lambda: context.run(approver, ask.approval))), daemon=True
+        )
+        thread.start()
+        thread.join(limit)
+        return _timed(said[0] if said else _silence(limit), started)
+
+
+class AsyncAnswers:
+    """For async clients. Nothing here blocks the loop: what may, runs in a thread."""
+
+    __slots__ = ("_buyer", "_courier")
+
+    def __init__(self, buyer: Buyer, courier: AsyncCourier) -> None:
+        self._buyer, self._courier = buyer, courier
+
+    def __call__(self, ask: asks.Ask[Any]) -> Any:
+        return _ASYNC[type(ask)](self, ask)
+
+    def _ledger(self, question: Any) -> Any:
+        return begin(self._buyer.ledger, _LEDGER[type(question)], question)
+
+    def _reserve(self, question: asks.Reserve) -> Any:
+        held = self._ledger(question)
+        if is_coming(held):
+            return self._reserved(held)
+        tell_news(self._buyer)
+        return held
+
+    async def _reserved(self, coming: Awaitable[Any]) -> Any:
+        held = await coming
+        tell_news(self._buyer)
+        return held
+
+    async def _reclaim(self, question: asks.Reclaim) -> bool:
+        buyer, gone = self._buyer, False
+        for hold, answer in await buyer.settlement.afates(filter(due, await buyer.aholds())):
+            if await aask(buyer.ledger, partial(conclude, hold, answer)) is not False:
+                tell(buyer, concluded(hold, answer))
+                gone |= answer == "not_settled"
+        return gone
+
+    def _sign(self, ask: Any) -> Any:
+        signer, asked, read = _signing(self._buyer, ask)
+        started = time.monotonic()
+        returned = _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
+        if is_coming(returned):
+            return self._signed(returned, signer, read, started)
+        return _given(signer, returned, read, started)
+
+    async def _signed(self, coming: Any, signer: Any, read: Callable[[Any], bytes], started: float) -> Any:
+        while is_coming(coming):  # a thread may bring another awaitable
+            coming = await coming
+        return _given(signer, coming, read, started)
+
+    async def _approve(self, ask: asks.Approve) -> asks.Approved:
+        import anyio
+
+        started = time.monotonic()
+        approver, limit = self._buyer.approver, self._buyer.approve_timeout
+        assert approver is not None
+        with anyio.move_on_after(limit):
+            return _timed(await self._ask_approver(approver, ask), started)
+        return _timed(_silence(limit), started)
+
+    async def _ask_approver(self, approver: Callable[..., Any], ask: asks.Approve) -> asks.Approved:
+        try:
+            awaited = is_async(approver)
+            answer = approver(ask.approval) if awaited else await _in_thread(approver, ask.approval)
+            said = await answer if is_coming(answer) else answer
+        except Exception as failure:
+            return _failed(failure)
+        return _said(lambda: said)
+
+
+async def _pause(seconds: float) -> None:
+    import anyio
+
+    await anyio.sleep(seconds)
+
+
+async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    import anyio.to_thread
+
+    return await anyio.to_thread.run_sync(lambda: function(*arguments), abandon_on_cancel=True)
+
+
+def _signing(buyer: Buyer, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
+    """Who signs, what, and how to read what comes back."""
+    if isinstance(ask, asks.SignTyped):
+        return buyer.wallet.evm, ask.data, read_signature
+    return buyer.wallet.solana, ask.message, read_solana_signature
+
+
+def _blocks(signer: Any) -> bool:
+    return bool(signer.blocking) and not signer.is_async
+
+
+def _given(signer: Any, returned: Any, read: Callable[[Any], bytes], started: float) -> asks.SignatureGiven:
+    seconds = time.monotonic() - started
+    if isinstance(signer, (LocalEvmSigner, LocalSolanaSigner)):
+        return asks.SignatureGiven(returned, trusted=True, seconds=seconds)
+    return asks.SignatureGiven(read(returned), trusted=False, seconds=seconds)
+
+
+def _said(ask: Callable[[], Any]) -> asks.Approved:
+    try:
+        said = ask()
+    except Exception as failure:
+        return _failed(failure)
+    if said is True:
+        return asks.Approved(True, 0.0)
+    remark = "The approver said no." if said is False else f"The approver returned {said!r}, and only True means yes."
+    return asks.Approved(False, 0.0, remark)
+
+
+def _failed(failure: Exception) -> asks.Approved:
+    log.warning("The approver failed", exc_info=failure)
+    return asks.Approved(False, 0.0, f"The approver failed with {type(failure).__name__}: {failure}.")
+
+
+def _silence(limit: float | None) -> asks.Approved:
+    return asks.Approved(False, 0.0, f"The approver did not answer within {limit} seconds.")
+
+
+def _timed(said: asks.Approved, started: float) -> asks.Approved:
+    return asks.Approved(said.yes, time.monotonic() - started, said.remark)
+
+
+def tell(buyer: Buyer, event: events.Event) -> None:
+    """One line to the log, and the event to whoever listens. A listener that fails is logged, not obeyed."""
+    log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", event)
+    buyer.breaker.note(event)
+    if buyer.on_event is not None:
+        try:
+            buyer.on_event(event)
+        except Exception:
+            log.exception("on_event failed")
+
+
+def tell_news(buyer: Buyer) -> None:
+    """What the ledger has to say of itself."""
+    for event in buyer.notices.news():
+        tell(buyer, event)
+
+
+_ALARMING = (events.Warned, events.Unknown, events.ClockJumped)
+
+
+_LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
+    asks.Reserve: lambda ledger, ask: ledger.reserve(ask.order, ask.attempt),
+    asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
+    asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
+    asks.Release: lambda ledger, ask: ledger.release(ask.hold),
+    asks.Close: lambda ledger, ask: ledger.close(ask.hold, ask.money, ask.receipt),
+    asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
+    asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
+}
+
+_SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
+    asks.Peek: lambda self, ask: self._courier.peek(ask.reply),
+    asks.Digest: lambda self, ask: self._courier.digest(),
+    asks.Send: lambda self, ask: self._courier.send(ask.header),
+    asks.LookAgain: lambda self, ask: self._courier.send(None),
+    asks.Pause: lambda self, ask: time.sleep(ask.seconds),
+    asks.Tell: lambda self, ask: tell(self._buyer, ask.event),
+    asks.SignTyped: Answers._sign,
+    asks.SignMessage: Answers._sign,
+    asks.Fetch: lambda self, ask: ask.read(),
+    asks.Approve: Answers._approve,
+    asks.Settlement: lambda self, ask: self._buyer.settlement.fate(ask.hold),
+    asks.Reclaim: Answers._reclaim,
+    asks.LeftAlone: lambda self, ask: self._buyer.breaker.until(ask.origin),
+    **dict.fromkeys(_LEDGER, Answers._ledger),
+    asks.Reserve: Answers._reserve,
+}
+
+_ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
+    **_SYNC,
+    asks.Pause: lambda self, ask: _pause(ask.seconds),
+    asks.SignTyped: AsyncAnswers._sign,
+    asks.SignMessage: AsyncAnswers._sign,
+    asks.Fetch: lambda self, ask: _in_thread(ask.read),
+    asks.Approve: AsyncAnswers._approve,
+    asks.Settlement: lambda self, ask: self._buyer.settlement.afate(ask.hold),
+    asks.Reclaim: AsyncAnswers._reclaim,
+    **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
+    asks.Reserve: AsyncAnswers._reserve,
+}

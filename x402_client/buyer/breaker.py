@@ -1,0 +1,69 @@
+"""Leaving a seller alone for a while whose payments, one after the other, brought nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .. import events
+from ..model.holds import Hold, moment
+from ..model.hosts import Origin
+
+#: Sellers that are remembered; beyond that the one that was longest without trouble is forgotten.
+_SELLERS = 1_000
+#: Failures before anything reached the seller, as the HTTP libraries name them.
+_OURS = ("PoolTimeout", "ConnectTimeout", "ConnectError")
+
+
+@dataclass(slots=True)
+class _Record:
+    holds: set[str] = field(default_factory=set)
+    until: float = 0.0
+
+
+class Breaker:
+    """Counts payments without content per seller, in a row. What is presented again counts once."""
+
+    def __init__(self, after: int | None, rest: float, clock: Callable[[], float] = lambda: time.time()) -> None:
+        self._after, self._rest, self._clock = after, rest, clock
+        self._lock = threading.Lock()
+        self._sellers: dict[str, _Record] = {}
+
+    def note(self, event: events.Event) -> None:
+        """Learn from what happened to a payment."""
+        if isinstance(event, events.Delivered):
+            if not self._sellers:
+                return
+            with self._lock:
+                self._sellers.pop(str(event.hold.purchase.origin), None)
+        elif isinstance(event, events.Unknown) and event.problem not in _OURS:
+            self._failed(event.hold)
+        elif isinstance(event, events.Answered) and event.status >= 400 and event.outcome.money != "spent":
+            self._failed(event.outcome.hold)
+
+    def until(self, origin: Origin) -> datetime | None:
+        """Until when this seller gets no new payment; None: it may have one."""
+        if not self._sellers:
+            return None
+        with self._lock:
+            record = self._sellers.get(str(origin))
+            return moment(record.until) if record is not None and record.until > self._clock() else None
+
+    def _failed(self, hold: Hold) -> None:
+        if self._after is None:
+            return
+        with self._lock:
+            seller = str(hold.purchase.origin)
+            record = self._sellers.pop(seller, None) or _Record()
+            self._sellers[seller] = record  # the last one to fail is the last one to be forgotten
+            if hold.id not in record.holds:
+                record.holds.add(hold.id)
+                if len(record.holds) >= self._after:
+                    record.until = self._clock() + self._rest
+            while len(record.holds) > self._after:
+                record.holds.pop()
+            while len(self._sellers) > _SELLERS:
+                del self._sellers[next(iter(self._sellers))]

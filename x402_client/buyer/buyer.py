@@ -1,0 +1,296 @@
+"""``Buyer``: the wallet, the policy and the ledger that an application's clients share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..chains.rpc import Endpoints
+from ..chains.rpc_answers import Settled
+from ..chains.settlement import ChainReader
+from ..chains.tokens import Tokens
+from ..core.call import Rules
+from ..core.ports import Approver, Scheme
+from ..errors import ConfigurationError
+from ..events import Event, WrittenOff
+from ..model.budgets import WINDOWS, Cap
+from ..model.holds import Hold, Spending
+from ..model.hosts import Origin, Pattern
+from ..model.money import Amount, Money
+from ..model.offers import Quote
+from ..policy.policy import CAREFUL, Policy
+from ..wire.bounds import DEFAULT, Bounds
+from ..wire.read import get_ready
+from . import settings
+from .answers import Answers, AsyncAnswers, tell, tell_news
+from .breaker import Breaker
+from .ledger_calls import aask, ask
+from .ledger_notices import Notices
+from .schemes import _Means
+from .scopes import Scope, mandate
+from .settings import is_async
+from .settlement_reader import Reader, Reconciled, aread, conclude, concluded, due, read
+from .wallet import Wallet
+
+if TYPE_CHECKING:
+    from ..chains.solana import SolanaChain
+
+
+class Buyer:
+    """Pays for the clients that it wraps, within its policy. Share one between clients, threads and tasks.
+
+    ``Buyer(wallet)`` alone is careful: ten cents per request, five dollars per day.
+    """
+
+    def __init__(
+        self,
+        wallet: Wallet,
+        policy: Policy = CAREFUL,
+        *,
+        ledger: Any = None,
+        purse: str = "default",
+        rpc: Mapping[str, str | Iterable[str]] | None = None,
+        reader: Any = None,
+        settle_timeout: float | None = 60,
+        approve: Approver | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        on_refusal: Literal["raise", "return"] = "raise",
+        approve_timeout: float | None = 300,
+        terms_age: float = 30,
+        repeat: Iterable[str] = ("GET", "PUT", "DELETE"),
+        breaker_after: int | None = 5,
+        breaker_rest: float = 60,
+        bounds: Bounds = DEFAULT,
+    ) -> None:
+        self.wallet = settings.instance("wallet", wallet, Wallet)
+        self.policy = settings.instance("policy", policy, Policy)
+        self.bounds = settings.instance("bounds", bounds, Bounds)
+        self.ledger = settings.ledger(ledger)
+        self.purse = settings.purse(purse)
+        self.endpoints = Endpoints(settings.endpoints(rpc or {}))
+        self._solana_chains: dict[str, SolanaChain] = {}
+        self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
+        self.approve_timeout = settings.seconds("approve_timeout", approve_timeout)
+        self.approver = settings.function("approve", approve)
+        self.on_event = settings.listener(on_event)
+        self.reader = settings.reader(reader) or ChainReader(self.endpoints)
+        self.settlement = Reader(self.reader)
+        self.breaker = Breaker(
+            settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
+        )
+        if on_refusal not in ("raise", "return"):
+            raise ConfigurationError(f'on_refusal is "raise" or "return", not {on_refusal!r}.')
+        if self.policy.approve_above is not None and approve is None:
+            raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
+        self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
+        get_ready()
+        if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
+            self.endpoints.get_ready()
+        self.notices = Notices(self.ledger)
+        tell_news(self)
+
+    def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
+        schemes = {(scheme.name, scheme.family): scheme for scheme in self._schemes()}
+        return Rules(
+            policy=self.policy,
+            means=_Means(Tokens(self.policy.tokens), schemes),
+            schemes=schemes,
+            bounds=self.bounds,
+            purse=self.purse,
+            on_refusal=on_refusal,
+            approve_all=self.approver is not None and self.policy.approve_above is None,
+            terms_age=settings.at_least_zero("terms_age", terms_age),
+            repeat=repeat,
+        )
+
+    def _schemes(self) -> Iterator[Scheme]:
+        """What the wallet has keys for; the rest is not even imported."""
+        if self.wallet.evm is not None:
+            from ..schemes.exact_evm import ExactEvm
+
+            yield ExactEvm(self.wallet.evm.address, self.endpoints.of if self.policy.check_funds else None)
+        if self.wallet.solana is not None:
+            from ..schemes.exact_solana import ExactSolana
+
+            yield ExactSolana(self.wallet.solana.address, self._solana, self.policy.check_funds)
+
+    def _solana(self, network: str) -> SolanaChain:
+        found = self._solana_chains.get(network)
+        if found is None:
+            from ..chains.solana import SolanaChain
+
+            found = self._solana_chains.setdefault(network, SolanaChain(self.endpoints.of(network)))
+        return found
+
+    def purchase(
+        self, *, key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None
+    ) -> Scope:
+        """For the requests inside ``with``: an identity of their own, a cap of their own, or frozen terms."""
+        return Scope(self, mandate(key, per_request, quote))
+
+    def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
+        """What counts as spent: overall, at one host, or for a host pattern of the policy that has a budget."""
+        question = self._question(host, window, currency)
+        return Money.of_units(ask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
+
+    async def aspent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
+        """``spent``, awaited."""
+        question = self._question(host, window, currency)
+        return Money.of_units(await aask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
+
+    def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
+        """What the policy still allows in a window, overall or at one host; None: nothing limits it there."""
+        caps = self._caps(host, window, currency)
+        return self._least([(cap, ask(self.ledger, partial(_counted, self._of(cap)))) for cap in caps], host, currency)
+
+    async def aremaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
+        """``remaining``, awaited."""
+        caps = self._caps(host, window, currency)
+        counted = [(cap, await aask(self.ledger, partial(_counted, self._of(cap)))) for cap in caps]
+        return self._least(counted, host, currency)
+
+    def holds(self) -> tuple[Hold, ...]:
+        """The purchases that are not resolved: reserved, in flight, or without a usable answer."""
+        return tuple(ask(self.ledger, lambda ledger: ledger.holds(self.purse)))
+
+    async def aholds(self) -> tuple[Hold, ...]:
+        """``holds``, awaited."""
+        return tuple(await aask(self.ledger, lambda ledger: ledger.holds(self.purse)))
+
+    def history(self, limit: int = 100) -> tuple[Hold, ...]:
+        """The latest resolved purchases, newest first."""
+        return tuple(ask(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
+
+    async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
+        """``history``, awaited."""
+        return tuple(await aask(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
+
+    def write_off(self, hold: Hold) -> Hold:
+        """Give an unresolved purchase up: it counts as spent, and the next same request is a new purchase."""
+        return self._written_off(ask(self.ledger, lambda ledger: ledger.write_off(hold)))
+
+    async def awrite_off(self, hold: Hold) -> Hold:
+        """``write_off``, awaited."""
+        return self._written_off(await aask(self.ledger, lambda ledger: ledger.write_off(hold)))
+
+    def _written_off(self, hold: Hold) -> Hold:
+        tell(self, WrittenOff(hold.purchase.method, hold.url, hold))
+        return hold
+
+    def reconcile(self) -> Reconciled:
+        """Ask the chain about every expired payment without an answer: what did not settle is given back."""
+        found = Reconciled()
+        for hold in filter(due, self.holds()):
+            answer = read(self.reader, hold)
+            taken = ask(self.ledger, partial(conclude, hold, answer))
+            found = self._learnt(found, hold, answer if taken is not False else "unknown")
+        return found
+
+    async def areconcile(self) -> Reconciled:
+        """``reconcile``, awaited."""
+        found = Reconciled()
+        for hold in filter(due, await self.aholds()):
+            answer = await aread(self.reader, hold)
+            taken = await aask(self.ledger, partial(conclude, hold, answer))
+            found = self._learnt(found, hold, answer if taken is not False else "unknown")
+        return found
+
+    def _learnt(self, found: Reconciled, hold: Hold, answer: Settled) -> Reconciled:
+        if answer != "unknown":
+            tell(self, concluded(hold, answer))
+        return found.with_one(hold, answer)
+
+    def answers(self, courier: Any) -> Any:
+        """What drives ``pay`` for an HTTP client of your own: ``run(pay(...), buyer.answers(courier))``.
+
+        For ``arun`` and a courier whose methods are async, what this returns is async as well.
+        """
+        return (AsyncAnswers if is_async(courier.send) else Answers)(self, courier)
+
+    def freeze(self, host: str = "*") -> None:
+        """Stop payments to a host pattern, or all of them, at once."""
+        ask(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
+
+    async def afreeze(self, host: str = "*") -> None:
+        """``freeze``, awaited."""
+        await aask(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
+
+    def unfreeze(self, host: str = "*") -> None:
+        """Lift a freeze again."""
+        ask(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
+
+    async def aunfreeze(self, host: str = "*") -> None:
+        """``unfreeze``, awaited."""
+        await aask(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
+
+    def check_sync(self) -> None:
+        """A sync client cannot await: say so when it is wrapped, not in the middle of a payment."""
+        parts = [f"the {name} signer" for name in self.wallet.async_only]
+        parts += ["the approver"] if is_async(self.approver) else []
+        parts += ["the reader"] if is_async(self.reader.read) else []
+        parts += ["the ledger"] if is_async(self.ledger.reserve) else []
+        if parts:
+            raise ConfigurationError(
+                f"A sync client cannot await, and {' and '.join(parts)} of this buyer is async; "
+                "wrap an httpx.AsyncClient, or pass a sync one."
+            )
+
+    def _question(self, host: str | None, window: str, currency: str) -> Spending:
+        if window not in WINDOWS:
+            raise ConfigurationError(f"window is one of {', '.join(WINDOWS)}, not {window!r}.")
+        account = "" if host is None else str(Pattern.parse(host))
+        return Spending(account, window, currency.upper(), self.purse)
+
+    def _caps(self, host: str | None, window: str, currency: str) -> list[Cap]:
+        """The budgets that a payment has to fit: the overall ones, and at a host also its own."""
+        named = self._question(host, window, currency).currency
+        origin = None if host is None else _origin(host)
+        caps = self.policy.overall.caps("", named) if origin is None else self.policy.caps(origin, named)
+        return [cap for cap in caps if cap.window == window and cap.currency == named]
+
+    def _of(self, cap: Cap) -> Spending:
+        return Spending(cap.account, cap.window, cap.currency or "", self.purse)
+
+    def _least(self, counted: list[tuple[Cap, int]], host: str | None, currency: str) -> Money | None:
+        rule = None if host is None else self.policy.rule(_origin(host))
+        if rule is not None and rule[1] == "deny":
+            return Money.of_units(0, currency.upper())
+        left = [max(0, cap.most - units) for cap, units in counted]
+        return Money.of_units(min(left), currency.upper()) if left else None
+
+    def close(self) -> None:
+        """Let go of what the ledger and the chain readers hold open."""
+        for rpc in self.endpoints:
+            rpc.close()
+        close = getattr(self.ledger, "close_ledger", None)
+        if close is not None:
+            ask(self.ledger, lambda ledger: ledger.close_ledger())
+
+    async def aclose(self) -> None:
+        """``close``, awaited: an async ledger also lets go of the running loop's connections."""
+        for rpc in self.endpoints:
+            rpc.close()
+        for ledger in (getattr(self.ledger, "asynchronous", None), self.ledger):
+            close = getattr(ledger, "close_ledger", None)
+            closed = close() if close is not None else None
+            if inspect.isawaitable(closed):
+                await closed
+
+    def __repr__(self) -> str:
+        return f"Buyer({self.wallet!r}, {self.policy!r})"
+
+
+def _counted(question: Spending, ledger: Any) -> Any:
+    return ledger.spent(question)
+
+
+def _origin(host: str) -> Origin:
+    """The origin that a host's name speaks of; without a port, the usual one."""
+    pattern = Pattern.parse(host)
+    return Origin("https", pattern.host.replace("*.", "any.", 1), pattern.port or 443)
+
+
+def _freezable(host: str) -> str:
+    return host if host == "*" else str(Pattern.parse(host))

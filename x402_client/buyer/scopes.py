@@ -1,0 +1,91 @@
+"""``buyer.purchase(...)``: an identity, a cap or frozen terms for the requests made inside a ``with`` block."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from contextvars import Token as ContextToken
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from ..errors import ConfigurationError
+from ..model.money import Amount, Money
+from ..model.offers import Quote
+from ..policy.checks import is_unicode
+from ..policy.choice import Mandate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Scope:
+    """The requests made inside ``with buyer.purchase(...)``. Follows tasks and ``asyncio.to_thread``."""
+
+    def __init__(self, buyer: object, said: Mandate) -> None:
+        self.buyer = buyer
+        self.mandate = said
+        self.seen = False
+        self._token: ContextToken[tuple[Scope, ...]] | None = None
+
+    def __enter__(self) -> Scope:
+        if self._token is not None:
+            raise ConfigurationError("This purchase scope is already entered; make one for each `with`.")
+        self._token = _scopes.set((*_scopes.get(), self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        _scopes.reset(self._token)
+        self._token = None
+        if self.mandate.key is not None and not self.seen and kind is None:
+            warnings.warn(
+                "A keyed purchase scope ended and no request of a wrapped client was made in it; a plain thread does "
+                "not see the scope, scope.run(fn, ...) carries it there.",
+                PurchaseWarning,
+                stacklevel=2,
+            )
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``function`` inside this scope, from whatever thread this is called in."""
+
+        def inside() -> T:
+            _scopes.set((*_scopes.get(), self))
+            return function(*args, **kwargs)
+
+        found = copy_context().run(inside)
+        if inspect.isawaitable(found):
+            getattr(found, "close", bool)()  # it would run outside of the scope, and buy without its key
+            raise ConfigurationError(
+                "scope.run calls plain functions; in async code use `with buyer.purchase(...)` around the await."
+            )
+        return found
+
+
+class PurchaseWarning(UserWarning):
+    """A purchase scope was left unused."""
+
+
+_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("x402_client.scopes", default=())
+_NOTHING = Mandate()
+
+
+def mandate_around(buyer: object) -> Mandate:
+    """What the innermost scope of this buyer around the request at hand says."""
+    for scope in reversed(_scopes.get()):
+        if scope.buyer is buyer:
+            scope.seen = True
+            return scope.mandate
+    return _NOTHING
+
+
+def mandate(key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None) -> Mandate:
+    """What a caller says about one purchase, checked."""
+    if key is not None and (not isinstance(key, str) or not key or not is_unicode(key)):
+        raise ConfigurationError(f"A purchase key is a str of Unicode that is not empty, not {type(key).__name__}.")
+    if quote is not None and not isinstance(quote, Quote):
+        raise ConfigurationError("purchase(quote=...) takes what quote(client, method, url) returned.")
+    return Mandate(key, None if per_request is None else Money(per_request), quote)

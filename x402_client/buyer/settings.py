@@ -1,0 +1,131 @@
+"""What a Buyer is built from, checked: the place where strings become ledgers, readers and endpoints."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from ..errors import ConfigurationError
+from ..model.networks import caip2
+from ..policy.checks import is_unicode
+
+if TYPE_CHECKING:
+    from .buyer import Buyer
+
+T = TypeVar("T")
+_LEDGER_METHODS = (
+    "reserve", "claim", "record", "release", "close", "write_off", "conclude", "spent", "holds", "history", "freeze",
+    "unfreeze",
+)  # fmt: skip
+
+
+def ledger(given: Any) -> Any:
+    """From a path, ``":memory:"``, a Redis URL or a Ledger; None is the file in the user's data directory."""
+    if given == ":memory:":
+        from ..ledgers.memory import MemoryLedger
+
+        return MemoryLedger()
+    if isinstance(given, str) and given.startswith(("redis://", "rediss://", "unix://")):
+        from ..ledgers.redis.ledger import RedisLedger
+
+        return RedisLedger(given)
+    if given is None or isinstance(given, (str, os.PathLike)):
+        from ..ledgers.sqlite.ledger import SqliteLedger, default_path
+
+        return SqliteLedger(default_path() if given is None else given)
+    missing = [name for name in _LEDGER_METHODS if not callable(getattr(given, name, None))]
+    if missing:
+        raise ConfigurationError(f"{type(given).__name__} is not a Ledger; it has no {', '.join(missing)}.")
+    return given
+
+
+def reader(given: Any) -> Any:
+    if given is not None and not callable(getattr(given, "read", None)):
+        raise ConfigurationError(f"reader is an object with .read(hold), not {type(given).__name__}.")
+    return given
+
+
+def endpoints(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {given!r}.')
+    found: dict[str, tuple[str, ...]] = {}
+    for name, urls in given.items():
+        network = caip2(name) if isinstance(name, str) else None
+        listed = (urls,) if isinstance(urls, str) else tuple(urls) if isinstance(urls, Iterable) else ()
+        if network is None or not listed or not all(map(_is_url, listed)):
+            raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {name!r}.')
+        found[network] = listed
+    return found
+
+
+def _is_url(url: object) -> bool:
+    return isinstance(url, str) and urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+
+
+def purse(name: str) -> str:
+    if not isinstance(name, str) or not name or not is_unicode(name):
+        raise ConfigurationError(f"purse is a name of Unicode that is not empty, not {name!r}.")
+    return name
+
+
+def instance(name: str, value: T, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name} is a {kind.__name__}, not {type(value).__name__}.")
+    return value
+
+
+def buyer(given: Buyer) -> Buyer:
+    """Whoever has a buyer has imported all that it needs; importing a shell alone does without."""
+    from .buyer import Buyer
+
+    return instance("buyer", given, Buyer)
+
+
+def function(name: str, value: T) -> T:
+    if value is not None and not callable(value):
+        raise ConfigurationError(f"{name} is a function, not {type(value).__name__}.")
+    return value
+
+
+def listener(value: T) -> T:
+    """Events are told while a payment is under way, by sync clients too: nobody there would await a listener."""
+    if is_async(function("on_event", value)):
+        raise ConfigurationError(
+            "on_event is async, and nobody would await it; pass a plain function, for example one that puts the event "
+            "into a queue."
+        )
+    return value
+
+
+def seconds(name: str, value: float | None) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+        raise ConfigurationError(f"{name} is a number of seconds above zero, or None, not {value!r}.")
+    return value
+
+
+def at_least_zero(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ConfigurationError(f"{name} is a number of seconds, not {value!r}.")
+    return value
+
+
+def count(name: str, value: int | None) -> int | None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise ConfigurationError(f"{name} is a whole number above zero, or None, not {value!r}.")
+    return value
+
+
+def methods(name: str, given: Iterable[str]) -> frozenset[str]:
+    listed = None if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if listed is None or not all(isinstance(method, str) and method for method in listed):
+        raise ConfigurationError(f'{name} lists methods, like ("GET", "PUT"), not {given!r}.')
+    return frozenset(method.upper() for method in listed)
+
+
+def is_async(function: Any) -> bool:
+    """Whether calling this gives something to await, as far as can be told without calling it."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - a callable object may have an async __call__
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

@@ -1,0 +1,201 @@
+"""Asking the chain about payments without an answer: when to ask, and whom to believe."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from ..chains.rpc_answers import Settled
+from ..chains.settlement import ChainReader
+from ..events import Concluded
+from ..model.holds import MARGIN, Fate, Hold
+from .settings import is_async
+
+T = TypeVar("T")
+log = logging.getLogger("x402_client")
+#: Seconds that a request waits for what the chain knows. ``reconcile`` takes the time it needs.
+PATIENCE = 10.0
+#: After a request waited that long for nothing, others do not for so many seconds: being over a limit has to be quick.
+_REST = 60.0
+_SLOW = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What ``reconcile`` found: given back, spent after all, or still not to be told."""
+
+    released: tuple[Hold, ...] = ()
+    settled: tuple[Hold, ...] = ()
+    unknown: tuple[Hold, ...] = ()
+
+    def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
+        """One more."""
+        name = {"not_settled": "released", "settled": "settled", "unknown": "unknown"}[answer]
+        return replace(self, **{name: (*getattr(self, name), hold)})
+
+
+class Reader:
+    """A settlement reader as requests ask it: bounded in time. Whatever is not known by then is "unknown"."""
+
+    def __init__(self, reader: Any) -> None:
+        self.reader = reader
+        self._resting_until = 0.0
+        #: Payments that a thread is asking about; it may hang, and one is enough.
+        self._asking: set[str] = set()
+
+    def fate(self, hold: Hold) -> Fate:
+        """What became of one payment."""
+        if not due(hold):
+            return "open"
+        if hold.id in self._asking:
+            return _unknown(hold)
+        self._asking.add(hold.id)
+        answer: Settled = _bounded(lambda: self._read(hold), "unknown")
+        return _unknown(hold) if answer == "unknown" else answer
+
+    async def afate(self, hold: Hold) -> Fate:
+        """``fate``, awaited."""
+        import anyio
+
+        if not due(hold):
+            return "open"
+        if hold.id in self._asking:
+            return _unknown(hold)
+        self._asking.add(hold.id)
+        answer: Settled = "unknown"
+        with anyio.move_on_after(PATIENCE):
+            answer = await self._aread(hold)
+        return _unknown(hold) if answer == "unknown" else answer
+
+    def _read(self, hold: Hold) -> Settled:
+        try:
+            return read(self.reader, hold)
+        finally:
+            self._asking.discard(hold.id)
+
+    async def _aread(self, hold: Hold) -> Settled:
+        import anyio.to_thread
+
+        if is_async(self.reader.read):
+            try:
+                return await aread(self.reader, hold)
+            finally:
+                self._asking.discard(hold.id)
+        # The thread is left behind if it hangs, and says itself when it is done.
+        return await anyio.to_thread.run_sync(self._read, hold, abandon_on_cancel=True)
+
+    def fates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
+        """What is learnt in time about several."""
+        found: list[tuple[Hold, Settled]] = []
+
+        def look() -> bool:
+            found.extend((hold, read(self.reader, hold)) for hold in holds)
+            return True
+
+        if self._awake():
+            started = time.monotonic()
+            _bounded(look, False)
+            self._rest_after(started, found)
+        return list(found)
+
+    async def afates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
+        """``fates``, awaited."""
+        import anyio
+
+        found: list[tuple[Hold, Settled]] = []
+        if self._awake():
+            started = time.monotonic()
+            with anyio.move_on_after(PATIENCE):
+                for hold in holds:
+                    found.append((hold, await aread(self.reader, hold)))
+            self._rest_after(started, found)
+        return found
+
+    def _awake(self) -> bool:
+        return time.monotonic() >= self._resting_until
+
+    def _rest_after(self, started: float, found: list[tuple[Hold, Settled]]) -> None:
+        slow = time.monotonic() - started > _SLOW
+        if slow and not any(answer == "not_settled" for _, answer in found):
+            self._resting_until = time.monotonic() + _REST
+
+
+def _unknown(hold: Hold) -> Fate:
+    return "early" if early(hold) else "unknown"
+
+
+def _bounded(function: Callable[[], T], otherwise: T) -> T:
+    """In a thread of its own, because an endpoint may drip its answer for ever."""
+    said: list[T] = []
+    context = copy_context()
+    thread = threading.Thread(target=lambda: said.append(context.run(function)), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return said[0] if said else otherwise
+
+
+def concluded(hold: Hold, answer: Settled) -> Concluded:
+    """The event for what was learnt."""
+    return Concluded(hold.purchase.method, hold.url, hold.shown, settled=answer == "settled")
+
+
+def due(hold: Hold) -> bool:
+    """The local clock decides when to ask, never the answer."""
+    signed = hold.authorization
+    settled = hold.money == "spent"
+    return hold.state == "signed" and signed is not None and not settled and signed.expires < time.time()
+
+
+def early(hold: Hold) -> bool:
+    """Whether a payment expired so lately that nobody can have proven it unused."""
+    return hold.authorization is not None and time.time() < hold.authorization.expires + MARGIN
+
+
+def read(reader: Any, hold: Hold) -> Settled:
+    """What a reader says, as far as it is believed. One that fails says nothing."""
+    try:
+        given = reader.read(hold)
+    except Exception as failure:
+        return _says_nothing(failure)
+    return _believed(reader, hold, given)
+
+
+async def aread(reader: Any, hold: Hold) -> Settled:
+    """``read`` for async callers: a sync reader runs in a thread."""
+    import anyio.to_thread
+
+    try:
+        if is_async(reader.read):
+            given = reader.read(hold)
+        else:
+            given = await anyio.to_thread.run_sync(reader.read, hold, abandon_on_cancel=True)
+        given = await given if inspect.isawaitable(given) else given
+    except Exception as failure:
+        return _says_nothing(failure)
+    return _believed(reader, hold, given)
+
+
+def conclude(hold: Hold, answer: Settled, ledger: Any) -> Any:
+    """Tell the ledger what was learnt, if anything was. False: it did not take it."""
+    return False if answer == "unknown" else ledger.conclude(hold, answer == "settled")
+
+
+def _says_nothing(failure: Exception) -> Settled:
+    log.warning("The settlement reader failed", exc_info=failure)
+    return "unknown"
+
+
+def _believed(reader: Any, hold: Hold, answer: Any) -> Settled:
+    """A reader of somebody else's may judge too early: its "not settled" counts only well after the expiry."""
+    if answer not in ("settled", "not_settled"):
+        return "unknown"
+    assert hold.authorization is not None
+    if answer == "not_settled" and early(hold) and not isinstance(reader, ChainReader):
+        return "unknown"
+    return answer  # type: ignore[no-any-return]

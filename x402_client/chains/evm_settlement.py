@@ -1,0 +1,47 @@
+"""Did a payment settle on an EVM chain?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ChainUnavailable
+from ..model.holds import Authorization, Hold
+from .rpc import Rpc
+from .rpc_answers import Settled, _Garbage, _number, _text
+
+_AUTHORIZATION_STATE = "e94a0102"  # authorizationState(address,bytes32)
+#: Blocks behind the head that are taken for deep where an endpoint does not know the tag "safe".
+_DEEP = 64
+
+
+def _look_evm(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+    if _evm_used(rpc, hold, signed, "latest"):
+        return "settled"
+    block = _deep_block(rpc)
+    if _number(block, "timestamp") <= signed.expires:
+        return "unknown"
+    return "settled" if _evm_used(rpc, hold, signed, _text(block, "number")) else "not_settled"
+
+
+def _evm_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
+    token = hold.offer.token
+    contract = token.address if token else hold.offer.asset
+    data = "0x" + _AUTHORIZATION_STATE + signed.payer[2:].lower().zfill(64) + signed.nonce[2:].zfill(64)
+    answer = rpc.call("eth_call", {"to": contract, "data": data}, block)
+    if answer == "0x" + "0" * 63 + "1":
+        return True
+    if answer == "0x" + "0" * 64:
+        return False
+    raise _Garbage
+
+
+def _deep_block(rpc: Rpc) -> Any:
+    """The latest block that is not expected to be undone."""
+    try:
+        block = rpc.call("eth_getBlockByNumber", "safe", False)
+    except ChainUnavailable:
+        block = None
+    if block is None:
+        head = rpc.call("eth_getBlockByNumber", "latest", False)
+        block = rpc.call("eth_getBlockByNumber", hex(max(0, _number(head, "number") - _DEEP)), False)
+    return block

@@ -1,0 +1,14 @@
+"""Solana addresses."""
+
+from __future__ import annotations
+
+
+def is_address(text: str) -> bool:
+    """Whether this is base58 of 32 bytes."""
+    from solders.pubkey import Pubkey
+
+    try:
+        Pubkey.from_string(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The commands of ``x402``, one file each."""

@@ -1,0 +1,112 @@
+"""``x402 decode``: any header or body of either version, readable, with all that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from ...chains.tokens import Tokens
+from ...model.money import Token
+from .. import options
+from ..decoding.findings import Level, Reading, opened
+from ..decoding.payments import read_payment, read_receipt
+from ..decoding.terms import read_terms
+from ..exits import Code
+from ..running import Stop, command
+from ..screen import facts, show, show_json
+
+_HEADER = re.compile(
+    r"^[ \t<]*(payment-required|x-payment-required|payment-signature|x-payment|payment-response|x-payment-response)"
+    r"[ \t]*:[ \t]*(\S.*?)[ \t\r]*$",
+    re.IGNORECASE | re.MULTILINE | re.ASCII,
+)
+_MOST = 4 * 1024 * 1024
+_STYLES: dict[Level, str] = {"wrong": "red", "tolerated": "yellow", "note": "dim"}
+
+
+@command
+def decode(
+    blob: Annotated[
+        str,
+        typer.Argument(metavar="BLOB|-", show_default=False, help="A header's value or line, JSON, or - for stdin."),
+    ],
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what a payment header or a 402's body says, and all that is wrong with it. Asks nobody.
+
+    Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE and the JSON of a 402;
+    on stdin also a whole answer, as `curl -i` shows it. Signatures are checked and not shown. Exits with 1 if something
+    is wrong.
+    """
+    text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
+    if not text.strip():
+        raise Stop(Code.USAGE, "There is nothing to decode.")
+    readings = [read_text(value, name) for name, value in parts(text)]
+    if as_json:
+        show_json([document(reading) for reading in readings])
+    else:
+        for reading in readings:
+            draw(reading)
+    if not all(reading.sound for reading in readings):
+        raise Stop(Code.WRONG)
+
+
+def parts(text: str) -> list[tuple[str, str]]:
+    """The headers in a text, by name; a text without any is one value."""
+    found = [(match[1].upper(), match[2]) for match in _HEADER.finditer(text)]
+    body = text.replace("\r\n", "\n").partition("\n\n")[2]
+    if (found or text.startswith("HTTP/")) and body.strip().startswith("{") and '"x402Version"' in body:
+        found.append(("the body", body))
+    return found or [("", text)]
+
+
+def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[Token] = ()) -> Reading:
+    """One value, whatever it turns out to be. ``vouched`` are tokens known on top of the table."""
+    reading = Reading("")
+    found: Any = opened(text, reading)
+    if not isinstance(found, dict):
+        reading.title = "not x402"
+        if found is not None:
+            reading.wrong("JSON", "it is not an object")
+    elif "accepts" in found:
+        read_terms(found, reading, Tokens(vouched), asked_url)
+    elif "payload" in found:
+        read_payment(found, reading)
+    elif "success" in found:
+        read_receipt(found, reading)
+    else:
+        reading.title = "not x402"
+        reading.wrong("JSON", "it has neither accepts (terms), payload (a payment) nor success (a receipt)")
+    reading.title = f"{name}: {reading.title}" if name else reading.title
+    return reading
+
+
+def draw(reading: Reading) -> None:
+    """On the screen."""
+    show(reading.title[:1].upper() + reading.title[1:], "bold")
+    facts(("  " + name, value) for name, value in reading.facts)
+    draw_findings(reading)
+
+
+def draw_findings(reading: Reading) -> None:
+    """What is wrong, worst first."""
+    order: tuple[Level, ...] = ("wrong", "tolerated", "note")
+    for level in order:
+        for finding in reading.findings:
+            if finding.level == level:
+                show(f"  {level}: {finding.where}: {finding.text}", _STYLES[level])
+    if not reading.findings:
+        show("  Nothing is wrong with it.", "green")
+
+
+def document(reading: Reading) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        "what": reading.title,
+        "facts": [{"name": name, "value": value} for name, value in reading.facts],
+        "findings": [{"level": f.level, "where": f.where, "text": f.text} for f in reading.findings],
+    }

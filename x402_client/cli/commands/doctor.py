@@ -1,0 +1,221 @@
+"""``x402 doctor``: is this seller's 402 sound, and can my wallet pay it? Asks once, and never pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import httpx
+import typer
+
+from ...buyer.buyer import Buyer
+from ...chains.solana import SolanaChain
+from ...core.asks import Reply
+from ...core.call import Call
+from ...core.drive import run
+from ...core.flow import inspect
+from ...errors import ChainUnavailable, QuoteError
+from ...model.hosts import Origin
+from ...model.money import Token
+from ...model.networks import short_name
+from ...model.offers import Offer, Quote, words
+from ...wire.bounds import DEFAULT
+from ...wire.content_encoding import decoded
+from .. import options, wallets
+from ..balances import balance, owner_of, token_account, written
+from ..buying import Choices, buying, ledger_for_looking, policy_of
+from ..decoding.findings import Reading
+from ..exits import Code
+from ..requests_made import Asked, asked, shown_url
+from ..running import Stop, command
+from ..screen import facts, show, show_json, waiting
+from .decode import document, draw, draw_findings, read_text
+from .quote import Inquiry
+
+_NAMES = ("payment-required", "x-payment-required")
+_LARGE_HEADER = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the seller said, as much of it as is looked at."""
+
+    status: int
+    headers: httpx.Headers
+    url: str
+    #: None: larger than is read, or it cannot be unpacked.
+    body: bytes | None
+
+
+@command
+def doctor(
+    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    method: options.Method = None,
+    data: options.Data = None,
+    header: options.Headers = None,
+    as_json: options.AsJson = False,
+    policy: options.PolicyFile = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    wallet: options.WalletAt = None,
+    rpc: options.Rpc = None,
+    timeout: options.Timeout = 30.0,
+) -> None:
+    """Examine a seller: every deviation of its 402 from the specification, and whether your wallet can pay it.
+
+    Asks the seller once, without a payment, and the chains about balances. Never pays. Exits with 1 if something is
+    wrong.
+    """
+    choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()))
+    with asked(url, method, data, header) as request:
+        answer = _asked_once(request, timeout)
+    readings = _readings(answer, policy_of(choices).tokens)
+    payable = Reading("Can it be paid from here?")
+    if answer.status == 402:
+        with buying(choices, ledger=ledger_for_looking(choices.ledger)) as (buyer, found):
+            quote = _judged(request.method, answer, buyer, payable)
+            if quote is not None:
+                _payable(quote, buyer, found, payable)
+    if as_json:
+        show_json({"url": answer.url, "status": answer.status, "examined": [document(r) for r in [*readings, payable]]})
+    else:
+        _draw(answer, readings, payable)
+    if not all(reading.sound for reading in [*readings, payable]):
+        raise Stop(Code.WRONG)
+
+
+def _asked_once(request: Asked, timeout: float) -> _Answer:
+    host = httpx.URL(request.url).host
+    deadline = time.monotonic() + timeout + DEFAULT.terms_time
+    try:
+        with (
+            waiting(f"Asking {host}"),
+            httpx.Client(timeout=timeout) as client,
+            client.stream(request.method, request.url, **request.keywords) as response,
+        ):
+            raw = bytearray()
+            for chunk in response.iter_raw():
+                raw += chunk
+                if len(raw) > DEFAULT.terms_body or time.monotonic() > deadline:
+                    break
+    except httpx.HTTPError as failure:
+        said = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
+        raise Stop(Code.UNREACHABLE, f"{host} did not answer ({said}).") from None
+    whole = len(raw) <= DEFAULT.terms_body and time.monotonic() <= deadline
+    encodings = response.headers.get("content-encoding", "")
+    body = decoded(bytes(raw), encodings, DEFAULT.terms_body) if whole else None
+    return _Answer(response.status_code, response.headers, shown_url(response.url), body)
+
+
+def _readings(answer: _Answer, vouched: Iterable[Token]) -> list[Reading]:
+    """What stands in each of the places that terms are given in, and about the places themselves."""
+    head = Reading("The answer")
+    head.fact("status", str(answer.status))
+    found = [read_text(answer.headers[n], n.upper(), answer.url, vouched) for n in _NAMES if n in answer.headers]
+    in_body = answer.body is not None and b'"x402Version"' in answer.body
+    if in_body and answer.body is not None:
+        found.append(read_text(answer.body.decode("utf-8", "replace"), "The body", answer.url, vouched))
+    _places(answer, in_body, head)
+    return [head, *found]
+
+
+def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
+    in_header = [name for name in _NAMES if name in answer.headers]
+    if answer.status != 402:
+        text = "it asks for no payment" if answer.status < 400 else "it is an error without a price"
+        (head.wrong if in_header else head.note)("status", f"{answer.status}: {text}")
+        return
+    if not in_header and not in_body:
+        challenge = words(answer.headers.get("www-authenticate"), 60)
+        other = f"; it offers {challenge!r} instead" if challenge else ""
+        head.wrong("terms", f"there are none: neither a PAYMENT-REQUIRED header nor x402 in the body{other}")
+    if answer.body is None:
+        head.wrong("body", f"it is larger than the {DEFAULT.terms_body} bytes that are read, or cannot be unpacked")
+    if "x-payment-required" in answer.headers:
+        head.tolerated("X-PAYMENT-REQUIRED", "the specification calls this header PAYMENT-REQUIRED")
+    for name in in_header:
+        if len(answer.headers[name]) > _LARGE_HEADER:
+            head.note(name.upper(), f"{len(answer.headers[name])} characters: many proxies cut headers at 8 KiB")
+    two = answer.body is not None and b'"x402Version":2' in answer.body.replace(b" ", b"")
+    if in_body and two and "payment-required" not in answer.headers:
+        head.tolerated("terms", "version 2 gives them in the PAYMENT-REQUIRED header; the usual clients see none here")
+
+
+def _judged(method: str, answer: _Answer, buyer: Buyer, payable: Reading) -> Quote | None:
+    """The quote as a payment would see it."""
+    url = httpx.URL(answer.url)
+    origin = Origin.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
+    call = Call(method=method, origin=origin, url=answer.url, identity="")
+    reply = Reply(answer.status, lambda name: answer.headers.get(name), None)
+    try:
+        return run(inspect(call, reply, buyer.rules), lambda ask: answer.body)
+    except QuoteError as fault:
+        payable.wrong("terms", str(fault))
+        return None
+
+
+def _payable(quote: Quote, buyer: Buyer, found: wallets.Found, payable: Reading) -> None:
+    if found.nobody:
+        payable.note("wallet", "there is none; this is judged as if there were. `x402 wallet new` makes one")
+    else:
+        payable.fact("wallet", found.source)
+    inquiry = Inquiry(quote, buyer, found)
+    for offer in quote.offers:
+        verdict = "would be paid" if quote.choice and offer.position == quote.choice.position else offer.reason or ""
+        payable.fact(f"offer {offer.position}", f"{offer}: {verdict}")
+    for fault in quote.faults:
+        payable.wrong("terms", fault)
+    if inquiry.refusal:
+        payable.wrong("policy", inquiry.refusal)
+    for offer in quote.offers:
+        if not found.nobody and offer.token is not None and owner_of(buyer.wallet, offer.token) is not None:
+            _funds(offer, buyer, payable, chosen=quote.choice is not None and offer.position == quote.choice.position)
+
+
+def _funds(offer: Offer, buyer: Buyer, payable: Reading, chosen: bool) -> None:
+    token = offer.token
+    assert token is not None
+    owner = owner_of(buyer.wallet, token)
+    assert owner is not None
+    place = f"offer {offer.position}"
+    problem = payable.wrong if chosen else payable.note
+    try:
+        with waiting(f"Asking {short_name(offer.network)}"):
+            have = balance(buyer.endpoints, owner, token)
+            theirs = _their_account(offer, buyer)
+    except ChainUnavailable as failure:
+        payable.note(place, f"the balance is not known: {failure}")
+        return
+    where = f"{token.symbol} on {short_name(offer.network)}"
+    if have is None:
+        problem(place, f"{owner} has no account for {where}; send it some")
+    elif have < offer.amount:
+        problem(place, f"{owner} holds {written(have, token)} {where}; {written(offer.amount, token)} are asked")
+    else:
+        payable.fact(f"{place}: balance", f"{written(have, token)} {where}")
+    if theirs is False:
+        problem(place, f"the seller has no account for {where}, so no payment can arrive")
+
+
+def _their_account(offer: Offer, buyer: Buyer) -> bool | None:
+    """Whether the seller can be paid there: on Solana an account has to exist; None: nothing has to."""
+    token = offer.token
+    if token is None or not offer.network.startswith("solana:") or "not an address" in (offer.reason or ""):
+        return None
+    chain = SolanaChain(buyer.endpoints.of(offer.network))
+    return chain.balances([token_account(offer.pay_to, token)])[0] is not None
+
+
+def _draw(answer: _Answer, readings: list[Reading], payable: Reading) -> None:
+    show(f"{answer.url} answered {answer.status}.")
+    for reading in readings[1:]:
+        draw(reading)
+    if readings[0].findings or len(readings) == 1:
+        show(readings[0].title, "bold")
+        draw_findings(readings[0])
+    if answer.status == 402:
+        show(payable.title, "bold")
+        facts(("  " + name, value) for name, value in payable.facts)
+        draw_findings(payable)

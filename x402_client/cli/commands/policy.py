@@ -1,0 +1,79 @@
+"""``x402 policy``: is this file a policy, and what would it say to this URL?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...model.networks import short_name
+from ...policy.limits import Limit
+from ...policy.policy import Policy
+from .. import options
+from ..buying import Choices
+from ..exits import Code
+from ..requests_made import asked
+from ..running import Stop, command
+from ..screen import facts
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a policy file.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps ``check`` a command of its own, though it is the only one."""
+
+
+@app.command("check")
+@command
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    url: Annotated[str, typer.Argument(metavar="[URL]", show_default=False)] = "",
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    wallet: options.WalletAt = None,
+    timeout: options.Timeout = 30.0,
+) -> None:
+    """Read a policy file and say what it allows; with a URL, ask what it costs and what the policy says to it.
+
+    Never pays. Mistakes are told by line and field, and exit with 2. With a URL, exits with 3 where nothing would be
+    paid.
+    """
+    policy = Policy.from_file(file)
+    facts(_said(policy))
+    if not url:
+        return
+    from .quote import asked_terms
+
+    with asked(url, None, None, None) as request:
+        inquiry = asked_terms(request, Choices(file, ledger, purse, wallet), False, timeout)
+    inquiry.show()
+    if inquiry.refusal:
+        raise Stop(Code.REFUSED, inquiry.refusal)
+
+
+def _said(policy: Policy) -> list[tuple[str, str]]:
+    rows = [("overall", limits(policy.overall))]
+    rows += [(str(host), "never paid" if rule == "deny" else limits(rule)) for host, rule in policy.hosts.items()]
+    rows.append(("other hosts", "never paid" if policy.only_listed_hosts else "under the overall limits"))
+    networks = policy.networks
+    rows.append(("networks", "any" if networks is None else ", ".join(map(short_name, networks)) or "none"))
+    rows.append(("assets", "any that is known" if policy.assets is None else ", ".join(policy.assets) or "none"))
+    rows += [
+        ("also known", f"{token.symbol or token.address} on {short_name(token.network)}") for token in policy.tokens
+    ]
+    if policy.pay_to is not None:
+        rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "nobody"))
+    if policy.approve_above is not None:
+        rows.append(("asks above", limits(policy.approve_above).removeprefix("up to ").removesuffix(" a request")))
+    return rows
+
+
+def limits(limit: Limit) -> str:
+    """A limit in words."""
+    currencies = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency))
+    each = [limit.per_request(currency) for currency in currencies]
+    parts = [f"up to {most} a request" for most in each if most is not None]
+    caps = {str(cap): cap.currency is None for currency in currencies or ["USD"] for cap in limit.caps("", currency)}
+    return ", ".join([*parts, *sorted(caps, key=caps.__getitem__)]) or "no limit of its own"

@@ -1,0 +1,166 @@
+"""``x402 quote``: what a URL would cost, what would be chosen, and why not the others. Never pays."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from ...buyer.buyer import Buyer
+from ...httpx import quote as ask_terms
+from ...httpx import wrap
+from ...model.networks import short_name
+from ...model.offers import Offer, Quote, words
+from .. import options, wallets
+from ..buying import Choices, amount, buying, ledger_for_looking, left, left_in_words, number
+from ..exits import Code
+from ..requests_made import Asked, asked
+from ..running import Stop, command
+from ..screen import put, say, show, show_json, table, theirs, waiting
+
+
+@command
+def quote(
+    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    method: options.Method = None,
+    data: options.Data = None,
+    header: options.Headers = None,
+    location: Annotated[bool, typer.Option("-L", "--location", help="Follow redirects.")] = False,
+    most: Annotated[
+        options.MaybeText, typer.Option("--max", metavar="AMOUNT", help="Judge as `get --max` would.")
+    ] = None,
+    as_json: options.AsJson = False,
+    policy: options.PolicyFile = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    wallet: options.WalletAt = None,
+    timeout: options.Timeout = 30.0,
+) -> None:
+    """Say what URL costs: every offer, which one would be paid, and why the others would not. Never pays.
+
+    The request is made once, without a payment. Exits with 3 where nothing would be paid, as `get` would.
+    """
+    choices = Choices(policy, ledger, purse, wallet, None, (), amount(most))
+    with asked(url, method, data, header) as request:
+        inquiry = asked_terms(request, choices, location, timeout)
+    if as_json:
+        show_json(inquiry.document())
+    else:
+        inquiry.show()
+    if inquiry.refusal:
+        raise Stop(Code.REFUSED, "" if as_json else inquiry.refusal)
+
+
+def dry_run(request: Asked, choices: Choices, as_json: bool, follow: bool, timeout: float) -> None:
+    """``get --dry-run``: stdout stays empty, since there is no body."""
+    inquiry = asked_terms(request, choices, follow, timeout)
+    if as_json:
+        show_json({"dry_run": True, **inquiry.document()}, stderr=True)
+    elif inquiry.quote.choice is not None:
+        say(f"Would pay {inquiry.quote.choice.price}: {inquiry.quote.choice}. Nothing was paid.")
+    elif inquiry.quote.free:
+        say(f"Free: it answered {inquiry.quote.status} without asking for a payment.")
+    if inquiry.refusal:
+        raise Stop(Code.REFUSED, "" if as_json else inquiry.refusal)
+
+
+class Inquiry:
+    """A quote, and what our budgets say to it."""
+
+    def __init__(self, quote: Quote, buyer: Buyer, found: wallets.Found) -> None:
+        self.quote, self.found = quote, found
+        host = httpx.URL(quote.url).host
+        choice = quote.choice
+        self.left = left(buyer, host, choice.price.currency) if choice and choice.price else {}
+        self.refusal = self._refusal(host)
+
+    def _refusal(self, host: str) -> str:
+        if self.quote.free:
+            return ""
+        if not self.quote.offers and not self.quote.faults:
+            return f"{host} answered 402 without x402 terms: there is nothing that could be paid."
+        choice = self.quote.choice
+        if choice is None or choice.price is None:
+            return "No offer would be paid."
+        short = {window: money for window, money in self.left.items() if money < choice.price}
+        return f"The budget does not suffice: {left_in_words(short)} left for {choice.price}." if short else ""
+
+    def show(self) -> None:
+        """As a table."""
+        quote = self.quote
+        if quote.free:
+            show(f"{quote.url} is free: it answered {quote.status} without asking for a payment.")
+            return
+        show(f"{quote.url} asks for a payment" + (f" (x402 version {quote.version})." if quote.version else "."))
+        for name, text in (("It describes itself as", quote.description), ("It says", quote.error)):
+            if text:
+                show(f"{name}: {theirs(text)}", "dim")
+        rows = table("", "offer", "price", "token", "network", "pays", "verdict", right=("price",))
+        for offer in quote.offers:
+            _row(rows, offer, chosen=offer.position == (quote.choice.position if quote.choice else 0))
+        if quote.offers:
+            put(rows)
+        for fault in quote.faults:
+            show(fault, "yellow")
+        if self.left:
+            show(f"Left before it: {left_in_words(self.left)}.", "dim")
+        if self.found.nobody:
+            say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        quote = self.quote
+        return {
+            "url": quote.url,
+            "status": quote.status,
+            "free": quote.free,
+            "version": quote.version,
+            "description": quote.description,
+            "error": quote.error,
+            "choice": quote.choice.position if quote.choice else None,
+            "offers": [_document(offer) for offer in quote.offers],
+            "faults": list(quote.faults),
+            "left": {window: str(money) for window, money in self.left.items()},
+            "refusal": self.refusal or None,
+            "wallet": None if self.found.nobody else self.found.source,
+        }
+
+
+def asked_terms(request: Asked, choices: Choices, follow: bool, timeout: float) -> Inquiry:
+    """One request, without a payment."""
+    with buying(choices, ledger=ledger_for_looking(choices.ledger)) as (buyer, found):
+        with wrap(httpx.Client(timeout=timeout, follow_redirects=follow), buyer) as client:
+            try:
+                with buyer.purchase(per_request=choices.most), waiting(f"Asking {httpx.URL(request.url).host}"):
+                    quote = ask_terms(client, request.method, request.url, **request.keywords)
+            except httpx.HTTPError as failure:
+                said = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
+                raise Stop(Code.UNREACHABLE, f"{httpx.URL(request.url).host} did not answer ({said}).") from None
+        return Inquiry(quote, buyer, found)
+
+
+def _row(rows: Any, offer: Offer, chosen: bool) -> None:
+    from rich.text import Text
+
+    token = offer.token.symbol if offer.token else words(offer.asset, 60)
+    price = str(offer.price) if offer.price is not None else f"{offer.amount} units"
+    verdict = Text("would be paid", "green") if chosen else Text(words(offer.reason, 300) or "would not be paid", "dim")
+    cells = (f"{offer.position}.", words(offer.scheme, 40), price, token, words(short_name(offer.network), 60))
+    rows.add_row(Text("→" if chosen else "", "green"), *(Text(c) for c in (" ".join(cells[:2]), *cells[2:])),
+                 Text(words(offer.pay_to, 60)), verdict)  # fmt: skip
+
+
+def _document(offer: Offer) -> dict[str, Any]:
+    return {
+        "position": offer.position,
+        "scheme": offer.scheme,
+        "network": offer.network,
+        "asset": offer.asset,
+        "token": offer.token.symbol if offer.token else None,
+        "amount": str(offer.amount),
+        "price": number(offer.price) if offer.price else None,
+        "currency": offer.price.currency if offer.price else None,
+        "pay_to": offer.pay_to,
+        "reason": offer.reason,
+    }

@@ -1,0 +1,222 @@
+"""``x402 wallet``: keystores are made, listed and filled. Addresses are shown, keys never are."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...buyer.wallet import Wallet
+from ...errors import ConfigurationError
+from ...signers.keystore import Family, keep_in_keyring, new_secret, read, seal, secrets_of, write
+from .. import options, wallets
+from ..exits import Code
+from ..running import Stop, command
+from ..screen import interactive, put, say, show, show_json, table, waiting
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
+_NAMES = {"evm": "EVM chains (Base, Ethereum, Polygon, ...)", "solana": "Solana"}
+_SHORTEST = 8
+Name = Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="A plain word; default: default.")]
+Keyring = Annotated[
+    bool, typer.Option("--keyring", help="Make up a passphrase and keep it in the operating system's keyring.")
+]
+
+
+@app.command("new")
+@command
+def new(
+    name: Name = wallets.DEFAULT,
+    evm: Annotated[bool, typer.Option("--evm", help="Only a key for EVM chains.")] = False,
+    solana: Annotated[bool, typer.Option("--solana", help="Only a key for Solana.")] = False,
+    keyring: Keyring = False,
+    passphrase_file: options.PassphraseFile = None,
+) -> None:
+    """Make new keys, one for EVM chains and one for Solana, encrypted with a passphrase.
+
+    They are written as keystore files (Web3 secret storage, version 3) that only you can read. The passphrase comes
+    from --passphrase-file, from X402_PASSPHRASE, from --keyring, or from a prompt; it is never an argument.
+    """
+    families: list[Family] = ["evm", "solana"] if evm == solana else (["evm"] if evm else ["solana"])
+    _keep(name, {family: new_secret() for family in families}, keyring, passphrase_file)
+    say("Send it a little of the token that you want to pay with, as much as you can afford to lose. No coins for fees")
+    say("are needed: sellers pay those. Copy the files and remember the passphrase; nobody else can restore them.")
+
+
+@app.command("import")
+@command
+def import_(
+    name: Name = wallets.DEFAULT,
+    keyring: Keyring = False,
+    passphrase_file: options.PassphraseFile = None,
+) -> None:
+    """Encrypt a key that you have: asked for without showing it, or read from stdin; never an argument.
+
+    It may be an EVM key (64 hex digits), a Solana key (base58, or the numbers of a solana-keygen file), or a BIP-39
+    mnemonic, of which the first accounts are taken: m/44'/60'/0'/0/0 and m/44'/501'/0'/0'.
+    """
+    _free(name)
+    found = _secrets(wallets.ask("Key or mnemonic (it does not show): ") if interactive() else sys.stdin.read(65_536))
+    _keep(name, found, keyring, passphrase_file)
+
+
+@app.command("show")
+@command
+def show_(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False)] = "",
+    wallet: options.WalletAt = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List wallets and their addresses. Needs no passphrase."""
+    found = _found(name or wallet)
+    if as_json:
+        show_json([{"wallet": source, "kind": kind, "address": address} for source, kind, address in found])
+        return
+    if not found:
+        raise Stop(Code.USAGE, wallets.NO_WALLET)
+    rows = table("wallet", "pays on", "address")
+    for source, kind, address in found:
+        rows.add_row(source, _NAMES[kind], address or "(not told by the file)")
+    put(rows)
+
+
+@app.command("balance")
+@command
+def balance(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False)] = "",
+    wallet: options.WalletAt = None,
+    network: Annotated[
+        options.MaybeTexts, typer.Option("--network", metavar="NAME", help="base, solana, ... May be repeated.")
+    ] = None,
+    rpc: options.Rpc = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ask the chains what the wallet holds of the stablecoins that x402 knows. Needs no passphrase."""
+    from ..balances import known_balances
+
+    found = wallets.find(name or wallet)
+    if found.nobody:
+        raise Stop(Code.USAGE, wallets.NO_WALLET)
+    known_balances(found.wallet, network or [], tuple(rpc or ()), as_json)
+
+
+def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file: Path | None) -> None:
+    directory = _free(name)
+    passphrase = secrets.token_urlsafe(24) if keyring else _new_passphrase(passphrase_file)
+    with waiting("Encrypting"):
+        documents = [(family, seal(family, key, passphrase, in_keyring=keyring)) for family, key in found.items()]
+    addresses: dict[str, str] = _addresses(found)
+    found.clear()
+    if keyring:
+        for address in addresses.values():
+            keep_in_keyring(address, passphrase)
+    written = write(directory, documents)
+    for path, (family, _) in zip(written, documents, strict=True):
+        show(f"{addresses[family]}  pays on {_NAMES[family]}")
+        say(f"Written to {path}", "dim")
+
+
+def _addresses(found: dict[Family, bytes]) -> dict[str, str]:
+    wallet = Wallet(**found)
+    signers = {"evm": wallet.evm, "solana": wallet.solana}
+    return {family: signer.address for family, signer in signers.items() if signer is not None}
+
+
+def _free(name: str) -> Path:
+    directory = wallets.directory(name)
+    if directory.exists():
+        raise Stop(Code.USAGE, f"There is a wallet named {name} already, and none is ever overwritten: {directory}")
+    return directory
+
+
+def _new_passphrase(file: Path | None) -> str:
+    given = wallets.given_passphrase(file)
+    if given is not None:
+        return given
+    if not interactive():
+        raise Stop(
+            Code.USAGE,
+            "A passphrase is needed and there is no terminal to ask on; set X402_PASSPHRASE, or use --passphrase-file "
+            "or --keyring.",
+        )
+    while True:
+        first = wallets.ask(f"New passphrase, {_SHORTEST} characters or more: ")
+        if len(first) < _SHORTEST:
+            say(f"That has {len(first)} characters; {_SHORTEST} are the least.")
+        elif wallets.ask("The same again: ") == first:
+            return first
+        else:
+            say("The two are not the same. Try again.")
+
+
+def _secrets(text: str) -> dict[Family, bytes]:
+    """What somebody typed, in any of the usual forms. It is described, never shown."""
+    text = text.strip()
+    if not text:
+        raise ConfigurationError("Nothing was typed.")
+    if text.startswith("["):
+        return {"solana": _from_numbers(text)}
+    if len(text.split()) > 1:
+        return secrets_of(text)
+    if len(text.removeprefix("0x").removeprefix("0X")) == 64 or text[:2].lower() == "0x":
+        from ...signers.evm import read_hex_key
+
+        return {"evm": read_hex_key(text)}
+    return {"solana": _from_base58(text)}
+
+
+def _from_numbers(text: str) -> bytes:
+    try:
+        raw = bytes(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        raw = b""
+    return _seed(raw)
+
+
+def _from_base58(text: str) -> bytes:
+    import base58
+
+    try:
+        raw = base58.b58decode(text)
+    except ValueError:
+        raw = b""
+    return _seed(raw)
+
+
+def _seed(raw: bytes) -> bytes:
+    """The 32 bytes that are kept; a public half that stands beside them has to be theirs."""
+    if len(raw) not in (32, 64):
+        raise ConfigurationError(
+            "This is no key: an EVM key has 64 hex digits, a Solana key is base58 of 32 or 64 bytes or as many "
+            "numbers in [], and a mnemonic has 12 to 24 words."
+        )
+    Wallet(solana=raw)
+    return raw[:32]
+
+
+def _found(named: str | None) -> list[tuple[str, str, str]]:
+    """Source, kind and address of every key: of one wallet, or of all there are."""
+    if named is not None:
+        return _listed(wallets.find(named))
+    rows = []
+    environment = wallets.find(None)
+    if not environment.nobody and not environment.stores:
+        rows += _listed(environment)
+    try:
+        directories = sorted(wallets.wallets_directory().iterdir())
+    except (OSError, ConfigurationError):
+        directories = []
+    for directory in directories:
+        rows += [(directory.name, store.family, store.address) for store in read(directory)]
+    return rows
+
+
+def _listed(found: wallets.Found) -> list[tuple[str, str, str]]:
+    if found.stores:
+        return [(found.source, store.family, store.address) for store in found.stores]
+    signers: dict[str, Any] = {"evm": found.wallet.evm, "solana": found.wallet.solana}
+    return [(found.source, kind, signer.address) for kind, signer in signers.items() if signer is not None]

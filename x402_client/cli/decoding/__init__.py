@@ -1,0 +1,1 @@
+"""Reads quotes, payments and transactions for ``x402 decode``."""

@@ -1,0 +1,127 @@
+"""What was found in a text from the wire: facts to show, and all that is wrong, not just the first thing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from pydantic_core import from_json
+
+from ...model.offers import words
+
+#: "wrong": such terms are refused, or such a payment fails. "tolerated": not as the specification has it, and read all
+#: the same. "note": worth knowing.
+Level = Literal["wrong", "tolerated", "note"]
+_MOST = 1024 * 1024
+_STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about one place."""
+
+    level: Level
+    where: str
+    text: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """One text, read."""
+
+    title: str
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def fact(self, name: str, value: object) -> None:
+        """Something to show; text of a stranger is made safe."""
+        self.facts.append((name, words(value if isinstance(value, str) else json.dumps(value, default=str), 300)))
+
+    def wrong(self, where: str, text: str) -> None:
+        """Refused, or fails."""
+        self.findings.append(Finding("wrong", where, text))
+
+    def tolerated(self, where: str, text: str) -> None:
+        """Not as it should be, and read all the same."""
+        self.findings.append(Finding("tolerated", where, text))
+
+    def note(self, where: str, text: str) -> None:
+        """Worth knowing."""
+        self.findings.append(Finding("note", where, text))
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong; what is tolerated does not count."""
+        return all(finding.level != "wrong" for finding in self.findings)
+
+
+def opened(text: str, reading: Reading) -> Any:
+    """The JSON in a header or body, as far as it can be read; None if it cannot."""
+    text = text.strip()
+    if len(text) > _MOST:
+        reading.wrong("text", f"it has {len(text)} characters; {_MOST} are looked at")
+        return None
+    data = text.encode("utf-8", "surrogatepass")
+    if text[:1] in ("{", "["):
+        reading.facts.append(("encoding", "plain JSON"))
+    else:
+        found = _from_base64(text, reading)
+        if found is None:
+            return None
+        data = found
+    return _from_json(data, reading)
+
+
+def _from_base64(text: str, reading: Reading) -> bytes | None:
+    compact = "".join(text.split())
+    if compact != text:
+        reading.tolerated("encoding", "there is white space inside of the base64")
+    if not _STANDARD.fullmatch(compact.replace("-", "+").replace("_", "/")):
+        reading.wrong("encoding", "this is neither JSON nor base64")
+        return None
+    if "-" in compact or "_" in compact:
+        reading.tolerated("encoding", "it is base64 in the alphabet for URLs; the specification has the standard one")
+    if len(compact) % 4:
+        reading.tolerated("encoding", "the padding of the base64 is missing")
+    plain = compact.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        reading.wrong("encoding", "the base64 is cut off")
+        return None
+
+
+def _from_json(data: bytes, reading: Reading) -> Any:
+    if data.startswith(b"\xef\xbb\xbf"):
+        reading.tolerated("encoding", "it begins with a byte order mark")
+        data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        from_json(data)  # bounds the nesting by itself, which the standard library's parser does not
+        return json.loads(data, object_pairs_hook=partial(_once, reading), parse_constant=partial(_no_number, reading))
+    except (ValueError, RecursionError) as problem:
+        reading.wrong("JSON", words(f"it cannot be read: {problem}", 200))
+        return None
+
+
+def _once(reading: Reading, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    for name in made if len(made) < len(pairs) else ():
+        if sum(name == other for other, _ in pairs) < 2:
+            continue
+        reading.wrong("JSON", f"the key {words(name, 60)!r} stands twice in one object, so it has two meanings")
+    return made
+
+
+def _no_number(reading: Reading, name: str) -> None:
+    reading.wrong("JSON", f"{name} is no JSON")
+
+
+def missing(document: Any, names: tuple[str, ...]) -> Iterator[str]:
+    """Names that an object has not."""
+    return (name for name in names if name not in document)

@@ -1,0 +1,233 @@
+"""The few questions a flow may ask. A flow yields one and gets its answer back; whoever answers decides nothing.
+
+``hold = yield from Reserve(...)`` is typed: an ask, iterated, yields itself and returns its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from datetime import datetime as datetime
+
+    from ..errors import MoneyState
+    from ..events import Event
+    from ..model.holds import Attempt, Authorization, Hold, Order, Outcome, Purchase
+    from ..model.holds import Busy as Busy
+    from ..model.holds import Fate as Fate
+    from ..model.hosts import Origin
+    from ..model.offers import Receipt
+    from ..model.signing import Approval, TypedData
+
+T = TypeVar("T")
+# Written out: for two dozen classes dataclasses would take a tenth of the time that the package takes to import.
+
+
+class Ask(Generic[T]):
+    """A question; ``T`` is the type of its answer."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Ask[Any], T, T]:
+        return (yield self)
+
+
+class Reply:
+    """A response of the HTTP library, as much of it as the flow looks at. ``native`` is the library's own object."""
+
+    __slots__ = ("header", "native", "outcome", "status")
+
+    def __init__(
+        self, status: int, header: Callable[[str], str | None], native: Any, outcome: Outcome | None = None
+    ) -> None:
+        self.status, self.header, self.native, self.outcome = status, header, native, outcome
+
+
+class Peek(Ask["bytes | None"]):
+    """The body of a 402, within bounds; None if it is larger. The connection is free again afterwards."""
+
+    __slots__ = ("reply",)
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+
+
+class Digest(Ask[bytes]):
+    """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
+
+    __slots__ = ()
+
+
+class Reserve(Ask["Hold | Busy | None"]):
+    """Take the price from every budget, or the unresolved hold of the same purchase."""
+
+    __slots__ = ("attempt", "order")
+
+    def __init__(self, order: Order, attempt: Attempt) -> None:
+        self.order, self.attempt = order, attempt
+
+
+class Claim(Ask["Hold | Busy | None"]):
+    """The unresolved hold of this purchase, if there is one."""
+
+    __slots__ = ("attempt", "purchase")
+
+    def __init__(self, purchase: Purchase, attempt: Attempt) -> None:
+        self.purchase, self.attempt = purchase, attempt
+
+
+class Record(Ask["Hold"]):
+    """Keep the authorization before it leaves."""
+
+    __slots__ = ("authorization", "hold")
+
+    def __init__(self, hold: Hold, authorization: Authorization) -> None:
+        self.hold, self.authorization = hold, authorization
+
+
+class Release(Ask[None]):
+    """Give the budget of an unsent hold back."""
+
+    __slots__ = ("hold",)
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+
+
+class Close(Ask[None]):
+    """The purchase was delivered."""
+
+    __slots__ = ("hold", "money", "receipt")
+
+    def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
+        self.hold, self.money, self.receipt = hold, money, receipt
+
+
+class Settlement(Ask["Fate"]):
+    """What became of an unresolved payment: asked of the chain, bounded in time, once the payment expired."""
+
+    __slots__ = ("hold",)
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+
+
+class Conclude(Ask[bool]):
+    """Keep what the chain told of a hold that nobody presents at this moment; False: somebody does."""
+
+    __slots__ = ("hold", "settled")
+
+    def __init__(self, hold: Hold, settled: bool) -> None:
+        self.hold, self.settled = hold, settled
+
+
+class WriteOff(Ask["Hold"]):
+    """The policy gives an unresolved purchase up."""
+
+    __slots__ = ("hold",)
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+
+
+class Reclaim(Ask[bool]):
+    """Ask the chain about all expired payments without an answer, bounded in time; whether any budget came back."""
+
+    __slots__ = ()
+
+
+class LeftAlone(Ask["datetime | None"]):
+    """Until when a seller gets no new payment, because its last ones brought nothing; None: it may have one."""
+
+    __slots__ = ("origin",)
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+
+class Approved:
+    """What the approver said, and after how many seconds."""
+
+    __slots__ = ("remark", "seconds", "yes")
+
+    def __init__(self, yes: bool, seconds: float, remark: str = "") -> None:
+        self.yes, self.seconds, self.remark = yes, seconds, remark
+
+
+class Approve(Ask[Approved]):
+    """May this be paid? Only asked above the user's threshold."""
+
+    __slots__ = ("approval",)
+
+    def __init__(self, approval: Approval) -> None:
+        self.approval = approval
+
+
+class SignTyped(Ask["SignatureGiven"]):
+    """A signature over EIP-712 data by the wallet's EVM key."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: TypedData) -> None:
+        self.data = data
+
+
+class SignMessage(Ask["SignatureGiven"]):
+    """A signature over plain bytes by the wallet's Solana key."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+
+
+class Fetch(Ask[T]):
+    """A read that may block, of a chain for instance. Async clients have it run in a thread."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self.read = read
+
+
+class SignatureGiven:
+    """What a signer returned: untested if it is somebody else's signer. ``seconds`` is how long it took."""
+
+    __slots__ = ("seconds", "signature", "trusted")
+
+    def __init__(self, signature: bytes, trusted: bool = False, seconds: float = 0.0) -> None:
+        self.signature, self.trusted, self.seconds = signature, trusted, seconds
+
+
+class Send(Ask[Reply]):
+    """Send the request once more with the payment in this header."""
+
+    __slots__ = ("header",)
+
+    def __init__(self, header: tuple[str, str]) -> None:
+        self.header = header
+
+
+class LookAgain(Ask[Reply]):
+    """Send the request once more without a payment, to see today's terms."""
+
+    __slots__ = ()
+
+
+class Pause(Ask[None]):
+    """Wait."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class Tell(Ask[None]):
+    """Say what happened: to the log and to the user's ``on_event``."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        self.event = event

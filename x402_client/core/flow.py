@@ -1,0 +1,323 @@
+"""``pay``: everything one paid request can do, top to bottom. Pure: it yields asks and judges their answers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from .. import events
+from ..errors import (
+    ApprovalDenied,
+    BodyNotReplayable,
+    HostNotAllowed,
+    LedgerUnavailable,
+    MoneyState,
+    OverLimit,
+    PaymentNotSent,
+    PaymentOutcomeUnknown,
+    PaymentRefused,
+    PaymentRejected,
+    QuoteError,
+    SigningError,
+    X402Error,
+)
+from ..model.holds import Attempt, Authorization, Busy, Fate, Hold, Order, Outcome, Purchase
+from ..model.offers import Offer, Quote
+from ..model.signing import Approval
+from ..policy.choice import choose, refuse
+from ..policy.policy import admit
+from ..wire.write import payment_header, takes_payment_id
+from .asks import (
+    Approve,
+    Ask,
+    Claim,
+    Close,
+    Conclude,
+    Digest,
+    LeftAlone,
+    LookAgain,
+    Pause,
+    Reclaim,
+    Record,
+    Release,
+    Reply,
+    Reserve,
+    Settlement,
+    Tell,
+)
+from .call import Call, Rules
+from .drive import Flow
+from .known_terms import lasting
+from .present import NEXT, expiry, present, read, terms
+
+#: How long a call waits for another one under the same key, in steps.
+_PATIENCE = (0.05,) * 10 + (0.25,) * 18
+#: How many dead payments of one purchase a call clears away before it gives up on the ledger.
+_DEAD = 100
+
+
+def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
+    """From a 402 to the answer that the caller gets: ``first`` itself if it is none of our business."""
+    try:
+        quote = yield from terms(call, first, rules)
+        if quote is None:
+            call.attempt.end()
+            return first
+        if call.paid is not None:
+            raise _paid_before(call, call.paid)
+        admit(rules.policy, call.origin, call.came_from)
+        while True:
+            hold = yield from _secure(call, quote, rules)
+            if isinstance(hold, Reply):
+                call.attempt.end()
+                return hold
+            answer = yield from present(call, hold, rules)
+            if isinstance(answer, Reply):
+                return answer
+            call.lost, quote = answer.error, answer.terms
+    except PaymentRefused as refusal:
+        call.attempt.end()
+        if call.lost is not None:
+            refusal.hold = refusal.hold or call.lost.hold
+            raise refusal from call.lost
+        yield from Tell(events.Refused(call.method, call.url, str(refusal)))
+        if rules.on_refusal == "return" and not call.signing:
+            return first
+        raise
+    except (QuoteError, PaymentNotSent) as trouble:
+        call.attempt.end()
+        yield from Tell(events.Warned(call.method, call.url, str(trouble)))
+        raise
+    except BaseException:
+        call.attempt.end()
+        raise
+
+
+def deliver(call: Call, outcome: Outcome) -> Flow[None]:
+    """The answer reached the caller: the purchase is resolved. A ledger that fails here never loses the answer."""
+    if call.memory is not None:
+        call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
+    try:
+        yield from Close(outcome.hold, outcome.money, outcome.receipt)
+        yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
+    except X402Error as failure:
+        yield from Tell(events.Warned(call.method, call.url, f"A delivered purchase could not be closed: {failure}"))
+    finally:
+        call.attempt.end()
+
+
+def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
+    """What would be chosen, and every reason against the rest. Nothing is reserved, signed or paid."""
+    quote = yield from read(call, first, rules)
+    if quote is None:
+        return None
+    try:
+        admit(rules.policy, call.origin, call.came_from)
+    except PaymentRefused as refusal:
+        judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+        return replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
+    return choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+
+
+def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
+    """A hold with an authorization that may leave: the unresolved one of the same purchase, or a new one."""
+    for _ in range(_DEAD):
+        try:
+            judged, offer = _decide(call, quote, rules)
+        except (QuoteError, PaymentRefused):
+            found = yield from _unresolved(call, rules)
+            if found is None:
+                raise
+        else:
+            found = yield from _reserve(call, offer, rules)
+            if found.authorization is None:
+                return (yield from _authorize(call, judged, found, rules))
+        hold = yield from _alive(call, found)
+        if hold is not None:
+            return hold
+    raise LedgerUnavailable(
+        f"The ledger keeps handing over payments of {call.url} that the chain proved unused. Nothing was sent."
+    )
+
+
+def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
+    assert offer.price is not None
+    caps = rules.policy.caps(call.origin, offer.price.currency)
+    order = Order((yield from purchase_of(call, rules)), offer, offer.price, caps)
+    try:
+        hold = yield from _patiently(Reserve(order, call.attempt))
+    except OverLimit:
+        if not (yield from Reclaim()):
+            raise
+        hold = yield from _patiently(Reserve(order, call.attempt))
+    assert hold is not None
+    return hold
+
+
+_MONEY: dict[Fate, MoneyState] = {"open": "held", "early": "unknown", "settled": "spent", "unknown": "unknown"}
+
+
+def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
+    """An unresolved hold with what is known of its money; None: the chain proves it unused, and it is given back."""
+    if hold.money == "spent":
+        return hold
+    fate = yield from Settlement(hold.shown)
+    if fate != "not_settled":
+        call.early = fate == "early"
+        return hold.but(money=_MONEY[fate])
+    call.attempt.end()  # a ledger concludes only what nobody presents
+    call.attempt = Attempt()
+    if (yield from Conclude(hold, False)):
+        yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=False))
+    return None
+
+
+def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
+    if isinstance(quote, QuoteError):
+        raise quote
+    judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+    if judged.choice is None:
+        raise refuse(judged, rules.policy, call.origin, call.mandate)
+    return judged, judged.choice
+
+
+def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
+    try:
+        purchase = yield from purchase_of(call, rules)
+    except BodyNotReplayable:
+        return None
+    return (yield from _patiently(Claim(purchase, call.attempt)))
+
+
+def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
+    """What this call buys."""
+    body = yield from Digest()
+    request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
+    key = call.mandate.key
+    kind, what = ("request", request) if key is None else ("key", key)
+    name = hashlib.sha256(f"{kind} {len(rules.purse)} {rules.purse} {what}".encode()).hexdigest()
+    return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse)
+
+
+def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
+    """Ask; while another attempt at the same purchase may be running, wait for it, but not for ever."""
+    found: Hold | Busy | None = yield from question
+    for seconds in _PATIENCE:
+        if not isinstance(found, Busy):
+            return found
+        yield from Pause(seconds)
+        found = yield from question
+    if not isinstance(found, Busy):
+        return found
+    raise PaymentOutcomeUnknown(
+        "Another attempt at the same purchase may still be running. Nothing was sent by this one; try again when it "
+        "ended.",
+        hold=found.hold.shown,
+        wait_until=expiry(found.hold),
+    )
+
+
+def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold | Reply]:
+    """Approve, sign, record. Whatever fails here, nothing left the machine and the budget is given back."""
+    try:
+        yield from _check_rest(call)
+        approved = yield from _approve(call, quote, hold, rules)
+        if isinstance(approved, Reply):
+            yield from give_back(call, hold)
+            return approved
+        quote, hold = approved
+        return (yield from sign(call, quote, hold, rules, rules.policy.validity))
+    except Exception as failure:
+        yield from give_back(call, hold)
+        if isinstance(failure, X402Error):
+            failure.hold, failure.offer = failure.hold or hold.shown, failure.offer or hold.offer
+        raise
+
+
+def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> Flow[Hold]:
+    """Sign and record: what comes back may leave."""
+    scheme = rules.schemes[hold.offer.scheme, hold.offer.network.partition(":")[0]]
+    remark = scheme.remark(hold.offer)
+    if remark:
+        yield from Tell(events.Warned(call.method, call.url, remark))
+    call.signing = True
+    try:
+        signed = yield from scheme.sign(hold.offer, validity)
+    except X402Error:
+        raise
+    except Exception as failure:
+        raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
+    call.terms = lasting(quote, hold.offer) if call.memory is not None else None
+    evidence, payment_id = signed.evidence, None
+    if takes_payment_id(quote):
+        payment_id = "pay_" + hashlib.sha256(hold.id.encode()).hexdigest()[:32]
+        evidence = {**evidence, "payment_id": payment_id}
+    # The header is kept in no variable: tools that print those of a traceback would show it.
+    return (
+        yield from Record(
+            hold,
+            Authorization(
+                signed.nonce,
+                signed.payer,
+                signed.expires,
+                payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id),
+                evidence,
+            ),
+        )
+    )
+
+
+def _check_rest(call: Call) -> Flow[None]:
+    until = yield from LeftAlone(call.origin)
+    if until is not None:
+        raise HostNotAllowed(
+            f"{call.origin} is left alone until {until:%Y-%m-%d %H:%M:%S} UTC, because its last payments brought "
+            "nothing that was read to its end. Requests that were paid for before present their payments as ever; "
+            "buyer.holds() lists these. Nothing new was paid."
+        )
+
+
+def give_back(call: Call, hold: Hold) -> Flow[None]:
+    """Unspent budget; what the ledger cannot take now, it takes back by itself."""
+    try:
+        yield from Release(hold)
+    except X402Error as failure:
+        yield from Tell(events.Warned(call.method, call.url, f"Unspent budget was not given back yet: {failure}"))
+
+
+def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
+    if not (rules.approve_all or rules.policy.needs_approval(hold.price)):
+        return quote, hold
+    asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
+    answer = yield from Approve(asked)
+    if not answer.yes:
+        remark = answer.remark or "The approver said no."
+        raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
+    if answer.seconds <= rules.terms_age:
+        return quote, hold
+    return (yield from _look_again(call, hold, rules))
+
+
+def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
+    """What was approved a while ago has to be on offer still, and cost no more."""
+    reply = yield from LookAgain()
+    if reply.status != 402:
+        return reply
+    quote = yield from read(call, reply, rules)
+    if quote is None:
+        return reply
+    agreed = Quote(call.url, choice=hold.offer)
+    mandate = replace(call.mandate, quote=agreed)
+    judged = choose(quote, rules.policy, call.origin, rules.means, mandate, rules.bounds)
+    if judged.choice is None:
+        raise refuse(judged, rules.policy, call.origin, mandate)
+    return judged, hold.but(offer=judged.choice)
+
+
+def _paid_before(call: Call, hold: Hold) -> PaymentRejected:
+    return PaymentRejected(
+        f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
+        f"again; one call pays at most once. Nothing more was signed. {NEXT}",
+        hold=hold.shown,
+        offer=hold.offer,
+    )

@@ -1,0 +1,60 @@
+"""Paying in the first request, under the terms of the last delivery: one request on the wire instead of two.
+
+Only where the user asks for it. Whatever speaks against it, a limit, a person to ask, a key or an open payment, is left
+to the ordinary way: the request goes out unpaid, and the answer to it decides.
+"""
+
+from __future__ import annotations
+
+from ..errors import X402Error
+from ..model.holds import Hold, Order
+from .asks import LeftAlone, Reply, Reserve
+from .call import Call, Rules
+from .drive import Flow
+from .flow import give_back, purchase_of, sign
+from .known_terms import Terms
+from .present import present
+
+#: Seconds. Terms that changed leave a payment open for as long, so it is no longer than settling takes.
+_VALIDITY = 60
+
+
+def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
+    """The answer to a request that paid at once. None: nothing was sent and nothing is counted; ask for terms first."""
+    try:
+        # An earlier hop of the same call paid: one call pays at most once.
+        hold = None if call.paid is not None else (yield from _held(call, terms, rules))
+        if hold is None:
+            call.attempt.end()
+            return None
+        reply = yield from present(call, hold, rules)
+    except BaseException:
+        call.attempt.end()
+        call.disappointed()
+        raise
+    assert isinstance(reply, Reply)  # only an old payment is ever given up as lost
+    if not 200 <= reply.status < 300:
+        call.disappointed()
+    return reply
+
+
+def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
+    """A signed hold of this call's own, if nothing at all is in the way."""
+    price = terms.offer.price
+    if price is None or rules.approve_all or rules.policy.needs_approval(price):
+        return None
+    if (yield from LeftAlone(call.origin)) is not None:
+        return None
+    try:
+        purchase = yield from purchase_of(call, rules)
+        order = Order(purchase, terms.offer, price, rules.policy.caps(call.origin, price.currency))
+        found = yield from Reserve(order, call.attempt)
+    except X402Error:
+        return None
+    if not isinstance(found, Hold) or found.authorization is not None:
+        return None
+    try:
+        return (yield from sign(call, terms.quote, found, rules, min(_VALIDITY, rules.policy.validity)))
+    except Exception:
+        yield from give_back(call, found)
+        return None

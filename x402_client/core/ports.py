@@ -1,0 +1,129 @@
+"""What the flow needs from outside, as Protocols, and the records that pass between it and them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator
+from typing import Any, Literal, Protocol, TypeVar, Union
+
+from ..errors import MoneyState
+from ..model.holds import (
+    Attempt,
+    Authorization,
+    Busy,
+    Hold,
+    Order,
+    Purchase,
+    Spending,
+)
+from ..model.offers import Offer, Receipt
+from ..model.signing import Approval, Signed
+from .asks import Ask
+
+T = TypeVar("T")
+Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the form that type checkers take
+
+
+class Ledger(Protocol):
+    """Holds, budgets and history. Every method may raise LedgerUnavailable; an async ledger returns awaitables.
+
+    ``reserve`` is one atomic step: it hands over an unresolved hold of the same purchase if there is one, and else
+    takes the price from every budget or from none.
+    """
+
+    def reserve(self, order: Order, attempt: Attempt) -> Maybe[Hold | Busy]:
+        """A new hold, or the claimed unresolved one. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
+
+    def claim(self, purchase: Purchase, attempt: Attempt) -> Maybe[Hold | Busy | None]:
+        """The unresolved hold of this purchase, or None."""
+
+    def record(self, hold: Hold, authorization: Authorization) -> Maybe[Hold]:
+        """Keep what was signed, before it leaves the machine."""
+
+    def release(self, hold: Hold) -> Maybe[None]:
+        """Give back what was held and never sent."""
+
+    def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
+        """The purchase was delivered; it is resolved, and stays counted."""
+
+    def write_off(self, hold: Hold) -> Maybe[Hold]:
+        """The user gives the unresolved purchase up: it counts as spent."""
+
+    def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
+        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content.
+
+        False: the hold is gone, or somebody presents it at this moment, and all stays as it is.
+        """
+
+    def spent(self, question: Spending) -> Maybe[int]:
+        """Millionths counted in a window."""
+
+    def holds(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
+        """Every purchase of a purse that is not resolved."""
+
+    def history(self, limit: int, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
+        """The latest resolved purchases of a purse, newest first."""
+
+    def freeze(self, pattern: str) -> Maybe[None]:
+        """Stop payments to a host pattern, or with ``*`` all."""
+
+    def unfreeze(self, pattern: str) -> Maybe[None]:
+        """Lift a freeze again."""
+
+
+class EvmSigner(Protocol):
+    """Who signs on EVM chains. Sync or async: a method that returns an awaitable is awaited by async clients.
+
+    Set ``blocking = False`` on a sync signer that answers at once; any other sync one runs in a thread under asyncio.
+    """
+
+    @property
+    def address(self) -> str:
+        """The account that pays, 0x and forty hex digits."""
+
+    def sign_typed_data(self, full_message: dict[str, Any], /) -> Maybe[bytes | str]:
+        """Sign an EIP-712 message, given whole (types, primaryType, domain, message): 65 bytes, or their hex."""
+
+
+class SolanaSigner(Protocol):
+    """Who signs on Solana. Sync or async, and ``blocking`` as for ``EvmSigner``."""
+
+    @property
+    def address(self) -> str:
+        """The account that pays, in base58."""
+
+    def sign_message(self, message: bytes, /) -> Maybe[bytes | str]:
+        """Sign bytes with Ed25519: 64 bytes, or their base58."""
+
+
+class Scheme(Protocol):
+    """One payment scheme on one family of chains. Written once: what has to be asked is yielded."""
+
+    name: str
+    family: str
+
+    def objection(self, offer: Offer) -> str | None:
+        """Why this offer must not be signed, or None. ``offer.token`` is known.
+
+        It goes by the offer alone: the answer is kept for the next time that the same is offered.
+        """
+
+    def remark(self, offer: Offer) -> str | None:
+        """What a person should know about an offer that is signed all the same."""
+
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        """Build and sign the payload."""
+
+
+class Approver(Protocol):
+    """Somebody who says True, or anything else for no. Sync or async."""
+
+    def __call__(self, approval: Approval, /) -> Maybe[bool]: ...
+
+
+class SettlementReader(Protocol):
+    """How to learn whether an authorization settled. Sync or async.
+
+    It may be asked about a payment of another wallet that shares the purse: of what it does not know it says "unknown".
+    """
+
+    def read(self, hold: Hold, /) -> Maybe[Literal["settled", "not_settled", "unknown"]]: ...

@@ -1,0 +1,305 @@
+"""Presenting a payment: send it, once more where that is safe, and judge what comes back.
+
+From the first sending on the money may be gone, so nothing here gives any back but what the chain has proven unused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import events
+from ..errors import PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
+from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
+from ..model.offers import Quote
+from ..wire.leaks import repeats
+from ..wire.read import read_quote
+from .asks import Ask, Claim, Conclude, Pause, Peek, Reply, Send, Tell, WriteOff
+from .drive import Flow
+from .receipt_check import judge
+
+if TYPE_CHECKING:
+    from .call import Call, Rules
+
+#: Before a payment is presented once more within one call. All that such a call adds to the answers' own time.
+_PAUSES = (0.25, 0.75)
+
+
+class Lost(NamedTuple):
+    """The user's policy accepts the loss of a payment that brought nothing: these are the terms to buy under again."""
+
+    error: X402Error
+    terms: Quote | QuoteError
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What the presentations of one call brought, as long as none brought the content."""
+
+    hold: Hold
+    again: int = 0
+    #: The last answer was none, a 402, or another one that is kept with its body.
+    failure: Exception | None = None
+    refusal: Reply | None = None
+    #: The terms of that 402, as far as it could be read.
+    terms: Quote | QuoteError | None = field(default=None, repr=False)
+    kept: Reply | None = None
+    #: How often the payment may be presented again after what came last.
+    most: int = 0
+
+
+def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
+    """The terms of a 402; None: it is not x402."""
+    body = yield from Peek(reply)
+    return read_quote(reply.header, body, call.url, rules.bounds)
+
+
+def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | None]:
+    """The terms, or their fault, which an unresolved payment of the same purchase may still outweigh."""
+    try:
+        return (yield from read(call, reply, rules))
+    except QuoteError as fault:
+        return fault
+
+
+def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
+    """The answer that the caller gets. ``hold.money`` tells what the chain said of a payment that was made before:
+
+    "held": it can settle yet; "spent": it did; "unknown": it expired, and nobody can tell.
+    """
+    tries = _Tries(hold)
+    while True:
+        reply = yield from _once(call, tries, rules)
+        if reply is not None:
+            return reply
+        if not _may_repeat(call, tries, rules) or not (yield from _claim_again(call, tries)):
+            return (yield from _end(call, tries, rules))
+
+
+def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
+    hold = tries.hold
+    assert hold.authorization is not None
+    shown = hold.shown
+    yield from Tell(events.Presented(call.method, call.url, shown, again=hold.tries > 0))
+    call.paid = shown  # it outlives the call, in the mark that its request carries
+    try:
+        reply = yield from Send(hold.authorization.header)
+    except Exception as failure:
+        tries.failure, tries.most = failure, 0 if _timed_out(failure) else 2
+        yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
+        return None
+    reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds))
+    yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
+    if reply.status == 402:
+        tries.refusal, tries.most = reply, 1
+        tries.terms = yield from _refused_terms(call, reply, hold, rules)
+        return None
+    if reply.status < 400 or (hold.money == "held" and reply.outcome.money == "spent"):
+        return _handed_over(call, reply)
+    tries.most = 1 if reply.status < 500 else 2
+    return (yield from _keep(call, tries, reply, rules))
+
+
+def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Quote | QuoteError | None]:
+    """Read at once: then the connection is free again. Words that are our own payment are dropped."""
+    assert hold.authorization is not None
+    try:
+        found = yield from terms(call, reply, rules)
+    except Exception:
+        return None
+    if isinstance(found, Quote) and repeats(found.error, hold.authorization.header[1]):
+        return replace(found, error="")
+    return found
+
+
+def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:
+    """What the chain proved outweighs a receipt, and a seller's no does not undo an earlier silence."""
+    if tries.hold.money == "spent":
+        return replace(outcome, money="spent")
+    return replace(outcome, money="unknown") if outcome.money == "held" and tries.failure is not None else outcome
+
+
+def _handed_over(call: Call, reply: Reply) -> Reply:
+    if not 200 <= reply.status < 300:
+        call.attempt.end()
+    return reply
+
+
+def _keep(call: Call, tries: _Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
+    """An answer that the caller gets if nothing better comes: its body is kept, unless that would take too much."""
+    alive = tries.hold.money == "held"
+    if alive and not _may_repeat(call, tries, rules):
+        return _handed_over(call, reply)
+    try:
+        if (yield from Peek(reply)) is None and alive:
+            return _handed_over(call, reply)
+    except Exception as failure:
+        tries.failure = failure
+        return None
+    tries.kept = reply
+    return None
+
+
+def _may_repeat(call: Call, tries: _Tries, rules: Rules) -> bool:
+    """Within one call: an idempotent request, or one that the seller promised to recognise."""
+    signed = tries.hold.authorization
+    safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)
+    return safe and tries.hold.money == "held" and tries.again < tries.most
+
+
+def _timed_out(failure: Exception) -> bool:
+    """The caller waited long enough. The HTTP libraries name it so, somewhere below where they retry by themselves."""
+    seen: BaseException | None = failure
+    for _ in range(5):
+        if seen is None or isinstance(seen, TimeoutError):
+            return seen is not None
+        if type(seen).__name__.endswith(("Timeout", "TimeoutError")):
+            return True
+        inner = seen.args[0] if seen.args else None
+        reason = getattr(inner, "reason", None) or getattr(seen, "reason", None)
+        seen = next((one for one in (reason, inner, seen.__cause__) if isinstance(one, BaseException)), None)
+    return False
+
+
+def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
+    """Claimed anew: what was frozen, or taken over by somebody else meanwhile, is not presented again."""
+    yield from Pause(_PAUSES[tries.again])
+    tries.again += 1
+    call.attempt.end()
+    call.attempt = Attempt()
+    try:
+        found = yield from Claim(tries.hold.purchase, call.attempt)
+    except X402Error as failure:
+        yield from Tell(events.Warned(call.method, call.url, f"The payment was not presented again: {failure}"))
+        return False
+    if not isinstance(found, Hold) or found.id != tries.hold.id:
+        return False
+    tries.hold = found
+    return True
+
+
+def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
+    """Nothing brought the content."""
+    call.attempt.end()
+    if tries.hold.money != "held":
+        return (yield from _expired(call, tries, rules))
+    if tries.kept is not None and tries.kept.outcome is not None:
+        tries.kept.outcome = _weighed(tries, tries.kept.outcome)
+        return tries.kept
+    if tries.failure is not None:
+        raise _outcome_unknown(call, tries) from tries.failure
+    raise _rejected(call, tries)
+
+
+def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
+    """A payment that cannot settle any more, presented for the content alone."""
+    hold = tries.hold
+    error: X402Error = _never_known(call, tries)
+    if hold.money == "spent":
+        error = _undelivered(call, tries)
+        if (yield from _written(call, Conclude(hold, True))):
+            yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
+    # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
+    may_lose = call.lost is None and not call.early and rules.policy.accepts_loss(hold.price)
+    accepted = may_lose and tries.terms is not None
+    if not accepted or not (yield from _written(call, WriteOff(hold))):
+        raise error from tries.failure
+    assert tries.terms is not None
+    yield from Tell(events.WrittenOff(call.method, call.url, hold.shown))
+    call.attempt, call.paid, call.signing = Attempt(), None, True
+    return Lost(error, tries.terms)
+
+
+def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
+    """Whether the ledger took it. Another call may have claimed the hold meanwhile; then it ends there."""
+    try:
+        return (yield from entry) is not False
+    except X402Error as failure:
+        yield from Tell(events.Warned(call.method, call.url, f"The ledger did not take what became known: {failure}"))
+        return False
+
+
+def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
+    """A 402 after a payment does not mean unpaid."""
+    hold, words = tries.hold, _words(tries)
+    said = f' It says: "{words}".' if words else ""
+    return PaymentRejected(
+        f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
+        f"until {_until(hold)}, so the amount stays counted. {NEXT}",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=tries.refusal and tries.refusal.native,
+    )
+
+
+def _words(tries: _Tries) -> str:
+    """The seller's reason: in its receipt, which is about this very payment, or else beside its new terms."""
+    outcome = tries.refusal and tries.refusal.outcome
+    if outcome and outcome.receipt and outcome.receipt.error:
+        return outcome.receipt.error
+    return tries.terms.error if isinstance(tries.terms, Quote) else ""
+
+
+def _outcome_unknown(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
+    hold = tries.hold
+    then = ", and once more it asked for payment" if tries.refusal is not None else ""
+    return PaymentOutcomeUnknown(
+        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}. "
+        f"Nobody knows yet whether it was settled; it can be until {_until(hold)}. {NEXT}",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=tries.refusal and tries.refusal.native,
+        wait_until=expiry(hold),
+    )
+
+
+NEXT = (
+    "Make the same request again: it presents the same payment, never a second one, and after that time it asks the "
+    "chain first. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+)
+
+
+def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
+    hold, answer = tries.hold, tries.refusal or tries.kept
+    assert hold.authorization is not None
+    later = moment(hold.authorization.expires + MARGIN) if call.early else None
+    wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
+    return PaymentOutcomeUnknown(
+        f"{hold.price} was presented to {call.origin} before it expired at {_until(hold)}, brought {_brought(tries)} "
+        f"now, and whether it was settled could not be learnt from {hold.offer.network}. {wait}. Name "
+        "endpoints that answer in Buyer(rpc=...), or look the payment up by error.hold.nonce; "
+        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
+        "Policy(accept_loss=...) does so by itself for small amounts.",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=answer and answer.native,
+        wait_until=later,
+    )
+
+
+def _undelivered(call: Call, tries: _Tries) -> PaidNotDelivered:
+    hold, answer = tries.hold, tries.refusal or tries.kept
+    return PaidNotDelivered(
+        f"{hold.offer.network} shows that {hold.price} was paid to {call.origin}, and presenting the payment again "
+        f"brought {_brought(tries)}. Ask the seller for the content or the money; error.hold.nonce names the payment. "
+        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew.",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=answer and answer.native,
+    )
+
+
+def _brought(tries: _Tries) -> str:
+    answer = tries.refusal or tries.kept
+    return f"an answer of {answer.status}" if answer is not None else f"no answer ({type(tries.failure).__name__})"
+
+
+def _until(hold: Hold) -> str:
+    at = expiry(hold)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "it expires"
+
+
+def expiry(hold: Hold) -> datetime | None:
+    """Until when a hold's payment can settle."""
+    return moment(hold.authorization.expires) if hold.authorization else None

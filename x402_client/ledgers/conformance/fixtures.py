@@ -1,0 +1,154 @@
+"""What the tests of every ledger stand on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ...model.budgets import Cap
+from ...model.holds import Attempt, Authorization, Hold, Order, Purchase, Spending
+from ...model.hosts import Origin
+from ...model.money import Money, Token
+from ...model.offers import Offer, Receipt
+
+E = TypeVar("E", bound=Exception)
+SECRET = "worth-money-until-it-expires"
+TOKEN = Token("eip155:8453", "0x" + "a" * 40, "USDC", 6, "USD Coin", "2")
+RECEIPT = Receipt(True, "0xfeed", "eip155:8453", "0xpayer", 10_000, raw={"success": True})
+
+
+def purchase(
+    name: str = "weather", *, key: str | None = None, host: str = "api.example.com", purse: str = "default"
+) -> Purchase:
+    """A purchase as the flow describes it."""
+    origin = Origin("https", host, 443)
+    known = f"key {key} {purse}" if key else f"request {name} {purse}"
+    return Purchase(known, f"request {name}", key is not None, "GET", f"https://{host}/{name}", origin, purse)
+
+
+def order(bought: Purchase | None = None, *caps: Cap, price: str = "0.01", amount: int = 10_000) -> Order:
+    """An order for one payment."""
+    money = Money(price)
+    offer = Offer(
+        0,
+        2,
+        "exact",
+        TOKEN.network,
+        amount,
+        TOKEN.address,
+        "0x" + "b" * 40,
+        60,
+        TOKEN,
+        money,
+        None,
+        "base",
+        {"name": "x"},
+    )
+    return Order(bought or purchase(), offer, money, caps)
+
+
+def signed(nonce: str = "0x01", header: str = SECRET) -> Authorization:
+    """What a scheme made."""
+    return Authorization(nonce, "0xpayer", int(time.time()) + 600, ("PAYMENT-SIGNATURE", header), {"height": 7})
+
+
+def cap(most: int, window: str = "day", account: str = "", currency: str | None = "USD") -> Cap:
+    """A budget in millionths, or in payments."""
+    return Cap(account, window, currency, most)
+
+
+def expect(kind: type[E], question: Callable[[], object]) -> E:
+    """The exception that a question has to raise."""
+    try:
+        given = question()
+    except kind as failure:
+        return failure
+    raise AssertionError(f"{kind.__name__} was expected, not {given!r}.")
+
+
+def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """What ``work`` gives in so many threads that start together. A failure in one is a failure."""
+    gate, results = threading.Barrier(count), [None] * count
+
+    def one(number: int) -> None:
+        gate.wait()
+        try:
+            results[number] = work(number)
+        except BaseException as failure:
+            results[number] = failure  # type: ignore[call-overload]
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+class Ground(ABC):
+    """A ledger, and short words for what is done to it. ``self.ledger`` is a new, empty one in every test."""
+
+    ledger: Any
+
+    @abstractmethod
+    def make(self) -> Any:
+        """A new ledger with nothing in it."""
+
+    def answer(self, given: Any) -> Any:
+        """What a method returned; awaited, if the ledger is async."""
+        return given
+
+    def setup_method(self) -> None:
+        self.ledger = self.make()
+
+    def teardown_method(self) -> None:
+        close = getattr(self.ledger, "close_ledger", None)
+        if close is not None:
+            self.answer(close())
+
+    def attempt(self) -> Attempt:
+        """One that lives as long as the test, or until it is ended."""
+        alive: list[Attempt] = self.__dict__.setdefault("_alive", [])
+        alive.append(Attempt())
+        return alive[-1]
+
+    def reserve(self, asked: Order, attempt: Attempt) -> Any:
+        return self.answer(self.ledger.reserve(asked, attempt))
+
+    def presented(self, asked: Order, attempt: Attempt, nonce: str = "0x01") -> Hold:
+        """A hold that was signed and is in flight."""
+        hold: Hold = self.answer(self.ledger.record(self.reserve(asked, attempt), signed(nonce)))
+        return hold
+
+    def unresolved(self, asked: Order, nonce: str = "0x01") -> Hold:
+        """A hold that was signed and whose attempt is over."""
+        attempt = Attempt()
+        hold = self.presented(asked, attempt, nonce)
+        attempt.end()
+        return hold
+
+    def delivered(self, asked: Order) -> Hold:
+        """A hold that was signed, presented and delivered."""
+        attempt = Attempt()
+        hold = self.presented(asked, attempt)
+        self.answer(self.ledger.close(hold, "spent", RECEIPT))
+        attempt.end()
+        return hold
+
+    def spent(self, account: str = "", window: str = "day", currency: str = "USD", purse: str = "default") -> int:
+        found: int = self.answer(self.ledger.spent(Spending(account, window, currency, purse)))
+        return found
+
+    def holds(self, purse: str = "default") -> tuple[Hold, ...]:
+        found: tuple[Hold, ...] = self.answer(self.ledger.holds(purse))
+        return found
+
+    def history(self, limit: int = 100, purse: str = "default") -> tuple[Hold, ...]:
+        found: tuple[Hold, ...] = self.answer(self.ledger.history(limit, purse))
+        return found

@@ -1,0 +1,280 @@
+"""The way to the server, for sync and for async callers; whatever fails on it is said in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ...core.asks import Ask
+from ...errors import ConfigurationError, LedgerUnavailable
+from . import script
+
+#: Connections of one process, or of one event loop.
+_CONNECTIONS = 50
+#: In the order in which they are looked for: the class of the failure, and what to do.
+_EXPLAINED = (
+    ("AuthenticationError", "refuses the user name or password; check them in the ledger's URL"),
+    ("AuthenticationWrongNumberOfArgsError", "refuses the user name or password; check them in the ledger's URL"),
+    ("AuthorizationError", "does not let this user in; check its ACL"),
+    ("NoPermissionError", "does not let this user do what the ledger needs: ~*{x402* +eval +evalsha +info +wait"),
+    ("BusyLoadingError", "is loading its data; try again when it is done"),
+    ("MaxConnectionsError", "is needed by more calls at once than there are connections; try again"),
+    ("OutOfMemoryError", "has no memory left; give it more, or remove other data"),
+    ("ReadOnlyError", "is a replica, which cannot be written to; use the address of the primary"),
+    ("MasterDownError", "is a replica without its primary; use the address of the primary"),
+    ("ClusterDownError", "belongs to a cluster that is down; see CLUSTER INFO"),
+    ("MovedError", "belongs to a cluster; pass RedisLedger(..., cluster=True)"),
+    ("RedisClusterException", "does not answer as a cluster does; see CLUSTER INFO"),
+    ("TimeoutError", "did not answer in time; see whether it is overloaded or stopped"),
+    ("ConnectionError", "cannot be reached; see whether it runs and the address is right"),
+    ("OSError", "cannot be reached; see whether it runs and the address is right"),
+)
+
+
+class NotCopied(Exception):
+    """Fewer replicas than asked for have what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server is, and how it is spoken to. The URL may hold a password."""
+
+    url: str = field(repr=False)
+    timeout: float
+    replicas: int
+    cluster: bool
+
+    @property
+    def shown(self) -> str:
+        """Without user, password and options."""
+        from redis.connection import parse_url
+
+        found: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
+        return str(found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}")
+
+    def options(self) -> dict[str, Any]:
+        """A command whose connection broke is sent once more: every step of the script may be repeated."""
+        return {
+            "decode_responses": True,
+            "socket_timeout": self.timeout,
+            "socket_connect_timeout": self.timeout / 2,
+        }
+
+
+def check(address: Address) -> None:
+    """While building: the library is there, and the URL can be read."""
+    try:
+        import redis
+    except ImportError:
+        raise ConfigurationError("A Redis ledger needs redis-py: pip install 'x402-buyer[redis]'.") from None
+    try:
+        redis.ConnectionPool.from_url(address.url)
+        readable = bool(address.shown)
+    except Exception:  # its text may quote the URL, and the URL may hold a password
+        readable = False
+    if not readable:
+        raise ConfigurationError(
+            "The ledger's URL cannot be read; write redis://host:6379/0, rediss://user:password@host:6379/0 or "
+            "unix:///path/to/socket."
+        )
+
+
+def explain(failure: Exception, address: Address) -> str:
+    """What happened, and what to do. Not in the words of redis-py: they may quote what was sent."""
+    if isinstance(failure, NotCopied):
+        return (
+            f"The Redis ledger at {address.shown} could not copy a payment to {address.replicas} replicas in time. "
+            "Nothing is paid before it can."
+        )
+    names = {kind.__name__ for kind in type(failure).__mro__}
+    said = next((text for name, text in _EXPLAINED if name in names), None)
+    if said is None:
+        said = f"failed with {type(failure).__name__} {_code(failure)}".rstrip()
+    return f"The Redis server at {address.shown} {said}. Nothing is paid without its ledger."
+
+
+def _code(failure: Exception) -> str:
+    """The first word of a server's error is its code; what follows may quote what was sent."""
+    first = str(failure).partition(" ")[0]
+    return f"({first})" if first.isascii() and first.isupper() and first.isalpha() else ""
+
+
+class Link:
+    """For sync callers. Safe between threads."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        #: One, once somebody needed it.
+        self._clients: dict[str, Any] = {}
+
+    def send(self, ask: Ask[Any]) -> Any:
+        """The server's answer."""
+        try:
+            return self._send(ask)
+        except Exception as failure:
+            problem = explain(failure, self.address)
+        raise LedgerUnavailable(problem)
+
+    def _send(self, ask: Ask[Any]) -> Any:
+        from redis.exceptions import NoScriptError
+
+        client = self._connected()
+        if not isinstance(ask, script.Request):
+            return _facts(client.info())
+        try:
+            return self._run(_known(ask), client)
+        except NoScriptError:
+            return self._run(_whole(ask), client)
+
+    def _connected(self) -> Any:
+        client = self._clients.get("client")
+        if client is not None:
+            return client
+        made = _connect(self.address)  # a cluster is spoken to here, so nobody is made to wait for us
+        # redis-py closes the connections of a client that nobody keeps, also those that a pipeline still uses: of
+        # threads that connect at the same time, none may replace the client of another.
+        client = self._clients.setdefault("client", made)
+        if client is not made:
+            made.close()
+        return client
+
+    def _run(self, command: tuple[Any, ...], client: Any) -> Any:
+        if not self.address.replicas:
+            return client.execute_command(*command)
+        with client.pipeline(transaction=False) as pipe:
+            pipe.execute_command(*command)
+            pipe.execute_command("WAIT", self.address.replicas, int(self.address.timeout * 500))
+            return _copied(pipe.execute(raise_on_error=False), self.address)
+
+    def close(self) -> None:
+        """The next use connects again."""
+        client = self._clients.pop("client", None)
+        if client is not None:
+            client.close()
+
+
+class _Here(threading.local):
+    """What the event loops of this thread use."""
+
+    def __init__(self) -> None:
+        self.clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+
+
+class AsyncLink:
+    """For async callers: a client for each event loop of asyncio, and a thread under anything else."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._here = _Here()
+
+    async def send(self, ask: Ask[Any]) -> Any:
+        """The server's answer."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return await self._in_thread(ask)
+        try:
+            return await self._send(ask, self._client(loop))
+        except Exception as failure:
+            problem = explain(failure, self._link.address)
+        raise LedgerUnavailable(problem)
+
+    async def _in_thread(self, ask: Ask[Any]) -> Any:
+        """redis-py knows asyncio only."""
+        import anyio.to_thread
+
+        return await anyio.to_thread.run_sync(self._link.send, ask, abandon_on_cancel=True)
+
+    async def _send(self, ask: Ask[Any], client: Any) -> Any:
+        from redis.exceptions import NoScriptError
+
+        if not isinstance(ask, script.Request):
+            return _facts(await client.info())
+        try:
+            return await self._run(_known(ask), client)
+        except NoScriptError:
+            return await self._run(_whole(ask), client)
+
+    async def _run(self, command: tuple[Any, ...], client: Any) -> Any:
+        address = self._link.address
+        if not address.replicas:
+            return await client.execute_command(*command)
+        async with client.pipeline(transaction=False) as pipe:
+            pipe.execute_command(*command)
+            pipe.execute_command("WAIT", address.replicas, int(address.timeout * 500))
+            return _copied(await pipe.execute(raise_on_error=False), address)
+
+    def _client(self, loop: asyncio.AbstractEventLoop) -> Any:
+        clients = self._here.clients
+        client = clients.get(loop)
+        if client is None:
+            # A client keeps its loop alive, so the dictionary alone would keep both for ever.
+            for old in [other for other in clients if other.is_closed()]:
+                del clients[old]
+            client = clients[loop] = _connect_async(self._link.address)
+        return client
+
+    async def close(self) -> None:
+        """Close the connections of the running loop; the next use connects again."""
+        try:
+            client = self._here.clients.pop(asyncio.get_running_loop(), None)
+        except RuntimeError:
+            return  # what was asked in threads has the connections of sync callers
+        if client is not None:
+            await client.aclose()
+
+
+def _known(ask: script.Request) -> tuple[Any, ...]:
+    return ("EVALSHA", script.digest(), 1, ask.key, ask.op, ask.said)
+
+
+def _whole(ask: script.Request) -> tuple[Any, ...]:
+    return ("EVAL", script.source(), 1, ask.key, ask.op, ask.said)
+
+
+def _copied(answers: list[Any], address: Address) -> Any:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    if answers[1] < address.replicas:
+        raise NotCopied
+    return answers[0]
+
+
+def _facts(told: dict[str, Any]) -> dict[str, Any]:
+    """Of a cluster, every node tells; the one to worry about counts."""
+    nodes = [node for node in told.values() if isinstance(node, dict) and "redis_version" in node] or [told]
+    policies = [str(node.get("maxmemory_policy")) for node in nodes]
+    worst = next((policy for policy in policies if policy != "noeviction"), "noeviction")
+    return {"maxmemory_policy": worst, "aof_enabled": all(node.get("aof_enabled") for node in nodes)}
+
+
+def _connect(address: Address) -> Any:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
+    if address.cluster:
+        return redis.RedisCluster.from_url(address.url, **address.options())
+    pool = redis.BlockingConnectionPool.from_url(
+        address.url, max_connections=_CONNECTIONS, timeout=address.timeout, retry=retry, **address.options()
+    )
+    return redis.Redis.from_pool(pool)
+
+
+def _connect_async(address: Address) -> Any:
+    import redis.asyncio
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
+    if address.cluster:
+        return redis.asyncio.RedisCluster.from_url(address.url, **address.options())
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        address.url, max_connections=_CONNECTIONS, timeout=address.timeout, retry=retry, **address.options()
+    )
+    return redis.asyncio.Redis.from_pool(pool)

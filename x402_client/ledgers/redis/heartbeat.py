@@ -1,0 +1,92 @@
+"""One thread per ledger, while it has claims: it proves that their owner lives, and writes down which ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from queue import Empty
+
+from ...errors import X402Error
+from .claims import Claims
+
+#: Seconds between two looks at attempts that do not tell by themselves when they end.
+_LOOK = 0.02
+#: Seconds without claims after which the thread ends; the next claim starts another.
+_LINGER = 2.0
+#: Seconds before the server is asked again after it failed.
+_REST = 1.0
+
+
+class Heart:
+    """Beats for one ``Claims``. ``beat`` writes what there is to write of one purse; it is held weakly."""
+
+    __slots__ = ("__weakref__", "_beat", "_claims", "_every", "_lock", "_stopped", "_thread")
+
+    def __init__(self, claims: Claims, every: float, beat: weakref.WeakMethod[Callable[[str], None]]) -> None:
+        self._claims, self._every, self._beat = claims, every, beat
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """There is a claim to look after."""
+        with self._lock:
+            if self._thread is None and not self._stopped.is_set():
+                self._thread = threading.Thread(target=self._run, name="x402 ledger", daemon=True)
+                self._thread.start()
+        if self._claims.silent:
+            self._claims.ends.put(True)
+
+    def stop(self) -> None:
+        """Returns when the thread is done with what it was doing."""
+        with self._lock:
+            self._stopped.set()
+            thread = self._thread
+        self._claims.ends.put(True)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        beaten: dict[str, float] = {}
+        idle = time.monotonic()
+        while not self._stopped.is_set():
+            purses = self._claims.purses
+            now = time.monotonic()
+            idle = now if purses else idle
+            if not purses and self._may_end(now - idle):
+                return
+            due = [purse for purse in purses if beaten.get(purse, 0.0) + self._every <= now]
+            due += [purse for purse in self._claims.pressing(purses) if purse not in due]
+            if not self._beat_all(due, beaten):
+                return
+            self._wait()
+
+    def _beat_all(self, purses: list[str], beaten: dict[str, float]) -> bool:
+        """False: the ledger is gone. Holds it only while it beats, so that it can go."""
+        beat = self._beat()
+        if beat is None:
+            return False
+        for purse in purses:
+            beaten[purse] = time.monotonic()
+            try:
+                beat(purse)
+            except X402Error:
+                self._stopped.wait(_REST)
+        return True
+
+    def _may_end(self, idle: float) -> bool:
+        with self._lock:
+            if idle < _LINGER or self._claims.purses:
+                return False
+            self._thread = None
+            return True
+
+    def _wait(self) -> None:
+        try:
+            self._claims.ends.get(timeout=_LOOK if self._claims.silent else self._every)
+            while True:
+                self._claims.ends.get_nowait()
+        except Empty:
+            return

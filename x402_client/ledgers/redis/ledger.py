@@ -1,0 +1,223 @@
+"""The ledger in Redis: shared by processes on many machines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TypeVar
+from weakref import WeakMethod, WeakSet
+
+from ...core.drive import arun, run
+from ...errors import ConfigurationError, MoneyState, X402Error
+from ...model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+from ...model.offers import Receipt
+from .claims import Claims
+from .connections import Address, AsyncLink, Link, check
+from .heartbeat import Heart
+from .steps import Clerk, Steps
+
+T = TypeVar("T")
+#: Proofs of life in one lease.
+_BEATS = 8
+
+
+class RedisLedger:
+    """Budgets, holds and keys in a Redis server (5 or later; Valkey too), shared by every program that uses it.
+
+    ``redis://``, ``rediss://`` (over TLS: use it outside of one machine) or ``unix://``. ``ledger.asynchronous`` is the
+    same ledger for async callers. It connects when it is first used. Every step is one atomic round trip, and the
+    server's clock is the ledger's.
+
+    The server has to keep what it is told: ``maxmemory-policy noeviction`` is required, and ``appendonly yes`` is
+    strongly advised (without it, the payments since the last snapshot are forgotten when it stops). A ledger that is
+    suddenly empty, another one, or older than what this program has seen is refused. A program that starts after such
+    a loss cannot know of it; ``fresh`` tells that a purse was used for the first time.
+
+    Redis copies to replicas after it answered: a failover may forget the last moments. ``replicas=2`` has every step
+    wait until two replicas have it, and fails if they have not; a step that failed like that may count all the same.
+
+    ``lease`` is how many seconds a program that fell silent counts as alive. Until it ran out, or the program gave
+    proof of life, nobody can tell whether an attempt of it is still running: the same request waits.
+
+    A freeze is written to every purse that exists, one after the other, and found by those that come later.
+    ``history`` remembers the latest thousand purchases of a purse; budgets in total and keys remember all, for ever.
+    """
+
+    is_async = False
+
+    def __init__(
+        self, url: str, *, timeout: float = 5.0, lease: float = 4.0, replicas: int = 0, cluster: bool = False
+    ) -> None:
+        if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigurationError("A Redis ledger's URL starts with redis://, rediss:// or unix://.")
+        if not 0 < timeout <= 60 or not 0.5 <= lease <= 30:
+            raise ConfigurationError("timeout is up to 60 seconds, and lease from 0.5 to 30.")
+        if type(replicas) is not int or replicas < 0 or (replicas and cluster):
+            raise ConfigurationError("replicas is a whole number of replicas to wait for; a cluster cannot do that.")
+        self._address = Address(url, timeout, replicas, cluster)
+        self._lease = lease
+        check(self._address)
+        self._build()
+        _LEDGERS.add(self)
+
+    def _build(self, old: Clerk | None = None) -> None:
+        self._claims = Claims()
+        self._heart = Heart(self._claims, self._lease / _BEATS, WeakMethod(self._beat))
+        self._link = Link(self._address)
+        self._clerk = Clerk(self._address.shown, self._lease, self._claims, self._heart.start)
+        if old is not None:
+            self._clerk.known.update(old.known)
+            self._clerk.fresh = old.fresh
+        self.asynchronous = AsyncRedisLedger(self._clerk, AsyncLink(self._link))
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a purse was used for the first time: its budgets start at zero."""
+        return self._clerk.fresh
+
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return self._address.shown
+
+    def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
+        """A new hold, or the claimed unresolved one."""
+        return self._run(self._clerk.reserve(order, attempt))
+
+    def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        """The unresolved hold of this purchase, or None."""
+        return self._run(self._clerk.claim(purchase, attempt))
+
+    def record(self, hold: Hold, authorization: Authorization) -> Hold:
+        """Keep what was signed, before it leaves the machine."""
+        return self._run(self._clerk.record(hold, authorization))
+
+    def release(self, hold: Hold) -> None:
+        """Give back what was held and never sent."""
+        self._run(self._clerk.release(hold))
+
+    def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
+        """The purchase was delivered; it is resolved, and stays counted."""
+        self._run(self._clerk.close(hold, money, receipt))
+
+    def write_off(self, hold: Hold) -> Hold:
+        """The user gives the unresolved purchase up: it counts as spent."""
+        return self._run(self._clerk.write_off(hold))
+
+    def conclude(self, hold: Hold, settled: bool) -> bool:
+        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
+        return self._run(self._clerk.conclude(hold, settled))
+
+    def spent(self, question: Spending) -> int:
+        """Millionths counted in a window."""
+        return self._run(self._clerk.spent(question))
+
+    def holds(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Every purchase of a purse that is not resolved."""
+        return self._run(self._clerk.holds(purse))
+
+    def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
+        """The latest resolved purchases of a purse, newest first."""
+        return self._run(self._clerk.history(limit, purse))
+
+    def freeze(self, pattern: str) -> None:
+        """Stop payments to a host pattern, or with ``*`` all: of every purse, in every program."""
+        self._run(self._clerk.freeze(pattern))
+
+    def unfreeze(self, pattern: str) -> None:
+        """Lift a freeze again."""
+        self._run(self._clerk.freeze(pattern, thaw=True))
+
+    def close_ledger(self) -> None:
+        """Let go of the connections and of this program's claims. The next use opens it again."""
+        self._heart.stop()
+        with contextlib.suppress(X402Error):
+            self._run(self._clerk.leave())
+        self._link.close()
+        self._build(self._clerk)
+
+    def _beat(self, purse: str) -> None:
+        self._run(self._clerk.beat(purse))
+
+    def _run(self, steps: Steps[T]) -> T:
+        return run(steps, self._link.send)
+
+    def __repr__(self) -> str:
+        return f"RedisLedger({self._address.shown!r})"
+
+
+class AsyncRedisLedger:
+    """A Redis ledger for async callers: ``RedisLedger(url).asynchronous``."""
+
+    is_async = True
+
+    def __init__(self, clerk: Clerk, link: AsyncLink) -> None:
+        self._clerk, self._link = clerk, link
+
+    async def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
+        """A new hold, or the claimed unresolved one."""
+        return await self._run(self._clerk.reserve(order, attempt))
+
+    async def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        """The unresolved hold of this purchase, or None."""
+        return await self._run(self._clerk.claim(purchase, attempt))
+
+    async def record(self, hold: Hold, authorization: Authorization) -> Hold:
+        """Keep what was signed, before it leaves the machine."""
+        return await self._run(self._clerk.record(hold, authorization))
+
+    async def release(self, hold: Hold) -> None:
+        """Give back what was held and never sent."""
+        await self._run(self._clerk.release(hold))
+
+    async def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
+        """The purchase was delivered; it is resolved, and stays counted."""
+        await self._run(self._clerk.close(hold, money, receipt))
+
+    async def write_off(self, hold: Hold) -> Hold:
+        """The user gives the unresolved purchase up: it counts as spent."""
+        return await self._run(self._clerk.write_off(hold))
+
+    async def conclude(self, hold: Hold, settled: bool) -> bool:
+        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
+        return await self._run(self._clerk.conclude(hold, settled))
+
+    async def spent(self, question: Spending) -> int:
+        """Millionths counted in a window."""
+        return await self._run(self._clerk.spent(question))
+
+    async def holds(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Every purchase of a purse that is not resolved."""
+        return await self._run(self._clerk.holds(purse))
+
+    async def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
+        """The latest resolved purchases of a purse, newest first."""
+        return await self._run(self._clerk.history(limit, purse))
+
+    async def freeze(self, pattern: str) -> None:
+        """Stop payments to a host pattern, or with ``*`` all: of every purse, in every program."""
+        await self._run(self._clerk.freeze(pattern))
+
+    async def unfreeze(self, pattern: str) -> None:
+        """Lift a freeze again."""
+        await self._run(self._clerk.freeze(pattern, thaw=True))
+
+    async def close_ledger(self) -> None:
+        """Let go of the connections of the running event loop."""
+        await self._link.close()
+
+    async def _run(self, steps: Steps[T]) -> T:
+        return await arun(steps, self._link.send)
+
+
+_LEDGERS: WeakSet[RedisLedger] = WeakSet()
+
+
+def _forget_parent() -> None:
+    """A forked child is an owner of its own; what the parent claimed stays the parent's."""
+    for ledger in list(_LEDGERS):
+        ledger._build(ledger._clerk)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)

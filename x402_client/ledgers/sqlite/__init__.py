@@ -1,0 +1,19 @@
+"""A ledger in a SQLite file: for the threads and processes of one machine."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .ledger import SqliteLedger, default_path
+
+__all__ = ["SqliteLedger", "default_path"]
+
+#: Where each name lives. Loaded when it is asked for.
+_HOMES = {"SqliteLedger": "ledger", "default_path": "ledger"}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,70 @@
+"""What SQLite says, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
+
+from ...errors import LedgerUnavailable
+
+_ADVICE = {
+    sqlite3.SQLITE_CORRUPT: "is damaged. Restore it from a backup, or move it away and accept that its budgets and "
+    "unresolved payments are forgotten",
+    sqlite3.SQLITE_NOTADB: "is not a ledger. Name another path, or move that file away",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Free some space",
+    sqlite3.SQLITE_READONLY: "cannot be written. Make the file and its directory writable for this user",
+    sqlite3.SQLITE_PERM: "cannot be opened. Make the file and its directory readable and writable for this user",
+    sqlite3.SQLITE_AUTH: "cannot be opened. Make the file and its directory readable and writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened. Make the file and its directory readable and writable for this user",
+    sqlite3.SQLITE_BUSY: "is locked by another program. See who holds it open, and try again",
+    sqlite3.SQLITE_LOCKED: "is locked by another program. See who holds it open, and try again",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed or is full. Look at the system's log",
+}
+
+
+_SYSTEM = {
+    errno.EACCES: sqlite3.SQLITE_PERM,
+    errno.EPERM: sqlite3.SQLITE_PERM,
+    errno.EROFS: sqlite3.SQLITE_READONLY,
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    getattr(errno, "EDQUOT", errno.ENOSPC): sqlite3.SQLITE_FULL,
+}
+
+
+def code_of(failure: BaseException) -> int:
+    """SQLite's result code without its details, or the one that means what the system said; zero if there is none."""
+    if isinstance(failure, OSError):
+        return _SYSTEM.get(failure.errno or 0, 0)
+    code: int = getattr(failure, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
+def busy(failure: sqlite3.Error) -> bool:
+    """Whether waiting may help."""
+    return code_of(failure) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def explained(failure: BaseException, path: Path) -> LedgerUnavailable:
+    """The same failure in our words."""
+    advice = _ADVICE.get(code_of(failure), f"failed ({type(failure).__name__}: {failure}). Look at the file")
+    return unavailable(path, advice)
+
+
+def unavailable(path: Path, trouble: str) -> LedgerUnavailable:
+    """``trouble`` follows the path, and says what to do."""
+    return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.")
+
+
+def locked(path: Path, patience: float) -> LedgerUnavailable:
+    """The wait was too long."""
+    return unavailable(
+        path, f"was locked by another program for {patience:g} seconds. See who holds it open, and try again"
+    )
+
+
+def crowded(path: Path, seconds: float) -> LedgerUnavailable:
+    """The queue in front of us did not move."""
+    return unavailable(
+        path, f"was kept busy by other threads of this program for {seconds:g} seconds. Make fewer calls at once"
+    )

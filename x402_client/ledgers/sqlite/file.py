@@ -1,0 +1,308 @@
+"""One ledger file: made privately, known again, locked in turn, and never taken for another one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from ...errors import LedgerUnavailable
+from ...model.holds import LedgerBusy
+from .checkpoints import LAST_RESORT, Checkpoints
+from .clock import Stamp
+from .errors import busy, crowded, explained, locked, unavailable
+from .fair_lock import Turns
+from .schema import APPLICATION, SCHEMA, VERSION
+
+T = TypeVar("T")
+_WRITING = "BEGIN IMMEDIATE"
+_META = "SELECT identity, frozen, boot, steady, at FROM meta"
+#: Pauses between two looks at a lock that another process holds, mostly for tens of microseconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
+#: How long a thread waits for the others of its process: each of them ends soon, but there may be hundreds.
+_TURN = 60.0
+#: Looks at a locked file that are further apart say nothing about the time between them.
+_GAP = 1.0
+#: How long a fork waits for a transaction of another thread, and whoever closes for a checkpoint.
+_FORK_PATIENCE = 10.0
+#: KiB of the file in memory: the pages that payments write are few.
+_CACHE = 256
+_FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
+
+
+class Meta(NamedTuple):
+    """What every transaction reads first."""
+
+    frozen: str
+    #: The moment of the last reservation.
+    stamp: Stamp | None
+
+
+class LedgerFile:
+    """A connection that the threads of a process share in turn. No connection crosses a fork."""
+
+    def __init__(self, path: Path, durable: bool) -> None:
+        self.path = path
+        self._name, self._log = str(path), f"{path}-wal"
+        self.durable = durable
+        #: Whether opening it made it.
+        self.fresh = False
+        self._identity: str | None = None
+        self._latest = 0.0
+        self._connection: sqlite3.Connection | None = None
+        self._seen: tuple[object, ...] = ()
+        self._lock = Turns()
+        #: When it was found locked by another program: first, without a break that we saw, and last.
+        self._locked = (-_GAP, -_GAP)
+        self._checkpoints = Checkpoints(path)
+        self._process = os.getpid()
+        _FILES.add(self)
+
+    def read(self, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
+        """Run ``work`` on one state of the file."""
+        return self._run("BEGIN", work, patience)
+
+    def write(self, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
+        """Run ``work`` while nobody else writes; all that it does happens, or nothing of it."""
+        return self._run(_WRITING, work, patience)
+
+    def close(self) -> None:
+        """Let go of the file. The next use opens it again, if it is still the same."""
+        with self._lock:
+            self._disconnect()
+            self._checkpoints.wait(_FORK_PATIENCE)
+
+    def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
+        if not self._lock.acquire(timeout=_TURN if patience else 0):
+            raise crowded(self.path, _TURN) if patience else LedgerBusy()
+        try:
+            return self._transact(begin, work, patience)
+        except (sqlite3.Error, OverflowError, OSError) as failure:
+            # The next use opens the file anew, in case it recovers.
+            self._disconnect()
+            raise explained(failure, self.path) from failure
+        finally:
+            self._lock.release()
+
+    def _transact(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
+        db, meta = self._patiently(lambda: self._begin(begin), patience)
+        try:
+            result = work(db, meta)
+            db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+        if begin == _WRITING:
+            self._checkpoints.wrote(self._unchanged)
+        return result
+
+    def _begin(self, begin: str) -> tuple[sqlite3.Connection, Meta]:
+        db = self._connected()
+        try:
+            db.execute(begin)
+            identity, frozen, boot, steady, at = db.execute(_META).fetchone() or (None, "", "", 0.0, 0.0)
+            self._check_same(identity, at)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+            raise
+        return db, Meta(frozen, Stamp(boot, steady, at) if at else None)
+
+    def _patiently(self, step: Callable[[], T], patience: float) -> T:
+        """Waits for other programs. Of hundreds of threads, not each waits anew for a program that holds on to it."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                result = step()
+            except sqlite3.Error as failure:
+                if not busy(failure):
+                    raise
+                if self._locked_for() >= patience:
+                    raise self._too_long(patience) from failure
+            else:
+                self._locked = (-_GAP, -_GAP)
+                return result
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _locked_for(self) -> float:
+        now, (first, last) = time.monotonic(), self._locked
+        self._locked = (now if now - last >= _GAP else first, now)
+        return now - self._locked[0]
+
+    def _too_long(self, patience: float) -> Exception:
+        return locked(self.path, patience) if patience else LedgerBusy()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._process != os.getpid():
+            raise unavailable(self.path, "was open while the process was forked. Open it anew after the fork")
+        if self._connection is None:
+            self._connection = self._open()
+            self._seen = self._look()
+        elif self._look() != self._seen:
+            raise self._replaced()
+        return self._connection
+
+    def _look(self) -> tuple[object, ...]:
+        """What tells the files that are in place now from those that were opened."""
+        try:
+            file, log = os.stat(self._name), os.stat(self._log)
+        except FileNotFoundError:
+            raise unavailable(
+                self.path,
+                "was deleted while it was in use. Put it back; or restart the program, and accept that its budgets "
+                "and unresolved payments are forgotten",
+            ) from None
+        return file.st_dev, file.st_ino, log.st_dev, log.st_ino
+
+    def _unchanged(self) -> bool:
+        try:
+            return self._look() == self._seen
+        except (LedgerUnavailable, OSError):
+            return False
+
+    def _check_same(self, identity: str | None, latest: float) -> None:
+        """An older copy of the same ledger is another one too: it forgot payments."""
+        if identity is None or (self._identity is not None and (identity != self._identity or latest < self._latest)):
+            raise self._replaced()
+        self._identity, self._latest = identity, latest
+
+    def _replaced(self) -> LedgerUnavailable:
+        return unavailable(
+            self.path,
+            "was replaced by another file while it was in use. Put the right one back; or restart the program, and "
+            "accept that the budgets and unresolved payments of the other one count now",
+        )
+
+    def _disconnect(self) -> None:
+        db, self._connection = self._connection, None
+        if db is not None and self._process == os.getpid():
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+
+    def _open(self) -> sqlite3.Connection:
+        self._make_file()
+        db = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._recognize(db)
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _make_file(self) -> None:
+        """An empty file that only this user can read, if there is none and none was seen before."""
+        if self.path.is_dir():
+            raise unavailable(self.path, "is a directory. Name a file in it")
+        if self._identity is not None:
+            return self._look_for_it()
+        _make_directories(self.path.parent)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        return None
+
+    def _look_for_it(self) -> None:
+        if not self.path.exists():
+            self._seen = ()
+            self._look()
+
+    def _recognize(self, db: sqlite3.Connection) -> None:
+        """Look before anything is changed: the file may be somebody else's."""
+        db.execute("BEGIN")  # or another process makes it between two looks
+        application, version, empty = _marks(db)
+        db.execute("COMMIT")
+        if application == 0 and version == 0 and empty:
+            if self._identity is not None:
+                raise self._replaced()
+            self._create(db)
+        elif application != APPLICATION:
+            raise unavailable(self.path, "is a database of another program. Name another path")
+        elif version != VERSION:
+            raise unavailable(
+                self.path,
+                f"has the layout {version}, and this version of x402-buyer knows only layout {VERSION}. Use the "
+                "version that wrote it, or name another path",
+            )
+
+    def _create(self, db: sqlite3.Connection) -> None:
+        os.chmod(self.path, 0o600)
+        self._write_ahead(db)
+        db.execute("BEGIN IMMEDIATE")
+        if _marks(db) == (0, 0, True):  # or another process was faster
+            for statement in SCHEMA:
+                db.execute(statement)
+            db.execute("INSERT INTO meta VALUES (1, ?, '[]', '', 0.0, 0.0)", (secrets.token_hex(16),))
+            self.fresh = True
+        db.execute("COMMIT")
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        self._write_ahead(db)
+        db.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LAST_RESORT}")
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"PRAGMA cache_size = -{_CACHE}")
+        db.execute(_META).fetchone()
+
+    def _write_ahead(self, db: sqlite3.Connection) -> None:
+        if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise unavailable(
+                self.path, "is on a disk that several processes cannot share. Name a path on a local disk"
+            )
+
+
+def _marks(db: sqlite3.Connection) -> tuple[int, int, bool]:
+    """Whose file it is, of which layout, and whether nothing is in it."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return application, version, tables == 0
+
+
+def _make_directories(directory: Path) -> None:
+    """``Path.mkdir`` gives its mode only to the last of several directories."""
+    missing = [found for found in (directory, *directory.parents) if not found.exists()]
+    for found in reversed(missing):
+        found.mkdir(mode=0o700, exist_ok=True)
+
+
+def _forking() -> None:
+    """SQLite's locks belong to the process, and its memory does not know of a fork: close before."""
+    held = _HELD.setdefault(threading.get_ident(), [])
+    for file in list(_FILES):
+        if file._lock.acquire(timeout=_FORK_PATIENCE):
+            file._disconnect()
+            file._checkpoints.wait(_FORK_PATIENCE)
+            held.append(file)
+
+
+def _forked_parent() -> None:
+    for file in _HELD.pop(threading.get_ident(), ()):
+        file._lock.release()
+
+
+def _forked_child() -> None:
+    for file in _HELD.pop(threading.get_ident(), ()):
+        file._lock = Turns()
+        file._checkpoints = Checkpoints(file.path)
+        file._process = os.getpid()
+    _HELD.clear()
+
+
+#: Files that a fork has in hand, by the thread that forks.
+_HELD: dict[int, list[LedgerFile]] = {}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_forking, after_in_parent=_forked_parent, after_in_child=_forked_child)

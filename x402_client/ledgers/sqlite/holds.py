@@ -1,0 +1,189 @@
+"""What happens to one hold in a ledger file. Every function here runs inside a transaction of its caller."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from binascii import crc32
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from ...errors import MoneyState
+from ...model.holds import Authorization, Hold, HoldState, Order, Purchase
+from ...model.offers import Receipt
+from .. import refusals
+from ..rows import (
+    COLUMNS,
+    UNSIGNED,
+    authorization_row,
+    hold_of,
+    name_of,
+    number_of,
+    offer_text,
+    receipt_text,
+    reserved_row,
+)
+from . import sums
+
+#: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
+HISTORY = 100_000
+_HISTORY_STEP = 256
+
+#: A hold's number begins with bits of its purchase's id, so that the table needs no index; the rest is random.
+_DRAWN = 43
+_LAST = (1 << _DRAWN) - 1
+_PREFIXES = 1 << (63 - _DRAWN)
+
+_LIST = ", ".join(COLUMNS)
+_OPEN = f"SELECT {_LIST}, id, header, accounts, owner FROM holds"  # noqa: S608 - every part is a constant
+_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"
+_ANY = f"SELECT 1 FROM holds WHERE {_OF_PURCHASE} LIMIT 1"  # noqa: S608
+_WIDTH = len(COLUMNS)
+_NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner"))
+_RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?)"  # noqa: S608
+_RECORD = """
+    UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?, header = ?, offer = ?
+    WHERE id = ? AND state = 'reserved'
+"""
+_MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLUMNS)
+_RESOLVE = f"INSERT INTO past (id, {_LIST}, receipt) SELECT id, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608
+_REMEMBER = f"""
+    INSERT OR REPLACE INTO keyed (key, id, {_LIST}, receipt) SELECT purchase, id, {_LIST}, receipt FROM past
+    WHERE number = ?
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An open hold and what the ledger alone knows of it."""
+
+    number: int
+    hold: Hold
+    accounts: tuple[int, ...]
+    owner: str | None
+
+    @classmethod
+    def of(cls, values: tuple[Any, ...]) -> Row:
+        """From the columns of ``_OPEN``."""
+        number, header, accounts, owner = values[_WIDTH:]
+        return cls(number, hold_of(number, values, header), tuple(map(int, accounts.split())), owner)
+
+
+def find(db: sqlite3.Connection, name: str) -> Row | None:
+    """The open hold of this id."""
+    return find_number(db, number_of(name))
+
+
+def find_number(db: sqlite3.Connection, number: int) -> Row | None:
+    """The same, by the number that its id stands for."""
+    return next(iter(select(db, "id = ?", number)), None)
+
+
+def of_purchase(db: sqlite3.Connection, purchase: str) -> list[Row]:
+    """The open holds of one purchase, oldest first."""
+    first = _first(purchase)
+    span = (first, first + _LAST, purchase)
+    if db.execute(_ANY, span).fetchone() is None:  # sqlite3 describes all columns of a question before its answer
+        return []
+    return select(db, _OF_PURCHASE, *span)
+
+
+def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
+    """The open holds of which ``where`` is true, oldest first."""
+    found = [Row.of(row) for row in db.execute(_selecting(where), values)]
+    found.sort(key=lambda row: (row.hold.created, row.number))
+    return found
+
+
+@cache
+def _selecting(where: str) -> str:
+    return f"{_OPEN} WHERE {where}"
+
+
+def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
+    """A new hold; its price is taken from these accounts already."""
+    number = _first(order.purchase.id) + secrets.randbits(_DRAWN)
+    db.execute(_RESERVE, (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner))
+    return Hold(name_of(number), order.purchase, order.offer, order.price, now)
+
+
+def _first(purchase: str) -> int:
+    """The least number that a hold of a purchase can have."""
+    return (crc32(purchase.encode()) % _PREFIXES) << _DRAWN
+
+
+def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:
+    """What was signed, with the terms that it was signed for."""
+    # The values are kept in no variable: tools that print those of a traceback would show the payment header.
+    offer, number = offer_text(hold.offer), number_of(hold.id)
+    if db.execute(_RECORD, (*authorization_row(authorization), offer, number)).rowcount != 1:
+        raise refusals.hold_is_gone()
+    return hold.but(authorization=authorization, state="signed")
+
+
+def claim(db: sqlite3.Connection, row: Row, owner: str) -> Hold:
+    """Another attempt takes an unresolved hold over."""
+    db.execute("UPDATE holds SET owner = ?, tries = tries + 1 WHERE id = ?", (owner, row.number))
+    return row.hold.but(tries=row.hold.tries + 1)
+
+
+def give_up(db: sqlite3.Connection, row: Row) -> None:
+    """The attempt that claimed it is over: what was signed is unresolved, what was not is given back."""
+    if row.hold.state == "reserved":
+        drop(db, row)
+    else:
+        db.execute("UPDATE holds SET owner = NULL WHERE id = ?", (row.number,))
+
+
+def drop(db: sqlite3.Connection, row: Row) -> None:
+    """Forget a hold, and give its price back."""
+    sums.give_back(db, row.accounts, row.hold.price.units, row.hold.created)
+    db.execute("DELETE FROM holds WHERE id = ?", (row.number,))
+
+
+class Delivery(NamedTuple):
+    """A hold whose content came."""
+
+    number: int
+    keyed: bool
+    money: MoneyState
+    receipt: Receipt | None
+
+
+def deliver(db: sqlite3.Connection, found: Delivery) -> None:
+    """Move a hold to the past; what was delivered under a key is remembered for ever."""
+    latest = resolve(db, found.number, "delivered", found.money, found.receipt)
+    if found.keyed and latest is not None:
+        db.execute(_REMEMBER, (latest,))
+
+
+def resolve(
+    db: sqlite3.Connection, number: int, state: HoldState, money: MoneyState, receipt: Receipt | None
+) -> int | None:
+    """Move a hold to the past, without its header; its number there. One that is there already stays as it is."""
+    moved = db.execute(_RESOLVE, (state, money, receipt_text(receipt), number))
+    if moved.rowcount != 1:
+        return None
+    latest = moved.lastrowid or 0
+    db.execute("DELETE FROM holds WHERE id = ?", (number,))
+    if latest % _HISTORY_STEP == 0:
+        db.execute("DELETE FROM past WHERE number <= ?", (latest - HISTORY,))
+    return latest
+
+
+def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
+    """What was delivered under a key."""
+    asked = f"SELECT {_LIST}, id, receipt FROM keyed WHERE key = ?"  # noqa: S608
+    return next((_past(row) for row in db.execute(asked, (purchase.id,))), None)
+
+
+def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
+    """The latest resolved purchases of a purse, newest first."""
+    asked = f"SELECT {_LIST}, id, receipt FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+    return tuple(_past(row) for row in db.execute(asked, (purse, max(0, limit))))
+
+
+def _past(values: tuple[Any, ...]) -> Hold:
+    number, receipt = values[_WIDTH:]
+    return hold_of(number, values, None, receipt)

@@ -1,0 +1,358 @@
+"""The ledger in a file: right between threads, tasks and processes, and still there after a restart."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import sqlite3
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+from ...errors import LedgerUnavailable, MoneyState, OverLimit, X402Error
+from ...model.budgets import Cap
+from ...model.holds import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purchase, Spending
+from ...model.offers import Receipt
+from .. import refusals
+from ..rows import number_of
+from . import holds as rows
+from .clock import LedgerClock
+from .errors import unavailable
+from .file import LedgerFile, Meta
+from .process_locks import Claims, in_flight
+from .sums import Sums
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection, Meta], T]
+#: Seconds that a caller who can wait waits for other programs to finish writing.
+_PATIENCE = 5.0
+#: The largest price in millionths: sums of these stay far from the end of SQLite's integers.
+_LARGEST = 2**50
+
+
+class SqliteLedger:
+    """Budgets, holds and keys in one file, shared by all threads and processes that open it.
+
+    The file is made if there is none, and ``fresh`` tells so. ``durable=True`` waits for the disk at every step:
+    then not even a power failure makes it forget a payment, where otherwise only a crash of the program cannot.
+    """
+
+    is_async = False
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, durable: bool = False, clock: LedgerClock | None = None
+    ) -> None:
+        self.path = _absolute(path)
+        self._owners = self.path.with_name(self.path.name + "-owners")
+        self._clock = clock or LedgerClock()
+        self._file = LedgerFile(self.path, durable)
+        self._claims = Claims(self._owners, _clerk(weakref.ref(self)))
+        #: Deliveries that could not be written; the next use of the ledger writes them.
+        self._late: dict[int, rows.Delivery] = {}
+        self._patience = _PATIENCE
+        self._file.read(lambda db, meta: None, _PATIENCE)
+        weakref.finalize(self, _let_go, self._claims, self._file)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether opening the ledger made its file: its budgets start at zero."""
+        return self._file.fresh
+
+    @property
+    def name(self) -> str:
+        """Where it is."""
+        return str(self.path)
+
+    @property
+    def drift(self) -> float:
+        """By how many seconds its time is ahead of the machine's clock."""
+        return self._clock.drift
+
+    @property
+    def impatient(self) -> SqliteLedger:
+        """The same ledger for callers that must not block: raises LedgerBusy where this one would wait."""
+        twin = copy.copy(self)
+        twin._patience = 0.0
+        return twin
+
+    def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
+        """A new hold, or the claimed unresolved one."""
+        if order.price.units > _LARGEST:
+            raise unavailable(self.path, f"cannot count a price of {order.price}. No payment is that large")
+        try:
+            return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
+        except OverLimit:
+            if not self._write(lambda db, meta: self._reap(db)):
+                raise
+        return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
+
+    def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        """The unresolved hold of this purchase, or None."""
+        return self._write(lambda db, meta: self._claim(db, meta, purchase, attempt))
+
+    def record(self, hold: Hold, authorization: Authorization) -> Hold:
+        """Keep what was signed, before it leaves the machine."""
+
+        def keep(db: sqlite3.Connection, meta: Meta) -> Hold:
+            refusals.check_frozen(_patterns(meta), hold.purchase)
+            return rows.record(db, hold, authorization)
+
+        return self._write(keep)
+
+    def release(self, hold: Hold) -> None:
+        """Give back what was held and never sent."""
+
+        def give_back(db: sqlite3.Connection, meta: Meta) -> None:
+            row = rows.find(db, hold.id)
+            if row is not None and row.hold.state == "reserved":
+                rows.drop(db, row)
+
+        self._write(give_back)
+        self._claims.drop(number_of(hold.id))
+
+    def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
+        """The purchase was delivered; it is resolved, and stays counted."""
+        found = rows.Delivery(number_of(hold.id), hold.purchase.keyed, money, receipt)
+        try:
+            self._write(lambda db, meta: rows.deliver(db, found))
+        except LedgerUnavailable:
+            self._late[found.number] = found
+            raise
+        self._claims.drop(found.number)
+
+    def write_off(self, hold: Hold) -> Hold:
+        """The user gives the unresolved purchase up: it counts as spent."""
+
+        def give_up(db: sqlite3.Connection, meta: Meta) -> Hold:
+            row = self._unresolved(db, hold)
+            if row is None:
+                raise refusals.nothing_to_write_off(hold)
+            rows.resolve(db, row.number, "written_off", "spent", None)
+            return row.hold.shown.but(state="written_off", money="spent")
+
+        return self._write(give_up)
+
+    def conclude(self, hold: Hold, settled: bool) -> bool:
+        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
+
+        def told(db: sqlite3.Connection, meta: Meta) -> bool:
+            row = self._unresolved(db, hold)
+            if row is None:
+                return False
+            if settled:
+                db.execute("UPDATE holds SET money = 'spent' WHERE id = ?", (row.number,))
+            else:
+                rows.drop(db, row)
+            return True
+
+        return self._write(told)
+
+    def spent(self, question: Spending) -> int:
+        """Millionths counted in a window."""
+
+        def counted(db: sqlite3.Connection, meta: Meta) -> int:
+            counts = Sums(db, question.purse, (question.account,), self._clock.now(meta.stamp).at)
+            return counts.counted(question.account, question.currency, question.window)
+
+        return self._read(counted)
+
+    def holds(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Every purchase of a purse that is not resolved."""
+        found = self._read(lambda db, meta: rows.select(db, "purse = ?", purse))
+        return tuple(row.hold.shown for row in found)
+
+    def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
+        """The latest resolved purchases of a purse, newest first."""
+        return self._read(lambda db, meta: rows.history(db, purse, limit))
+
+    def freeze(self, pattern: str) -> None:
+        """Stop payments to a host pattern, or with ``*`` all: of every purse, in every process."""
+        self._write(lambda db, meta: _freeze(db, {*_patterns(meta), pattern}))
+
+    def unfreeze(self, pattern: str) -> None:
+        """Lift a freeze again."""
+        self._write(lambda db, meta: _freeze(db, {*_patterns(meta)} - {pattern}))
+
+    def close_ledger(self) -> None:
+        """Let go of the file and of this process's claims. The next use opens it again."""
+        owner = self._claims.known
+        if owner is not None:
+            with contextlib.suppress(X402Error):
+                self._write(lambda db, meta: _give_up_all(db, owner.name))
+        _let_go(self._claims, self._file)
+
+    def _read(self, work: Work[T]) -> T:
+        return self._file.read(work, self._patience)
+
+    def _write(self, work: Work[T]) -> T:
+        if self._patience == 0 and self._file.durable:
+            raise LedgerBusy
+        self._catch_up()
+        return self._file.write(work, self._patience)
+
+    def _catch_up(self) -> None:
+        """Write what happened since: attempts that ended, and deliveries that could not be written."""
+        if not (self._claims.stirred or self._late):
+            return
+        ended: set[int] = set()
+        late: dict[int, rows.Delivery] = {}
+        try:
+            self._file.write(lambda db, meta: self._settle(db, ended, late), self._patience)
+        except BaseException:
+            self._claims.again(ended)
+            raise
+        for number in late:
+            self._late.pop(number, None)
+
+    def _settle(self, db: sqlite3.Connection, ended: set[int], late: dict[int, rows.Delivery]) -> None:
+        ended |= self._claims.ended()
+        # In this order: an attempt ends after it left its delivery here, or else it would be given up as well.
+        late.update(self._late)
+        for found in late.values():
+            rows.deliver(db, found)
+        owner = self._claims.known
+        for number in ended:
+            row = rows.find_number(db, number)
+            if owner is not None and row is not None and row.owner == owner.name:
+                rows.give_up(db, row)
+
+    def _reserve(self, db: sqlite3.Connection, meta: Meta, order: Order, attempt: Attempt) -> Hold | Busy:
+        found = self._claim(db, meta, order.purchase, attempt)
+        if found is not None:
+            return found
+        stamp = self._clock.now(meta.stamp)
+        names = list(dict.fromkeys(("", order.purchase.origin.host, *(cap.account for cap in order.caps))))
+        counts = Sums(db, order.purchase.purse, names, stamp.at)
+        exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
+        if exceeded:
+            raise refusals.over_limit(order, exceeded)
+        accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
+        hold = rows.insert(db, order, stamp.at, accounts, self._claims.owner.name)
+        db.execute("UPDATE meta SET boot = ?, steady = ?, at = ?", (stamp.boot, stamp.steady, stamp.at))
+        self._claims.take(number_of(hold.id), attempt)
+        return hold
+
+    def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        refusals.check_frozen(_patterns(meta), purchase)
+        found = self._leased(db, rows.of_purchase(db, purchase.id))
+        if purchase.keyed:
+            _check_key(db, purchase, found)
+        for row in found:
+            if not self._in_flight(row):
+                self._claims.take(row.number, attempt)
+                return rows.claim(db, row, self._claims.owner.name)
+            if purchase.keyed:
+                return Busy(row.hold.shown)
+        return None
+
+    def _leased(self, db: sqlite3.Connection, found: list[rows.Row]) -> list[rows.Row]:
+        """Give back what was reserved by attempts that ended before they signed; the others."""
+        over = [row for row in found if row.hold.state == "reserved" and not self._in_flight(row)]
+        for row in over:
+            rows.drop(db, row)
+        return [row for row in found if row not in over] if over else found
+
+    def _reap(self, db: sqlite3.Connection) -> bool:
+        """The same for every purchase; whether there was any."""
+        found = rows.select(db, "state = 'reserved'")
+        return len(self._leased(db, found)) < len(found)
+
+    def _in_flight(self, row: rows.Row) -> bool:
+        return in_flight(self._owners, row.owner, row.number)
+
+    def _unresolved(self, db: sqlite3.Connection, hold: Hold) -> rows.Row | None:
+        row = rows.find(db, hold.id)
+        if row is None or row.hold.state != "signed" or self._in_flight(row):
+            return None
+        return row
+
+
+def default_path() -> Path:
+    """Where the ledger of this user is kept if nobody names another place."""
+    place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
+    if os.path.isabs(place):
+        return Path(place, "x402_client", "ledger.db")
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    if not home.is_absolute() or not home.is_dir():
+        raise LedgerUnavailable(
+            "This user has no home directory to keep the ledger in; pass ledger=PATH. Nothing is paid without it."
+        )
+    return home.joinpath(*_DATA.get(sys.platform, (".local", "share")), "x402_client", "ledger.db")
+
+
+_DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Local")}
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    """The file itself, whatever links lead to it and wherever the program goes."""
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as failure:
+        raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
+
+
+def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:
+    """The budget, if the order does not fit it."""
+    asked = 1 if cap.currency is None else order.price.units
+    counted = counts.counted(cap.account, cap.currency, cap.window)
+    over = counted + asked - cap.most
+    if over <= 0:
+        return None
+    return refusals.Exceeded(cap, counted, counts.fits_at(cap.account, cap.currency, cap.window, over))
+
+
+def _check_key(db: sqlite3.Connection, purchase: Purchase, found: list[rows.Row]) -> None:
+    paid = rows.paid_under(db, purchase)
+    known = paid or next((row.hold for row in found), None)
+    if known is not None:
+        refusals.check_key(known, purchase)
+    if paid is not None:
+        raise refusals.already_paid(paid)
+
+
+def _patterns(meta: Meta) -> Iterable[str]:
+    return () if meta.frozen == "[]" else json.loads(meta.frozen)
+
+
+def _give_up_all(db: sqlite3.Connection, owner: str) -> None:
+    for row in rows.select(db, "owner = ?", owner):
+        rows.give_up(db, row)
+
+
+def _freeze(db: sqlite3.Connection, patterns: set[str]) -> None:
+    db.execute("UPDATE meta SET frozen = ?", (json.dumps(sorted(patterns)),))
+
+
+def _let_go(claims: Claims, file: LedgerFile) -> None:
+    claims.close()
+    file.close()
+
+
+def _clerk(ledger: weakref.ref[SqliteLedger]) -> Callable[[SimpleQueue[bool]], None]:
+    """Starts a thread that writes down which attempts ended, so that other processes see it at once."""
+
+    def start(ends: SimpleQueue[bool]) -> None:
+        # At the interpreter's end no thread starts; then the next use of the ledger writes it.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=_write_ends, args=(ends, ledger), name="x402-ledger", daemon=True).start()
+
+    return start
+
+
+def _write_ends(ends: SimpleQueue[bool], ledger: weakref.ref[SqliteLedger]) -> None:
+    while ends.get():
+        found = ledger()
+        if found is None:
+            return
+        with contextlib.suppress(X402Error):
+            found._catch_up()
+        del found

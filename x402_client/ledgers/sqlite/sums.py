@@ -1,0 +1,130 @@
+"""Rolling sums in a ledger file. An account counts on for ever, and notes what it had counted as each bucket began.
+
+So the sum of a window is a difference of two numbers, and a payment changes one row of an account, not one per window.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ...model.budgets import WINDOWS
+from ..windows import BUCKETS
+
+#: Span, length and bucket width of the windows that roll; the oldest bucket counts until all of it has rolled away.
+_SPANS = {name: (span, length, length // BUCKETS) for span, (name, length) in enumerate(WINDOWS.items()) if length}
+#: An account that has counted nothing yet.
+_NEVER = -1.0
+#: One name at a time: SQLite builds a table for a list of them.
+_ACCOUNTS = "SELECT id, name, currency, units, payments, latest FROM accounts WHERE purse = ? AND name = ?"
+_OPEN = "INSERT INTO accounts (purse, name, currency, units, payments, latest) VALUES (?, ?, ?, 0, 0, ?)"
+_COUNT = "UPDATE accounts SET units = units + ?, payments = payments + 1, latest = ? WHERE id = ?"
+_BEGIN = "INSERT OR IGNORE INTO starts (account, span, number, units, payments) VALUES {}"
+_FORGET = "DELETE FROM starts WHERE account = ? AND span = ? AND number < ?"
+_START = "SELECT units, payments FROM starts WHERE account = ? AND span = ? AND number >= ? ORDER BY number LIMIT 1"
+_STARTS = "SELECT number, units, payments FROM starts WHERE account = ? AND span = ? AND number >= ? ORDER BY number"
+_TAKE_BACK = "UPDATE accounts SET units = units - ?, payments = payments - 1 WHERE id = ?"
+#: What began later had counted the payment already.
+_TAKE_BACK_SINCE = """
+    UPDATE starts SET units = units - ?, payments = payments - 1 WHERE account = ? AND span = ? AND number > ?
+"""
+
+
+class Account(NamedTuple):
+    """All payments of one purse, account name and currency."""
+
+    number: int
+    name: str
+    currency: str
+    units: int
+    payments: int
+    latest: float
+
+
+class Sums:
+    """What some accounts of a purse have counted at one moment."""
+
+    __slots__ = ("_accounts", "_db", "_now", "_starts")
+
+    def __init__(self, db: sqlite3.Connection, purse: str, names: Iterable[str], now: float) -> None:
+        self._db, self._now = db, now
+        self._accounts = [Account(*row) for name in names for row in db.execute(_ACCOUNTS, (purse, name))]
+        self._starts: dict[tuple[int, str], tuple[int, int] | None] = {}
+
+    def counted(self, name: str, currency: str | None, window: str) -> int:
+        """The sum of one window: units of a currency, or payments in whatever currency if it is None."""
+        return sum(self._counted(account, currency is None, window) for account in self._of(name, currency))
+
+    def fits_at(self, name: str, currency: str | None, window: str, over: int) -> float | None:
+        """When at least ``over`` will have rolled away; None: never."""
+        if window not in _SPANS:
+            return None
+        _, length, width = _SPANS[window]
+        buckets = [each for account in self._of(name, currency) for each in self._buckets(account, window)]
+        for number, *amounts in sorted(buckets):
+            over -= amounts[currency is None]
+            if over <= 0:
+                return float((number + 1) * width + length)
+        return None
+
+    def add(self, purse: str, names: Iterable[str], currency: str, units: int) -> tuple[int, ...]:
+        """Count one payment in the accounts of these names; those that a payment meets first are made."""
+        known = {account.name: account for account in self._accounts if account.currency == currency}
+        counting = [known.get(name) or self._open(purse, name, currency) for name in names]
+        self._begin(counting)
+        for account in counting:
+            self._db.execute(_COUNT, (units, self._now, account.number))
+        return tuple(account.number for account in counting)
+
+    def _of(self, name: str, currency: str | None) -> list[Account]:
+        return [each for each in self._accounts if each.name == name and currency in (None, each.currency)]
+
+    def _open(self, purse: str, name: str, currency: str) -> Account:
+        number = self._db.execute(_OPEN, (purse, name, currency, _NEVER)).lastrowid or 0
+        return Account(number, name, currency, 0, 0, _NEVER)
+
+    def _begin(self, counting: Iterable[Account]) -> None:
+        """Note where accounts stand, for each window of which a new bucket begins."""
+        begun = [start for account in counting for start in self._beginning(account)]
+        if begun:
+            rows = ", ".join(["(?, ?, ?, ?, ?)"] * len(begun))
+            self._db.execute(_BEGIN.format(rows), [value for start in begun for value in start])
+
+    def _beginning(self, account: Account) -> Iterator[tuple[int, ...]]:
+        if int(account.latest) == int(self._now):  # no bucket is finer than a second
+            return
+        for span, length, width in _SPANS.values():
+            number = int(self._now // width)
+            if account.latest < number * width:
+                yield account.number, span, number, account.units, account.payments
+                if account.latest != _NEVER:
+                    self._db.execute(_FORGET, (account.number, span, int((self._now - length) // width)))
+
+    def _counted(self, account: Account, payments: bool, window: str) -> int:
+        total = account.payments if payments else account.units
+        if window not in _SPANS:
+            return total
+        key = (account.number, window)
+        if key not in self._starts:
+            self._starts[key] = self._db.execute(_START, self._since(*key)).fetchone()
+        start = self._starts[key]
+        return 0 if start is None else total - start[payments]
+
+    def _since(self, account: int, window: str) -> tuple[int, int, int]:
+        span, length, width = _SPANS[window]
+        return account, span, int((self._now - length) // width)
+
+    def _buckets(self, account: Account, window: str) -> list[tuple[int, int, int]]:
+        """Number, units and payments of the buckets that count, oldest first."""
+        starts = self._db.execute(_STARTS, self._since(account.number, window)).fetchall()
+        ends = [*starts, (0, account.units, account.payments)][1:]
+        return [(a[0], b[1] - a[1], b[2] - a[2]) for a, b in zip(starts, ends, strict=True)]
+
+
+def give_back(db: sqlite3.Connection, numbers: Iterable[int], units: int, at: float) -> None:
+    """Undo what ``Sums.add`` did at that moment, where it still counts."""
+    for account in numbers:
+        db.execute(_TAKE_BACK, (units, account))
+        for span, _, width in _SPANS.values():
+            db.execute(_TAKE_BACK_SINCE, (units, account, span, int(at // width)))

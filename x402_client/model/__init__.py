@@ -1,0 +1,1 @@
+"""The records that all rooms share: money, hosts, networks, offers, holds, budgets."""

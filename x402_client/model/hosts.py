@@ -1,0 +1,153 @@
+"""Hosts and origins as the HTTP library will connect to them, and the patterns a policy names them by."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..errors import ConfigurationError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LABEL = r"[a-z0-9_](?:[-a-z0-9_]*[a-z0-9_])?"
+_LABELS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+#: An IPv4 address in one of the ways that resolvers have always taken: few parts, hexadecimal, octal.
+_PART = r"(?:0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9})"
+_OLD_ADDRESS = re.compile(rf"{_PART}(?:\.{_PART}){{0,3}}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of a request: what a payment is bound to."""
+
+    scheme: str
+    host: str
+    port: int
+    #: Whether the connection was not seen to end on this machine, whatever the name says: it may end at a proxy.
+    elsewhere: bool = field(default=False, compare=False, repr=False)
+
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(scheme: str, host: str, port: int | None) -> Origin:
+        """From a URL's parts as the HTTP library parsed them."""
+        return Origin(scheme, plain_host(host), port or _DEFAULT_PORTS.get(scheme, 0))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the host is this machine, by name or by address, and the connection was not seen to go elsewhere."""
+        return self.named_loopback and not self.elsewhere
+
+    @property
+    def named_loopback(self) -> bool:
+        """Whether the host is this machine, by name or by address."""
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        return _is_loopback(self.host)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if _DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}")
+
+
+def plain_host(host: str) -> str:
+    """Lower case, punycode, no brackets, no trailing dot; an address in its one short form."""
+    bracketed = host[:1] == "[" and host[-1:] == "]" and ":" in host
+    plain = (host[1:-1] if bracketed else host).rstrip(".").lower()
+    if not host.isascii():
+        return _punycode(plain)
+    if ":" in plain and _is_address(plain):
+        address = ipaddress.ip_address(plain)
+        return str(getattr(address, "ipv4_mapped", None) or address)  # the same machine is connected to
+    return _dotted(plain) if _OLD_ADDRESS.fullmatch(plain) else plain
+
+
+def _dotted(host: str) -> str:
+    """``127.1`` and ``0x7f000001`` in four decimal parts: as resolvers read them, whatever they were written for."""
+    *firsts, last = (int(part, 16 if part[:2] == "0x" else 8 if part[:1] == "0" else 10) for part in host.split("."))
+    if any(first > 255 for first in firsts) or last >= 256 ** (4 - len(firsts)):
+        return host
+    number = sum(first << (24 - 8 * place) for place, first in enumerate(firsts)) + last
+    return str(ipaddress.IPv4Address(number))
+
+
+def _punycode(host: str) -> str:
+    """By the library that the HTTP clients use: Python's own codec would name another host for some letters."""
+    import idna
+
+    star = "*." if host.startswith("*.") else ""
+    try:
+        return star + idna.encode(host.removeprefix(star), uts46=True).decode("ascii")
+    except UnicodeError:
+        return host
+
+
+class Pattern(NamedTuple):
+    """``api.example.com``, ``*.example.com`` (any depth, not the name itself), each with or without a port."""
+
+    host: str
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Pattern:
+        """A pattern as users write it; a URL or a path is a mistake worth naming."""
+        host, port = _split(text)
+        host = plain_host(host)
+        if not (_LABELS.fullmatch(host) or _is_address(host)) or not (port is None or 0 < port < 65_536):
+            raise ConfigurationError(
+                f'{text!r} is not a host; write "api.example.com", "*.example.com" or "localhost:8402", '
+                "without scheme or path."
+            )
+        return cls(host, port)
+
+    def matches(self, origin: Origin) -> bool:
+        """Whether the pattern speaks of this origin."""
+        if self.port is not None and self.port != origin.port:
+            return False
+        return origin.host.endswith(self.host[1:]) if self.host.startswith("*.") else origin.host == self.host
+
+    @property
+    def rank(self) -> tuple[bool, int, bool]:
+        """The more exact pattern wins: a name over a wildcard, a longer one over a shorter, a port over none."""
+        return (not self.host.startswith("*."), len(self.host), self.port is not None)
+
+    def __str__(self) -> str:
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
+def _split(text: str) -> tuple[str, int | None]:
+    if not isinstance(text, str):
+        raise ConfigurationError(f"A host is a str, not {text!r}.")
+    bracketed = re.fullmatch(r"(\[[^\]]*:[^\]]*\])(?::([0-9]{1,5}))?", text)
+    named = bracketed or re.fullmatch(r"([^:/\[\]]+)(?::([0-9]{1,5}))?", text)
+    if named is None:
+        return text, None
+    return named[1], int(named[2]) if named[2] else None
+
+
+def is_here(peer: object, port: int) -> bool:
+    """Whether the far end of a connection is this port of this machine. A proxy on this machine has another port."""
+    if isinstance(peer, (str, bytes)):
+        return True  # a Unix socket
+    match peer:
+        case (str(address), int(found), *_):
+            return found == port and _is_loopback(address)
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,176 @@
+"""Money as people set limits in: a whole number of millionths of one currency. Never a float."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
+from functools import total_ordering
+from typing import TypeAlias
+
+from ..errors import ConfigurationError
+
+UNITS_PER_ONE = 1_000_000
+_MOST = Decimal(10**24)
+#: Of our own, so that the caller's precision plays no part; what it cannot hold exactly, it refuses.
+_EXACT = Context(prec=60, traps=[Inexact])
+_WRITTEN = re.compile(r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3})?\s*", re.ASCII)
+
+
+Amount: TypeAlias = "str | int | Decimal | Money"
+
+
+@total_ordering
+class Money:
+    """An amount of one currency: ``Money("0.10")``, ``Money("0.10 EUR")``, ``Money(Decimal("1.5"))``, ``Money(2)``.
+
+    US dollars unless a currency is named. ``units`` counts millionths, so that adding up never rounds.
+    """
+
+    __slots__ = ("currency", "units")
+    units: int
+    currency: str
+
+    def __init__(self, amount: str | int | Decimal | Money, currency: str | None = None) -> None:
+        number, written = _read(amount)
+        named = written if currency is None else _currency(currency)
+        if written and named != written:
+            raise ConfigurationError(f"{amount!r} names one currency and {currency!r} is another; name one of them.")
+        object.__setattr__(self, "units", _whole_units(number, amount))
+        object.__setattr__(self, "currency", named or "USD")
+
+    @classmethod
+    def of_units(cls, units: int, currency: str = "USD") -> Money:
+        """From millionths: ``Money.of_units(100_000)`` is ten cents."""
+        money = cls.__new__(cls)
+        object.__setattr__(money, "units", units)
+        object.__setattr__(money, "currency", currency)
+        return money
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount in whole units of the currency, exactly."""
+        sign, digits, _ = Decimal(self.units).as_tuple()
+        return Decimal((sign, digits, -6))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("Money does not change; make a new one.")
+
+    def __reduce__(self) -> tuple[object, tuple[int, str]]:
+        return (Money.of_units, (self.units, self.currency))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Money):
+            return NotImplemented
+        return self.units == other.units and self.currency == other.currency
+
+    def __lt__(self, other: Money) -> bool:
+        if not isinstance(other, Money):
+            return NotImplemented
+        self._same(other)
+        return self.units < other.units
+
+    def __hash__(self) -> int:
+        return hash((self.units, self.currency))
+
+    def __add__(self, other: Money) -> Money:
+        if not isinstance(other, Money):
+            return NotImplemented
+        self._same(other)
+        return Money.of_units(self.units + other.units, self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        if not isinstance(other, Money):
+            return NotImplemented
+        self._same(other)
+        return Money.of_units(self.units - other.units, self.currency)
+
+    def __bool__(self) -> bool:
+        return self.units != 0
+
+    def __str__(self) -> str:
+        sign, units = ("-", -self.units) if self.units < 0 else ("", self.units)
+        whole, millionths = divmod(units, UNITS_PER_ONE)
+        return f"{sign}{whole}.{_cents(millionths)} {self.currency}"
+
+    def __repr__(self) -> str:
+        return f"Money('{self}')"
+
+    def _same(self, other: Money) -> None:
+        if self.currency != other.currency:
+            raise ValueError(f"{self} and {other} are different currencies; there is no rate between them here.")
+
+
+def _cents(millionths: int) -> str:
+    digits = f"{millionths:06d}".rstrip("0")
+    return digits.ljust(2, "0")
+
+
+def _read(amount: object) -> tuple[Decimal, str | None]:
+    if isinstance(amount, Money):
+        return amount.amount, amount.currency
+    if isinstance(amount, bool) or not isinstance(amount, (str, int, Decimal)):
+        raise ConfigurationError(
+            f"An amount of money is a str, an int or a Decimal, not {amount!r} ({type(amount).__name__}); "
+            'floats round, so write "0.10" or Decimal("0.10").'
+        )
+    if not isinstance(amount, str):
+        return Decimal(amount), None
+    written = _WRITTEN.fullmatch(amount)
+    if written is None or ("$" in amount and (written["currency"] or "USD").upper() != "USD"):
+        raise ConfigurationError(f'{amount!r} is not an amount of money; write it like "0.10" or "0.10 EUR".')
+    return Decimal(written["number"]), written["currency"].upper() if written["currency"] else None
+
+
+def _whole_units(number: Decimal, amount: object) -> int:
+    if not number.is_finite():
+        raise ConfigurationError(f"{amount!r} is not a finite amount of money.")
+    if number.copy_abs() > _MOST:
+        raise ConfigurationError(f"An amount of money of more than {_MOST:e} is a mistake.")
+    if number < 0:
+        raise ConfigurationError(f"{amount!r} is not an amount of money; it must be zero or more.")
+    try:
+        units = number.scaleb(6, _EXACT)
+        whole = units.to_integral_exact(context=_EXACT)
+    except Inexact:
+        raise ConfigurationError(f"{amount!r} is finer than a millionth; six decimals are kept.") from None
+    return int(whole)
+
+
+def _currency(code: str) -> str:
+    if not isinstance(code, str) or not re.fullmatch(r"[A-Za-z]{3}", code, re.ASCII):
+        raise ConfigurationError(f'{code!r} is not a currency; use its three letters, like "USD" or "EUR".')
+    return code.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token the buyer knows: what it is worth and how its transfers are signed.
+
+    The table that ships with the package covers the usual stablecoins; a ``Policy(tokens=...)`` adds what the user
+    vouches for. ``name`` and ``version`` are the EIP-712 domain of an EVM token, ``program`` the token program of a
+    Solana mint (read from the chain if it is left out). One whole token counts as one unit of ``currency``.
+    """
+
+    network: str
+    address: str
+    symbol: str = ""
+    decimals: int = 6
+    name: str | None = None
+    version: str | None = None
+    currency: str = "USD"
+    program: str | None = None
+
+    def __post_init__(self) -> None:
+        needed = {"network": self.network, "address": self.address, "symbol": self.symbol}
+        optional = {"name": self.name, "version": self.version, "program": self.program}
+        for part, value in (needed | {k: v for k, v in optional.items() if v is not None}).items():
+            if not isinstance(value, str):
+                raise ConfigurationError(f"A Token's {part} is a str, not {value!r}.")
+        if type(self.decimals) is not int or not 0 <= self.decimals <= 36:
+            raise ConfigurationError(f"Token decimals are a whole number from 0 to 36, not {self.decimals!r}.")
+        object.__setattr__(self, "currency", _currency(self.currency))
+
+    def price(self, amount: int) -> Money:
+        """What ``amount`` of the token's smallest units counts as, rounded up to a millionth."""
+        return Money.of_units(-(-amount * UNITS_PER_ONE // 10**self.decimals), self.currency)

@@ -1,0 +1,97 @@
+"""Names of networks: version 1's words, everyday aliases and CAIP-2 are three spellings of one thing."""
+
+from __future__ import annotations
+
+import re
+
+SOLANA = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+SOLANA_DEVNET = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
+SOLANA_TESTNET = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"
+
+_CHAIN_IDS = {
+    "base": 8453,
+    "base-mainnet": 8453,
+    "base-sepolia": 84532,
+    "ethereum": 1,
+    "mainnet": 1,
+    "sepolia": 11155111,
+    "ethereum-sepolia": 11155111,
+    "polygon": 137,
+    "matic": 137,
+    "polygon-amoy": 80002,
+    "arbitrum": 42161,
+    "arbitrum-one": 42161,
+    "arbitrum-sepolia": 421614,
+    "optimism": 10,
+    "avalanche": 43114,
+    "avalanche-fuji": 43113,
+    "abstract": 2741,
+    "abstract-testnet": 11124,
+    "iotex": 4689,
+    "sei": 1329,
+    "sei-testnet": 1328,
+    "peaq": 3338,
+    "megaeth": 4326,
+    "monad": 143,
+    "monad-testnet": 10143,
+    "stable": 988,
+    "stable-testnet": 2201,
+    "celo": 42220,
+    "celo-sepolia": 11142220,
+    "flare": 14,
+    "xdc": 50,
+    "xdc-apothem": 51,
+    "arc": 5042,
+    "arc-testnet": 5042002,
+    "adi": 36900,
+    "hpp": 190415,
+    "hpp-sepolia": 181228,
+    "mezo": 31612,
+    "mezo-testnet": 31611,
+    "radius": 723487,
+    "radius-testnet": 72344,
+    "igra": 38833,
+}
+
+_NAMES = {name: f"eip155:{chain_id}" for name, chain_id in _CHAIN_IDS.items()} | {
+    "solana": SOLANA,
+    "solana-mainnet": SOLANA,
+    "solana-mainnet-beta": SOLANA,
+    "mainnet-beta": SOLANA,
+    "solana-devnet": SOLANA_DEVNET,
+    "devnet": SOLANA_DEVNET,
+    "solana-testnet": SOLANA_TESTNET,
+    # One vendor writes mainnet's reference this way.
+    "solana:4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZ": SOLANA,
+}
+
+_SHORT = {network: name for name, network in reversed(_NAMES.items()) if ":" not in name}
+_CAIP2 = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}", re.ASCII)
+_EVM = re.compile(r"eip155:[1-9][0-9]{0,18}", re.ASCII)
+
+
+def caip2(name: str) -> str | None:
+    """The CAIP-2 name of what ``name`` means, or None: ``base``, ``8453`` and ``eip155:8453`` are one network."""
+    known = _NAMES.get(name) or _NAMES.get(name.lower())
+    if known:
+        return known
+    if name.isascii() and name.isdigit():
+        name = f"eip155:{name}"
+    if name.startswith("eip155:"):
+        return name if _EVM.fullmatch(name) else None
+    return name if _CAIP2.fullmatch(name) else None
+
+
+def known_network(network: str) -> bool:
+    """Whether a CAIP-2 name is one we have a word for."""
+    return network in _SHORT
+
+
+def short_name(network: str) -> str:
+    """``base`` for ``eip155:8453``; what has no short name is shown as it is."""
+    return _SHORT.get(network, network)
+
+
+def same_case(address: str) -> str:
+    """EVM addresses differ in the case of their letters only by checksum; others mean every letter."""
+    return address.lower() if address[:2] in ("0x", "0X") else address

@@ -1,0 +1,107 @@
+"""Our words for what the wire carries: Quote, Offer, Receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from .money import Money, Token
+from .networks import short_name
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One way to pay that the server named.
+
+    ``amount`` counts the token's smallest units. ``token``, ``price`` and ``reason`` are what the policy found:
+    the token we know it as, what it counts as in money, and why it was not chosen (None: it was, or nobody looked).
+    """
+
+    position: int
+    version: int
+    scheme: str
+    network: str
+    amount: int
+    asset: str
+    pay_to: str
+    timeout: int | None = None
+    token: Token | None = None
+    price: Money | None = None
+    reason: str | None = None
+    written_network: str = field(default="", repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+    def but(self, **changes: Any) -> Offer:
+        """The same offer with some facts changed."""
+        return Offer(**dict(zip(_FACTS, _facts(self), strict=True), **changes))
+
+    def judged(self, token: Token | None, price: Money | None, reason: str | None) -> Offer:
+        """The same offer as the policy sees it: each of a thousand is looked at, so this one is quick."""
+        return Offer(
+            self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
+            token, price, reason, self.written_network, self.extra, self.raw,
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
+        return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}"
+
+
+_FACTS = Offer.__slots__
+_facts = attrgetter(*_FACTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The whole 402, read. An answer that asked for no payment gives a quote without offers."""
+
+    url: str
+    status: int = 402
+    version: int | None = None
+    offers: tuple[Offer, ...] = ()
+    #: Entries that could not be read, one line each.
+    faults: tuple[str, ...] = ()
+    choice: Offer | None = None
+    description: str = ""
+    error: str = ""
+    resource: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
+    extensions: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    #: Whether the terms are short enough to be kept in case the same are offered again.
+    brief: bool = field(default=True, repr=False, compare=False)
+
+    @property
+    def free(self) -> bool:
+        """Whether the server answered without asking for a payment."""
+        return self.status != 402
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why each offer but the choice was not taken, one line each, unreadable entries last."""
+        refused = (f"offer {o.position} ({o}): {o.reason}" for o in self.offers if o.reason)
+        return (*refused, *self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the seller says about the settlement. Its own words; ``outcome.money`` tells what they are worth."""
+
+    success: bool
+    transaction: str = ""
+    network: str = ""
+    payer: str | None = None
+    amount: int | None = None
+    error: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+
+def words(text: object, limit: int) -> str:
+    """Text of a seller, safe to show: one line, printable, bounded, and without the quotes that we put around it."""
+    if not isinstance(text, str):
+        return ""
+    shown = text[: limit + 1].replace('"', "'")
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else " " for c in shown)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -1,0 +1,41 @@
+"""The records of signing: what is signed, what came of it, what an approver is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .money import Money
+from .offers import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class TypedData:
+    """EIP-712 data to sign. ``digest`` is what is signed; ``full`` makes the whole of it, for wallets that show it."""
+
+    digest: bytes
+    full: Callable[[], dict[str, Any]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A scheme's work: the payload for the wire, and what identifies it."""
+
+    payload: Mapping[str, Any] = field(repr=False)
+    nonce: str
+    payer: str
+    expires: int
+    evidence: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What an approver is asked to agree to."""
+
+    price: Money
+    offer: Offer
+    method: str
+    url: str
+    host: str
+    description: str

@@ -1,0 +1,110 @@
+"""What a user writes into a ``Policy`` or for a name, checked while it is built: a mistake is named, not obeyed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Literal, TypeVar
+
+from ..errors import ConfigurationError
+from ..model.hosts import Pattern
+from ..model.money import Token
+from ..model.networks import caip2, short_name
+from .limits import Limit
+
+T = TypeVar("T")
+HostRule = Limit | Literal["deny"]
+_EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+
+
+def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
+    """Names of hosts, each once, with what may be paid there."""
+    found: dict[Pattern, HostRule] = {}
+    if not isinstance(written, Mapping):
+        raise ConfigurationError(f'hosts maps names to Limit(...) or "deny", not {written!r}.')
+    for name, rule in written.items():
+        if not isinstance(rule, Limit) and rule != "deny":
+            raise ConfigurationError(f'hosts[{name!r}] is a Limit(...) or "deny", not {rule!r}.')
+        pattern = Pattern.parse(name)
+        if pattern in found:
+            raise ConfigurationError(f"hosts names {pattern} twice; keep one entry.")
+        found[pattern] = rule if isinstance(rule, Limit) else "deny"
+    return found
+
+
+def several(name: str, values: Iterable[str]) -> list[str]:
+    """Names in a list."""
+    if isinstance(values, str):
+        raise ConfigurationError(f"{name} is a list, not one str; write {name}=[{values!r}].")
+    found = listed(name, values)
+    for value in found:
+        if not isinstance(value, str) or not value:
+            raise ConfigurationError(f"{name} holds names, not {value!r}.")
+    return found
+
+
+def some(name: str, values: Iterable[str]) -> list[str]:
+    """Names in a list that has any."""
+    found = several(name, values)
+    if not found:
+        raise ConfigurationError(f"{name} is empty, so nothing would ever be paid; leave it out (None) to allow any.")
+    return found
+
+
+def listed(name: str, values: Iterable[T]) -> list[T]:
+    """Anything in a list."""
+    if not isinstance(values, Iterable):
+        raise ConfigurationError(f"{name} is a list, not {values!r}.")
+    return list(values)
+
+
+def pinned(pay_to: str | Iterable[str]) -> list[str]:
+    """One address or several."""
+    return some("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
+
+
+def networks(names: Iterable[str]) -> tuple[str, ...]:
+    """Networks in order of preference, whichever way they are named."""
+    return tuple(network(name) for name in some("networks", names))
+
+
+def network(name: str) -> str:
+    """The CAIP-2 name of a network."""
+    network = caip2(name)
+    if network is None:
+        raise ConfigurationError(f'{name!r} is not a network we know; write "base", "solana" or a CAIP-2 name.')
+    return network
+
+
+def token(token: Token) -> Token:
+    """A token that the user vouches for."""
+    if not isinstance(token, Token):
+        raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.")
+    token = replace(token, network=network(token.network))
+    if token.network.startswith("eip155:") and not _EVM_ADDRESS.fullmatch(token.address):
+        raise ConfigurationError(f"{token.address!r} is not an address on {short_name(token.network)}.")
+    return token
+
+
+def flag(name: str, value: bool) -> bool:
+    """True or False and nothing like it."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is True or False, not {value!r}.")
+    return value
+
+
+def validity(seconds: int) -> int:
+    """Seconds that a payment may be valid."""
+    if type(seconds) is not int or not 60 <= seconds <= 86_400:
+        raise ConfigurationError(f"validity is a whole number of seconds from 60 to 86400, not {seconds!r}.")
+    return seconds
+
+
+def is_unicode(text: str) -> bool:
+    """Half a surrogate pair has no bytes, so it names nothing that another machine could name."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,212 @@
+"""Which offer of a quote is paid, and one reason against every other. Pure: no I/O, no clock, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import NoAcceptableOffer, TooExpensive
+from ..model.hosts import Origin
+from ..model.money import Money, Token
+from ..model.networks import same_case, short_name
+from ..model.offers import Offer, Quote, words
+from ..wire.bounds import Bounds
+from ..wire.by_identity import Same
+from ..wire.write import echo_objections
+
+if TYPE_CHECKING:
+    from .policy import Policy
+
+#: An error's message shows this many reasons; its ``reasons`` has all.
+_REASONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """What the caller said about one purchase, on top of the policy."""
+
+    key: str | None = None
+    per_request: Money | None = None
+    quote: Quote | None = None
+
+
+class Means(Protocol):
+    """What the buyer knows and can sign; the policy asks it about each offer."""
+
+    def token(self, network: str, asset: str) -> Token | None:
+        """The token behind an address or a symbol, if the buyer knows it."""
+
+    def objection(self, offer: Offer) -> str | None:
+        """Why this offer cannot be signed or must not be, whatever its price or the time. ``offer.token`` is set."""
+
+
+def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
+    """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
+    judged = _judged_before if quote.brief and mandate.quote is None else _judged  # a frozen quote may be large
+    return judged(Same(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
+
+
+def _judged(same: Same[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
+    quote = same.it
+    judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds))
+    judged = [judge.look_at(offer) for offer in quote.offers]
+    eligible = [offer for offer in judged if offer.reason is None]
+    choice = min(eligible, key=judge.order, default=None)
+    offers = tuple(_passed_over(o, choice) if choice and o.reason is None and o is not choice else o for o in judged)
+    return replace(quote, offers=offers, choice=choice)
+
+
+#: Nothing of what a judgement goes by ever changes, and most sellers make the same offers each time.
+_judged_before = lru_cache(maxsize=64)(_judged)
+
+
+def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
+    """The error for a judged quote without a choice."""
+    count = len(quote.offers) + len(quote.faults)
+    message = f"No offer of the {count} of {quote.url} was acceptable: "
+    shown, more = quote.reasons[:_REASONS], len(quote.reasons) - _REASONS
+    message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + ". Nothing was paid."
+    dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
+    if not dear:
+        return NoAcceptableOffer(message, reasons=quote.reasons)
+    comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
+    asked, offer = min(comparable, key=lambda found: found[0])
+    limit = _most(policy, origin, mandate, asked.currency)
+    return TooExpensive(message, reasons=quote.reasons, limit=limit, asked=asked, offer=offer)
+
+
+class TooDear(str):
+    """A reason whose only ground is the price: everything else about the offer was acceptable."""
+
+    __slots__ = ()
+
+
+class _Judge:
+    """One look at each offer of one quote."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        origin: Origin,
+        means: Means,
+        mandate: Mandate,
+        echo_objection: Callable[[Offer], str | None],
+    ) -> None:
+        self.policy, self.origin, self.means, self.mandate = policy, origin, means, mandate
+        self.echo_objection = echo_objection
+
+    def look_at(self, offer: Offer) -> Offer:
+        token = self.means.token(offer.network, offer.asset)
+        if token is None:
+            return offer.judged(None, None, self._network_reason(offer) or _unknown(offer))
+        price = token.price(offer.amount)
+        offer = offer.judged(token, price, None)
+        reason = self._reason(offer, token)
+        return offer if reason is None else offer.judged(token, price, reason)
+
+    def order(self, offer: Offer) -> tuple[Any, ...]:
+        """The user's order first, then US dollars before other currencies, then the price, then the seller's order."""
+        assert offer.price is not None
+        currency = offer.price.currency
+        return (
+            self._rank(self.policy.networks, offer.network),
+            self._asset_rank(offer),
+            (currency != "USD", currency),
+            offer.price.units,
+            offer.position,
+        )
+
+    def _reason(self, offer: Offer, token: Token) -> str | None:
+        return (
+            self._network_reason(offer)
+            or self._asset_reason(offer)
+            or self._recipient_reason(offer)
+            or self.means.objection(offer)
+            or self._frozen_terms_reason(offer)
+            or self.echo_objection(offer)
+            or self._price_reason(offer)
+        )
+
+    def _network_reason(self, offer: Offer) -> str | None:
+        if self.policy.networks is None or offer.network in self.policy.networks:
+            return None
+        allowed = ", ".join(short_name(n) for n in self.policy.networks)
+        return f"network {words(short_name(offer.network), 60)} is not among the allowed ones ({allowed})"
+
+    def _asset_reason(self, offer: Offer) -> str | None:
+        if self.policy.assets is None or self._asset_rank(offer) < len(self.policy.assets):
+            return None
+        return f"{_named(offer)} is not among the allowed assets ({', '.join(self.policy.assets)})"
+
+    def _recipient_reason(self, offer: Offer) -> str | None:
+        if self.policy.pay_to is None or same_case(offer.pay_to) in self.policy.pay_to:
+            return None
+        return f"it pays {words(offer.pay_to, 60)}, which is not an address pinned by the policy's pay_to"
+
+    def _frozen_terms_reason(self, offer: Offer) -> str | None:
+        frozen = self.mandate.quote
+        if frozen is None:
+            return None
+        agreed = frozen.choice
+        if agreed is None:
+            return "the quote this purchase is bound to had no acceptable offer"
+        if _terms(agreed) != _terms(offer) or offer.amount > agreed.amount:
+            return f"it differs from the quote this purchase is bound to ({agreed})"
+        return None
+
+    def _price_reason(self, offer: Offer) -> str | None:
+        price = offer.price
+        assert price is not None
+        if not price and not self.policy.allow_zero:
+            return "it asks for nothing, and a payment of zero is signed only under Policy(allow_zero=True)"
+        if not self.policy.limits_currency(self.origin, price.currency):
+            return (
+                f"no limit of the policy for this host is in {price.currency}; "
+                f'name one, for example per_request="0.10 {price.currency}"'
+            )
+        most = _most(self.policy, self.origin, self.mandate, price.currency)
+        if most is None or price <= most:
+            return None
+        return TooDear(f"it costs {price}; one payment may cost {most}")
+
+    def _asset_rank(self, offer: Offer) -> int:
+        if self.policy.assets is None:
+            return 0
+        names = {same_case(offer.asset), same_case(offer.token.address)} if offer.token else set()
+        symbol = offer.token.symbol.upper() if offer.token else ""
+        ranks = (i for i, a in enumerate(self.policy.assets) if a.upper() == symbol or same_case(a) in names)
+        return next(ranks, len(self.policy.assets))
+
+    @staticmethod
+    def _rank(order: tuple[str, ...] | None, name: str) -> int:
+        return order.index(name) if order and name in order else 0
+
+
+def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Money | None:
+    own = mandate.per_request
+    if own is not None and own.currency != currency:
+        return Money.of_units(0, currency)  # the caller's own cap says nothing of this currency: not a single unit
+    limits = [limit for limit in (policy.per_request(origin, currency), own) if limit is not None]
+    return min(limits, default=None)
+
+
+def _passed_over(offer: Offer, choice: Offer) -> Offer:
+    if offer.price == choice.price and choice.position < offer.position:
+        return offer.but(reason=f"offer {choice.position} costs the same and comes first")
+    return offer.but(reason=f"offer {choice.position} is preferred ({choice})")
+
+
+def _unknown(offer: Offer) -> str:
+    asset, network = words(offer.asset, 60), words(short_name(offer.network), 60)
+    return f"{asset} on {network} is not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
+
+
+def _named(offer: Offer) -> str:
+    return (offer.token.symbol if offer.token else "") or words(offer.asset, 60)
+
+
+def _terms(offer: Offer) -> tuple[str, ...]:
+    asset = offer.token.address if offer.token else offer.asset
+    return (offer.scheme, offer.network, same_case(asset), same_case(offer.pay_to))

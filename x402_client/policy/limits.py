@@ -1,0 +1,123 @@
+"""Limits: what one payment, and what all payments of a window, may cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from ..errors import ConfigurationError
+from ..model.budgets import Cap
+from ..model.money import Amount, Money
+
+Amounts: TypeAlias = "Amount | Iterable[Amount]"
+
+_COUNT = re.compile(r"\s*([0-9]{1,9})\s*/\s*(minute|hour|day|month|total)\s*", re.ASCII)
+
+
+class Limit:
+    """Limits for one host: ``Limit(per_request="0.50", per_hour="2", max_payments="30/minute")``.
+
+    US dollars unless an amount names its currency; several currencies go in a list: ``per_day=["5", "3 EUR"]``.
+    """
+
+    __slots__ = ("_budgets", "_counts", "_per_request")
+
+    def __init__(
+        self,
+        *,
+        per_request: Amounts | None = None,
+        per_minute: Amounts | None = None,
+        per_hour: Amounts | None = None,
+        per_day: Amounts | None = None,
+        per_month: Amounts | None = None,
+        total: Amounts | None = None,
+        max_payments: str | Iterable[str] | None = None,
+    ) -> None:
+        budgets = {"minute": per_minute, "hour": per_hour, "day": per_day, "month": per_month, "total": total}
+        self._per_request = _by_currency("per_request", per_request)
+        self._budgets = {window: _by_currency(_named(window), most) for window, most in budgets.items()}
+        self._counts = _counts(max_payments)
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """The currencies that some amount here limits."""
+        return frozenset(self._per_request).union(*self._budgets.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is limited."""
+        return not (self.currencies or self._counts)
+
+    def per_request(self, currency: str) -> Money | None:
+        """What one payment in this currency may cost."""
+        return self._per_request.get(currency)
+
+    def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
+        """What the ledger has to check for a payment in this currency."""
+        money = (
+            Cap(account, window, currency, most[currency].units)
+            for window, most in self._budgets.items()
+            if currency in most
+        )
+        return (*money, *(Cap(account, window, None, most) for window, most in self._counts.items()))
+
+    def _shown(self) -> list[str]:
+        parts = [f"per_request={[str(m) for m in self._per_request.values()]}"] if self._per_request else []
+        parts += [
+            f"{_named(window)}={[str(m) for m in most.values()]}" for window, most in self._budgets.items() if most
+        ]
+        return parts + [f"max_payments={most}/{window}" for window, most in self._counts.items()]
+
+    def __repr__(self) -> str:
+        return f"Limit({', '.join(self._shown())})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Limit):
+            return NotImplemented
+        mine = (self._per_request, self._budgets, self._counts)
+        return mine == (other._per_request, other._budgets, other._counts)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._per_request.items()))
+
+
+def _named(window: str) -> str:
+    return window if window == "total" else f"per_{window}"
+
+
+def _by_currency(name: str, amounts: Amounts | None) -> dict[str, Money]:
+    if amounts is None:
+        return {}
+    one = isinstance(amounts, (str, bytes, bytearray, Money)) or not isinstance(amounts, Iterable)
+    found: dict[str, Money] = {}
+    for amount in [amounts] if one else amounts:  # type: ignore[union-attr]
+        try:
+            money = Money(amount)  # type: ignore[arg-type]
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"{name}: {problem}") from None
+        if money.currency in found:
+            raise ConfigurationError(f"{name} has two amounts of {money.currency}; keep one.")
+        found[money.currency] = money
+    if not found:
+        raise ConfigurationError(f"{name} names no amount; leave it out to set no limit.")
+    return found
+
+
+def _counts(written: str | Iterable[str] | None) -> dict[str, int]:
+    if written is None:
+        return {}
+    found: dict[str, int] = {}
+    several = isinstance(written, Iterable) and not isinstance(written, str)
+    for text in written if several else [written]:
+        match = _COUNT.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ConfigurationError(
+                f'max_payments is written like "30/minute" (minute, hour, day, month or total), not {text!r}.'
+            )
+        if match[2] in found:
+            raise ConfigurationError(f"max_payments names {match[2]} twice; keep one.")
+        found[match[2]] = int(match[1])
+    if not found:
+        raise ConfigurationError("max_payments names no number; leave it out to set no limit.")
+    return found

@@ -1,0 +1,198 @@
+"""What may be paid: ``Policy`` says it, ``admit`` applies it to places. Pure: no I/O, no clock, no randomness."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self
+
+from ..errors import ConfigurationError, HostNotAllowed
+from ..model.budgets import Cap
+from ..model.hosts import Origin, Pattern
+from ..model.money import Amount, Money, Token
+from ..model.networks import same_case
+from . import checks
+from .checks import HostRule
+from .limits import Amounts, Limit
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+class Policy:
+    """Limits and choices. What is not set is not limited, but a policy without any limit is a ConfigurationError.
+
+    Amounts are US dollars unless a currency is named. A host's ``per_request`` replaces the overall one; its budgets
+    come on top of the overall ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_request: Amounts | None = None,
+        per_minute: Amounts | None = None,
+        per_hour: Amounts | None = None,
+        per_day: Amounts | None = None,
+        per_month: Amounts | None = None,
+        total: Amounts | None = None,
+        max_payments: str | Iterable[str] | None = None,
+        hosts: Mapping[str, Limit | str] | None = None,
+        only_listed_hosts: bool = False,
+        networks: Iterable[str] | None = None,
+        assets: Iterable[str] | None = None,
+        tokens: Iterable[Token] = (),
+        pay_to: str | Iterable[str] | None = None,
+        approve_above: Amounts | None = None,
+        accept_loss: Amount = "0",
+        pay_ahead: bool = False,
+        http_hosts: Iterable[str] = (),
+        validity: int = 600,
+        allow_zero: bool = False,
+        check_funds: bool = False,
+    ) -> None:
+        self.overall = Limit(
+            per_request=per_request,
+            per_minute=per_minute,
+            per_hour=per_hour,
+            per_day=per_day,
+            per_month=per_month,
+            total=total,
+            max_payments=max_payments,
+        )
+        self._hosts = checks.hosts(hosts or {})
+        self.only_listed_hosts = checks.flag("only_listed_hosts", only_listed_hosts)
+        self.networks = None if networks is None else checks.networks(networks)
+        self.assets = None if assets is None else tuple(checks.some("assets", assets))
+        self.tokens = tuple(checks.token(t) for t in checks.listed("tokens", tokens))
+        self.pay_to = None if pay_to is None else frozenset(same_case(a) for a in checks.pinned(pay_to))
+        self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
+        self.accept_loss = Money(accept_loss)
+        self.pay_ahead = checks.flag("pay_ahead", pay_ahead)
+        self.http_hosts = tuple(Pattern.parse(host) for host in checks.several("http_hosts", http_hosts))
+        self.validity = checks.validity(validity)
+        self.allow_zero = checks.flag("allow_zero", allow_zero)
+        self.check_funds = checks.flag("check_funds", check_funds)
+        self._check()
+        self._built = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if getattr(self, "_built", False):
+            raise AttributeError("A Policy does not change; make a new one, and a new Buyer with it.")
+        super().__setattr__(name, value)
+
+    def but(self, **changes: object) -> Policy:
+        """Another policy, with some of what this one came to changed."""
+        made = copy.copy(self)
+        vars(made).update(changes)
+        return made
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Self:
+        """From a TOML file whose keys and tables are named as the keywords of ``Policy``, ``Limit`` and ``Token``.
+
+        All mistakes in it are reported, with their lines and fields, in one ConfigurationError.
+        """
+        from .toml import read_policy
+
+        return read_policy(path, cls)
+
+    @property
+    def hosts(self) -> Mapping[Pattern, HostRule]:
+        """What this policy says of hosts. Only to look at: an entry that is added would be heeded by nobody."""
+        return MappingProxyType(self._hosts)
+
+    def _check(self) -> None:
+        limits = [self.overall, *(rule for rule in self._hosts.values() if isinstance(rule, Limit))]
+        if all(limit.empty for limit in limits):
+            raise ConfigurationError(
+                'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
+            )
+
+    def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
+        """The most exact entry of ``hosts`` for an origin."""
+        matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
+        return max(matching, key=lambda entry: entry[0].rank, default=None)
+
+    def per_request(self, origin: Origin, currency: str) -> Money | None:
+        """What one payment to this origin may cost; None: no such limit."""
+        return _per_request(self, origin, currency)
+
+    def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
+        """Every budget a payment to this origin has to fit."""
+        return _caps(self, origin, currency)
+
+    def limits_currency(self, origin: Origin, currency: str) -> bool:
+        """Whether some amount limits this currency here; a currency without any is not paid in."""
+        return _limits_currency(self, origin, currency)
+
+    def needs_approval(self, price: Money) -> bool:
+        """Whether somebody has to be asked before this much is paid."""
+        if self.approve_above is None:
+            return False
+        threshold = self.approve_above.per_request(price.currency)
+        return threshold is None or price > threshold
+
+    def accepts_loss(self, price: Money) -> bool:
+        """Whether a payment that brought nothing is given up without asking anybody."""
+        return price.currency == self.accept_loss.currency and price <= self.accept_loss
+
+    def __repr__(self) -> str:
+        hosts = {str(pattern): rule for pattern, rule in self.hosts.items()}
+        return f"Policy({self.overall!r}, hosts={hosts!r}, networks={self.networks!r}, assets={self.assets!r})"
+
+
+# A policy does not change, so what it says of a place is worked out once.
+
+
+@lru_cache(maxsize=256)
+def _per_request(policy: Policy, origin: Origin, currency: str) -> Money | None:
+    found = policy.rule(origin)
+    own = found[1].per_request(currency) if found and isinstance(found[1], Limit) else None
+    return own if own is not None else policy.overall.per_request(currency)
+
+
+@lru_cache(maxsize=256)
+def _limits_currency(policy: Policy, origin: Origin, currency: str) -> bool:
+    found = policy.rule(origin)
+    limits = [policy.overall, *([found[1]] if found and isinstance(found[1], Limit) else [])]
+    known = frozenset[str]().union(*(limit.currencies for limit in limits))
+    # Where only payments are counted any currency goes; where nothing at all is limited, none does.
+    return currency in known or (not known and not all(limit.empty for limit in limits))
+
+
+@lru_cache(maxsize=256)
+def _caps(policy: Policy, origin: Origin, currency: str) -> tuple[Cap, ...]:
+    found = policy.rule(origin)
+    own = found[1].caps(str(found[0]), currency) if found and isinstance(found[1], Limit) else ()
+    return (*policy.overall.caps("", currency), *own)
+
+
+def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> None:
+    """Refuse the places we do not pay. ``came_from`` is where the call began, if a redirect led elsewhere."""
+    found = policy.rule(origin)
+    listed = 'list it in Policy(hosts={"' + origin.host + '": Limit(...)}) if you mean to pay it'
+    if found and found[1] == "deny":
+        raise HostNotAllowed(f"{origin} is denied by the policy's hosts entry {str(found[0])!r}. Nothing was paid.")
+    if found is None and policy.only_listed_hosts:
+        raise HostNotAllowed(f"{origin} is not among the policy's hosts; {listed}. Nothing was paid.")
+    if found is None and came_from is not None and not (came_from == origin or _secured(came_from, origin)):
+        raise HostNotAllowed(f"A redirect led from {came_from} to {origin}; {listed}. Nothing was paid.")
+    if origin.scheme == "https" or origin.loopback:
+        return
+    if not any(pattern.matches(origin) for pattern in policy.http_hosts):
+        where = ", and its connection was not seen to end on this machine" if origin.named_loopback else ""
+        raise HostNotAllowed(
+            f"{origin} is not https{where}, so anybody on the way could change the terms; "
+            f"Policy(http_hosts=[{origin.host!r}]) allows it. Nothing was paid."
+        )
+
+
+def _secured(came_from: Origin, origin: Origin) -> bool:
+    """From http to https on one host and the usual ports: the commonest redirect there is, and only for the better."""
+    return came_from == Origin("http", origin.host, 80) and origin == Origin("https", origin.host, 443)
+
+
+#: What a buyer without a policy of its own may spend.
+CAREFUL = Policy(per_request="0.10", per_day="5")

@@ -1,0 +1,271 @@
+"""A policy as TOML text: tables and keys named as the keywords of ``Policy``, ``Limit`` and ``Token``.
+
+Every mistake is reported, with its line and field. ``read_policy`` is the one place of the core that reads a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import ConfigurationError
+from ..model.money import Token
+from .limits import Limit
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+P = TypeVar("P")
+#: The most bytes of a policy file. A policy is a page or two.
+_MOST_BYTES = 256 * 1024
+Path = tuple[str | int, ...]
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_AT_LINE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+class _Number(str):
+    """A TOML float, as it is written."""
+
+    __slots__ = ()
+
+
+def _amounts(value: object) -> bool:
+    listed = value if isinstance(value, list) else [value]
+    return bool(listed) and all(isinstance(one, str) or type(one) is int for one in listed)
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+#: What a value may be: how it is described, and how it is told.
+_Kind = tuple[str, Callable[[object], bool]]
+_AMOUNT: _Kind = ('an amount in quotes, like "0.10" or "0.10 EUR"', lambda v: isinstance(v, str) or type(v) is int)
+_AMOUNTS: _Kind = ('an amount in quotes, like "0.10", or a list of them, like ["5", "3 EUR"]', _amounts)
+_COUNTS: _Kind = ('written like "30/minute"', lambda v: isinstance(v, str) or _names(v))
+_NAMES: _Kind = ('a list of names, like ["base", "solana"]', _names)
+_NAME: _Kind = ("text in quotes", lambda v: isinstance(v, str))
+_NAME_OR_NAMES: _Kind = ("an address in quotes, or a list of them", lambda v: isinstance(v, str) or _names(v))
+_FLAG: _Kind = ("true or false", lambda v: isinstance(v, bool))
+_WHOLE: _Kind = ("a whole number", lambda v: type(v) is int)
+_TABLE: _Kind = ('a table of hosts, like [hosts."api.example.com"]', lambda v: isinstance(v, dict))
+_TABLES: _Kind = ("tables, each headed [[tokens]]", lambda v: isinstance(v, list))
+
+LIMIT: Mapping[str, _Kind] = {
+    "per_request": _AMOUNTS, "per_minute": _AMOUNTS, "per_hour": _AMOUNTS, "per_day": _AMOUNTS, "per_month": _AMOUNTS,
+    "total": _AMOUNTS, "max_payments": _COUNTS,
+}  # fmt: skip
+POLICY: Mapping[str, _Kind] = {
+    **LIMIT, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NAMES, "assets": _NAMES, "tokens": _TABLES,
+    "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT, "pay_ahead": _FLAG,
+    "http_hosts": _NAMES, "validity": _WHOLE, "allow_zero": _FLAG, "check_funds": _FLAG,
+}  # fmt: skip
+TOKEN: Mapping[str, _Kind] = {
+    "network": _NAME, "address": _NAME, "symbol": _NAME, "decimals": _WHOLE, "name": _NAME, "version": _NAME,
+    "currency": _NAME, "program": _NAME,
+}  # fmt: skip
+#: Makes a policy of any one field a whole one, so that each is judged by itself.
+_SOME_LIMIT = {"per_request": "1"}
+
+
+def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
+    """The policy that a TOML text describes; ``name`` is what errors call it."""
+    try:
+        document = tomllib.loads(text, parse_float=_Number)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationError(_not_toml(name, text, str(problem))) from None
+    reading = _Reading(build)
+    keywords = reading.policy(document)
+    if reading.problems:
+        raise ConfigurationError("\n".join(_placed(reading.problems, text, name)))
+    try:
+        return build(**keywords)
+    except ConfigurationError as problem:
+        raise ConfigurationError(f"{name}: {problem}") from None
+
+
+def _not_toml(name: str, text: str, problem: str) -> str:
+    found = _AT_LINE.search(problem)
+    what = problem[: found.start()] if found else problem
+    last = text.rstrip().count("\n") + 1
+    line = f"line {found[1]}, column {found[2]}" if found and found[1] else f"line {last}, at the end"
+    return f"{name}, {line}: this is not TOML. {what}."
+
+
+class _Reading:
+    """One look at a document: what it says, and everything that is wrong with it."""
+
+    def __init__(self, build: Callable[..., Any]) -> None:
+        self._build = build
+        self.problems: list[tuple[Path, str]] = []
+
+    def policy(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The keywords of ``Policy``."""
+        keywords: dict[str, Any] = {}
+        for field, value in self._sound(document, POLICY, ()):
+            if field == "hosts":
+                keywords[field] = {host: rule for host, given in value.items() if (rule := self._host(host, given))}
+            elif field == "tokens":
+                made = [self._token(given, position) for position, given in enumerate(value)]
+                keywords[field] = [token for token in made if token is not None]
+            elif self._holds((field,), partial(self._one, field, value)):
+                keywords[field] = value
+        return keywords
+
+    def _one(self, field: str, value: Any) -> Any:
+        return self._build(**_SOME_LIMIT | {field: value})
+
+    def _host(self, host: str, given: Any) -> Limit | str | None:
+        path: Path = ("hosts", host)
+        rule: Limit | str = "deny"
+        if isinstance(given, dict):
+            sound = dict(self._sound(given, LIMIT, path))
+            kept = {f: v for f, v in sound.items() if self._holds((*path, f), partial(Limit, **{f: v}))}
+            rule = Limit(**kept)
+        elif given != "deny":
+            self.problems.append((path, f'is a table of limits, or "deny"; {_shown(given)} is neither.'))
+            return None
+        return rule if self._holds(path, lambda: self._one("hosts", {host: rule})) else None
+
+    def _token(self, given: Any, position: int) -> Token | None:
+        path: Path = ("tokens", position)
+        if not isinstance(given, dict):
+            self.problems.append((path, f"is a table headed [[tokens]], not {_shown(given)}."))
+            return None
+        before = len(self.problems)
+        facts = dict(self._sound(given, TOKEN, path))
+        missing = [fact for fact in ("network", "address") if fact not in given]
+        if missing:
+            self.problems.append((path, f"needs {' and '.join(missing)}."))
+        if len(self.problems) > before:
+            return None
+        if not self._holds(path, lambda: self._one("tokens", [Token(**facts)])):
+            return None
+        return Token(**facts)
+
+    def _sound(self, table: dict[str, Any], kinds: Mapping[str, _Kind], path: Path) -> Iterator[tuple[str, Any]]:
+        """The fields that are known and of their kind."""
+        for field, value in table.items():
+            if field not in kinds:
+                self.problems.append(((*path, field), _unknown(field, kinds)))
+                continue
+            kind, is_one = kinds[field]
+            if _has_float(value):
+                written = next(v for v in (value if isinstance(value, list) else [value]) if isinstance(v, _Number))
+                hint = f'{field} = "{written}"' if is_one(str(written)) else kind
+                self.problems.append(((*path, field), f"{written} is a float, and floats round; write {hint}."))
+            elif is_one(value):
+                yield field, value
+            else:
+                self.problems.append(((*path, field), f"is {kind}, not {_shown(value)}."))
+
+    def _holds(self, path: Path, check: Callable[[], object]) -> bool:
+        try:
+            check()
+        except ConfigurationError as problem:
+            field = str(path[-1])
+            self.problems.append((path, str(problem).removeprefix(f"{field}: ").removeprefix(f"{field} ")))
+            return False
+        return True
+
+
+def _has_float(value: object) -> bool:
+    return any(isinstance(one, _Number) for one in (value if isinstance(value, list) else [value]))
+
+
+def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
+    near = difflib.get_close_matches(field, kinds, n=1)
+    return f"is no field here; {f'did you mean {near[0]}?' if near else 'known are ' + ', '.join(kinds) + '.'}"
+
+
+def _shown(value: object) -> str:
+    kinds: dict[type, str] = {
+        dict: "a table",
+        list: "a list",
+        bool: str(value).lower(),
+        int: str(value),
+        str: repr(value),
+    }
+    return kinds.get(type(value), "a date or time")
+
+
+def _placed(problems: list[tuple[Path, str]], text: str, name: str) -> Iterator[str]:
+    lines = lines_of(text)
+    for path, problem in sorted(problems, key=lambda found: lines[found[0]]):
+        yield f"{name}, line {lines[path]}: {_written(path)}: {problem}"
+
+
+def _written(path: Path) -> str:
+    """A path as TOML writes it."""
+    parts = [
+        f"[{part + 1}]" if isinstance(part, int) else part if _BARE.fullmatch(part) else f'"{part}"' for part in path
+    ]
+    return ".".join(parts).replace(".[", "[")
+
+
+def lines_of(text: str) -> dict[Path, int]:
+    """The line on which each key of a valid TOML text begins. tomllib does not tell.
+
+    A statement of TOML that is cut short is no TOML, so a statement is the fewest lines that are.
+    """
+    found: dict[Path, int] = {}
+    table: Path = ()
+    first, statement = 1, ""
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        statement += line + "\n"
+        try:
+            said = tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            continue
+        if statement.lstrip().startswith("["):
+            table = _table(said, found)
+            paths = [table[:length] for length in range(1, len(table) + 1)]
+        else:
+            paths = [table + path for path in _paths(said)]
+        for path in paths:
+            found.setdefault(path, first)
+        first, statement = number + 1, ""
+    return found
+
+
+def _table(said: Any, found: Mapping[Path, int]) -> Path:
+    """The table that a header opens: ``[hosts.x]``, or ``[[tokens]]``, each of which is one more."""
+    path: Path = ()
+    while said:
+        [(key, said)] = said.items()
+        path = (*path, key)
+        entries = sum(1 for known in found if known[:-1] == path and isinstance(known[-1], int))
+        if isinstance(said, list):
+            path, said = (*path, entries), said[0]
+        elif entries:
+            path = (*path, entries - 1)
+    return path
+
+
+def _paths(said: Any) -> Iterator[Path]:
+    inside = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    for key, value in inside:
+        yield (key,)
+        yield from ((key, *deeper) for deeper in _paths(value))
+
+
+def read_policy(path: str | PathLike[str], build: Callable[..., P]) -> P:
+    """Read a policy file. All mistakes in it are reported, with their lines and fields, in one ConfigurationError."""
+    name = str(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as failure:
+        raise ConfigurationError(f"The policy file {name} cannot be read: {failure.strerror}.") from None
+    if len(data) > _MOST_BYTES:
+        raise ConfigurationError(f"The policy file {name} has more than {_MOST_BYTES} bytes; this is no policy.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data[: problem.start].count(b"\n") + 1
+        raise ConfigurationError(f"{name}, line {line}: this is not UTF-8, so it is not TOML.") from None
+    return policy_of(text, name, build)

@@ -1,0 +1,142 @@
+"""EVM signers: a key in this process, or somebody else's signer, whose work is checked.
+
+A key shows in no repr, pickle or traceback of ours.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import secrets
+from typing import Any, NoReturn
+
+from ..chains.evm import address_of, checksum, is_address
+from ..errors import ConfigurationError, SigningError
+from ..model.signing import TypedData
+
+_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+class LocalEvmSigner:
+    """Signs EIP-712 digests with coincurve, or without it in pure Python."""
+
+    __slots__ = ("_key", "address")
+    blocking = False
+    is_async = False
+
+    def __init__(self, secret: bytes) -> None:
+        problem = _problem(secret)
+        if problem is not None:
+            secret = b""  # tools that print the variables of a traceback must find none
+            raise ConfigurationError(problem)
+        self._key = _backend_key(secret)
+        self.address = address_of(_public(self._key))
+
+    @classmethod
+    def generate(cls) -> LocalEvmSigner:
+        """A new random key, for trying things out; it is kept nowhere."""
+        return cls((1 + secrets.randbelow(_ORDER - 1)).to_bytes(32))
+
+    def sign(self, data: TypedData) -> bytes:
+        """65 bytes: r, s, and v of 27 or 28."""
+        if hasattr(self._key, "sign_recoverable"):
+            signature = self._key.sign_recoverable(data.digest, hasher=None)
+        else:
+            signature = self._key.sign(data.digest)
+        return signature[:64] + bytes([signature[64] + 27])  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"LocalEvmSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A signer holds a key and is not pickled; build it where it is used.")
+
+
+def read_hex_key(text: str) -> bytes:
+    """32 bytes from hex. A wrong key is described, never shown."""
+    digits = text.strip().removeprefix("0x").removeprefix("0X")
+    if re.fullmatch(r"[0-9a-fA-F]{64}", digits, re.ASCII):
+        return bytes.fromhex(digits)
+    found = f"has {len(digits)} characters" if len(digits) != 64 else "has other characters in it"
+    text = digits = ""  # tools that print the variables of a traceback must find none
+    raise ConfigurationError(f"An EVM key is 64 hex digits, with or without 0x; this one {found}.")
+
+
+def _problem(secret: bytes) -> str | None:
+    if len(secret) != 32:
+        return f"An EVM key is 32 bytes; this one has {len(secret)}."
+    if not 0 < int.from_bytes(secret) < _ORDER:
+        return "This EVM key is out of the curve's range; it is no key of anybody."
+    return None
+
+
+def _backend_key(secret: bytes) -> Any:
+    try:
+        from coincurve import PrivateKey
+    except ImportError:
+        from .evm_pure_python import PureKey
+
+        return PureKey(secret)
+    return PrivateKey(secret)
+
+
+def _public(key: Any) -> bytes:
+    if hasattr(key, "sign_recoverable"):
+        return key.public_key.format(compressed=False)[1:]  # type: ignore[no-any-return]
+    return key.public  # type: ignore[no-any-return]
+
+
+class ForeignEvmSigner:
+    """Speaks to any object that follows ``ports.EvmSigner`` or is an ``eth_account`` account."""
+
+    __slots__ = ("_keyword", "_signer", "address", "blocking", "is_async")
+
+    def __init__(self, signer: Any) -> None:
+        address = getattr(signer, "address", None)
+        method = getattr(signer, "sign_typed_data", None)
+        if not isinstance(address, str) or not callable(method):
+            raise ConfigurationError(
+                "An EVM signer has an `address` and a method `sign_typed_data(full_message)`; "
+                f"{type(signer).__name__} has not. Pass 0x hex, 32 bytes, an eth_account account or such a signer."
+            )
+        if not is_address(address):
+            raise ConfigurationError(f"The signer's address {address[:60]!r} is not an EVM address.")
+        self._signer = signer
+        self._keyword = _is_eth_account(signer, "BaseAccount")
+        self.address = checksum(address)
+        self.is_async = inspect.iscoroutinefunction(method)
+        self.blocking = getattr(signer, "blocking", not _is_eth_account(signer, "LocalAccount"))
+
+    def sign(self, data: TypedData) -> Any:
+        """Whatever the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        if self._keyword:
+            return self._signer.sign_typed_data(full_message=data.full())
+        return self._signer.sign_typed_data(data.full())
+
+    def __repr__(self) -> str:
+        return f"ForeignEvmSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
+
+
+def read_signature(returned: Any) -> bytes:
+    """r, s and v of 27 or 28, from bytes, hex or eth_account's SignedMessage, in the form that tokens accept."""
+    raw = getattr(returned, "signature", returned)
+    if isinstance(raw, str):
+        try:
+            raw = bytes.fromhex(raw.removeprefix("0x"))
+        except ValueError:
+            raise SigningError("The signer returned text that is not hex. Nothing was sent.") from None
+    if not isinstance(raw, (bytes, bytearray)) or len(raw) != 65:
+        size = f"{len(raw)} bytes" if isinstance(raw, (bytes, bytearray)) else type(raw).__name__
+        raise SigningError(f"The signer returned {size} where a signature of 65 bytes is needed. Nothing was sent.")
+    r, s, v = raw[:32], int.from_bytes(raw[32:64]), raw[64]
+    v = v + 27 if v < 2 else v
+    if s > _ORDER // 2:  # key services often return this form; it is the same signature
+        s, v = _ORDER - s, 55 - v
+    if v not in (27, 28) or s <= 0:
+        raise SigningError("The signer returned 65 bytes that are not a signature. Nothing was sent.")
+    return bytes(r) + s.to_bytes(32) + bytes([v])
+
+
+def _is_eth_account(signer: Any, name: str) -> bool:
+    """Told by its class's name and module, so that eth_account is not imported to ask."""
+    return any(c.__name__ == name and c.__module__.startswith("eth_account.") for c in type(signer).__mro__)
