@@ -57,6 +57,7 @@ __all__ = [
     "TooExpensive",
     "UnsupportedVersion",
     "X402Error",
+    "causes",
     "find",
 ]
 
@@ -197,11 +198,11 @@ class ConfigurationError(X402Error):
 
 def find(exc: BaseException | None) -> X402Error | None:
     """The X402Error inside whatever an SDK wrapped around it: causes, contexts and groups are searched."""
-    return next((found for found in _chain(exc) if isinstance(found, X402Error)), None)
+    return next((found for found in causes(exc) if isinstance(found, X402Error)), None)
 
 
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """Breadth first, so that the error nearest to the caller wins; each once, so that a loop ends."""
+def causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and all that led to it: the nearest first, and each once, so that a loop ends."""
     seen: set[int] = set()
     waiting = [exc] if exc is not None else []
     while waiting:

@@ -13,7 +13,7 @@ import requests
 from .adapters.quoting import answered, conclusion, inquiry
 from .adapters.requests_adapter import (
     PaymentAdapter,
-    _shown,
+    shown_url,
 )
 from .errors import ConfigurationError
 from .model.offers import Quote
@@ -46,4 +46,4 @@ def quote(session: requests.Session, method: str, url: str, **request: Any) -> Q
             found = answered(asked, failure)
             failure.response.close()  # type: ignore[attr-defined]  # requests leaves it open where a hook raises
             return found
-    return conclusion(asked, _shown(response.url), response.status_code)
+    return conclusion(asked, shown_url(response.url), response.status_code)

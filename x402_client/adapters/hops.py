@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.delivery import Delivery
 from ..model.holds import Hold
-
-if TYPE_CHECKING:
-    pass
-
 
 _MARK = "x402_client.journey"
 _UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})

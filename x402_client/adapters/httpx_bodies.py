@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from ..buyer.answers import Answers, AsyncAnswers
-from ..core.delivery import NO_HANDS, Delivery
+from ..core.delivery import NO_COURIER, Delivery
 from ..core.drive import arun, run
 from .replay import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
 
@@ -168,7 +168,7 @@ class Watched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        run(self._delivery.done(), Answers(self._delivery.buyer, NO_HANDS))
+        run(self._delivery.done(), Answers(self._delivery.buyer.services, NO_COURIER))
 
     def close(self) -> None:
         try:
@@ -177,7 +177,7 @@ class Watched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            run(self._delivery.closed(self.unreadable), Answers(self._delivery.buyer, NO_HANDS))
+            run(self._delivery.closed(self.unreadable), Answers(self._delivery.buyer.services, NO_COURIER))
 
 
 class AsyncWatched:
@@ -195,7 +195,7 @@ class AsyncWatched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        await arun(self._delivery.done(), AsyncAnswers(self._delivery.buyer, NO_HANDS))
+        await arun(self._delivery.done(), AsyncAnswers(self._delivery.buyer.services, NO_COURIER))
 
     async def aclose(self) -> None:
         try:
@@ -204,4 +204,4 @@ class AsyncWatched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._delivery.buyer, NO_HANDS))
+            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._delivery.buyer.services, NO_COURIER))

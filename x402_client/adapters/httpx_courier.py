@@ -201,7 +201,7 @@ class Courier(Hands):
         self.restore(response, self.library.rejoined)
         delivery = self.finish(reply, self.library.watched) if reply.outcome else None
         if delivery is not None:
-            run(delivery.done(), Answers(self.buyer, self))
+            run(delivery.done(), Answers(self.buyer.services, self))
         return response
 
     def explain(self, error: X402Error, first: Reply | None) -> None:
@@ -316,7 +316,7 @@ class AsyncCourier(Hands):
         self.restore(response, self.library.arejoined)
         delivery = self.finish(reply, self.library.awatched) if reply.outcome else None
         if delivery is not None:
-            await arun(delivery.done(), AsyncAnswers(self.buyer, self))
+            await arun(delivery.done(), AsyncAnswers(self.buyer.services, self))
         return response
 
     async def explain(self, error: X402Error, first: Reply | None) -> None:

@@ -12,11 +12,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..buyer import settings
 from ..buyer.answers import Answers, AsyncAnswers
 from ..buyer.scopes import mandate, mandate_around
 from ..core.call import Call
-from ..core.delivery import NO_HANDS, Delivery
+from ..core.delivery import NO_COURIER, Delivery
 from ..core.drive import arun, run
 from ..core.flow import inspect, pay
 from ..core.known_terms import Memory, Terms
@@ -26,6 +25,7 @@ from ..guards.hpack_log import hide_payments
 from ..model.hosts import Origin
 from ..model.offers import Quote
 from ..policy.choice import Mandate
+from .exchange import check_buyer
 from .hops import _REDIRECTS, _UNPAID_METHODS, Journey, _journey
 from .httpx_bodies import Library, ReplayedBody
 from .httpx_courier import AsyncCourier, Courier
@@ -44,7 +44,7 @@ class _Paying:
     _inner: Any
 
     def __init__(self, buyer: Buyer, inner: Any) -> None:
-        settings.buyer(buyer)
+        check_buyer(buyer)
         if isinstance(inner, _Paying):
             # The same buyer under itself pays once; two buyers would both think the request theirs.
             if inner._buyer is not buyer:
@@ -126,7 +126,7 @@ class SyncPaying(_Paying):
 
     def _arrive(self, response: Any, delivery: Delivery) -> None:
         """What an earlier hop paid for is here."""
-        answers = Answers(delivery.buyer, NO_HANDS)
+        answers = Answers(delivery.buyer.services, NO_COURIER)
         if response.is_closed:
             run(delivery.done(), answers)
             return
@@ -151,7 +151,7 @@ class SyncPaying(_Paying):
             return response
         call = self._call(request, response, journey, mandated)
         courier = Courier(self._buyer, self._library, self._inner, request, body, call)
-        first, answers = courier.reply(response), Answers(self._buyer, courier)
+        first, answers = courier.reply(response), Answers(self._buyer.services, courier)
         try:
             asked = inquiring()
             if asked is not None:
@@ -171,7 +171,7 @@ class SyncPaying(_Paying):
     def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = Courier(self._buyer, self._library, self._inner, request, body, call)
         try:
-            reply = run(pay_ahead(call, terms, self._buyer.rules), Answers(self._buyer, courier))
+            reply = run(pay_ahead(call, terms, self._buyer.rules), Answers(self._buyer.services, courier))
             return None if reply is None else courier.hand_over(reply)
         except X402Error as error:
             courier.explain(error, None)
@@ -218,7 +218,7 @@ class AsyncPaying(_Paying):
 
     async def _arrive(self, response: Any, delivery: Delivery) -> None:
         """What an earlier hop paid for is here."""
-        answers = AsyncAnswers(delivery.buyer, NO_HANDS)
+        answers = AsyncAnswers(delivery.buyer.services, NO_COURIER)
         if response.is_closed:
             await arun(delivery.done(), answers)
             return
@@ -246,7 +246,7 @@ class AsyncPaying(_Paying):
             return response
         call = self._call(request, response, journey, mandated)
         courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
-        first, answers = courier.reply(response), AsyncAnswers(self._buyer, courier)
+        first, answers = courier.reply(response), AsyncAnswers(self._buyer.services, courier)
         try:
             asked = inquiring()
             if asked is not None:
@@ -266,7 +266,7 @@ class AsyncPaying(_Paying):
     async def _pay_ahead(self, request: Any, journey: Journey, body: ReplayedBody, call: Call, terms: Terms) -> Any:
         courier = AsyncCourier(self._buyer, self._library, self._inner, request, body, call)
         try:
-            reply = await arun(pay_ahead(call, terms, self._buyer.rules), AsyncAnswers(self._buyer, courier))
+            reply = await arun(pay_ahead(call, terms, self._buyer.rules), AsyncAnswers(self._buyer.services, courier))
             return None if reply is None else await courier.hand_over(reply)
         except X402Error as error:
             await courier.explain(error, None)

@@ -12,11 +12,10 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.models import REDIRECT_STATI
 
-from ..buyer import settings
 from ..buyer.answers import Answers
 from ..buyer.scopes import mandate_around
 from ..core.call import Call
-from ..core.delivery import NO_HANDS, Delivery
+from ..core.delivery import NO_COURIER, Delivery
 from ..core.drive import run
 from ..core.flow import inspect, pay
 from ..core.known_terms import Memory
@@ -25,6 +24,7 @@ from ..errors import ConfigurationError, X402Error
 from ..model.holds import Hold
 from ..model.hosts import Origin
 from ..policy.choice import Mandate
+from .exchange import check_buyer
 from .quoting import inquiring
 from .requests_bodies import Body, text, watch_or_deliver
 from .requests_courier import Courier, point_at
@@ -76,7 +76,8 @@ class PaymentAdapter(BaseAdapter):
 
     def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
         super().__init__()
-        settings.buyer(buyer).check_sync()
+        check_buyer(buyer)
+        buyer.check_sync()
         if inner is not None and adapter:
             raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
         if isinstance(inner, PaymentAdapter):
@@ -119,7 +120,7 @@ class PaymentAdapter(BaseAdapter):
             return response
         call = _call(request, response, journey, mandate, self._memory)
         courier = Courier(self._buyer, self._inner, request, body, call, (args, kwargs))
-        first, answers = courier.reply(response), Answers(self._buyer, courier)
+        first, answers = courier.reply(response), Answers(self._buyer.services, courier)
         try:
             asked = inquiring()
             if asked is not None:
@@ -155,7 +156,7 @@ class PaymentAdapter(BaseAdapter):
             return None
         courier = Courier(self._buyer, self._inner, request, body, call, arguments)
         try:
-            reply = run(pay_ahead(call, terms, self._buyer.rules), Answers(self._buyer, courier))
+            reply = run(pay_ahead(call, terms, self._buyer.rules), Answers(self._buyer.services, courier))
             if reply is None:
                 body.again()  # a file was read for its digest
                 return None
@@ -194,7 +195,7 @@ class PaymentAdapter(BaseAdapter):
 
 def _arrive(response: requests.Response, delivery: Delivery) -> None:
     """What an earlier hop paid for is here."""
-    answers = Answers(delivery.buyer, NO_HANDS)
+    answers = Answers(delivery.buyer.services, NO_COURIER)
     watch_or_deliver(response, delivery, answers)
     if not delivery.over:
         try:
@@ -261,7 +262,7 @@ def _origin(url: str) -> Origin:
     return Origin.of(parts.scheme, parts.hostname or "", parts.port)
 
 
-def _shown(url: str) -> str:
+def shown_url(url: str) -> str:
     return f"{_origin(url)}{urlsplit(url).path}"
 
 

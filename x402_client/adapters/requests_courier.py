@@ -136,7 +136,7 @@ class Courier:
             if response.is_redirect:
                 self.led = delivery
             else:
-                watch_or_deliver(response, delivery, Answers(self._buyer, self))
+                watch_or_deliver(response, delivery, Answers(self._buyer.services, self))
         return response
 
     def explain(self, error: X402Error, first: Reply | None) -> None:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from .. import events
 from ..core import asks
-from ..core.drive import is_coming
+from ..core.drive import arun, is_coming, run
+from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
 from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
 from .ledger_calls import aask, ask, begin
+from .services import Services, log
 from .settings import is_async
-from .settlement_reader import conclude, concluded, due
-
-if TYPE_CHECKING:
-    from .buyer import Buyer
+from .settlement_reader import due
 
 T = TypeVar("T")
-log = logging.getLogger("x402_client")
-log.addHandler(logging.NullHandler())  # or Python prints warnings of programs that set no logging up
 
 
 class Courier(Protocol):
@@ -48,32 +42,30 @@ class AsyncCourier(Protocol):
 class Answers:
     """For sync clients."""
 
-    __slots__ = ("_buyer", "_courier")
+    __slots__ = ("_courier", "_services")
 
-    def __init__(self, buyer: Buyer, courier: Courier) -> None:
-        self._buyer, self._courier = buyer, courier
+    def __init__(self, services: Services, courier: Courier) -> None:
+        self._services, self._courier = services, courier
 
     def __call__(self, ask: asks.Ask[Any]) -> Any:
         return _SYNC[type(ask)](self, ask)
 
     def _ledger(self, question: Any) -> Any:
-        return ask(self._buyer.ledger, _LEDGER[type(question)], question)
+        return ask(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
         held = self._ledger(question)
-        tell_news(self._buyer)
+        self._services.tell_news()
         return held
 
     def _reclaim(self, question: asks.Reclaim) -> bool:
-        buyer, gone = self._buyer, False
-        for hold, answer in buyer.settlement.fates(filter(due, buyer.holds())):
-            if ask(buyer.ledger, partial(conclude, hold, answer)) is not False:
-                tell(buyer, concluded(hold, answer))
-                gone |= answer == "not_settled"
-        return gone
+        services = self._services
+        holds = ask(services.ledger, lambda ledger: ledger.holds(services.purse))
+        found = services.settlement.fates(filter(due, holds))
+        return "not_settled" in [run(reclaim(hold, answer), self) for hold, answer in found]
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
-        signer, asked, read = _signing(self._buyer, ask)
+        signer, asked, read = _signing(self._services, ask)
         started = time.monotonic()
         returned = signer.sign(asked)
         if is_coming(returned):
@@ -83,7 +75,7 @@ class Answers:
 
     def _approve(self, ask: asks.Approve) -> asks.Approved:
         started = time.monotonic()
-        approver, limit = self._buyer.approver, self._buyer.approve_timeout
+        approver, limit = self._services.approver, self._services.approve_timeout
         assert approver is not None
         said: list[asks.Approved] = []
         context = copy_context()
@@ -99,39 +91,37 @@ class Answers:
 class AsyncAnswers:
     """For async clients. Nothing here blocks the loop: what may, runs in a thread."""
 
-    __slots__ = ("_buyer", "_courier")
+    __slots__ = ("_courier", "_services")
 
-    def __init__(self, buyer: Buyer, courier: AsyncCourier) -> None:
-        self._buyer, self._courier = buyer, courier
+    def __init__(self, services: Services, courier: AsyncCourier) -> None:
+        self._services, self._courier = services, courier
 
     def __call__(self, ask: asks.Ask[Any]) -> Any:
         return _ASYNC[type(ask)](self, ask)
 
     def _ledger(self, question: Any) -> Any:
-        return begin(self._buyer.ledger, _LEDGER[type(question)], question)
+        return begin(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
         held = self._ledger(question)
         if is_coming(held):
             return self._reserved(held)
-        tell_news(self._buyer)
+        self._services.tell_news()
         return held
 
     async def _reserved(self, coming: Awaitable[Any]) -> Any:
         held = await coming
-        tell_news(self._buyer)
+        self._services.tell_news()
         return held
 
     async def _reclaim(self, question: asks.Reclaim) -> bool:
-        buyer, gone = self._buyer, False
-        for hold, answer in await buyer.settlement.afates(filter(due, await buyer.aholds())):
-            if await aask(buyer.ledger, partial(conclude, hold, answer)) is not False:
-                tell(buyer, concluded(hold, answer))
-                gone |= answer == "not_settled"
-        return gone
+        services = self._services
+        holds = await aask(services.ledger, lambda ledger: ledger.holds(services.purse))
+        found = await services.settlement.afates(filter(due, holds))
+        return "not_settled" in [await arun(reclaim(hold, answer), self) for hold, answer in found]
 
     def _sign(self, ask: Any) -> Any:
-        signer, asked, read = _signing(self._buyer, ask)
+        signer, asked, read = _signing(self._services, ask)
         started = time.monotonic()
         returned = _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
         if is_coming(returned):
@@ -147,7 +137,7 @@ class AsyncAnswers:
         import anyio
 
         started = time.monotonic()
-        approver, limit = self._buyer.approver, self._buyer.approve_timeout
+        approver, limit = self._services.approver, self._services.approve_timeout
         assert approver is not None
         with anyio.move_on_after(limit):
             return _timed(await self._ask_approver(approver, ask), started)
@@ -175,11 +165,11 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
     return await anyio.to_thread.run_sync(lambda: function(*arguments), abandon_on_cancel=True)
 
 
-def _signing(buyer: Buyer, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
+def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
     """Who signs, what, and how to read what comes back."""
     if isinstance(ask, asks.SignTyped):
-        return buyer.wallet.evm, ask.data, read_signature
-    return buyer.wallet.solana, ask.message, read_solana_signature
+        return services.wallet.evm, ask.data, read_signature
+    return services.wallet.solana, ask.message, read_solana_signature
 
 
 def _blocks(signer: Any) -> bool:
@@ -217,26 +207,6 @@ def _timed(said: asks.Approved, started: float) -> asks.Approved:
     return asks.Approved(said.yes, time.monotonic() - started, said.remark)
 
 
-def tell(buyer: Buyer, event: events.Event) -> None:
-    """One line to the log, and the event to whoever listens. A listener that fails is logged, not obeyed."""
-    log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", event)
-    buyer.breaker.note(event)
-    if buyer.on_event is not None:
-        try:
-            buyer.on_event(event)
-        except Exception:
-            log.exception("on_event failed")
-
-
-def tell_news(buyer: Buyer) -> None:
-    """What the ledger has to say of itself."""
-    for event in buyer.notices.news():
-        tell(buyer, event)
-
-
-_ALARMING = (events.Warned, events.Unknown, events.ClockJumped)
-
-
 _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Reserve: lambda ledger, ask: ledger.reserve(ask.order, ask.attempt),
     asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
@@ -253,14 +223,14 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Send: lambda self, ask: self._courier.send(ask.header),
     asks.LookAgain: lambda self, ask: self._courier.send(None),
     asks.Pause: lambda self, ask: time.sleep(ask.seconds),
-    asks.Tell: lambda self, ask: tell(self._buyer, ask.event),
+    asks.Tell: lambda self, ask: self._services.tell(ask.event),
     asks.SignTyped: Answers._sign,
     asks.SignMessage: Answers._sign,
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
-    asks.Settlement: lambda self, ask: self._buyer.settlement.fate(ask.hold),
+    asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
     asks.Reclaim: Answers._reclaim,
-    asks.LeftAlone: lambda self, ask: self._buyer.breaker.until(ask.origin),
+    asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Reserve: Answers._reserve,
 }
@@ -272,7 +242,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.SignMessage: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
-    asks.Settlement: lambda self, ask: self._buyer.settlement.afate(ask.hold),
+    asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.Reclaim: AsyncAnswers._reclaim,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Reserve: AsyncAnswers._reserve,

@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..chains.rpc import Endpoints
-from ..chains.rpc_answers import Settled
 from ..chains.settlement import ChainReader
 from ..chains.tokens import Tokens
 from ..core.call import Rules
+from ..core.delivery import NO_COURIER
+from ..core.drive import arun, run
 from ..core.ports import Approver, Scheme
+from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
 from ..events import Event, WrittenOff
 from ..model.budgets import WINDOWS, Cap
@@ -24,14 +26,15 @@ from ..policy.policy import CAREFUL, Policy
 from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
 from . import settings
-from .answers import Answers, AsyncAnswers, tell, tell_news
+from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
 from .ledger_calls import aask, ask
 from .ledger_notices import Notices
 from .schemes import _Means
 from .scopes import Scope, mandate
+from .services import Services
 from .settings import is_async
-from .settlement_reader import Reader, Reconciled, aread, conclude, concluded, due, read
+from .settlement_reader import Reader, Reconciled, aread, due, read
 from .wallet import Wallet
 
 if TYPE_CHECKING:
@@ -72,13 +75,19 @@ class Buyer:
         self.endpoints = Endpoints(settings.endpoints(rpc or {}))
         self._solana_chains: dict[str, SolanaChain] = {}
         self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
-        self.approve_timeout = settings.seconds("approve_timeout", approve_timeout)
-        self.approver = settings.function("approve", approve)
-        self.on_event = settings.listener(on_event)
         self.reader = settings.reader(reader) or ChainReader(self.endpoints)
-        self.settlement = Reader(self.reader)
-        self.breaker = Breaker(
-            settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
+        self.services = Services(
+            wallet=self.wallet,
+            ledger=self.ledger,
+            purse=self.purse,
+            settlement=Reader(self.reader),
+            breaker=Breaker(
+                settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
+            ),
+            notices=Notices(self.ledger),
+            approver=settings.function("approve", approve),
+            approve_timeout=settings.seconds("approve_timeout", approve_timeout),
+            on_event=settings.listener(on_event),
         )
         if on_refusal not in ("raise", "return"):
             raise ConfigurationError(f'on_refusal is "raise" or "return", not {on_refusal!r}.')
@@ -88,8 +97,7 @@ class Buyer:
         get_ready()
         if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
             self.endpoints.get_ready()
-        self.notices = Notices(self.ledger)
-        tell_news(self)
+        self.services.tell_news()
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
         schemes = {(scheme.name, scheme.family): scheme for scheme in self._schemes()}
@@ -100,7 +108,7 @@ class Buyer:
             bounds=self.bounds,
             purse=self.purse,
             on_refusal=on_refusal,
-            approve_all=self.approver is not None and self.policy.approve_above is None,
+            approve_all=self.services.approver is not None and self.policy.approve_above is None,
             terms_age=settings.at_least_zero("terms_age", terms_age),
             repeat=repeat,
         )
@@ -176,7 +184,7 @@ class Buyer:
         return self._written_off(await aask(self.ledger, lambda ledger: ledger.write_off(hold)))
 
     def _written_off(self, hold: Hold) -> Hold:
-        tell(self, WrittenOff(hold.purchase.method, hold.url, hold))
+        self.services.tell(WrittenOff(hold.purchase.method, hold.url, hold))
         return hold
 
     def reconcile(self) -> Reconciled:
@@ -184,8 +192,7 @@ class Buyer:
         found = Reconciled()
         for hold in filter(due, self.holds()):
             answer = read(self.reader, hold)
-            taken = ask(self.ledger, partial(conclude, hold, answer))
-            found = self._learnt(found, hold, answer if taken is not False else "unknown")
+            found = found.with_one(hold, run(reclaim(hold, answer), Answers(self.services, NO_COURIER)))
         return found
 
     async def areconcile(self) -> Reconciled:
@@ -193,21 +200,15 @@ class Buyer:
         found = Reconciled()
         for hold in filter(due, await self.aholds()):
             answer = await aread(self.reader, hold)
-            taken = await aask(self.ledger, partial(conclude, hold, answer))
-            found = self._learnt(found, hold, answer if taken is not False else "unknown")
+            found = found.with_one(hold, await arun(reclaim(hold, answer), AsyncAnswers(self.services, NO_COURIER)))
         return found
-
-    def _learnt(self, found: Reconciled, hold: Hold, answer: Settled) -> Reconciled:
-        if answer != "unknown":
-            tell(self, concluded(hold, answer))
-        return found.with_one(hold, answer)
 
     def answers(self, courier: Any) -> Any:
         """What drives ``pay`` for an HTTP client of your own: ``run(pay(...), buyer.answers(courier))``.
 
         For ``arun`` and a courier whose methods are async, what this returns is async as well.
         """
-        return (AsyncAnswers if is_async(courier.send) else Answers)(self, courier)
+        return (AsyncAnswers if is_async(courier.send) else Answers)(self.services, courier)
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all of them, at once."""
@@ -228,7 +229,7 @@ class Buyer:
     def check_sync(self) -> None:
         """A sync client cannot await: say so when it is wrapped, not in the middle of a payment."""
         parts = [f"the {name} signer" for name in self.wallet.async_only]
-        parts += ["the approver"] if is_async(self.approver) else []
+        parts += ["the approver"] if is_async(self.services.approver) else []
         parts += ["the reader"] if is_async(self.reader.read) else []
         parts += ["the ledger"] if is_async(self.ledger.reserve) else []
         if parts:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..model.networks import caip2
 from ..policy.checks import is_unicode
-
-if TYPE_CHECKING:
-    from .buyer import Buyer
 
 T = TypeVar("T")
 _LEDGER_METHODS = (
@@ -75,13 +72,6 @@ def instance(name: str, value: T, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name} is a {kind.__name__}, not {type(value).__name__}.")
     return value
-
-
-def buyer(given: Buyer) -> Buyer:
-    """Whoever has a buyer has imported all that it needs; importing a shell alone does without."""
-    from .buyer import Buyer
-
-    return instance("buyer", given, Buyer)
 
 
 def function(name: str, value: T) -> T:

@@ -11,10 +11,8 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ..chains.rpc_answers import Settled
 from ..chains.settlement import ChainReader
-from ..events import Concluded
-from ..model.holds import MARGIN, Fate, Hold
+from ..model.holds import MARGIN, Fate, Hold, Settled
 from .settings import is_async
 
 T = TypeVar("T")
@@ -140,11 +138,6 @@ def _bounded(function: Callable[[], T], otherwise: T) -> T:
     return said[0] if said else otherwise
 
 
-def concluded(hold: Hold, answer: Settled) -> Concluded:
-    """The event for what was learnt."""
-    return Concluded(hold.purchase.method, hold.url, hold.shown, settled=answer == "settled")
-
-
 def due(hold: Hold) -> bool:
     """The local clock decides when to ask, never the answer."""
     signed = hold.authorization
@@ -179,11 +172,6 @@ async def aread(reader: Any, hold: Hold) -> Settled:
     except Exception as failure:
         return _says_nothing(failure)
     return _believed(reader, hold, given)
-
-
-def conclude(hold: Hold, answer: Settled, ledger: Any) -> Any:
-    """Tell the ledger what was learnt, if anything was. False: it did not take it."""
-    return False if answer == "unknown" else ledger.conclude(hold, answer == "settled")
 
 
 def _says_nothing(failure: Exception) -> Settled:

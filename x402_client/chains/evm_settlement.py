@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ChainUnavailable
-from ..model.holds import Authorization, Hold
+from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
-from .rpc_answers import Settled, _Garbage, _number, _text
+from .rpc_answers import Garbage, number, text
 
 _AUTHORIZATION_STATE = "e94a0102"  # authorizationState(address,bytes32)
 #: Blocks behind the head that are taken for deep where an endpoint does not know the tag "safe".
 _DEEP = 64
 
 
-def _look_evm(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     if _evm_used(rpc, hold, signed, "latest"):
         return "settled"
     block = _deep_block(rpc)
-    if _number(block, "timestamp") <= signed.expires:
+    if number(block, "timestamp") <= signed.expires:
         return "unknown"
-    return "settled" if _evm_used(rpc, hold, signed, _text(block, "number")) else "not_settled"
+    return "settled" if _evm_used(rpc, hold, signed, text(block, "number")) else "not_settled"
 
 
 def _evm_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
@@ -32,7 +32,7 @@ def _evm_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
         return True
     if answer == "0x" + "0" * 64:
         return False
-    raise _Garbage
+    raise Garbage
 
 
 def _deep_block(rpc: Rpc) -> Any:
@@ -43,5 +43,5 @@ def _deep_block(rpc: Rpc) -> Any:
         block = None
     if block is None:
         head = rpc.call("eth_getBlockByNumber", "latest", False)
-        block = rpc.call("eth_getBlockByNumber", hex(max(0, _number(head, "number") - _DEEP)), False)
+        block = rpc.call("eth_getBlockByNumber", hex(max(0, number(head, "number") - _DEEP)), False)
     return block

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
-Settled = Literal["settled", "not_settled", "unknown"]
 _HEX = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 
 
-class _Garbage(Exception):
+class Garbage(Exception):
     """An endpoint's answer makes no sense."""
 
 
-def _number(block: Any, name: str) -> int:
-    text = _text(block, name)
-    if not _HEX.fullmatch(text) or len(text) > 20:
-        raise _Garbage
-    return int(text, 16)
+def number(block: Any, name: str) -> int:
+    """Return a field that is a number in hex."""
+    written = text(block, name)
+    if not _HEX.fullmatch(written) or len(written) > 20:
+        raise Garbage
+    return int(written, 16)
 
 
-def _text(found: Any, name: str) -> str:
+def text(found: Any, name: str) -> str:
+    """Return a field that is text."""
     value = found.get(name) if isinstance(found, dict) else None
     if not isinstance(value, str):
-        raise _Garbage
+        raise Garbage
     return value

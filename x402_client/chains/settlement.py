@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..errors import ChainUnavailable
-from ..model.holds import Authorization, Hold
-from .evm_settlement import _look_evm
+from ..model.holds import Authorization, Hold, Settled
+from . import evm_settlement, solana_settlement
 from .rpc import Endpoints, Rpc
-from .rpc_answers import Settled, _Garbage
-from .solana_settlement import (
-    _look_solana,
-)
+from .rpc_answers import Garbage
 
 
 class ChainReader:
@@ -29,14 +26,14 @@ class ChainReader:
         signed, network = hold.authorization, hold.offer.network
         if signed is None:
             return "unknown"
-        look = _look_evm if network.startswith("eip155:") else _look_solana
+        look = evm_settlement.look if network.startswith("eip155:") else solana_settlement.look
         return _agreed(_one(look, rpc, hold, signed) for rpc in self._endpoints.each(network))
 
 
 def _one(look: Callable[[Rpc, Hold, Authorization], Settled], rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     try:
         return look(rpc, hold, signed)
-    except (ChainUnavailable, _Garbage):
+    except (ChainUnavailable, Garbage):
         return "unknown"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model.holds import Authorization, Hold
+from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
-from .rpc_answers import Settled, _Garbage, _text
+from .rpc_answers import Garbage, text
 
 #: Seconds past a Solana payment's expiry, on the chain's clock, where its last valid height is not known.
 _MARGIN = 60
@@ -15,7 +15,7 @@ _LIFE_SLOTS = 150
 _PAGE, _PAGES = 200, 5
 
 
-def _look_solana(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     if _solana_landed(rpc, signed, {"commitment": "confirmed"}):
         return "settled"
     slot = rpc.call("getSlot", {"commitment": "finalized"})
@@ -44,35 +44,35 @@ def _solana_landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> 
     """Whether a transaction of our token account carries our signature, and did not fail."""
     account, own = signed.evidence.get("token_account"), signed.evidence.get("signature")
     if not isinstance(account, str) or not isinstance(own, str):
-        raise _Garbage
+        raise Garbage
     before: dict[str, str] = {}
     for _ in range(_PAGES):
         page = rpc.call("getSignaturesForAddress", account, {**options, **before, "limit": _PAGE})
         if not isinstance(page, list):
-            raise _Garbage
+            raise Garbage
         for entry in page:
             if _is_ours(rpc, entry, signed, own):
                 return True
         if len(page) < _PAGE or _before(page[-1], signed):
             return False
-        before = {"before": _text(page[-1], "signature")}
-    raise _Garbage  # more traffic than is looked through: that is no proof of absence
+        before = {"before": text(page[-1], "signature")}
+    raise Garbage  # more traffic than is looked through: that is no proof of absence
 
 
 def _is_ours(rpc: Rpc, entry: Any, signed: Authorization, own: str) -> bool:
     if not isinstance(entry, dict):
-        raise _Garbage
+        raise Garbage
     if entry.get("err") is not None or _before(entry, signed):
         return False
     memo = entry.get("memo")
     if signed.nonce != own and isinstance(memo, str):
         return signed.nonce in memo
     options = {"encoding": "json", "commitment": "confirmed", "maxSupportedTransactionVersion": 0}
-    found = rpc.call("getTransaction", _text(entry, "signature"), options)
+    found = rpc.call("getTransaction", text(entry, "signature"), options)
     try:
         return own in found["transaction"]["signatures"]
     except (KeyError, TypeError):
-        raise _Garbage from None
+        raise Garbage from None
 
 
 def _before(entry: Any, signed: Authorization) -> bool:

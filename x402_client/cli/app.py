@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
 from .commands import decode, demo, doctor, get, ledger, policy, quote, sandbox, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
@@ -29,7 +28,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        show(f"x402 {__version__}")
+        from importlib.metadata import version
+
+        show(f"x402 {version('x402-buyer')}")
         raise typer.Exit
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
@@ -12,11 +12,8 @@ from .call import Call
 from .drive import Flow
 from .flow import deliver
 
-if TYPE_CHECKING:
-    from ..buyer.buyer import Buyer
-
 #: A delivery only speaks to the ledger and the log.
-NO_HANDS: Any = None
+NO_COURIER: Any = None
 
 
 def delivers(status: int, outcome: Outcome) -> bool:
@@ -35,7 +32,7 @@ class Delivery:
 
     __slots__ = ("_call", "_outcome", "buyer", "over")
 
-    def __init__(self, call: Call, outcome: Outcome, buyer: Buyer) -> None:
+    def __init__(self, call: Call, outcome: Outcome, buyer: Any) -> None:
         #: Whose it is: where a redirect leads, another buyer may be the one that pays.
         self.buyer = buyer
         self._call, self._outcome = call, outcome

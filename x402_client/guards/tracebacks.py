@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import _chain
+from ..errors import causes
 
 
 def forget_frames(failure: BaseException) -> None:
@@ -10,5 +10,5 @@ def forget_frames(failure: BaseException) -> None:
 
     Tools that print the variables of a traceback would print the payment. What failed and why is still said.
     """
-    for link in _chain(failure):
+    for link in causes(failure):
         link.__traceback__ = None

@@ -17,6 +17,8 @@ from .offers import Offer, Receipt
 HoldState = Literal["reserved", "signed", "delivered", "written_off"]
 #: Seconds past a payment's expiry before anybody's "not settled" counts that is not the chain's own.
 MARGIN = 120
+#: What a reader says about a payment.
+Settled = Literal["settled", "not_settled", "unknown"]
 #: What became of a payment: "open" is one that can settle yet, "early" one that expired so lately that nobody can
 #: have proven it unused.
 Fate = Literal["open", "early", "settled", "not_settled", "unknown"]

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from . import evm, solana
 from .answers import Answer, Request, opened, page, redirect, sealed
 from .play_money import EVM, V1_NAMES
 from .records import Settlement
-from .terms import PAYMENT, RECEIPT, Goods, ask, offers
-
-if TYPE_CHECKING:
-    from .shop import Shop
+from .terms import PAYMENT, RECEIPT, Goods, Seller, ask, offers
 
 _AS_IT_WAS: Any = object()
+
+
+class Till(Protocol):
+    """What a sale needs of its shop."""
+
+    url: str
+    slow: float
+    seller: Seller
+    alterations: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]
+
+    def chain(self, network: str) -> evm.EvmChain | solana.SolanaChain: ...
+    def settled(self, settlement: Settlement) -> None: ...
 
 
 class Sale:
     """Made for one request, and used up with it."""
 
-    def __init__(self, shop: Shop, goods: Goods, request: Request, plain_path: str) -> None:
+    def __init__(self, shop: Till, goods: Goods, request: Request, plain_path: str) -> None:
         self._shop, self._goods, self._request = shop, goods, request
         #: The same goods at an address where nothing goes wrong.
         self.plain_path: str = plain_path

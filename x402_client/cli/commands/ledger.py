@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -13,11 +12,11 @@ import typer
 
 from ...buyer import settings
 from ...buyer.ledger_calls import ask
-from ...buyer.settlement_reader import Reconciled, conclude, due, read
+from ...buyer.settlement_reader import Reconciled, due, read
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...model.budgets import WINDOWS
-from ...model.holds import Hold, Spending
+from ...model.holds import Hold, Settled, Spending
 from ...model.hosts import Pattern
 from ...model.money import Money
 from .. import export as exporting
@@ -122,7 +121,7 @@ def reconcile(
         with shown:
             for hold in holds:
                 answer = read(reader, hold)
-                ask(found, partial(conclude, hold, answer))
+                _conclude(found, hold, answer)
                 result = result.with_one(hold, answer)
                 shown.advance(shown.task_ids[0])
     _tell_reconciled(result, as_json)
@@ -214,6 +213,11 @@ def _check_there(named: str | None) -> None:
     path = default_path() if named is None else Path(named)
     if not path.exists():
         raise Stop(Code.USAGE, f"There is no ledger at {path}: nothing was ever paid through it.")
+
+
+def _conclude(ledger: Any, hold: Hold, answer: Settled) -> None:
+    if answer != "unknown":
+        ask(ledger, lambda found: found.conclude(hold, answer == "settled"))
 
 
 def _open(ledger: Any, purse: str) -> tuple[Hold, ...]:

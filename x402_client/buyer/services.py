@@ -1,0 +1,51 @@
+"""What a buyer gives to every payment: its keys, its ledger, its reader, its approver, and where events go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .. import events
+from ..core.ports import Approver
+from .breaker import Breaker
+from .ledger_notices import Notices
+from .settlement_reader import Reader
+from .wallet import Wallet
+
+log = logging.getLogger("x402_client")
+log.addHandler(logging.NullHandler())  # or Python prints warnings of programs that set no logging up
+
+#: Events that a person should see: they go to the log as warnings.
+_ALARMING = (events.Warned, events.Unknown, events.ClockJumped)
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of a buyer that answer the asks of a flow."""
+
+    wallet: Wallet
+    ledger: Any
+    purse: str
+    settlement: Reader
+    breaker: Breaker
+    notices: Notices
+    approver: Approver | None = None
+    approve_timeout: float | None = None
+    on_event: Callable[[events.Event], object] | None = None
+
+    def tell(self, event: events.Event) -> None:
+        """Write one line to the log, and hand the event to the listener. A listener that fails is logged."""
+        log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", event)
+        self.breaker.note(event)
+        if self.on_event is not None:
+            try:
+                self.on_event(event)
+            except Exception:
+                log.exception("on_event failed")
+
+    def tell_news(self) -> None:
+        """Tell what the ledger has to say of itself."""
+        for event in self.notices.news():
+            self.tell(event)
