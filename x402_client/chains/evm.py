@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ChainUnavailable
+from ..errors import ChainUnavailable, ConfigurationError
 
 if TYPE_CHECKING:
     from .rpc import Rpc
@@ -19,6 +20,12 @@ ZERO = "0x" + "0" * 40
 #: Half of the curve's order: a signature above it is the other form of one below, and tokens refuse it.
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
+#: Keccak-256 of no bytes, and of the bytes 0 to 255: more than one block, which has 136.
+_KNOWN_ANSWERS = (
+    (b"", bytes.fromhex("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")),
+    (bytes(range(256)), bytes.fromhex("dc924469b334aed2a19fac7252e9961aea41f8d91996366029dbe0884229bf36")),
+)
+
 
 def keccak(data: bytes) -> bytes:
     """Keccak-256, as Ethereum hashes."""
@@ -27,13 +34,29 @@ def keccak(data: bytes) -> bytes:
 
 @cache
 def _hashing() -> Callable[[bytes], Any]:
-    try:
-        from sha3 import keccak_256
-    except ImportError:
-        from Crypto.Hash import keccak as module
+    """Return the fast Keccak-256 of ``sha3``, or pycryptodome's where that one is missing or computes something else.
 
-        return lambda data: module.new(data=data, digest_bits=256)
-    return keccak_256  # type: ignore[no-any-return]
+    Any module on the path can be called ``sha3``, and SHA3-256 of the NIST pads otherwise than Keccak-256. A wrong hash
+    would show wrong addresses and sign something else, so each is held against known answers before it is used.
+    """
+    with suppress(Exception):  # a module of another origin can raise anything
+        from sha3 import keccak_256
+
+        if _is_keccak(keccak_256):
+            return keccak_256  # type: ignore[no-any-return]
+    from Crypto.Hash import keccak as module
+
+    def slower(data: bytes) -> Any:
+        return module.new(data=data, digest_bits=256)
+
+    if not _is_keccak(slower):
+        raise ConfigurationError("pycryptodome computes a wrong Keccak-256. Nothing was signed. Install it anew.")
+    return slower
+
+
+def _is_keccak(hashing: Callable[[bytes], Any]) -> bool:
+    """Return True if this computes the known answers. Takes a few microseconds."""
+    return all(hashing(data).digest() == answer for data, answer in _KNOWN_ANSWERS)
 
 
 def is_address(text: str) -> bool:
