@@ -112,15 +112,15 @@ MUTATIONS = (
     Mutation(
         "headers resolve a purchase: httpx",
         "adapters/httpx_courier.py",
-        "if response.is_closed or reply.status >= 300:",
-        "if True:",
+        "if delivery is not None and response.is_closed:\n            delivery.done()",
+        "if delivery is not None:\n            delivery.done()",
         (f"{KILLED}[httpx]",),
     ),
     Mutation(
         "headers resolve a purchase: requests",
         "adapters/requests_bodies.py",
-        "    if consumed(response):\n        run(delivery.done(), answers)",
-        "    if True:\n        run(delivery.done(), answers)",
+        "    if consumed(response):\n        delivery.done()",
+        "    if True:\n        delivery.done()",
         (f"{KILLED}[requests]",),
     ),
     Mutation(
@@ -131,18 +131,11 @@ MUTATIONS = (
         ("tests/shells/test_compliance.py::TestHttpx::test_while_the_content_is_read_others_buy_their_own",),
     ),
     Mutation(
-        "a redirect that proves its settlement is a delivery wherever it leads: httpx",
-        "adapters/httpx_courier.py",
-        "        if response.has_redirect_location:\n            self.led = delivery\n            return None\n",
-        "",
-        (LEADS.format("TestHttpx"),),
-    ),
-    Mutation(
-        "a redirect that proves its settlement is a delivery wherever it leads: requests",
-        "adapters/requests_courier.py",
-        "            if response.is_redirect:\n",
-        "            if False:\n",
-        (LEADS.format("TestRequests"),),
+        "a redirect that proves its settlement is a delivery wherever it leads",
+        "adapters/exchange.py",
+        'if reply.status in REDIRECTS and reply.header("location") is not None:',
+        "if False:",
+        (LEADS.format("TestHttpx"), LEADS.format("TestRequests")),
     ),
     Mutation(
         "a body that broke off is a delivery",
@@ -390,8 +383,8 @@ MUTATIONS = (
     Mutation(
         "a loss is accepted before anybody can know",
         "core/present.py",
-        "call.lost is None and not call.early and rules.policy",
-        "call.lost is None and rules.policy",
+        "call.accepted_loss is None and not call.expired_recently and rules.policy",
+        "call.accepted_loss is None and rules.policy",
         (ENDS,),
     ),
     Mutation(
@@ -406,16 +399,8 @@ MUTATIONS = (
                 "            self.memory = None  # a redirect may still deliver; it teaches nothing\n",
                 "",
             ),
-            (
-                "adapters/requests_adapter.py",
-                "        and journey.url == request.url\n        and journey.paid is None\n",
-                "",
-            ),
-            (
-                "adapters/httpx_transport.py",
-                "            or journey.url is not request.url\n            or journey.paid is not None\n",
-                "",
-            ),
+            ("adapters/exchange.py", "            or hops.paid is not None\n", ""),
+            ("adapters/exchange.py", "None if call.came_from is not None else ", ""),
         ),
     ),
     Mutation(

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ..core import asks
 from ..core.drive import arun, is_coming, run
+from ..core.ports import AsyncCourier, Courier
 from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
 from ..signers.evm import LocalEvmSigner, read_signature
@@ -21,22 +22,6 @@ from .settings import is_async
 from .settlement_reader import due
 
 T = TypeVar("T")
-
-
-class Courier(Protocol):
-    """A shell's hands for one request: what only the HTTP library can do."""
-
-    def peek(self, reply: asks.Reply) -> bytes | None: ...
-    def digest(self) -> bytes: ...
-    def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
-
-
-class AsyncCourier(Protocol):
-    """The same, awaited."""
-
-    async def peek(self, reply: asks.Reply) -> bytes | None: ...
-    async def digest(self) -> bytes: ...
-    async def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
 
 
 class Answers:
@@ -222,6 +207,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Digest: lambda self, ask: self._courier.digest(),
     asks.Send: lambda self, ask: self._courier.send(ask.header),
     asks.LookAgain: lambda self, ask: self._courier.send(None),
+    asks.Failed: lambda self, ask: self._courier.failed(ask.failure),
     asks.Pause: lambda self, ask: time.sleep(ask.seconds),
     asks.Tell: lambda self, ask: self._services.tell(ask.event),
     asks.SignTyped: Answers._sign,

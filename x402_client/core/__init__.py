@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         Close,
         Conclude,
         Digest,
+        Failed,
+        Failure,
         Fetch,
         LeftAlone,
         LookAgain,
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
         Tell,
         WriteOff,
     )
-    from .call import Call, Rules
+    from .call import Call, HttpRequest
+    from .delivery import Delivery, deliver
     from .drive import Flow, arun, run
-    from .flow import deliver, inspect, pay
+    from .flow import inspect, pay
     from .pay_ahead import pay_ahead
     from .ports import Approver, EvmSigner, Ledger, Maybe, Scheme, SettlementReader, SolanaSigner
+    from .rules import Rules
 
 __all__ = [
     "Approval",
@@ -58,6 +62,7 @@ __all__ = [
     "Approved",
     "Approver",
     "Ask",
+    "AsyncCourier",
     "Attempt",
     "Authorization",
     "Busy",
@@ -66,13 +71,18 @@ __all__ = [
     "Claim",
     "Close",
     "Conclude",
+    "Courier",
+    "Delivery",
     "Digest",
     "EvmSigner",
+    "Failed",
+    "Failure",
     "Fate",
     "Fetch",
     "Flow",
     "Hold",
     "HoldState",
+    "HttpRequest",
     "Ledger",
     "LedgerBusy",
     "LeftAlone",
@@ -138,6 +148,8 @@ _HOMES = {
         "Close",
         "Conclude",
         "Digest",
+        "Failed",
+        "Failure",
         "Fetch",
         "LeftAlone",
         "LookAgain",
@@ -156,9 +168,11 @@ _HOMES = {
         "Tell",
         "WriteOff",
     ),
-    ".call": ("Call", "Rules"),
+    ".call": ("Call", "HttpRequest"),
+    ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
-    ".flow": ("deliver", "inspect", "pay"),
+    ".flow": ("inspect", "pay"),
+    ".rules": ("Rules",),
     ".pay_ahead": ("pay_ahead",),
     ".ports": ("Approver", "EvmSigner", "Ledger", "Maybe", "Scheme", "SettlementReader", "SolanaSigner"),
 }
