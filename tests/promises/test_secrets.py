@@ -35,6 +35,7 @@ __all__ = ["server", "shell"]
 KEY = "ca9a51" * 10 + "7e57"
 SEED = b"canary in the coal mine, thirty2"
 POLICY = Policy(per_request="0.05", per_day="50")
+TESTS = str(Path(__file__).parents[1])
 
 
 class Sweep:
@@ -77,7 +78,7 @@ class Sweep:
 
     def _frames(self, failure: BaseException) -> None:
         for frame, line in traceback.walk_tb(failure.__traceback__):
-            if "/tests/" in frame.f_code.co_filename:
+            if frame.f_code.co_filename.startswith(TESTS):
                 continue  # these know the secrets
             for name, value in frame.f_locals.items():
                 with contextlib.suppress(Exception):

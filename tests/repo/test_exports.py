@@ -60,7 +60,7 @@ def test_what_is_listed_is_there_and_documented(name: str) -> None:
 
 def test_every_error_is_listed() -> None:
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
-    assert set(errors.__all__) == defined | {"MoneyState", "find"}
+    assert set(errors.__all__) == defined | {"MoneyState", "causes", "find"}
 
 
 @pytest.mark.parametrize("name", PUBLIC)

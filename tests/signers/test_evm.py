@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import traceback
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
+import x402_client
 from tests.core.scripted_flow import SIGNER, Ground, called
 from tests.schemes.test_exact_evm import MESSAGE, VECTORS, token
 from tests.wire.terms import KEY, NETWORK, PAYER, USDC
@@ -59,7 +61,7 @@ def traces(key: Any) -> list[str]:
         assert error is not None
         trace = traceback.TracebackException.from_exception(error, capture_locals=True)
         ours = [
-            f"{f.name} {f.locals}" for f in trace.stack if "x402_client" in f.filename and "tests" not in f.filename
+            f"{f.name} {f.locals}" for f in trace.stack if f.filename.startswith(os.path.dirname(x402_client.__file__))
         ]
         assert ours
         assert error.__cause__ is None
