@@ -1,1 +1,1 @@
-"""What each HTTP library does of its own: couriers, bodies, hops; and that all of them keep the promises."""
+"""Clients of httpx, httpx2 and requests over real sockets: one file per topic, each check with every driver."""
