@@ -135,14 +135,15 @@ class Exchange:
         return (yield from self.pay(request, hops, mandate, first))
 
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
+        place, target = str(request.origin), request.target
         byte_range = request.headers.get("range", "")
         if isinstance(byte_range, bytes):  # requests leaves header values as they were given
             byte_range = byte_range.decode("latin-1")
         return Call(
             method=request.method,
             origin=origin,
-            url=request.shown,
-            identity="\n".join((request.method, str(origin), request.target, byte_range)),
+            url=place + target.partition("?")[0],
+            identity="\n".join((request.method, place, target, byte_range)),
             mandate=mandate,
             came_from=hops.came_from,
             paid=hops.paid,
