@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from x402_client import Buyer, Policy
+from x402_client import Policy
 from x402_client.adapters import Exchange
 from x402_client.core import Delivery, Failure, HttpRequest, Reply
 from x402_client.sandbox import Sandbox
@@ -17,7 +17,7 @@ from x402_client.sandbox import Sandbox
 class NoRedirects(urllib.request.HTTPRedirectHandler):
     """Hands redirects over: urllib would carry the payment along."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
@@ -27,14 +27,14 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect
 class Courier:
     """Sends, peeks and hands over for one request."""
 
-    def __init__(self, method: str, url: str, body: bytes | None) -> None:
-        self.method, self.url, self.body = method, url, body
-        self.request = HttpRequest.of(method, url)
+    def __init__(self, url: str, body: bytes | None = None, method: str = "GET") -> None:
+        self.url, self.body, self.request = url, body, HttpRequest.of(method, url)
 
     def send(self, header: tuple[str, str] | None) -> Reply:
-        request = urllib.request.Request(self.url, self.body, dict([header] if header else []), method=self.method)
+        headers = dict([header] if header else [])
+        request = urllib.request.Request(self.url, self.body, headers, method=self.request.method)
         try:
-            response = OPENER.open(request, timeout=60)
+            response: Any = OPENER.open(request, timeout=60)
         except urllib.error.HTTPError as answer:
             response = answer
         return Reply(response.status, response.headers.get, response)
@@ -46,13 +46,11 @@ class Courier:
     def digest(self) -> bytes:
         return hashlib.sha256(self.body or b"").digest()
 
-    def hand_over(self, reply: Reply, delivery: Delivery | None) -> bytes:
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[int, bytes, Any]:
         content = bytes(reply.native.read())  # if this fails, the purchase stays unresolved
         if delivery is not None:
             delivery.done()
-        if reply.outcome is not None:
-            print("Paid", reply.outcome.hold.price, "and the money is", reply.outcome.money)
-        return content
+        return reply.status, content, reply.outcome
 
     def let_go(self, kept: Any) -> None:
         """Nothing to do: urllib closes what is forgotten."""
@@ -61,22 +59,15 @@ class Courier:
         return "timeout" if isinstance(failure, TimeoutError) else "lost"
 
 
-def fetch(exchange: Exchange, url: str, method: str = "GET", body: bytes | None = None) -> bytes:
-    """One call, from its first request to the end of the answer's body."""
-    content: bytes = exchange.send(Courier(method, url, body))
-    return content
-
-
-def main(seller: Sandbox, buyer: Buyer) -> None:
-    exchange = Exchange(buyer)
-    print(fetch(exchange, f"{seller.url}/weather").decode())
-    print(fetch(exchange, seller.fault_url("drop-before-settling")).decode())  # a broken line, presented again
-    with buyer.purchase(key="order-42", per_request="0.05"):
-        print(fetch(exchange, f"{seller.url}/weather").decode())
-    print("Spent", buyer.spent(), "in", len(seller.settlements), "payments;", len(buyer.holds()), "open")
-
-
 if __name__ == "__main__":
     with Sandbox() as seller:
         # urllib does not show where a connection ended, so plain http to this machine has to be allowed.
-        main(seller, seller.buyer(Policy(per_request="0.10", http_hosts=["127.0.0.1"])))
+        buyer = seller.buyer(Policy(per_request="0.10", http_hosts=["127.0.0.1"]))
+        exchange = Exchange(buyer)
+        with buyer.purchase(key="order-42", per_request="0.05"):
+            status, content, outcome = exchange.send(Courier(f"{seller.url}/weather"))
+            print(content.decode(), "Paid", outcome.hold.price, "and the money is", outcome.money)
+        # The line breaks after the payment, and the same payment is presented again.
+        status, content, _ = exchange.send(Courier(seller.fault_url("drop-before-settling")))
+        print(status, content.decode())
+        print("Spent", buyer.spent(), "in", len(seller.settlements), "payments;", len(buyer.holds()), "open")

@@ -21,7 +21,7 @@ SAYS = {
     "anthropic_sdk.py": ["Got: Forty-two.", "Presented 2 times, 1 payment, settled 1", "Spent 0.02 USD"],
     "forty_workers.py": ["25 paid, 15 refused", "The seller has 0.25 USD of a budget of 0.25 USD"],
     "openai_sdk.py": ["Paid 0.02 USD for: Forty-two.", "Refused: ", "The money is untouched"],
-    "own_http_client.py": ["Paid 0.01 USD and the money is spent", "Spent 0.03 USD in 3 payments; 0 open"],
+    "own_http_client.py": ["Paid 0.01 USD and the money is spent", "Spent 0.02 USD in 2 payments; 0 open"],
     "own_signer.py": ["a transfer of 10000 units", "signs 367 bytes", "Spent 0.02 USD in 2 payments"],
     "pay_on_solana.py": ["2 offers; the choice is exact on solana-devnet, 0.01 USD", "The seller has 0.01 USD"],
     "pay_with_async_httpx.py": ["Paid 5 times, spent 0.05 USD"],
