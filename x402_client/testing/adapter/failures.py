@@ -79,6 +79,7 @@ class Failures(Ground):
         again = pickle.loads(pickle.dumps(failure))  # noqa: S301 - our own words
         assert (type(again), str(again)) == (type(failure), str(failure))
 
+    @needs("joins_errors")
     @pytest.mark.parametrize("way", BROKEN)
     def test_a_broken_body_says_what_became_of_the_money(self, way: str) -> None:
         buyer = self.buyer(settle_timeout=SHORT)

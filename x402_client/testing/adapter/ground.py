@@ -44,7 +44,7 @@ class Answer:
 
     status: int
     headers: Sequence[tuple[str, str]]
-    body: bytes
+    body: bytes = field(repr=False)
     native: Any = field(repr=False)
 
     def header(self, name: str) -> str | None:
@@ -99,7 +99,7 @@ class Hands(ABC):
     pays_ahead: ClassVar[bool] = True
     #: Whether the adapter can ask for a quote.
     quotes: ClassVar[bool] = True
-    #: Whether what is raised after silence is the library's own error of the same kind too.
+    #: Whether errors are the library's and ours at once: after silence, and in the middle of a paid body.
     joins_errors: ClassVar[bool] = True
 
     @abstractmethod

@@ -62,4 +62,4 @@ def _named(key: object) -> str:
 
 def marks(native: Any) -> list[str]:
     """Return the ways to names of this package: in keys of mappings, and in names of attributes."""
-    return [way for way, _ in reachable(native) if "x402" in way.lower()]
+    return [way for way, thing in reachable(native) if "x402" in way.lower() and thing is not None]

@@ -41,6 +41,7 @@ class Paying(Ground):
 
     def test_the_paid_request_is_the_first_one_with_one_header_more(self) -> None:
         self.get(self.paying(self.buyer()), method="POST", body=b"an order", headers=_HEADERS)
+        assert len(self.gate.requests) == 2, "the question and the payment"
         first, paid = self.gate.requests
         assert without_payment(first) == without_payment(paid)
         assert len(paid.lines) == len(first.lines) + 1
@@ -49,6 +50,7 @@ class Paying(Ground):
     def test_the_first_request_is_as_the_bare_client_sends_it(self) -> None:
         for buyer in (None, self.buyer()):
             self.get(self.paying(buyer), method="POST", body=b"an order", headers=_HEADERS)
+        assert len(self.gate.requests) == 3, "one request of the bare client, and two of ours"
         bare, first, _ = self.gate.requests
         assert (first.head, first.body) == (bare.head, bare.body)
 
@@ -64,7 +66,7 @@ class Paying(Ground):
     def test_a_question_is_not_paid(self, method: str) -> None:
         buyer = self.buyer()
         assert self.get(self.paying(buyer), method=method).status == 402
-        assert len(self.gate.requests) == 1
+        assert len(self.gate.requests) == 1, "the caller's own request"
         self.assert_untouched(buyer)
 
     @pytest.mark.parametrize("name", ["PAYMENT-SIGNATURE", "X-PAYMENT"])
@@ -122,6 +124,7 @@ class Untouched(Ground):
             self.get(self.paying(payer), self.gate.url + "/gift?a=1&a=%7e", "POST", body=b"x", headers=_HEADERS)
             for payer in (None, buyer)
         ]
+        assert len(self.gate.requests) == 2, "one request of each client"
         bare, ours = self.gate.requests
         assert (ours.head, ours.body) == (bare.head, bare.body)
         assert (answers[0].status, answers[0].headers, answers[0].body) == (200, answers[1].headers, answers[1].body)
