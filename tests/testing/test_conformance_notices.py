@@ -53,7 +53,7 @@ NOTICED = {
         "test_what_asks_for_payment_is_paid_once_and_delivered[GET]",
     ],
     "BuffersTheAnswer": ["test_a_close_before_the_body_is_a_delivery"],
-    "LosesCookies": ["test_a_cookie_of_the_402_reaches_the_callers_jar"],
+    "LosesCookies": ["test_a_cookie_of_the_402_goes_with_the_payment_and_reaches_the_callers_jar"],
     "ClingsToTheConnection": ["test_a_pool_of_one_connection_is_enough"],
     "PaysOnTheCallersRequest": [f"{REDIRECTED}[here]", f"{REDIRECTED}[elsewhere]", f"{SECRET}[the content]"],
     "ShowsThePaidRequest": [f"{SECRET}[the content]", f"{SECRET}[an error page]"],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 import anyio
 import pytest
 
-from ...errors import X402Error
+from ...errors import PaymentOutcomeUnknown, X402Error
 from . import spoiling
 from .gate import PATIENCE, Script
 from .ground import CONTENT, TIMEOUT, Answer, Ground, needs
@@ -17,6 +19,8 @@ T = TypeVar("T")
 CROWD = 8
 #: More pauses than any call has.
 _PAUSES = 400
+#: Seconds after which a caller gives up on a thread.
+_GIVEN_UP = 0.6
 
 
 class Crowds(Ground):
@@ -45,6 +49,27 @@ class Crowds(Ground):
 
         found = self.at_once(4, call)
         assert [status for status in found if status is not None] == [200]
+        self.assert_delivered(buyer)
+
+    def test_a_call_whose_caller_gave_up_on_its_thread_is_joined_and_not_paid_again(self) -> None:
+        if self.backend is not None:
+            pytest.skip("Async callers cancel instead.")
+        buyer, slowly = self.buyer(settle_timeout=60), spoiling.Slowly(before_headers=True)
+        client = self.paying(buyer)
+        self.gate.spoil(slowly)
+        thread = threading.Thread(target=lambda: self.get(client, read_timeout=_GIVEN_UP), daemon=True)
+        thread.start()
+        try:
+            until = time.monotonic() + PATIENCE
+            while not self.gate.payments and time.monotonic() < until:
+                time.sleep(0.01)
+            time.sleep(2 * _GIVEN_UP)
+            failure = self.fails(client, read_timeout=_GIVEN_UP)
+        finally:
+            slowly.go_on.set()
+            thread.join(PATIENCE)
+        assert isinstance(failure, PaymentOutcomeUnknown)
+        assert self.different_payments == 1
         self.assert_delivered(buyer)
 
     async def fetch_under_key(self, client: Any, buyer: Any) -> int | None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import pickle
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from ...errors import PaymentOutcomeUnknown, PaymentRejected, X402Error
+from ...errors import PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from . import spoiling
 from .gate import Exchange
-from .ground import CONTENT, SHORT, Ground, needs
+from .ground import CONTENT, SHORT, TIMEOUT, Ground, needs
 
-BROKEN = {"cut": spoiling.cut_body, "reset": spoiling.reset_body, "silent": spoiling.hang_body}
+BROKEN = {
+    "cut": spoiling.cut_body,
+    "cut chunks": spoiling.cut_chunks,
+    "reset": spoiling.reset_body,
+    "silent": spoiling.hang_body,
+}
 LOST = {
     "dropped unsettled": spoiling.drop_before_settling,
     "dropped": spoiling.drop_after_settling,
@@ -39,8 +45,8 @@ class Failures(Ground):
     def test_four_calls_whose_paid_body_breaks_settle_once(self) -> None:
         buyer = self.buyer(settle_timeout=SHORT)
         client = self.paying(buyer)
-        self.gate.spoil(*BROKEN.values(), spoiling.cut_body)
-        failures = [self.fails_paid(client) for _ in range(4)]
+        self.gate.spoil(*BROKEN.values())
+        failures = [self.fails_paid(client) for _ in BROKEN]
         assert all(isinstance(failure, self.own_errors) for failure in failures)
         assert self.settled == 1
         self.assert_unresolved(buyer)
@@ -160,6 +166,39 @@ class Failures(Ground):
         assert failure.money in ("untouched", "unknown")
         assert other.payments == []
         assert self.settled == 0
+
+    def test_silence_before_paying_lasts_as_long_as_the_caller_said(self) -> None:
+        url, buyer = self.gate.page("/before", Exchange.wait), self.buyer(settle_timeout=60)
+        started = time.monotonic()
+        bare, ours = (self.fails(self.paying(payer), url, read_timeout=SHORT) for payer in (None, buyer))
+        assert time.monotonic() - started < TIMEOUT
+        assert isinstance(ours, self.own_errors)
+        assert type(ours) is type(bare)
+        self.assert_untouched(buyer)
+
+    def test_a_payment_has_the_time_that_settling_takes(self) -> None:
+        buyer = self.buyer(settle_timeout=60)
+        client = self.paying(buyer)
+        self.gate.spoil(spoiling.late(4 * SHORT))
+        for _ in range(10):  # on a busy machine the caller's time is over before it paid
+            try:
+                assert self.get(client, read_timeout=2 * SHORT).body == CONTENT
+                break
+            except self.own_errors:
+                assert self.gate.payments == [], "the payment's answer was not waited for"
+        assert len(self.gate.payments) == 1
+        self.assert_delivered(buyer)
+
+    def test_a_402_without_end_is_given_up(self) -> None:
+        def endless(exchange: Exchange) -> None:
+            exchange.head(402, exchange.forward().headers, 2**40)
+            while not self.gate.over.is_set():
+                exchange.send(b" " * 65536)
+
+        buyer = self.buyer()
+        failure = self.fails(self.paying(buyer), self.gate.page("/goods", endless))
+        assert isinstance(failure, QuoteError)
+        self.assert_untouched(buyer)
 
     def test_what_was_broken_leaves_the_client_usable(self) -> None:
         buyer = self.buyer(settle_timeout=SHORT)

@@ -12,6 +12,7 @@ from ...policy.policy import Policy
 from .gate import PAYMENT, Exchange, Seen
 from .ground import CONTENT, Ground, needs
 from .marks import marks
+from .spoiling import empty, redirect
 
 _HEADERS = [("X-Mine", "one"), ("User-Agent", "somebody's/1.0"), ("Range", "bytes=0-9")]
 
@@ -53,6 +54,13 @@ class Paying(Ground):
         assert len(self.gate.requests) == 3, "one request of the bare client, and two of ours"
         bare, first, _ = self.gate.requests
         assert (first.head, first.body) == (bare.head, bare.body)
+
+    def test_an_answer_without_a_body_is_delivered(self) -> None:
+        buyer = self.buyer()
+        self.gate.spoil(empty)
+        answer = self.get(self.paying(buyer))
+        assert (answer.status, answer.body) == (204, b"")
+        self.assert_delivered(buyer)
 
     def test_what_was_delivered_is_bought_again(self) -> None:
         buyer = self.buyer()
@@ -97,21 +105,12 @@ class Paying(Ground):
         self.assert_delivered(buyer, 3)
 
     @needs("keeps_cookies")
-    def test_a_cookie_of_the_402_reaches_the_callers_jar(self) -> None:
-        def ask_with_cookie(exchange: Exchange) -> None:
-            said = exchange.forward()
-            cookie = [("Set-Cookie", "session=abc; Path=/")] if said.status == 402 else []
-            exchange.answer(said.status, said.body, [*said.headers, *cookie])
-
+    def test_a_cookie_of_the_402_goes_with_the_payment_and_reaches_the_callers_jar(self) -> None:
+        self.sandbox.free("/gift", b"a gift")
         client = self.paying(self.buyer())
         assert self.get(client, self.gate.page("/goods", ask_with_cookie)).body == CONTENT
-        self.get(client, self.sandbox_page())
-        assert "session=abc" in (self.gate.requests[-1].header("cookie") or "")
-
-    def sandbox_page(self) -> str:
-        """Return the address of something free."""
-        self.sandbox.free("/gift", b"a gift")
-        return self.gate.url + "/gift"
+        self.get(client, self.gate.url + "/gift")
+        assert [seen.header("cookie") for seen in self.gate.requests] == [None, "session=abc", "session=abc"]
 
 
 class Untouched(Ground):
@@ -136,6 +135,12 @@ class Untouched(Ground):
         answer = self.get(self.paying(self.buyer()), self.gate.url + "/gift")
         assert marks(answer.native) == []
 
+    @needs("follows_redirects")
+    def test_a_free_answer_behind_a_redirect_shows_no_mark_of_ours(self) -> None:
+        self.sandbox.free("/gift", b"a gift")
+        start = self.gate.page("/start", redirect(self.gate.url + "/gift"))
+        assert marks(self.get(self.paying(self.buyer()), start).native) == []
+
     @pytest.mark.parametrize("headers", [[], [("Content-Type", "text/html"), ("WWW-Authenticate", 'L402 a="b"')]])
     @pytest.mark.parametrize("body", [b"", b"Pay your bill.", b"x" * 300_000], ids=["empty", "small", "large"])
     def test_a_402_that_is_not_x402_comes_back_untouched(self, body: bytes, headers: list[tuple[str, str]]) -> None:
@@ -154,12 +159,41 @@ class Untouched(Ground):
         assert len(self.gate.requests) == 1
         self.assert_untouched(buyer)
 
+    @needs("pools")
+    def test_what_is_not_paid_gives_its_connection_back(self) -> None:
+        large = self.gate.page("/bill", lambda exchange: exchange.answer(402, b"x" * 300_000))
+        dear = self.sell("/dear", "3")
+        buyer = self.buyer()
+        client = self.paying(buyer, connections=1)
+        for _ in range(3):
+            assert isinstance(self.fails(client, dear), PaymentRefused)
+            assert self.get(client, dear, "HEAD").status == 402
+            assert len(self.get(client, large).body) == 300_000
+        assert self.get(client).body == CONTENT
+        self.assert_delivered(buyer)
+
+    @needs("streams")
+    def test_a_refusal_can_be_handed_back_as_a_stream(self) -> None:
+        buyer = self.buyer(Policy(per_request="0.001"), on_refusal="return")
+        bare, ours = (self.opened(self.paying(payer)) for payer in (None, buyer))
+        assert self.read(bare, 100) == self.read(ours, 100)
+        for stream in (bare, ours):
+            self.wait(stream.close())
+        self.assert_untouched(buyer)
+
     def test_a_refusal_can_be_handed_back_as_a_readable_402(self) -> None:
         buyer = self.buyer(Policy(per_request="0.001"), on_refusal="return")
         bare, ours = (self.get(self.paying(payer)) for payer in (None, buyer))
         assert (ours.status, ours.headers, ours.body) == (402, bare.headers, bare.body)
         assert ours.header("PAYMENT-REQUIRED")
         self.assert_untouched(buyer)
+
+
+def ask_with_cookie(exchange: Exchange) -> None:
+    """Set a cookie with the 402."""
+    said = exchange.forward()
+    cookie = [("Set-Cookie", "session=abc; Path=/")] if said.status == 402 else []
+    exchange.answer(said.status, said.body, [*said.headers, *cookie])
 
 
 def without_payment(seen: Seen) -> list[tuple[str, str]]:

@@ -54,6 +54,15 @@ def cut_body(exchange: Exchange) -> None:
     exchange.leave()
 
 
+def cut_chunks(exchange: Exchange) -> None:
+    """Settle, send half of the content in a chunk, close the connection before the last one."""
+    said = exchange.forward()
+    half = said.body[: len(said.body) // 2]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (*said.headers, ("Transfer-Encoding", "chunked")))
+    exchange.send(f"HTTP/1.1 {said.status} Said\r\n{lines}\r\n{len(half):x}\r\n".encode("latin-1") + half + b"\r\n")
+    exchange.leave()
+
+
 def reset_body(exchange: Exchange) -> None:
     """Settle, send half of the content, reset the connection."""
     _send_half(exchange)
@@ -71,9 +80,7 @@ def lead_to(where: str, status: int = 303) -> Script:
     """Settle, then lead elsewhere, with the receipt."""
 
     def script(exchange: Exchange) -> None:
-        said = exchange.forward()
-        receipt = [(name, value) for name, value in said.headers if name.lower().endswith("payment-response")]
-        exchange.answer(status, b"", [*receipt, ("Location", where)])
+        exchange.answer(status, b"", [*_receipt(exchange.forward()), ("Location", where)])
 
     return script
 
@@ -83,14 +90,38 @@ def redirect(where: str, status: int = 302) -> Script:
     return lambda exchange: exchange.answer(status, b"", [("Location", where)])
 
 
-class Slowly:
-    """A seller that settles, sends the first half of the content, and the rest once it is told to."""
+def empty(exchange: Exchange) -> None:
+    """Settle, then answer 204, which has no body."""
+    receipt = "".join(f"{name}: {value}\r\n" for name, value in _receipt(exchange.forward()))
+    exchange.send(f"HTTP/1.1 204 Said\r\n{receipt}\r\n".encode("latin-1"))
 
-    def __init__(self) -> None:
+
+def late(seconds: float) -> Script:
+    """Settle, and deliver after some seconds."""
+
+    def script(exchange: Exchange) -> None:
+        said = exchange.forward()
+        exchange.gate.over.wait(seconds)
+        exchange.give(said)
+
+    return script
+
+
+def _receipt(said: Said) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in said.headers if name.lower().endswith("payment-response")]
+
+
+class Slowly:
+    """A seller that settles, sends the first half of the content or nothing, and the rest once it is told to."""
+
+    def __init__(self, before_headers: bool = False) -> None:
         self.go_on = threading.Event()
+        self._before_headers = before_headers
 
     def __call__(self, exchange: Exchange) -> None:
         said = exchange.forward()
+        if self._before_headers:
+            self.go_on.wait(PATIENCE)
         exchange.head(said.status, said.headers, len(said.body))
         half = len(said.body) // 2
         exchange.send(said.body[:half])
