@@ -16,11 +16,13 @@ from typing import Any
 import httpx
 
 from x402_client import Buyer
+from x402_client.errors import X402Error
 from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
 
 from .hands import AsyncHttpxHands, HttpxHands
 
-_HEADER = "PAYMENT-SIGNATURE"
+#: What carries a payment.
+HEADER = "PAYMENT-SIGNATURE"
 
 
 class Layer(httpx.BaseTransport):
@@ -62,8 +64,8 @@ class Sound(HttpxHands):
 
 class _Rebuilding(Layer):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if _HEADER in request.headers:
-            payment = {_HEADER: request.headers[_HEADER]}
+        if HEADER in request.headers:
+            payment = {HEADER: request.headers[HEADER]}
             request = httpx.Request(request.method, request.url, headers=payment, content=request.read())
         return super().handle_request(request)
 
@@ -76,7 +78,7 @@ class RebuildsTheRequest(Sound):
 
 class _Bodiless(Layer):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if _HEADER in request.headers:
+        if HEADER in request.headers:
             lines = [line for line in request.headers.raw if line[0].lower() != b"content-length"]
             stream = httpx.ByteStream(b"")
             request = httpx.Request(
@@ -177,189 +179,6 @@ class SignsAnewWhenCancelled(AsyncHttpxHands):
             yield client
 
 
-# --- what comes back
-
-
-class _Quiet(httpx.SyncByteStream):
-    """A stream that tells of its trouble in a field, and then gives nothing for ever."""
-
-    def __init__(self, source: Any) -> None:
-        self.source, self.trouble = source, list[Exception]()
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self.source
-        except Exception as failure:
-            self.trouble.append(failure)
-            while True:
-                yield b""
-
-    def close(self) -> None:
-        self.source.close()
-
-
-class _Loud(httpx.SyncByteStream):
-    """The stream that the caller reads: it fails, and whoever watches the one below never hears of it."""
-
-    kept: list[Any] = []  # noqa: RUF012 - for ever is the point
-
-    def __init__(self, watched: Any, quiet: _Quiet) -> None:
-        self.watched, self.quiet = watched, quiet
-
-    def __iter__(self) -> Iterator[bytes]:
-        pieces = iter(self.watched)
-        self.kept.append(pieces)
-        for piece in pieces:
-            if self.quiet.trouble:
-                raise self.quiet.trouble[0]
-            yield piece
-
-    def close(self) -> None:
-        self.quiet.close() if self.quiet.trouble else self.watched.close()
-
-
-class _Silencing(Layer):
-    last: Any = None
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = super().handle_request(request)
-        if _HEADER in request.headers and response.status_code == 200:
-            response.stream = _Silencing.last = _Quiet(response.stream)
-        return response
-
-
-class _Louder(Layer):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        _Silencing.last = None
-        response = super().handle_request(request)
-        if _Silencing.last is not None:
-            response.stream = _Loud(response.stream, _Silencing.last)
-        return response
-
-
-class NeverResolvesABrokenBody(Sound):
-    """Ends the attempt where the body was read, and not where it broke: it stays in flight for ever."""
-
-    above, under = _Louder, _Silencing
-
-
-class _Early(Layer):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        _Emptied.last = None
-        response = super().handle_request(request)
-        if _Emptied.last is not None:
-            for _ in response.stream:  # type: ignore[union-attr]
-                pass
-            response.stream = _Emptied.last
-        return response
-
-
-class _Emptied(Layer):
-    last: Any = None
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = super().handle_request(request)
-        if _HEADER in request.headers and response.status_code == 200:
-            _Emptied.last, response.stream = response.stream, _Nothing()
-        return response
-
-
-class _Nothing(httpx.SyncByteStream):
-    def __iter__(self) -> Iterator[bytes]:
-        yield b""
-
-
-class DeliversAtTheHeaders(Sound):
-    """Takes a purchase for delivered once the headers of its answer are here."""
-
-    above, under = _Early, _Emptied
-
-
-class _Tidy(httpx.SyncByteStream):
-    def __init__(self, source: Any) -> None:
-        self.source = source
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.source
-
-    def close(self) -> None:
-        self.source.close()
-
-    def __del__(self) -> None:
-        self.source.close()
-
-
-class _Tidying(Layer):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = super().handle_request(request)
-        response.stream = _Tidy(response.stream)
-        return response
-
-
-class ClosesWhatIsDropped(Sound):
-    """Closes a response that was forgotten, as if the caller had."""
-
-    above = _Tidying
-
-
-class _Reading(Layer):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = super().handle_request(request)
-        for _ in response.stream:  # type: ignore[union-attr]
-            pass
-        response.stream = _Nothing()
-        return response
-
-
-class ReadsTheBodyAway(Sound):
-    """Reads each answer to look into it, and hands over an empty one."""
-
-    above = _Reading
-
-
-class _Buffering(Layer):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = super().handle_request(request)
-        response.read()
-        return response
-
-
-class BuffersTheAnswer(Sound):
-    """Reads each answer into memory before the caller gets it."""
-
-    above = _Buffering
-
-
-class _Jarless(Layer):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = super().handle_request(request)
-        response.headers.pop("set-cookie", None)
-        return response
-
-
-class LosesCookies(Sound):
-    """Keeps the cookies of the 402 to itself."""
-
-    above = _Jarless
-
-
-class _Clinging(Layer):
-    clung_to: list[httpx.Response] = []  # noqa: RUF012 - for ever is the point
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = super().handle_request(request)
-        if response.status_code != 402:
-            return response
-        self.clung_to.append(response)
-        return httpx.Response(402, headers=response.headers, content=b"{}", extensions=response.extensions)
-
-
-class ClingsToTheConnection(Sound):
-    """Pays while the connection of the 402 is still taken."""
-
-    under = _Clinging
-
-
 # --- what shows
 
 
@@ -369,7 +188,7 @@ class _Spying(Layer):
     last: httpx.Request | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if _HEADER in request.headers:
+        if HEADER in request.headers:
             _Spying.last = request
         return super().handle_request(request)
 
@@ -379,7 +198,7 @@ class _Mutating(Layer):
         _Spying.last = None
         response = super().handle_request(request)
         if _Spying.last is not None:
-            request.headers[_HEADER] = _Spying.last.headers[_HEADER]
+            request.headers[HEADER] = _Spying.last.headers[HEADER]
         return response
 
 
@@ -431,3 +250,35 @@ class TellsThePayment(Sound):
     """Says in its errors what was sent."""
 
     under = _Telling
+
+
+class _Blaming(Layer):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return super().handle_request(request)
+        except X402Error as failure:
+            if isinstance(failure.__cause__, httpx.HTTPError) and _Spying.last is not None:
+                failure.__cause__.request = _Spying.last
+            raise
+
+
+class ShowsThePaidRequestInErrors(Sound):
+    """Leaves the request that paid on the library's error."""
+
+    above, under = _Blaming, _Spying
+
+
+class _Remembering(Layer):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return super().handle_request(request)
+        except X402Error:
+            payment = _Spying.last and _Spying.last.headers[HEADER]
+            assert payment is not None
+            raise
+
+
+class KeepsThePaymentInAFrame(Sound):
+    """Has the payment in a variable, where tools that print tracebacks find it."""
+
+    above, under = _Remembering, _Spying

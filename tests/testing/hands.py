@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import httpx2
@@ -55,8 +55,8 @@ class AsyncHttpxStream:
 class _Httpxes(AdapterConformance):
     """What httpx and httpx2, sync and async, have in common."""
 
-    library: ClassVar[Any] = httpx
-    adapter: ClassVar[Any] = x402_client.httpx
+    library: Any = httpx
+    adapter: Any = x402_client.httpx
     own_errors = (httpx.HTTPError, httpx2.HTTPError)
 
     def options(self, connections: int | None) -> dict[str, Any]:

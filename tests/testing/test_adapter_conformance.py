@@ -15,7 +15,8 @@ class TestHttpx(HttpxHands):
 
 
 class TestHttpx2(HttpxHands):
-    library, adapter = httpx2, x402_client.httpx2
+    library = httpx2
+    adapter = x402_client.httpx2
 
 
 class TestAsyncHttpx(AsyncHttpxHands):
@@ -29,7 +30,8 @@ class TestAsyncHttpxOnTrio(AsyncHttpxHands):
 
 
 class TestAsyncHttpx2(AsyncHttpxHands):
-    library, adapter = httpx2, x402_client.httpx2
+    library = httpx2
+    adapter = x402_client.httpx2
 
 
 class TestRequests(RequestsHands):

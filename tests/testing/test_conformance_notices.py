@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from . import broken_adapters, broken_answers
+
 HERE = Path(__file__).parent
 _ROOT = HERE.parent.parent
 REDIRECTED = "test_a_redirect_after_paying_never_carries_the_payment"
@@ -59,6 +61,8 @@ NOTICED = {
     "ShowsThePaidRequest": [f"{SECRET}[the content]", f"{SECRET}[an error page]"],
     "LogsThePayment": [f"{SECRET}[the content]"],
     "TellsThePayment": [f"{SECRET}[no answer]"],
+    "ShowsThePaidRequestInErrors": [f"{SECRET}[no answer]", f"{SECRET}[a reset]"],
+    "KeepsThePaymentInAFrame": [f"{SECRET}[no answer]", f"{SECRET}[a second 402]"],
 }
 _CASES = [(adapter, test) for adapter, tests in NOTICED.items() for test in tests]
 #: The same tests, for an adapter that breaks nothing.
@@ -69,7 +73,7 @@ _SOUND = sorted({test for adapter, test in _CASES if "Cancelled" not in adapter}
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
     """Run every broken adapter once, in a process of its own. By adapter and test: what became of it."""
     report = tmp_path_factory.mktemp("notices") / "report.xml"
-    asked = [f"{HERE / 'broken_adapters.py'}::{a}::{t}" for a, t in [*_CASES, *(("Sound", t) for t in _SOUND)]]
+    asked = [f"{home(a)}::{a}::{t}" for a, t in [*_CASES, *(("Sound", t) for t in _SOUND)]]
     options = ["-q", "-p", "no:cacheprovider", "-o", "python_classes=[A-Z]*", f"--junitxml={report}", "--timeout=60"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *asked], cwd=_ROOT, capture_output=True, text=True, timeout=300
@@ -79,6 +83,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], s
         (case.attrib["classname"].rpartition(".")[2], case.attrib["name"]): next((part.tag for part in case), "passed")
         for case in ElementTree.parse(report).iter("testcase")
     }
+
+
+def home(adapter: str) -> str:
+    """Return the file where an adapter is."""
+    found = (getattr(module, adapter, None) for module in (broken_adapters, broken_answers))
+    return str(HERE / next(one.__module__.rpartition(".")[2] for one in found if one is not None)) + ".py"
 
 
 @pytest.mark.parametrize(("adapter", "test"), _CASES)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -162,7 +163,7 @@ class Ground(Hands):
     url: str
 
     def setup_method(self, method: Any) -> None:
-        """Skip what the adapter cannot do, and set the scene for the rest."""
+        """Skip what the adapter cannot do, and set the scene for the rest. Call this first in a method of your own."""
         for flag in getattr(method, "needed_flags", ()):
             if not getattr(self, flag):
                 pytest.skip(f"{flag} = {getattr(self, flag)}")
@@ -336,14 +337,13 @@ def _in_threads(count: int, call: Callable[[], T]) -> list[T]:
 
 
 async def _in_tasks(count: int, call: Callable[[], Awaitable[T]]) -> list[T]:
-    import anyio
-
     results: list[T] = []
 
     async def one() -> None:
         results.append(await call())
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(count):
-            tasks.start_soon(one)
+    with anyio.fail_after(2 * PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(one)
     return results
