@@ -19,7 +19,7 @@ from x402_client import Buyer
 from x402_client.errors import X402Error
 from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
 
-from .hands import AsyncHttpxHands, HttpxHands
+from .libraries import AsyncHttpxConformance, HttpxConformance
 
 #: What carries a payment.
 HEADER = "PAYMENT-SIGNATURE"
@@ -39,7 +39,7 @@ class Layer(httpx.BaseTransport):
         self.below.close()
 
 
-class Sound(HttpxHands):
+class Sound(HttpxConformance):
     """Breaks nothing: what fails here is a mistake of these adapters and not a find."""
 
     above: Any = Layer
@@ -91,6 +91,32 @@ class ForgetsTheBody(Sound):
     """Sends the payment without the body, which was read with the question."""
 
     under = _Bodiless
+
+
+class _Impatient(Layer):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if HEADER in request.headers:
+            request.extensions["timeout"] = request.extensions["timeout"] | {"read": 0.5}
+        return super().handle_request(request)
+
+
+class GivesThePaymentNoTime(Sound):
+    """Waits for the answer to a payment no longer than for any other."""
+
+    under = _Impatient
+
+
+class _Patient(Layer):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if HEADER in request.headers:
+            del request.extensions["timeout"]
+        return super().handle_request(request)
+
+
+class ForgetsTheTimeOut(Sound):
+    """Waits for the answer to a payment for ever."""
+
+    under = _Patient
 
 
 class _Marking(Layer):
@@ -168,7 +194,7 @@ class _AsyncAnew(httpx.AsyncBaseTransport):
         await self.below.aclose()
 
 
-class SignsAnewWhenCancelled(AsyncHttpxHands):
+class SignsAnewWhenCancelled(AsyncHttpxConformance):
     """Does the same for an async client."""
 
     @asynccontextmanager

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
+from x402_client import Buyer
+from x402_client.httpx import AsyncPaymentTransport
+
 from .broken_adapters import HEADER, Layer, Sound
+from .libraries import AsyncHttpxConformance
 
 
 class _Quiet(httpx.SyncByteStream):
@@ -29,7 +35,7 @@ class _Quiet(httpx.SyncByteStream):
 
 
 class _Loud(httpx.SyncByteStream):
-    """The stream that the caller reads: it fails, and whoever watches the one below never hears of it."""
+    """The stream that the caller reads: it fails, and the one below never hears of it."""
 
     kept: list[Any] = []  # noqa: RUF012 - for ever is the point
 
@@ -171,6 +177,42 @@ class LosesCookies(Sound):
     """Keeps the cookies of the 402 to itself."""
 
     above = _Jarless
+
+
+class _Careless(httpx.AsyncByteStream):
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self.source:
+            yield piece
+
+    async def aclose(self) -> None:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            await self.source.aclose()
+
+
+class _Losing(httpx.AsyncHTTPTransport):
+    kept: list[Any] = []  # noqa: RUF012 - for ever is the point
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        self.kept.append(response.stream)
+        response.stream = _Careless(response.stream)
+        return response
+
+
+class LosesConnectionsWhenCancelled(AsyncHttpxConformance):
+    """Closes nothing where its task is being cancelled."""
+
+    @asynccontextmanager
+    async def client(self, buyer: Buyer | None, connections: int | None = None) -> AsyncIterator[Any]:
+        assert buyer is not None
+        options = self.options(connections)
+        transport = AsyncPaymentTransport(buyer, _Losing(limits=options["limits"], trust_env=False))
+        async with httpx.AsyncClient(transport=transport, timeout=options["timeout"], trust_env=False) as client:
+            yield client
 
 
 class _Clinging(Layer):

@@ -7,32 +7,32 @@ import pytest
 
 import x402_client.httpx2
 
-from .hands import AsyncHttpxHands, HttpxHands, RequestsHands
+from .libraries import AsyncHttpxConformance, HttpxConformance, RequestsConformance
 
 
-class TestHttpx(HttpxHands):
+class TestHttpx(HttpxConformance):
     pass
 
 
-class TestHttpx2(HttpxHands):
+class TestHttpx2(HttpxConformance):
     library = httpx2
     adapter = x402_client.httpx2
 
 
-class TestAsyncHttpx(AsyncHttpxHands):
+class TestAsyncHttpx(AsyncHttpxConformance):
     pass
 
 
 # httpx leaves the generators of a body that was not read to its end to the garbage collector, and trio remarks on it.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-class TestAsyncHttpxOnTrio(AsyncHttpxHands):
+class TestAsyncHttpxOnTrio(AsyncHttpxConformance):
     backend = "trio"
 
 
-class TestAsyncHttpx2(AsyncHttpxHands):
+class TestAsyncHttpx2(AsyncHttpxConformance):
     library = httpx2
     adapter = x402_client.httpx2
 
 
-class TestRequests(RequestsHands):
+class TestRequests(RequestsConformance):
     pass

@@ -134,7 +134,7 @@ class Courier:
             return self._looked_at.get(id(response), b"") + bytes(response.read())
 
     def close(self) -> None:
-        """Close whatever was opened."""
+        """Close all that was opened."""
         for response in self._open:
             response.close()
 
@@ -143,7 +143,7 @@ class Courier:
         return hashlib.sha256(self.body or b"").digest()
 
 
-class UrllibHands(AdapterConformance):
+class UrllibConformance(AdapterConformance):
     """What such a client can do."""
 
     own_errors = (OSError, http.client.HTTPException)

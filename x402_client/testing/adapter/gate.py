@@ -13,6 +13,8 @@ from typing import BinaryIO
 
 #: Seconds after which a script stops to wait for a test.
 PATIENCE = 10.0
+#: Seconds of silence from a seller that never answers: more than any caller in these tests has.
+SILENCE = 6.0
 PAYMENT = ("payment-signature", "x-payment")
 _OURS = {"date", "server", "content-length", "connection"}
 _HOP = {"content-length", "transfer-encoding", "connection", "host"}
@@ -95,7 +97,7 @@ class Exchange:
 
     def wait(self) -> None:
         """Keep the client waiting until the test is over."""
-        self.gate.over.wait(PATIENCE)
+        self.gate.over.wait(SILENCE)
         self.keep = False
 
 
@@ -103,7 +105,7 @@ Script = Callable[[Exchange], object]
 
 
 class Gate:
-    """Listens on 127.0.0.1, and asks the sandbox whatever no script answers."""
+    """Listens on 127.0.0.1, and asks the sandbox what no script answers."""
 
     def __init__(self, port_behind: int) -> None:
         self.requests: list[Seen] = []

@@ -77,13 +77,13 @@ def needs(*flags: str) -> Callable[[F], F]:
     return mark
 
 
-class Hands(ABC):
+class AdapterUnderTest(ABC):
     """What an author gives. Every method may be ``async def``; then set ``backend`` too."""
 
     #: None for a sync library; "asyncio" or "trio" is the loop that async methods run on, in a thread of its own.
     backend: ClassVar[str | None] = None
-    #: What the library itself raises when a connection breaks or is silent for too long.
-    own_errors: ClassVar[tuple[type[BaseException], ...]] = (Exception,)
+    #: What the library itself raises when a connection breaks or is silent for too long. Has to be given.
+    own_errors: ClassVar[tuple[type[BaseException], ...]]
     #: Whether a caller can read an answer's body bit by bit: give ``open`` too.
     streams: ClassVar[bool] = True
     #: Whether ``fetch`` follows redirects by itself.
@@ -92,7 +92,7 @@ class Hands(ABC):
     one_shot_bodies: ClassVar[bool] = True
     #: Whether a body may be a file that is open for reading bytes.
     files: ClassVar[bool] = True
-    #: Whether the client keeps cookies from one call to the next.
+    #: Whether the client keeps cookies from one call to the next, those of 127.0.0.1 too.
     keeps_cookies: ClassVar[bool] = True
     #: Whether ``client(connections=1)`` gives a client with a pool of one.
     pools: ClassVar[bool] = True
@@ -151,7 +151,7 @@ async def _given(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-class Ground(Hands):
+class Ground(AdapterUnderTest):
     """A sandbox, a gate before it, a wallet with invented money, and short words. New for every test."""
 
     sandbox: Sandbox
@@ -210,7 +210,7 @@ class Ground(Hands):
     # --- what is done
 
     def wait(self, given: Maybe[T]) -> T:
-        """Return what a hand gave, awaited on the backend's loop where it has to be."""
+        """Return what a method of the author gave, awaited on the backend's loop where it has to be."""
         if not isinstance(given, Awaitable):
             return given
         found: T = self.run(lambda: given)
@@ -218,7 +218,7 @@ class Ground(Hands):
 
     def run(self, function: Callable[[], Awaitable[T]]) -> T:
         """Run an async function on the backend's loop."""
-        assert self._portal is not None, "a hand is async and backend is None"
+        assert self._portal is not None, "a method is async and backend is None"
         found: T = self._portal.call(function)
         return found
 
@@ -231,7 +231,7 @@ class Ground(Hands):
         return self.wait(self.open(client, "GET", url or self.url))
 
     def read(self, stream: Stream, size: int) -> bytes:
-        """Read until so many bytes are here, or all."""
+        """Read until this many bytes are here, or all."""
         found = b""
         while len(found) < size and (some := self.wait(stream.read_some())):
             found += some
@@ -252,7 +252,9 @@ class Ground(Hands):
         """
         before = len(self.gate.payments)
         for _ in range(10):
+            started = time.monotonic()
             failure = self.fails(client, url, **{"read_timeout": SHORT, **said})
+            assert time.monotonic() - started < TIMEOUT, "the caller's time and that for settling were over long ago"
             if isinstance(failure, X402Error) or len(self.gate.payments) > before:
                 until = time.monotonic() + PATIENCE
                 while len(self.gate.payments) == before and time.monotonic() < until:
@@ -261,7 +263,7 @@ class Ground(Hands):
         raise AssertionError(f"This call never came to pay: {failure!r}")
 
     def at_once(self, count: int, call: Callable[[], Maybe[T]]) -> list[T]:
-        """Return what so many calls at the same time give: in threads, or in tasks of one loop."""
+        """Return what calls at the same time give: in threads, or in tasks of one loop."""
         if self.backend is None:
             return _in_threads(count, cast("Callable[[], T]", call))
         return self.run(lambda: _in_tasks(count, cast("Callable[[], Awaitable[T]]", call)))
@@ -276,7 +278,7 @@ class Ground(Hands):
 
     @property
     def settled(self) -> int:
-        """How many payments were settled, whoever's."""
+        """How many payments were settled, of any wallet."""
         return len(self.sandbox.settlements)
 
     @property
@@ -285,7 +287,7 @@ class Ground(Hands):
         return len(set(self.gate.payments))
 
     def assert_delivered(self, buyer: Buyer, times: int = 1) -> None:
-        """See that so many purchases were paid for and delivered, and that none is open."""
+        """See that this many purchases were paid for and delivered, and that none is open."""
         assert [hold.state for hold in buyer.history()] == ["delivered"] * times, "delivered purchases"
         assert buyer.holds() == (), "nothing may be open any more"
         assert self.settled == times, "settled payments"

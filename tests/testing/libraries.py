@@ -1,4 +1,4 @@
-"""The hands of our own adapters: what each library does natively, for ``AdapterConformance``."""
+"""Our own adapters under ``AdapterConformance``: what each library does natively."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Httpxes(AdapterConformance):
         return {"content": body, "headers": list(headers), "timeout": wait, "follow_redirects": True}
 
 
-class HttpxHands(_Httpxes):
+class HttpxConformance(_Httpxes):
     """httpx, sync."""
 
     @contextmanager
@@ -100,7 +100,7 @@ class HttpxHands(_Httpxes):
         return quote
 
 
-class AsyncHttpxHands(_Httpxes):
+class AsyncHttpxConformance(_Httpxes):
     """httpx, async."""
 
     backend = "asyncio"
@@ -146,7 +146,7 @@ class RequestsStream:
         self.native.close()
 
 
-class RequestsHands(AdapterConformance):
+class RequestsConformance(AdapterConformance):
     """requests."""
 
     own_errors = (requests.RequestException,)
