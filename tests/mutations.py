@@ -333,7 +333,7 @@ MUTATIONS = (
     Mutation(
         "a reader is believed too early",
         "buyer/settlement_reader.py",
-        'if answer == "not_settled" and early(hold) and not isinstance(reader, ChainReader):',
+        'if answer == "not_settled" and early(hold) and not _goes_by_the_chain(reader, hold):',
         "if False:",
         (f"{PROOF}/test_fates.py",),
     ),

@@ -55,7 +55,7 @@ class Rpc:
 
     def __init__(self, network: str, urls: Sequence[str] = ()) -> None:
         self.network = network
-        self._urls = tuple(urls) or PUBLIC.get(network, ())
+        self.urls = tuple(urls) or PUBLIC.get(network, ())
         self._lock = threading.Lock()
         self._idle: dict[int, list[_Line]] = {}
         self._numbers = itertools.count(1)
@@ -64,7 +64,7 @@ class Rpc:
 
     def call(self, method: str, *params: Any) -> Any:
         """The result of one read. ChainUnavailable when no endpoint gave it."""
-        if not self._urls:
+        if not self.urls:
             raise ChainUnavailable(
                 f"No endpoint is known for {short_name(self.network)}; name one with "
                 f'Buyer(rpc={{"{short_name(self.network)}": "https://..."}}).'
@@ -73,7 +73,7 @@ class Rpc:
         until = time.monotonic() + _PATIENCE
         for pause in (*_PAUSES, None):
             waits = []
-            for url in self._urls:
+            for url in self.urls:
                 try:
                     return self._ask(url, method, params, until - time.monotonic())
                 except _Failed as failure:
@@ -122,7 +122,7 @@ class Rpc:
         import httpx
 
         if self._trust is None:
-            encrypted = any(urlsplit(url).scheme == "https" for url in self._urls)
+            encrypted = any(urlsplit(url).scheme == "https" for url in self.urls)
             # A node of one's own, over plain http, needs no certificate; then no authority is trusted at all.
             self._trust = httpx.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._trust

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Reserve,
         Send,
         Settlement,
+        Sign,
         SignatureGiven,
         SignMessage,
         SignTyped,
@@ -50,7 +51,17 @@ if TYPE_CHECKING:
     from .drive import Flow, arun, run
     from .flow import deliver, inspect, pay
     from .pay_ahead import pay_ahead
-    from .ports import Approver, EvmSigner, Ledger, Maybe, Scheme, SettlementReader, SolanaSigner
+    from .ports import (
+        Approver,
+        ChainFamily,
+        EvmSigner,
+        FurtherSigner,
+        Ledger,
+        Maybe,
+        Scheme,
+        SettlementReader,
+        SolanaSigner,
+    )
 
 __all__ = [
     "Approval",
@@ -63,6 +74,7 @@ __all__ = [
     "Busy",
     "Call",
     "Cap",
+    "ChainFamily",
     "Claim",
     "Close",
     "Conclude",
@@ -71,6 +83,7 @@ __all__ = [
     "Fate",
     "Fetch",
     "Flow",
+    "FurtherSigner",
     "Hold",
     "HoldState",
     "Ledger",
@@ -95,6 +108,7 @@ __all__ = [
     "Send",
     "Settlement",
     "SettlementReader",
+    "Sign",
     "SignMessage",
     "SignTyped",
     "SignatureGiven",
@@ -150,6 +164,7 @@ _HOMES = {
         "Reserve",
         "Send",
         "Settlement",
+        "Sign",
         "SignMessage",
         "SignTyped",
         "SignatureGiven",
@@ -160,7 +175,17 @@ _HOMES = {
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("deliver", "inspect", "pay"),
     ".pay_ahead": ("pay_ahead",),
-    ".ports": ("Approver", "EvmSigner", "Ledger", "Maybe", "Scheme", "SettlementReader", "SolanaSigner"),
+    ".ports": (
+        "Approver",
+        "ChainFamily",
+        "EvmSigner",
+        "FurtherSigner",
+        "Ledger",
+        "Maybe",
+        "Scheme",
+        "SettlementReader",
+        "SolanaSigner",
+    ),
 }
 
 if not TYPE_CHECKING:
