@@ -169,6 +169,10 @@ class Families:
             raise ConfigurationError(problem)
 
 
+#: What ships, where nobody brings more.
+FAMILIES = Families()
+
+
 def is_shipped(look: Look) -> bool:
     """Return True for a look of ours, whose "not_settled" goes by the chain's own clock."""
     return look in (EVM.look, SOLANA.look)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from ..errors import ChainUnavailable
 from ..model.holds import Authorization, Hold, Settled
 from ..model.offers import Offer
-from .families import Families, Look, is_shipped
+from .families import FAMILIES, Look, is_shipped
 from .rpc import Endpoints, Rpc
 from .rpc_answers import Garbage
 
 
 def _by_family(offer: Offer) -> Look | None:
-    return Families().look(offer.network)
+    return FAMILIES.look(offer.network)
 
 
 class ChainReader:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..model.money import Token
 from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
-from .families import Families
+from .families import FAMILIES, Families
 
 #: chain id, address, symbol, EIP-712 name, EIP-712 version
 _EIP3009_USD = """
@@ -80,7 +80,7 @@ class Tokens:
     __slots__ = ("_by_address", "_by_symbol", "_families")
 
     def __init__(self, vouched: Iterable[Token] = (), families: Families | None = None) -> None:
-        self._families = families or _SHIPPED
+        self._families = families or FAMILIES
         self._by_address = dict(_BY_ADDRESS)
         self._by_symbol = dict(_BY_SYMBOL)
         for token in vouched:
@@ -103,6 +103,5 @@ KNOWN = (
     *_evm(_EIP3009_EUR, "EUR"),
     *(Token(network, mint, symbol, program=program) for network, mint, symbol, program in _SOLANA_USD),
 )
-_SHIPPED = Families()
-_BY_ADDRESS = {_place(_SHIPPED, token.network, token.address): token for token in KNOWN}
+_BY_ADDRESS = {_place(FAMILIES, token.network, token.address): token for token in KNOWN}
 _BY_SYMBOL = {(token.network, token.symbol.upper()): token for token in reversed(KNOWN)}
