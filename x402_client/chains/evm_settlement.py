@@ -1,4 +1,4 @@
-"""Did a payment settle on an EVM chain?"""
+"""Looks up whether a payment settled on an EVM chain."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _TOKEN_PROGRAMS = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "TokenzQdBNbLq
 
 
 class ChainFamily(Protocol):
-    """What is known of a family of chains.
+    """The facts of a family of chains.
 
     Optional besides: ``look(rpc, hold, authorization)`` asks one endpoint of ``Buyer(rpc=...)`` whether a payment
     settled and returns "settled", "not_settled" or "unknown"; ``rpc.call(method, *params)`` speaks JSON-RPC, and
@@ -37,7 +37,7 @@ class ChainFamily(Protocol):
 
     @property
     def name(self) -> str:
-        """The namespace in the CAIP-2 names of its networks: ``eip155`` in ``eip155:8453``."""
+        """Return the namespace in the CAIP-2 names of its networks: ``eip155`` in ``eip155:8453``."""
 
     def is_address(self, text: str, /) -> bool:
         """Return True if this is an account's address. Any text may come."""
@@ -130,7 +130,7 @@ class Families:
         return self._by_name.get(family_of(network))
 
     def is_address(self, network: str, text: str) -> bool | None:
-        """Return True if this is an address there, and None if nobody can tell."""
+        """Return True if this is an address there; None if the family is not known."""
         family = self.of(network)
         return None if family is None else family.is_address(text)
 
@@ -169,7 +169,7 @@ class Families:
             raise ConfigurationError(problem)
 
 
-#: What ships, where nobody brings more.
+#: For callers without a buyer: the families that ship.
 FAMILIES = Families()
 
 

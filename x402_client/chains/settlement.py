@@ -1,4 +1,4 @@
-"""Did a payment settle? Three answers; "unknown" is never read as "not settled".
+"""Looks up whether a payment settled. Three answers; "unknown" is never read as "not settled".
 
 "Not settled" comes only from states past the payment's expiry, by the chain's own clock, and only if every endpoint
 that was named agrees. Garbage, silence and contradiction are "unknown". Reads block; async callers use a thread.

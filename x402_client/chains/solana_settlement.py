@@ -1,4 +1,4 @@
-"""Did a payment settle on Solana?"""
+"""Looks up whether a payment settled on Solana."""
 
 from __future__ import annotations
 
