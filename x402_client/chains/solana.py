@@ -56,7 +56,7 @@ class SolanaChain:
         self._hints: OrderedDict[str, float] = OrderedDict()
 
     def blockhash(self) -> Blockhash | None:
-        """Return the latest that is still good to use, without asking the chain. Renew an ageing one in the background."""
+        """Return the latest that can still be used, without asking the chain. Renew an ageing one in the background."""
         latest = self._latest
         age = time.monotonic() - latest.seen if latest else _USED_FOR
         if age >= _USED_FOR:
