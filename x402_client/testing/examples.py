@@ -86,7 +86,13 @@ def _names(sound: Offer) -> tuple[str, ...]:
 def _given(check: Callable[[Any], object], strategy: Any, examples: int) -> None:
     from hypothesis import HealthCheck, given, settings
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
     @given(strategy)
     def run(value: Any) -> None:
         check(value)
