@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -18,7 +19,7 @@ from solders.transaction import VersionedTransaction
 from tests.buyer.vouchers import PAYER as VOUCHER_PAYER
 from tests.buyer.vouchers import SECRET, Key, Voucher, is_by, offer
 from tests.unit.terms import KEY, NETWORK, PAYER, SELLER, USDC
-from x402_client import Token, Wallet
+from x402_client import Token, Wallet, testing
 from x402_client.buyer.schemes import SolanaChains
 from x402_client.chains.evm import ZERO, recover
 from x402_client.chains.rpc import Endpoints
@@ -272,7 +273,7 @@ def test_a_broken_scheme_is_noticed(
 ) -> None:
     if without_hypothesis:
         monkeypatch.setitem(sys.modules, "hypothesis", None)
-    tests = Vouchers.__new__(type("Mine", (Vouchers,), {"make": lambda self: scheme()}))
+    tests: Any = Vouchers.__new__(type("Mine", (Vouchers,), {"make": lambda self: scheme()}))
     (name,) = (name for name in dir(tests) if name.startswith("test_") and where in name)
     tests.setup_method()
     try:
@@ -355,7 +356,7 @@ class Changes(WrongKey):
 
 @pytest.mark.parametrize(("signer", "where"), [(WrongKey, "by_its_address"), (Changes, "leaves_the_message")])
 def test_a_broken_signer_is_noticed(signer: Callable[[], Any], where: str) -> None:
-    tests = EvmSignerConformance.__new__(type("Mine", (EvmSignerConformance,), {"make": lambda self: signer()}))
+    tests: Any = EvmSignerConformance.__new__(type("Mine", (EvmSignerConformance,), {"make": lambda self: signer()}))
     (name,) = (name for name in dir(tests) if name.startswith("test_") and where in name)
     tests.setup_method()
     with pytest.raises(AssertionError):
@@ -446,8 +447,33 @@ def test_fetches_run_off_the_loop_and_their_failures_reach_the_scheme() -> None:
                 return (yield from super().sign(offer, validity))
             raise AssertionError
 
-    tests = Vouchers.__new__(type("Mine", (Vouchers,), {"make": lambda self: Reads()}))
+    tests: Any = Vouchers.__new__(type("Mine", (Vouchers,), {"make": lambda self: Reads()}))
     tests.setup_method()
     tests.test_it_signs_what_is_offered()
     tests.test_async_clients_get_the_same()
     tests.teardown_method()
+
+
+# --- the room
+
+
+def test_what_is_named_is_there_and_nothing_is_loaded_before() -> None:
+    program = "import sys, x402_client.testing as t; print(*[n for n in sys.modules if n.startswith('x402_client')])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.split()) == {"x402_client", "x402_client.testing"}
+    assert all(getattr(testing, name).__doc__ for name in testing.__all__)
+    assert sorted(testing.__all__) == testing.__all__
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        testing.Nothing  # noqa: B018
+
+
+def test_the_classes_need_neither_pytest_nor_hypothesis() -> None:
+    program = """
+import subprocess
+import sys
+sys.modules["pytest"] = sys.modules["hypothesis"] = None
+import x402_client.testing as testing
+print(*[getattr(testing, name).__name__ for name in testing.__all__])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == testing.__all__
