@@ -24,7 +24,7 @@ from x402_client.buyer.schemes import SolanaChains
 from x402_client.chains.evm import ZERO, recover
 from x402_client.chains.rpc import Endpoints
 from x402_client.chains.tokens import Tokens
-from x402_client.core.asks import Ask, Fetch, Send, SignTyped
+from x402_client.core.asks import Ask, Fetch, Send, Sign, SignTyped
 from x402_client.core.ports import Scheme
 from x402_client.errors import SigningError
 from x402_client.model.holds import Hold
@@ -218,6 +218,12 @@ class Shows(Voucher):
         return f"Shows({self.last})"
 
 
+class Trusts(Voucher):
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        given = yield from Sign("demo", b"a voucher")
+        return Signed({"signature": given.signature.hex()}, given.signature.hex(), self.payer, int(time.time()) + 60)
+
+
 class OnceOnly(Voucher):
     """Signs the same nonce each time."""
 
@@ -252,6 +258,7 @@ BROKEN: dict[str, tuple[type, str]] = {
     "repeats a nonce": (OnceOnly, "nonce_of_its_own"),
     "is valid for ten years": (spoils(but(expires=int(time.time()) + 315_360_000)), "expires_in_time"),
     "has expired": (spoils(but(expires=int(time.time()) - 1)), "expires_in_time"),
+    "does not look at signatures": (Trusts, "another_key"),
     "sends by itself": (Sends, "signatures_and_reads_only"),
     "shows its signature": (Shows, "shows_nowhere"),
     "keeps its signature as evidence": (

@@ -149,6 +149,22 @@ class SchemeConformance(ABC):
             for text in self._spendable(signed):
                 assert text not in shown, "a repr or the evidence shows what can be spent"
 
+    def test_a_signature_by_another_key_is_not_sent(self) -> None:
+        """A signer may be somebody else's service, and hold another key than it says."""
+        answers = Answers(self.buyer.services, NO_COURIER)
+
+        def answer(ask: asks.Ask[Any]) -> Any:
+            given = self._noted(ask, answers(ask))
+            return _spoilt(given) if isinstance(given, asks.SignatureGiven) else given
+
+        for offer in self.sound():
+            self._given.clear()
+            try:
+                run(self.scheme.sign(offer, self.validity), answer)
+            except X402Error:
+                continue
+            assert not self._given, "sign() returned a payment with a signature that is not by the payer"
+
     # --- what hostile sellers offer
 
     def test_a_hostile_offer_is_objected_to_or_ends_cleanly(self) -> None:
@@ -215,6 +231,12 @@ class SchemeConformance(ABC):
         texts = [text for text in _texts(signed.payload) if len(text) >= 80]
         texts += [signature.hex() for signature in self._given if len(signature) >= 16]
         return [*filter(lambda text: text != signed.nonce, texts), *self.secrets]
+
+
+def _spoilt(given: asks.SignatureGiven) -> asks.SignatureGiven:
+    middle = len(given.signature) // 4
+    changed = given.signature[:middle] + bytes([given.signature[middle] ^ 1]) + given.signature[middle + 1 :]
+    return asks.SignatureGiven(changed, trusted=False, seconds=given.seconds)
 
 
 def _texts(value: Any) -> list[str]:
