@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +16,38 @@ import x402_client.httpx
 import x402_client.httpx2
 import x402_client.requests
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, otel, receipt
+from x402_client.core import Ask, Sign, Signed
 from x402_client.events import Event
 from x402_client.model.holds import Hold, Outcome
 from x402_client.model.offers import Offer, Quote, Receipt
 from x402_client.model.signing import Approval
 from x402_client.sandbox import Sandbox, Settlement, Visit
+from x402_client.schemes.exact_evm import ExactEvm
+
+
+class Demo:
+    name = "demo"
+
+    def is_address(self, text: str) -> bool:
+        return bool(text)
+
+    def canonical(self, address: str) -> str:
+        return address
+
+
+class Voucher:
+    name, family = "voucher", Demo()
+
+    def objection(self, offer: Offer) -> str | None:
+        return None
+
+    def remark(self, offer: Offer) -> str | None:
+        return None
+
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        given = yield from Sign("demo", b"")
+        assert_type(given.signature, bytes)
+        return Signed({}, "nonce", "payer", 1)
 
 
 def amounts() -> None:
@@ -74,6 +101,7 @@ def building() -> Buyer:
         return True
 
     Buyer(Wallet(evm="0x"), approve=async_approver)
+    Buyer(Wallet(further={"demo": object()}), schemes=[ExactEvm("0x"), Voucher()])
     return Buyer(
         wallet=Wallet(evm=b"", solana=None),
         policy=policy,

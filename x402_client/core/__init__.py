@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Reserve,
         Send,
         Settlement,
+        Sign,
         SignatureGiven,
         SignMessage,
         SignTyped,
@@ -53,7 +54,19 @@ if TYPE_CHECKING:
     from .drive import Flow, arun, run
     from .flow import inspect, pay
     from .pay_ahead import pay_ahead
-    from .ports import Approver, EvmSigner, Ledger, Maybe, Scheme, SettlementReader, SolanaSigner
+    from .ports import (
+        Approver,
+        AsyncCourier,
+        ChainFamily,
+        Courier,
+        EvmSigner,
+        FurtherSigner,
+        Ledger,
+        Maybe,
+        Scheme,
+        SettlementReader,
+        SolanaSigner,
+    )
     from .rules import Rules
 
 __all__ = [
@@ -68,6 +81,7 @@ __all__ = [
     "Busy",
     "Call",
     "Cap",
+    "ChainFamily",
     "Claim",
     "Close",
     "Conclude",
@@ -80,6 +94,7 @@ __all__ = [
     "Fate",
     "Fetch",
     "Flow",
+    "FurtherSigner",
     "Hold",
     "HoldState",
     "HttpRequest",
@@ -105,6 +120,7 @@ __all__ = [
     "Send",
     "Settlement",
     "SettlementReader",
+    "Sign",
     "SignMessage",
     "SignTyped",
     "SignatureGiven",
@@ -162,6 +178,7 @@ _HOMES = {
         "Reserve",
         "Send",
         "Settlement",
+        "Sign",
         "SignMessage",
         "SignTyped",
         "SignatureGiven",
@@ -174,7 +191,19 @@ _HOMES = {
     ".flow": ("inspect", "pay"),
     ".rules": ("Rules",),
     ".pay_ahead": ("pay_ahead",),
-    ".ports": ("Approver", "EvmSigner", "Ledger", "Maybe", "Scheme", "SettlementReader", "SolanaSigner"),
+    ".ports": (
+        "Approver",
+        "AsyncCourier",
+        "ChainFamily",
+        "Courier",
+        "EvmSigner",
+        "FurtherSigner",
+        "Ledger",
+        "Maybe",
+        "Scheme",
+        "SettlementReader",
+        "SolanaSigner",
+    ),
 }
 
 if not TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Generator
 from typing import Any, Literal, Protocol, TypeVar, Union
 
+from ..chains.families import ChainFamily as ChainFamily
 from ..errors import MoneyState
 from ..model.holds import (
     Attempt,
@@ -145,23 +146,50 @@ class AsyncCourier(Protocol):
     def failed(self, failure: Exception) -> Failure: ...
 
 
-class Scheme(Protocol):
-    """One payment scheme on one family of chains. Written once: what has to be asked is yielded."""
+class FurtherSigner(Protocol):
+    """Who signs on a further family of chains: ``Wallet(further={"stellar": ...})``.
 
-    name: str
-    family: str
+    Sync or async, and ``blocking`` as for ``EvmSigner``. The scheme that asks for the signature also checks it.
+    """
+
+    @property
+    def address(self) -> str:
+        """The account that pays."""
+
+    def sign(self, data: Any, /) -> Maybe[bytes]:
+        """Sign what the scheme yields in ``asks.Sign``: bytes, or a document for a signer that shows it."""
+
+
+class Scheme(Protocol):
+    """One payment scheme on one family of chains. Written once: what has to be asked is yielded.
+
+    Optional besides: ``look(rpc, hold, authorization)``, as for a ``ChainFamily``, where the scheme's payments are
+    looked up in another way than the family's. Without one, only payments of schemes that ship are looked up on the
+    families that ship.
+    """
+
+    @property
+    def name(self) -> str:
+        """The scheme's name on the wire."""
+
+    @property
+    def family(self) -> str | ChainFamily:
+        """The family of chains, by its name in CAIP-2; an object for one that does not ship."""
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer must not be signed, or None. ``offer.token`` is known.
+        """Return why this offer must not be signed, or None. ``offer.token`` is known.
 
-        It goes by the offer alone: the answer is kept for the next time that the same is offered.
+        It goes by the offer alone: the answer is kept for the next time that the same is offered. It never raises.
         """
 
     def remark(self, offer: Offer) -> str | None:
-        """What a person should know about an offer that is signed all the same."""
+        """Return what a person should know about an offer that is signed all the same, or None."""
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
-        """Build and sign the payload."""
+        """Build and sign the payload. It may yield SignTyped, SignMessage, Sign and Fetch, and raise X402Errors.
+
+        ``validity`` is the most seconds that the payment may be valid. Each payment has a nonce of its own.
+        """
 
 
 class Approver(Protocol):
