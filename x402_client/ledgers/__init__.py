@@ -1,1 +1,1 @@
-"""Where holds, budgets and history live. Every ledger passes the same conformance class."""
+"""Ledgers: they keep holds, budgets and history. Every ledger passes the same conformance class."""

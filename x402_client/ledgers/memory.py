@@ -38,7 +38,7 @@ class _Row:
 
     @property
     def in_flight(self) -> bool:
-        """Whether the attempt that claimed the hold is still alive. One that was dropped, unclosed, is not."""
+        """Return True while the attempt that claimed the hold lives. One that was garbage-collected does not."""
         attempt = self.attempt()
         return attempt is not None and attempt.alive
 
@@ -114,7 +114,7 @@ class MemoryLedger:
 
     @property
     def drift(self) -> float:
-        """By how many seconds its time is ahead of the machine's clock."""
+        """Return the seconds by which the ledger's time is ahead of the machine's clock."""
         return self._now() - time.time()
 
     def spent(self, question: Spending) -> int:
@@ -192,7 +192,7 @@ class MemoryLedger:
             payments.add(sign, at)
 
     def _over(self, order: Order, now: float) -> list[tuple[Cap, int]]:
-        """The budgets that the order does not fit, and by how much."""
+        """Return the budgets that the order does not fit, and by how much."""
         found = []
         purse, units = order.purchase.purse, order.price.units
         for cap in order.caps:
@@ -257,7 +257,7 @@ def _hold(past: _Past) -> Hold:
 
 
 def _shown(signed: _Signed | None) -> Authorization | None:
-    """Without the header."""
+    """Build the authorization without its header."""
     if signed is None:
         return None
     nonce, payer, expires, evidence = signed

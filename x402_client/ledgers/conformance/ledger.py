@@ -1,4 +1,4 @@
-"""What every ledger has to do, as tests: subclass ``LedgerConformance``, give it ``make()``, and run it with pytest.
+"""The ledger's contract as tests: subclass ``LedgerConformance``, give it ``make()``, and run it with pytest.
 
 A ledger whose methods are async overrides ``answer`` too, with something that waits for the result.
 """
@@ -11,14 +11,14 @@ from ...errors import LedgerUnavailable, OverLimit
 from ...model.budgets import WINDOWS
 from ...model.holds import Attempt, Hold
 from ...model.money import Money
-from .fixtures import RECEIPT, SECRET, Ground, at_once, cap, expect, order, purchase, signed
+from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .purchases import Claims, Ends, Freezing, Keys
 
 __all__ = ["RECEIPT", "SECRET", "LedgerConformance", "at_once", "cap", "expect", "order", "purchase", "signed"]
 
 
-class Counting(Ground):
-    """All budgets or none, to the last millionth, whoever asks at the same time."""
+class Counting(LedgerTestCase):
+    """Tests of counting: all budgets or none, to the last millionth, under concurrency."""
 
     def test_a_hold_counts_from_the_start_in_every_window(self) -> None:
         attempt = self.attempt()
@@ -131,8 +131,8 @@ class Counting(Ground):
         assert (len(self.holds()), len(self.history())) == (0, 18)
 
 
-class Unsigned(Ground):
-    """What was reserved and never signed is given back."""
+class Unsigned(LedgerTestCase):
+    """Tests of unsigned holds: they are given back."""
 
     def test_what_was_not_sent_is_given_back(self) -> None:
         attempt = self.attempt()
@@ -173,8 +173,8 @@ class Unsigned(Ground):
         assert self.spent() == 10_000
 
 
-class Secrecy(Ground):
-    """What is kept is exact, and what is shown is worth nothing."""
+class Secrecy(LedgerTestCase):
+    """Tests of exactness and secrecy: amounts are exact, and lists carry no payment header."""
 
     def test_lists_do_not_carry_what_is_worth_money(self) -> None:
         self.unresolved(order(purchase("a")))

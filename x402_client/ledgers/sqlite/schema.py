@@ -1,4 +1,4 @@
-"""What a ledger file looks like inside, and how one is told from any other file."""
+"""The layout of a ledger file, and the marks that tell it from any other file."""
 
 from __future__ import annotations
 
