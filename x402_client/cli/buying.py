@@ -111,12 +111,13 @@ def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
     return {window: money for window, money in found if money is not None}
 
 
-_WHEN = {"minute": "this minute", "hour": "this hour", "day": "today", "month": "this month", "total": "in total"}
+#: How a window is spoken of, if not as "this hour".
+_WHEN = {"day": "today", "total": "in total"}
 
 
 def left_in_words(remaining: dict[str, Money]) -> str:
     """``4.99 USD today``: of every window, since any of them may be the one that ends the day."""
-    return ", ".join(f"{money} {_WHEN[window]}" for window, money in remaining.items())
+    return ", ".join(f"{money} {_WHEN.get(window, f'this {window}')}" for window, money in remaining.items())
 
 
 def number(money: Money) -> str:

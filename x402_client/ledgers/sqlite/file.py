@@ -15,11 +15,12 @@ from typing import NamedTuple, TypeVar
 
 from ...errors import LedgerUnavailable
 from ...model.holds import LedgerBusy
+from . import migrations
 from .checkpoints import LAST_RESORT, Checkpoints
 from .clock import Stamp
 from .errors import busy, crowded, explained, locked, unavailable
 from .fair_lock import FairLock
-from .schema import APPLICATION, SCHEMA, VERSION
+from .schema import APPLICATION, SCHEMA
 
 T = TypeVar("T")
 _WRITING = "BEGIN IMMEDIATE"
@@ -222,6 +223,7 @@ class LedgerFile:
         """Recognise the file before anything is changed: another program may own it."""
         db.execute("BEGIN")  # or another process makes it between two looks
         application, version, empty = _marks(db)
+        current = application == APPLICATION and migrations.is_current(db, version)
         db.execute("COMMIT")
         if application == 0 and version == 0 and empty:
             if self._identity is not None:
@@ -229,12 +231,18 @@ class LedgerFile:
             self._create(db)
         elif application != APPLICATION:
             raise unavailable(self.path, "is a database of another program. Name another path")
-        elif version != VERSION:
-            raise unavailable(
-                self.path,
-                f"has the layout {version}, and this version of x402-buyer knows only layout {VERSION}. Use the "
-                "version that wrote it, or name another path",
-            )
+        elif not current:
+            self._migrate(db)
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        if self._identity is not None:
+            raise self._replaced()
+        self._write_ahead(db)
+        db.execute("BEGIN IMMEDIATE")
+        version = _marks(db)[1]
+        if not migrations.is_current(db, version):  # or another process was faster
+            migrations.migrate(db, version, self.path)
+        db.execute("COMMIT")
 
     def _create(self, db: sqlite3.Connection) -> None:
         os.chmod(self.path, 0o600)
@@ -243,6 +251,7 @@ class LedgerFile:
         if _marks(db) == (0, 0, True):  # or another process was faster
             for statement in SCHEMA:
                 db.execute(statement)
+            migrations.keep_windows(db)
             db.execute("INSERT INTO meta VALUES (1, ?, '[]', '', 0.0, 0.0)", (secrets.token_hex(16),))
             self.fresh = True
         db.execute("COMMIT")

@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ...model.budgets import WINDOWS
+from ...model.budgets import BUDGET_WINDOWS
 from ..windows import BUCKETS
 
-#: Span, length and bucket width of the windows that roll; the oldest bucket counts until all of it has rolled away.
-_SPANS = {name: (span, length, length // BUCKETS) for span, (name, length) in enumerate(WINDOWS.items()) if length}
+#: Number, length and bucket width of the windows that roll; the oldest bucket counts until all of it has rolled away.
+#: The number stands in the column ``span`` of every file, so it is the one that the table of windows writes down.
+_SPANS = {w.name: (w.number, w.seconds, w.seconds // BUCKETS) for w in BUDGET_WINDOWS if w.seconds}
 #: An account that has counted nothing yet.
 _NEVER = -1.0
 #: One name at a time: SQLite builds a table for a list of them.
