@@ -17,6 +17,7 @@ from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, Order, 
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
+from .accounts import accounts_of
 from .windows import Account
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
@@ -56,8 +57,8 @@ class MemoryLedger:
         self._purchases: dict[str, list[_Row]] = {}
         self._keys: dict[str, _Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
-        #: Of every place that was paid, what its payments are counted in.
-        self._places: dict[tuple[str, str, str, tuple[Cap, ...]], list[tuple[Account, Account]]] = {}
+        #: By purse, currency and names: sums that payments are counted in together.
+        self._counted_in: dict[tuple[str, str, tuple[str, ...]], list[tuple[Account, Account]]] = {}
         self._frozen: set[str] = set()
         #: As flat as can be: there are many of them, and few are ever asked for.
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
@@ -173,13 +174,12 @@ class MemoryLedger:
         return hold
 
     def _counting(self, order: Order) -> list[tuple[Account, Account]]:
-        """Units and payments of all that it is counted in: the purse, its host, and the patterns of its budgets."""
-        host, purse, currency = order.purchase.origin.host, order.purchase.purse, order.price.currency
-        known = self._places.get((purse, host, currency, order.caps))
+        """Return the sums of units and of payments of every account that the order counts in."""
+        purse, currency, names = order.purchase.purse, order.price.currency, accounts_of(order)
+        known = self._counted_in.get((purse, currency, names))
         if known is None:
-            names = {"", host, *[cap.account for cap in order.caps]}
             known = [(self._account((purse, name, currency)), self._account((purse, name, None))) for name in names]
-            self._places[purse, host, currency, order.caps] = known
+            self._counted_in[purse, currency, names] = known
         return known
 
     def _account(self, key: tuple[str, str, str | None]) -> Account:

@@ -11,6 +11,7 @@ from ...errors import LedgerUnavailable, OverLimit
 from ...model.budgets import WINDOWS
 from ...model.holds import Attempt, Hold
 from ...model.money import Money
+from ..accounts import accounts_of
 from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .purchases import Claims, Ends, Freezing, Keys
 
@@ -27,6 +28,21 @@ class Counting(LedgerTestCase):
         for window in WINDOWS:
             assert self.spent(window=window) == self.spent("api.example.com", window) == 10_000
         assert self.spent("other.example.com") == self.spent(currency="EUR") == 0
+
+    def test_a_payment_counts_in_each_of_its_accounts_and_in_no_other(self) -> None:
+        caps = (
+            cap(10**9, "day", "*.example.com"),
+            cap(5, "hour", "api.example.com", None),
+            cap(9, "day", "*.com", None),
+        )
+        asked = order(None, *caps)
+        hold = self.reserve(asked, self.attempt())
+        names = {*accounts_of(asked), "*.example.org", "other.example.com"}
+        assert {name: self.spent(name) for name in names} == {
+            name: 10_000 if name in accounts_of(asked) else 0 for name in names
+        }
+        self.answer(self.ledger.release(hold))
+        assert {self.spent(name) for name in names} == {0}
 
     def test_a_budget_is_spent_to_the_last_millionth_and_not_beyond(self) -> None:
         attempt = self.attempt()

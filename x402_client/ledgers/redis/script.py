@@ -16,6 +16,7 @@ from ...errors import LedgerUnavailable
 from ...model.budgets import WINDOWS
 from ...model.holds import Authorization, Hold, Order
 from ...model.hosts import Origin
+from ..accounts import accounts_of
 from ..rows import authorization_row, hold_of, reserved_row
 from ..windows import BUCKETS
 
@@ -132,6 +133,5 @@ def _asked(currency: str | None, order: Order) -> int:
 
 
 def _stems(order: Order) -> list[str]:
-    """Whose sums a payment enters: the purse, its host, and the patterns that some budget names."""
-    names = {"", order.purchase.origin.host, *(cap.account for cap in order.caps)}
-    return [stem(name, currency) for name in sorted(names) for currency in (order.price.currency, None)]
+    """Return the stem of every account that the order counts in, in money and in payments."""
+    return [stem(name, currency) for name in accounts_of(order) for currency in (order.price.currency, None)]

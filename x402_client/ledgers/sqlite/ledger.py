@@ -20,6 +20,7 @@ from ...model.budgets import Cap
 from ...model.holds import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
+from ..accounts import accounts_of
 from ..rows import number_of
 from . import holds as rows
 from .clock import LedgerClock
@@ -227,7 +228,7 @@ class SqliteLedger:
         if found is not None:
             return found
         stamp = self._clock.now(meta.stamp)
-        names = list(dict.fromkeys(("", order.purchase.origin.host, *(cap.account for cap in order.caps))))
+        names = accounts_of(order)
         counts = Sums(db, order.purchase.purse, names, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
