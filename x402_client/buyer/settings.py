@@ -8,15 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ..core.ports import Ledger
 from ..errors import ConfigurationError
 from ..model.networks import caip2
 from ..policy.checks import is_unicode
 
 T = TypeVar("T")
-_LEDGER_METHODS = (
-    "reserve", "claim", "record", "release", "close", "write_off", "conclude", "spent", "holds", "history", "freeze",
-    "unfreeze",
-)  # fmt: skip
+_LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 
 
 def ledger(given: Any) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Spending,
     )
     from ..model.hosts import Origin, Pattern
+    from ..model.offers import Receipt
     from ..model.signing import Approval, Signed, TypedData
     from .asks import (
         Approve,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from .drive import Flow, arun, run
     from .flow import deliver, inspect, pay
     from .pay_ahead import pay_ahead
-    from .ports import Approver, EvmSigner, Ledger, Maybe, Scheme, SettlementReader, SolanaSigner
+    from .ports import Approver, EvmSigner, Ledger, LedgerExtras, Maybe, Scheme, SettlementReader, SolanaSigner
 
 __all__ = [
     "Approval",
@@ -75,6 +76,7 @@ __all__ = [
     "HoldState",
     "Ledger",
     "LedgerBusy",
+    "LedgerExtras",
     "LeftAlone",
     "LookAgain",
     "Maybe",
@@ -85,6 +87,7 @@ __all__ = [
     "Pause",
     "Peek",
     "Purchase",
+    "Receipt",
     "Reclaim",
     "Record",
     "Release",
@@ -129,6 +132,7 @@ _HOMES = {
         "Spending",
     ),
     "..model.hosts": ("Origin", "Pattern"),
+    "..model.offers": ("Receipt",),
     "..model.signing": ("Approval", "Signed", "TypedData"),
     ".asks": (
         "Approve",
@@ -160,7 +164,16 @@ _HOMES = {
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("deliver", "inspect", "pay"),
     ".pay_ahead": ("pay_ahead",),
-    ".ports": ("Approver", "EvmSigner", "Ledger", "Maybe", "Scheme", "SettlementReader", "SolanaSigner"),
+    ".ports": (
+        "Approver",
+        "EvmSigner",
+        "Ledger",
+        "LedgerExtras",
+        "Maybe",
+        "Scheme",
+        "SettlementReader",
+        "SolanaSigner",
+    ),
 }
 
 if not TYPE_CHECKING:

@@ -47,7 +47,11 @@ class _Row:
 class MemoryLedger:
     """Budgets, holds and keys of one process."""
 
-    is_async = False
+    name = ":memory:"
+    #: It always starts at zero; that is no news.
+    fresh = False
+    #: Its one lock is held for microseconds, so async callers need no twin.
+    asynchronous = impatient = None
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -139,6 +143,9 @@ class MemoryLedger:
     def unfreeze(self, pattern: str) -> None:
         with self._lock:
             self._frozen.discard(pattern)
+
+    def close_ledger(self) -> None:
+        """Do nothing: there is nothing to let go of, and other buyers may share the ledger."""
 
     def _now(self) -> float:
         return self._epoch + time.monotonic()

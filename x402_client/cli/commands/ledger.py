@@ -15,6 +15,7 @@ from ...buyer.ledger_calls import ask
 from ...buyer.settlement_reader import Reconciled, due, read
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
+from ...ledgers.extras import closer_of
 from ...model.budgets import WINDOWS
 from ...model.holds import Hold, Settled, Spending
 from ...model.hosts import Pattern
@@ -198,9 +199,7 @@ def _opened(named: str | None, fresh: bool) -> Iterator[Any]:
     try:
         yield ledger
     finally:
-        close = getattr(ledger, "close_ledger", None)
-        if close is not None:
-            close()
+        closer_of(ledger)()
 
 
 def _check_there(named: str | None) -> None:

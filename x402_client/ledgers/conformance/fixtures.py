@@ -13,6 +13,7 @@ from ...model.holds import Attempt, Authorization, Hold, Order, Purchase, Spendi
 from ...model.hosts import Origin
 from ...model.money import Money, Token
 from ...model.offers import Offer, Receipt
+from ..extras import closer_of
 
 E = TypeVar("E", bound=Exception)
 SECRET = "worth-money-until-it-expires"
@@ -108,9 +109,7 @@ class LedgerTestCase(ABC):
         self.ledger = self.make()
 
     def teardown_method(self) -> None:
-        close = getattr(self.ledger, "close_ledger", None)
-        if close is not None:
-            self.answer(close())
+        self.answer(closer_of(self.ledger)())
 
     def attempt(self) -> Attempt:
         """Return an attempt that lives as long as the test, or until it is ended."""

@@ -12,6 +12,7 @@ from ...model.budgets import WINDOWS
 from ...model.holds import Attempt, Hold
 from ...model.money import Money
 from ..accounts import accounts_of
+from .extras import Extras
 from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .purchases import Claims, Ends, Freezing, Keys
 
@@ -209,5 +210,5 @@ class Secrecy(LedgerTestCase):
         assert {hold.offer.amount for hold in self.holds()} == {10**40 + 1, 1}
 
 
-class LedgerConformance(Counting, Unsigned, Claims, Ends, Keys, Freezing, Secrecy):
-    """The Ledger port's contract."""
+class LedgerConformance(Counting, Unsigned, Claims, Ends, Keys, Freezing, Secrecy, Extras):
+    """The contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""

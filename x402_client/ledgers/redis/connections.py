@@ -167,7 +167,7 @@ class AsyncConnection:
     """Connection for async callers: a client for each event loop of asyncio, and a thread under trio."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._connection, self.address = connection, connection.address
         self._thread_clients = _ThreadClients()
 
     async def send(self, ask: Ask[Any]) -> Any:

@@ -43,7 +43,10 @@ class RedisLedger:
     ``history`` remembers the latest thousand purchases of a purse; budgets in total and keys remember all, for ever.
     """
 
-    is_async = False
+    #: The server's clock is the ledger's: the machine's may be set.
+    drift = 0.0
+    #: Async callers use ``asynchronous``.
+    impatient = None
 
     def __init__(
         self, url: str, *, timeout: float = 5.0, lease: float = 4.0, replicas: int = 0, cluster: bool = False
@@ -149,10 +152,22 @@ class RedisLedger:
 class AsyncRedisLedger:
     """Async twin of ``RedisLedger``: ``RedisLedger(url).asynchronous``."""
 
-    is_async = True
+    drift = 0.0
+    #: It is async itself.
+    asynchronous = impatient = None
 
     def __init__(self, steps: LedgerSteps, connection: AsyncConnection) -> None:
         self._steps, self._connection = steps, connection
+
+    @property
+    def fresh(self) -> bool:
+        """Return True if a purse was used for the first time: its budgets start at zero."""
+        return self._steps.fresh
+
+    @property
+    def name(self) -> str:
+        """Return the server's address, without user and password."""
+        return self._connection.address.shown
 
     async def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         """Return a new hold, or the unresolved one, claimed."""

@@ -44,7 +44,8 @@ class SqliteLedger:
     then not even a power failure makes it forget a payment, where otherwise only a crash of the program cannot.
     """
 
-    is_async = False
+    #: Async callers use ``impatient``.
+    asynchronous = None
 
     def __init__(
         self, path: str | os.PathLike[str], *, durable: bool = False, clock: LedgerClock | None = None
