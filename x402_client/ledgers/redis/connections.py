@@ -49,10 +49,13 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """Return host and port, or the socket's path: without user, password and options."""
+        """Return host and port, or the socket's path, without user, password and options; "" if it cannot be read."""
         from redis.connection import parse_url
 
-        found: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
+        try:
+            found: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
+        except Exception:  # its text may quote the URL
+            return ""
         return str(found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}")
 
     def options(self) -> dict[str, Any]:

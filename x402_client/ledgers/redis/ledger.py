@@ -11,6 +11,7 @@ from ...core.drive import arun, run
 from ...errors import ConfigurationError, MoneyState, X402Error
 from ...model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
 from ...model.offers import Receipt
+from ..urls import REDIS, for_redis, refusal, scheme_of
 from .claims import Claims
 from .connections import Address, AsyncConnection, Connection, check
 from .heartbeat import LeaseThread
@@ -24,9 +25,9 @@ _BEATS = 8
 class RedisLedger:
     """Ledger in a Redis server (5 or later; Valkey too), shared by every program that uses it.
 
-    ``redis://``, ``rediss://`` (over TLS: use it outside of one machine) or ``unix://``. ``ledger.asynchronous`` is the
-    same ledger for async callers. It connects when it is first used. Every step is one atomic round trip, and the
-    server's clock is the ledger's.
+    ``redis://`` or ``valkey://``, over TLS ``rediss://`` or ``valkeys://`` (use it outside of one machine), or
+    ``unix://``. ``ledger.asynchronous`` is the same ledger for async callers. It connects when it is first used. Every
+    step is one atomic round trip, and the server's clock is the ledger's.
 
     The server has to keep what it is told: ``maxmemory-policy noeviction`` is required, and ``appendonly yes`` is
     strongly advised (without it, the payments since the last snapshot are forgotten when it stops). A ledger that is
@@ -51,13 +52,17 @@ class RedisLedger:
     def __init__(
         self, url: str, *, timeout: float = 5.0, lease: float = 4.0, replicas: int = 0, cluster: bool = False
     ) -> None:
-        if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError("A Redis ledger's URL starts with redis://, rediss:// or unix://.")
+        scheme = scheme_of(url) if isinstance(url, str) else ""
+        self._address = Address(for_redis(url) if scheme in REDIS else "", timeout, replicas, cluster)
+        url = ""  # it may hold a password, and tools print the variables of a traceback
+        if scheme not in REDIS:
+            raise (
+                refusal(scheme) if scheme else ConfigurationError("A Redis ledger has a URL, like redis://host:6379/0.")
+            )
         if not 0 < timeout <= 60 or not 0.5 <= lease <= 30:
             raise ConfigurationError("timeout is up to 60 seconds, and lease from 0.5 to 30.")
         if type(replicas) is not int or replicas < 0 or (replicas and cluster):
             raise ConfigurationError("replicas is a whole number of replicas to wait for; a cluster cannot do that.")
-        self._address = Address(url, timeout, replicas, cluster)
         self._lease = lease
         check(self._address)
         self._build()

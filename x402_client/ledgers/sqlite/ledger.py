@@ -22,6 +22,7 @@ from ...model.offers import Receipt
 from .. import refusals
 from ..accounts import accounts_of
 from ..rows import number_of
+from ..urls import refusal, scheme_of
 from . import holds as rows
 from .clock import LedgerClock
 from .errors import unavailable
@@ -50,7 +51,10 @@ class SqliteLedger:
     def __init__(
         self, path: str | os.PathLike[str], *, durable: bool = False, clock: LedgerClock | None = None
     ) -> None:
-        self.path = _absolute(path)
+        try:
+            self.path = _absolute(path)
+        finally:
+            path = ""  # it may be a URL with a password, and tools print the variables of a traceback
         self._locks_directory = self.path.with_name(self.path.name + "-owners")
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, durable)
@@ -295,9 +299,13 @@ _DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Loc
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    """Resolve links and the working directory, which may change later."""
+    """Resolve links and the working directory, which may change later. A URL is refused."""
+    scheme = scheme_of(path)
+    if scheme is not None:
+        path = ""
+        raise refusal(scheme)
     try:
-        return Path(path).expanduser().resolve()
+        return Path(os.fsdecode(path)).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as failure:
         raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
 
