@@ -316,6 +316,7 @@ def run(tree: Path, *command: str) -> str:
     return ran.stdout
 
 
+_FREE = max(window.number for window in BUDGET_WINDOWS) + 1
 _NAMES = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12).filter(lambda name: name not in WINDOWS)
 
 
@@ -327,7 +328,7 @@ _NAMES = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12).filter(l
     suppress_health_check=list(HealthCheck),
 )
 @given(
-    st.builds(BudgetWindow, _NAMES, st.integers(5, 2**31), st.integers(1, 600_000).map(lambda n: n * 60)),
+    st.builds(BudgetWindow, _NAMES, st.integers(_FREE, 2**31), st.integers(1, 600_000).map(lambda n: n * 60)),
     st.integers(0, len(BUDGET_WINDOWS)),
     st.integers(0, 10**6),
 )

@@ -1,0 +1,1 @@
+"""The pages of the manual that show code: every block is run."""
