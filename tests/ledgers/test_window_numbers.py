@@ -190,7 +190,8 @@ def test_a_window_that_is_new_to_a_file_never_counts_too_little(
         step(*each)
     width, begun = length // BUCKETS, now
     with pytest.MonkeyPatch.context() as patch:
-        migrations._seed(db, new, BUDGET_WINDOWS)
+        for one in (BudgetWindow("other", 8, 600), new):  # two at once
+            migrations._seed(db, one, BUDGET_WINDOWS)
         patch.setitem(sums._SPANS, "new", (new.number, length, width))
         for each in [*after, (0.0, 1), (float(length), 1), (float(2 * width), 0)]:
             step(*each)

@@ -46,7 +46,7 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
         )
     kept = _kept(db)
     _check(kept, path)
-    for window in set(BUDGET_WINDOWS) - kept:
+    for window in sorted(set(BUDGET_WINDOWS) - kept, key=lambda new: new.number):
         _seed(db, window, kept)
         db.execute(_KEEP, window)
     db.execute("UPDATE meta SET identity = ?", (secrets.token_hex(16),))
@@ -79,7 +79,7 @@ def _seed(db: sqlite3.Connection, window: BudgetWindow, kept: Iterable[BudgetWin
     widths = {known.number: known.seconds // BUCKETS for known in kept if known.seconds}
     for account, units, payments, latest in db.execute(_ACCOUNTS).fetchall():
         found = db.execute(_STARTS, (account,)).fetchall()
-        points = [(float(number * widths[span]), *sums) for span, number, *sums in found]
+        points = [(float(number * widths[span]), *sums) for span, number, *sums in found if span in widths]
         points.append((math.nextafter(latest, math.inf), units, payments))
         starts = _starts(window.seconds // BUCKETS, sorted(points), latest)
         db.executemany(_START, [(account, window.number, *start) for start in starts])
