@@ -8,6 +8,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Hypothesis draws the same examples every time, and no example is too slow on a busy machine.
+settings.register_profile(
+    "tests", derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 # Where this runs in the background of a shell, Ctrl-C is ignored, and so it would be in the programs that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -18,16 +25,14 @@ _IMPORTED = tempfile.TemporaryDirectory()
 os.environ.update(XDG_DATA_HOME=_IMPORTED.name, LOCALAPPDATA=_IMPORTED.name)
 
 #: What tests stand on asserts too, and explains itself like any test. Before anything imports it.
-GROUNDS = {
-    "tests": ("flow_machine",),
-    "tests.unit": ("ground",),
-    "tests.hostile": ("ground",),
-    "tests.shells": (
-        "server", "till", "paying", "bodies", "heads", "streams", "failures", "pools", "redirects", "repeats",
-        "settings", "wires", "crowds",
-    ),
-}  # fmt: skip
-pytest.register_assert_rewrite(*(f"{room}.{name}" for room, names in GROUNDS.items() for name in names))
+HELPERS = (
+    "core.scripted_flow",
+    "adapters.scripted_server",
+    "adapters.cash_register",
+    "promises.flow_machine",
+    "promises.hostile_seller",
+)
+pytest.register_assert_rewrite(*(f"tests.{name}" for name in HELPERS))
 
 from tests.real.fixtures import own_world, world  # noqa: E402
 

@@ -11,11 +11,12 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.chains.scripted import Answer, Scripted, body, error, result, status
-from tests.shells.server import Exchange, Server
+from tests.adapters.scripted_server import Exchange, Server
 from x402_client import errors
 from x402_client.chains import rpc as module
 from x402_client.chains.rpc import Endpoints, Rpc
+
+from .scripted_rpc import Answer, Scripted, body, error, result, status
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,7 @@ import pytest
 from eth_account import Account
 
 import x402_client.httpx
-from tests.broken_line import BreaksAroundPayments
-from tests.chains.scripted import Answer, Scripted, body, error, result, status
+from tests.promises.broken_connection import BreaksAroundPayments
 from tests.real.world import World
 from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.chains import rpc as module
@@ -23,6 +22,8 @@ from x402_client.chains.tokens import Tokens
 from x402_client.model.holds import Authorization, Hold, Purchase
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer
+
+from .scripted_rpc import Answer, Scripted, body, error, result, status
 
 NETWORK = "eip155:84532"
 TOKEN = Tokens().find(NETWORK, "USDC")

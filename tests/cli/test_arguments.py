@@ -8,9 +8,10 @@ import base58
 import pytest
 from solders.keypair import Keypair
 
-from tests.cli.running import process
 from x402_client.cli.arguments import secret_among
 from x402_client.sandbox import TEST_EVM_KEYS
+
+from .running import process
 
 KEY = "4" * 63 + "a"
 PAIR = Keypair.from_seed(bytes(range(1, 33)))

@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.running import in_process, process
-from tests.unit.terms import document, encoded, entry, entry_v1
+from tests.wire.terms import document, encoded, entry, entry_v1
 from x402_client import Policy
 from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
+
+from .running import in_process, process
 
 Heads = dict[str, str]
 

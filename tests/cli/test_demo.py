@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.running import COMMAND, environment, in_process, process
 from x402_client.sandbox import FAULTS
+
+from .running import COMMAND, environment, in_process, process
 
 
 def test_the_demo_pays_refuses_and_adds_up(bare: dict[str, str]) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import COMMAND, environment, in_process, process
 from x402_client import Money, errors
 from x402_client.cli.exits import code_of
 from x402_client.cli.reporting import Report
@@ -22,6 +21,8 @@ from x402_client.model.holds import Hold, Outcome, Purchase
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer
 from x402_client.sandbox import Sandbox
+
+from .running import COMMAND, environment, in_process, process
 
 CONTENT = {"paid": "0.01 USD", "received": 0, "content": "worth it"}
 

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import shell_settings
-from tests.cli.running import in_process, process, terminal
-from tests.ledgers_redis.server import Server
+from tests.ledgers.redis.server import Server
 from x402_client import Money, Token
 from x402_client.cli import spending
 from x402_client.cli.export import COLUMNS, as_csv, row
@@ -23,6 +21,9 @@ from x402_client.model.holds import Authorization, Hold, Purchase
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer, Receipt
 from x402_client.sandbox import Sandbox
+
+from .conftest import shell_settings
+from .running import in_process, process, terminal
 
 NOW = 1_800_000_000.0
 

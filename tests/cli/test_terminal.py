@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import in_process, terminal
 from x402_client.sandbox import Sandbox
+
+from .running import in_process, terminal
 
 
 def test_it_asks_before_it_pays_and_says_what(seller: Sandbox, given: dict[str, str]) -> None:

@@ -11,10 +11,11 @@ import pytest
 from eth_keyfile import keyfile
 from solders.keypair import Keypair
 
-from tests.cli.running import Ran, in_process
-from tests.test_keystore import Ring
+from tests.signers.test_keystore import Ring
 from x402_client import Wallet
 from x402_client.sandbox import TEST_EVM_KEYS, Sandbox
+
+from .running import Ran, in_process
 
 PASSPHRASE = "correct horse"
 PAIR = Keypair.from_seed(bytes(range(32)))

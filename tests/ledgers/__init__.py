@@ -1,0 +1,1 @@
+"""Ledgers in memory and in a file: budgets, holds, windows, and one contract for all; Redis has a folder."""

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import x402_client
-from tests.ledgers_redis.server import Server
+from tests.ledgers.redis.server import Server
 from x402_client import Limit, Policy
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import order, purchase, signed

@@ -1,0 +1,1 @@
+"""The local seller with its faults and its chains."""

@@ -16,7 +16,7 @@ import pytest
 from solders.keypair import Keypair
 
 import x402_client.httpx
-from tests.through import SHELLS, Ask, name_of
+from tests.adapters.one_request import SHELLS, Ask, name_of
 from x402_client import Limit, Money, Policy, Token, Wallet, errors, receipt
 from x402_client.model.money import Amount
 from x402_client.sandbox import FAULTS, TEST_EVM_KEYS, TEST_SOLANA_KEYS, TOKENS, Sandbox

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ..core import asks
 from ..core.drive import arun, is_coming, run
+from ..core.ports import AsyncCourier, Courier
 from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
+from ..guards.tracebacks import forget_frames
 from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
@@ -21,22 +23,6 @@ from .settings import is_async
 from .settlement_reader import due
 
 T = TypeVar("T")
-
-
-class Courier(Protocol):
-    """A shell's hands for one request: what only the HTTP library can do."""
-
-    def peek(self, reply: asks.Reply) -> bytes | None: ...
-    def digest(self) -> bytes: ...
-    def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
-
-
-class AsyncCourier(Protocol):
-    """The same, awaited."""
-
-    async def peek(self, reply: asks.Reply) -> bytes | None: ...
-    async def digest(self) -> bytes: ...
-    async def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
 
 
 class Answers:
@@ -72,6 +58,13 @@ class Answers:
             getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
         return _given(signer, returned, read, started)
+
+    def _send(self, question: asks.Send) -> asks.Reply:
+        try:
+            return self._courier.send(question.header)
+        except BaseException as failure:
+            forget_frames(failure)  # they have the payment in their variables
+            raise
 
     def _approve(self, ask: asks.Approve) -> asks.Approved:
         started = time.monotonic()
@@ -132,6 +125,13 @@ class AsyncAnswers:
         while is_coming(coming):  # a thread may bring another awaitable
             coming = await coming
         return _given(signer, coming, read, started)
+
+    async def _send(self, question: asks.Send) -> asks.Reply:
+        try:
+            return await self._courier.send(question.header)
+        except BaseException as failure:
+            forget_frames(failure)
+            raise
 
     async def _approve(self, ask: asks.Approve) -> asks.Approved:
         import anyio
@@ -220,8 +220,9 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Peek: lambda self, ask: self._courier.peek(ask.reply),
     asks.Digest: lambda self, ask: self._courier.digest(),
-    asks.Send: lambda self, ask: self._courier.send(ask.header),
+    asks.Send: Answers._send,
     asks.LookAgain: lambda self, ask: self._courier.send(None),
+    asks.Failed: lambda self, ask: self._courier.failed(ask.failure),
     asks.Pause: lambda self, ask: time.sleep(ask.seconds),
     asks.Tell: lambda self, ask: self._services.tell(ask.event),
     asks.SignTyped: Answers._sign,
@@ -242,6 +243,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.SignMessage: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
+    asks.Send: AsyncAnswers._send,
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.Reclaim: AsyncAnswers._reclaim,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),

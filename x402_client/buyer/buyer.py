@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
 from ..chains.tokens import Tokens
-from ..core.call import Rules
 from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
-from ..core.ports import Approver, Ledger, Scheme
+from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
 from ..core.reclaim import reclaim
+from ..core.rules import Rules
 from ..errors import ConfigurationError
 from ..events import Event, WrittenOff
 from ..ledgers.extras import closer_of, closers_of
@@ -209,12 +209,18 @@ class Buyer:
             found = found.with_one(hold, await arun(reclaim(hold, answer), AsyncAnswers(self.services, NO_COURIER)))
         return found
 
-    def answers(self, courier: Any) -> Any:
-        """What drives ``pay`` for an HTTP client of your own: ``run(pay(...), buyer.answers(courier))``.
+    @overload
+    def answers(self, courier: Courier) -> Answers: ...
+    @overload
+    def answers(self, courier: AsyncCourier) -> AsyncAnswers: ...
+    def answers(self, courier: Courier | AsyncCourier) -> Answers | AsyncAnswers:
+        """Return what answers the asks of a flow: ``run(flow, buyer.answers(courier))``.
 
         For ``arun`` and a courier whose methods are async, what this returns is async as well.
         """
-        return (AsyncAnswers if is_async(courier.send) else Answers)(self.services, courier)
+        if is_async(courier.send):
+            return AsyncAnswers(self.services, cast(AsyncCourier, courier))
+        return Answers(self.services, cast(Courier, courier))
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all of them, at once."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         Close,
         Conclude,
         Digest,
+        Failed,
+        Failure,
         Fetch,
         LeftAlone,
         LookAgain,
@@ -47,11 +49,13 @@ if TYPE_CHECKING:
         Tell,
         WriteOff,
     )
-    from .call import Call, Rules
+    from .call import Call, HttpRequest
+    from .delivery import Delivery, deliver
     from .drive import Flow, arun, run
-    from .flow import deliver, inspect, pay
+    from .flow import inspect, pay
     from .pay_ahead import pay_ahead
     from .ports import Approver, EvmSigner, Ledger, LedgerExtras, Maybe, Scheme, SettlementReader, SolanaSigner
+    from .rules import Rules
 
 __all__ = [
     "Approval",
@@ -59,6 +63,7 @@ __all__ = [
     "Approved",
     "Approver",
     "Ask",
+    "AsyncCourier",
     "Attempt",
     "Authorization",
     "Busy",
@@ -67,13 +72,18 @@ __all__ = [
     "Claim",
     "Close",
     "Conclude",
+    "Courier",
+    "Delivery",
     "Digest",
     "EvmSigner",
+    "Failed",
+    "Failure",
     "Fate",
     "Fetch",
     "Flow",
     "Hold",
     "HoldState",
+    "HttpRequest",
     "Ledger",
     "LedgerBusy",
     "LedgerExtras",
@@ -142,6 +152,8 @@ _HOMES = {
         "Close",
         "Conclude",
         "Digest",
+        "Failed",
+        "Failure",
         "Fetch",
         "LeftAlone",
         "LookAgain",
@@ -160,9 +172,11 @@ _HOMES = {
         "Tell",
         "WriteOff",
     ),
-    ".call": ("Call", "Rules"),
+    ".call": ("Call", "HttpRequest"),
+    ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
-    ".flow": ("deliver", "inspect", "pay"),
+    ".flow": ("inspect", "pay"),
+    ".rules": ("Rules",),
     ".pay_ahead": ("pay_ahead",),
     ".ports": (
         "Approver",

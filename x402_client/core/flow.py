@@ -21,7 +21,7 @@ from ..errors import (
     SigningError,
     X402Error,
 )
-from ..model.holds import Attempt, Authorization, Busy, Fate, Hold, Order, Outcome, Purchase
+from ..model.holds import Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
 from ..model.offers import Offer, Quote
 from ..model.signing import Approval
 from ..policy.choice import choose, refuse
@@ -31,7 +31,6 @@ from .asks import (
     Approve,
     Ask,
     Claim,
-    Close,
     Conclude,
     Digest,
     LeftAlone,
@@ -45,10 +44,11 @@ from .asks import (
     Settlement,
     Tell,
 )
-from .call import Call, Rules
+from .call import Call
 from .drive import Flow
 from .known_terms import lasting
 from .present import NEXT, expiry, present, read, terms
+from .rules import Rules
 
 #: How long a call waits for another one under the same key, in steps.
 _PATIENCE = (0.05,) * 10 + (0.25,) * 18
@@ -74,12 +74,12 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             answer = yield from present(call, hold, rules)
             if isinstance(answer, Reply):
                 return answer
-            call.lost, quote = answer.error, answer.terms
+            call.accepted_loss, quote = answer.error, answer.terms
     except PaymentRefused as refusal:
         call.attempt.end()
-        if call.lost is not None:
-            refusal.hold = refusal.hold or call.lost.hold
-            raise refusal from call.lost
+        if call.accepted_loss is not None:
+            refusal.hold = refusal.hold or call.accepted_loss.hold
+            raise refusal from call.accepted_loss
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
         if rules.on_refusal == "return" and not call.signing:
             return first
@@ -91,19 +91,6 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except BaseException:
         call.attempt.end()
         raise
-
-
-def deliver(call: Call, outcome: Outcome) -> Flow[None]:
-    """The answer reached the caller: the purchase is resolved. A ledger that fails here never loses the answer."""
-    if call.memory is not None:
-        call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
-    try:
-        yield from Close(outcome.hold, outcome.money, outcome.receipt)
-        yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
-    except X402Error as failure:
-        yield from Tell(events.Warned(call.method, call.url, f"A delivered purchase could not be closed: {failure}"))
-    finally:
-        call.attempt.end()
 
 
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
@@ -163,7 +150,7 @@ def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
         return hold
     fate = yield from Settlement(hold.shown)
     if fate != "not_settled":
-        call.early = fate == "early"
+        call.expired_recently = fate == "early"
         return hold.but(money=_MONEY[fate])
     call.attempt.end()  # a ledger concludes only what nobody presents
     call.attempt = Attempt()

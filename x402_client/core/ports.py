@@ -17,7 +17,9 @@ from ..model.holds import (
 )
 from ..model.offers import Offer, Receipt
 from ..model.signing import Approval, Signed
-from .asks import Ask
+from .asks import Ask, Failure, Reply
+from .call import HttpRequest
+from .delivery import Delivery
 
 T = TypeVar("T")
 Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the form that type checkers take
@@ -147,6 +149,54 @@ class SolanaSigner(Protocol):
 
     def sign_message(self, message: bytes, /) -> Maybe[bytes | str]:
         """Sign bytes with Ed25519: 64 bytes, or their base58."""
+
+
+class Courier(Protocol):
+    """Sends and hands over for one call through a sync HTTP client: what only that client can do."""
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request as the caller made it."""
+
+    def send(self, header: tuple[str, str] | None) -> Reply:
+        """Send the request, body and all: with this payment header, or without one.
+
+        A clone carries the header, so that no later hop, log or retry of the library does. It follows no redirect.
+        """
+
+    def peek(self, reply: Reply) -> bytes | None:
+        """Return the body of a response without its content encoding; None if it is larger than terms may be."""
+
+    def digest(self) -> bytes:
+        """Return a digest of the request's body, all of it: it tells this request from others."""
+
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
+        """Return what the caller gets for a response. ``reply.outcome`` goes with it, where there is one.
+
+        A delivery hears what becomes of the body: ``done``, ``closed``, ``broke`` or ``dropped``.
+        """
+
+    def let_go(self, kept: Any) -> None:
+        """Give back the connections of responses that were not handed over.
+
+        ``kept`` is the native response that an error speaks of, or None: it stays readable.
+        """
+
+    def failed(self, failure: Exception) -> Failure:
+        """Say whether a failure of ``send`` was a time-out, whether provably nothing left, or the answer was lost."""
+
+
+class AsyncCourier(Protocol):
+    """Sends and hands over for one call through an async HTTP client. Each method is as in ``Courier``."""
+
+    @property
+    def request(self) -> HttpRequest: ...
+    async def send(self, header: tuple[str, str] | None) -> Reply: ...
+    async def peek(self, reply: Reply) -> bytes | None: ...
+    async def digest(self) -> bytes: ...
+    async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any: ...
+    async def let_go(self, kept: Any) -> None: ...
+    def failed(self, failure: Exception) -> Failure: ...
 
 
 class Scheme(Protocol):

@@ -1,0 +1,150 @@
+"""Blockhashes kept warm: one fetch for many who ask, a renewal that no payment waits for, and none used too long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from x402_client import errors
+from x402_client.chains import rpc as rpc_module
+from x402_client.chains import solana as module
+from x402_client.chains.rpc import Rpc
+from x402_client.chains.solana import SolanaChain
+from x402_client.model.networks import SOLANA_DEVNET
+
+from .scripted_rpc import Answer, Scripted, result, status
+
+
+class Clock:
+    """Monotonic time that tests move."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.perf_counter() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    moved = Clock()
+    monkeypatch.setattr(module.time, "monotonic", moved)
+    monkeypatch.setattr(rpc_module, "_PAUSES", (0.01,))
+    return moved
+
+
+def numbered() -> Answer:
+    """Another blockhash for each call."""
+    count = iter(range(1, 1_000))
+
+    def answer(asked: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        number = next(count)
+        return result({"value": {"blockhash": f"hash {number}", "lastValidBlockHeight": number}})(asked)
+
+    return answer
+
+
+@contextmanager
+def chain(answer: Answer) -> Iterator[tuple[SolanaChain, Scripted]]:
+    with Scripted(answer) as endpoint:
+        made = SolanaChain(Rpc(SOLANA_DEVNET, [endpoint.url]))
+        yield made, endpoint
+        made.rpc.close()
+
+
+def settle(endpoint: Scripted, calls: int) -> None:
+    """Wait for a background renewal to arrive."""
+    until = time.perf_counter() + 5
+    while len(endpoint.asked) < calls and time.perf_counter() < until:
+        time.sleep(0.005)
+    time.sleep(0.05)
+
+
+def test_cold_it_asks_and_warm_it_does_not(clock: Clock) -> None:
+    with chain(numbered()) as (made, endpoint):
+        assert made.blockhash() is None
+        assert made.fetch_blockhash().value == "hash 1"
+        clock.ahead = 11
+        for _ in range(100):
+            assert made.blockhash() is not None
+        assert made.fetch_blockhash().value == "hash 1"
+        assert len(endpoint.asked) == 1
+
+
+def test_an_ageing_one_is_used_and_renewed_behind_the_payments_back(clock: Clock) -> None:
+    with chain(numbered()) as (made, endpoint):
+        made.fetch_blockhash()
+        clock.ahead = 13
+        used = made.blockhash()
+        assert used is not None
+        assert used.value == "hash 1"
+        settle(endpoint, 2)
+        renewed = made.blockhash()
+        assert renewed is not None
+        assert renewed.value == "hash 2"
+        assert len(endpoint.asked) == 2
+
+
+def test_an_old_one_is_not_used(clock: Clock) -> None:
+    with chain(numbered()) as (made, _):
+        made.fetch_blockhash()
+        clock.ahead = 26
+        assert made.blockhash() is None
+        assert made.fetch_blockhash().value == "hash 2"
+
+
+def test_a_renewal_that_fails_harms_nobody(clock: Clock) -> None:
+    with chain(numbered()) as (made, endpoint):
+        made.fetch_blockhash()
+        endpoint._answers[:] = [status(503)]
+        clock.ahead = 13
+        assert made.blockhash() is not None
+        settle(endpoint, 3)
+        assert made.blockhash() is not None
+        clock.ahead = 26
+        with pytest.raises(errors.ChainUnavailable):
+            made.fetch_blockhash()
+
+
+def test_many_who_ask_at_once_share_one_fetch(clock: Clock) -> None:
+    arrived = threading.Event()
+    one = numbered()
+
+    def slowly(asked: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        arrived.wait(5)
+        return one(asked)
+
+    found = []
+    with chain(slowly) as (made, endpoint):
+        threads = [threading.Thread(target=lambda: found.append(made.fetch_blockhash().value)) for _ in range(32)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.1)
+        arrived.set()
+        for thread in threads:
+            thread.join()
+        assert found == ["hash 1"] * 32
+        assert len(endpoint.asked) == 1
+
+
+def test_those_who_share_a_fetch_share_its_failure_and_the_next_asks_again(clock: Clock) -> None:
+    with chain(status(404)) as (made, endpoint):
+        for _ in range(2):
+            with pytest.raises(errors.ChainUnavailable):
+                made.fetch_blockhash()
+        assert len(endpoint.asked) == 2
+
+
+def test_a_hint_equal_to_ours_has_our_height(clock: Clock) -> None:
+    with chain(numbered()) as (made, _):
+        made.fetch_blockhash()
+        hinted = made.fresh_hint("hash 1")
+        assert hinted is not None
+        assert hinted.last_valid_height == 1
+        clock.ahead = 26
+        assert made.fresh_hint("hash 1") is None

@@ -1,0 +1,156 @@
+"""Without the extra, without a home, on a read-only disk, on the wrong Python's road: one clear line each time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from x402_client import Policy, __version__
+from x402_client.cli.app import app
+from x402_client.cli.exits import MEANING, Code
+from x402_client.sandbox import Sandbox
+
+from .running import in_process, process
+
+#: Runs the entry point where a package is not installed.
+_WITHOUT = """
+import sys
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Nowhere())
+from x402_client.cli import main
+main(["--version"])
+"""
+
+
+@pytest.mark.parametrize("missing", [["typer", "rich"], ["typer"], ["rich"]])
+def test_without_the_extra_one_line_says_what_to_install(missing: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT.format(missing=missing)], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'x402-buyer[cli]'" in done.stderr
+
+
+def test_another_missing_package_is_not_blamed_on_the_extra() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT.format(missing=["httpx"])], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    assert "No module named 'httpx'" in done.stderr
+
+
+def test_the_entry_point_is_light_until_it_runs() -> None:
+    heavy = ("typer", "rich", "httpx", "eth_account")
+    code = f"import sys, x402_client.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_command_is_installed_under_its_name(bare: dict[str, str]) -> None:
+    script = Path(sys.executable).with_name("x402")
+    ran = process(["--version"], bare, program=[str(script)])
+    assert (ran.code, ran.text) == (0, f"x402 {__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_names_every_command(bare: dict[str, str], arguments: list[str]) -> None:
+    ran = in_process(arguments, bare)
+    said = ran.text + ran.err
+    for name in ("demo", "get", "quote", "decode", "doctor", "wallet", "ledger", "policy", "sandbox"):
+        assert f"\n  {name} " in said
+
+
+def test_the_help_of_get_lists_every_exit_code(bare: dict[str, str]) -> None:
+    said = in_process(["get", "--help"], bare).text
+    for code in Code:
+        assert f"{code:>3}  {MEANING[code]}" in said
+
+
+def test_every_command_has_help_that_fits(bare: dict[str, str]) -> None:
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    commands = [[command.name] for command in app.registered_commands]
+    commands += [[name, c.name] for name, group in groups.items() if group for c in group.registered_commands]
+    assert len(commands) > 15
+    for command in commands:
+        ran = in_process([*map(str, command), "--help"], bare)
+        assert ran.code == 0, command
+        assert max(map(len, ran.text.splitlines())) <= 80, command
+
+
+def test_shell_completion_is_there(bare: dict[str, str]) -> None:
+    ran = process([], bare | {"_X402_COMPLETE": "complete_bash", "COMP_WORDS": "x402 qu", "COMP_CWORD": "1"}, program=[
+        str(Path(sys.executable).with_name("x402"))
+    ])  # fmt: skip
+    assert ran.text.split() == ["quote"]
+
+
+@pytest.mark.parametrize("home", ["/nonexistent", "relative"])
+def test_without_a_home_what_needs_one_says_so_and_the_rest_works(
+    seller: Sandbox, given: dict[str, str], home: str
+) -> None:
+    homeless = {name: value for name, value in given.items() if name != "X402_LEDGER"} | {"HOME": home}
+    assert in_process(["get", f"{seller.url}/free"], homeless | {"X402_LEDGER": ":memory:"}).code == 0
+    assert in_process(["quote", f"{seller.url}/weather"], homeless).code == 0
+    assert in_process(["doctor", f"{seller.url}/weather"], homeless).code == 0
+    refused = in_process(["get", f"{seller.url}/weather", "--yes"], homeless)
+    assert refused.code == 4
+    assert "home directory" in refused.err
+    wallet = in_process(["wallet", "new"], homeless | {"X402_PASSPHRASE": "correct horse"})
+    assert wallet.code == 2
+    assert "home directory" in wallet.err
+
+
+def test_on_a_read_only_disk_looking_works_and_paying_is_refused(seller: Sandbox, given: dict[str, str]) -> None:
+    # /proc is read-only for everybody, root too.
+    readonly = {name: value for name, value in given.items() if name != "X402_LEDGER"} | {"XDG_DATA_HOME": "/proc/x"}
+    assert in_process(["quote", f"{seller.url}/weather"], readonly).code == 0
+    refused = in_process(["get", f"{seller.url}/weather", "--yes"], readonly)
+    assert refused.code == 4
+    assert "/proc/x" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_a_terminal_without_unicode_gets_question_marks(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = process(["quote", f"{seller.url}/weather"], given | {"PYTHONIOENCODING": "ascii"})
+    assert ran.code == 0
+    assert b"would be paid" in ran.out
+
+
+def test_verbose_logs_decisions_and_no_secrets(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["-vv", "get", f"{seller.url}/weather?token=abc", "--yes"], given)
+    assert "INFO presented GET" in ran.err
+    assert "token=abc" not in ran.err
+    assert given["X402_EVM_KEY"][2:] not in ran.err
+    assert "INFO" not in in_process(["get", f"{seller.url}/weather", "--yes"], given).err
+
+
+def test_a_fault_of_ours_is_one_line_and_shows_no_variables(
+    seller: Sandbox, given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from x402_client.cli.commands import quote
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(quote, "ask_terms", broken)
+    ran = in_process(["quote", f"{seller.url}/weather"], given)
+    assert ran.code == 1
+    assert ran.err == "x402: This is a fault of x402 itself: RuntimeError: unforeseen (-v shows where)\n"
+
+
+def test_the_readme_lists_every_exit_code_and_its_policy_file_is_one(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+    for code in Code:
+        assert f"| {code} | {MEANING[code]} |" in readme
+    text = readme.partition("```toml\n")[2].partition("```")[0]
+    file = tmp_path / "policy.toml"
+    file.write_text(text)
+    policy = Policy.from_file(file)
+    assert policy.networks == ("eip155:8453", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp")

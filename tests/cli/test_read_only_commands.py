@@ -1,0 +1,171 @@
+"""``quote``, ``doctor`` and ``policy check``: they ask, judge, and never pay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from x402_client import Wallet
+from x402_client.sandbox import Sandbox
+
+from .running import in_process
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_paid(seller: Sandbox):  # type: ignore[no-untyped-def]
+    before = len(seller.settlements)
+    yield
+    assert len(seller.settlements) == before
+
+
+def test_a_quote_shows_every_offer_the_choice_and_the_reasons(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["quote", f"{seller.url}/weather"], given)
+    assert ran.code == 0
+    lines = ran.text.splitlines()
+    assert any("1. exact  0.01 USD" in line and line.endswith("would be paid") for line in lines)
+    assert any("2. exact  0.01 USD" in line and "costs the same and comes first" in line for line in lines)
+    assert "Left before it: 5.00 USD today." in ran.text
+    assert not Path(given["X402_LEDGER"]).exists()
+
+
+def test_a_quote_as_json(seller: Sandbox, given: dict[str, str]) -> None:
+    said = json.loads(in_process(["quote", f"{seller.url}/weather", "--json"], given).out)
+    assert (said["choice"], said["refusal"], said["free"]) == (1, None, False)
+    assert [offer["price"] for offer in said["offers"]] == ["0.01", "0.01"]
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "code", "said"),
+    [
+        ("/free", (), 0, "is free: it answered 200"),
+        ("/yacht", (), 3, "it costs 250000.00 USD; one payment may cost 0.10 USD"),
+        ("/weather", ("--max", "0.001"), 3, "one payment may cost 0.001 USD"),
+        ("/fault/swapped-token/weather", (), 3, "is not a token this buyer knows"),
+        ("/fault/garbage-402/weather", (), 5, "cannot be read"),
+        ("/fault/not-x402/weather", (), 3, "answered 402 without x402 terms"),
+        ("/v1/solana/weather", (), 0, "x402 version 1"),
+    ],
+)
+def test_quotes_end_as_get_would(
+    seller: Sandbox, given: dict[str, str], path: str, options: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = in_process(["quote", seller.url + path, *options], given)
+    assert said in ran.text + ran.err
+    assert ran.code == code
+
+
+def test_a_quote_needs_no_wallet(seller: Sandbox, given: dict[str, str]) -> None:
+    del given["X402_EVM_KEY"]
+    del given["X402_SOLANA_KEY"]
+    ran = in_process(["quote", f"{seller.url}/weather"], given)
+    assert ran.code == 0
+    assert "There is no wallet here" in ran.err
+    refused = in_process(["get", f"{seller.url}/weather", "--yes"], given)
+    assert refused.code == 2
+    assert "Make one with `x402 wallet new`" in refused.err
+
+
+def test_the_doctor_finds_a_sound_seller_sound(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["doctor", f"{seller.url}/weather"], given)
+    assert ran.code == 0
+    assert "PAYMENT-REQUIRED: payment terms" in ran.text
+    assert "offer 1: balance  100 USDC on eip155:402402402402" in ran.text
+    assert "offer 2: balance  100 USDC on solana-devnet" in ran.text
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [
+        ("/free", 0, "200: it asks for no payment"),
+        ("/nothing", 0, "404: it is an error without a price"),
+        ("/yacht", 1, "wrong: policy: No offer would be paid."),
+        ("/fault/forged-domain/weather", 0, "tolerated: offer 1.extra.name: it says 'Dollar of somebody else'"),
+        ("/fault/ten-year-validity/weather", 0, "it is 315360000 s"),
+        ("/fault/pay-to-zero/weather", 1, "it is the zero address"),
+        ("/fault/unknown-scheme/weather", 1, "no scheme that we know"),
+        ("/fault/garbage-402/weather", 1, "neither JSON nor base64"),
+        ("/fault/version-3/weather", 1, "version 3 is not known"),
+        ("/fault/not-x402/weather", 1, "there are none: neither a PAYMENT-REQUIRED header nor x402 in the body"),
+        ("/fault/gzip-bomb-402/weather", 1, "larger than the 262144 bytes that are read"),
+        ("/v1/solana/weather", 0, "The body: payment terms"),
+    ],
+)
+def test_the_doctor_names_what_is_wrong(
+    seller: Sandbox, given: dict[str, str], path: str, code: int, said: str
+) -> None:
+    ran = in_process(["doctor", seller.url + path], given)
+    assert said in ran.text
+    assert ran.code == code, ran.text
+
+
+def test_the_doctor_sees_an_empty_wallet(seller: Sandbox, given: dict[str, str]) -> None:
+    poor = given | {"X402_EVM_KEY": seller.key("evm", "0.005"), "X402_SOLANA_KEY": seller.key("solana", "0")}
+    ran = in_process(["doctor", f"{seller.url}/weather"], poor)
+    assert ran.code == 1
+    address = Wallet(evm=poor["X402_EVM_KEY"]).evm
+    assert address is not None
+    assert f"wrong: offer 1: {address.address} holds 0.005 USDC" in ran.text
+
+
+def test_a_chain_that_does_not_answer_is_no_verdict(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(
+        ["doctor", f"{seller.url}/evm/weather"], given | {"X402_RPC": "eip155:402402402402=http://127.0.0.1:9"}
+    )
+    assert ran.code == 0
+    assert "the balance is not known" in ran.text
+
+
+def test_the_doctor_as_json(seller: Sandbox, given: dict[str, str]) -> None:
+    said = json.loads(in_process(["doctor", f"{seller.url}/yacht", "--json"], given).out)
+    assert said["status"] == 402
+    assert any(f["level"] == "wrong" for reading in said["examined"] for f in reading["findings"])
+    assert in_process(["doctor", "http://127.0.0.1:9/"], given).code == 10
+
+
+@pytest.mark.parametrize("command", ["quote", "doctor"])
+def test_passwords_and_queries_are_not_shown(seller: Sandbox, given: dict[str, str], command: str) -> None:
+    url = seller.url.replace("//", "//user:hunter22@")
+    ran = in_process([command, f"{url}/weather?token=abc"], given)
+    assert ran.code == 0
+    assert "hunter22" not in ran.text + ran.err
+    # What the seller repeats of the request in its terms is shown as it stands there.
+    assert "token=abc" not in "".join(line for line in ran.text.splitlines() if "resource" not in line) + ran.err
+
+
+def test_a_policy_is_said_in_words(bare: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(
+        'per_request = "0.10"\nper_day = ["5", "3 EUR"]\nmax_payments = "30/minute"\napprove_above = "0.05"\n'
+        'networks = ["base"]\npay_to = "0x1111111111111111111111111111111111111111"\n'
+        '[hosts]\n"bad.example" = "deny"\n[hosts."api.example.com"]\nper_hour = "2"\n'
+    )
+    ran = in_process(["policy", "check", str(file)], bare)
+    assert ran.code == 0
+    for line in (
+        "overall          up to 0.10 USD a request, 5.00 USD per day, 3.00 EUR per day, 30 payments per minute",
+        "bad.example      never paid",
+        "api.example.com  2.00 USD per hour",
+        "networks         base",
+        "asks above       0.05 USD",
+        "pays only        0x1111111111111111111111111111111111111111",
+    ):
+        assert line in ran.text.splitlines()
+
+
+def test_a_policy_is_tried_on_a_url(seller: Sandbox, given: dict[str, str]) -> None:
+    policy = given["X402_POLICY"]
+    assert in_process(["policy", "check", policy, f"{seller.url}/weather"], given).code == 0
+    ran = in_process(["policy", "check", policy, f"{seller.url}/yacht"], given)
+    assert ran.code == 3
+    assert "one payment may cost 0.10 USD" in ran.text
+
+
+def test_a_policy_with_mistakes_is_told_by_line(bare: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text("per_request = 0.10\nper_dya = 5\n")
+    ran = in_process(["policy", "check", str(file)], bare)
+    assert ran.code == 2
+    assert f"{file}, line 1: per_request: 0.10 is a float" in ran.err
+    assert f"{file}, line 2: per_dya: is no field here; did you mean per_day?" in ran.err

@@ -1,0 +1,98 @@
+"""When a paid answer counts as delivered, where its end is not a plain one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import requests
+
+from tests.adapters.cash_register import Till
+from tests.adapters.checks import new_buyer
+from tests.adapters.scripted_server import Server
+from x402_client.adapters.httpx_bodies import Library
+from x402_client.adapters.requests_adapter import PaymentAdapter
+from x402_client.core.delivery import Delivery, delivers
+from x402_client.ledgers.conformance.ledger import order, purchase
+from x402_client.model.holds import Hold, Outcome
+from x402_client.model.offers import Receipt
+
+from .scripted_flow import called
+
+ORDER = order(purchase("a"))
+HOLD = Hold("1", ORDER.purchase, ORDER.offer, ORDER.price, 0.0, "signed")
+LIBRARY = Library(httpx)
+
+
+def outcome(money: Any = "spent", receipt: Receipt | None = None, mismatches: tuple[str, ...] = ()) -> Outcome:
+    return Outcome(money, HOLD, HOLD.offer, receipt, mismatches)
+
+
+@pytest.mark.parametrize(
+    ("status", "found", "yes"),
+    [
+        (200, outcome("unknown"), True),
+        (206, outcome("unknown"), True),
+        (302, outcome("spent", Receipt(True, "0xfeed")), True),
+        (302, outcome("spent"), False),  # the chain's proof is not the seller's: this may lead to a login
+        (302, outcome("spent", Receipt(False, "0xfeed")), False),
+        (302, outcome("spent", Receipt(True, "0xfeed"), ("another payer",)), False),
+        (302, outcome("unknown", Receipt(True, "0xfeed")), False),
+        (404, outcome("spent", Receipt(True, "0xfeed")), False),
+    ],
+)
+def test_what_can_be_the_content(status: int, found: Outcome, yes: bool) -> None:
+    assert delivers(status, found) is yes
+
+
+class _Stubborn:
+    """A body whose closing fails, or is cancelled."""
+
+    def __init__(self, failure: BaseException) -> None:
+        self.failure = failure
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"some"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"some"
+
+    def close(self) -> None:
+        raise self.failure
+
+    async def aclose(self) -> None:
+        raise self.failure
+
+
+@pytest.mark.parametrize("failure", [OSError("reset"), KeyboardInterrupt(), asyncio.CancelledError()])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_close_that_fails_ends_the_attempt_and_delivers_nothing(failure: BaseException, is_async: bool) -> None:
+    """Else its claim would live on, and the same request would sign a second payment."""
+    call = called()
+    made = LIBRARY.awatched if is_async else LIBRARY.watched
+    body = made(_Stubborn(failure), Delivery(call, outcome(), new_buyer(ledger=":memory:")))
+    with pytest.raises(type(failure)):
+        if is_async:
+            anyio.run(body.aclose)
+        else:
+            body.close()
+    assert not call.attempt.alive
+
+
+def test_where_a_redirect_leads_the_delivery_is_its_own_buyers() -> None:
+    """Another buyer may be mounted there."""
+    with contextlib.closing(Server()) as seller, contextlib.closing(Server()) as store:
+        till, buyers = Till(), [new_buyer(ledger=":memory:"), new_buyer(ledger=":memory:")]
+        store.on("/goods", lambda ex: ex.answer(200, b"the goods"))
+        leads = [till.receipt(), ("Location", store.url("/goods"))]
+        url = seller.on("/paid", till.sells(lambda ex, till: ex.answer(303, b"", leads)))
+        with requests.Session() as session:
+            for server, buyer in zip((seller, store), buyers, strict=True):
+                session.mount(server.url(), PaymentAdapter(buyer))
+            assert session.get(url).content == b"the goods"
+        assert [(len(buyer.holds()), len(buyer.history())) for buyer in buyers] == [(0, 1), (0, 0)]

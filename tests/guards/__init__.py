@@ -1,0 +1,1 @@
+"""Deadlines, and what is kept out of logs."""

@@ -1,0 +1,1 @@
+"""The ledger in Redis, on real servers."""

@@ -1,0 +1,1 @@
+"""Money, hosts and networks."""

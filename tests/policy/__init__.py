@@ -1,0 +1,1 @@
+"""Limits, the choice of an offer, refusals, and policy files."""

@@ -1,0 +1,329 @@
+"""Every reason not to pay: which place, which offer, and what the refusal says."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.wire.terms import BASE_EURC, BASE_USDC, KEY, ORIGIN, PAYER, SELLER, USDC, entry, quoted
+from x402_client import Buyer, Limit, Money, Policy, Token, Wallet
+from x402_client.errors import HostNotAllowed, NoAcceptableOffer, OverLimit, TooExpensive
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Quote
+from x402_client.policy.choice import Mandate, choose, refuse
+from x402_client.policy.policy import admit
+from x402_client.wire.bounds import DEFAULT
+
+OPEN = Policy(per_request="1")
+NONE = Mandate()
+UNKNOWN = "0x" + "ab" * 20
+
+
+def judged(policy: Policy, *entries: Any, origin: Origin = ORIGIN, mandate: Mandate = NONE, version: int = 2) -> Quote:
+    """The entries as one quote, judged for a wallet with an EVM key."""
+    means = Buyer(Wallet(evm=KEY), policy).rules.means
+    return choose(quoted(*entries, version=version), policy, origin, means, mandate, DEFAULT)
+
+
+def refusal(quote: Quote, policy: Policy, mandate: Mandate = NONE) -> NoAcceptableOffer:
+    assert quote.choice is None
+    return refuse(quote, policy, ORIGIN, mandate)
+
+
+REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
+    "network": (
+        Policy(per_request="1", networks=["base"]),
+        {},
+        "network base-sepolia is not among the allowed ones (base)",
+    ),
+    "network, and unknown token": (
+        Policy(per_request="1", networks=["base"]),
+        {"asset": UNKNOWN},
+        "network base-sepolia",
+    ),
+    "asset": (
+        Policy(per_request="1", assets=["EURC", UNKNOWN]),
+        {},
+        "USDC is not among the allowed assets (EURC, 0xabab",
+    ),
+    "pay_to": (Policy(per_request="1", pay_to=UNKNOWN), {}, f"it pays {SELLER}, which is not an address pinned"),
+    "unknown token": (OPEN, {"asset": UNKNOWN}, "is not a token this buyer knows; Policy(tokens=[Token(...)]) vouches"),
+    "unknown symbol": (OPEN, {"asset": "DOGE"}, "DOGE on base-sepolia is not a token this buyer knows"),
+    "unknown network": (OPEN, {"network": "moon"}, "on moon is not a token this buyer knows"),
+    "a token of another network": (OPEN, {"asset": BASE_USDC}, "is not a token this buyer knows"),
+    "scheme": (OPEN, {"scheme": "upto"}, "payment scheme 'upto' is not supported"),
+    "scheme in other letters": (OPEN, {"scheme": "EXACT"}, "payment scheme 'EXACT' is not supported"),
+    "no key": (
+        OPEN,
+        {"network": "solana", "asset": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"},
+        "the wallet has no key for solana",
+    ),
+    "transfer method": (
+        OPEN,
+        {"extra": {"assetTransferMethod": "permit2"}},
+        "transfer method 'permit2' is not supported",
+    ),
+    "odd transfer method": (OPEN, {"extra": {"assetTransferMethod": ["eip3009"]}}, "transfer method \"['eip3009']\""),
+    "payment flow": (OPEN, {"extra": {"paymentFlow": "escrow"}}, "payment flow 'escrow' is not supported"),
+    "Circle's Gateway": (
+        OPEN,
+        {"extra": {"name": "GatewayWalletBatched", "verifyingContract": USDC}},
+        "it pays through Circle's Gateway",
+    ),
+    "payTo zero": (OPEN, {"payTo": "0x" + "0" * 40}, "payTo is the zero address"),
+    "payTo the buyer": (OPEN, {"payTo": PAYER.lower()}, "payTo is the buyer itself"),
+    "payTo the token": (OPEN, {"payTo": USDC}, "payTo is the token's own contract"),
+    "payTo by symbol's token": (OPEN, {"payTo": USDC, "asset": "USDC"}, "payTo is the token's own contract"),
+    "payTo with a wrong checksum": (OPEN, {"payTo": USDC[:-1] + "E"}, "is not an address, or its checksum is wrong"),
+    "payTo too short": (OPEN, {"payTo": SELLER[:-1]}, "is not an address"),
+    "payTo a name": (OPEN, {"payTo": "vitalik.eth"}, "payTo vitalik.eth is not an address"),
+    "payTo with a line break": (OPEN, {"payTo": SELLER + "\n"}, "is not an address"),
+    "zero": (OPEN, {"amount": "0"}, "it asks for nothing, and a payment of zero is signed only under"),
+    "a currency without a limit": (
+        OPEN,
+        {"network": "base", "asset": BASE_EURC},
+        'no limit of the policy for this host is in EUR; name one, for example per_request="0.10 EUR"',
+    ),
+    "too dear": (OPEN, {"amount": "1000001"}, "it costs 1.000001 USD; one payment may cost 1.00 USD"),
+    "beyond all numbers": (OPEN, {"amount": str(2**256 - 1)}, "one payment may cost 1.00 USD"),
+    "too large to echo": (OPEN, {"extra": {"blob": "x" * 20_000}}, "echoed in a header of about"),
+}
+
+
+@pytest.mark.parametrize(("policy", "changes", "reason"), REASONS.values(), ids=REASONS)
+def test_an_offer_is_refused_for_its_reason(policy: Policy, changes: dict[str, Any], reason: str) -> None:
+    quote = judged(policy, entry(**changes))
+    [offer] = quote.offers
+    assert reason in (offer.reason or "")
+    [line] = quote.reasons
+    assert line.startswith("offer 1 (")
+    error = refusal(quote, policy)
+    assert error.reasons == quote.reasons
+    assert reason in str(error)
+    assert str(error).endswith("Nothing was paid.")
+    assert error.money == "untouched"
+    assert isinstance(error, TooExpensive) is ("one payment may cost" in reason)
+
+
+def test_a_token_without_its_domain_cannot_be_signed() -> None:
+    policy = Policy(per_request="1", tokens=[Token("base-sepolia", UNKNOWN, "MINE")])
+    assert "no EIP-712 name and version" in (judged(policy, entry(asset=UNKNOWN)).offers[0].reason or "")
+
+
+def test_a_vouched_token_is_paid() -> None:
+    token = Token("base-sepolia", UNKNOWN, "MINE", 18, "Mine", "1", "EUR")
+    policy = Policy(per_request="1 EUR", tokens=[token])
+    quote = judged(policy, entry(asset=UNKNOWN.upper().replace("0X", "0x"), amount=str(10**18)))
+    assert quote.choice is not None
+    assert quote.choice.price == Money("1 EUR")
+
+
+def test_sellers_do_not_become_usdc_by_saying_so() -> None:
+    quote = judged(OPEN, entry(asset=UNKNOWN, extra={"name": "USDC", "version": "2"}))
+    assert quote.choice is None
+
+
+@pytest.mark.parametrize("pinned", [SELLER, SELLER.upper().replace("0X", "0x"), [UNKNOWN, SELLER]])
+def test_a_pinned_recipient_is_paid_in_any_letters(pinned: Any) -> None:
+    assert judged(Policy(per_request="1", pay_to=pinned), entry()).choice is not None
+
+
+def test_zero_is_signed_where_the_user_allows_it() -> None:
+    assert judged(Policy(per_request="1", allow_zero=True), entry(amount="0")).choice is not None
+
+
+def test_too_expensive_is_both_over_a_limit_and_no_acceptable_offer() -> None:
+    policy = Policy(per_request="0.01")
+    quote = judged(policy, entry(amount="30000"), entry(amount="20000"), entry(amount="1", scheme="upto"), 7)
+    error = refusal(quote, policy)
+    assert isinstance(error, TooExpensive)
+    assert isinstance(error, OverLimit)
+    assert (error.limit, error.asked, error.spent, error.resets_at) == (Money("0.01"), Money("0.02"), None, None)
+    assert error.offer is quote.offers[1]
+    assert len(error.reasons) == 4
+    assert "No offer of the 4" in str(error)
+
+
+def test_the_price_is_only_named_as_the_reason_if_it_is_the_only_one() -> None:
+    policy = Policy(per_request="0.01")
+    error = refusal(judged(policy, entry(amount="20000", payTo="0x" + "0" * 40)), policy)
+    assert not isinstance(error, OverLimit)
+
+
+def test_a_thousand_reasons_make_a_short_message() -> None:
+    error = refusal(judged(OPEN, *[entry(scheme="upto")] * 500), OPEN)
+    assert len(error.reasons) == 500
+    assert "; and 490 more. Nothing was paid." in str(error)
+    assert len(str(error)) < 2_000
+
+
+def test_words_of_a_seller_stay_on_their_line() -> None:
+    evil = "a\nb\x1b[2J\u202e" + "x" * 100
+    for changes in ({"scheme": evil}, {"network": evil}, {"asset": evil}, {"payTo": evil},
+                    {"extra": {"paymentFlow": evil}}, {"extra": {"assetTransferMethod": {evil: evil}}}):  # fmt: skip
+        error = refusal(judged(OPEN, entry(**changes)), OPEN)
+        assert str(error).isprintable()
+        assert len(str(error)) < 700
+
+
+# --- the caller's own cap and frozen terms
+
+
+@pytest.mark.parametrize(
+    ("cap", "limit"),
+    [("0.005", "0.005"), ("0.009999", "0.009999"), ("1 EUR", "0")],
+)
+def test_a_cap_of_the_callers_own(cap: str, limit: str) -> None:
+    mandate = Mandate(per_request=Money(cap))
+    quote = judged(OPEN, entry(), mandate=mandate)
+    error = refusal(quote, OPEN, mandate)
+    assert isinstance(error, TooExpensive)
+    assert error.limit == Money(limit)
+
+
+def test_a_cap_of_the_callers_own_does_not_widen_the_policy() -> None:
+    policy = Policy(per_request="0.001")
+    assert judged(policy, entry(), mandate=Mandate(per_request=Money("5"))).choice is None
+    assert judged(OPEN, entry(), mandate=Mandate(per_request=Money("0.01"))).choice is not None
+
+
+FROZEN = judged(OPEN, entry())
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({}, True),
+        ({"amount": "9999"}, True),
+        ({"maxTimeoutSeconds": 5, "extra": None}, True),
+        ({"payTo": SELLER.upper().replace("0X", "0x"), "asset": USDC.lower()}, True),
+        ({"asset": "USDC"}, True),
+        ({"amount": "10001"}, False),
+        ({"payTo": UNKNOWN}, False),
+        ({"network": "base", "asset": BASE_USDC}, False),
+    ],
+)
+def test_terms_that_were_frozen_hold(changes: dict[str, Any], accepted: bool) -> None:
+    quote = judged(OPEN, entry(**changes), mandate=Mandate(quote=FROZEN))
+    assert (quote.choice is not None) is accepted
+    if not accepted:
+        assert (
+            "it differs from the quote this purchase is bound to (exact on base-sepolia, 0.01 USD)" in quote.reasons[0]
+        )
+
+
+def test_a_frozen_quote_without_a_choice_pays_nothing() -> None:
+    nothing = judged(Policy(per_request="0.001"), entry())
+    quote = judged(OPEN, entry(), mandate=Mandate(quote=nothing))
+    assert "had no acceptable offer" in quote.reasons[0]
+
+
+def test_a_frozen_quote_of_a_token_nobody_knew() -> None:
+    agreed = replace(FROZEN, choice=replace(FROZEN.offers[0], token=None))
+    assert judged(OPEN, entry(), mandate=Mandate(quote=agreed)).choice is not None
+
+
+# --- places
+
+
+HTTPS, HTTP = Origin("https", "api.example.com", 443), Origin("http", "api.example.com", 80)
+LISTED = {"api.example.com": Limit(per_day="1")}
+PLACES: dict[str, tuple[dict[str, Any], Origin, Origin | None, str | None]] = {
+    "https": ({}, HTTPS, None, None),
+    "denied": (
+        {"hosts": {"api.example.com": "deny"}},
+        HTTPS,
+        None,
+        "is denied by the policy's hosts entry 'api.example.com'",
+    ),
+    "denied by a wildcard": ({"hosts": {"*.example.com": "deny"}}, HTTPS, None, "'*.example.com'"),
+    "denied, but for itself": ({"hosts": {"*.example.com": "deny", **LISTED}}, HTTPS, None, None),
+    "allowed, but for a port": (
+        {"hosts": {"api.example.com:443": "deny", **LISTED}},
+        HTTPS,
+        None,
+        "api.example.com:443",
+    ),
+    "unlisted": ({"only_listed_hosts": True}, HTTPS, None, 'list it in Policy(hosts={"api.example.com": Limit(...)})'),
+    "listed": ({"only_listed_hosts": True, "hosts": LISTED}, HTTPS, None, None),
+    "http": ({}, HTTP, None, "is not https"),
+    "http, listed": ({"hosts": LISTED}, HTTP, None, "Policy(http_hosts=['api.example.com']) allows it"),
+    "http, allowed": ({"http_hosts": ["api.example.com"]}, HTTP, None, None),
+    "http, allowed elsewhere": ({"http_hosts": ["*.api.example.com"]}, HTTP, None, "is not https"),
+    "http on this machine": ({}, Origin("http", "localhost", 8402), None, None),
+    "http on this machine, behind a proxy": (
+        {},
+        Origin("http", "localhost", 80, elsewhere=True),
+        None,
+        "is not https, and its connection was not seen to end on this machine",
+    ),
+    "http on this machine, behind a proxy, allowed": (
+        {"http_hosts": ["localhost"]},
+        Origin("http", "localhost", 80, elsewhere=True),
+        None,
+        None,
+    ),
+    "http on this machine, by address": ({}, Origin("http", "::1", 80), None, None),
+    "a scheme nobody knows": ({}, Origin("ws", "api.example.com", 80), None, "is not https"),
+    "redirected to itself": ({}, HTTPS, HTTPS, None),
+    "redirected elsewhere": ({}, HTTPS, Origin("https", "b.example", 443), "A redirect led from https://b.example to"),
+    "redirected to another port": ({}, HTTPS, Origin("https", "api.example.com", 8443), "A redirect led"),
+    "made safe by a redirect": ({}, HTTPS, HTTP, None),
+    "made unsafe by a redirect": ({"http_hosts": ["api.example.com"]}, HTTP, HTTPS, "A redirect led"),
+    "made safe on another port": ({}, Origin("https", "api.example.com", 8443), HTTP, "A redirect led"),
+    "redirected to a listed one": ({"hosts": LISTED}, HTTPS, Origin("https", "b.example", 443), None),
+    "redirected to a denied one": ({"hosts": {"api.example.com": "deny"}}, HTTPS, Origin("https", "b", 1), "is denied"),
+}
+
+
+@pytest.mark.parametrize(("said", "origin", "came_from", "problem"), PLACES.values(), ids=PLACES)
+def test_places(said: dict[str, Any], origin: Origin, came_from: Origin | None, problem: str | None) -> None:
+    policy = Policy(per_day="5", **said)
+    if problem is None:
+        admit(policy, origin, came_from)
+        return
+    with pytest.raises(HostNotAllowed) as caught:
+        admit(policy, origin, came_from)
+    assert problem in str(caught.value)
+    assert str(caught.value).endswith("Nothing was paid.")
+
+
+def test_a_policy_does_not_change() -> None:
+    policy = Policy(per_day="1")
+    with pytest.raises(AttributeError, match="make a new one"):
+        policy.allow_zero = True
+    assert not policy.allow_zero
+    with pytest.raises(TypeError):  # heeded by nobody, it had better fail
+        policy.hosts["bad.example"] = "deny"  # type: ignore[index]
+    assert (policy.but(allow_zero=True).allow_zero, policy.allow_zero) == (True, False)
+
+
+def test_a_policy_travels_to_other_processes() -> None:
+    policy = Policy(per_day="1", hosts={"bad.example": "deny", "*.example.dev": Limit(per_hour="2 EUR")})
+    for travelled in (pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy)):
+        assert repr(travelled) == repr(policy)
+        with pytest.raises(HostNotAllowed, match="denied"):
+            admit(travelled, Origin.of("https", "bad.example", None))
+
+
+def test_the_same_quote_is_judged_anew_for_another_policy_and_place_and_cap() -> None:
+    quote, means = quoted(), Buyer(Wallet(evm=KEY), OPEN).rules.means
+    wide = Policy(hosts={ORIGIN.host: Limit(per_request="1")}, per_request="0.001")
+    found = [
+        choose(quote, policy, origin, means, Mandate(per_request=cap), DEFAULT).choice is not None
+        for policy in (wide, Policy(per_request="0.001"))
+        for origin in (ORIGIN, replace(ORIGIN, host="other.example.com"))
+        for cap in (None, Money("0.001"))
+    ]
+    assert found == [True, *[False] * 7]
+
+
+def test_what_python_takes_for_equal_is_echoed_as_it_was_written() -> None:
+    means = Buyer(Wallet(evm=KEY), OPEN).rules.means
+    quotes = [quoted(entry(note=note)) for note in (1, True, 1.0)]
+    chosen = [choose(quote, OPEN, ORIGIN, means, NONE, DEFAULT).choice for quote in quotes]
+    assert [type(offer.raw["note"]) for offer in chosen if offer] == [int, bool, float]

@@ -1,0 +1,301 @@
+"""Cancellation, interrupts and closed generators at every moment of a paid request: one header, and a way on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import itertools
+from collections.abc import AsyncIterator, Callable, Container, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.adapters.cash_register import KEY, PRICE
+from tests.adapters.drivers import AsyncHttpx, AsyncHttpx2, Client, Driver, Httpx, Httpx2, Requests, TrioHttpx
+from tests.adapters.scripted_server import Server
+from tests.ledgers.redis.server import Server as Redis
+from x402_client import Buyer, Policy, Wallet
+from x402_client.ledgers.redis import RedisLedger
+from x402_client.ledgers.sqlite import SqliteLedger
+
+from .moments import Points, watched
+from .settling_seller import GOODS, Shop
+
+WHOLE = b"".join(GOODS)
+#: Moments that come after the end of the body. At any other, nothing may count as delivered.
+ENDED = {"after Close", "before Tell Delivered", "after Tell Delivered", ""}
+EXPECTED = {f"{when} {ask}" for when in ("before", "after") for ask in ("Reserve", "SignTyped", "Record", "Send")}
+READING = {"before the body", *(f"piece {number}" for number in range(len(GOODS)))}
+EXPECTED |= READING
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+    assert server.troubles == []
+
+
+class Case:
+    """A client with one connection, a budget of one purchase, and one purchase that is disturbed once."""
+
+    def __init__(self, shell: Driver, server: Server, name: str, ledger: Any) -> None:
+        self.shop, self.shell = Shop(), shell
+        self.url = server.on(f"/{name}", self.shop.sells())
+        policy = Policy(per_request="0.01", total="0.01")
+        self.buyer = Buyer(Wallet(evm=KEY), policy, ledger=ledger, purse=name)
+        self.client: Client = shell.client(self.buyer, **shell.single())
+
+    def goes_on(self, delivered: bool = True) -> None:
+        """The same request, through the same client, out of the same budget, which is one payment."""
+        signed = [hold.nonce for hold in self.buyer.holds() if hold.nonce]
+        if self.buyer.history():
+            assert delivered, "delivered before its end"
+            assert (signed, len(self.shop.settled)) == ([], 1), "delivered, and still open"
+        else:
+            assert {*self.shop.nonces} <= {*signed}, "a payment that the ledger does not know"
+            assert self.client.get(self.url).content == WHOLE
+            assert not signed or self.shop.nonces[-1] == signed[0], "it signed another one"
+        assert len(set(self.shop.headers)) == 1
+        assert len(self.shop.settled) == 1
+        assert (self.buyer.holds(), len(self.buyer.history())) == ((), 1)
+        assert self.buyer.spent(window="total").units == PRICE
+        self.shell.call(self.buyer.aclose) if self.shell.is_async else self.buyer.close()
+
+
+def each_moment(
+    driver: type[Driver],
+    server: Server,
+    ledger: Callable[[], Any],
+    disturb: Callable[[Case, int], str],
+    ended: Container[str] | None = ENDED,
+) -> set[str]:
+    """Disturb a purchase at each moment in turn; the moments there were.
+
+    ``ended`` are those at which it may count as delivered; None: at any.
+    """
+    seen = set[str]()
+    with driver() as shell:
+        for number in itertools.count(1):
+            case = Case(shell, server, str(number), ledger())
+            moment = disturb(case, number)
+            case.goes_on(delivered=ended is None or moment in ended)
+            if not moment:
+                return seen
+            seen.add(moment)
+    raise AssertionError
+
+
+@pytest.fixture(params=["memory", "a file"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
+    if request.param == "memory":
+        return lambda: ":memory:"
+    numbers = itertools.count()
+    return lambda: SqliteLedger(tmp_path / f"{next(numbers)}.db")
+
+
+# --- interrupts of sync clients
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("driver", [Httpx, Httpx2, Requests])
+def test_interrupted_at_any_moment(
+    server: Server, ledger: Callable[[], Any], driver: type[Driver], kind: type[BaseException]
+) -> None:
+    def disturb(case: Case, number: int) -> str:
+        def act() -> None:
+            raise kind
+
+        points = Points(number, act)
+        with watched(points), contextlib.suppress(kind):
+            read(case, points)
+        return points.reached
+
+    ended = ENDED | READING if kind is GeneratorExit else ENDED  # leaving a loop over the pieces is no failure
+    assert each_moment(driver, server, ledger, disturb, ended) >= EXPECTED
+
+
+@pytest.mark.parametrize("driver", [Httpx, Requests])
+def test_interrupted_before_any_statement_of_the_ledger(server: Server, tmp_path: Path, driver: type[Driver]) -> None:
+    numbers = itertools.count()
+
+    def disturb(case: Case, number: int) -> str:
+        def act() -> None:
+            raise KeyboardInterrupt
+
+        points = Points(number, act)
+        with watched(points, statements=True), contextlib.suppress(KeyboardInterrupt):
+            case.buyer.ledger.close_ledger()  # so that opening it is part of it
+            read(case, points)
+        return points.reached
+
+    seen = each_moment(driver, server, lambda: SqliteLedger(tmp_path / f"{next(numbers)}.db"), disturb, None)
+    assert "before a statement" in seen
+
+
+def read(case: Case, points: Points) -> None:
+    answer = case.client.stream("GET", case.url)
+    try:
+        points("before the body")
+        for number, _ in enumerate(iter(lambda: answer.following() or b"", b"")):
+            points(f"piece {number}")
+    finally:
+        answer.close()
+
+
+# --- cancellation of async clients
+
+
+async def aread(case: Case, points: Points) -> None:
+    async with case.client.native.stream("GET", case.url) as response:
+        await awaited(points("before the body"))
+        number = 0
+        async for _ in response.aiter_raw():
+            await awaited(points(f"piece {number}"))
+            number += 1
+
+
+async def awaited(given: Any) -> Any:
+    return await given if given is not None else None
+
+
+def disturbed_task(wait: bool) -> Callable[[Case, int], str]:
+    """asyncio's own: one exception, once; thrown at the moment itself, or wherever the task waits next."""
+
+    def disturb(case: Case, number: int) -> str:
+        async def act() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            if wait:
+                await asyncio.sleep(5)
+
+        async def scene() -> str:
+            points = Points(number, act)
+            with watched(points):
+                task = asyncio.ensure_future(aread(case, points))
+                await asyncio.wait([task])
+                assert task.cancelled() or not points.reached or not wait
+            return points.reached
+
+        return str(case.shell.call(scene))
+
+    return disturb
+
+
+def disturbed_scope(wait: bool) -> Callable[[Case, int], str]:
+    """anyio's: whatever is awaited in the scope from then on is cancelled."""
+
+    def disturb(case: Case, number: int) -> str:
+        async def scene() -> str:
+            async def act() -> None:
+                scope.cancel()
+                if wait:
+                    await anyio.sleep(5)
+
+            points = Points(number, act)
+            with watched(points), anyio.CancelScope() as scope:
+                await aread(case, points)
+            assert not wait or bool(points.reached) is scope.cancelled_caught
+            return points.reached
+
+        return str(case.shell.call(scene))
+
+    return disturb
+
+
+@pytest.mark.parametrize("wait", [True, False], ids=["there", "at the next await"])
+@pytest.mark.parametrize(
+    ("driver", "disturbed"),
+    [
+        (AsyncHttpx, disturbed_task),
+        (AsyncHttpx, disturbed_scope),
+        (AsyncHttpx2, disturbed_scope),
+        pytest.param(
+            TrioHttpx, disturbed_scope, marks=pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+        ),
+    ],
+)
+def test_cancelled_at_any_moment(
+    server: Server, ledger: Callable[[], Any], driver: type[Driver], disturbed: Callable[[bool], Any], wait: bool
+) -> None:
+    # Whatever is there already is read without an await.
+    ended = ENDED if wait else None
+    assert each_moment(driver, server, ledger, disturbed(wait), ended) >= EXPECTED
+
+
+@pytest.mark.parametrize("driver", [AsyncHttpx, TrioHttpx])
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+def test_cancelled_at_any_moment_with_a_ledger_in_redis(server: Server, tmp_path: Path, driver: type[Driver]) -> None:
+    """What a cancelled call claimed is free at once for the next one of the same program; nothing had to be said."""
+    redis = Redis(tmp_path)
+    try:
+        assert each_moment(driver, server, lambda: RedisLedger(redis.url), disturbed_scope(wait=True)) >= EXPECTED
+    finally:
+        redis.kill()
+
+
+# --- coroutines and generators that are closed
+
+
+def test_a_coroutine_closed_at_any_moment(server: Server, ledger: Callable[[], Any]) -> None:
+    def disturb(case: Case, number: int) -> str:
+        async def act() -> None:
+            raise GeneratorExit
+
+        async def scene() -> str:
+            points = Points(number, act)
+            with watched(points), contextlib.suppress(GeneratorExit):
+                await aread(case, points)
+            return points.reached
+
+        return str(case.shell.call(scene))
+
+    assert each_moment(AsyncHttpx, server, ledger, disturb, ENDED | READING) >= EXPECTED
+
+
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+@pytest.mark.parametrize("driver", [Httpx, Httpx2, Requests])
+def test_a_generator_over_the_pieces(server: Server, ledger: Callable[[], Any], driver: type[Driver], how: str) -> None:
+    """The caller took as much as it wanted: that is a delivery."""
+
+    def pieces(case: Case) -> Iterator[bytes]:
+        answer = case.client.stream("GET", case.url)
+        try:
+            yield from iter(lambda: answer.following() or b"", b"")
+        finally:
+            answer.close()
+
+    with driver() as shell:
+        case = Case(shell, server, "goods", ledger())
+        taken = pieces(case)
+        assert next(taken) == GOODS[0]
+        if how == "closed":
+            taken.close()
+        del taken
+        gc.collect()
+        assert len(case.buyer.history()) == 1
+        case.goes_on()
+
+
+@pytest.mark.parametrize("driver", [AsyncHttpx, AsyncHttpx2])
+def test_an_async_generator_over_the_pieces(server: Server, ledger: Callable[[], Any], driver: type[Driver]) -> None:
+    async def pieces(case: Case) -> AsyncIterator[bytes]:
+        async with case.client.native.stream("GET", case.url) as response:
+            async for piece in response.aiter_raw():
+                yield piece
+
+    async def scene(case: Case) -> None:
+        taken = pieces(case)
+        assert await anext(taken) == GOODS[0]
+        await taken.aclose()  # type: ignore[attr-defined]
+
+    with driver() as shell:
+        case = Case(shell, server, "goods", ledger())
+        shell.call(scene, case)
+        assert len(case.buyer.history()) == 1
+        case.goes_on()

@@ -1,0 +1,172 @@
+"""Redis dies, comes back empty or answers late while a payment is under way: no second signature, and a way on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.cash_register import KEY, PRICE, Then, Till
+from tests.adapters.drivers import AsyncHttpx, Client, Driver, Httpx
+from tests.adapters.scripted_server import Exchange, Server
+from tests.adapters.test_failures import reset
+from tests.ledgers.redis.server import Server as Redis
+from x402_client import Buyer, Policy, Wallet, errors, events
+from x402_client.ledgers.redis import RedisLedger
+
+from .moments import Points, watched
+from .settling_seller import GOODS, Shop, in_pieces
+
+WHOLE = b"".join(GOODS)
+KEPT = ("--appendonly", "yes", "--appendfsync", "always")
+both = pytest.mark.parametrize("driver", [Httpx, AsyncHttpx])
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+    assert server.troubles == []
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Redis]]:
+    servers: list[Redis] = []
+
+    def one(*settings: str) -> Redis:
+        servers.append(Redis(tmp_path, *settings))
+        return servers[-1]
+
+    yield one
+    for redis in servers:
+        redis.kill()
+
+
+class Case:
+    def __init__(self, server: Server, redis: Redis, shell: Driver, *thens: Then) -> None:
+        self.redis, self.shop, self.told = redis, Shop(), list[events.Event]()
+        self.url = server.on("/paid", self.shop.sells(*thens))
+        self.shell = shell
+        self.buyer = self.program()
+        self.client: Client = shell.client(self.buyer)
+
+    def program(self) -> Buyer:
+        ledger = RedisLedger(self.redis.url, timeout=0.5, lease=0.5)
+        policy = Policy(per_request="0.01", per_day="0.02")
+        return Buyer(Wallet(evm=KEY), policy, ledger=ledger, repeat=(), on_event=self.told.append)
+
+    def refused(self) -> str:
+        """What the next try is told; nothing is sent."""
+        sent = len(self.shop.headers)
+        with pytest.raises(errors.LedgerUnavailable) as raised:
+            self.client.get(self.url)
+        assert len(self.shop.headers) == sent
+        assert raised.value.money == "untouched"
+        return str(raised.value)
+
+    def gets_it(self) -> None:
+        assert self.client.get(self.url).content == WHOLE
+        assert len(set(self.shop.headers)) == len(self.shop.settled) == 1, "it paid twice"
+        assert [hold.nonce for hold in self.buyer.history()] == self.shop.settled
+        assert self.buyer.spent().units == PRICE
+
+    def close(self) -> None:
+        self.shell.call(self.buyer.aclose) if self.shell.is_async else self.buyer.close()
+
+
+def killing(redis: Redis, then: Then) -> Then:
+    def killed(exchange: Exchange, till: Till) -> Any:
+        redis.kill()
+        return then(exchange, till)
+
+    return killed
+
+
+@both
+def test_it_dies_while_the_goods_are_on_their_way(
+    server: Server, start: Callable[..., Redis], driver: type[Driver]
+) -> None:
+    """The answer is never lost; that it came is written as soon as somebody listens."""
+    redis = start(*KEPT)
+    with driver() as shell:
+        case = Case(server, redis, shell, killing(redis, in_pieces))
+        assert case.client.get(case.url).content == WHOLE
+        assert [type(one) for one in case.told if isinstance(one, events.Warned)] == [events.Warned]
+        redis.start()
+        assert case.buyer.holds() == ()
+        assert [hold.nonce for hold in case.buyer.history()] == case.shop.settled
+        assert case.buyer.spent().units == PRICE
+        case.close()
+
+
+@both
+def test_it_dies_with_the_answer(server: Server, start: Callable[..., Redis], driver: type[Driver]) -> None:
+    redis = start(*KEPT)
+    with driver() as shell:
+        case = Case(server, redis, shell, killing(redis, reset), in_pieces)
+        with pytest.raises(errors.PaymentOutcomeUnknown, match="Make the same request again"):
+            case.client.get(case.url)
+        assert "cannot be reached" in case.refused()
+        redis.start()
+        case.gets_it()
+        case.close()
+
+
+@both
+def test_it_comes_back_empty(server: Server, start: Callable[..., Redis], driver: type[Driver]) -> None:
+    redis = start()
+    with driver() as shell:
+        case = Case(server, redis, shell, killing(redis, reset), in_pieces)
+        with pytest.raises(errors.PaymentOutcomeUnknown):
+            case.client.get(case.url)
+        redis.start()
+        for _ in range(2):
+            assert "Restore its data; or, once you know what was paid, restart this program" in case.refused()
+        assert len(case.shop.headers) == 1
+        case.close()
+
+
+@both
+@pytest.mark.parametrize("ask", ["Reserve", "Record"])
+def test_it_answers_late(server: Server, start: Callable[..., Redis], driver: type[Driver], ask: str) -> None:
+    """What it was told may count all the same, and what was not sent is presented or given back."""
+    redis = start(*KEPT)
+    with driver() as shell:
+        case = Case(server, redis, shell, in_pieces)
+        assert case.buyer.holds() == ()
+
+        async def astop() -> None:
+            redis.signal(signal.SIGSTOP)
+
+        act = astop if shell.is_async else lambda: redis.signal(signal.SIGSTOP)
+        with watched(Points(f"before {ask}", act)) as points:
+            assert "did not answer" in case.refused()
+        assert points.reached
+        assert "did not answer" in case.refused()
+        redis.signal(signal.SIGCONT)
+        case.gets_it()
+        assert case.buyer.holds() == ()
+        case.close()
+
+
+@both
+def test_it_hears_of_a_delivery_late(server: Server, start: Callable[..., Redis], driver: type[Driver]) -> None:
+    redis = start(*KEPT)
+    with driver() as shell:
+        case = Case(server, redis, shell, in_pieces)
+
+        async def astop() -> None:
+            redis.signal(signal.SIGSTOP)
+
+        act = astop if shell.is_async else lambda: redis.signal(signal.SIGSTOP)
+        with watched(Points("before Close", act)) as points:
+            assert case.client.get(case.url).content == WHOLE
+        assert points.reached
+        redis.signal(signal.SIGCONT)
+        assert case.buyer.holds() == ()
+        assert [hold.nonce for hold in case.buyer.history()] == case.shop.settled
+        case.close()

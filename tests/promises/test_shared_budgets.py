@@ -1,0 +1,136 @@
+"""Tasks, threads and processes that buy at once, over real sockets, out of one budget: exactly what it allows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+import x402_client.httpx
+from tests.adapters.cash_register import KEY, PRICE
+from tests.adapters.drivers import _TRUST
+from tests.adapters.scripted_server import Server
+from tests.ledgers.redis.server import Server as Redis
+from x402_client import Buyer, Policy, Wallet
+
+from .children import Worker
+from .settling_seller import Shop
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+
+@pytest.fixture
+def seller() -> Iterator[Seller]:
+    seller = Seller()
+    yield seller
+    seller.close()
+
+
+class Seller:
+    """In a process of its own, so that buyers do not wait for its share of this one."""
+
+    def __init__(self) -> None:
+        self._worker = Worker(_sell)
+        self.url = self._worker.answer()
+
+    def settled(self) -> list[str]:
+        """The nonces so far, each as often as it was settled."""
+        self._worker.pipe.send("tell")
+        found, troubles = self._worker.answer()
+        assert troubles == []
+        return list(found)
+
+    def close(self) -> None:
+        self._worker.pipe.send("end")
+        self._worker.answer()
+        self._worker.end()
+
+
+def _sell(pipe: Connection) -> None:
+    server, shop = Server(), Shop()
+    server.fallback = shop.sells()
+    pipe.send(server.url("/paid"))
+    while pipe.recv() == "tell":
+        pipe.send((shop.settled, [repr(trouble) for trouble in server.troubles]))
+
+
+def crowd(buyer: Buyer, url: str, threads: int, tasks: int) -> Counter[str]:
+    """How so many attempts ended: a client and an event loop for each thread, one buyer for all of them."""
+    said = Counter[str]()
+
+    async def scene() -> None:
+        limits = httpx.Limits(max_connections=8)
+        plain = httpx.AsyncClient(limits=limits, timeout=120, verify=_TRUST, trust_env=False)
+        async with x402_client.httpx.wrap(plain, buyer) as client, anyio.create_task_group() as group:
+            for _ in range(tasks):
+                group.start_soon(one, client)
+
+    async def one(client: httpx.AsyncClient) -> None:
+        try:
+            said[str((await client.get(url)).status_code)] += 1
+        except Exception as failure:
+            said[type(failure).__name__] += 1
+
+    with ThreadPoolExecutor(threads) as pool:
+        for ended in [pool.submit(anyio.run, scene) for _ in range(threads)]:
+            ended.result()
+    return said
+
+
+def buyer_with(ledger: Any, most: int) -> Buyer:
+    policy = Policy(per_request="0.01", per_day=f"{most // 100}.{most % 100:02}")
+    return Buyer(Wallet(evm=KEY), policy, ledger=ledger)
+
+
+def crowds(buyer: Buyer, url: str, processes: int, threads: int, tasks: int) -> Counter[str]:
+    """The same in several processes, forked with the buyer in them."""
+    workers = [Worker(lambda pipe: crowd(buyer, url, threads, tasks)) for _ in range(processes)]
+    said = sum((worker.answer() for worker in workers), Counter[str]())
+    for worker in workers:
+        worker.end()
+    return said
+
+
+def check(said: Counter[str], seller: Seller, buyer: Buyer, bought: int, refused: int) -> None:
+    assert said == Counter({"200": bought, "OverLimit": refused})
+    settled = seller.settled()
+    assert len(settled) == len(set(settled)) == bought
+    assert buyer.spent().units == bought * PRICE
+    assert (buyer.holds(), len(buyer.history(2_000))) == ((), bought)
+
+
+@pytest.mark.parametrize(
+    ("processes", "threads", "tasks", "most"), [(4, 4, 64, 101), (4, 2, 16, 128)], ids=["some", "all of them"]
+)
+def test_processes_on_a_file(
+    seller: Seller, tmp_path: Path, processes: int, threads: int, tasks: int, most: int
+) -> None:
+    buyer = buyer_with(tmp_path / "ledger.db", most)
+    said = crowds(buyer, seller.url, processes, threads, tasks)
+    check(said, seller, buyer, most, processes * threads * tasks - most)
+    buyer.close()
+
+
+@pytest.mark.parametrize("most", [33, 256])
+def test_threads_in_memory(seller: Seller, most: int) -> None:
+    buyer = buyer_with(":memory:", most)
+    check(crowd(buyer, seller.url, 4, 64), seller, buyer, most, 256 - most)
+
+
+@pytest.mark.parametrize("most", [41, 128])
+def test_processes_on_redis(seller: Seller, tmp_path: Path, most: int) -> None:
+    server = Redis(tmp_path)
+    try:
+        buyer = buyer_with(server.url, most)
+        said = crowds(buyer, seller.url, 4, 2, 16)
+        check(said, seller, buyer, most, 128 - most)
+        buyer.close()
+    finally:
+        server.kill()

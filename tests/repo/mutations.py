@@ -1,0 +1,672 @@
+"""Breaks one promise at a time, on a copy, and sees the tests fail: ``python -m tests.repo.mutations [name...]``.
+
+Each mutation is an exact text of the code and what stands there instead; the tests named beside it have to notice.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CODE = "x402_client"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One broken promise. ``more`` are further texts that have to change for it: file, old text, new text."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    killers: tuple[str, ...]
+    more: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def edits(self) -> Iterator[tuple[str, str, str]]:
+        yield self.file, self.old, self.new
+        yield from self.more
+
+
+MEMORY, SQLITE, REDIS = "ledgers/memory.py", "ledgers/sqlite/ledger.py", "ledgers/redis/holds.lua"
+IN_MEMORY, IN_A_FILE = "tests/ledgers/test_conformance.py", "tests/ledgers/test_conformance.py"
+IN_REDIS = "tests/ledgers/redis/test_conformance.py"
+KILLED = "tests/promises/test_killed.py::test_killed_at_any_moment"
+AGAIN = "tests/promises/test_repeated_requests.py::test_the_same_request_presents_the_same_payment"
+CANCELLED = "tests/promises/test_cancelled.py"
+ENDS = "tests/core/test_present.py"
+LEADS = "tests/adapters/test_compliance.py::{}::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[402]"
+MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
+
+MUTATIONS = (
+    # --- the journal
+    Mutation(
+        "what was signed never reaches the ledger",
+        "buyer/answers.py",
+        "asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),",
+        'asks.Record: lambda ledger, ask: ask.hold.but(authorization=ask.authorization, state="signed"),',
+        (f"{KILLED}[httpx]",),
+    ),
+    Mutation(
+        "what was signed is written a moment later",
+        "buyer/answers.py",
+        "asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),",
+        "asks.Record: lambda ledger, ask: (\n"
+        "        threading.Timer(0.1, ledger.record, (ask.hold, ask.authorization)).start()\n"
+        '        or ask.hold.but(authorization=ask.authorization, state="signed")\n    ),',
+        (f"{KILLED}[httpx]",),
+    ),
+    # --- never twice
+    Mutation(
+        "an unresolved payment is signed anew",
+        "core/flow.py",
+        "if found.authorization is None:",
+        "if True:",
+        ("tests/core/test_flow_answers.py", f"{KILLED}[httpx]"),
+        (
+            (
+                MEMORY,
+                'if row is None or row.hold.state != "reserved":\n                raise',
+                "if row is None:\n                raise",
+            ),
+        ),
+    ),
+    Mutation(
+        "a ledger hands an unresolved payment over as a new hold",
+        MEMORY,
+        "            found = self._claim(order.purchase, attempt)\n            if found is not None:",
+        "            found = self._claim(order.purchase, attempt)\n            if False:",
+        (MACHINE, f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]"),
+    ),
+    Mutation(
+        "a file hands an unresolved payment over as a new hold",
+        SQLITE,
+        "        found = self._claim(db, meta, order.purchase, attempt)\n        if found is not None:",
+        "        found = self._claim(db, meta, order.purchase, attempt)\n        if False:",
+        (f"{KILLED}[httpx]",),
+    ),
+    Mutation(
+        "a 402 after a payment gives it back",
+        "core/present.py",
+        "    raise _rejected(call, tries)\n",
+        "    yield from Conclude(tries.hold, False)\n    raise _rejected(call, tries)\n",
+        ("tests/core/test_flow_answers.py",),
+    ),
+    Mutation(
+        "a 402 after a payment resolves it",
+        "core/present.py",
+        "    raise _rejected(call, tries)\n",
+        "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None)\n"
+        "    raise _rejected(call, tries)\n",
+        (f"{AGAIN}[402, the same terms-by_a_loop]",),
+    ),
+    Mutation(
+        "headers resolve a purchase: httpx",
+        "adapters/httpx_courier.py",
+        "if delivery is not None and response.is_closed:\n            delivery.done()",
+        "if delivery is not None:\n            delivery.done()",
+        (f"{KILLED}[httpx]",),
+    ),
+    Mutation(
+        "headers resolve a purchase: requests",
+        "adapters/requests_bodies.py",
+        "    if consumed(response):\n        delivery.done()",
+        "    if True:\n        delivery.done()",
+        (f"{KILLED}[requests]",),
+    ),
+    Mutation(
+        "while a redirect's content is read its payment may be presented",
+        "core/delivery.py",
+        "        if not isinstance(found, Hold) or found.id != hold.id:\n            self._call.attempt.end()\n",
+        "        self._call.attempt.end()\n",
+        ("tests/adapters/test_compliance.py::TestHttpx::test_while_the_content_is_read_others_buy_their_own",),
+    ),
+    Mutation(
+        "a redirect that proves its settlement is a delivery wherever it leads",
+        "adapters/exchange.py",
+        'if reply.status in REDIRECTS and reply.header("location") is not None:',
+        "if False:",
+        (LEADS.format("TestHttpx"), LEADS.format("TestRequests")),
+    ),
+    Mutation(
+        "a body that broke off is a delivery",
+        "core/delivery.py",
+        "        if not isinstance(failure, GeneratorExit):\n            self.dropped()",
+        "        pass",
+        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",),
+    ),
+    Mutation(
+        "a cancelled call keeps its claim",
+        "core/flow.py",
+        "    except BaseException:\n        call.attempt.end()\n        raise",
+        "    except BaseException:\n        Call.kept = (*getattr(Call, 'kept', ()), call.attempt)\n        raise",
+        ("tests/core/test_flow_rows.py",),
+    ),
+    Mutation(
+        "a later hop of a call pays again",
+        "core/flow.py",
+        "        if call.paid is not None:\n",
+        "        if False:\n",
+        ("tests/core/test_flow_answers.py",),
+    ),
+    # --- claims
+    Mutation(
+        "claims are ignored: memory",
+        MEMORY,
+        "        return attempt is not None and attempt.alive\n",
+        "        return False\n",
+        (MACHINE, "tests/ledgers/test_memory.py"),
+    ),
+    Mutation(
+        "claims are ignored: a file",
+        SQLITE,
+        "        return in_flight(self._locks_directory, row.owner, row.number)\n",
+        "        return False\n",
+        (IN_A_FILE,),
+    ),
+    Mutation(
+        "claims of other programs are ignored: a file",
+        "ledgers/sqlite/process_locks.py",
+        "    return own.attempt_lives(number) if own is not None else alive(directory, owner)\n",
+        "    return own.attempt_lives(number) if own is not None else False\n",
+        ("tests/ledgers/test_sqlite_processes.py",),
+    ),
+    Mutation(
+        "the dead keep their claims: a file",
+        "ledgers/sqlite/process_locks.py",
+        "    return own.attempt_lives(number) if own is not None else alive(directory, owner)\n",
+        "    return own.attempt_lives(number) if own is not None else True\n",
+        (f"{KILLED}[httpx]",),
+    ),
+    Mutation(
+        "claims are ignored: Redis",
+        REDIS,
+        '  if row.owner == asked.owner then return "busy" end\n',
+        '  if row.owner == asked.owner then return "free" end\n',
+        (IN_REDIS,),
+    ),
+    Mutation(
+        "claims of other programs are ignored: Redis",
+        REDIS,
+        '  return asked.since > 0 and proof >= asked.since and "busy" or "doubt"\n',
+        '  return "free"\n',
+        ("tests/ledgers/redis/test_processes.py",),
+    ),
+    Mutation(
+        "a payment is presented once more without a claim",
+        "core/present.py",
+        "        found = yield from Claim(tries.hold.purchase, call.attempt)\n",
+        "        found = tries.hold\n",
+        (ENDS, "tests/core/test_flow_random.py"),
+    ),
+    Mutation(
+        "a POST is presented once more",
+        "core/present.py",
+        '    safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)\n',
+        "    safe = True\n",
+        (ENDS,),
+    ),
+    Mutation(
+        "a payment is presented more often than is safe",
+        "core/present.py",
+        'tries.hold.money == "held" and tries.again < tries.most',
+        'tries.hold.money == "held" and tries.again < 2',
+        (ENDS,),
+    ),
+    # --- budgets
+    Mutation(
+        "a reservation counts nothing: memory",
+        MEMORY,
+        "        self._count(row, +1)\n",
+        "        pass\n",
+        (IN_MEMORY,),
+    ),
+    Mutation(
+        "a reservation counts nothing: a file",
+        SQLITE,
+        "order.price.currency, order.price.units)\n",
+        "order.price.currency, 0)\n",
+        (IN_A_FILE,),
+    ),
+    Mutation(
+        "a reservation counts nothing: Redis",
+        REDIS,
+        "  each_window(row.stems, function(key, length, stem) add(key, length, units_of(stem, row.units)) end)\n",
+        "",
+        (IN_REDIS,),
+    ),
+    Mutation(
+        "a budget is looked at before it is locked: memory",
+        MEMORY,
+        "                return found\n            return self._reserve(order, attempt)\n",
+        "                return found\n        return self._reserve(order, attempt)\n",
+        (IN_MEMORY,),
+        ((MEMORY, "        hold = Hold(os", "        time.sleep(0.001)\n        hold = Hold(os"),),
+    ),
+    Mutation(
+        "a 402 takes longer than its time: async",
+        "adapters/httpx_courier.py",
+        "        if pause < seconds:\n            return await anext(rest, None)\n",
+        "        if pause < 99:\n            return await anext(rest, None)\n",
+        ("tests/promises/test_bounds.py::test_a_402_that_drips_and_then_stops",),
+    ),
+    Mutation(
+        "the head of a chunk drips for ever: async",
+        "adapters/httpx_courier.py",
+        'if "transfer-encoding" in headers or "content-length" not in headers:\n',
+        "if False:\n",
+        ("tests/promises/test_bounds.py::test_a_402_that_drips_on_a_client_of_less_patience",),
+    ),
+    Mutation(
+        "a transport of somebody else's is trusted with the time: async",
+        "adapters/httpx_courier.py",
+        " or type(self.inner) is not self.library.async_transport",
+        "",
+        ("tests/adapters/test_async_clients.py",),
+    ),
+    Mutation(
+        "a signature has the high s: pure Python",
+        "signers/evm_pure_python.py",
+        "        if 2 * s > order:\n",
+        "        if 2 * s < order:\n",
+        ("tests/signers/test_evm_pure_python.py",),
+    ),
+    Mutation(
+        "a signed payment is given back",
+        MEMORY,
+        '            if row is not None and row.hold.state == "reserved":\n                self._drop(row)\n',
+        "            if row is not None:\n                self._drop(row)\n",
+        (IN_MEMORY,),
+    ),
+    Mutation(
+        "what is given back late takes from younger payments: a file",
+        "ledgers/sqlite/sums.py",
+        "        for span, _, width in _SPANS.values():\n            db.execute(_TAKE_BACK_SINCE",
+        "        for span, _, width in ():\n            db.execute(_TAKE_BACK_SINCE",
+        ("tests/ledgers/test_sqlite_sums.py",),
+    ),
+    Mutation(
+        "what is given back stays counted: a file",
+        "ledgers/sqlite/sums.py",
+        "AND span = ? AND number > ?",
+        "AND span = ? AND number >= ?",
+        (IN_A_FILE, "tests/ledgers/test_sqlite_sums.py"),
+    ),
+    Mutation(
+        "holds that lie together are mixed up: a file",
+        "ledgers/sqlite/holds.py",
+        '_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"',
+        '_OF_PURCHASE = "id BETWEEN ? AND ? AND ? IS NOT NULL"',
+        ("tests/ledgers/test_sqlite_sums.py",),
+    ),
+    # --- what the chain tells
+    Mutation(
+        "a reader's silence means not settled",
+        "buyer/settlement_reader.py",
+        '    if answer not in ("settled", "not_settled"):\n        return "unknown"\n',
+        '    if answer not in ("settled", "not_settled"):\n        return "not_settled"\n',
+        ("tests/promises/test_release_of_holds.py",),
+    ),
+    Mutation(
+        "a reader's failure means not settled",
+        "buyer/settlement_reader.py",
+        '    log.warning("The settlement reader failed", exc_info=failure)\n    return "unknown"\n',
+        '    log.warning("The settlement reader failed", exc_info=failure)\n    return "not_settled"\n',
+        ("tests/promises/test_release_of_holds.py",),
+    ),
+    Mutation(
+        "a reader is believed too early",
+        "buyer/settlement_reader.py",
+        'if answer == "not_settled" and early(hold) and not isinstance(reader, ChainReader):',
+        "if False:",
+        ("tests/promises/test_release_of_holds.py",),
+    ),
+    Mutation(
+        "the chain is believed before the expiry",
+        "buyer/settlement_reader.py",
+        "signed is not None and not settled and signed.expires < time.time()",
+        "signed is not None and not settled",
+        ("tests/promises/test_release_of_holds.py",),
+    ),
+    Mutation(
+        "the flow reads unknown as not settled",
+        "core/flow.py",
+        '    if fate != "not_settled":\n',
+        '    if fate not in ("not_settled", "unknown"):\n',
+        (ENDS,),
+    ),
+    Mutation(
+        "a payment in flight is concluded: memory",
+        MEMORY,
+        '            if row is None or row.hold.state != "signed" or row.in_flight:\n                return False\n',
+        '            if row is None or row.hold.state != "signed":\n                return False\n',
+        (IN_MEMORY,),
+    ),
+    Mutation(
+        "a payment in flight is concluded: a file",
+        SQLITE,
+        '        if row is None or row.hold.state != "signed" or self._in_flight(row):\n',
+        '        if row is None or row.hold.state != "signed":\n',
+        (IN_A_FILE,),
+    ),
+    Mutation(
+        "a payment in flight is concluded: Redis",
+        REDIS,
+        '  if not row or row.state ~= "signed" or standing(row) ~= "free" then return { "ok", seq, "" } end\n',
+        '  if not row or row.state ~= "signed" then return { "ok", seq, "" } end\n',
+        (IN_REDIS,),
+    ),
+    Mutation(
+        "a loss is written off before the payment expired",
+        "core/present.py",
+        '    if tries.hold.money != "held":\n        return (yield from _expired',
+        '    if tries.hold.money != "held" or rules.policy.accepts_loss(tries.hold.price):\n'
+        "        return (yield from _expired",
+        (ENDS,),
+    ),
+    Mutation(
+        "silence of the seller is written off",
+        "core/present.py",
+        "    accepted = may_lose and tries.terms is not None\n",
+        "    tries.terms = tries.terms or Quote(call.url)\n    accepted = may_lose\n",
+        (ENDS,),
+    ),
+    Mutation(
+        "a loss is accepted before anybody can know",
+        "core/present.py",
+        "call.accepted_loss is None and not call.expired_recently and rules.policy",
+        "call.accepted_loss is None and rules.policy",
+        (ENDS,),
+    ),
+    Mutation(
+        "a later hop of the same call pays ahead",
+        "core/pay_ahead.py",
+        "hold = None if call.paid is not None else (yield from _held(call, terms, rules))",
+        "hold = yield from _held(call, terms, rules)",
+        ("tests/adapters/test_pay_ahead.py",),
+        (
+            (
+                "core/call.py",
+                "            self.memory = None  # a redirect may still deliver; it teaches nothing\n",
+                "",
+            ),
+            ("adapters/exchange.py", "            or hops.paid is not None\n", ""),
+            ("adapters/exchange.py", "None if call.came_from is not None else ", ""),
+        ),
+    ),
+    Mutation(
+        "a close that fails keeps its claim",
+        "adapters/httpx_bodies.py",
+        "            self._source.close()\n        except BaseException:\n            self._delivery.dropped()\n",
+        "            self._source.close()\n        except BaseException:\n            pass\n",
+        ("tests/core/test_delivery.py",),
+    ),
+    Mutation(
+        "a redirect without the seller's proof delivers",
+        "core/delivery.py",
+        "300 <= status < 400 and proven",
+        '300 <= status < 400 and outcome.money == "spent"',
+        ("tests/core/test_delivery.py",),
+    ),
+    # --- the rest of the promises
+    Mutation(
+        "a freeze lets unresolved payments pass: memory",
+        MEMORY,
+        "        refusals.check_frozen(self._frozen, purchase)\n        if",
+        "        if",
+        (IN_MEMORY, "tests/ledgers/test_memory_ends.py"),
+    ),
+    Mutation(
+        "a freeze lets unresolved payments pass: a file",
+        SQLITE,
+        "        refusals.check_frozen(_patterns(meta), purchase)\n",
+        "",
+        (IN_A_FILE,),
+    ),
+    Mutation(
+        "a freeze lets unresolved payments pass: Redis",
+        REDIS,
+        "  return frozen() or meet()\n",
+        "  return meet()\n",
+        (IN_REDIS,),
+    ),
+    Mutation(
+        "a receipt that disagrees is believed",
+        "core/receipt_check.py",
+        "    if found is not None and found.success and not mismatches and status != 402:\n",
+        "    if found is not None and found.success and status != 402:\n",
+        ("tests/core/test_receipt_check.py",),
+    ),
+    Mutation(
+        "the breaker never opens",
+        "buyer/breaker.py",
+        "                if len(record.holds) >= self._after:\n",
+        "                if len(record.holds) > self._after:\n",
+        ("tests/promises/test_failing_seller.py",),
+    ),
+    Mutation(
+        "the breaker stops payments that were made",
+        "core/flow.py",
+        "        hold = yield from _alive(call, found)\n",
+        "        yield from _check_rest(call)\n        hold = yield from _alive(call, found)\n",
+        ("tests/promises/test_failing_seller.py",),
+    ),
+    Mutation(
+        "a payment's id differs with every try",
+        "core/present.py",
+        "        reply = yield from Send(hold.authorization.header)\n",
+        "        reply = yield from Send(_renamed(hold) if tries.again else hold.authorization.header)\n",
+        (ENDS,),
+        (
+            (
+                "core/present.py",
+                "def _brought(",
+                "def _renamed(hold: Hold) -> tuple[str, str]:\n    import base64\n\n"
+                "    name, value = hold.authorization.header\n"
+                '    return name, base64.b64encode(base64.b64decode(value).replace(b"pay_", b"yap_")).decode()\n\n\n'
+                "def _brought(",
+            ),
+        ),
+    ),
+    Mutation(
+        "two purchases share a payment's id",
+        "core/flow.py",
+        "hashlib.sha256(hold.id.encode()).hexdigest()[:32]",
+        "hashlib.sha256(hold.purchase.origin.host.encode()).hexdigest()[:32]",
+        (ENDS,),
+    ),
+    Mutation(
+        "a key may be paid twice: memory",
+        MEMORY,
+        "        if paid is not None:\n            raise refusals.already_paid(paid)\n",
+        "",
+        (IN_MEMORY,),
+    ),
+    Mutation(
+        "a key may be paid twice: Redis",
+        REDIS,
+        '  if paid then return { "paid", seq, paid } end\n',
+        "",
+        (IN_REDIS,),
+    ),
+    Mutation(
+        "a delivery that could not be written is forgotten: a file",
+        SQLITE,
+        "            self._late[found.number] = found\n",
+        "",
+        ("tests/ledgers/test_sqlite_failures.py",),
+    ),
+    Mutation(
+        "a delivery that could not be written is forgotten: Redis",
+        "ledgers/redis/steps.py",
+        "        for hold, late in self._claims.late(purse):\n",
+        "        for hold, late in ():\n",
+        ("tests/promises/test_redis_failures.py",),
+    ),
+    Mutation(
+        "another ledger in its place is believed: Redis",
+        REDIS,
+        '  elseif asked.identity ~= "" and known[1] ~= asked.identity then\n',
+        "  elseif false then\n",
+        ("tests/ledgers/redis/test_failures.py",),
+    ),
+    Mutation(
+        "an empty ledger in its place is believed: Redis",
+        REDIS,
+        """    if op ~= "join" or asked.identity ~= "" then return { "lost" } end\n""",
+        "",
+        ("tests/promises/test_redis_failures.py",),
+    ),
+    Mutation(
+        "threads on a file take turns in any order",
+        "ledgers/sqlite/file.py",
+        "        self._lock = FairLock()\n        #:",
+        "        self._lock = threading.Lock()\n        #:",
+        ("tests/ledgers/test_fair_lock.py",),
+    ),
+    Mutation(
+        "a queue of threads is taken for another program",
+        "ledgers/sqlite/file.py",
+        "        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):\n",
+        "        if not self._lock.acquire(timeout=patience):\n",
+        ("tests/ledgers/test_fair_lock.py",),
+    ),
+    # --- windows, accounts, and where a ledger is
+    Mutation(
+        "windows are numbered by their order: a file",
+        "ledgers/sqlite/sums.py",
+        "_SPANS = {w.name: (w.number, w.seconds, w.seconds // BUCKETS) for w in BUDGET_WINDOWS if w.seconds}",
+        "_SPANS = {w.name: (n, w.seconds, w.seconds // BUCKETS) for n, w in enumerate(BUDGET_WINDOWS) if w.seconds}",
+        ("tests/ledgers/test_window_numbers.py",),
+    ),
+    Mutation(
+        "a window that is new to a file starts at nothing",
+        "ledgers/sqlite/migrations.py",
+        "        _seed(db, window, kept)\n",
+        "",
+        ("tests/ledgers/test_window_numbers.py",),
+    ),
+    Mutation(
+        "a program writes to a file whose windows it does not know",
+        "ledgers/sqlite/migrations.py",
+        "    if strange:\n",
+        "    if False:\n",
+        ("tests/ledgers/test_window_numbers.py",),
+    ),
+    Mutation(
+        "a budget's account is not counted",
+        "ledgers/accounts.py",
+        "    names += [cap.account for cap in caps]\n",
+        "",
+        ("tests/ledgers/test_accounts.py", IN_MEMORY),
+    ),
+    Mutation(
+        "a URL that is not understood is a path",
+        "ledgers/urls.py",
+        "    return scheme if found[2] or scheme in REDIS else None\n",
+        "    return scheme if scheme in REDIS else None\n",
+        ("tests/ledgers/test_urls.py",),
+    ),
+    Mutation(
+        "a traceback shows the URL of a ledger",
+        "buyer/settings.py",
+        "        given = None  # a URL may hold a password, and tools print the variables of a traceback\n",
+        "        pass\n",
+        ("tests/ledgers/test_urls.py",),
+    ),
+    Mutation(
+        "a key may be paid twice: a file",
+        SQLITE,
+        "    if paid is not None:\n        raise refusals.already_paid(paid)\n",
+        "",
+        (IN_A_FILE, f"{KILLED}[httpx, under a key]"),
+    ),
+)
+
+
+def main(names: list[str]) -> int:
+    """0 if all of them were noticed."""
+    chosen = [one for one in MUTATIONS if not names or one.name in names]
+    unknown = set(names) - {one.name for one in chosen}
+    if unknown:
+        print(f"No such mutation: {', '.join(sorted(unknown))}")
+        return 2
+    with copied() as tree:
+        if not passes(tree, {killer for one in chosen for killer in one.killers}):
+            print("The tests fail without any mutation.")
+            return 2
+    survivors = 0
+    for one in chosen:
+        killed = is_killed(one)
+        survivors += not killed
+        print(f"{'killed  ' if killed else 'SURVIVED'}  {one.name}", flush=True)
+    print(f"{len(chosen) - survivors} of {len(chosen)} were noticed.")
+    return 1 if survivors else 0
+
+
+def is_killed(mutation: Mutation) -> bool:
+    """Whether the tests notice."""
+    with copied() as tree:
+        for file, old, new in mutation.edits:
+            path = tree / CODE / file
+            text = path.read_text("utf-8")
+            assert text.count(old) == 1, f"{file} has this {text.count(old)} times: {old}"
+            path.write_text(text.replace(old, new), "utf-8")
+        return not passes(tree, mutation.killers)
+
+
+def passes(tree: Path, tests: Iterable[str]) -> bool:
+    """Whether these tests pass there. Anything but a test that fails or passes is an error."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-seed=0",
+        *sorted(tests),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"pytest ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    return done.returncode == 0
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    """Everything that is or could be under version control, in a directory of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        tree = Path(directory)
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).is_file():
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, tree / name)
+        yield tree
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

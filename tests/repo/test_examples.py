@@ -1,0 +1,90 @@
+"""Every example runs as its reader would run it, in a process of its own, and pays where it says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SAYS = {
+    "agent_with_approval.py": [
+        "satellite-image: worth it",
+        "newspaper: over the limit of 0.40 USD",
+        "company-report: over the limit of 1.00 USD",
+        "Spent 0.37 USD of 0.40 USD in 4 payments",
+    ],
+    "anthropic_sdk.py": ["Got: Forty-two.", "Presented 2 times, 1 payment, settled 1", "Spent 0.02 USD"],
+    "forty_workers.py": ["25 paid, 15 refused", "The seller has 0.25 USD of a budget of 0.25 USD"],
+    "openai_sdk.py": ["Paid 0.02 USD for: Forty-two.", "Refused: ", "The money is untouched"],
+    "own_http_client.py": ["Paid 0.01 USD and the money is spent", "Spent 0.02 USD in 2 payments; 0 open"],
+    "own_signer.py": ["a transfer of 10000 units", "signs 367 bytes", "Spent 0.02 USD in 2 payments"],
+    "pay_on_solana.py": ["2 offers; the choice is exact on solana-devnet, 0.01 USD", "The seller has 0.01 USD"],
+    "pay_with_async_httpx.py": ["Paid 5 times, spent 0.05 USD"],
+    "pay_with_httpx.py": ["It would cost 0.01 USD", "Got worth it", "0.99 USD is left", "The money is untouched"],
+    "pay_with_httpx2.py": ["Got worth it and spent 0.01 USD"],
+    "pay_with_requests.py": ["Got worth it", "Mounted: 0.01 USD", "Spent 0.06 USD"],
+    "policy_file.py": [
+        "Bought the report",
+        "Not twice: 0.05 USD of 0.06 USD is spent",
+        "policy.toml, line 1: per_request: 0.05 is a float",
+        "policy.toml, line 2: per_dya: is no field here; did you mean per_day?",
+    ],
+    "resell_with_fastapi.py": [
+        "ann 1 409 charged nothing this order was delivered before",
+        "ben 7 504 charged nothing no answer yet",
+        "ben 7 200 charged 0.0625",
+        "ann 3 429 charged nothing the budget of 0.10 USD is used up",
+        "Bought 3 reports for 0.15 USD",
+    ],
+    "test_an_agent.py": ["5 passed"],
+    "watch_with_opentelemetry.py": ["x402.pay", "spent", "no_answer", "x402.refused"],
+    "when_it_breaks.py": [
+        "drop-before-settling -> worth it",
+        "drop-after-settling -> nothing",
+        "Settled 2 payments for 2 purchases",
+        "given up: spent",
+    ],
+}
+#: What an example needs besides the package, and what it says where that is missing.
+NEEDS = {
+    "forty_workers.py": ("redis-server", "needs redis-server"),
+    "resell_with_fastapi.py": ("fastapi", "pip install fastapi"),
+    "watch_with_opentelemetry.py": ("opentelemetry", "pip install opentelemetry-sdk"),
+}
+
+
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("X402_")} | variables
+    return subprocess.run(
+        [sys.executable, "-W", "error", *command], capture_output=True, text=True, timeout=60, env=environment
+    )
+
+
+def test_every_example_is_listed() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+
+
+@pytest.mark.parametrize("name", sorted(SAYS))
+def test_example(name: str) -> None:
+    if NEEDS.get(name, ("",))[0] == "redis-server" and shutil.which("redis-server") is None:
+        pytest.skip("there is no redis-server here")
+    as_tests = ["-m", "pytest", "-p", "no:cacheprovider"] if name.startswith("test_") else []
+    done = run(*as_tests, str(EXAMPLES / name))
+    assert done.returncode == 0, done.stderr
+    for words in SAYS[name]:
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_an_example_says_what_it_needs(name: str) -> None:
+    needed, words = NEEDS[name]
+    hidden = f"import runpy, sys; sys.modules[{needed!r}] = None; runpy.run_path({str(EXAMPLES / name)!r})"
+    done = run("-c", hidden, PATH="")
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

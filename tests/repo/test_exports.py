@@ -1,0 +1,103 @@
+"""What is public is listed, sorted, documented, and light to import."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+from importlib.metadata import version
+from types import ModuleType
+
+import pytest
+
+import x402_client
+from x402_client import errors
+
+PUBLIC = {
+    "x402_client": ["Buyer", "Limit", "Money", "Policy", "Token", "Wallet", "errors", "receipt"],
+    "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
+    "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
+    "x402_client.requests": ["PaymentAdapter", "quote", "receipt", "wrap"],
+    "x402_client.cli": ["main"],
+    "x402_client.errors": None,
+    "x402_client.events": None,
+    "x402_client.otel": ["listener"],
+    "x402_client.sandbox": [
+        "FAULTS", "Fault", "Sandbox", "Settlement", "TEST_EVM_KEYS", "TEST_SOLANA_KEYS", "TOKENS", "Visit",
+    ],
+}  # fmt: skip
+
+
+def imported(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize(("name", "expected"), PUBLIC.items())
+def test_what_is_public_is_listed_and_sorted(name: str, expected: list[str] | None) -> None:
+    listed = imported(name).__all__
+    assert listed == sorted(listed)
+    assert len(set(listed)) == len(listed)
+    assert expected is None or listed == expected
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_is_listed_is_there_and_documented(name: str) -> None:
+    module = imported(name)
+    assert module.__doc__
+    for public in module.__all__:
+        thing = getattr(module, public)
+        if not (callable(thing) or inspect.ismodule(thing)) or public == "MoneyState":
+            continue
+        assert inspect.getdoc(thing), f"{name}.{public} has no docstring"
+        if not inspect.isclass(thing):
+            continue
+        for member, value in vars(thing).items():
+            if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+                inherited = any(hasattr(base, member) for base in thing.__mro__[1:])
+                assert inspect.getdoc(value) or inherited, f"{name}.{public}.{member} has no docstring"
+
+
+def test_every_error_is_listed() -> None:
+    defined = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
+    assert set(errors.__all__) == defined | {"MoneyState", "causes", "find"}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_nothing_of_ours_is_public_by_accident(name: str) -> None:
+    module = imported(name)
+    own = {
+        public
+        for public, value in vars(module).items()
+        if not public.startswith("_") and getattr(value, "__module__", None) == name
+    }
+    assert own <= set(module.__all__)
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert x402_client.__version__ == version("x402-buyer")
+
+
+HEAVY = ["eth_account", "solders", "requests", "httpx", "httpx2", "web3", "anyio", "eth_keys", "coincurve", "base58"]
+
+
+def loaded(program: str) -> set[str]:
+    code = f"import sys; {program}; print(*[n for n in {HEAVY!r} if n in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+def test_the_package_alone_is_light() -> None:
+    assert loaded("import x402_client") == set()
+
+
+def test_a_buyer_with_a_local_key_needs_no_ethereum_library_but_the_curve() -> None:
+    program = "from x402_client import Buyer, Wallet; Buyer(Wallet(evm='0x' + '46' * 32), ledger=':memory:')"
+    assert loaded(program) <= {"coincurve", "eth_keys"}
+
+
+@pytest.mark.parametrize(("shell", "library"), [("httpx", "httpx"), ("requests", "requests"), ("httpx2", "httpx2")])
+def test_a_shell_imports_its_own_library_only(shell: str, library: str) -> None:
+    assert loaded(f"import x402_client.{shell}") & {"httpx", "httpx2", "requests", "eth_account", "solders"} == {
+        library
+    }

@@ -1,0 +1,1 @@
+"""What is signed for an offer: exact on EVM and on Solana."""

@@ -1,0 +1,1 @@
+"""Keys, keystores, signatures, and signers that users write."""

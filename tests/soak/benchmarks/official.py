@@ -1,0 +1,64 @@
+"""The official client's worker, in its own environment: ``python -m tests.soak.benchmarks.official [plain]``.
+
+``plain``: as it is installed; coincurve is an extra that nothing brings along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import cache
+from statistics import median
+from typing import Any
+
+if sys.argv[1:] == ["plain"]:
+    sys.modules["coincurve"] = None  # type: ignore[assignment]
+
+import httpx
+from eth_account import Account
+from solders.keypair import Keypair
+from x402 import x402Client
+from x402.http.clients.httpx import x402AsyncTransport
+from x402.mechanisms.evm.exact.register import register_exact_evm_client
+from x402.mechanisms.svm.exact.register import register_exact_svm_client
+from x402.mechanisms.svm.signers import KeypairSigner
+
+from . import terms, wire
+from .crew import serve
+from .turnstile import HOST, Turnstile
+
+_RUNNER = asyncio.Runner()
+
+
+def _payer(rpc: str) -> Any:
+    payer = x402Client()
+    register_exact_evm_client(payer, Account.from_key(terms.KEY))
+    register_exact_svm_client(payer, KeypairSigner(Keypair.from_seed(terms.SEED)), rpc_url=f"{rpc}/rpc")
+    return payer
+
+
+@cache
+def _at_the_turnstile(rpc: str, offers: int) -> tuple[Turnstile, httpx.AsyncClient]:
+    turnstile = Turnstile(offers)
+    return turnstile, httpx.AsyncClient(transport=x402AsyncTransport(_payer(rpc), turnstile))
+
+
+def retry(kind: str, count: int, rpc: str = "", offers: int = 1) -> float:
+    """Microseconds from a 402 to its payment, the median of so many."""
+    turnstile, client = _at_the_turnstile(rpc, offers)
+    wire.buy(client, [wire.paid(HOST + terms.PATHS[kind])] * count, _RUNNER)
+    return median(turnstile.microseconds())
+
+
+def cold(url: str, count: int, many: int) -> dict[str, float]:
+    """Tasks that pay on Solana with a client that knows nothing of the chain yet."""
+
+    def make() -> httpx.AsyncClient:
+        under = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None))
+        return httpx.AsyncClient(transport=x402AsyncTransport(_payer(url), under), timeout=60)
+
+    return wire.freezing(make, url + "/free", [wire.paid(url + "/solana")] * (count // many), many)
+
+
+if __name__ == "__main__":
+    serve({"retry": retry, "cold": cold})

@@ -1,0 +1,60 @@
+"""A figure, what it should be, and whether it is: as lines of Markdown."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+README = Path(__file__).parents[3] / "README.md"
+BEGIN, END = "<!-- benchmarks: written by python -m tests.soak.benchmarks --write -->", "<!-- end of the benchmarks -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. ``met`` of None: it is shown, and nothing is asked of it."""
+
+    what: str
+    figure: str
+    target: str = ""
+    met: bool | None = None
+
+    def __str__(self) -> str:
+        verdict = {None: "", True: "yes", False: "**no**"}[self.met]
+        return f"| {self.what} | {self.figure} | {self.target} | {verdict} |"
+
+
+def at_most(what: str, value: float, most: float, unit: str = "×", of: str = "", digits: int = 2) -> Row:
+    """A figure that should be small."""
+    return Row(what, f"{value:,.{digits}f} {unit}{of}", f"≤ {most:g} {unit}", value <= most)
+
+
+def at_least(what: str, value: float, least: float, unit: str = "×", of: str = "", digits: int = 2) -> Row:
+    """A figure that should be large."""
+    return Row(what, f"{value:,.{digits}f} {unit}{of}", f"≥ {least:g} {unit}", value >= least)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The whole of it."""
+    head = f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    lines = ["| | figure | target | met |", "|---|---|---|---|", *map(str, rows)]
+    return "\n".join([f"Measured with {head}:", "", *lines])
+
+
+def curve(title: str, head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """How a figure grows."""
+    first = list(head)
+    rows = [first, ["---"] * len(first), *map(list, lines)]
+    return "\n".join([title, "", *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def write(text: str) -> None:
+    """Between the README's two marks."""
+    whole = README.read_text("utf-8")
+    before, _, rest = whole.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise SystemExit(f"README.md has no {BEGIN} ... {END}")
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")

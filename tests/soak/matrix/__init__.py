@@ -1,0 +1,1 @@
+"""``python -m tests.soak.matrix``: every client pays sellers that other people publish."""

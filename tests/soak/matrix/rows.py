@@ -1,0 +1,52 @@
+"""The sellers of the matrix."""
+
+from __future__ import annotations
+
+from .services import EVM, SOLANA, Row, Script
+
+EXPRESS = Script("official", "express.mjs", "@x402/express")
+HONO = Script("official", "hono.mjs", "@x402/hono")
+OFFICIAL = Script("official", "facilitator.mjs", "@x402/core")
+EXPRESS_V1 = Script("legacy", "express.mjs", "x402-express")
+HONO_V1 = Script("legacy", "hono.mjs", "x402-hono")
+LEGACY = Script("legacy", "facilitator.mjs", "x402", " (npm)")
+FAREMETER = Script("others", "faremeter.mjs", "@faremeter/middleware", " for Express")
+X402_SOLANA = Script("others", "x402_solana.mjs", "x402-solana")
+DJANGO = Script("pip", "seller_django_x402.py", "django-x402")
+FASTAPI_X402 = Script("pip", "seller_fastapi_x402.py", "fastapi-x402")
+
+ROWS = (
+    Row(Script("world", "fastapi-v2", "x402", " for FastAPI"), 2, EVM),
+    Row(Script("world", "svm-v2", "x402", " for FastAPI"), 2, SOLANA),
+    Row(Script("world", "flask-v2", "x402", " for Flask"), 2, EVM),
+    Row(Script("world", "fastapi-v1", "x402", " for FastAPI"), 1, EVM),
+    Row(Script("world", "flask-v1", "x402", " for Flask"), 1, EVM),
+    Row(EXPRESS, 2, EVM),
+    Row(EXPRESS, 2, EVM, OFFICIAL),
+    Row(EXPRESS, 2, SOLANA),
+    Row(EXPRESS, 2, SOLANA, OFFICIAL),
+    Row(HONO, 2, EVM, OFFICIAL),
+    Row(HONO, 2, SOLANA, OFFICIAL),
+    Row(EXPRESS_V1, 1, EVM),
+    Row(EXPRESS_V1, 1, EVM, LEGACY),
+    Row(EXPRESS_V1, 1, SOLANA),
+    Row(EXPRESS_V1, 1, SOLANA, LEGACY),
+    Row(HONO_V1, 1, EVM, LEGACY),
+    Row(HONO_V1, 1, SOLANA, LEGACY),
+    Row(FAREMETER, 1, EVM, FAREMETER),
+    Row(FAREMETER, 2, EVM, FAREMETER),
+    Row(FAREMETER, 1, SOLANA, FAREMETER, remark="names the network as version 2 does; gives a payment 0 seconds"),
+    Row(FAREMETER, 2, SOLANA, FAREMETER, remark="gives a payment 0 seconds"),
+    Row(X402_SOLANA, 2, SOLANA, OFFICIAL, remark="names its offers in the body alone"),
+    Row(DJANGO, 1, EVM, remark="has its own names for what it asks a facilitator; this one was taught them"),
+    Row(
+        DJANGO,
+        1,
+        EVM,
+        DJANGO,
+        ends="rejected",
+        says='"Settle failed"',
+        remark="signs its transactions without a chain id, which the node does not take",
+    ),
+    Row(FASTAPI_X402, 1, EVM, OFFICIAL),
+)

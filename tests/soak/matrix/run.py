@@ -1,0 +1,37 @@
+"""Every seller, through every shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+
+from tests.adapters.one_request import SHELLS, Ask, name_of
+from tests.real.environments import EnvironmentUnavailable
+
+from .cells import Cell, buy
+from .services import Ground, Row, Stand
+from .table import METHODS, Result
+
+
+def run(rows: Iterable[Row], tell: Callable[[str], None], shells: Iterable[Ask] = SHELLS) -> list[Result]:
+    shells = list(shells)
+    with Ground() as ground:
+        return [one(ground, row, tell, shells) for row in rows]
+
+
+def one(ground: Ground, row: Row, tell: Callable[[str], None] = print, shells: Iterable[Ask] = SHELLS) -> Result:
+    try:
+        stand = ground.open(row)
+    except EnvironmentUnavailable as reason:
+        tell(f"{row.name}: left out: {reason}")
+        return Result(row, left_out=str(reason))
+    with closing(stand):
+        result = Result(row, tuple(_cells(ground, stand, shells)))
+    tell(f"{row.name}: {'as expected' if result.as_expected else 'NOT AS EXPECTED'}")
+    return result
+
+
+def _cells(ground: Ground, stand: Stand, shells: Iterable[Ask]) -> Iterator[Cell]:
+    for shell in shells:
+        for method in METHODS:
+            yield buy(ground, stand, method, name_of(shell), shell)

@@ -1,0 +1,98 @@
+"""The matrix as a Markdown table, and its place in the README."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.real.environments import EnvironmentUnavailable
+
+from . import npm
+from .cells import Cell
+from .services import Row
+
+README = Path(__file__).resolve().parents[3] / "README.md"
+START, END = "<!-- matrix: python -m tests.soak.matrix --write -->", "<!-- end of the matrix -->"
+METHODS = ("GET", "POST")
+BUYERS = ("httpx", "httpx2", "requests")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row with its cells, or with the reason why it was left out."""
+
+    row: Row
+    cells: tuple[Cell, ...] = ()
+    left_out: str = ""
+
+    @property
+    def as_expected(self) -> bool:
+        return bool(self.left_out) or all(as_expected(self.row, cell) for cell in self.cells)
+
+
+def as_expected(row: Row, cell: Cell) -> bool:
+    return cell.verdict == row.ends and row.says in cell.words
+
+
+def text(results: Sequence[Result], shells: Sequence[str]) -> str:
+    run = [result for result in results if not result.left_out]
+    head = ["seller", "x402", "chain", "facilitator", *(name.replace("_", " ") for name in shells), "remarks"]
+    lines = [_line(head), _line(["---"] * len(head)), *(_line(_row(result, shells)) for result in run)]
+    return "\n".join([_caption(run), "", *lines, *_left_out(results)]) + "\n"
+
+
+def write(table: str, readme: Path = README) -> None:
+    before, start, rest = readme.read_text("utf-8").partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(f"{readme.name} has no place for the table: {START} and {END}, in this order")
+    readme.write_text(f"{before}{START}\n{table}{END}{after}", "utf-8")
+
+
+def _caption(run: Sequence[Result]) -> str:
+    paid = sum(cell.verdict == "paid" for result in run for cell in result.cells)
+    with_ = [f"{name} {version(name)}" for name in BUYERS]
+    return (
+        f"{datetime.now(UTC).date()}: {paid} purchases, with Python {platform.python_version()}, {', '.join(with_)}"
+        f"{_node()}.\nA method in a cell: paid, and the chain has the price, once, from the buyer to the seller."
+    )
+
+
+def _node() -> str:
+    try:
+        return f"; node {npm.node_version()}"
+    except EnvironmentUnavailable:
+        return ""
+
+
+def _row(result: Result, shells: Sequence[str]) -> list[str]:
+    row = result.row
+    cells = [_cell([cell for cell in result.cells if cell.shell == shell]) for shell in shells]
+    return [row.seller.title, str(row.version), row.chain, row.settles, *cells, _remarks(result)]
+
+
+def _cell(cells: Sequence[Cell]) -> str:
+    if len(verdicts := {cell.verdict for cell in cells}) == 1 and verdicts != {"paid"}:
+        return cells[0].verdict
+    return " ".join(cell.method if cell.verdict == "paid" else f"({cell.method} {cell.verdict})" for cell in cells)
+
+
+def _remarks(result: Result) -> str:
+    """What is known of the seller, and what the cells said beyond that, each thing once."""
+    row = result.row
+    said = (row.says if row.says and as_expected(row, cell) else cell.words for cell in result.cells)
+    return "; ".join(words for words in dict.fromkeys([row.remark, *said]) if words)
+
+
+def _left_out(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        if result.left_out:
+            yield f"\nLeft out: {result.row.name}: {result.left_out}"
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(one.replace('|', '/').replace(chr(10), ' ') for one in texts)} |"

@@ -1,0 +1,129 @@
+"""The smallest part of the matrix in every test run, all of it under ``pytest -m matrix``; and the table itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.one_request import SHELLS, name_of, through_httpx
+from tests.real.environments import EnvironmentUnavailable, environment
+from x402_client import Buyer
+
+from . import npm
+from .cells import Cell, buy
+from .rows import ROWS
+from .run import one
+from .services import EVM, PYTHON, SOLANA, Ground, Row, Script
+from .table import END, START, Result, text, write
+
+EXPRESS = Script("official", "express.mjs", "@x402/express")
+SMALL = [row for row in ROWS if row.seller == EXPRESS and row.facilitator == PYTHON]
+ROW = Row(EXPRESS, 2, EVM)
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Ground]:
+    """Started by what is first opened on it."""
+    with Ground() as ground:
+        yield ground
+
+
+def twice(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
+    through_httpx(buyer, method, url, **request)
+    return through_httpx(buyer, method, url, **request)
+
+
+def test_a_typescript_seller_on_each_chain(ground: Ground) -> None:
+    try:
+        npm.installed("official")
+        environment("v2")
+    except EnvironmentUnavailable as reason:
+        pytest.skip(str(reason))
+    assert [row.chain for row in SMALL] == [EVM, SOLANA]
+    for row in SMALL:
+        with closing(ground.open(row)) as stand:
+            assert buy(ground, stand, "GET", "httpx", through_httpx) == Cell("GET", "httpx", "paid")
+            assert buy(ground, stand, "GET", "httpx", twice).verdict == "wrong", "the chain has two"
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace("`", ""))
+def test_a_row_is_as_expected(ground: Ground, row: Row) -> None:
+    result = one(ground, row)
+    if result.left_out:
+        pytest.skip(result.left_out)
+    assert result.as_expected, text([result], [name_of(shell) for shell in SHELLS])
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        ([("GET", "paid"), ("POST", "paid")], "GET POST"),
+        ([("GET", "paid"), ("POST", "refused")], "GET (POST refused)"),
+        ([("GET", "refused"), ("POST", "refused")], "refused"),
+        ([("GET", "wrong"), ("POST", "wrong")], "wrong"),
+    ],
+)
+def test_a_cell_shows_what_happened(cells: list[tuple[str, Any]], shown: str) -> None:
+    found = tuple(Cell(method, "httpx", verdict, "a | b") for method, verdict in cells)
+    last = text([Result(ROW, found)], ["httpx"]).splitlines()[-1]
+    assert last.endswith(f"| {shown} | a / b |")
+
+
+def test_a_row_that_was_left_out_says_why() -> None:
+    assert f"Left out: {ROW.name}: no node" in text([Result(ROW, left_out="no node")], ["httpx"])
+
+
+@pytest.mark.parametrize(
+    ("ends", "cell", "expected"),
+    [
+        ("paid", Cell("GET", "httpx", "paid", "too dear"), True),
+        ("paid", Cell("GET", "httpx", "refused", "too dear"), False),
+        ("refused", Cell("GET", "httpx", "refused", "it is too dear"), True),
+        ("refused", Cell("GET", "httpx", "refused", "something else"), False),
+        ("refused", Cell("GET", "httpx", "paid", "too dear"), False),
+        ("rejected", Cell("GET", "httpx", "refused", "too dear"), False),
+        ("refused", Cell("GET", "httpx", "wrong", "too dear"), False),
+    ],
+)
+def test_what_is_expected(ends: Any, cell: Cell, expected: bool) -> None:
+    assert Result(replace(ROW, ends=ends, says="too dear"), (cell,)).as_expected is expected
+
+
+def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n", "utf-8")
+    write("new\n", readme)
+    assert readme.read_text("utf-8") == f"before\n{START}\nnew\n{END}\nafter\n"
+    readme.write_text("no marks\n", "utf-8")
+    with pytest.raises(ValueError, match="no place for the table"):
+        write("new\n", readme)
+
+
+def test_without_a_registry_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    try:
+        npm.node_version()
+    except EnvironmentUnavailable as reason:
+        pytest.skip(str(reason))
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_fetch_retry_mintimeout", "10")
+    monkeypatch.setenv("npm_config_fetch_retry_maxtimeout", "10")
+    monkeypatch.setattr(npm, "STORE", tmp_path)
+    with pytest.raises(EnvironmentUnavailable, match="need an npm registry, and npm said ECONNREFUSED"):
+        npm.installed("official")
+
+
+def test_without_node_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    npm.node_version.cache_clear()
+    try:
+        with pytest.raises(EnvironmentUnavailable, match="need node and npm"):
+            npm.installed("official")
+    finally:
+        npm.node_version.cache_clear()
