@@ -53,7 +53,17 @@ if TYPE_CHECKING:
     from .drive import Flow, arun, run
     from .flow import inspect, pay
     from .pay_ahead import pay_ahead
-    from .ports import Approver, EvmSigner, Ledger, Maybe, Scheme, SettlementReader, SolanaSigner
+    from .ports import (
+        Approver,
+        AsyncCourier,
+        Courier,
+        EvmSigner,
+        Ledger,
+        Maybe,
+        Scheme,
+        SettlementReader,
+        SolanaSigner,
+    )
     from .rules import Rules
 
 __all__ = [
@@ -174,7 +184,17 @@ _HOMES = {
     ".flow": ("inspect", "pay"),
     ".rules": ("Rules",),
     ".pay_ahead": ("pay_ahead",),
-    ".ports": ("Approver", "EvmSigner", "Ledger", "Maybe", "Scheme", "SettlementReader", "SolanaSigner"),
+    ".ports": (
+        "Approver",
+        "AsyncCourier",
+        "Courier",
+        "EvmSigner",
+        "Ledger",
+        "Maybe",
+        "Scheme",
+        "SettlementReader",
+        "SolanaSigner",
+    ),
 }
 
 if not TYPE_CHECKING:
