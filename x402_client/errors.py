@@ -106,7 +106,7 @@ class QuoteError(X402Error):
 
 
 class MalformedQuote(QuoteError):
-    """The 402 claims to be x402 and cannot be read; or it did not end in time, so that nobody knows what it claims."""
+    """The 402 claims to be x402 and cannot be read; or it did not end in time, so its claim is not known."""
 
 
 class UnsupportedVersion(QuoteError):
@@ -229,7 +229,7 @@ class ConfigurationError(X402Error):
 
 
 def find(exc: BaseException | None) -> X402Error | None:
-    """The X402Error inside whatever an SDK wrapped around it: causes, contexts and groups are searched."""
+    """Return the X402Error inside an exception that an SDK raised. Causes, contexts and groups are searched."""
     return next((found for found in causes(exc) if isinstance(found, X402Error)), None)
 
 
