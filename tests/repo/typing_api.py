@@ -63,6 +63,7 @@ from x402_client.core import (
     Reply,
     Scheme,
     SettlementReader,
+    Sign,
     Signed,
     SignTyped,
     SolanaSigner,
@@ -73,8 +74,34 @@ from x402_client.events import Event
 from x402_client.ledgers.redis import AsyncRedisLedger, RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.sandbox import Sandbox, Settlement, Visit
+from x402_client.schemes.exact_evm import ExactEvm
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
+
+
+class Demo:
+    name = "demo"
+
+    def is_address(self, text: str) -> bool:
+        return bool(text)
+
+    def canonical(self, address: str) -> str:
+        return address
+
+
+class Voucher:
+    name, family = "voucher", Demo()
+
+    def objection(self, offer: Offer) -> str | None:
+        return None
+
+    def remark(self, offer: Offer) -> str | None:
+        return None
+
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        given = yield from Sign("demo", b"")
+        assert_type(given.signature, bytes)
+        return Signed({}, "nonce", "payer", 1)
 
 
 def amounts() -> None:
@@ -128,6 +155,7 @@ def building() -> Buyer:
         return True
 
     Buyer(Wallet(evm="0x"), approve=async_approver)
+    Buyer(Wallet(further={"demo": object()}), schemes=[ExactEvm("0x"), Voucher()])
     return Buyer(
         wallet=Wallet(evm=b"", solana=None),
         policy=policy,
@@ -393,8 +421,7 @@ def doors(approve: Approver, redis: RedisLedger, async_redis: AsyncRedisLedger, 
     evm: EvmSigner = OwnSigner()
     solana: SolanaSigner = OwnSigner()
     reader: SettlementReader = OwnReader()
-    assert_type(schemes[0].name, str)
-    return Buyer(Wallet(evm=evm, solana=solana), ledger=ledgers[0], reader=reader, approve=approve)
+    return Buyer(Wallet(evm=evm, solana=solana), ledger=ledgers[0], reader=reader, approve=approve, schemes=schemes)
 
 
 def what_is_not_there() -> None:

@@ -14,7 +14,9 @@ from ..core.ports import AsyncCourier, Courier
 from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.evm import LocalEvmSigner, read_signature
+from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
 from .ledger_calls import aask, ask, begin
@@ -166,10 +168,19 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
-    """Who signs, what, and how to read what comes back."""
+    """Return the signer, what it signs, and how to read what comes back."""
+    family: str
+    asked: Any
     if isinstance(ask, asks.SignTyped):
-        return services.wallet.evm, ask.data, read_signature
-    return services.wallet.solana, ask.message, read_solana_signature
+        family, asked = EVM_FAMILY, ask.data
+    elif isinstance(ask, asks.SignMessage):
+        family, asked = SOLANA_FAMILY, ask.message
+    else:
+        family, asked = ask.family, ask.data
+    return services.wallet.needed_signer(family), asked, _READS.get(family, read_further_signature)
+
+
+_READS = {EVM_FAMILY: read_signature, SOLANA_FAMILY: read_solana_signature}
 
 
 def _blocks(signer: Any) -> bool:
@@ -227,6 +238,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Tell: lambda self, ask: self._services.tell(ask.event),
     asks.SignTyped: Answers._sign,
     asks.SignMessage: Answers._sign,
+    asks.Sign: Answers._sign,
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
     asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
@@ -241,6 +253,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Pause: lambda self, ask: _pause(ask.seconds),
     asks.SignTyped: AsyncAnswers._sign,
     asks.SignMessage: AsyncAnswers._sign,
+    asks.Sign: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
     asks.Send: AsyncAnswers._send,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import Any, Literal, cast, overload
 
 from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
-from ..chains.tokens import Tokens
 from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
 from ..core.ports import Approver, AsyncCourier, Courier, Scheme
@@ -30,15 +29,12 @@ from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
 from .ledger_calls import aask, ask
 from .ledger_notices import Notices
-from .schemes import _Means
+from .schemes import PaymentMeans
 from .scopes import Scope, mandate
 from .services import Services
 from .settings import is_async
 from .settlement_reader import Reader, Reconciled, aread, due, read
 from .wallet import Wallet
-
-if TYPE_CHECKING:
-    from ..chains.solana import SolanaChain
 
 
 class Buyer:
@@ -56,6 +52,7 @@ class Buyer:
         purse: str = "default",
         rpc: Mapping[str, str | Iterable[str]] | None = None,
         reader: Any = None,
+        schemes: Iterable[Scheme] = (),
         settle_timeout: float | None = 60,
         approve: Approver | None = None,
         on_event: Callable[[Event], object] | None = None,
@@ -73,9 +70,11 @@ class Buyer:
         self.ledger = settings.ledger(ledger)
         self.purse = settings.purse(purse)
         self.endpoints = Endpoints(settings.endpoints(rpc or {}))
-        self._solana_chains: dict[str, SolanaChain] = {}
+        self.means = PaymentMeans(
+            self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
+        )
         self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
-        self.reader = settings.reader(reader) or ChainReader(self.endpoints)
+        self.reader = settings.reader(reader) or ChainReader(self.endpoints, self.means.look)
         self.services = Services(
             wallet=self.wallet,
             ledger=self.ledger,
@@ -100,11 +99,10 @@ class Buyer:
         self.services.tell_news()
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
-        schemes = {(scheme.name, scheme.family): scheme for scheme in self._schemes()}
         return Rules(
             policy=self.policy,
-            means=_Means(Tokens(self.policy.tokens), schemes),
-            schemes=schemes,
+            means=self.means,
+            schemes=self.means.schemes,
             bounds=self.bounds,
             purse=self.purse,
             on_refusal=on_refusal,
@@ -112,25 +110,6 @@ class Buyer:
             terms_age=settings.at_least_zero("terms_age", terms_age),
             repeat=repeat,
         )
-
-    def _schemes(self) -> Iterator[Scheme]:
-        """What the wallet has keys for; the rest is not even imported."""
-        if self.wallet.evm is not None:
-            from ..schemes.exact_evm import ExactEvm
-
-            yield ExactEvm(self.wallet.evm.address, self.endpoints.of if self.policy.check_funds else None)
-        if self.wallet.solana is not None:
-            from ..schemes.exact_solana import ExactSolana
-
-            yield ExactSolana(self.wallet.solana.address, self._solana, self.policy.check_funds)
-
-    def _solana(self, network: str) -> SolanaChain:
-        found = self._solana_chains.get(network)
-        if found is None:
-            from ..chains.solana import SolanaChain
-
-            found = self._solana_chains.setdefault(network, SolanaChain(self.endpoints.of(network)))
-        return found
 
     def purchase(
         self, *, key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None

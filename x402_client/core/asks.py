@@ -194,6 +194,15 @@ class SignMessage(Ask["SignatureGiven"]):
         self.message = message
 
 
+class Sign(Ask["SignatureGiven"]):
+    """A signature over what a scheme needs, by the wallet's signer for a further family of chains."""
+
+    __slots__ = ("data", "family")
+
+    def __init__(self, family: str, data: Any) -> None:
+        self.family, self.data = family, data
+
+
 class Fetch(Ask[T]):
     """A read that may block, of a chain for instance. Async clients have it run in a thread."""
 

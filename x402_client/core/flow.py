@@ -22,8 +22,9 @@ from ..errors import (
     X402Error,
 )
 from ..model.holds import Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
+from ..model.networks import family_of
 from ..model.offers import Offer, Quote
-from ..model.signing import Approval
+from ..model.signing import Approval, Signed
 from ..policy.choice import choose, refuse
 from ..policy.policy import admit
 from ..wire.write import payment_header, takes_payment_id
@@ -225,13 +226,13 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
 
 def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> Flow[Hold]:
     """Sign and record. The hold that comes back may leave."""
-    scheme = rules.schemes[hold.offer.scheme, hold.offer.network.partition(":")[0]]
+    scheme = rules.schemes[hold.offer.scheme, family_of(hold.offer.network)]
     remark = scheme.remark(hold.offer)
     if remark:
         yield from Tell(events.Warned(call.method, call.url, remark))
     call.signing = True
     try:
-        signed = yield from scheme.sign(hold.offer, validity)
+        signed = _checked((yield from scheme.sign(hold.offer, validity)))
     except X402Error:
         raise
     except Exception as failure:
@@ -253,6 +254,18 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
                 evidence,
             ),
         )
+    )
+
+
+def _checked(signed: Signed) -> Signed:
+    """Return what a scheme made. One that is written elsewhere could return anything, and a ledger would keep it."""
+    sound = isinstance(signed, Signed) and type(signed.expires) is int
+    if sound and isinstance(signed.nonce, str) and isinstance(signed.payer, str) and signed.nonce and signed.payer:
+        return signed
+    signed = None  # type: ignore[assignment]  # tools that print the variables of a traceback must find no signature
+    raise SigningError(
+        "The payment scheme did not return a Signed(payload, nonce, payer, expires) with texts and a whole number of "
+        "seconds. Nothing was sent."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Generator
 from typing import Any, Literal, Protocol, TypeVar, Union
 
+from ..chains.families import ChainFamily as ChainFamily
 from ..errors import MoneyState
 from ..model.holds import (
     Attempt,
@@ -34,42 +35,54 @@ class Ledger(Protocol):
 
     def reserve(self, order: Order, attempt: Attempt) -> Maybe[Hold | Busy]:
         """A new hold, or the claimed unresolved one. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
+        ...
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Maybe[Hold | Busy | None]:
         """The unresolved hold of this purchase, or None."""
+        ...
 
     def record(self, hold: Hold, authorization: Authorization) -> Maybe[Hold]:
         """Keep what was signed, before it leaves the machine."""
+        ...
 
     def release(self, hold: Hold) -> Maybe[None]:
         """Give back what was held and never sent."""
+        ...
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
         """The purchase was delivered; it is resolved, and stays counted."""
+        ...
 
     def write_off(self, hold: Hold) -> Maybe[Hold]:
         """The user gives the unresolved purchase up: it counts as spent."""
+        ...
 
     def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
         """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content.
 
         False: the hold is gone, or somebody presents it at this moment, and all stays as it is.
         """
+        ...
 
     def spent(self, question: Spending) -> Maybe[int]:
         """Millionths counted in a window."""
+        ...
 
     def holds(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
         """Every purchase of a purse that is not resolved."""
+        ...
 
     def history(self, limit: int, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
         """The latest resolved purchases of a purse, newest first."""
+        ...
 
     def freeze(self, pattern: str) -> Maybe[None]:
         """Stop payments to a host pattern, or with ``*`` all."""
+        ...
 
     def unfreeze(self, pattern: str) -> Maybe[None]:
         """Lift a freeze again."""
+        ...
 
 
 class EvmSigner(Protocol):
@@ -81,9 +94,11 @@ class EvmSigner(Protocol):
     @property
     def address(self) -> str:
         """The account that pays, 0x and forty hex digits."""
+        ...
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> Maybe[bytes | str]:
         """Sign an EIP-712 message, given whole (types, primaryType, domain, message): 65 bytes, or their hex."""
+        ...
 
 
 class SolanaSigner(Protocol):
@@ -92,9 +107,11 @@ class SolanaSigner(Protocol):
     @property
     def address(self) -> str:
         """The account that pays, in base58."""
+        ...
 
     def sign_message(self, message: bytes, /) -> Maybe[bytes | str]:
         """Sign bytes with Ed25519: 64 bytes, or their base58."""
+        ...
 
 
 class Courier(Protocol):
@@ -103,33 +120,40 @@ class Courier(Protocol):
     @property
     def request(self) -> HttpRequest:
         """The request as the caller made it."""
+        ...
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         """Send the request, body and all: with this payment header, or without one.
 
         A clone carries the header, so that no later hop, log or retry of the library does. It follows no redirect.
         """
+        ...
 
     def peek(self, reply: Reply) -> bytes | None:
         """Return the body of a response without its content encoding; None if it is larger than terms may be."""
+        ...
 
     def digest(self) -> bytes:
         """Return a digest of the request's body, all of it: it tells this request from others."""
+        ...
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
         """Return what the caller gets for a response. ``reply.outcome`` goes with it, where there is one.
 
         A delivery hears what becomes of the body: ``done``, ``closed``, ``broke`` or ``dropped``.
         """
+        ...
 
     def let_go(self, kept: Any) -> None:
         """Give back the connections of responses that were not handed over.
 
         ``kept`` is the native response that an error speaks of, or None: it stays readable.
         """
+        ...
 
     def failed(self, failure: Exception) -> Failure:
         """Say whether a failure of ``send`` was a time-out, whether provably nothing left, or the answer was lost."""
+        ...
 
 
 class AsyncCourier(Protocol):
@@ -145,23 +169,57 @@ class AsyncCourier(Protocol):
     def failed(self, failure: Exception) -> Failure: ...
 
 
-class Scheme(Protocol):
-    """One payment scheme on one family of chains. Written once: what has to be asked is yielded."""
+class FurtherSigner(Protocol):
+    """Who signs on a further family of chains: ``Wallet(further={"stellar": ...})``.
 
-    name: str
-    family: str
+    Sync or async, and ``blocking`` as for ``EvmSigner``. The scheme that asks for the signature also checks it.
+    """
+
+    @property
+    def address(self) -> str:
+        """The account that pays."""
+        ...
+
+    def sign(self, data: Any, /) -> Maybe[bytes]:
+        """Sign what the scheme yields in ``asks.Sign``: bytes, or a document for a signer that shows it."""
+        ...
+
+
+class Scheme(Protocol):
+    """One payment scheme on one family of chains. Written once: what has to be asked is yielded.
+
+    Optional besides: ``look(rpc, hold, authorization)``, as for a ``ChainFamily``, where the scheme's payments are
+    looked up in another way than the family's. Without one, only payments of schemes that ship are looked up on the
+    families that ship.
+    """
+
+    @property
+    def name(self) -> str:
+        """The scheme's name on the wire."""
+        ...
+
+    @property
+    def family(self) -> str | ChainFamily:
+        """The family of chains, by its name in CAIP-2; an object for one that does not ship."""
+        ...
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer must not be signed, or None. ``offer.token`` is known.
+        """Return why this offer must not be signed, or None. ``offer.token`` is known.
 
-        It goes by the offer alone: the answer is kept for the next time that the same is offered.
+        It goes by the offer alone: the answer is kept for the next time that the same is offered. It never raises.
         """
+        ...
 
     def remark(self, offer: Offer) -> str | None:
-        """What a person should know about an offer that is signed all the same."""
+        """Return what a person should know about an offer that is signed all the same, or None."""
+        ...
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
-        """Build and sign the payload."""
+        """Build and sign the payload. It may yield SignTyped, SignMessage, Sign and Fetch, and raise X402Errors.
+
+        ``validity`` is the most seconds that the payment may be valid. Each payment has a nonce of its own.
+        """
+        ...
 
 
 class Approver(Protocol):

@@ -92,7 +92,7 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
         tries.failure, tries.most = failure, 0 if (yield from Failed(failure)) == "timeout" else 2
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
-    reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds))
+    reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
     if reply.status == 402:
         tries.refusal, tries.most = reply, 1

@@ -12,7 +12,6 @@ from ..errors import ConfigurationError, HostNotAllowed
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
 from ..model.money import Amount, Money, Token
-from ..model.networks import same_case
 from . import checks
 from .checks import HostRule
 from .limits import Amounts, Limit
@@ -66,7 +65,7 @@ class Policy:
         self.networks = None if networks is None else checks.networks(networks)
         self.assets = None if assets is None else tuple(checks.some("assets", assets))
         self.tokens = tuple(checks.token(t) for t in checks.listed("tokens", tokens))
-        self.pay_to = None if pay_to is None else frozenset(same_case(a) for a in checks.pinned(pay_to))
+        self.pay_to = None if pay_to is None else frozenset(checks.pinned(pay_to))
         self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
         self.accept_loss = Money(accept_loss)
         self.pay_ahead = checks.flag("pay_ahead", pay_ahead)
