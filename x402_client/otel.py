@@ -5,7 +5,7 @@
 It is asked for and never there by itself: what is bought where, and for how much, leaves the process only if you say
 so. Attributes carry no keys, signatures, headers or query strings.
 
-Each presentation of a payment is one span, ``x402.pay``, a child of whatever span is current, from the reservation of
+Each presentation of a payment is one span, ``x402.pay``, a child of the current span, from the reservation of
 its budget to the seller's answer. A refusal is an event of the current span. The metrics are ``x402.payments``,
 ``x402.payment.duration``, ``x402.spent``, ``x402.refusals`` and ``x402.warnings``.
 """

@@ -1,4 +1,4 @@
-"""When a paid answer counts as delivered: its body was read to the end, or the caller closed it."""
+"""Delivery of a paid answer: its body was read to the end, or the caller closed it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``run`` and ``arun`` step a flow: the only difference between sync and async in the core.
 
 A driver decides nothing. Every failure of an answer, cancellation included, is thrown back into the flow, which
-judges it; and whatever happens, the flow is closed, so that its ``finally`` blocks run.
+judges it. The flow is closed in the end, always, so that its ``finally`` blocks run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the flow needs from outside, as Protocols, and the records that pass between it and them."""
+"""Protocols of all that the flow needs from outside."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ class Ledger(Protocol):
 
 
 class EvmSigner(Protocol):
-    """Who signs on EVM chains. Sync or async: a method that returns an awaitable is awaited by async clients.
+    """A signer on EVM chains. Sync or async: a method that returns an awaitable is awaited by async clients.
 
     Set ``blocking = False`` on a sync signer that answers at once; any other sync one runs in a thread under asyncio.
     """
 
     @property
     def address(self) -> str:
-        """The account that pays, 0x and forty hex digits."""
+        """Return the account that pays, 0x and forty hex digits."""
         ...
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> Maybe[bytes | str]:
@@ -102,11 +102,11 @@ class EvmSigner(Protocol):
 
 
 class SolanaSigner(Protocol):
-    """Who signs on Solana. Sync or async, and ``blocking`` as for ``EvmSigner``."""
+    """A signer on Solana. Sync or async, and ``blocking`` as for ``EvmSigner``."""
 
     @property
     def address(self) -> str:
-        """The account that pays, in base58."""
+        """Return the account that pays, in base58."""
         ...
 
     def sign_message(self, message: bytes, /) -> Maybe[bytes | str]:
@@ -115,11 +115,11 @@ class SolanaSigner(Protocol):
 
 
 class Courier(Protocol):
-    """Sends and hands over for one call through a sync HTTP client: what only that client can do."""
+    """The sending side of one call through a sync HTTP client: what only that client can do."""
 
     @property
     def request(self) -> HttpRequest:
-        """The request as the caller made it."""
+        """Return the request as the caller made it."""
         ...
 
     def send(self, header: tuple[str, str] | None) -> Reply:
@@ -157,7 +157,7 @@ class Courier(Protocol):
 
 
 class AsyncCourier(Protocol):
-    """Sends and hands over for one call through an async HTTP client. Each method is as in ``Courier``."""
+    """The sending side of one call through an async HTTP client. Each method is as in ``Courier``."""
 
     @property
     def request(self) -> HttpRequest: ...
@@ -170,14 +170,14 @@ class AsyncCourier(Protocol):
 
 
 class FurtherSigner(Protocol):
-    """Who signs on a further family of chains: ``Wallet(further={"stellar": ...})``.
+    """A signer on a further family of chains: ``Wallet(further={"stellar": ...})``.
 
     Sync or async, and ``blocking`` as for ``EvmSigner``. The scheme that asks for the signature also checks it.
     """
 
     @property
     def address(self) -> str:
-        """The account that pays."""
+        """Return the account that pays."""
         ...
 
     def sign(self, data: Any, /) -> Maybe[bytes]:
@@ -195,12 +195,12 @@ class Scheme(Protocol):
 
     @property
     def name(self) -> str:
-        """The scheme's name on the wire."""
+        """Return the scheme's name on the wire."""
         ...
 
     @property
     def family(self) -> str | ChainFamily:
-        """The family of chains, by its name in CAIP-2; an object for one that does not ship."""
+        """Return the family of chains, by its name in CAIP-2; an object for one that does not ship."""
         ...
 
     def objection(self, offer: Offer) -> str | None:
@@ -223,13 +223,13 @@ class Scheme(Protocol):
 
 
 class Approver(Protocol):
-    """Somebody who says True, or anything else for no. Sync or async."""
+    """A person or a program that says True, or anything else for no. Sync or async."""
 
     def __call__(self, approval: Approval, /) -> Maybe[bool]: ...
 
 
 class SettlementReader(Protocol):
-    """How to learn whether an authorization settled. Sync or async.
+    """A reader that tells whether an authorization settled. Sync or async.
 
     It may be asked about a payment of another wallet that shares the purse: of what it does not know it says "unknown".
     """
