@@ -124,7 +124,7 @@ def home(adapter: str) -> str:
 
 @pytest.mark.parametrize(("adapter", "test"), _CASES)
 def test_it_notices(results: dict[tuple[str, str], str], adapter: str, test: str) -> None:
-    assert results[adapter, test] == "failure"
+    assert results[adapter, test] in ("failure", "error")  # an error where it leaves something that cannot be closed
 
 
 @pytest.mark.parametrize("test", _SOUND)
