@@ -62,7 +62,10 @@ def test_what_is_listed_is_there_and_documented(name: str) -> None:
 
 
 #: Packages whose ``__init__`` loads a name when it is asked for.
-LAZY = [f"x402_client.{name}" for name in ("adapters", "buyer", "core", "ledgers.redis", "ledgers.sqlite", "policy")]
+LAZY = [
+    f"x402_client.{name}"
+    for name in ("adapters", "buyer", "core", "ledgers", "ledgers.redis", "ledgers.sqlite", "policy", "testing")
+]
 
 
 @pytest.mark.parametrize("name", LAZY)

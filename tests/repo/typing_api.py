@@ -20,6 +20,7 @@ import x402_client.buyer
 import x402_client.core
 import x402_client.httpx
 import x402_client.httpx2
+import x402_client.ledgers
 import x402_client.ledgers.redis
 import x402_client.ledgers.sqlite
 import x402_client.policy
@@ -58,6 +59,7 @@ from x402_client.core import (
     Fetch,
     HttpRequest,
     Ledger,
+    LedgerExtras,
     Order,
     Purchase,
     Reply,
@@ -71,8 +73,7 @@ from x402_client.core import (
     TypedData,
 )
 from x402_client.events import Event
-from x402_client.ledgers.redis import AsyncRedisLedger, RedisLedger
-from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers import MemoryLedger, RedisLedger, SqliteLedger
 from x402_client.sandbox import Sandbox, Settlement, Visit
 from x402_client.schemes.exact_evm import ExactEvm
 
@@ -113,6 +114,7 @@ def amounts() -> None:
     Limit(per_request="0.50", per_hour=2, per_day=["5", Money("3 EUR")], max_payments=["30/minute"], total=Decimal(1))
     Money(0.1)  # type: ignore[arg-type]
     Limit(per_day=0.1)  # type: ignore[arg-type]
+    Limit(per_dya="5")  # type: ignore[arg-type]
 
 
 def building() -> Buyer:
@@ -415,13 +417,13 @@ class OwnReader:
         return "unknown"
 
 
-def doors(approve: Approver, redis: RedisLedger, async_redis: AsyncRedisLedger, sqlite: SqliteLedger) -> Buyer:
+def doors(approve: Approver) -> Buyer:
     schemes: list[Scheme] = [OwnScheme()]
-    ledgers: list[Ledger] = [OwnLedger(), redis, async_redis, sqlite]
+    ledger: Ledger = OwnLedger()
     evm: EvmSigner = OwnSigner()
     solana: SolanaSigner = OwnSigner()
     reader: SettlementReader = OwnReader()
-    return Buyer(Wallet(evm=evm, solana=solana), ledger=ledgers[0], reader=reader, approve=approve, schemes=schemes)
+    return Buyer(Wallet(evm=evm, solana=solana), ledger=ledger, reader=reader, approve=approve, schemes=schemes)
 
 
 def what_is_not_there() -> None:
@@ -433,10 +435,21 @@ def what_is_not_there() -> None:
     _ = x402_client.buyer.nonsense  # type: ignore[attr-defined]
     _ = x402_client.core.nonsense  # type: ignore[attr-defined]
     _ = x402_client.policy.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.ledgers.nonsense  # type: ignore[attr-defined]
     _ = x402_client.ledgers.redis.nonsense  # type: ignore[attr-defined]
     _ = x402_client.ledgers.sqlite.nonsense  # type: ignore[attr-defined]
     _ = errors.nonsense  # type: ignore[attr-defined]
     _ = x402_client.Buyer.nonsense  # type: ignore[attr-defined]
+
+
+def ledgers() -> None:
+    memory, file, server = MemoryLedger(), SqliteLedger("spend.db"), RedisLedger("redis://h")
+    ports: list[Ledger] = [memory, file, server, server.asynchronous]
+    extras: list[LedgerExtras] = [memory, file, server, server.asynchronous]
+    for ledger in (None, "spend.db", Path("spend.db"), *ports):
+        assert_type(Buyer(Wallet(evm="0x"), ledger=ledger).ledger, Ledger)
+    assert_type([one.fresh for one in extras], list[bool])
+    Buyer(Wallet(evm="0x"), ledger=5)  # type: ignore[arg-type]
 
 
 def sandboxes(policy: Policy) -> None:

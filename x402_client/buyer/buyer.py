@@ -5,17 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
 from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
-from ..core.ports import Approver, AsyncCourier, Courier, Scheme
+from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
 from ..core.reclaim import reclaim
 from ..core.rules import Rules
 from ..errors import ConfigurationError
 from ..events import Event, WrittenOff
+from ..ledgers.extras import closer_of, closers_of
 from ..model.budgets import WINDOWS, Cap
 from ..model.holds import Hold, Spending
 from ..model.hosts import Origin, Pattern
@@ -36,6 +37,9 @@ from .settings import is_async
 from .settlement_reader import Reader, Reconciled, aread, due, read
 from .wallet import Wallet
 
+if TYPE_CHECKING:
+    from os import PathLike
+
 
 class Buyer:
     """Pays for the clients that it wraps, within its policy. Share one between clients, threads and tasks.
@@ -48,7 +52,7 @@ class Buyer:
         wallet: Wallet,
         policy: Policy = CAREFUL,
         *,
-        ledger: Any = None,
+        ledger: Ledger | str | PathLike[str] | None = None,
         purse: str = "default",
         rpc: Mapping[str, str | Iterable[str]] | None = None,
         reader: Any = None,
@@ -67,7 +71,10 @@ class Buyer:
         self.wallet = settings.instance("wallet", wallet, Wallet)
         self.policy = settings.instance("policy", policy, Policy)
         self.bounds = settings.instance("bounds", bounds, Bounds)
-        self.ledger = settings.ledger(ledger)
+        try:
+            self.ledger = settings.ledger(ledger)
+        finally:
+            ledger = None  # a URL may hold a password, and tools print the variables of a traceback
         self.purse = settings.purse(purse)
         self.endpoints = Endpoints(settings.endpoints(rpc or {}))
         self.means = PaymentMeans(
@@ -250,17 +257,14 @@ class Buyer:
         """Let go of what the ledger and the chain readers hold open."""
         for rpc in self.endpoints:
             rpc.close()
-        close = getattr(self.ledger, "close_ledger", None)
-        if close is not None:
-            ask(self.ledger, lambda ledger: ledger.close_ledger())
+        ask(self.ledger, lambda ledger: closer_of(ledger)())
 
     async def aclose(self) -> None:
         """``close``, awaited: an async ledger also lets go of the running loop's connections."""
         for rpc in self.endpoints:
             rpc.close()
-        for ledger in (getattr(self.ledger, "asynchronous", None), self.ledger):
-            close = getattr(ledger, "close_ledger", None)
-            closed = close() if close is not None else None
+        for close in closers_of(self.ledger):
+            closed = close()
             if inspect.isawaitable(closed):
                 await closed
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Spending,
     )
     from ..model.hosts import Origin, Pattern
+    from ..model.offers import Receipt
     from ..model.signing import Approval, Signed, TypedData
     from .asks import (
         Approve,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         EvmSigner,
         FurtherSigner,
         Ledger,
+        LedgerExtras,
         Maybe,
         Scheme,
         SettlementReader,
@@ -100,6 +102,7 @@ __all__ = [
     "HttpRequest",
     "Ledger",
     "LedgerBusy",
+    "LedgerExtras",
     "LeftAlone",
     "LookAgain",
     "Maybe",
@@ -110,6 +113,7 @@ __all__ = [
     "Pause",
     "Peek",
     "Purchase",
+    "Receipt",
     "Reclaim",
     "Record",
     "Release",
@@ -155,6 +159,7 @@ _HOMES = {
         "Spending",
     ),
     "..model.hosts": ("Origin", "Pattern"),
+    "..model.offers": ("Receipt",),
     "..model.signing": ("Approval", "Signed", "TypedData"),
     ".asks": (
         "Approve",
@@ -199,6 +204,7 @@ _HOMES = {
         "EvmSigner",
         "FurtherSigner",
         "Ledger",
+        "LedgerExtras",
         "Maybe",
         "Scheme",
         "SettlementReader",

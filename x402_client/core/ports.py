@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import Any, Literal, Protocol, TypeVar, Union
+from typing import Any, Literal, Protocol, TypeVar, Union, runtime_checkable
 
 from ..chains.families import ChainFamily as ChainFamily
 from ..errors import MoneyState
@@ -29,16 +29,16 @@ Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the f
 class Ledger(Protocol):
     """Holds, budgets and history. Every method may raise LedgerUnavailable; an async ledger returns awaitables.
 
-    ``reserve`` is one atomic step: it hands over an unresolved hold of the same purchase if there is one, and else
-    takes the price from every budget or from none.
+    ``reserve`` is one atomic step: it claims an unresolved hold of the same purchase if there is one, and else takes
+    the price from every budget or from none. ``LedgerExtras`` has what a ledger may tell and do besides.
     """
 
     def reserve(self, order: Order, attempt: Attempt) -> Maybe[Hold | Busy]:
-        """A new hold, or the claimed unresolved one. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
+        """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
         ...
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Maybe[Hold | Busy | None]:
-        """The unresolved hold of this purchase, or None."""
+        """Claim the unresolved hold of this purchase; None if there is none."""
         ...
 
     def record(self, hold: Hold, authorization: Authorization) -> Maybe[Hold]:
@@ -50,30 +50,30 @@ class Ledger(Protocol):
         ...
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
-        """The purchase was delivered; it is resolved, and stays counted."""
+        """Resolve a delivered purchase. It stays counted."""
         ...
 
     def write_off(self, hold: Hold) -> Maybe[Hold]:
-        """The user gives the unresolved purchase up: it counts as spent."""
+        """Give an unresolved purchase up, for the user: it counts as spent."""
         ...
 
     def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
-        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content.
+        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open.
 
-        False: the hold is gone, or somebody presents it at this moment, and all stays as it is.
+        Return False if the hold is gone or an attempt presents it at this moment; then all stays as it is.
         """
         ...
 
     def spent(self, question: Spending) -> Maybe[int]:
-        """Millionths counted in a window."""
+        """Return the millionths counted in a window."""
         ...
 
     def holds(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """Every purchase of a purse that is not resolved."""
+        """Return every purchase of a purse that is not resolved."""
         ...
 
     def history(self, limit: int, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """The latest resolved purchases of a purse, newest first."""
+        """Return the latest resolved purchases of a purse, newest first."""
         ...
 
     def freeze(self, pattern: str) -> Maybe[None]:
@@ -82,6 +82,66 @@ class Ledger(Protocol):
 
     def unfreeze(self, pattern: str) -> Maybe[None]:
         """Lift a freeze again."""
+        ...
+
+
+@runtime_checkable
+class LedgerExtras(Protocol):
+    """Optional attributes of a ledger. It may have any of them or none; without one, its default below holds.
+
+    Nothing but ``ledgers.extras`` reads them. They are read at every payment, so they answer at once and never fail.
+    """
+
+    @property
+    def name(self) -> str:
+        """Where the ledger is, without passwords, for messages. Default: the name of its class.
+
+        Read for the event ``LedgerStarted``.
+        """
+        ...
+
+    @property
+    def fresh(self) -> bool:
+        """True if the ledger was used for the first time, so that its budgets start at zero. Default: False.
+
+        Read when a buyer is built and after every reservation, until it was True once: then ``LedgerStarted`` is
+        told. Without it, a lost ledger that starts again from zero makes no noise.
+        """
+        ...
+
+    @property
+    def drift(self) -> float:
+        """The seconds by which the ledger's time is ahead of the machine's clock. Default: 0.0.
+
+        Read after every reservation. A change of more than a minute means that the machine's clock was set, and is
+        told as ``ClockJumped``. Without it, a clock that is set is not noticed.
+        """
+        ...
+
+    @property
+    def asynchronous(self) -> Ledger | None:
+        """The twin of a sync ledger whose methods are async. Default: None.
+
+        Read at every call of an async client, which uses it instead of the ledger itself.
+        """
+        ...
+
+    @property
+    def impatient(self) -> Ledger | None:
+        """A twin that raises ``LedgerBusy`` where the ledger would wait for a disk or a lock. Default: None.
+
+        Read at every call of an async client if there is no ``asynchronous``. The twin is called on the event loop;
+        a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Without either, a ledger's
+        methods are called on the event loop: a sync ledger that may block must have one of them.
+        """
+        ...
+
+    def close_ledger(self) -> Maybe[None]:
+        """Let go of files and connections, and of this process's claims. Default: there is nothing to let go of.
+
+        Called by ``Buyer.close`` and ``aclose``, and by the command at its end. It may be called twice, and other
+        buyers may share the ledger: the next use opens it again.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Never, Self
 
 from ..errors import ConfigurationError, HostNotAllowed
 from ..model.budgets import Cap
@@ -50,6 +50,7 @@ class Policy:
         validity: int = 600,
         allow_zero: bool = False,
         check_funds: bool = False,
+        **further: Never,
     ) -> None:
         self.overall = Limit(
             per_request=per_request,
@@ -59,6 +60,7 @@ class Policy:
             per_month=per_month,
             total=total,
             max_payments=max_payments,
+            **further,
         )
         self._hosts = checks.hosts(hosts or {})
         self.only_listed_hosts = checks.flag("only_listed_hosts", only_listed_hosts)
