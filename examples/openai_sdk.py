@@ -6,6 +6,7 @@ money.
 
 import httpx2
 import openai
+from openai.types.chat import ChatCompletionMessageParam
 
 from x402_client import Policy, errors
 from x402_client.httpx2 import wrap
@@ -20,7 +21,7 @@ ANSWER = {
         {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Forty-two."}},
     ],
 }
-QUESTION: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "What is the answer?"}]
+QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is the answer?"}]
 
 with Sandbox() as seller:
     seller.sell("/v1/chat/completions", "0.02", content=ANSWER)

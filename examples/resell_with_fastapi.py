@@ -18,10 +18,9 @@ try:
 except ImportError:
     sys.exit("This example needs FastAPI: pip install fastapi")
 
-from x402_client import Buyer, Policy, errors
+from x402_client import Buyer, Policy, errors, outcome
 from x402_client.httpx import wrap
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.receipts import outcome
 from x402_client.sandbox import Sandbox
 
 CUSTOMERS = {"key-of-ann": "ann", "key-of-ben": "ben"}

@@ -7,28 +7,50 @@ if TYPE_CHECKING:
     from . import errors
     from .buyer.buyer import Buyer
     from .buyer.wallet import Wallet
+    from .model.holds import Hold, Outcome
     from .model.money import Money, Token
+    from .model.offers import Offer, Quote, Receipt
+    from .model.signing import Approval
     from .policy.limits import Limit
     from .policy.policy import Policy
-    from .receipts import receipt
+    from .receipts import outcome, receipt
 
 __version__ = "0.1.0"
-__all__ = ["Buyer", "Limit", "Money", "Policy", "Token", "Wallet", "errors", "receipt"]
+__all__ = [
+    "Approval",
+    "Buyer",
+    "Hold",
+    "Limit",
+    "Money",
+    "Offer",
+    "Outcome",
+    "Policy",
+    "Quote",
+    "Receipt",
+    "Token",
+    "Wallet",
+    "errors",
+    "outcome",
+    "receipt",
+]
 
 #: Where each name lives. Loaded when it is asked for: the pytest plugin is imported by every test run there is.
 _HOMES = {
-    "Buyer": "buyer.buyer", "Limit": "policy.limits", "Money": "model.money", "Policy": "policy.policy",
-    "Token": "model.money", "Wallet": "buyer.wallet", "receipt": "receipts",
+    "Approval": "model.signing", "Buyer": "buyer.buyer", "Hold": "model.holds", "Limit": "policy.limits",
+    "Money": "model.money", "Offer": "model.offers", "Outcome": "model.holds", "Policy": "policy.policy",
+    "Quote": "model.offers", "Receipt": "model.offers", "Token": "model.money", "Wallet": "buyer.wallet",
+    "outcome": "receipts", "receipt": "receipts",
 }  # fmt: skip
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module(".errors", __name__)
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    return found
+    def __getattr__(name: str) -> Any:
+        if name == "errors":
+            return import_module(".errors", __name__)
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        return found
 
 
 def __dir__() -> list[str]:

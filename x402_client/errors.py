@@ -31,7 +31,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
+    from .model.holds import Hold
     from .model.money import Money
+    from .model.offers import Offer, Receipt
 
 __all__ = [
     "AlreadyPaid",
@@ -63,13 +67,34 @@ __all__ = [
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
 
+if TYPE_CHECKING:
+
+    class _Facts(TypedDict, total=False):
+        hold: Hold | None
+        offer: Offer | None
+        response: Any | None
+
+    class _LimitFacts(_Facts, total=False):
+        limit: Money | int | None
+        asked: Money | int | None
+        spent: Money | int | None
+        resets_at: datetime | None
+
 
 class X402Error(Exception):
     """The base of every error here. ``money`` says what happened to it."""
 
     money: MoneyState = "untouched"
+    #: The purchase that the error is about, if budget was held for it.
+    hold: Hold | None
+    #: The way to pay that the error is about, as the seller offered it.
+    offer: Offer | None
+    #: The seller's answer, of the HTTP library's own type: an ``httpx.Response``, a ``requests.Response``.
+    response: Any | None
 
-    def __init__(self, message: str, *, hold: Any = None, offer: Any = None, response: Any = None) -> None:
+    def __init__(
+        self, message: str, *, hold: Hold | None = None, offer: Offer | None = None, response: Any | None = None
+    ) -> None:
         super().__init__(message)
         self.hold = hold
         self.offer = offer
@@ -81,7 +106,7 @@ class QuoteError(X402Error):
 
 
 class MalformedQuote(QuoteError):
-    """The 402 claims to be x402 and cannot be read; or it did not end in time, so that nobody knows what it claims."""
+    """The 402 claims to be x402 and cannot be read; or it did not end in time, so its claim is not known."""
 
 
 class UnsupportedVersion(QuoteError):
@@ -95,13 +120,16 @@ class PaymentRefused(X402Error):
 class NoAcceptableOffer(PaymentRefused):
     """No offer passed. ``reasons`` has one line for each."""
 
-    def __init__(self, message: str, *, reasons: tuple[str, ...] = (), **facts: Any) -> None:
+    def __init__(self, message: str, *, reasons: tuple[str, ...] = (), **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.reasons = reasons
 
 
 class OverLimit(PaymentRefused):
-    """A limit would be exceeded. ``resets_at`` is when the same payment would fit again, or None."""
+    """A limit would be exceeded. ``resets_at`` is when the same payment would fit again, or None.
+
+    Amounts are ``Money``, or an ``int`` where the limit counts payments.
+    """
 
     def __init__(
         self,
@@ -111,7 +139,7 @@ class OverLimit(PaymentRefused):
         asked: Money | int | None = None,
         spent: Money | int | None = None,
         resets_at: datetime | None = None,
-        **facts: Any,
+        **facts: Unpack[_Facts],
     ) -> None:
         super().__init__(message, **facts)
         self.limit = limit
@@ -122,6 +150,10 @@ class OverLimit(PaymentRefused):
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
     """The cheapest acceptable offer costs more than one payment may."""
+
+    def __init__(self, message: str, *, reasons: tuple[str, ...] = (), **facts: Unpack[_LimitFacts]) -> None:
+        super().__init__(message, **facts)
+        self.reasons = reasons
 
 
 class HostNotAllowed(PaymentRefused):
@@ -171,7 +203,7 @@ class PaymentOutcomeUnknown(X402Error):
 
     money: MoneyState = "unknown"
 
-    def __init__(self, message: str, *, wait_until: datetime | None = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, wait_until: datetime | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.wait_until = wait_until
 
@@ -187,7 +219,7 @@ class AlreadyPaid(X402Error):
 
     money: MoneyState = "spent"
 
-    def __init__(self, message: str, *, receipt: Any = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, receipt: Receipt | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.receipt = receipt
 
@@ -197,7 +229,7 @@ class ConfigurationError(X402Error):
 
 
 def find(exc: BaseException | None) -> X402Error | None:
-    """The X402Error inside whatever an SDK wrapped around it: causes, contexts and groups are searched."""
+    """Return the X402Error inside an exception that an SDK raised. Causes, contexts and groups are searched."""
     return next((found for found in causes(exc) if isinstance(found, X402Error)), None)
 
 

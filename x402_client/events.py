@@ -1,4 +1,4 @@
-"""What happened, for logs and for ``Buyer(on_event=...)``. No keys, signatures, headers or query strings in any."""
+"""Events, for logs and for ``Buyer(on_event=...)``. No keys, signatures, headers or query strings in any."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LedgerStarted(Event):
 
 @dataclass(slots=True, eq=False)
 class ClockJumped(Event):
-    """The machine's clock was set by so many seconds. Budgets go by a clock that nobody sets, so none opened by it."""
+    """The machine's clock was set, by this number of seconds. Budgets go by a clock that cannot be set: none opened."""
 
     seconds: float
 
@@ -63,7 +63,7 @@ class ClockJumped(Event):
 
 @dataclass(slots=True, eq=False)
 class Refused(Event):
-    """We decided not to pay, and why."""
+    """A payment that we decided not to make, with the reason."""
 
     reason: str
 
@@ -73,7 +73,7 @@ class Refused(Event):
 
 @dataclass(slots=True, eq=False)
 class Presented(Event):
-    """A payment leaves; ``again`` if this same payment left before."""
+    """A payment leaves. ``again``: this same payment left before."""
 
     hold: Hold
     again: bool

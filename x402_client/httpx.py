@@ -15,12 +15,12 @@ from .adapters.exchange import refuse_client
 from .adapters.httpx_bodies import Library
 from .adapters.httpx_transport import AsyncPaying, SyncPaying, aask, ask, put_under
 from .model.offers import Quote
-from .receipts import receipt
+from .receipts import outcome, receipt
 
 if TYPE_CHECKING:
     from .buyer.buyer import Buyer
 
-__all__ = ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"]
+__all__ = ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"]
 
 _LIBRARY = Library(httpx)
 _Client = TypeVar("_Client", bound=httpx.Client | httpx.AsyncClient)

@@ -5,7 +5,7 @@
 It is asked for and never there by itself: what is bought where, and for how much, leaves the process only if you say
 so. Attributes carry no keys, signatures, headers or query strings.
 
-Each presentation of a payment is one span, ``x402.pay``, a child of whatever span is current, from the reservation of
+Each presentation of a payment is one span, ``x402.pay``, a child of the current span, from the reservation of
 its budget to the seller's answer. A refusal is an event of the current span. The metrics are ``x402.payments``,
 ``x402.payment.duration``, ``x402.spent``, ``x402.refusals`` and ``x402.warnings``.
 """
@@ -40,7 +40,7 @@ def listener(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Callable[[events.Event], None]:
-    """For ``Buyer(on_event=...)``. ``also`` is a listener of your own, which is called after it.
+    """Return a listener for ``Buyer(on_event=...)``. ``also`` is a listener of your own, which is called after it.
 
     The providers are the global ones, unless others are named.
     """
@@ -54,7 +54,7 @@ def listener(
 
 
 class _Listener:
-    """Remembers when each payment left, and tells when it was answered."""
+    """A listener that remembers when each payment left, and reports when it was answered."""
 
     def __init__(self, tracer: Any, meter: Any, trace: Any, also: Callable[[events.Event], object] | None) -> None:
         self._tracer, self._trace, self._also = tracer, trace, also
@@ -73,7 +73,7 @@ class _Listener:
         self._warnings = meter.create_counter("x402.warnings", "{warning}", "What a person should look at")
 
     def hear(self, event: events.Event) -> None:
-        """One event."""
+        """Report one event."""
         if isinstance(event, events.Presented):
             self._remember(self._left, event.hold.id)
         elif isinstance(event, events.Answered):
@@ -97,7 +97,7 @@ class _Listener:
             self._spent.add(float(outcome.hold.price.amount), about)
 
     def _paid(self, event: events.Event, hold: Hold, money: str, more: dict[str, Any], *, failed: bool) -> None:
-        """One presentation is over."""
+        """Report a presentation that is over."""
         now = time.time_ns()
         with self._lock:
             left = self._left.pop(hold.id, now)
@@ -118,7 +118,7 @@ class _Listener:
         self._trace.get_current_span().add_event(name, about)
 
     def _first_time(self, hold: str) -> bool:
-        """The same payment can be answered twice, and is settled once."""
+        """Return True at the first answer to a payment: it can be answered twice, and is settled once."""
         with self._lock:
             seen = hold in self._counted
         self._remember(self._counted, hold)
@@ -132,7 +132,7 @@ class _Listener:
 
 
 def _terms(hold: Hold) -> dict[str, Any]:
-    """What metrics are divided by: few values each."""
+    """Return the attributes that metrics are divided by. Each has few values."""
     offer = hold.offer
     return {
         "server.address": hold.host,

@@ -1,29 +1,40 @@
-"""Believing receipts carefully: what the seller says is compared with what was signed."""
+"""Reads what a paid response carries: the receipt, and the outcome that says what happened to the money."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from .errors import causes
 from .model.holds import Outcome
 from .model.offers import Receipt
 
-if TYPE_CHECKING:
-    pass
 
-
-def receipt(response: Any) -> Receipt | None:
-    """The receipt of a paid response of any of the HTTP libraries; None if nothing was paid or no receipt came."""
+def receipt(response: object) -> Receipt | None:
+    """Return the receipt of a paid response of any HTTP library. None if nothing was paid or no receipt came."""
     found = outcome(response)
     return found.receipt if found else None
 
 
-def outcome(response: Any) -> Outcome | None:
-    """The outcome that a paid response carries; where redirects were followed, that of the hop that was paid."""
+def outcome(response: object) -> Outcome | None:
+    """Return the outcome that a paid response or an exception carries. None if it carries none.
+
+    Where redirects were followed, it is the outcome of the hop that was paid. Of an exception, its causes are searched
+    too, and the response that one of them holds.
+    """
+    found = map(_of_exception, causes(response)) if isinstance(response, BaseException) else [_of_response(response)]
+    return next((one for one in found if one is not None), None)
+
+
+def _of_exception(failure: BaseException) -> Outcome | None:
+    facts = vars(failure)  # not getattr: a stranger's property may fail
+    own = facts.get("outcome")
+    return own if isinstance(own, Outcome) else _of_response(facts.get("response"))
+
+
+def _of_response(response: object) -> Outcome | None:
     hops = [response, *reversed(getattr(response, "history", None) or [])]
     return next((found for found in map(_attached, hops) if found is not None), None)
 
 
-def _attached(response: Any) -> Outcome | None:
+def _attached(response: object) -> Outcome | None:
     extensions = getattr(response, "extensions", None)
     found = extensions.get("x402") if isinstance(extensions, dict) else getattr(response, "x402", None)
     return found if isinstance(found, Outcome) else None

@@ -15,12 +15,12 @@ from .adapters.quoting import answered, conclusion, inquiry
 from .adapters.requests_adapter import PayingAdapters, PaymentAdapter
 from .core.call import HttpRequest
 from .model.offers import Quote
-from .receipts import receipt
+from .receipts import outcome, receipt
 
 if TYPE_CHECKING:
     from .buyer.buyer import Buyer
 
-__all__ = ["PaymentAdapter", "quote", "receipt", "wrap"]
+__all__ = ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"]
 
 
 def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:

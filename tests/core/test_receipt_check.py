@@ -6,13 +6,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+import requests
 
 from tests.wire.terms import SELLER, encoded, headers
-from x402_client import receipt
+from x402_client import errors, outcome, receipt
 from x402_client.core.receipt_check import judge
 from x402_client.model.networks import SOLANA
-from x402_client.receipts import outcome
 from x402_client.wire.bounds import DEFAULT, Bounds
 from x402_client.wire.read import read_receipt
 
@@ -147,3 +148,34 @@ def test_the_receipt_of_a_response_of_any_library() -> None:
     for response in (SimpleNamespace(), SimpleNamespace(extensions={"x402": "x"}), SimpleNamespace(x402=None), None):
         assert outcome(response) is None
         assert receipt(response) is None
+
+
+def test_the_outcome_of_an_exception() -> None:
+    found = Ground().pay(called()).outcome
+    native = requests.Response()
+    native.status_code, native.x402 = 500, found  # type: ignore[attr-defined]  # as the adapter hands it over
+    for answer in (httpx.Response(500, request=httpx.Request("GET", "https://a"), extensions={"x402": found}), native):
+        with pytest.raises((httpx.HTTPStatusError, requests.HTTPError)) as caught:
+            answer.raise_for_status()
+        ours = errors.PaymentRejected("no", response=answer)
+        wrapper = RuntimeError("an SDK")
+        wrapper.__cause__ = caught.value
+        for failure in (caught.value, ours, wrapper, ExceptionGroup("tasks", [ValueError(), ours])):
+            assert outcome(failure) is found
+            assert receipt(failure) is (found and found.receipt)
+    broken = httpx.ReadError("in the middle of a body")
+    broken.outcome = found  # type: ignore[attr-defined]
+    assert outcome(broken) is found
+
+
+def test_an_exception_without_an_outcome() -> None:
+    class Hostile(Exception):
+        @property
+        def response(self) -> Any:
+            raise RuntimeError("not now")
+
+    odd = ValueError()
+    odd.outcome = odd.response = odd  # type: ignore[attr-defined]
+    for failure in (Hostile(), odd, errors.Frozen("stopped"), httpx.ConnectError("down"), KeyboardInterrupt()):
+        assert outcome(failure) is None
+        assert receipt(failure) is None

@@ -15,10 +15,13 @@ import x402_client
 from x402_client import errors
 
 PUBLIC = {
-    "x402_client": ["Buyer", "Limit", "Money", "Policy", "Token", "Wallet", "errors", "receipt"],
-    "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
-    "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
-    "x402_client.requests": ["PaymentAdapter", "quote", "receipt", "wrap"],
+    "x402_client": [
+        "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt", "Token",
+        "Wallet", "errors", "outcome", "receipt",
+    ],
+    "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
+    "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
+    "x402_client.requests": ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"],
     "x402_client.cli": ["main"],
     "x402_client.errors": None,
     "x402_client.events": None,
@@ -56,6 +59,23 @@ def test_what_is_listed_is_there_and_documented(name: str) -> None:
             if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
                 inherited = any(hasattr(base, member) for base in thing.__mro__[1:])
                 assert inspect.getdoc(value) or inherited, f"{name}.{public}.{member} has no docstring"
+
+
+#: Packages whose ``__init__`` loads a name when it is asked for.
+LAZY = [
+    f"x402_client.{name}"
+    for name in ("adapters", "buyer", "core", "ledgers", "ledgers.redis", "ledgers.sqlite", "policy", "testing")
+]
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_what_a_room_names_is_there(name: str) -> None:
+    room = imported(name)
+    assert room.__all__ == sorted(room.__all__)
+    for public in room.__all__:
+        assert getattr(room, public) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = room.nonsense
 
 
 def test_every_error_is_listed() -> None:

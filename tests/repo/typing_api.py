@@ -1,4 +1,6 @@
-"""Never run: mypy --strict reads it, and fails where a public type changes."""
+"""Never run: mypy --strict and pyright read it, and fail where a public type changes."""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
 
@@ -12,18 +14,70 @@ import httpx
 import httpx2
 import requests
 
+import x402_client
+import x402_client.adapters
+import x402_client.buyer
+import x402_client.core
 import x402_client.httpx
 import x402_client.httpx2
+import x402_client.ledgers
+import x402_client.ledgers.redis
+import x402_client.ledgers.sqlite
+import x402_client.policy
 import x402_client.requests
-from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, otel, receipt
-from x402_client.core import Ask, Ledger, LedgerExtras, Sign, Signed
+from x402_client import (
+    Approval,
+    Buyer,
+    Hold,
+    Limit,
+    Money,
+    Offer,
+    Outcome,
+    Policy,
+    Quote,
+    Receipt,
+    Token,
+    Wallet,
+    errors,
+    otel,
+    outcome,
+    receipt,
+)
+from x402_client.adapters import Exchange
+from x402_client.buyer.answers import Answers, AsyncAnswers
+from x402_client.core import (
+    Approver,
+    Ask,
+    AsyncCourier,
+    Attempt,
+    Authorization,
+    Busy,
+    Courier,
+    Delivery,
+    EvmSigner,
+    Failure,
+    Fetch,
+    HttpRequest,
+    Ledger,
+    LedgerExtras,
+    Order,
+    Purchase,
+    Reply,
+    Scheme,
+    SettlementReader,
+    Sign,
+    Signed,
+    SignTyped,
+    SolanaSigner,
+    Spending,
+    TypedData,
+)
 from x402_client.events import Event
 from x402_client.ledgers import MemoryLedger, RedisLedger, SqliteLedger
-from x402_client.model.holds import Hold, Outcome
-from x402_client.model.offers import Offer, Quote, Receipt
-from x402_client.model.signing import Approval
 from x402_client.sandbox import Sandbox, Settlement, Visit
 from x402_client.schemes.exact_evm import ExactEvm
+
+MoneyState = Literal["untouched", "held", "spent", "unknown"]
 
 
 class Demo:
@@ -174,28 +228,218 @@ def quotes(quote: Quote) -> None:
         assert_type((offer.price, offer.reason, offer.amount), tuple[Money | None, str | None, int])
 
 
-def receipts(response: Any, outcome: Outcome) -> None:
+def receipts(response: httpx.Response) -> None:
     found = receipt(response)
     assert_type(found, Receipt | None)
     if found is not None:
         assert_type((found.success, found.transaction, found.network), tuple[bool, str, str])
         assert_type((found.payer, found.amount), tuple[str | None, int | None])
-    assert_type(outcome.money, Literal["untouched", "held", "spent", "unknown"])
-    assert_type(outcome.hold, Hold)
+
+
+def outcomes(one: httpx.Response, two: httpx2.Response, three: requests.Response, failure: Exception) -> None:
+    for found in (outcome(one), outcome(two), outcome(three), outcome(failure)):
+        assert_type(found, Outcome | None)
+        if found is not None:
+            assert_type(found.money, MoneyState)
+            assert_type(found.hold, Hold)
+            assert_type(found.hold.nonce, str | None)
+            assert_type((found.offer, found.receipt), tuple[Offer, Receipt | None])
+            assert_type(found.mismatches, tuple[str, ...])
+    assert_type(x402_client.httpx.outcome(one), Outcome | None)
+    assert_type(x402_client.httpx2.outcome(two), Outcome | None)
+    assert_type(x402_client.requests.outcome(three), Outcome | None)
+    assert_type(x402_client.requests.receipt(three), Receipt | None)
+    _ = outcome(one).money  # type: ignore[union-attr]
 
 
 def failures(problem: Exception) -> None:
     found = errors.find(problem)
     assert_type(found, errors.X402Error | None)
     if found is not None:
-        assert_type(found.money, Literal["untouched", "held", "spent", "unknown"])
+        assert_type(found.money, MoneyState)
+        assert_type((found.hold, found.offer), tuple[Hold | None, Offer | None])
+        if found.hold is not None:
+            assert_type(found.hold.nonce, str | None)
+            assert_type(found.hold.price, Money)
+        _ = found.hold.nonce  # type: ignore[union-attr]
     if isinstance(found, errors.OverLimit):
-        assert_type(found.limit, Money | int | None)
+        assert_type(
+            (found.limit, found.asked, found.spent), tuple[Money | int | None, Money | int | None, Money | int | None]
+        )
         assert_type(found.resets_at, datetime | None)
     if isinstance(found, errors.NoAcceptableOffer):
         assert_type(found.reasons, tuple[str, ...])
     if isinstance(found, errors.PaymentOutcomeUnknown):
         assert_type(found.wait_until, datetime | None)
+    if isinstance(found, errors.AlreadyPaid):
+        assert_type(found.receipt, Receipt | None)
+    errors.TooExpensive("dear", reasons=("one",), limit=Money(1), asked=Money(2), offer=None, response=None)
+    errors.PaymentRejected("no", hold="hold")  # type: ignore[arg-type]
+    errors.AlreadyPaid("twice", receipt="receipt")  # type: ignore[arg-type]
+    errors.TooExpensive("dear", nonsense=1)  # type: ignore[call-arg]
+
+
+class OwnCourier:
+    """One for a client that has no face."""
+
+    def __init__(self) -> None:
+        self.request = HttpRequest.of("GET", "https://a.example")
+
+    def send(self, header: tuple[str, str] | None) -> Reply:
+        return Reply(200, {"a": "b"}.get, object())
+
+    def peek(self, reply: Reply) -> bytes | None:
+        return None
+
+    def digest(self) -> bytes:
+        return b""
+
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[int, Outcome | None]:
+        assert_type(reply.outcome, Outcome | None)
+        return reply.status, reply.outcome
+
+    def let_go(self, kept: Any) -> None: ...
+
+    def failed(self, failure: Exception) -> Failure:
+        return "timeout"
+
+
+class OwnAsyncCourier:
+    """One for an async client that has no face."""
+
+    def __init__(self) -> None:
+        self.request = HttpRequest.of("GET", "https://a.example")
+
+    async def send(self, header: tuple[str, str] | None) -> Reply:
+        return Reply(200, {"a": "b"}.get, object())
+
+    async def peek(self, reply: Reply) -> bytes | None:
+        return None
+
+    async def digest(self) -> bytes:
+        return b""
+
+    async def hand_over(self, reply: Reply, delivery: Delivery | None) -> int:
+        return reply.status
+
+    async def let_go(self, kept: Any) -> None: ...
+
+    def failed(self, failure: Exception) -> Failure:
+        return "lost"
+
+
+async def own_clients(buyer: Buyer, sync_one: OwnCourier, async_one: OwnAsyncCourier) -> None:
+    courier: Courier = sync_one
+    async_courier: AsyncCourier = async_one
+    assert_type(buyer.answers(sync_one), Answers)
+    assert_type(buyer.answers(async_one), AsyncAnswers)
+    assert_type((buyer.answers(courier), buyer.answers(async_courier)), tuple[Answers, AsyncAnswers])
+    Exchange(buyer).send(sync_one)
+    await Exchange(buyer, is_async=True).asend(async_one)
+    Exchange(buyer).send(async_one)  # type: ignore[arg-type]
+    await Exchange(buyer).asend(sync_one)  # type: ignore[arg-type]
+    buyer.answers(object())  # type: ignore[call-overload]
+
+
+class OwnLedger:
+    """One that keeps nothing."""
+
+    def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
+        assert_type((order.purchase, order.offer, order.price), tuple[Purchase, Offer, Money])
+        return Hold("1", order.purchase, order.offer, order.price, 0.0)
+
+    def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        return None
+
+    def record(self, hold: Hold, authorization: Authorization) -> Hold:
+        return hold.but(authorization=authorization)
+
+    def release(self, hold: Hold) -> None: ...
+
+    def close(self, hold: Hold, money: errors.MoneyState, receipt: Receipt | None) -> None: ...
+
+    def write_off(self, hold: Hold) -> Hold:
+        return hold
+
+    def conclude(self, hold: Hold, settled: bool) -> bool:
+        return True
+
+    def spent(self, question: Spending) -> int:
+        return 0
+
+    def holds(self, purse: str = "default") -> tuple[Hold, ...]:
+        return ()
+
+    def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
+        return ()
+
+    def freeze(self, pattern: str) -> None: ...
+
+    def unfreeze(self, pattern: str) -> None: ...
+
+
+class OwnScheme:
+    """One that signs typed data."""
+
+    name = "own"
+    family = "eip155"
+
+    def objection(self, offer: Offer) -> str | None:
+        return None
+
+    def remark(self, offer: Offer) -> str | None:
+        return None
+
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        height = yield from Fetch(lambda: 7)
+        assert_type(height, int)
+        given = yield from SignTyped(TypedData(b"", dict))
+        assert_type((given.signature, given.trusted, given.seconds), tuple[bytes, bool, float])
+        return Signed({}, "nonce", "payer", validity)
+
+
+class OwnSigner:
+    """One whose signatures come later."""
+
+    address = "0x"
+
+    async def sign_typed_data(self, full_message: dict[str, Any]) -> bytes:
+        return b""
+
+    async def sign_message(self, message: bytes) -> str:
+        return ""
+
+
+class OwnReader:
+    """One that knows nothing."""
+
+    def read(self, hold: Hold) -> Literal["unknown"]:
+        return "unknown"
+
+
+def doors(approve: Approver) -> Buyer:
+    schemes: list[Scheme] = [OwnScheme()]
+    ledger: Ledger = OwnLedger()
+    evm: EvmSigner = OwnSigner()
+    solana: SolanaSigner = OwnSigner()
+    reader: SettlementReader = OwnReader()
+    return Buyer(Wallet(evm=evm, solana=solana), ledger=ledger, reader=reader, approve=approve, schemes=schemes)
+
+
+def what_is_not_there() -> None:
+    """A name that is loaded when it is asked for is typed, and any other is a mistake."""
+    assert_type(x402_client.Money, type[Money])
+    assert_type(x402_client.core.Hold, type[Hold])
+    _ = x402_client.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.adapters.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.buyer.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.core.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.policy.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.ledgers.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.ledgers.redis.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.ledgers.sqlite.nonsense  # type: ignore[attr-defined]
+    _ = errors.nonsense  # type: ignore[attr-defined]
+    _ = x402_client.Buyer.nonsense  # type: ignore[attr-defined]
 
 
 def ledgers() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import requests
 import urllib3.exceptions
@@ -241,4 +241,4 @@ def _watch(response: requests.Response, delivery: Delivery) -> None:
         raw = response.raw = rejoined(response, [], raw)
     kind = type(raw)
     raw.__class__ = _Watched if kind is HTTPResponse else type(kind.__name__, (_Watched, kind), {})
-    raw._delivery = delivery
+    cast("_Watched", raw)._delivery = delivery

@@ -82,6 +82,7 @@ class Courier:
         if consumed(response):
             content = response.content or b""
             return content if len(content) <= limit else None
+        body: bytes | None = None
         with Deadline(self._buyer.bounds.terms_time, requests_cut(response)) as deadline:
             try:
                 body = self._read(response, limit, deadline)

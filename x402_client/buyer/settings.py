@@ -30,12 +30,11 @@ def ledger(given: Any) -> Ledger:
 
 def _opened(given: Any) -> Ledger:
     try:
-        scheme = None if given is None else scheme_of(given)
         if given == ":memory:":
             from ..ledgers.memory import MemoryLedger
 
             return MemoryLedger()
-        if scheme in REDIS:
+        if given is not None and scheme_of(given) in REDIS:
             from ..ledgers.redis.ledger import RedisLedger
 
             return RedisLedger(os.fsdecode(given))

@@ -38,12 +38,15 @@ class ChainFamily(Protocol):
     @property
     def name(self) -> str:
         """Return the namespace in the CAIP-2 names of its networks: ``eip155`` in ``eip155:8453``."""
+        ...
 
     def is_address(self, text: str, /) -> bool:
         """Return True if this is an account's address. Any text may come."""
+        ...
 
     def canonical(self, address: str, /) -> str:
         """Return the one spelling of an account: two addresses with the same one are one account. Any text may come."""
+        ...
 
 
 class Evm:

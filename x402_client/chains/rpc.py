@@ -149,8 +149,9 @@ class _Line:
         """Send a question. Return its answer, whole and in time."""
         import httpx
 
+        deadline = Deadline(seconds, self._cut)
         try:
-            with Deadline(seconds, self._cut) as deadline:
+            with deadline:
                 body = self._exchange(url, question, seconds, deadline)
             return load(body, _DEPTH)
         except httpx.HTTPError as failure:

@@ -150,10 +150,10 @@ class SolanaChain:
 
     def _shared(self, name: Any, fetch: Callable[[], T]) -> T:
         """Fetch, or wait for the answer of a caller that is fetching the same."""
+        mine: Future[T] = Future()
         with self._lock:
             running: Future[T] | None = self._fetches.get(name)
             if running is None:
-                mine: Future[T] = Future()
                 self._fetches[name] = mine
         if running is not None:
             return running.result()

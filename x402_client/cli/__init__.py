@@ -15,11 +15,11 @@ _MISSING = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The entry point. A key on the command line is refused before anything else looks at it."""
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command. A key on the command line is refused before anything else looks at it."""
     from .arguments import secret_among
 
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if argv is None else argv)
     try:
         found = secret_among(given)
         if found is not None:

@@ -50,7 +50,7 @@ def row(hold: Hold) -> dict[str, str]:
 
 def as_csv(holds: Iterable[Hold], file: IO[str]) -> None:
     """With a line of names first. A cell that a spreadsheet would calculate gets an apostrophe in front."""
-    writer = csv.DictWriter(file, COLUMNS, lineterminator="\r\n")
+    writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
     for hold in holds:
         writer.writerow({name: _safe(cell) for name, cell in row(hold).items()})

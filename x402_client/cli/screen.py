@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from io import TextIOWrapper
 from typing import Any
 
 from rich.console import Console
@@ -63,7 +64,7 @@ def _console(stderr: bool) -> Console:
 def prepare() -> None:
     """A terminal that cannot show a letter gets a question mark, not a traceback. Consoles are made anew."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     out.cache_clear()
     err.cache_clear()

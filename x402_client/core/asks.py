@@ -1,4 +1,4 @@
-"""The few questions a flow may ask. A flow yields one and gets its answer back; whoever answers decides nothing.
+"""The few questions a flow may ask. A flow yields one and gets its answer back. Those who answer decide nothing.
 
 ``hold = yield from Reserve(...)`` is typed: an ask, iterated, yields itself and returns its answer.
 """
@@ -117,7 +117,7 @@ class Close(Ask[None]):
 
 
 class Settlement(Ask["Fate"]):
-    """What became of an unresolved payment: asked of the chain, bounded in time, once the payment expired."""
+    """The fate of an unresolved payment: asked of the chain, bounded in time, once the payment expired."""
 
     __slots__ = ("hold",)
 
@@ -126,7 +126,7 @@ class Settlement(Ask["Fate"]):
 
 
 class Conclude(Ask[bool]):
-    """Keep what the chain told of a hold that nobody presents at this moment; False: somebody does."""
+    """Keep what the chain told of a hold. False: an attempt presents it at this moment, and all stays as it is."""
 
     __slots__ = ("hold", "settled")
 
@@ -144,13 +144,13 @@ class WriteOff(Ask["Hold"]):
 
 
 class Reclaim(Ask[bool]):
-    """Ask the chain about all expired payments without an answer, bounded in time; whether any budget came back."""
+    """Ask the chain about all expired payments without an answer, bounded in time. True: some budget came back."""
 
     __slots__ = ()
 
 
 class LeftAlone(Ask["datetime | None"]):
-    """Until when a seller gets no new payment, because its last ones brought nothing; None: it may have one."""
+    """The time until which a seller gets no new payment, as its last ones brought nothing. None: it may have one."""
 
     __slots__ = ("origin",)
 
@@ -159,7 +159,7 @@ class LeftAlone(Ask["datetime | None"]):
 
 
 class Approved:
-    """What the approver said, and after how many seconds."""
+    """An approver's answer, and the seconds that it took."""
 
     __slots__ = ("remark", "seconds", "yes")
 
@@ -168,7 +168,7 @@ class Approved:
 
 
 class Approve(Ask[Approved]):
-    """May this be paid? Only asked above the user's threshold."""
+    """The question to the approver, asked above the user's threshold only."""
 
     __slots__ = ("approval",)
 
@@ -213,7 +213,7 @@ class Fetch(Ask[T]):
 
 
 class SignatureGiven:
-    """What a signer returned: untested if it is somebody else's signer. ``seconds`` is how long it took."""
+    """A signature from a signer, and the seconds it took. ``trusted``: by our own signer, so it is not checked."""
 
     __slots__ = ("seconds", "signature", "trusted")
 

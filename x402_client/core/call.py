@@ -15,7 +15,7 @@ from .known_terms import Memory, Terms
 
 
 class HttpRequest(NamedTuple):
-    """What the exchange has to know of a request. ``target`` is its path with the query."""
+    """The facts of a request that the exchange needs. ``target`` is its path with the query."""
 
     method: str
     origin: Origin
@@ -32,7 +32,7 @@ class HttpRequest(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The URL as it may be shown: without its query."""
+        """Return the URL as it may be shown: without its query."""
         return f"{self.origin}{self.target.partition('?')[0]}"
 
 

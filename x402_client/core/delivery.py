@@ -1,4 +1,4 @@
-"""When a paid answer counts as delivered: its body was read to the end, or the caller closed it."""
+"""Delivery of a paid answer: its body was read to the end, or the caller closed it."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ class Delivery:
             run(self.resolved(), self._answer)
 
     async def adone(self) -> None:
-        """``done``, awaited."""
+        """Await ``done``."""
         if not self.over:
             await arun(self.resolved(), self._answer)
 
     def closed(self, unreadable: type[Exception] | tuple[()] = ()) -> None:
-        """Resolve the purchase if the caller closed the answer. ``unreadable``: what a library raises as it closes
+        """Resolve the purchase if the caller closed the answer. A cancellation or an interrupt that closes it does not.
 
-        a body that it cannot make sense of. Where that, a cancellation or an interrupt closes it, nobody decided so.
+        ``unreadable``: what a library raises while it closes a body that it cannot make sense of. That does not either.
         """
         self._judge_close(unreadable)
         self.done()
 
     async def aclosed(self, unreadable: type[Exception] | tuple[()] = ()) -> None:
-        """``closed``, awaited."""
+        """Await ``closed``."""
         self._judge_close(unreadable)
         await self.adone()
 
@@ -111,7 +111,7 @@ class Delivery:
         run(self.arrives(), self._answer)
 
     async def aarrived(self) -> None:
-        """Run ``arrives``, awaited."""
+        """Await ``arrives``."""
         await arun(self.arrives(), self._answer)
 
     def _judge_close(self, unreadable: type[Exception] | tuple[()]) -> None:

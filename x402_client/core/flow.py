@@ -58,7 +58,7 @@ _DEAD = 100
 
 
 def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
-    """From a 402 to the answer that the caller gets: ``first`` itself if it is none of our business."""
+    """Go from a 402 to the answer that the caller gets: ``first`` itself, if it is not x402 or a refusal returns it."""
     try:
         quote = yield from terms(call, first, rules)
         if quote is None:
@@ -95,7 +95,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
 
 
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
-    """What would be chosen, and every reason against the rest. Nothing is reserved, signed or paid."""
+    """Return what would be chosen, and every reason against the rest. Nothing is reserved, signed or paid."""
     quote = yield from read(call, first, rules)
     if quote is None:
         return None
@@ -108,7 +108,7 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
 
 
 def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
-    """A hold with an authorization that may leave: the unresolved one of the same purchase, or a new one."""
+    """Return a hold with an authorization that may leave: the unresolved one of the same purchase, or a new one."""
     for _ in range(_DEAD):
         try:
             judged, offer = _decide(call, quote, rules)
@@ -146,7 +146,9 @@ _MONEY: dict[Fate, MoneyState] = {"open": "held", "early": "unknown", "settled":
 
 
 def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
-    """An unresolved hold with what is known of its money; None: the chain proves it unused, and it is given back."""
+    """Return an unresolved hold with what is known of its money.
+
+    None: the chain proves it unused, and it was given back."""
     if hold.money == "spent":
         return hold
     fate = yield from Settlement(hold.shown)
@@ -178,7 +180,7 @@ def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
 
 
 def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
-    """What this call buys."""
+    """Return the purchase of this call: its name and the request it stands for."""
     body = yield from Digest()
     request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
     key = call.mandate.key
@@ -188,7 +190,7 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
-    """Ask; while another attempt at the same purchase may be running, wait for it, but not for ever."""
+    """Ask. While another attempt at the same purchase may be running, wait for it, but not for ever."""
     found: Hold | Busy | None = yield from question
     for seconds in _PATIENCE:
         if not isinstance(found, Busy):
@@ -206,7 +208,7 @@ def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
 
 
 def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold | Reply]:
-    """Approve, sign, record. Whatever fails here, nothing left the machine and the budget is given back."""
+    """Approve, sign, record. If any of it fails, nothing left the machine and the budget is given back."""
     try:
         yield from _check_rest(call)
         approved = yield from _approve(call, quote, hold, rules)
@@ -223,7 +225,7 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
 
 
 def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> Flow[Hold]:
-    """Sign and record: what comes back may leave."""
+    """Sign and record. The hold that comes back may leave."""
     scheme = rules.schemes[hold.offer.scheme, family_of(hold.offer.network)]
     remark = scheme.remark(hold.offer)
     if remark:
@@ -278,7 +280,7 @@ def _check_rest(call: Call) -> Flow[None]:
 
 
 def give_back(call: Call, hold: Hold) -> Flow[None]:
-    """Unspent budget; what the ledger cannot take now, it takes back by itself."""
+    """Give unspent budget back. What the ledger cannot take now, it takes back by itself."""
     try:
         yield from Release(hold)
     except X402Error as failure:
@@ -299,7 +301,7 @@ def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Q
 
 
 def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
-    """What was approved a while ago has to be on offer still, and cost no more."""
+    """Ask for the terms anew: what was approved a while ago has to be on offer still, and cost no more."""
     reply = yield from LookAgain()
     if reply.status != 402:
         return reply

@@ -17,14 +17,14 @@ _LASTING_EXTENSIONS = {"payment-identifier", "bazaar"}
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was agreed when a place last delivered: the offer, and what a payment echoes beside it."""
+    """The terms under which a place last delivered: the offer, and what a payment echoes beside it."""
 
     quote: Quote = field(repr=False)
     offer: Offer
 
 
 class Memory:
-    """The terms of each place, and how often they were refused. Bounded; the places least lately used go first."""
+    """The terms of each place, and how often they were refused. Bounded: the places unused for longest go first."""
 
     __slots__ = ("_strikes", "_terms")
 
@@ -33,17 +33,17 @@ class Memory:
         self._strikes: dict[str, int] = {}
 
     def recall(self, place: str) -> Terms | None:
-        """What a place is paid under, if it is."""
+        """Return the terms that a place is paid under, if they are known."""
         return self._terms.get(place)
 
     def learn(self, place: str, terms: Terms | None) -> None:
-        """A place delivered: under these terms, or under none that can be told beforehand."""
+        """Note that a place delivered: under these terms, or (None) under none that can be told beforehand."""
         self._terms.pop(place, None)
         if terms is not None and self._strikes.get(place, 0) < _STRIKES:
             _put(self._terms, place, terms)
 
     def refused(self, place: str, origin: str) -> None:
-        """What was paid ahead brought no content: a seller that changed one price may have changed them all."""
+        """Forget all terms of a seller. A payment under one of them brought no content: all may have changed."""
         for other in list(self._terms):
             if other.partition(" ")[2].startswith(f"{origin}/") or other == place:
                 self._terms.pop(other, None)
@@ -57,7 +57,7 @@ def _put(into: dict[str, Any], place: str, value: Any) -> None:
 
 
 def lasting(quote: Quote, offer: Offer) -> Terms | None:
-    """Terms that can be paid a second time, without what that does not need; None: they were made for one payment."""
+    """Return terms that can be paid a second time, and nothing else of them. None: they were made for one payment."""
     if any(name in offer.extra for name in _ONCE) or not _LASTING_EXTENSIONS.issuperset(quote.extensions):
         return None
     return Terms(replace(quote, offers=(), faults=(), choice=None), offer)

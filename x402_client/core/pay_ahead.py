@@ -1,7 +1,7 @@
 """Paying in the first request, under the terms of the last delivery: one request on the wire instead of two.
 
-Only where the user asks for it. Whatever speaks against it, a limit, a person to ask, a key or an open payment, is left
-to the ordinary way: the request goes out unpaid, and the answer to it decides.
+Only where the user asks for it. If anything speaks against it (a limit, a person to ask, a key, an open payment), the
+ordinary way is taken: the request goes out unpaid, and the answer to it decides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VALIDITY = 60
 
 
 def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
-    """The answer to a request that paid at once. None: nothing was sent and nothing is counted; ask for terms first."""
+    """Return the answer to a request that paid at once. None: nothing was sent or counted; ask for terms first."""
     try:
         # An earlier hop of the same call paid: one call pays at most once.
         hold = None if call.paid is not None else (yield from _held(call, terms, rules))
@@ -40,7 +40,7 @@ def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
 
 
 def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
-    """A signed hold of this call's own, if nothing at all is in the way."""
+    """Return a signed hold of this call's own, if nothing at all is in the way."""
     price = terms.offer.price
     if price is None or rules.approve_all or rules.policy.needs_approval(price):
         return None

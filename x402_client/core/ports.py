@@ -1,4 +1,4 @@
-"""What the flow needs from outside, as Protocols, and the records that pass between it and them."""
+"""Protocols of all that the flow needs from outside."""
 
 from __future__ import annotations
 
@@ -35,42 +35,54 @@ class Ledger(Protocol):
 
     def reserve(self, order: Order, attempt: Attempt) -> Maybe[Hold | Busy]:
         """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
+        ...
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Maybe[Hold | Busy | None]:
         """Claim the unresolved hold of this purchase; None if there is none."""
+        ...
 
     def record(self, hold: Hold, authorization: Authorization) -> Maybe[Hold]:
         """Keep what was signed, before it leaves the machine."""
+        ...
 
     def release(self, hold: Hold) -> Maybe[None]:
         """Give back what was held and never sent."""
+        ...
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
         """Resolve a delivered purchase. It stays counted."""
+        ...
 
     def write_off(self, hold: Hold) -> Maybe[Hold]:
         """Give an unresolved purchase up, for the user: it counts as spent."""
+        ...
 
     def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
         """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open.
 
         Return False if the hold is gone or an attempt presents it at this moment; then all stays as it is.
         """
+        ...
 
     def spent(self, question: Spending) -> Maybe[int]:
         """Return the millionths counted in a window."""
+        ...
 
     def holds(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
         """Return every purchase of a purse that is not resolved."""
+        ...
 
     def history(self, limit: int, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
         """Return the latest resolved purchases of a purse, newest first."""
+        ...
 
     def freeze(self, pattern: str) -> Maybe[None]:
         """Stop payments to a host pattern, or with ``*`` all."""
+        ...
 
     def unfreeze(self, pattern: str) -> Maybe[None]:
         """Lift a freeze again."""
+        ...
 
 
 @runtime_checkable
@@ -86,6 +98,7 @@ class LedgerExtras(Protocol):
 
         Read for the event ``LedgerStarted``.
         """
+        ...
 
     @property
     def fresh(self) -> bool:
@@ -94,6 +107,7 @@ class LedgerExtras(Protocol):
         Read when a buyer is built and after every reservation, until it was True once: then ``LedgerStarted`` is
         told. Without it, a lost ledger that starts again from zero makes no noise.
         """
+        ...
 
     @property
     def drift(self) -> float:
@@ -102,6 +116,7 @@ class LedgerExtras(Protocol):
         Read after every reservation. A change of more than a minute means that the machine's clock was set, and is
         told as ``ClockJumped``. Without it, a clock that is set is not noticed.
         """
+        ...
 
     @property
     def asynchronous(self) -> Ledger | None:
@@ -109,6 +124,7 @@ class LedgerExtras(Protocol):
 
         Read at every call of an async client, which uses it instead of the ledger itself.
         """
+        ...
 
     @property
     def impatient(self) -> Ledger | None:
@@ -118,6 +134,7 @@ class LedgerExtras(Protocol):
         a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Without either, a ledger's
         methods are called on the event loop: a sync ledger that may block must have one of them.
         """
+        ...
 
     def close_ledger(self) -> Maybe[None]:
         """Let go of files and connections, and of this process's claims. Default: there is nothing to let go of.
@@ -125,70 +142,82 @@ class LedgerExtras(Protocol):
         Called by ``Buyer.close`` and ``aclose``, and by the command at its end. It may be called twice, and other
         buyers may share the ledger: the next use opens it again.
         """
+        ...
 
 
 class EvmSigner(Protocol):
-    """Who signs on EVM chains. Sync or async: a method that returns an awaitable is awaited by async clients.
+    """A signer on EVM chains. Sync or async: a method that returns an awaitable is awaited by async clients.
 
     Set ``blocking = False`` on a sync signer that answers at once; any other sync one runs in a thread under asyncio.
     """
 
     @property
     def address(self) -> str:
-        """The account that pays, 0x and forty hex digits."""
+        """Return the account that pays, 0x and forty hex digits."""
+        ...
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> Maybe[bytes | str]:
         """Sign an EIP-712 message, given whole (types, primaryType, domain, message): 65 bytes, or their hex."""
+        ...
 
 
 class SolanaSigner(Protocol):
-    """Who signs on Solana. Sync or async, and ``blocking`` as for ``EvmSigner``."""
+    """A signer on Solana. Sync or async, and ``blocking`` as for ``EvmSigner``."""
 
     @property
     def address(self) -> str:
-        """The account that pays, in base58."""
+        """Return the account that pays, in base58."""
+        ...
 
     def sign_message(self, message: bytes, /) -> Maybe[bytes | str]:
         """Sign bytes with Ed25519: 64 bytes, or their base58."""
+        ...
 
 
 class Courier(Protocol):
-    """Sends and hands over for one call through a sync HTTP client: what only that client can do."""
+    """The sending side of one call through a sync HTTP client: what only that client can do."""
 
     @property
     def request(self) -> HttpRequest:
-        """The request as the caller made it."""
+        """Return the request as the caller made it."""
+        ...
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         """Send the request, body and all: with this payment header, or without one.
 
         A clone carries the header, so that no later hop, log or retry of the library does. It follows no redirect.
         """
+        ...
 
     def peek(self, reply: Reply) -> bytes | None:
         """Return the body of a response without its content encoding; None if it is larger than terms may be."""
+        ...
 
     def digest(self) -> bytes:
         """Return a digest of the request's body, all of it: it tells this request from others."""
+        ...
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
         """Return what the caller gets for a response. ``reply.outcome`` goes with it, where there is one.
 
         A delivery hears what becomes of the body: ``done``, ``closed``, ``broke`` or ``dropped``.
         """
+        ...
 
     def let_go(self, kept: Any) -> None:
         """Give back the connections of responses that were not handed over.
 
         ``kept`` is the native response that an error speaks of, or None: it stays readable.
         """
+        ...
 
     def failed(self, failure: Exception) -> Failure:
         """Say whether a failure of ``send`` was a time-out, whether provably nothing left, or the answer was lost."""
+        ...
 
 
 class AsyncCourier(Protocol):
-    """Sends and hands over for one call through an async HTTP client. Each method is as in ``Courier``."""
+    """The sending side of one call through an async HTTP client. Each method is as in ``Courier``."""
 
     @property
     def request(self) -> HttpRequest: ...
@@ -201,17 +230,19 @@ class AsyncCourier(Protocol):
 
 
 class FurtherSigner(Protocol):
-    """Who signs on a further family of chains: ``Wallet(further={"stellar": ...})``.
+    """A signer on a further family of chains: ``Wallet(further={"stellar": ...})``.
 
     Sync or async, and ``blocking`` as for ``EvmSigner``. The scheme that asks for the signature also checks it.
     """
 
     @property
     def address(self) -> str:
-        """The account that pays."""
+        """Return the account that pays."""
+        ...
 
     def sign(self, data: Any, /) -> Maybe[bytes]:
         """Sign what the scheme yields in ``asks.Sign``: bytes, or a document for a signer that shows it."""
+        ...
 
 
 class Scheme(Protocol):
@@ -224,36 +255,41 @@ class Scheme(Protocol):
 
     @property
     def name(self) -> str:
-        """The scheme's name on the wire."""
+        """Return the scheme's name on the wire."""
+        ...
 
     @property
     def family(self) -> str | ChainFamily:
-        """The family of chains, by its name in CAIP-2; an object for one that does not ship."""
+        """Return the family of chains, by its name in CAIP-2; an object for one that does not ship."""
+        ...
 
     def objection(self, offer: Offer) -> str | None:
         """Return why this offer must not be signed, or None. ``offer.token`` is known.
 
         It goes by the offer alone: the answer is kept for the next time that the same is offered. It never raises.
         """
+        ...
 
     def remark(self, offer: Offer) -> str | None:
         """Return what a person should know about an offer that is signed all the same, or None."""
+        ...
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
         """Build and sign the payload. It may yield SignTyped, SignMessage, Sign and Fetch, and raise X402Errors.
 
         ``validity`` is the most seconds that the payment may be valid. Each payment has a nonce of its own.
         """
+        ...
 
 
 class Approver(Protocol):
-    """Somebody who says True, or anything else for no. Sync or async."""
+    """A person or a program that says True, or anything else for no. Sync or async."""
 
     def __call__(self, approval: Approval, /) -> Maybe[bool]: ...
 
 
 class SettlementReader(Protocol):
-    """How to learn whether an authorization settled. Sync or async.
+    """A reader that tells whether an authorization settled. Sync or async.
 
     It may be asked about a payment of another wallet that shares the purse: of what it does not know it says "unknown".
     """

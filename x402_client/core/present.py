@@ -1,4 +1,4 @@
-"""Presenting a payment: send it, once more where that is safe, and judge what comes back.
+"""Presents a payment: sends it, once more where that is safe, and judges what comes back.
 
 From the first sending on the money may be gone, so nothing here gives any back but what the chain has proven unused.
 """
@@ -28,7 +28,7 @@ _PAUSES = (0.25, 0.75)
 
 
 class Lost(NamedTuple):
-    """The user's policy accepts the loss of a payment that brought nothing: these are the terms to buy under again."""
+    """A payment that brought nothing and whose loss the user's policy accepts, with the terms to buy under again."""
 
     error: X402Error
     terms: Quote | QuoteError
@@ -36,7 +36,7 @@ class Lost(NamedTuple):
 
 @dataclass(slots=True)
 class _Tries:
-    """What the presentations of one call brought, as long as none brought the content."""
+    """The results of the presentations of one call, as long as none brought the content."""
 
     hold: Hold
     again: int = 0
@@ -51,13 +51,13 @@ class _Tries:
 
 
 def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
-    """The terms of a 402; None: it is not x402."""
+    """Return the terms of a 402. None: it is not x402."""
     body = yield from Peek(reply)
     return read_quote(reply.header, body, call.url, rules.bounds)
 
 
 def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | None]:
-    """The terms, or their fault, which an unresolved payment of the same purchase may still outweigh."""
+    """Return the terms, or their fault, which an unresolved payment of the same purchase may still outweigh."""
     try:
         return (yield from read(call, reply, rules))
     except QuoteError as fault:
@@ -65,9 +65,10 @@ def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | N
 
 
 def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
-    """The answer that the caller gets. ``hold.money`` tells what the chain said of a payment that was made before:
+    """Return the answer that the caller gets.
 
-    "held": it can settle yet; "spent": it did; "unknown": it expired, and nobody can tell.
+    ``hold.money`` tells what the chain said of a payment that was made before. "held": it can settle yet; "spent": it
+    did; "unknown": it expired, and no reader can tell.
     """
     tries = _Tries(hold)
     while True:
@@ -104,7 +105,7 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
 
 
 def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Quote | QuoteError | None]:
-    """Read at once: then the connection is free again. Words that are our own payment are dropped."""
+    """Read the new terms at once, so that the connection is free again. Words that are our own payment are dropped."""
     assert hold.authorization is not None
     try:
         found = yield from terms(call, reply, rules)
@@ -116,7 +117,7 @@ def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Q
 
 
 def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:
-    """What the chain proved outweighs a receipt, and a seller's no does not undo an earlier silence."""
+    """Judge the money: the chain's proof outweighs a receipt, and a seller's no does not undo an earlier silence."""
     if tries.hold.money == "spent":
         return replace(outcome, money="spent")
     return replace(outcome, money="unknown") if outcome.money == "held" and tries.failure is not None else outcome
@@ -129,7 +130,7 @@ def _handed_over(call: Call, reply: Reply) -> Reply:
 
 
 def _keep(call: Call, tries: _Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
-    """An answer that the caller gets if nothing better comes: its body is kept, unless that would take too much."""
+    """Keep an answer, with its body, in case nothing better comes. One that is too large is handed over now."""
     alive = tries.hold.money == "held"
     if alive and not _may_repeat(call, tries, rules):
         return _handed_over(call, reply)
@@ -144,14 +145,14 @@ def _keep(call: Call, tries: _Tries, reply: Reply, rules: Rules) -> Flow[Reply |
 
 
 def _may_repeat(call: Call, tries: _Tries, rules: Rules) -> bool:
-    """Within one call: an idempotent request, or one that the seller promised to recognise."""
+    """Return True if one call may present again: an idempotent request, or one the seller promised to recognise."""
     signed = tries.hold.authorization
     safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)
     return safe and tries.hold.money == "held" and tries.again < tries.most
 
 
 def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
-    """Claimed anew: what was frozen, or taken over by somebody else meanwhile, is not presented again."""
+    """Claim the hold anew. Return False if it was frozen, or another attempt took it over meanwhile."""
     yield from Pause(_PAUSES[tries.again])
     tries.again += 1
     call.attempt.end()
@@ -168,7 +169,7 @@ def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
 
 
 def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
-    """Nothing brought the content."""
+    """Return or raise what the caller gets when no presentation brought the content."""
     call.attempt.end()
     if tries.hold.money != "held":
         return (yield from _expired(call, tries, rules))
@@ -181,7 +182,7 @@ def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
 
 
 def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
-    """A payment that cannot settle any more, presented for the content alone."""
+    """End a payment that cannot settle any more and was presented for the content alone."""
     hold = tries.hold
     error: X402Error = _never_known(call, tries)
     if hold.money == "spent":
@@ -200,7 +201,7 @@ def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
 
 
 def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
-    """Whether the ledger took it. Another call may have claimed the hold meanwhile; then it ends there."""
+    """Return True if the ledger took the entry. False: another call claimed the hold meanwhile, and it ends there."""
     try:
         return (yield from entry) is not False
     except X402Error as failure:
@@ -209,7 +210,7 @@ def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
 
 
 def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
-    """A 402 after a payment does not mean unpaid."""
+    """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
     hold, words = tries.hold, _words(tries)
     said = f' It says: "{words}".' if words else ""
     return PaymentRejected(
@@ -222,7 +223,7 @@ def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
 
 
 def _words(tries: _Tries) -> str:
-    """The seller's reason: in its receipt, which is about this very payment, or else beside its new terms."""
+    """Return the seller's reason: from its receipt, which is about this very payment, or else beside its new terms."""
     outcome = tries.refusal and tries.refusal.outcome
     if outcome and outcome.receipt and outcome.receipt.error:
         return outcome.receipt.error
@@ -289,5 +290,5 @@ def _until(hold: Hold) -> str:
 
 
 def expiry(hold: Hold) -> datetime | None:
-    """Until when a hold's payment can settle."""
+    """Return the time until which a hold's payment can settle."""
     return moment(hold.authorization.expires) if hold.authorization else None

@@ -1,4 +1,4 @@
-"""What the chain says about an expired payment goes to the ledger: unused budget is given back."""
+"""Tells the ledger what the chain says about an expired payment: unused budget is given back."""
 
 from __future__ import annotations
 

@@ -37,12 +37,15 @@ class Means(Protocol):
 
     def token(self, network: str, asset: str) -> Token | None:
         """The token behind an address or a symbol, if the buyer knows it."""
+        ...
 
     def objection(self, offer: Offer) -> str | None:
         """Why this offer cannot be signed or must not be, whatever its price or the time. ``offer.token`` is set."""
+        ...
 
     def same_account(self, network: str, one: str, other: str) -> bool:
         """Return True if two addresses on a network are one account."""
+        ...
 
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:

@@ -113,6 +113,7 @@ class Policy:
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
         """The most exact entry of ``hosts`` for an origin."""
+        matching: list[tuple[Pattern, HostRule]]
         matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
         return max(matching, key=lambda entry: entry[0].rank, default=None)
 

@@ -85,7 +85,7 @@ class ExactEvm:
             if expires - time.time() >= min(window, SETTLING) / 2:
                 return self._signed(message, given.signature)
         raise SigningError(
-            f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would lapse on its way. "
+            f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would lapse on its way. "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "Policy(validity=...) sets how long payments are valid. Nothing was sent."
         )
 

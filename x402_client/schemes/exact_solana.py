@@ -133,7 +133,7 @@ class ExactSolana:
             if given.seconds < LIFE_SECONDS / 6:
                 return _signed(offer, layout, message, given.signature, blockhash)
         raise SigningError(
-            f"The signer took {given.seconds:.0f} s twice; a Solana payment has to be submitted within a minute of its "
+            f"The signer took {given.seconds:.0f} s twice; a Solana payment has to be submitted within a minute of its "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "making. Nothing was sent."
         )
 

@@ -73,7 +73,7 @@ def _multiples() -> tuple[_Point, tuple[tuple[_Point, ...], ...]]:
     base: _Point = (*SECPK1_G, 1)
     rows: list[tuple[_Point, ...]] = []
     for _ in range(_DIGITS):
-        row = [base]
+        row: list[_Point] = [base]
         while len(row) < 1 << _BITS:
             row.append(jacobian_add(row[-1], base))
         rows.append(tuple(row))

@@ -108,7 +108,7 @@ def keep_in_keyring(address: str, passphrase: str) -> None:
 
 def _keyring() -> Any:
     try:
-        import keyring
+        import keyring  # pyright: ignore[reportMissingImports]  # may be there
     except ImportError:
         raise ConfigurationError(
             "The operating system's keyring is reached through the package keyring: pip install keyring."

@@ -94,7 +94,7 @@ def _given(check: Callable[[Any], object], strategy: Any, examples: int) -> None
         max_examples=examples,
         deadline=None,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # its metaclass iterates
         report_multiple_bugs=False,
     )
     @given(strategy)

@@ -46,7 +46,7 @@ def _deflate(body: bytes, limit: int) -> bytes | None:
 
 def _zstd(body: bytes, limit: int) -> bytes | None:
     try:
-        import zstandard
+        import zstandard  # pyright: ignore[reportMissingImports]  # may be there
     except ImportError:
         return None
     try:
@@ -59,7 +59,7 @@ def _zstd(body: bytes, limit: int) -> bytes | None:
 def _brotli(body: bytes, limit: int) -> bytes | None:
     """Only with a Brotli that can bound its output; an older one is not asked."""
     try:
-        import brotli
+        import brotli  # pyright: ignore[reportMissingImports]  # may be there
     except ImportError:
         return None
     machine = brotli.Decompressor()

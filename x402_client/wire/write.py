@@ -37,7 +37,7 @@ def payment_header(
 
     The one thing that is added is ``payment_id``, where the server takes one.
     """
-    name, value = _HEADERS[quote.version == 2], ""
+    name, value, problem = _HEADERS[quote.version == 2], "", ""
     try:
         value = _header(quote, offer, payload, payment_id)
     except (TypeError, ValueError) as fault:

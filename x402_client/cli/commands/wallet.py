@@ -108,6 +108,7 @@ def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file:
     directory = _free(name)
     passphrase = secrets.token_urlsafe(24) if keyring else _new_passphrase(passphrase_file)
     with waiting("Encrypting"):
+        documents: list[tuple[Family, dict[str, Any]]]
         documents = [(family, seal(family, key, passphrase, in_keyring=keyring)) for family, key in found.items()]
     addresses: dict[str, str] = _addresses(found)
     found.clear()

@@ -113,7 +113,7 @@ class LedgerTestCase(ABC):
 
     def attempt(self) -> Attempt:
         """Return an attempt that lives as long as the test, or until it is ended."""
-        alive: list[Attempt] = self.__dict__.setdefault("_alive", [])
+        alive: list[Attempt] = vars(self).setdefault("_alive", [])
         alive.append(Attempt())
         return alive[-1]
 

@@ -163,7 +163,7 @@ class Keys(LedgerTestCase):
         hold = self.delivered(order(bought))
         for _ in range(2):
             paid = expect(AlreadyPaid, lambda: self.reserve(order(bought), self.attempt()))
-            assert (paid.money, paid.receipt, paid.hold.id) == ("spent", RECEIPT, hold.id)
+            assert (paid.money, paid.receipt, paid.hold and paid.hold.id) == ("spent", RECEIPT, hold.id)
             expect(AlreadyPaid, lambda: self.answer(self.ledger.claim(bought, self.attempt())))
         assert self.spent() == 10_000
 

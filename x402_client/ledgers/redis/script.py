@@ -43,7 +43,7 @@ class ServerInfo(Ask[Any]):
 def source() -> str:
     """Return the script, headed by the windows and buckets that all ledgers share."""
     windows = ", ".join(f'{{ "{name}", {(length or 0) * MICROSECONDS} }}' for name, length in WINDOWS.items())
-    here = files(__package__)
+    here = files(__name__.rpartition(".")[0])
     parts = [here.joinpath(name).read_text("utf-8") for name in ("windows.lua", "holds.lua")]
     return "\n".join([f"local WINDOWS, BUCKETS = {{ {windows} }}, {BUCKETS}", *parts])
 

@@ -71,6 +71,7 @@ class Failures(Ground):
         assert failure.money in ("unknown", "spent")
         assert failure.wait_until is not None
         assert failure.wait_until > datetime.now(UTC)
+        assert failure.hold is not None
         assert failure.hold.nonce == self.assert_unresolved(buyer).nonce
         assert self.sandbox.settled(failure.hold) is not None
 
@@ -113,6 +114,7 @@ class Failures(Ground):
         for _ in range(2):
             failure = self.fails(client)
             assert isinstance(failure, PaymentRejected)
+            assert failure.hold is not None
             assert self.assert_unresolved(buyer).nonce == failure.hold.nonce
         assert self.different_payments == 1
         assert self.settled == 0

@@ -63,9 +63,11 @@ class Stream(Protocol):
 
     def read_some(self) -> Maybe[bytes]:
         """Return the bytes that come next, and b"" at the end."""
+        ...
 
     def close(self) -> Maybe[None]:
         """Close the response in the library's own way."""
+        ...
 
 
 def needs(*flags: str) -> Callable[[F], F]:
@@ -256,7 +258,7 @@ class Ground(AdapterUnderTest):
 
         On a busy machine the moment may be over before anything was paid: then the call is made again.
         """
-        before = len(self.gate.payments)
+        before, failure = len(self.gate.payments), None
         for _ in range(10):
             started = time.monotonic()
             failure = self.fails(client, url, **{"read_timeout": SHORT, **said})

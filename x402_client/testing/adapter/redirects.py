@@ -75,6 +75,7 @@ class Redirects(Ground):
         failure = self.fails(client)
         assert isinstance(failure, PaymentRejected)
         assert [seen.path for seen in self.gate.requests if seen.payment] == ["/goods"]
+        assert failure.hold is not None
         assert failure.hold.nonce == self.assert_unresolved(buyer).nonce
         assert self.settled == 1
 
