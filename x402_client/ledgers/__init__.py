@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from .sqlite.ledger import SqliteLedger
     from .windows import Account
 
-__all__ = [
-    "OVERALL",
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
     "Account",
     "AsyncRedisLedger",
     "Exceeded",
     "MemoryLedger",
+    "OVERALL",
     "RedisLedger",
     "SqliteLedger",
     "accounts_of",
