@@ -18,7 +18,7 @@ from x402_client.errors import BodyNotReplayable
 from x402_client.wire.bounds import Bounds
 
 from .cash_register import Till, delivered
-from .checks import Ground, new_buyer, paid, unresolved, untouched, without_payment
+from .checks import new_buyer, paid, unresolved, untouched, without_payment
 from .drivers import Client, Driver
 from .scripted_server import PATIENCE, Exchange, Seen, Server
 
@@ -113,7 +113,7 @@ def normal(seen: Seen) -> tuple[Any, ...]:
     return (seen.method, seen.target, head, framed)
 
 
-class Bodies(Ground):
+class TestBodies:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Iterator[Upload]:
         path = Upload(tmp_path / "upload.bin")

@@ -9,13 +9,13 @@ import pytest
 from x402_client import Policy, errors
 
 from .cash_register import Till, delivered
-from .checks import Ground, new_buyer, paid
+from .checks import new_buyer, paid
 from .drivers import Driver
 from .scripted_server import Server
 from .test_streams import Slowly, first_piece
 
 
-class Pools(Ground):
+class TestPools:
     @pytest.mark.parametrize("version", [1, 2])
     def test_a_hundred_payments_over_one_connection(self, shell: Driver, server: Server, version: int) -> None:
         buyer, till = new_buyer(), Till(version)

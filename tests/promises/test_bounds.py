@@ -17,9 +17,7 @@ from tests.adapters.scripted_server import PATIENCE, Exchange, Server
 from x402_client import errors
 from x402_client.wire.bounds import Bounds
 
-from .hostile_seller import GOODS, Ground, Till402, asking, offer, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Ground, Till402, asking, offer, terms
 
 TERMS = Till(2).terms()[0]
 PLAIN: list[tuple[str, str]] = []

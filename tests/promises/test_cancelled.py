@@ -32,14 +32,6 @@ READING = {"before the body", *(f"piece {number}" for number in range(len(GOODS)
 EXPECTED |= READING
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
-
-
 class Case:
     """A client with one connection, a budget of one purchase, and one purchase that is disturbed once."""
 

@@ -9,27 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.cash_register import PAY_TO, PAYER, USDC
 from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Server
 from x402_client import Policy, errors
 from x402_client.events import Warned
 
-from .hostile_seller import (
-    GOODS,
-    PAY_TO,
-    PAYER,
-    USDC,
-    Ground,
-    Till402,
-    asking,
-    offer,
-    opened,
-    server,
-    shell,
-    terms,
-)  # fmt: skip
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Ground, Till402, asking, offer, opened, terms
 
 BASE_USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 UNKNOWN = "0x" + "ab" * 20

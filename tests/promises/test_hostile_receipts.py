@@ -13,9 +13,7 @@ from tests.adapters.checks import outcome
 from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Server
 
-from .hostile_seller import GOODS, Ground, Till402, asking, offer, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Ground, Till402, asking, offer, terms
 
 NAMES = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
 GOOD = json.loads(base64.b64decode(Till(2).receipt()[1]))

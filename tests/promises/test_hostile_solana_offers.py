@@ -14,9 +14,7 @@ from tests.adapters.scripted_server import Server
 from x402_client import Policy, errors
 from x402_client.model.networks import SOLANA_DEVNET
 
-from .hostile_seller import GOODS, Ground, Till402, asking, opened, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Ground, Till402, asking, opened, terms
 
 KEY = Keypair.from_seed(b"\x42" * 32)
 OURS, SELLER, FEES = (

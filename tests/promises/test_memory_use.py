@@ -11,10 +11,6 @@ import pytest
 from tests.adapters.cash_register import Till, encoded
 from tests.adapters.scripted_server import Exchange, Server
 
-from .hostile_seller import server
-
-__all__ = ["server"]
-
 TERMS = Till(2).terms()[0]
 BOMB = gzip.compress(b"\0" * 200_000_000)
 MEGABYTES = 6

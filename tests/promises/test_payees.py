@@ -11,9 +11,7 @@ from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Exchange, Server
 from x402_client import Limit, Policy, errors
 
-from .hostile_seller import GOODS, Ground, Till402, asking, offer, payments_of, running, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Ground, Till402, asking, offer, payments_of, terms
 
 ASKING = asking(2, terms(2, offer()))
 LIMITS: dict[str, Any] = {"per_request": "0.05", "per_day": "50"}
@@ -21,7 +19,7 @@ LIMITS: dict[str, Any] = {"per_request": "0.05", "per_day": "50"}
 
 @pytest.fixture
 def other() -> Iterator[Server]:
-    with running() as found:
+    with Server() as found:
         yield found
 
 

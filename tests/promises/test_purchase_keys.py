@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,6 @@ from .settling_seller import GOODS, Shop, busy, in_pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 WHOLE = b"".join(GOODS)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
 
 
 @pytest.fixture

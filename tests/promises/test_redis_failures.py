@@ -26,14 +26,6 @@ both = pytest.mark.parametrize("driver", [Httpx, AsyncHttpx])
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
-
-
-@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Redis]]:
     servers: list[Redis] = []
 

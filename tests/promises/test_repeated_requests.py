@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,6 @@ from .settling_seller import GOODS, Shop, in_pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 WHOLE = b"".join(GOODS)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
 
 
 class Elsewhere(Till):

@@ -43,7 +43,8 @@ KILLED = "tests/promises/test_killed.py::test_killed_at_any_moment"
 AGAIN = "tests/promises/test_repeated_requests.py::test_the_same_request_presents_the_same_payment"
 CANCELLED = "tests/promises/test_cancelled.py"
 ENDS = "tests/core/test_present.py"
-LEADS = "tests/adapters/test_compliance.py::{}::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[402]"
+REDIRECTS = "tests/adapters/test_redirects.py::TestRedirects"
+LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[{}-402]"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
 MUTATIONS = (
@@ -127,21 +128,21 @@ MUTATIONS = (
         "core/delivery.py",
         "        if not isinstance(found, Hold) or found.id != hold.id:\n            self._call.attempt.end()\n",
         "        self._call.attempt.end()\n",
-        ("tests/adapters/test_compliance.py::TestHttpx::test_while_the_content_is_read_others_buy_their_own",),
+        (f"{REDIRECTS}::test_while_the_content_is_read_others_buy_their_own[httpx]",),
     ),
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads: httpx",
         "adapters/httpx_courier.py",
         "        if response.has_redirect_location:\n            self.led = delivery\n            return None\n",
         "",
-        (LEADS.format("TestHttpx"),),
+        (LEADS.format("httpx"),),
     ),
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads: requests",
         "adapters/requests_courier.py",
         "            if response.is_redirect:\n",
         "            if False:\n",
-        (LEADS.format("TestRequests"),),
+        (LEADS.format("requests"),),
     ),
     Mutation(
         "a body that broke off is a delivery",
