@@ -39,6 +39,18 @@ from tests.real.fixtures import own_world, world  # noqa: E402
 __all__ = ["own_world", "world"]
 
 
+#: Seconds for a test among real sellers: the first one may install the environments that they run in.
+_WORLD_SECONDS = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"world", "own_world"}.intersection(getattr(item, "fixturenames", ())) and not item.get_closest_marker(
+            "timeout"
+        ):
+            item.add_marker(pytest.mark.timeout(_WORLD_SECONDS))
+
+
 @pytest.fixture(autouse=True)
 def _a_data_directory_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A buyer keeps its ledger in the user's data directory; no test may spend from the budgets of whoever runs it."""
