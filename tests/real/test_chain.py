@@ -18,10 +18,9 @@ from eth_utils.crypto import keccak
 
 from .by_hand import sign_typed
 from .chain import CHAIN_ID, TRANSFER_TOPIC, USDC, Chain, RpcFailed
-from .fixtures import own_world, world
 from .world import World
 
-__all__ = ["own_world", "world"]
+pytestmark = pytest.mark.foreign
 
 DOLLAR = {"name": "USDC", "version": "2"}
 FIELDS = ["address", "address", "uint256", "uint256", "uint256", "bytes32"]

@@ -16,11 +16,10 @@ from solders.transaction import VersionedTransaction
 
 from .by_hand_solana import Payment, encoded
 from .chain import RpcFailed
-from .fixtures import own_world, world
 from .solana import BLOCKHASH_SLOTS, FINAL_SLOTS, PYUSD_DEVNET, TOKEN, USDC_DEVNET, SolanaChain, token_account
 from .world import World
 
-__all__ = ["own_world", "world"]
+pytestmark = pytest.mark.foreign
 
 BASE64 = {"encoding": "base64"}
 NOW = {"preflightCommitment": "confirmed"} | BASE64

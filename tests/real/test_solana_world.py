@@ -13,11 +13,10 @@ from solders.keypair import Keypair
 
 from . import by_hand
 from .by_hand_solana import Payment, header
-from .fixtures import own_world, world
 from .solana import PYUSD_DEVNET, USDC_DEVNET, SolanaChain, token_account
 from .world import SELLERS_MEMO, SOLANA_SELLERS, Seller, World
 
-__all__ = ["own_world", "world"]  # pytest finds fixtures by their names in this module
+pytestmark = pytest.mark.foreign
 
 BODY = b'{"question": "\xc3\xa9t\xc3\xa9"}' * 50
 ASKED: dict[str, dict[str, Any]] = {

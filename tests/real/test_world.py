@@ -15,10 +15,9 @@ from eth_account.signers.local import LocalAccount
 from . import by_hand
 from .by_hand import Authorization
 from .chain import Chain
-from .fixtures import own_world, world
 from .world import SELLERS, Seller, World
 
-__all__ = ["own_world", "world"]  # pytest finds fixtures by their names in this module
+pytestmark = pytest.mark.foreign
 
 BODY = b'{"question": "\xc3\xa9t\xc3\xa9"}' * 50
 ASKED: dict[str, dict[str, Any]] = {

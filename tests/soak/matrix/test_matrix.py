@@ -1,4 +1,4 @@
-"""The smallest part of the matrix in every test run, all of it under ``pytest -m matrix``; and the table itself."""
+"""The smallest part of the matrix under ``-m foreign``, all of it under ``-m matrix``; and the table itself."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def twice(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
     return through_httpx(buyer, method, url, **request)
 
 
+@pytest.mark.foreign
+@pytest.mark.timeout(900)
 def test_a_typescript_seller_on_each_chain(ground: Ground) -> None:
     try:
         npm.installed("official")
@@ -52,6 +54,7 @@ def test_a_typescript_seller_on_each_chain(ground: Ground) -> None:
 
 
 @pytest.mark.matrix
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace("`", ""))
 def test_a_row_is_as_expected(ground: Ground, row: Row) -> None:
     result = one(ground, row)
