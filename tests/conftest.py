@@ -27,6 +27,7 @@ os.environ.update(XDG_DATA_HOME=_IMPORTED.name, LOCALAPPDATA=_IMPORTED.name)
 #: What tests stand on asserts too, and explains itself like any test. Before anything imports it.
 HELPERS = (
     "core.scripted_flow",
+    "ledgers.twins",
     "adapters.scripted_server",
     "adapters.cash_register",
     "promises.flow_machine",

@@ -27,11 +27,6 @@ ALIVE = Attempt()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
 def ledger(path: Path) -> Iterator[SqliteLedger]:
     opened = SqliteLedger(path)
     opened.record(opened.reserve(order(), ALIVE), signed())  # type: ignore[arg-type]

@@ -35,11 +35,6 @@ def started(context: Any, target: Any, *arguments: Any) -> tuple[Any, Connection
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
 def ledger(path: Path) -> Iterator[SqliteLedger]:
     opened = SqliteLedger(path)
     yield opened
