@@ -18,7 +18,7 @@ def new_buyer(policy: Policy | None = None, **said: Any) -> Buyer:
 
 
 def paid(buyer: Buyer, times: int = 1) -> bool:
-    """Whether so many purchases were paid for and delivered, and nothing is open."""
+    """Return whether this number of purchases was paid for and delivered, and nothing is open."""
     return buyer.spent().units == times * PRICE and buyer.holds() == () and len(buyer.history()) == times
 
 

@@ -111,7 +111,7 @@ class Driver:
         raise NotImplementedError
 
     def unread(self, native: Any, url: str) -> Any:
-        """A response whose body nobody has read, and that no block will close."""
+        """Return a response with an unread body, which no block will close."""
         return self.call(native.send, native.build_request("GET", url), stream=True)
 
     def outcome(self, response: Any) -> Outcome | None:

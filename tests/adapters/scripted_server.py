@@ -167,7 +167,7 @@ class Server:
 
     def stop_listening(self) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who accepts
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake a thread that accepts
         self._listener.close()
 
     def close(self) -> None:

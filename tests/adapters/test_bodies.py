@@ -247,7 +247,7 @@ class TestBodies:
         if shell.is_async and shell.backend == "asyncio":
             pytest.skip("asyncio loses an answer that a reset follows, with or without us")
         answered = threading.Event()
-        # Of a connection that was reset nobody can tell any more where it led.
+        # Where a connection led cannot be told any more once it was reset.
         policy = Policy(per_request="0.05", per_day="50", http_hosts=["127.0.0.1"])
         buyer = new_buyer(policy, bounds=Bounds(kept_body=10_000_000))
         piece = b"y" * 65536

@@ -1,4 +1,4 @@
-"""What breaks: the library's own errors pass; nobody pays twice, and the same call presents the same payment."""
+"""What breaks: the library's own errors pass; nothing is paid twice, and the same call presents the same payment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections go back to the pool, whatever became of the payment: a pool of one serves them all."""
+"""Connections go back to the pool after every end of a payment: a pool of one serves them all."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TestPools:
         assert server.connections == 1
 
     def test_errors_do_not_keep_the_connection(self, shell: Driver, server: Server, till: Till) -> None:
-        """Whoever keeps the error keeps no place in the pool."""
+        """An error that is kept keeps no place in the pool."""
         client = shell.client(new_buyer(), **shell.single())
         large = b"{" + b" " * 300_000 + b"}"
         kept = []

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the file, nothing is paid, and the error says what to do."""
+"""While anything is wrong with the file nothing is paid, and the error says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Size, time and memory: whatever a 402 is made of, it is read within the stated bounds or not at all."""
+"""Size, time and memory: any 402 is read within the stated bounds, or not at all."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_402_that_drips(shell: Driver, server: Server, drip: Any) -> None:
         assert not dripping.over.is_set()
         assert ground.signer.documents == []
         assert caught.value.money == "untouched"
-        # The connection is gone, so that the server finds nobody to drip on.
+        # The connection is gone, so that the server cannot drip on.
         wait_for(lambda: dripping.cut_off)
     finally:
         dripping.over.set()
@@ -166,7 +166,7 @@ def test_a_second_402_that_drips_is_a_rejection(shell: Driver, server: Server) -
 
 
 def test_a_quick_402_is_not_hurt_by_the_clock(shell: Driver, server: Server) -> None:
-    """After its time the connection that a 402 was read from is still good: nobody is left watching it."""
+    """After its time the connection that a 402 was read from is still good: it is not watched any more."""
     till = Till402(asking(2, terms(2, offer())))
     ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=0.2)})
     client = shell.client(ground.buyer)

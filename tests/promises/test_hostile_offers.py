@@ -250,7 +250,7 @@ def test_a_server_that_asks_for_more_signatures_gets_one_payment(shell: Driver, 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_one_that_is_never_content_gets_one_authorization(shell: Driver, server: Server, version: int) -> None:
-    """Whatever it answers, and however often the same is asked: the same header, and one signature."""
+    """With any answer, and asked any number of times: the same header, and one signature."""
     challenge = asking(version, terms(version, offer(version)))
     answers = [challenge, lambda ex: ex.cut(), lambda ex: ex.answer(500), lambda ex: ex.answer(402, b"no"), challenge]
     till = Till402(challenge, lambda ex: (answers.pop(0) if answers else lambda e: e.answer(200, GOODS))(ex))

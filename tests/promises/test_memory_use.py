@@ -1,4 +1,4 @@
-"""Memory stays within a few megabytes, whatever a server sends: measured from outside, as the system counts it."""
+"""Memory stays within a few megabytes with any answer of a server: measured from outside, as the system counts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where we pay: hosts as they are connected to, one payment per call, and none to whoever did not ask for it."""
+"""Where we pay: hosts as they are connected to, one payment per call, and none to a host that did not ask for it."""
 
 from __future__ import annotations
 

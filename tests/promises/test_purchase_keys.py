@@ -1,4 +1,4 @@
-"""A key names one payment: whoever uses it, wherever, and however often."""
+"""A key names one payment, in every program that uses it and each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After any ambiguous end, the same request presents the same payment, wherever it is made again from."""
+"""After any ambiguous end, the same request presents the same payment, in this process and in any other."""
 
 from __future__ import annotations
 

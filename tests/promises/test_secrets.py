@@ -37,7 +37,7 @@ TESTS = str(Path(__file__).parents[1])
 
 
 class Sweep:
-    """Gathers whatever may be seen of a call, as text."""
+    """All that may be seen of a call, as text."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []

@@ -62,7 +62,7 @@ def _sell(pipe: Connection) -> None:
 
 
 def crowd(buyer: Buyer, url: str, threads: int, tasks: int) -> Counter[str]:
-    """How so many attempts ended: a client and an event loop for each thread, one buyer for all of them."""
+    """Count how attempts ended: a client and an event loop for each thread, one buyer for all of them."""
     said = Counter[str]()
 
     async def scene() -> None:

@@ -110,7 +110,7 @@ class Ground:
         if chain == EVM:
             return str(Account.create().address)
         pay_to = str(Keypair().pubkey())
-        self.world.solana.mint_to(pay_to, 0)  # nobody pays a seller who has no account yet
+        self.world.solana.mint_to(pay_to, 0)  # a seller without an account cannot be paid
         return pay_to
 
     def _orders(self, row: Row) -> dict[str, Any]:

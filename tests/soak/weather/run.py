@@ -28,7 +28,7 @@ from .evidence import ChainBook, Evidence, Settled, ledgers_word, witnessed
 from .journal import read
 from .services import Ground, launch
 
-#: In the end the chain's clock, and the buyers', are set forward by so many seconds, beyond whatever was signed.
+#: In the end the chain's clock, and the buyers', are set forward by these seconds, beyond all that was signed.
 LEAP = 9_000.0
 #: So wrong may the clocks of a fleet be.
 _JUMPS = (0.0, 0.0, 90.0, -90.0, 7_200.0, -7_200.0, 3_600.0)
@@ -268,7 +268,7 @@ class Run:
     # --- drought
 
     def _drought(self) -> None:
-        """No weather any more, and later than whatever was signed is valid."""
+        """End the weather, and go to a time at which nothing that was signed is valid."""
         for ship in self.ships:
             self._end(ship, self.calm_at + _PATIENCE - time.time())
         self.ground.tell(weather=False, phase="drought")

@@ -113,7 +113,7 @@ class Ground:
         orders |= {"network": NETWORK, "network_v1": NETWORK_V1, "strange_token": STRANGE_TOKEN}
         if door.startswith("svm"):
             pay_to = str(Keypair().pubkey())
-            for mint in TOKEN_PROGRAMS:  # nobody pays a seller who has no account yet
+            for mint in TOKEN_PROGRAMS:  # a seller without an account cannot be paid
                 self.world.solana.mint_to(pay_to, 0, mint)
             orders |= {"facilitator": f"{self.back}/facilitator-svm", "pay_to": pay_to, "network": SOLANA_NETWORK}
             orders |= {"usdc": USDC_DEVNET, "token2022": PYUSD_DEVNET, "rpc": self.world.solana.url, "memo": "order"}
