@@ -67,7 +67,7 @@ def opened(header: str) -> dict[str, Any]:
 
 
 @dataclass
-class Ground:
+class Case:
     """One shell, one server, one buyer."""
 
     shell: Driver

@@ -79,12 +79,12 @@ class Row:
         return f"{self.seller.title}, version {self.version}, {self.chain}, facilitator {self.settles}"
 
 
-class Ground:
+class Services:
     def __init__(self) -> None:
         self.world = World()
         self._facilitators: dict[tuple[Script, str], tuple[Program, str]] = {}
 
-    def __enter__(self) -> Ground:
+    def __enter__(self) -> Services:
         return self
 
     def __exit__(
