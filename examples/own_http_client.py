@@ -1,76 +1,71 @@
-"""Paying through an HTTP client that has no shell of its own: here urllib, of the standard library.
-
-A courier does what only the library can: look into a 402, tell requests apart by their bodies, send once more with a
-header. All decisions stay where they are for every library.
-"""
+"""Paying through an HTTP client that has no face of its own, here urllib: a courier does what only it can."""
 
 import hashlib
-import urllib.error
+import http.client
 import urllib.request
 from typing import Any
-from urllib.parse import urlsplit
 
-from x402_client import Buyer, Policy
-from x402_client.core.asks import Reply
-from x402_client.core.call import Call
-from x402_client.core.drive import run
-from x402_client.core.flow import deliver, pay
-from x402_client.model.hosts import Origin
+from x402_client import Policy
+from x402_client.adapters import Exchange
+from x402_client.core import Delivery, Failure, HttpRequest, Reply
 from x402_client.sandbox import Sandbox
 
 
-class Courier:
-    """Hands for one request."""
+class Untouched(urllib.request.HTTPErrorProcessor):
+    """Hands every answer over as it is: urllib would raise for a 402, and carry a payment along a redirect."""
 
-    def __init__(self, method: str, url: str, body: bytes | None) -> None:
-        self.method, self.url, self.body = method, url, body
+    def http_response(self, request: Any, response: Any) -> Any:
+        return response
+
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Untouched)
+
+
+class Courier:
+    """Sends, peeks and hands over for one request."""
+
+    def __init__(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> None:
+        self.url, self.body, self.headers, self.peeked = url, body, headers, dict[Any, bytes]()
+        self.request = HttpRequest.of(method, url, headers)
+        self.timeout = self.settle_timeout = 60.0  # seconds for an answer, and for one to a payment
 
     def send(self, header: tuple[str, str] | None) -> Reply:
-        """The request; with a header it pays. urllib must not carry that to wherever a redirect leads."""
-        request = urllib.request.Request(self.url, self.body, dict([header] if header else []), method=self.method)
-        try:
-            response = OPENER.open(request, timeout=60)
-        except urllib.error.HTTPError as answer:
-            response = answer
+        headers = self.headers | dict([header] if header else [])
+        request = urllib.request.Request(self.url, self.body, headers, method=self.request.method)
+        response = OPENER.open(request, timeout=max(self.timeout, self.settle_timeout if header else 0))
+        self.peeked[response] = b""
         return Reply(response.status, response.headers.get, response)
 
     def peek(self, reply: Reply) -> bytes | None:
-        """The body of a 402, within bounds."""
-        body: bytes = reply.native.read(256 * 1024 + 1)
-        return body if len(body) <= 256 * 1024 else None
+        body = self.peeked[reply.native] = reply.native.read(256 * 1024)
+        if reply.native.length and len(body) < 256 * 1024:  # a read of some size says nothing of a body that broke off
+            raise http.client.IncompleteRead(body)
+        return body if len(body) < 256 * 1024 else None
 
     def digest(self) -> bytes:
-        """What tells this body from others."""
         return hashlib.sha256(self.body or b"").digest()
 
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[Reply, bytes]:
+        content = self.peeked[reply.native] + bytes(reply.native.read())  # if it fails, nothing is resolved
+        if delivery is not None:
+            delivery.done()
+        return reply, content
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
+    def let_go(self, kept: Any) -> None:
+        for response in self.peeked:
+            response.close()
 
-
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
-
-
-def fetch(buyer: Buyer, method: str, url: str, body: bytes | None = None) -> bytes:
-    """One call, from its first request to the end of the answer's body."""
-    courier, parts = Courier(method, url, body), urlsplit(url)
-    first = courier.send(None)
-    if first.status != 402:
-        return bytes(first.native.read())
-    origin = Origin.of(parts.scheme, parts.hostname or "", parts.port)
-    call = Call(method, origin, url.partition("?")[0], identity=f"{method}\n{url}", came_from=origin)
-    answers = buyer.answers(courier)
-    reply = run(pay(call, first, buyer.rules), answers)
-    content = bytes(reply.native.read())
-    if reply.outcome is not None and 200 <= reply.status < 300:
-        run(deliver(call, reply.outcome), answers)
-        print("Paid", reply.outcome.hold.price, "and the money is", reply.outcome.money)
-    return content
+    def failed(self, failure: Exception) -> Failure:
+        return "timeout" if isinstance(failure, TimeoutError) else "lost"
 
 
-with Sandbox() as seller:
-    buyer = seller.buyer(Policy(per_request="0.10"))
-    print(fetch(buyer, "GET", f"{seller.url}/weather").decode())
-    print(fetch(buyer, "GET", seller.fault_url("drop-before-settling")).decode())  # a broken line, presented again
-    print("Spent", buyer.spent(), "in", len(seller.settlements), "payments;", len(buyer.holds()), "open")
+if __name__ == "__main__":
+    with Sandbox() as seller:
+        # urllib does not show where a connection ended, so plain http to this machine has to be allowed.
+        buyer = seller.buyer(Policy(per_request="0.10", http_hosts=["127.0.0.1"]))
+        exchange = Exchange(buyer)
+        with buyer.purchase(key="order-42", per_request="0.05"):
+            reply, content = exchange.send(Courier(f"{seller.url}/weather"))
+            print(content.decode(), "Paid", reply.outcome.hold.price, "and the money is", reply.outcome.money)
+        print(*exchange.send(Courier(seller.fault_url("drop-before-settling")))[1:])  # presented again
+        print("Spent", buyer.spent(), "in", len(seller.settlements), "payments;", len(buyer.holds()), "open")

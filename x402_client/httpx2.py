@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import httpx2
 
+from .adapters.exchange import refuse_client
 from .adapters.httpx_bodies import Library
 from .adapters.httpx_transport import AsyncPaying, SyncPaying, aask, ask, put_under
-from .errors import ConfigurationError
 from .model.offers import Quote
 from .receipts import receipt
 
@@ -40,7 +40,7 @@ class PaymentTransport(SyncPaying, httpx2.BaseTransport):
 
 
 class AsyncPaymentTransport(AsyncPaying, httpx2.AsyncBaseTransport):
-    """The same for ``httpx2.AsyncClient``."""
+    """Async twin of ``PaymentTransport``, for ``httpx2.AsyncClient``."""
 
     _library = _LIBRARY
 
@@ -59,7 +59,7 @@ def wrap(client: _Client, buyer: Buyer) -> _Client:
     elif isinstance(client, httpx2.Client):
         put_under(client, lambda inner: PaymentTransport(buyer, inner))
     else:
-        raise ConfigurationError(f"wrap takes an httpx2.Client or httpx2.AsyncClient, not {type(client)!r}.")
+        raise refuse_client(client, "an httpx2.Client or httpx2.AsyncClient", "httpx2")
     return client
 
 
@@ -72,7 +72,7 @@ def quote(
 def quote(
     client: httpx2.Client | httpx2.AsyncClient, method: str, url: httpx2.URL | str, **request: Any
 ) -> Quote | Coroutine[Any, Any, Quote]:
-    """What a request would cost: every offer, its price, the choice, the reason against each other. Never pays.
+    """Return what a request would cost: every offer, its price, the choice, the reasons against the others. Never pays.
 
     Further keywords go to ``client.request``. For an ``AsyncClient`` the result is awaited.
     """

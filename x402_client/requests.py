@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from .adapters.exchange import refuse_client
 from .adapters.quoting import answered, conclusion, inquiry
-from .adapters.requests_adapter import (
-    PaymentAdapter,
-    shown_url,
-)
-from .errors import ConfigurationError
+from .adapters.requests_adapter import PayingAdapters, PaymentAdapter
+from .core.call import HttpRequest
 from .model.offers import Quote
 from .receipts import receipt
 
@@ -26,16 +24,18 @@ __all__ = ["PaymentAdapter", "quote", "receipt", "wrap"]
 
 
 def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:
-    """Make a session pay, in place: its own adapters stay underneath. Returns the same session."""
+    """Make a session pay, in place: its own adapters stay underneath. Returns the same session.
+
+    Adapters that are mounted later pay as well.
+    """
     if not isinstance(session, requests.Session):
-        raise ConfigurationError(f"wrap takes a requests.Session, not {type(session)!r}.")
-    wrapped = {prefix: PaymentAdapter(buyer, adapter) for prefix, adapter in session.adapters.items()}
-    session.adapters.update(wrapped)
+        raise refuse_client(session, "a requests.Session", "requests")
+    session.adapters = PayingAdapters(buyer, session.adapters)
     return session
 
 
 def quote(session: requests.Session, method: str, url: str, **request: Any) -> Quote:
-    """What a request would cost: every offer, its price, the choice, the reason against each other. Never pays.
+    """Return what a request would cost: every offer, its price, the choice, the reasons against the others. Never pays.
 
     Further keywords go to ``session.request``.
     """
@@ -46,4 +46,4 @@ def quote(session: requests.Session, method: str, url: str, **request: Any) -> Q
             found = answered(asked, failure)
             failure.response.close()  # type: ignore[attr-defined]  # requests leaves it open where a hook raises
             return found
-    return conclusion(asked, shown_url(response.url), response.status_code)
+    return conclusion(asked, HttpRequest.of(method, response.url).shown, response.status_code)

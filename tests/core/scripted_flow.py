@@ -9,9 +9,10 @@ from typing import Any
 from tests.wire.terms import KEY, ORIGIN, URL, document, encoded, headers
 from x402_client import Buyer, Policy, Wallet, events
 from x402_client.core import asks
-from x402_client.core.call import Call, Rules
+from x402_client.core.call import Call
 from x402_client.core.drive import run
 from x402_client.core.flow import pay
+from x402_client.core.rules import Rules
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.model.holds import Spending
 from x402_client.model.hosts import Origin
@@ -111,6 +112,7 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.LeftAlone: lambda ledger, ask: None,
     asks.SignTyped: lambda ledger, ask: signature(ask),
     asks.Approve: lambda ledger, ask: asks.Approved(True, 0.0),
+    asks.Failed: lambda ledger, ask: "timeout" if isinstance(ask.failure, TimeoutError) else "lost",
     asks.Pause: lambda ledger, ask: None,
     asks.Tell: lambda ledger, ask: None,
 }

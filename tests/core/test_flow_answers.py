@@ -9,8 +9,9 @@ import pytest
 from tests.wire.terms import SELLER, document, entry
 from x402_client import Limit, Policy, events
 from x402_client.core import asks
+from x402_client.core.delivery import deliver
 from x402_client.core.drive import run
-from x402_client.core.flow import deliver, inspect, pay
+from x402_client.core.flow import inspect, pay
 from x402_client.errors import (
     AlreadyPaid,
     Frozen,

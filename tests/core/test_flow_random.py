@@ -14,7 +14,8 @@ from tests.wire.terms import decoded, entry
 from x402_client import Policy, errors
 from x402_client.core import asks
 from x402_client.core.call import Call
-from x402_client.core.flow import deliver, pay
+from x402_client.core.delivery import deliver
+from x402_client.core.flow import pay
 from x402_client.model.holds import Hold
 
 from .scripted_flow import Ground, asking, called, paid, reply, signature
@@ -48,6 +49,7 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
     asks.Send: [OSError, TimeoutError, lambda: errors.Frozen("odd"), lambda: errors.MalformedQuote("odd")],
     asks.Tell: [],
     asks.Pause: [],
+    asks.Failed: [],
 }  # fmt: skip
 #: What may reach the application; anything else is a fault of the test or of the code.
 APPLICATION = (

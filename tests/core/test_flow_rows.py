@@ -9,8 +9,9 @@ import pytest
 from tests.wire.terms import SELLER, USDC, decoded, entry, entry_v1
 from x402_client import Money, Policy, events
 from x402_client.core import asks
+from x402_client.core.delivery import deliver
 from x402_client.core.drive import run
-from x402_client.core.flow import deliver, pay
+from x402_client.core.flow import pay
 from x402_client.errors import (
     ApprovalDenied,
     BodyNotReplayable,

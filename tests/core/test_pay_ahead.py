@@ -11,8 +11,8 @@ from tests.wire.terms import entry
 from x402_client import Policy
 from x402_client.core import asks
 from x402_client.core.call import Call
+from x402_client.core.delivery import deliver
 from x402_client.core.drive import run
-from x402_client.core.flow import deliver
 from x402_client.core.known_terms import Memory
 from x402_client.core.pay_ahead import pay_ahead
 from x402_client.errors import AlreadyPaid, Frozen, LedgerUnavailable, OverLimit, PaymentOutcomeUnknown

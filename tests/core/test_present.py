@@ -9,8 +9,8 @@ import pytest
 from tests.wire.terms import decoded, entry
 from x402_client import Policy, events
 from x402_client.core import asks
+from x402_client.core.delivery import deliver
 from x402_client.core.drive import run
-from x402_client.core.flow import deliver
 from x402_client.errors import (
     Frozen,
     LedgerUnavailable,
@@ -31,8 +31,8 @@ DROP = OSError("reset")
 GET = {"repeat": ("GET",)}
 
 
-class ReadTimeout(Exception):
-    """As the HTTP libraries name it."""
+class ReadTimeout(TimeoutError):
+    """As an HTTP library raises it."""
 
 
 # --- once more within one call
@@ -82,31 +82,6 @@ def test_an_ambiguous_answer_is_asked_for_once_more(answers: list[Any], sends: i
     assert sum(pause.seconds for pause in ground.all(asks.Pause)) < 2
     assert [event.again for event in ground.told if isinstance(event, events.Presented)] == [False, True, True][:sends]
     assert ground.spent == PRICE
-
-
-class _Wrapped(Exception):
-    """As a library raises that retried by itself."""
-
-    def __init__(self, reason: Exception | None = None, cause: Exception | None = None) -> None:
-        super().__init__(*([self] if reason is None and cause is None else []))
-        self.reason, self.__cause__ = reason, cause
-
-
-@pytest.mark.parametrize(
-    ("failure", "sends"),
-    [
-        (OSError(_Wrapped(reason=ReadTimeout())), 1),
-        (OSError(_Wrapped(cause=TimeoutError())), 1),
-        (_Wrapped(cause=OSError(_Wrapped(reason=ReadTimeout()))), 1),
-        (OSError(_Wrapped(reason=OSError("reset"))), 3),
-        (_Wrapped(), 3),
-        (OSError("Timeout"), 3),
-    ],
-)
-def test_a_time_out_is_one_wherever_it_is_wrapped(failure: Exception, sends: int) -> None:
-    ground = Ground(**GET)
-    assert isinstance(_failed(ground, Send=failure), PaymentOutcomeUnknown)
-    assert len(ground.all(asks.Send)) == sends
 
 
 def test_a_later_silence_leaves_nobody_knowing() -> None:

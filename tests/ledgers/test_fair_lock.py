@@ -15,19 +15,19 @@ from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import RECEIPT, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite import file as sqlite_file
-from x402_client.ledgers.sqlite.fair_lock import Turns
+from x402_client.ledgers.sqlite.fair_lock import FairLock
 from x402_client.ledgers.sqlite.file import LedgerFile
 from x402_client.ledgers.sqlite.holds import Delivery
 from x402_client.model.holds import Attempt
 
 
-def waiting(turns: Turns, number: int) -> None:
+def waiting(turns: FairLock, number: int) -> None:
     while len(turns._waiting) < number:
         time.sleep(0.001)
 
 
 def test_turns_come_in_order() -> None:
-    turns, came = Turns(), list[int]()
+    turns, came = FairLock(), list[int]()
 
     def wait(number: int) -> None:
         with turns:
@@ -65,7 +65,7 @@ def test_who_lets_go_of_a_file_does_not_get_it_before_those_who_wait(tmp_path: P
 
 
 def test_an_interrupt_while_waiting_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = Turns()
+    turns = FairLock()
     locks = [threading.Lock, Interrupted]
     monkeypatch.setattr(threading, "Lock", lambda: locks.pop()())
     with turns:
@@ -103,7 +103,7 @@ def test_a_long_queue_is_no_other_program(tmp_path: Path) -> None:
 
 def test_a_queue_that_does_not_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = SqliteLedger(tmp_path / "ledger.db")
-    monkeypatch.setattr(sqlite_file, "_TURN", 0.05)
+    monkeypatch.setattr(sqlite_file, "_QUEUE_PATIENCE", 0.05)
     with ledger._file._lock, pytest.raises(LedgerUnavailable, match=r"other threads of this program for 0\.05 seconds"):
         ledger.holds()
     assert ledger.holds() == ()
@@ -168,7 +168,7 @@ def test_a_delivery_that_waits_to_be_written_is_not_given_up(tmp_path: Path) -> 
         settle(*given)  # type: ignore[arg-type]
 
     ledger._settle = later  # type: ignore[method-assign]
-    ledger._claims._stirred = True
+    ledger._claims._some_ended = True
     ledger._catch_up()
     assert (ledger.holds(), [past.id for past in ledger.history(5)]) == ((), [hold.id])
     ledger.close_ledger()

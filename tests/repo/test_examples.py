@@ -22,6 +22,18 @@ SAYS = {
     "forty_workers.py": ["25 paid, 15 refused", "The seller has 0.25 USD of a budget of 0.25 USD"],
     "openai_sdk.py": ["Paid 0.02 USD for: Forty-two.", "Refused: ", "The money is untouched"],
     "own_http_client.py": ["Paid 0.01 USD and the money is spent", "Spent 0.02 USD in 2 payments; 0 open"],
+    "own_reader.py": [
+        "drop-after-settling: the money is unknown",
+        "Counted 0.02 USD for 2 payments without an answer",
+        "Given back 1 and settled 1",
+        "Counted 0.01 USD for 1 payment that arrived",
+    ],
+    "own_scheme.py": [
+        "The seller checked a voucher for 5 units",
+        "Got worth it for 0.05 USD; the money is spent",
+        "Not three: 0.10 USD of 0.12 USD is spent",
+        "Spent 0.10 USD in 2 vouchers",
+    ],
     "own_signer.py": ["a transfer of 10000 units", "signs 367 bytes", "Spent 0.02 USD in 2 payments"],
     "pay_on_solana.py": ["2 offers; the choice is exact on solana-devnet, 0.01 USD", "The seller has 0.01 USD"],
     "pay_with_async_httpx.py": ["Paid 5 times, spent 0.05 USD"],

@@ -25,8 +25,10 @@ ROOMS = {
 }  # fmt: skip
 #: What every buyer brings with it, besides what its keys and its ledger take.
 BUYER = {"buyer.buyer", "pydantic_core", "wire.shapes"}
+#: What signs and hashes where this runs: the fast libraries are not there for every Python and system.
+CURVE = {"coincurve"} if find_spec("coincurve") else {"eth_keys", "pydantic"}  # eth_keys brings pydantic
 SIGNS = {
-    EVM: {"coincurve", "sha3" if find_spec("sha3") else "Crypto", "schemes.exact_evm"},
+    EVM: {*CURVE, "sha3" if find_spec("sha3") else "Crypto", "schemes.exact_evm"},
     SOLANA: {"solders", "schemes.exact_solana", "chains.solana", "httpx"},
 }
 MEMORY = 'ledger=":memory:", rpc={terms.DEVNET: URL + "/rpc"}'

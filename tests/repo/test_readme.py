@@ -17,7 +17,7 @@ from x402_client.sandbox import Sandbox
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 #: Shown for their shape; tests/repo/test_examples.py runs the program that they are taken from.
-SHAPES = ("answers = buyer.answers(courier)",)
+SHAPES = ("answer = exchange.send(courier)",)
 
 
 def blocks(language: str) -> list[str]:

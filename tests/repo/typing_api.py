@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +16,39 @@ import x402_client.httpx
 import x402_client.httpx2
 import x402_client.requests
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, otel, receipt
+from x402_client.core import Ask, Ledger, LedgerExtras, Sign, Signed
 from x402_client.events import Event
+from x402_client.ledgers import MemoryLedger, RedisLedger, SqliteLedger
 from x402_client.model.holds import Hold, Outcome
 from x402_client.model.offers import Offer, Quote, Receipt
 from x402_client.model.signing import Approval
 from x402_client.sandbox import Sandbox, Settlement, Visit
+from x402_client.schemes.exact_evm import ExactEvm
+
+
+class Demo:
+    name = "demo"
+
+    def is_address(self, text: str) -> bool:
+        return bool(text)
+
+    def canonical(self, address: str) -> str:
+        return address
+
+
+class Voucher:
+    name, family = "voucher", Demo()
+
+    def objection(self, offer: Offer) -> str | None:
+        return None
+
+    def remark(self, offer: Offer) -> str | None:
+        return None
+
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        given = yield from Sign("demo", b"")
+        assert_type(given.signature, bytes)
+        return Signed({}, "nonce", "payer", 1)
 
 
 def amounts() -> None:
@@ -32,6 +60,7 @@ def amounts() -> None:
     Limit(per_request="0.50", per_hour=2, per_day=["5", Money("3 EUR")], max_payments=["30/minute"], total=Decimal(1))
     Money(0.1)  # type: ignore[arg-type]
     Limit(per_day=0.1)  # type: ignore[arg-type]
+    Limit(per_dya="5")  # type: ignore[arg-type]
 
 
 def building() -> Buyer:
@@ -74,6 +103,7 @@ def building() -> Buyer:
         return True
 
     Buyer(Wallet(evm="0x"), approve=async_approver)
+    Buyer(Wallet(further={"demo": object()}), schemes=[ExactEvm("0x"), Voucher()])
     return Buyer(
         wallet=Wallet(evm=b"", solana=None),
         policy=policy,
@@ -166,6 +196,16 @@ def failures(problem: Exception) -> None:
         assert_type(found.reasons, tuple[str, ...])
     if isinstance(found, errors.PaymentOutcomeUnknown):
         assert_type(found.wait_until, datetime | None)
+
+
+def ledgers() -> None:
+    memory, file, server = MemoryLedger(), SqliteLedger("spend.db"), RedisLedger("redis://h")
+    ports: list[Ledger] = [memory, file, server, server.asynchronous]
+    extras: list[LedgerExtras] = [memory, file, server, server.asynchronous]
+    for ledger in (None, "spend.db", Path("spend.db"), *ports):
+        assert_type(Buyer(Wallet(evm="0x"), ledger=ledger).ledger, Ledger)
+    assert_type([one.fresh for one in extras], list[bool])
+    Buyer(Wallet(evm="0x"), ledger=5)  # type: ignore[arg-type]
 
 
 def sandboxes(policy: Policy) -> None:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -147,9 +148,10 @@ def test_with_and_without_the_fast_libraries_the_bytes_are_the_same() -> None:
         ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         said.append(ran.stdout.strip())
     fast, slow = said
-    assert fast.endswith("True")
+    installed = str(find_spec("coincurve") is not None)  # it has no wheel for every Python
+    assert fast.endswith(installed)
     assert slow.endswith("False")
-    assert fast.removesuffix("True") == slow.removesuffix("False")
+    assert fast.removesuffix(installed) == slow.removesuffix("False")
     assert VECTORS[NETWORK, USDC][1] in slow
     assert f"{PAYER} {PAYER}" in slow
 

@@ -1,13 +1,181 @@
-"""The exchange that all HTTP faces share."""
+"""All that happens between a 402 and the answer, alike for every HTTP library.
+
+A free request does not come here: an adapter sends it, and calls ``Exchange.pay`` when a 402 comes back. What only the
+library can do is done by a courier (``core.ports``). The exchange reads the caller's scopes, answers a quote that is
+in progress, pays ahead where the policy says so, and ends every attempt.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Container
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError
+from ..buyer.answers import Answers, AsyncAnswers
+from ..buyer.scopes import mandate_around
+from ..core.asks import LookAgain, Reply
+from ..core.call import Call, HttpRequest
+from ..core.delivery import NO_COURIER, Delivery, delivers
+from ..core.drive import Flow, arun, run
+from ..core.flow import inspect, pay
+from ..core.known_terms import Memory
+from ..core.pay_ahead import pay_ahead
+from ..core.ports import AsyncCourier, Courier
+from ..errors import ConfigurationError, X402Error
+from ..model.hosts import Origin
+from ..policy.choice import Mandate
+from .hops import REDIRECTS, Hops
+from .quoting import Inquiry, inquiring
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+
+#: Gives the answer for the caller, and the delivery that watches its body. None: nothing was paid ahead.
+Payment = Flow[tuple[Reply, Delivery | None] | None]
+#: A request with one of these methods is never paid for.
+UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
+
+
+class Exchange:
+    """The paying side of one HTTP client: ``send`` a request whole, or ``pay`` from its 402 on."""
+
+    def __init__(self, buyer: Buyer, *, is_async: bool = False) -> None:
+        check_buyer(buyer)
+        if not is_async:
+            buyer.check_sync()
+        self.buyer = buyer
+        #: The terms of deliveries, for a policy that pays ahead.
+        self.memory = Memory() if buyer.policy.pay_ahead else None
+        self._deliver = (AsyncAnswers if is_async else Answers)(buyer.services, NO_COURIER)
+
+    def send(self, courier: Courier) -> Any:
+        """Send a request, pay for it where that is asked for, and return what the courier hands over."""
+        return self.run(self._whole(courier.request), courier)
+
+    async def asend(self, courier: AsyncCourier) -> Any:
+        """``send`` for an async client."""
+        return await self.arun(self._whole(courier.request), courier)
+
+    def run(self, payment: Payment, courier: Courier) -> Any:
+        """Run one payment with a courier, and return what it hands over. None where nothing was paid ahead."""
+        delivery: Delivery | None = None
+        try:
+            answer = run(payment, Answers(self.buyer.services, courier))
+            if answer is None:
+                return None
+            reply, delivery = answer
+            return courier.hand_over(reply, delivery)
+        except BaseException as failure:
+            if delivery is not None:
+                delivery.dropped()
+            courier.let_go(_spoken_of(failure))
+            raise
+
+    async def arun(self, payment: Payment, courier: AsyncCourier) -> Any:
+        """``run`` for an async client."""
+        delivery: Delivery | None = None
+        try:
+            answer = await arun(payment, AsyncAnswers(self.buyer.services, courier))
+            if answer is None:
+                return None
+            reply, delivery = answer
+            return await courier.hand_over(reply, delivery)
+        except BaseException as failure:
+            if delivery is not None:
+                delivery.dropped()
+            await courier.let_go(_spoken_of(failure))
+            raise
+
+    def asks_to_pay(self, status: int, method: str, headers: Container[str]) -> bool:
+        """Return True if an answer is one for ``pay``. While a quote is in progress, the method does not matter."""
+        quoting = inquiring()
+        if quoting is not None:
+            quoting.reached = True
+        if status != 402:
+            return False
+        return quoting is not None or not (method in UNPAID_METHODS or _pays(headers))
+
+    def pay(self, request: HttpRequest, hops: Hops, mandate: Mandate, first: Reply) -> Payment:
+        """Pay for a request that was answered with a 402, or answer the quote that is in progress."""
+        call = self._call(request, hops, mandate, _proven(request.origin, first))
+        quoting = inquiring()
+        answer = pay(call, first, self.buyer.rules) if quoting is None else self._quote(call, first, quoting)
+        return self._ended(call, hops, first, answer)
+
+    def pay_ahead(self, request: HttpRequest, hops: Hops, mandate: Mandate) -> Payment | None:
+        """Return a flow that pays in the first request. It gives None where nothing was sent.
+
+        None: the policy does not pay ahead, the terms are not known, or something speaks against it.
+        """
+        if (
+            self.memory is None
+            or request.method in UNPAID_METHODS
+            or inquiring() is not None
+            or hops.paid is not None
+            or mandate.per_request is not None
+            or mandate.quote is not None
+            or _pays(request.headers)
+        ):
+            return None
+        call = self._call(request, hops, mandate, request.origin)
+        terms = None if call.came_from is not None else self.memory.recall(call.place)
+        if terms is None:
+            return None
+        return self._ended(call, hops, None, pay_ahead(call, terms, self.buyer.rules))
+
+    def _whole(self, request: HttpRequest) -> Payment:
+        mandate, hops = mandate_around(self.buyer), Hops()
+        ahead = self.pay_ahead(request, hops, mandate)
+        paid = None if ahead is None else (yield from ahead)
+        if paid is not None:
+            return paid
+        first = yield from LookAgain()
+        if not self.asks_to_pay(first.status, request.method, request.headers):
+            return first, None
+        return (yield from self.pay(request, hops, mandate, first))
+
+    def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
+        place, target = str(request.origin), request.target
+        byte_range = request.headers.get("range", "")
+        if isinstance(byte_range, bytes):  # requests leaves header values as they were given
+            byte_range = byte_range.decode("latin-1")
+        return Call(
+            method=request.method,
+            origin=origin,
+            url=place + target.partition("?")[0],
+            identity="\n".join((request.method, place, target, byte_range)),
+            mandate=mandate,
+            came_from=hops.came_from,
+            paid=hops.paid,
+            memory=self.memory,
+        )
+
+    def _quote(self, call: Call, first: Reply, quoting: Inquiry) -> Flow[Reply]:
+        quoting.quote = yield from inspect(call, first, self.buyer.rules)
+        return first
+
+    def _ended(self, call: Call, hops: Hops, first: Reply | None, answer: Flow[Reply | None]) -> Payment:
+        """Run one payment. However it ends, its attempt ends, or a delivery watches its answer."""
+        hops.redirect_delivery = None
+        try:
+            reply = yield from answer
+            if reply is None or reply.outcome is None or not delivers(reply.status, reply.outcome):
+                return None if reply is None else (reply, None)
+            delivery = Delivery(call, reply.outcome, self._deliver)
+            if reply.status < 300:
+                return reply, delivery
+            if reply.status in REDIRECTS and reply.header("location") is not None:
+                hops.redirect_delivery = delivery
+            else:
+                yield from delivery.resolved()
+            return reply, None
+        except BaseException as failure:
+            call.attempt.end()
+            if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
+                failure.response = first and first.native
+            raise
+        finally:
+            hops.paid = call.paid
 
 
 def check_buyer(given: Buyer) -> None:
@@ -16,3 +184,30 @@ def check_buyer(given: Buyer) -> None:
 
     if not isinstance(given, Buyer):
         raise ConfigurationError(f"buyer is a Buyer, not {type(given).__name__}.")
+
+
+def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:
+    """Return the error for a client that a face does not wrap: it names the face that does."""
+    library = type(given).__module__.partition(".")[0]
+    if library != own and library in ("httpx", "httpx2", "requests", "aiohttp"):
+        return ConfigurationError(
+            f"This is a client of {library}, and x402_client.{own} wraps {wanted}; use x402_client.{library}.wrap."
+        )
+    return ConfigurationError(f"wrap takes {wanted}, not {type(given).__name__}.")
+
+
+def _pays(headers: Container[str]) -> bool:
+    """Return True if the caller pays by hand."""
+    return "payment-signature" in headers or "x-payment" in headers
+
+
+def _proven(origin: Origin, first: Reply) -> Origin:
+    """Where plain http is paid for being this machine, the connection itself has to show that it is."""
+    if origin.scheme == "https" or not origin.loopback:
+        return origin
+    return origin if first.ends_here is not None and first.ends_here(origin.port) else replace(origin, elsewhere=True)
+
+
+def _spoken_of(failure: BaseException) -> Any:
+    """Return the response that an error is about. It stays readable."""
+    return failure.response if isinstance(failure, X402Error) else None

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from ..core.delivery import Delivery
 from ..model.holds import Hold
+from ..model.hosts import Origin
 
-_MARK = "x402_client.journey"
-_UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
-#: Looked at first: the library takes longer to say that a response is no redirect.
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MARK = "x402_client.hops"
+#: Looked at first: the libraries take longer to say that a response is no redirect.
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class Journey:
-    """The hops of one call: where it began, whether one of them paid, and whether that one led to the content."""
+class Hops:
+    """One call of the application: where it began, whether a hop paid, and whether that one led to the content.
 
-    __slots__ = ("_first", "_over", "led", "paid", "url")
+    It is kept in a dictionary of the request that survives the building of a redirect's request (``marks``).
+    """
 
-    def __init__(self, request: Any) -> None:
-        self._first = weakref.ref(request)
-        self._over = False
-        self.url = request.url
+    __slots__ = ("_first", "_over", "came_from", "paid", "redirect_delivery", "url")
+
+    def __init__(self, request: Any = None, url: Any = None) -> None:
+        self._first: Callable[[], Any] = (lambda: None) if request is None else weakref.ref(request)
+        self._over = request is None
+        #: The URL of the first request.
+        self.url = url
+        #: Where the call began, if a redirect led elsewhere.
+        self.came_from: Origin | None = None
         self.paid: Hold | None = None
-        self.led: Delivery | None = None
+        #: A paid redirect is delivered where it leads: by a later hop.
+        self.redirect_delivery: Delivery | None = None
 
-    def leads_to(self, request: Any) -> bool:
-        """Whether this is a later hop of the call. The first request again, or a copy made later, is a new call."""
-        return not self._over and self._first() is not request
+    @classmethod
+    def of(cls, marks: dict[str, Any], request: Any, url: Any) -> Hops:
+        """Return the call that a request belongs to. The first request again, or a copy made later, is a new call."""
+        found: Hops | None = marks.get(_MARK)
+        if found is None or found._over or found._first() is request:
+            found = marks[_MARK] = cls(request, url)
+        return found
 
-    def end(self, request: Any) -> None:
-        """The call is over: only a redirect has another hop."""
+    def began_with(self, request: Any) -> bool:
+        """Return True if this is the call's first request, and no later hop."""
+        return self._first() is request
+
+    def end(self, marks: dict[str, Any]) -> None:
+        """End the call: only a redirect has another hop."""
         self._over = True
-        if request.extensions.get(_MARK) is self:
-            del request.extensions[_MARK]
+        if marks.get(_MARK) is self:
+            del marks[_MARK]
 
-
-def _journey(request: Any) -> Journey:
-    journey = request.extensions.get(_MARK)
-    if journey is None or not journey.leads_to(request):
-        journey = request.extensions[_MARK] = Journey(request)
-    return journey  # type: ignore[no-any-return]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Hops, ())  # caches pickle requests; a request that comes back from one begins a new call

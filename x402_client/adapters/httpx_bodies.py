@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from ..buyer.answers import Answers, AsyncAnswers
-from ..core.delivery import NO_COURIER, Delivery
-from ..core.drive import arun, run
+from ..core.delivery import Delivery
 from .replay import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
 
 
@@ -18,6 +16,9 @@ class Library:
         self.request = module.Request
         self.byte_stream = module.ByteStream
         self.decoding_error = module.DecodingError
+        self.timeout = module.TimeoutException
+        #: Raised before a byte of the request left: no connection, no place in the pool, a proxy that says no.
+        self.not_sent = (module.ConnectError, module.ConnectTimeout, module.PoolTimeout, module.UnsupportedProtocol)
         self.async_transport = module.AsyncHTTPTransport
         #: Transports that open no connection.
         self.in_process = (module.MockTransport, module.ASGITransport, module.WSGITransport)
@@ -168,7 +169,7 @@ class Watched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        run(self._delivery.done(), Answers(self._delivery.buyer.services, NO_COURIER))
+        self._delivery.done()
 
     def close(self) -> None:
         try:
@@ -177,7 +178,7 @@ class Watched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            run(self._delivery.closed(self.unreadable), Answers(self._delivery.buyer.services, NO_COURIER))
+            self._delivery.closed(self.unreadable)
 
 
 class AsyncWatched:
@@ -195,7 +196,7 @@ class AsyncWatched:
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        await arun(self._delivery.done(), AsyncAnswers(self._delivery.buyer.services, NO_COURIER))
+        await self._delivery.adone()
 
     async def aclose(self) -> None:
         try:
@@ -204,4 +205,4 @@ class AsyncWatched:
             self._delivery.dropped()
             raise
         if not self._delivery.over:
-            await arun(self._delivery.closed(self.unreadable), AsyncAnswers(self._delivery.buyer.services, NO_COURIER))
+            await self._delivery.aclosed(self.unreadable)

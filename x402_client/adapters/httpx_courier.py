@@ -1,4 +1,4 @@
-"""What only the HTTP library can do for one request: look into a 402, send a clone that pays, hand the answer over."""
+"""Couriers for httpx and httpx2: they look into a 402, send a clone that pays, and hand the answer over."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..buyer.answers import Answers, AsyncAnswers
-from ..core.asks import Reply
-from ..core.call import Call
-from ..core.delivery import Delivery, delivers
-from ..core.drive import arun, run
-from ..errors import MalformedQuote, X402Error
+from ..core.asks import Failure, Reply
+from ..core.call import HttpRequest
+from ..core.delivery import Delivery
+from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
-from ..guards.tracebacks import forget_frames
+from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
+from .failures import links
 from .httpx_bodies import Library, ReplayedBody
-from .sockets import httpx_cut
+from .sockets import httpx_cut, httpx_leads_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -35,43 +34,57 @@ class _Peeked:
         self.response, self.chunks, self.rest, self.small = response, chunks, rest, small
 
 
-class Hands:
-    """What both couriers do alike: cloning, and keeping what was read of each 402."""
+class BaseCourier:
+    """What the sync and the async courier do alike: cloning, and keeping what was read of each 402."""
 
-    def __init__(
-        self, buyer: Buyer, library: Library, inner: Any, request: Any, body: ReplayedBody, call: Call
-    ) -> None:
+    def __init__(self, buyer: Buyer, library: Library, inner: Any, native: Any, body: ReplayedBody) -> None:
         self.library, self.buyer, self.inner = library, buyer, inner
-        self.request, self.body, self.call = request, body, call
+        #: The request as the caller made it.
+        self.native, self.body = native, body
+        self.request = facts(native)
         self._open: list[Any] = []
         self._peeked: list[_Peeked] = []
         self._cookies: list[str] = []
-        #: A delivery that is complete where a redirect leads: the call's next hop brings it.
-        self.led: Delivery | None = None
+        self._presented = False
 
     def reply(self, response: Any) -> Reply:
-        """A response as the flow sees it."""
+        """Return a response as the flow sees it."""
         self._open.append(response)
         if response.status_code == 402:
             self._cookies += response.headers.get_list("set-cookie")
-        return Reply(response.status_code, response.headers.get, response)
+        plain = self.request.origin.scheme != "https"
+        ends_here = partial(self._ends_here, response) if plain else None
+        return Reply(response.status_code, response.headers.get, response, ends_here=ends_here)
+
+    def _ends_here(self, response: Any, port: int) -> bool:
+        return isinstance(self.inner, self.library.in_process) or httpx_leads_here(response, port)
+
+    def failed(self, failure: Exception) -> Failure:
+        """Say what kind of failure this is, by the classes of the library and of Python."""
+        for seen in links(failure):
+            if isinstance(seen, (self.library.timeout, TimeoutError)):
+                return "timeout"
+            if isinstance(seen, self.library.not_sent):
+                return "not_sent"
+        return "lost"
 
     def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
         """The request once more: its own header lines in their order, and one more if it pays."""
-        headers = self.request.headers.copy()
+        headers = self.native.headers.copy()
         if self._cookies:
             headers = type(headers)(self._with_cookies(headers.raw))
-        extensions = dict(self.request.extensions)
+        extensions = dict(self.native.extensions)
         if header is not None:
+            self._presented = True
             headers[header[0]] = header[1]
             extensions = _patient(extensions, self.buyer.settle_timeout)
         return self.library.request(
-            self.request.method, self.request.url, headers=headers, stream=stream, extensions=extensions
+            self.native.method, self.native.url, headers=headers, stream=stream, extensions=extensions
         )
 
     def _with_cookies(self, lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         sent = [value.decode("latin-1") for name, value in lines if name.lower() == b"cookie"]
-        merged = cookie_header(str(self.request.url), "; ".join(sent), self._cookies)
+        merged = cookie_header(str(self.native.url), "; ".join(sent), self._cookies)
         if merged is None:
             return lines
         return [
@@ -88,24 +101,14 @@ class Hands:
                 response.stream = rejoined(peeked.chunks, peeked.rest, response.stream)
         self._peeked = [peeked for peeked in self._peeked if peeked.response is not response]
 
-    def finish(self, reply: Reply, watched: Any) -> Delivery | None:
-        """Attach the outcome. A body that is still to come is watched; one already in memory is delivered now."""
+    def attach(self, reply: Reply) -> None:
+        """Put the outcome on the response, and the 402's cookies where the caller's jar looks for them."""
         response = reply.native
-        assert reply.outcome is not None
-        response.extensions["x402"] = reply.outcome
-        if self._cookies:
-            ours = [(b"set-cookie", line.encode()) for line in self._cookies]
-            response.headers = type(response.headers)([*ours, *response.headers.raw])
-        if not delivers(reply.status, reply.outcome):
-            return None
-        delivery = Delivery(self.call, reply.outcome, self.buyer)
-        if response.has_redirect_location:
-            self.led = delivery
-            return None
-        if response.is_closed or reply.status >= 300:
-            return delivery
-        response.stream = watched(response.stream, delivery)
-        return None
+        if reply.outcome is not None:
+            response.extensions["x402"] = reply.outcome
+            if self._cookies:
+                ours = [(b"set-cookie", line.encode()) for line in self._cookies]
+                response.headers = type(response.headers)([*ours, *response.headers.raw])
 
     def _forget(self, response: Any) -> None:
         """Nothing is left to close here, or the caller does it."""
@@ -126,22 +129,16 @@ class Hands:
         """A body that is in memory already, and without its content encoding."""
         return body if len(body) <= self.buyer.bounds.terms_body else None
 
-    def spoken_of(self, error: X402Error, first: Reply | None) -> Any:
-        """The response that an error is about: the 402, unless a payment left."""
-        if error.response is None and first is not None and error.money == "untouched":
-            error.response = first.native
-        return error.response
-
     def too_slow(self) -> MalformedQuote:
-        """The 402 dripped."""
+        """Return the error for a 402 that dripped."""
         return MalformedQuote(
-            f"The body of the 402 of {self.call.url} did not end within {self.buyer.bounds.terms_time:g} seconds. "
+            f"The body of the 402 of {self.request.shown} did not end within {self.buyer.bounds.terms_time:g} seconds. "
             "Nothing was paid."
         )
 
 
-class Courier(Hands):
-    """A sync transport's hands."""
+class Courier(BaseCourier):
+    """Sends, peeks and hands over for one call through a sync transport."""
 
     def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
@@ -189,41 +186,37 @@ class Courier(Hands):
         try:
             return self.reply(self.inner.handle_request(clone))
         except BaseException as failure:
-            forget_frames(failure)
-            _point_at(failure, self.request)
+            _point_at(failure, self.native)
             raise
 
-    def hand_over(self, reply: Reply) -> Any:
-        """The library's own response, with what we know attached."""
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
+        """Return the library's own response, with the outcome on it and its body watched."""
         response = reply.native
         self._forget(response)
         self.let_go()
         self.restore(response, self.library.rejoined)
-        delivery = self.finish(reply, self.library.watched) if reply.outcome else None
-        if delivery is not None:
-            run(delivery.done(), Answers(self.buyer.services, self))
+        self.attach(reply)
+        if delivery is not None and response.is_closed:
+            delivery.done()
+        elif delivery is not None:
+            response.stream = self.library.watched(response.stream, delivery)
         return response
 
-    def explain(self, error: X402Error, first: Reply | None) -> None:
-        """Let whoever catches an error read the response that it speaks of."""
-        response = self.spoken_of(error, first)
-        if response is not None:
-            small = self.small(response)
-            self.restore(response, self.library.rejoined)
-            response.request = self.request
+    def let_go(self, kept: Any = None) -> None:
+        """Give connections back. The response that an error speaks of stays readable."""
+        if kept is not None:
+            small = self.small(kept)
+            self.restore(kept, self.library.rejoined)
+            kept.request = self.native
             if small:
                 with suppress(self.library.decoding_error):  # a body that lies about its encoding is not the news
-                    response.read()
-        self.let_go()
-
-    def let_go(self) -> None:
-        """Give connections back."""
+                    kept.read()
         while self._open:
             self._open.pop().stream.close()
 
 
-class AsyncCourier(Hands):
-    """An async transport's hands."""
+class AsyncCourier(BaseCourier):
+    """Async twin of ``Courier``."""
 
     async def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
@@ -270,11 +263,11 @@ class AsyncCourier(Hands):
             return 0.0
         headers, facts = response.headers, response.extensions
         plain = facts.get("http_version") == b"HTTP/1.1" and "network_stream" in facts
-        if not plain or type(self.inner) is not self.library.async_transport or self.call.paid is not None:
+        if not plain or type(self.inner) is not self.library.async_transport or self._presented:
             return math.inf
         if "transfer-encoding" in headers or "content-length" not in headers:
             return math.inf
-        read = (self.request.extensions.get("timeout") or {}).get("read")
+        read = (self.native.extensions.get("timeout") or {}).get("read")
         return math.inf if read is None else float(read)
 
     async def _in_time(self, pause: float, until: float, rest: AsyncIterator[bytes]) -> bytes | None:
@@ -304,35 +297,31 @@ class AsyncCourier(Hands):
         try:
             return self.reply(await self.inner.handle_async_request(clone))
         except BaseException as failure:
-            forget_frames(failure)
-            _point_at(failure, self.request)
+            _point_at(failure, self.native)
             raise
 
-    async def hand_over(self, reply: Reply) -> Any:
-        """The library's own response, with what we know attached."""
+    async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
+        """Return the library's own response, with the outcome on it and its body watched."""
         response = reply.native
         self._forget(response)
         await self.let_go()
         self.restore(response, self.library.arejoined)
-        delivery = self.finish(reply, self.library.awatched) if reply.outcome else None
-        if delivery is not None:
-            await arun(delivery.done(), AsyncAnswers(self.buyer.services, self))
+        self.attach(reply)
+        if delivery is not None and response.is_closed:
+            await delivery.adone()
+        elif delivery is not None:
+            response.stream = self.library.awatched(response.stream, delivery)
         return response
 
-    async def explain(self, error: X402Error, first: Reply | None) -> None:
-        """Let whoever catches an error read the response that it speaks of."""
-        response = self.spoken_of(error, first)
-        if response is not None:
-            small = self.small(response)
-            self.restore(response, self.library.arejoined)
-            response.request = self.request
+    async def let_go(self, kept: Any = None) -> None:
+        """Give connections back, also while the task is being cancelled. The response of an error stays readable."""
+        if kept is not None:
+            small = self.small(kept)
+            self.restore(kept, self.library.arejoined)
+            kept.request = self.native
             if small:
                 with suppress(self.library.decoding_error):
-                    await response.aread()
-        await self.let_go()
-
-    async def let_go(self) -> None:
-        """Give connections back, also while the task is being cancelled."""
+                    await kept.aread()
         if not self._open:
             return
         import anyio
@@ -340,6 +329,18 @@ class AsyncCourier(Hands):
         with anyio.CancelScope(shield=True):
             while self._open:
                 await self._open.pop().stream.aclose()
+
+
+def facts(native: Any) -> HttpRequest:
+    """Return what the exchange has to know of a request."""
+    return HttpRequest(
+        native.method, origin_of(native.url), native.url.raw_path.decode("ascii", "replace"), native.headers
+    )
+
+
+def origin_of(url: Any) -> Origin:
+    """Return the origin that the library will connect to."""
+    return Origin.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
 
 
 def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]:

@@ -13,9 +13,7 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError, SSLError
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from ..buyer.answers import Answers
 from ..core.delivery import Delivery
-from ..core.drive import run
 from .replay import Kept, KeptStream, digest, octets, position, rewind
 
 _CHUNK = 16 * 1024
@@ -174,7 +172,6 @@ class _Watched(HTTPResponse):
     """A paid answer's raw response: notices the end of its body, by whichever method it is read."""
 
     _delivery: Delivery
-    _answers: Answers
     _reading = False
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
@@ -200,12 +197,12 @@ class _Watched(HTTPResponse):
         # io.IOBase closes what is dropped unread; nobody has decided that the answer is done with.
         if getattr(self, "_finalizing", False):
             self._delivery.dropped()
-        run(self._delivery.closed(), self._answers)
+        self._delivery.closed()
 
     def _given(self, data: bytes, size: int | None, whole: bool = True) -> bytes:
         all_of_it = whole and (size is None or size < 0)
         if size != 0 and (all_of_it or not data or self.length_remaining == 0):
-            run(self._delivery.done(), self._answers)
+            self._delivery.done()
         return data
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -215,7 +212,7 @@ class _Watched(HTTPResponse):
             if chunk is None:
                 break
             yield chunk
-        run(self._delivery.done(), self._answers)
+        self._delivery.done()
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
@@ -229,19 +226,19 @@ class _Watched(HTTPResponse):
             self._reading = before
 
 
-def watch_or_deliver(response: requests.Response, delivery: Delivery, answers: Answers) -> None:
+def watch_or_deliver(response: requests.Response, delivery: Delivery) -> None:
     """A body that is still to come is watched; one already in memory is delivered now."""
     if consumed(response):
-        run(delivery.done(), answers)
+        delivery.done()
     else:
-        _watch(response, delivery, answers)
+        _watch(response, delivery)
 
 
-def _watch(response: requests.Response, delivery: Delivery, answers: Answers) -> None:
+def _watch(response: requests.Response, delivery: Delivery) -> None:
     """The raw response stays the object that it is, and gets a class that watches; no cycle keeps it alive."""
     raw: Any = response.raw
     if not isinstance(raw, HTTPResponse):  # a plain file
         raw = response.raw = rejoined(response, [], raw)
     kind = type(raw)
     raw.__class__ = _Watched if kind is HTTPResponse else type(kind.__name__, (_Watched, kind), {})
-    raw._delivery, raw._answers = delivery, answers
+    raw._delivery = delivery

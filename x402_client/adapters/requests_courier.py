@@ -1,26 +1,30 @@
-"""What only requests can do for one call: look into a 402, send a clone that pays, hand the answer over."""
+"""A courier for requests: it looks into a 402, sends a clone that pays, and hands the answer over."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import requests
+import urllib3.exceptions
 from requests.adapters import BaseAdapter
 from requests.exceptions import ContentDecodingError
 from urllib3.util import Timeout
 
-from ..buyer.answers import Answers
-from ..core.asks import Reply
-from ..core.call import Call
-from ..core.delivery import Delivery, delivers
-from ..errors import MalformedQuote, X402Error
+from ..core.asks import Failure, Reply
+from ..core.call import HttpRequest
+from ..core.delivery import Delivery
+from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
-from ..guards.tracebacks import forget_frames
+from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
+from .failures import links
 from .requests_bodies import Body, consumed, in_memory, read, rejoined, text, watch_or_deliver, with_body
-from .sockets import requests_cut
+from .sockets import requests_cut, requests_leads_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -35,33 +39,41 @@ def point_at(failure: BaseException, request: requests.PreparedRequest) -> None:
 
 
 class Courier:
-    """A session's hands for one request."""
+    """Sends, peeks and hands over for one request of a session."""
 
     def __init__(
         self,
         buyer: Buyer,
         inner: BaseAdapter,
-        request: requests.PreparedRequest,
+        native: requests.PreparedRequest,
         body: Body,
-        call: Call,
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
     ) -> None:
-        #: What has not been handed over: whoever is interrupted gives these connections back.
+        #: What has not been handed over: after an interrupt these connections are given back.
         self._open: list[requests.Response] = []
-        self._buyer, self._inner, self._request, self._body, self._call = buyer, inner, request, body, call
+        self._buyer, self._inner, self._native, self._body = buyer, inner, native, body
+        self.request = facts(native)
         self._arguments = arguments
         self._asked: list[requests.Response] = []
         #: Of the 402s that were looked at, those that unfold into too much to be read into memory.
         self._large: list[requests.Response] = []
-        #: A delivery that is complete where a redirect leads: the call's next hop brings it.
-        self.led: Delivery | None = None
 
     def reply(self, response: requests.Response) -> Reply:
-        """A response as the flow sees it."""
+        """Return a response as the flow sees it."""
         self._open.append(response)
         if response.status_code == 402:
             self._asked.append(response)
-        return Reply(response.status_code, response.headers.get, response)
+        ends_here = partial(requests_leads_here, response)
+        return Reply(response.status_code, response.headers.get, response, ends_here=ends_here)
+
+    def failed(self, failure: Exception) -> Failure:
+        """Say what kind of failure this is, by the classes of requests, of urllib3 below it, and of Python."""
+        for seen in links(failure):
+            if isinstance(seen, urllib3.exceptions.NewConnectionError):  # by its class a time-out, too
+                return "not_sent"
+            if isinstance(seen, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+                return "timeout"
+        return "lost"
 
     def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
@@ -116,48 +128,36 @@ class Courier:
         try:
             response = self._inner.send(clone, *args, **kwargs)
         except BaseException as failure:
-            forget_frames(failure)
-            point_at(failure, self._request)
+            point_at(failure, self._native)
             raise
-        response.request = self._request
+        response.request = self._native
         return self.reply(response)
 
-    def hand_over(self, reply: Reply) -> requests.Response:
-        """The library's own response, with what we know attached."""
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> requests.Response:
+        """Return the library's own response, with the outcome on it and its body watched."""
         response: requests.Response = reply.native
         self._open = [other for other in self._open if other is not response]
-        if reply.outcome is None:
-            return response
-        response.x402 = reply.outcome  # type: ignore[attr-defined]
-        # Sessions read the cookies of every response in the history: that is how the 402's reach the jar.
-        response.history = [*self._asked, *response.history]
-        if delivers(reply.status, reply.outcome):
-            delivery = Delivery(self._call, reply.outcome, self._buyer)
-            if response.is_redirect:
-                self.led = delivery
-            else:
-                watch_or_deliver(response, delivery, Answers(self._buyer.services, self))
+        if reply.outcome is not None:
+            response.x402 = reply.outcome  # type: ignore[attr-defined]
+            # Sessions read the cookies of every response in the history: that is how the 402's reach the jar.
+            response.history = [*self._asked, *response.history]
+        if delivery is not None:
+            watch_or_deliver(response, delivery)
         return response
 
-    def explain(self, error: X402Error, first: Reply | None) -> None:
-        """Let whoever catches an error read the response that it speaks of."""
-        if error.response is None and first is not None and error.money == "untouched":
-            error.response = first.native
-        if error.response is not None:
-            error.response.request = self._request
-            if in_memory(error.response) and not any(error.response is large for large in self._large):
+    def let_go(self, kept: Any = None) -> None:
+        """Give connections back. The response that an error speaks of stays readable."""
+        if kept is not None:
+            kept.request = self._native
+            if in_memory(kept) and not any(kept is large for large in self._large):
                 with suppress(ContentDecodingError):  # a body that lies about its encoding is not the news
-                    _ = error.response.content
-        self.let_go()
-
-    def let_go(self) -> None:
-        """Give connections back."""
+                    _ = kept.content
         for response in self._open:
             if not (consumed(response) or in_memory(response)):
                 response.close()
 
     def _clone(self, header: tuple[str, str] | None, body: Any) -> requests.PreparedRequest:
-        clone = with_body(self._request, body)
+        clone = with_body(self._native, body)
         self._carry_cookies(clone)
         if header is not None:
             clone.headers[header[0]] = header[1]
@@ -171,9 +171,21 @@ class Courier:
 
     def _too_slow(self) -> MalformedQuote:
         return MalformedQuote(
-            f"The body of the 402 of {self._call.url} did not end within {self._buyer.bounds.terms_time:g} seconds. "
-            "Nothing was paid."
+            f"The body of the 402 of {self.request.shown} did not end within "
+            f"{self._buyer.bounds.terms_time:g} seconds. Nothing was paid."
         )
+
+
+def facts(native: requests.PreparedRequest) -> HttpRequest:
+    """Return what the exchange has to know of a request."""
+    headers = cast("Mapping[str, str]", native.headers)
+    return HttpRequest(native.method or "GET", origin_of(native.url or ""), native.path_url, headers)
+
+
+def origin_of(url: str) -> Origin:
+    """Return the origin that the library will connect to."""
+    parts = urlsplit(url)
+    return Origin.of(parts.scheme, parts.hostname or "", parts.port)
 
 
 def _set_cookies(response: requests.Response) -> list[str]:

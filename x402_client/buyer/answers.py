@@ -6,13 +6,17 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ..core import asks
 from ..core.drive import arun, is_coming, run
+from ..core.ports import AsyncCourier, Courier
 from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
+from ..guards.tracebacks import forget_frames
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.evm import LocalEvmSigner, read_signature
+from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
 from .ledger_calls import aask, ask, begin
@@ -21,22 +25,6 @@ from .settings import is_async
 from .settlement_reader import due
 
 T = TypeVar("T")
-
-
-class Courier(Protocol):
-    """A shell's hands for one request: what only the HTTP library can do."""
-
-    def peek(self, reply: asks.Reply) -> bytes | None: ...
-    def digest(self) -> bytes: ...
-    def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
-
-
-class AsyncCourier(Protocol):
-    """The same, awaited."""
-
-    async def peek(self, reply: asks.Reply) -> bytes | None: ...
-    async def digest(self) -> bytes: ...
-    async def send(self, header: tuple[str, str] | None) -> asks.Reply: ...
 
 
 class Answers:
@@ -72,6 +60,13 @@ class Answers:
             getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
         return _given(signer, returned, read, started)
+
+    def _send(self, question: asks.Send) -> asks.Reply:
+        try:
+            return self._courier.send(question.header)
+        except BaseException as failure:
+            forget_frames(failure)  # they have the payment in their variables
+            raise
 
     def _approve(self, ask: asks.Approve) -> asks.Approved:
         started = time.monotonic()
@@ -133,6 +128,13 @@ class AsyncAnswers:
             coming = await coming
         return _given(signer, coming, read, started)
 
+    async def _send(self, question: asks.Send) -> asks.Reply:
+        try:
+            return await self._courier.send(question.header)
+        except BaseException as failure:
+            forget_frames(failure)
+            raise
+
     async def _approve(self, ask: asks.Approve) -> asks.Approved:
         import anyio
 
@@ -166,10 +168,19 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
-    """Who signs, what, and how to read what comes back."""
+    """Return the signer, what it signs, and how to read what comes back."""
+    family: str
+    asked: Any
     if isinstance(ask, asks.SignTyped):
-        return services.wallet.evm, ask.data, read_signature
-    return services.wallet.solana, ask.message, read_solana_signature
+        family, asked = EVM_FAMILY, ask.data
+    elif isinstance(ask, asks.SignMessage):
+        family, asked = SOLANA_FAMILY, ask.message
+    else:
+        family, asked = ask.family, ask.data
+    return services.wallet.needed_signer(family), asked, _READS.get(family, read_further_signature)
+
+
+_READS = {EVM_FAMILY: read_signature, SOLANA_FAMILY: read_solana_signature}
 
 
 def _blocks(signer: Any) -> bool:
@@ -220,12 +231,14 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Peek: lambda self, ask: self._courier.peek(ask.reply),
     asks.Digest: lambda self, ask: self._courier.digest(),
-    asks.Send: lambda self, ask: self._courier.send(ask.header),
+    asks.Send: Answers._send,
     asks.LookAgain: lambda self, ask: self._courier.send(None),
+    asks.Failed: lambda self, ask: self._courier.failed(ask.failure),
     asks.Pause: lambda self, ask: time.sleep(ask.seconds),
     asks.Tell: lambda self, ask: self._services.tell(ask.event),
     asks.SignTyped: Answers._sign,
     asks.SignMessage: Answers._sign,
+    asks.Sign: Answers._sign,
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
     asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
@@ -240,8 +253,10 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Pause: lambda self, ask: _pause(ask.seconds),
     asks.SignTyped: AsyncAnswers._sign,
     asks.SignMessage: AsyncAnswers._sign,
+    asks.Sign: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
+    asks.Send: AsyncAnswers._send,
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.Reclaim: AsyncAnswers._reclaim,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),

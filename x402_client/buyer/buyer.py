@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
-from ..chains.tokens import Tokens
-from ..core.call import Rules
 from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
-from ..core.ports import Approver, Scheme
+from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
 from ..core.reclaim import reclaim
+from ..core.rules import Rules
 from ..errors import ConfigurationError
 from ..events import Event, WrittenOff
+from ..ledgers.extras import closer_of, closers_of
 from ..model.budgets import WINDOWS, Cap
 from ..model.holds import Hold, Spending
 from ..model.hosts import Origin, Pattern
@@ -30,7 +30,7 @@ from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
 from .ledger_calls import aask, ask
 from .ledger_notices import Notices
-from .schemes import _Means
+from .schemes import PaymentMeans
 from .scopes import Scope, mandate
 from .services import Services
 from .settings import is_async
@@ -38,7 +38,7 @@ from .settlement_reader import Reader, Reconciled, aread, due, read
 from .wallet import Wallet
 
 if TYPE_CHECKING:
-    from ..chains.solana import SolanaChain
+    from os import PathLike
 
 
 class Buyer:
@@ -52,10 +52,11 @@ class Buyer:
         wallet: Wallet,
         policy: Policy = CAREFUL,
         *,
-        ledger: Any = None,
+        ledger: Ledger | str | PathLike[str] | None = None,
         purse: str = "default",
         rpc: Mapping[str, str | Iterable[str]] | None = None,
         reader: Any = None,
+        schemes: Iterable[Scheme] = (),
         settle_timeout: float | None = 60,
         approve: Approver | None = None,
         on_event: Callable[[Event], object] | None = None,
@@ -70,12 +71,17 @@ class Buyer:
         self.wallet = settings.instance("wallet", wallet, Wallet)
         self.policy = settings.instance("policy", policy, Policy)
         self.bounds = settings.instance("bounds", bounds, Bounds)
-        self.ledger = settings.ledger(ledger)
+        try:
+            self.ledger = settings.ledger(ledger)
+        finally:
+            ledger = None  # a URL may hold a password, and tools print the variables of a traceback
         self.purse = settings.purse(purse)
         self.endpoints = Endpoints(settings.endpoints(rpc or {}))
-        self._solana_chains: dict[str, SolanaChain] = {}
+        self.means = PaymentMeans(
+            self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
+        )
         self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
-        self.reader = settings.reader(reader) or ChainReader(self.endpoints)
+        self.reader = settings.reader(reader) or ChainReader(self.endpoints, self.means.look)
         self.services = Services(
             wallet=self.wallet,
             ledger=self.ledger,
@@ -100,11 +106,10 @@ class Buyer:
         self.services.tell_news()
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
-        schemes = {(scheme.name, scheme.family): scheme for scheme in self._schemes()}
         return Rules(
             policy=self.policy,
-            means=_Means(Tokens(self.policy.tokens), schemes),
-            schemes=schemes,
+            means=self.means,
+            schemes=self.means.schemes,
             bounds=self.bounds,
             purse=self.purse,
             on_refusal=on_refusal,
@@ -112,25 +117,6 @@ class Buyer:
             terms_age=settings.at_least_zero("terms_age", terms_age),
             repeat=repeat,
         )
-
-    def _schemes(self) -> Iterator[Scheme]:
-        """What the wallet has keys for; the rest is not even imported."""
-        if self.wallet.evm is not None:
-            from ..schemes.exact_evm import ExactEvm
-
-            yield ExactEvm(self.wallet.evm.address, self.endpoints.of if self.policy.check_funds else None)
-        if self.wallet.solana is not None:
-            from ..schemes.exact_solana import ExactSolana
-
-            yield ExactSolana(self.wallet.solana.address, self._solana, self.policy.check_funds)
-
-    def _solana(self, network: str) -> SolanaChain:
-        found = self._solana_chains.get(network)
-        if found is None:
-            from ..chains.solana import SolanaChain
-
-            found = self._solana_chains.setdefault(network, SolanaChain(self.endpoints.of(network)))
-        return found
 
     def purchase(
         self, *, key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None
@@ -203,12 +189,18 @@ class Buyer:
             found = found.with_one(hold, await arun(reclaim(hold, answer), AsyncAnswers(self.services, NO_COURIER)))
         return found
 
-    def answers(self, courier: Any) -> Any:
-        """What drives ``pay`` for an HTTP client of your own: ``run(pay(...), buyer.answers(courier))``.
+    @overload
+    def answers(self, courier: Courier) -> Answers: ...
+    @overload
+    def answers(self, courier: AsyncCourier) -> AsyncAnswers: ...
+    def answers(self, courier: Courier | AsyncCourier) -> Answers | AsyncAnswers:
+        """Return what answers the asks of a flow: ``run(flow, buyer.answers(courier))``.
 
         For ``arun`` and a courier whose methods are async, what this returns is async as well.
         """
-        return (AsyncAnswers if is_async(courier.send) else Answers)(self.services, courier)
+        if is_async(courier.send):
+            return AsyncAnswers(self.services, cast(AsyncCourier, courier))
+        return Answers(self.services, cast(Courier, courier))
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all of them, at once."""
@@ -265,17 +257,14 @@ class Buyer:
         """Let go of what the ledger and the chain readers hold open."""
         for rpc in self.endpoints:
             rpc.close()
-        close = getattr(self.ledger, "close_ledger", None)
-        if close is not None:
-            ask(self.ledger, lambda ledger: ledger.close_ledger())
+        ask(self.ledger, lambda ledger: closer_of(ledger)())
 
     async def aclose(self) -> None:
         """``close``, awaited: an async ledger also lets go of the running loop's connections."""
         for rpc in self.endpoints:
             rpc.close()
-        for ledger in (getattr(self.ledger, "asynchronous", None), self.ledger):
-            close = getattr(ledger, "close_ledger", None)
-            closed = close() if close is not None else None
+        for close in closers_of(self.ledger):
+            closed = close()
             if inspect.isawaitable(closed):
                 await closed
 

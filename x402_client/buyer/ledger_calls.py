@@ -1,4 +1,4 @@
-"""Asking a ledger: whatever fails in one means the same, and an async caller is never made to wait on the loop."""
+"""Calls of a ledger. Any failure becomes LedgerUnavailable; calls that may block an event loop run in a thread."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..core.drive import is_coming
+from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.tracebacks import forget_frames
+from ..ledgers.extras import for_async_callers
 from ..model.holds import LedgerBusy
 
 T = TypeVar("T")
 Question = Callable[..., Any]
 
 
-def ask(ledger: Any, question: Question, *words: Any) -> Any:
-    """For sync callers: ``question(ledger, *words)``."""
+def ask(ledger: Ledger, question: Question, *words: Any) -> Any:
+    """Call ``question(ledger, *words)`` for a sync caller."""
     answer = _guarded(question, ledger, *words)
     if is_coming(answer):
         getattr(answer, "close", bool)()  # or Python complains of a coroutine that was never awaited
@@ -24,17 +26,16 @@ def ask(ledger: Any, question: Question, *words: Any) -> Any:
     return answer
 
 
-async def aask(ledger: Any, question: Question, *words: Any) -> Any:
-    """For async callers."""
+async def aask(ledger: Ledger, question: Question, *words: Any) -> Any:
+    """Call ``question(ledger, *words)`` for an async caller, and await the answer."""
     answer = begin(ledger, question, *words)
     return await answer if is_coming(answer) else answer
 
 
-def begin(ledger: Any, question: Question, *words: Any) -> Any:
-    """The answer, or what has to be awaited for it. A file that somebody else is writing is waited for in a thread."""
-    quick = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", ledger)
+def begin(ledger: Ledger, question: Question, *words: Any) -> Any:
+    """Return the answer, or an awaitable of it. The wait for a file that another program writes is made in a thread."""
     try:
-        answer = _guarded(question, quick, *words)
+        answer = _guarded(question, for_async_callers(ledger), *words)
     except LedgerBusy:
         return _in_thread(partial(_guarded, question, ledger, *words))
     return _guarded_await(answer) if is_coming(answer) else answer
@@ -48,7 +49,7 @@ async def _in_thread(question: Callable[[], Any]) -> Any:
 
 
 def _guarded(question: Question, *words: Any) -> Any:
-    """A ledger of somebody else's may fail in any way; it all means the same."""
+    """Turn any failure into LedgerUnavailable: a stranger's ledger may fail in any way."""
     try:
         return question(*words)
     except LedgerBusy:
@@ -65,7 +66,7 @@ async def _guarded_await(answer: Awaitable[T]) -> T:
 
 
 def _failed(failure: Exception) -> X402Error:
-    """Without frames: a store's client has what it was writing in its variables, and that may be a payment."""
+    """Build LedgerUnavailable without frames: a store's client has what it was writing, a payment, in its variables."""
     forget_frames(failure)
     if isinstance(failure, X402Error):
         return failure

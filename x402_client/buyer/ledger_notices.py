@@ -1,30 +1,31 @@
-"""What a person should hear about a ledger: that it began with nothing spent, and that the machine's clock was set."""
+"""News of a ledger that a person should hear: it began with nothing spent, or the machine's clock was set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from ..core.ports import Ledger
 from ..events import ClockJumped, Event, LedgerStarted
+from ..ledgers.extras import drift_of, is_fresh, name_of
 
-#: Seconds by which clocks drift apart, or are corrected, without anybody having set them.
+#: Seconds by which clocks drift apart, or are corrected, without having been set.
 _TOLERATED = 60.0
 
 
 class Notices:
-    """One buyer's; looks at what a ledger tells of itself. A ledger that tells nothing makes no news."""
+    """News for one buyer, from the optional attributes of its ledger."""
 
     __slots__ = ("_drift", "_ledger", "_started")
 
-    def __init__(self, ledger: Any) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger, self._started, self._drift = ledger, False, 0.0
 
     def news(self) -> Iterator[Event]:
-        """What happened since the last time."""
-        if not self._started and getattr(self._ledger, "fresh", False):
+        """Give what happened since the last time."""
+        if not self._started and is_fresh(self._ledger):
             self._started = True
-            yield LedgerStarted("", str(self._ledger.name))
-        drift = getattr(self._ledger, "drift", 0.0)
+            yield LedgerStarted("", name_of(self._ledger))
+        drift = drift_of(self._ledger)
         if abs(drift - self._drift) > _TOLERATED:
             jumped, self._drift = self._drift - drift, drift
             yield ClockJumped("", "", jumped)

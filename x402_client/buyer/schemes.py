@@ -1,39 +1,170 @@
-"""The payment schemes that a buyer can sign, by the keys of its wallet."""
+"""The payment schemes of a buyer: those that ship and its wallet has keys for, and those that the user adds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from ..chains.families import Families, Look
+from ..chains.rpc import Endpoints
 from ..chains.tokens import Tokens
 from ..core.ports import Scheme
+from ..errors import ConfigurationError
 from ..model.money import Token
-from ..model.networks import short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
 from ..model.offers import Offer, words
+from .wallet import Wallet
 
 if TYPE_CHECKING:
-    pass
+    from ..chains.solana import SolanaChain
+
+_METHODS = ("objection", "remark", "sign")
 
 
-_KNOWN_SCHEMES = ("exact",)
+class SolanaChains:
+    """What payments know of each Solana network, made when first asked for."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+        self._made: dict[str, SolanaChain] = {}
+
+    def of(self, network: str) -> SolanaChain:
+        """Return what is known of one network."""
+        found = self._made.get(network)
+        if found is None:
+            from ..chains.solana import SolanaChain
+
+            found = self._made.setdefault(network, SolanaChain(self._endpoints.of(network)))
+        return found
 
 
-class _Means:
-    """What this buyer knows and can sign."""
+def _exact_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
+    from ..schemes.exact_evm import ExactEvm
 
-    __slots__ = ("_schemes", "_tokens")
+    return ExactEvm(payer, endpoints.of if check_funds else None)
 
-    def __init__(self, tokens: Tokens, schemes: Mapping[tuple[str, str], Scheme]) -> None:
-        self._tokens, self._schemes = tokens, schemes
+
+def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
+    from ..schemes.exact_solana import ExactSolana
+
+    return ExactSolana(payer, SolanaChains(endpoints).of, check_funds)
+
+
+#: The schemes that ship, by name and family, and how each is made. What the wallet has no key for is not imported.
+SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
+    ("exact", EVM_FAMILY): _exact_evm,
+    ("exact", SOLANA_FAMILY): _exact_solana,
+}
+
+
+class PaymentMeans:
+    """What a buyer knows and can sign: its schemes, the families of chains they pay on, and tokens."""
+
+    __slots__ = ("_names", "families", "same_account", "schemes", "tokens")
+
+    def __init__(
+        self,
+        wallet: Wallet,
+        endpoints: Endpoints,
+        check_funds: bool = False,
+        further: Iterable[Scheme] = (),
+        tokens: Iterable[Token] = (),
+    ) -> None:
+        added = _checked(further)
+        self.families = Families(scheme.family for scheme in added if not isinstance(scheme.family, str))
+        self.schemes = {**_shipped(wallet, endpoints, check_funds), **_by_place(added)}
+        self.tokens = Tokens(tokens, self.families)
+        self._names = {name for name, _ in (*SHIPPED, *self.schemes)}
+        self.same_account = self.families.same_account
 
     def token(self, network: str, asset: str) -> Token | None:
-        return self._tokens.find(network, asset)
+        """Return the token behind an address or a symbol, if the buyer knows it."""
+        return self.tokens.find(network, asset)
 
     def objection(self, offer: Offer) -> str | None:
-        family = offer.network.partition(":")[0]
-        scheme = self._schemes.get((offer.scheme, family))
-        if scheme is not None:
-            return scheme.objection(offer)
-        if offer.scheme in _KNOWN_SCHEMES:
-            return f"the wallet has no key for {words(short_name(offer.network), 60)}"
-        return f"payment scheme {words(offer.scheme, 40)!r} is not supported"
+        """Return why an offer cannot be signed or must not be, or None."""
+        place = (offer.scheme, family_of(offer.network))
+        scheme = self.schemes.get(place)
+        if scheme is None:
+            return self._nothing_signs(offer)
+        try:
+            return scheme.objection(offer) or None
+        except Exception as failure:  # of somebody else's scheme; the quote's other offers may be sound
+            if place in SHIPPED:
+                raise
+            return f"payment scheme {words(offer.scheme, 40)!r} failed on it with {type(failure).__name__}"
+
+    def _nothing_signs(self, offer: Offer) -> str:
+        scheme, network = words(offer.scheme, 40), words(short_name(offer.network), 60)
+        if offer.scheme not in self._names:
+            return f"payment scheme {scheme!r} is not supported"
+        if (offer.scheme, family_of(offer.network)) in SHIPPED:
+            return f"the wallet has no key for {network}"
+        return f"payment scheme {scheme!r} is not supported on {network}"
+
+    def look(self, offer: Offer) -> Look | None:
+        """Return what asks an endpoint whether a payment of this offer settled: the scheme's, else its family's."""
+        own = getattr(self.schemes.get((offer.scheme, family_of(offer.network))), "look", None)
+        return own or self.families.look(offer.network)
+
+
+def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tuple[str, str], Scheme]:
+    signers = {place: wallet.signer(place[1]) for place in SHIPPED}
+    return {
+        place: SHIPPED[place](signer.address, endpoints, check_funds)
+        for place, signer in signers.items()
+        if signer is not None
+    }
+
+
+def _checked(further: Iterable[Scheme]) -> list[Scheme]:
+    """Return the user's schemes. What one of them lacks is said now, not in the middle of a payment."""
+    if isinstance(further, str) or not isinstance(further, Iterable):
+        raise ConfigurationError(f"schemes is a list of payment schemes, not {type(further).__name__}.")
+    schemes = list(further)
+    for scheme in schemes:
+        _check(scheme)
+    return schemes
+
+
+def _check(scheme: Any) -> None:
+    if inspect.isclass(scheme):
+        raise ConfigurationError(f"schemes holds objects: {scheme.__name__}(...), not the class {scheme.__name__}.")
+    kind, name, family = type(scheme).__name__, getattr(scheme, "name", None), getattr(scheme, "family", None)
+    lacks = [f"method {method}" for method in _METHODS if not callable(getattr(scheme, method, None))]
+    lacks += [] if isinstance(name, str) and name else ["name"]
+    lacks += ["family"] if family is None else []
+    if lacks:
+        raise ConfigurationError(f"{kind} is not a payment scheme; it has no {' and no '.join(lacks)}.")
+    if isinstance(family, str) and not is_family(family):
+        raise ConfigurationError(
+            f"{kind}.family names a family of chains, like {EVM_FAMILY!r} or {SOLANA_FAMILY!r}; {family!r} is not one."
+        )
+    if inspect.iscoroutinefunction(scheme.sign) or inspect.isasyncgenfunction(scheme.sign):
+        raise ConfigurationError(
+            f"{kind}.sign is async. A scheme is written once for sync and async clients: `def sign`, and "
+            "`yield from` what has to be asked."
+        )
+
+
+def _by_place(added: Iterable[Scheme]) -> dict[tuple[str, str], Scheme]:
+    """Return the user's schemes by name and family. None takes the place of another without a word."""
+    found: dict[tuple[str, str], Scheme] = {}
+    for scheme in added:
+        place = name, family = scheme.name, family_name(scheme)
+        if place in SHIPPED:
+            raise ConfigurationError(
+                f"Payment scheme {name!r} on {family!r} ships with the package and is not replaced; give "
+                f"{type(scheme).__name__} another name."
+            )
+        if place in found:
+            raise ConfigurationError(f"schemes has {name!r} on {family!r} twice; keep one.")
+        found[place] = scheme
+    return found
+
+
+def family_name(scheme: Scheme) -> str:
+    """Return the name of the family of chains that a scheme pays on."""
+    family = scheme.family
+    return family if isinstance(family, str) else family.name

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from .. import events
-from ..core.ports import Approver
+from ..core.ports import Approver, Ledger
 from .breaker import Breaker
 from .ledger_notices import Notices
 from .settlement_reader import Reader
@@ -26,7 +25,7 @@ class Services:
     """The parts of a buyer that answer the asks of a flow."""
 
     wallet: Wallet
-    ledger: Any
+    ledger: Ledger
     purse: str
     settlement: Reader
     breaker: Breaker

@@ -8,35 +8,50 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ..core.ports import Ledger
 from ..errors import ConfigurationError
+from ..ledgers.urls import REDIS, scheme_of
 from ..model.networks import caip2
 from ..policy.checks import is_unicode
 
 T = TypeVar("T")
-_LEDGER_METHODS = (
-    "reserve", "claim", "record", "release", "close", "write_off", "conclude", "spent", "holds", "history", "freeze",
-    "unfreeze",
-)  # fmt: skip
+_LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 
 
-def ledger(given: Any) -> Any:
-    """From a path, ``":memory:"``, a Redis URL or a Ledger; None is the file in the user's data directory."""
-    if given == ":memory:":
-        from ..ledgers.memory import MemoryLedger
+def ledger(given: Any) -> Ledger:
+    """Make a ledger of a path, ``":memory:"`` or a URL, or check one. None is the file in the user's data directory."""
+    try:
+        if given is None or isinstance(given, (str, bytes, os.PathLike)):
+            return _opened(given)
+        return _ledger_like(given)
+    finally:
+        given = None  # a URL may hold a password, and tools print the variables of a traceback
 
-        return MemoryLedger()
-    if isinstance(given, str) and given.startswith(("redis://", "rediss://", "unix://")):
-        from ..ledgers.redis.ledger import RedisLedger
 
-        return RedisLedger(given)
-    if given is None or isinstance(given, (str, os.PathLike)):
+def _opened(given: Any) -> Ledger:
+    try:
+        scheme = None if given is None else scheme_of(given)
+        if given == ":memory:":
+            from ..ledgers.memory import MemoryLedger
+
+            return MemoryLedger()
+        if scheme in REDIS:
+            from ..ledgers.redis.ledger import RedisLedger
+
+            return RedisLedger(os.fsdecode(given))
         from ..ledgers.sqlite.ledger import SqliteLedger, default_path
 
-        return SqliteLedger(default_path() if given is None else given)
+        return SqliteLedger(default_path() if given is None else os.fsdecode(given))
+    finally:
+        given = None
+
+
+def _ledger_like(given: Any) -> Ledger:
     missing = [name for name in _LEDGER_METHODS if not callable(getattr(given, name, None))]
     if missing:
         raise ConfigurationError(f"{type(given).__name__} is not a Ledger; it has no {', '.join(missing)}.")
-    return given
+    found: Ledger = given
+    return found
 
 
 def reader(given: Any) -> Any:

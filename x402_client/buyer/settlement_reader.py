@@ -179,11 +179,15 @@ def _says_nothing(failure: Exception) -> Settled:
     return "unknown"
 
 
+def _goes_by_the_chain(reader: Any, hold: Hold) -> bool:
+    return isinstance(reader, ChainReader) and reader.goes_by_the_chain(hold)
+
+
 def _believed(reader: Any, hold: Hold, answer: Any) -> Settled:
     """A reader of somebody else's may judge too early: its "not settled" counts only well after the expiry."""
     if answer not in ("settled", "not_settled"):
         return "unknown"
     assert hold.authorization is not None
-    if answer == "not_settled" and early(hold) and not isinstance(reader, ChainReader):
+    if answer == "not_settled" and early(hold) and not _goes_by_the_chain(reader, hold):
         return "unknown"
     return answer  # type: ignore[no-any-return]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SigningError
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
 from ..signers.evm import ForeignEvmSigner, LocalEvmSigner, read_hex_key
+from ..signers.further import FurtherSigner
 from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_signer
 
 EVM_VARIABLE = "X402_EVM_KEY"
@@ -18,26 +21,30 @@ class Wallet:
 
     ``evm`` is 0x hex, 32 bytes, an ``eth_account`` account, or any object with an ``address`` and
     ``sign_typed_data(full_message)``; ``solana`` is base58, 32 or 64 bytes, a ``solders`` Keypair, or any object with
-    an ``address`` and ``sign_message(message)``. Signers may be sync or async. Keys show in no repr, pickle or
-    traceback.
+    an ``address`` and ``sign_message(message)``. ``further`` maps other families of chains, by their CAIP-2 namespaces,
+    to objects with an ``address`` and ``sign(data)``, for payment schemes that pay there. Signers may be sync or async.
+    Keys show in no repr, pickle or traceback.
     """
 
-    __slots__ = ("evm", "solana")
+    __slots__ = ("evm", "further", "solana")
     evm: LocalEvmSigner | ForeignEvmSigner | None
     solana: LocalSolanaSigner | ForeignSolanaSigner | None
+    further: Mapping[str, FurtherSigner]
 
-    def __init__(self, evm: Any = None, solana: Any = None) -> None:
+    def __init__(self, evm: Any = None, solana: Any = None, *, further: Any = None) -> None:
         problem = None
         self.evm = self.solana = None
+        self.further = {}
         try:
             self.evm = _evm_signer(evm)
             self.solana = None if solana is None else solana_signer(solana)
-            if self.evm is None and self.solana is None:
+            self.further = _further_signers(further)
+            if not (self.evm or self.solana or self.further):
                 problem = "A wallet needs a key: Wallet(evm=...), Wallet(solana=...) or both."
         except ConfigurationError as found:
             problem = str(found)
         # Raised out here, after the keys are let go: tools that print the variables of a traceback find none.
-        evm = solana = None
+        evm = solana = further = None
         if problem is not None:
             raise ConfigurationError(problem)
 
@@ -84,15 +91,29 @@ class Wallet:
             raise ConfigurationError(problem)
         return cls(evm=keys.pop("evm"), solana=keys.pop("solana"))
 
+    def signer(self, family: str) -> Any:
+        """Return the signer for a family of chains, by its CAIP-2 namespace; None if there is none."""
+        named = {EVM_FAMILY: self.evm, SOLANA_FAMILY: self.solana}
+        return named[family] if family in named else self.further.get(family)
+
+    def needed_signer(self, family: str) -> Any:
+        """Return the signer for a family of chains. SigningError if there is none."""
+        found = self.signer(family)
+        if found is None:
+            raise SigningError(f"The payment scheme asked for a signature on {family!r}; the wallet has no key there.")
+        return found
+
     @property
     def async_only(self) -> tuple[str, ...]:
         """The signers that a sync client cannot ask."""
-        signers = {"evm": self.evm, "solana": self.solana}
-        return tuple(name for name, signer in signers.items() if signer is not None and signer.is_async)
+        return tuple(name for name, signer in self._signers() if signer.is_async)
+
+    def _signers(self) -> list[tuple[str, Any]]:
+        signers = {"evm": self.evm, "solana": self.solana, **self.further}
+        return [(name, signer) for name, signer in signers.items() if signer is not None]
 
     def __repr__(self) -> str:
-        signers = {"evm": self.evm, "solana": self.solana}
-        return f"Wallet({', '.join(f'{name}={signer.address}' for name, signer in signers.items() if signer)})"
+        return f"Wallet({', '.join(f'{name}={signer.address}' for name, signer in self._signers())})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A wallet holds keys and is not pickled; build it where it is used.")
@@ -112,3 +133,16 @@ def _evm_signer(given: Any) -> LocalEvmSigner | ForeignEvmSigner | None:
     if isinstance(given, (LocalEvmSigner, ForeignEvmSigner)):
         return given
     return ForeignEvmSigner(given)
+
+
+def _further_signers(given: Any) -> dict[str, FurtherSigner]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(map(is_family, given)):
+        given = None
+        raise ConfigurationError('Wallet(further=...) maps families of chains to signers, like {"stellar": signer}.')
+    for family, keyword in ((EVM_FAMILY, "evm"), (SOLANA_FAMILY, "solana"), ("evm", "evm")):
+        if family in given:
+            given = None
+            raise ConfigurationError(f"A signer for {family!r} is given as Wallet({keyword}=...), not in further.")
+    return {family: FurtherSigner(family, signer) for family, signer in given.items()}

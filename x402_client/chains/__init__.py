@@ -1,1 +1,1 @@
-"""What networks and tokens there are, and what may be asked of a chain."""
+"""Networks, tokens, families of chains, and what may be asked of a chain."""

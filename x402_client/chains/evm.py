@@ -28,7 +28,7 @@ _KNOWN_ANSWERS = (
 
 
 def keccak(data: bytes) -> bytes:
-    """Keccak-256, as Ethereum hashes."""
+    """Return the Keccak-256 of some bytes, as Ethereum hashes."""
     return _hashing()(data).digest()  # type: ignore[no-any-return]
 
 
@@ -60,7 +60,7 @@ def _is_keccak(hashing: Callable[[bytes], Any]) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """Whether this is an address; letters of both cases have to be the right checksum."""
+    """Return True if this is an address. Letters of both cases have to be the right checksum."""
     if not _ADDRESS.fullmatch(text):
         return False
     digits = text[2:]
@@ -69,19 +69,19 @@ def is_address(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def checksum(address: str) -> str:
-    """EIP-55's mixed case."""
+    """Return an address in EIP-55's mixed case."""
     digits = address[2:].lower()
     marks = keccak(digits.encode()).hex()
     return "0x" + "".join(c.upper() if int(mark, 16) > 7 else c for c, mark in zip(digits, marks, strict=False))
 
 
 def address_of(public_key: bytes) -> str:
-    """The account of an uncompressed public key of 64 bytes."""
+    """Return the account of an uncompressed public key of 64 bytes."""
     return checksum("0x" + keccak(public_key)[-20:].hex())
 
 
 def recover(digest: bytes, signature: bytes) -> str | None:
-    """Who signed, or None if this is no signature that a token would take."""
+    """Return the signer's address, or None if a token would not take this signature."""
     if len(signature) != 65 or signature[64] not in (27, 28):
         return None
     if int.from_bytes(signature[32:64]) > _HALF_ORDER:
@@ -94,7 +94,7 @@ def recover(digest: bytes, signature: bytes) -> str | None:
 
 
 def token_balance(rpc: Rpc, token: str, owner: str) -> int:
-    """What an account holds of a token, in its smallest units."""
+    """Return an account's balance of a token, in its smallest units."""
     answer = rpc.call("eth_call", {"to": token, "data": _BALANCE_OF + owner[2:].lower().zfill(64)}, "latest")
     if not isinstance(answer, str) or not _WORD.fullmatch(answer):
         raise ChainUnavailable(f"The endpoint's answer about {owner}'s balance makes no sense. Nothing was sent.")

@@ -1,7 +1,8 @@
-"""Did a payment settle on an EVM chain?"""
+"""Looks up whether a payment settled on an EVM chain."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..errors import ChainUnavailable
@@ -12,9 +13,14 @@ from .rpc_answers import Garbage, number, text
 _AUTHORIZATION_STATE = "e94a0102"  # authorizationState(address,bytes32)
 #: Blocks behind the head that are taken for deep where an endpoint does not know the tag "safe".
 _DEEP = 64
+#: A payment that is identified in another way is not an EIP-3009 authorization, and the token knows nothing of it.
+_NONCE = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 
 
 def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+    """Ask an endpoint whether the token saw an EIP-3009 authorization."""
+    if not _NONCE.fullmatch(signed.nonce):
+        raise Garbage
     if _evm_used(rpc, hold, signed, "latest"):
         return "settled"
     block = _deep_block(rpc)
@@ -36,7 +42,7 @@ def _evm_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
 
 
 def _deep_block(rpc: Rpc) -> Any:
-    """The latest block that is not expected to be undone."""
+    """Return the latest block that is not expected to be undone."""
     try:
         block = rpc.call("eth_getBlockByNumber", "safe", False)
     except ChainUnavailable:

@@ -55,7 +55,7 @@ class Rpc:
 
     def __init__(self, network: str, urls: Sequence[str] = ()) -> None:
         self.network = network
-        self._urls = tuple(urls) or PUBLIC.get(network, ())
+        self.urls = tuple(urls) or PUBLIC.get(network, ())
         self._lock = threading.Lock()
         self._idle: dict[int, list[_Line]] = {}
         self._numbers = itertools.count(1)
@@ -63,8 +63,8 @@ class Rpc:
         self._trust: ssl.SSLContext | None = None
 
     def call(self, method: str, *params: Any) -> Any:
-        """The result of one read. ChainUnavailable when no endpoint gave it."""
-        if not self._urls:
+        """Return the result of one read. ChainUnavailable when no endpoint gave it."""
+        if not self.urls:
             raise ChainUnavailable(
                 f"No endpoint is known for {short_name(self.network)}; name one with "
                 f'Buyer(rpc={{"{short_name(self.network)}": "https://..."}}).'
@@ -73,7 +73,7 @@ class Rpc:
         until = time.monotonic() + _PATIENCE
         for pause in (*_PAUSES, None):
             waits = []
-            for url in self._urls:
+            for url in self.urls:
                 try:
                     return self._ask(url, method, params, until - time.monotonic())
                 except _Failed as failure:
@@ -107,13 +107,13 @@ class Rpc:
         return answer["result"]
 
     def _line(self) -> _Line:
-        """One that nobody uses. Each process has its own: a connection must not be shared across a fork."""
+        """Return an idle line. Each process has its own: a connection must not be shared across a fork."""
         with self._lock:
             idle = self._idle.get(os.getpid())
             if idle:
                 return idle.pop()
         line = _Line(self._trusting())
-        weakref.finalize(self, line.client.close)  # a buyer that nobody closes leaves no sockets behind
+        weakref.finalize(self, line.client.close)  # a buyer that is not closed leaves no sockets behind
         return line
 
     def _trusting(self) -> ssl.SSLContext:
@@ -122,7 +122,7 @@ class Rpc:
         import httpx
 
         if self._trust is None:
-            encrypted = any(urlsplit(url).scheme == "https" for url in self._urls)
+            encrypted = any(urlsplit(url).scheme == "https" for url in self.urls)
             # A node of one's own, over plain http, needs no certificate; then no authority is trusted at all.
             self._trust = httpx.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._trust
@@ -136,7 +136,7 @@ class Rpc:
 
 
 class _Line:
-    """One client with one connection, for one question at a time: so that it is known what to shut when time is up."""
+    """A client with one connection, for one question at a time. A deadline then knows which socket to shut."""
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         import httpx
@@ -146,7 +146,7 @@ class _Line:
         self._stream: Any = None
 
     def post(self, url: str, question: dict[str, Any], seconds: float) -> Any:
-        """The answer, whole and in time."""
+        """Send a question. Return its answer, whole and in time."""
         import httpx
 
         try:
@@ -201,11 +201,11 @@ class Endpoints:
         self._rpcs: dict[tuple[str, str], Rpc] = {}
 
     def of(self, network: str) -> Rpc:
-        """The reader of one network."""
+        """Return the reader of one network."""
         return self._made((network, ""), self._urls.get(network, ()))
 
     def each(self, network: str) -> list[Rpc]:
-        """A reader for every single endpoint of a network: witnesses that are asked one by one."""
+        """Return a reader for each endpoint of a network: witnesses that are asked one by one."""
         urls = self._urls.get(network) or PUBLIC.get(network) or ()
         return [self._made((network, url), (url,)) for url in urls]
 
@@ -223,7 +223,7 @@ class Endpoints:
 
 
 class _Failed(Exception):
-    """One endpoint did not give the answer; ``passing`` if asking again may help."""
+    """An endpoint gave no answer. ``passing`` if asking again may help."""
 
     def __init__(self, problem: str, passing: bool = True, wait: float = 0.0) -> None:
         super().__init__(problem)
@@ -235,7 +235,7 @@ def _busy(status: int) -> bool:
 
 
 def _rationed(error: Any) -> bool:
-    """Some endpoints say "too many requests" in a body under a status of 200."""
+    """Return True for "too many requests". Some endpoints say it in a body under a status of 200."""
     if not isinstance(error, dict):
         return False
     said = str(error.get("message", "")).lower()

@@ -1,4 +1,4 @@
-"""Did a payment settle? Three answers; "unknown" is never read as "not settled".
+"""Looks up whether a payment settled. Three answers; "unknown" is never read as "not settled".
 
 "Not settled" comes only from states past the payment's expiry, by the chain's own clock, and only if every endpoint
 that was named agrees. Garbage, silence and contradiction are "unknown". Reads block; async callers use a thread.
@@ -10,27 +10,39 @@ from collections.abc import Callable, Iterable
 
 from ..errors import ChainUnavailable
 from ..model.holds import Authorization, Hold, Settled
-from . import evm_settlement, solana_settlement
+from ..model.offers import Offer
+from .families import FAMILIES, Look, is_shipped
 from .rpc import Endpoints, Rpc
 from .rpc_answers import Garbage
 
 
-class ChainReader:
-    """The default SettlementReader: asks every endpoint of the hold's network."""
+def _by_family(offer: Offer) -> Look | None:
+    return FAMILIES.look(offer.network)
 
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._endpoints = endpoints
+
+class ChainReader:
+    """The default SettlementReader: asks every endpoint of the hold's network.
+
+    ``look_for`` gives, for an offer that was paid, what asks one endpoint about it. None: nothing can, so "unknown".
+    """
+
+    def __init__(self, endpoints: Endpoints, look_for: Callable[[Offer], Look | None] = _by_family) -> None:
+        self._endpoints, self._look_for = endpoints, look_for
 
     def read(self, hold: Hold) -> Settled:
-        """What the chain says about a hold's authorization."""
-        signed, network = hold.authorization, hold.offer.network
-        if signed is None:
+        """Return what the chain says about a hold's authorization."""
+        signed, look = hold.authorization, self._look_for(hold.offer)
+        if signed is None or look is None:
             return "unknown"
-        look = evm_settlement.look if network.startswith("eip155:") else solana_settlement.look
-        return _agreed(_one(look, rpc, hold, signed) for rpc in self._endpoints.each(network))
+        return _agreed(_one(look, rpc, hold, signed) for rpc in self._endpoints.each(hold.offer.network))
+
+    def goes_by_the_chain(self, hold: Hold) -> bool:
+        """Return True if its "not_settled" comes from the chain's own clock, so that it needs no margin."""
+        look = self._look_for(hold.offer)
+        return look is not None and is_shipped(look)
 
 
-def _one(look: Callable[[Rpc, Hold, Authorization], Settled], rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+def _one(look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     try:
         return look(rpc, hold, signed)
     except (ChainUnavailable, Garbage):
@@ -38,7 +50,7 @@ def _one(look: Callable[[Rpc, Hold, Authorization], Settled], rpc: Rpc, hold: Ho
 
 
 def _agreed(answers: Iterable[Settled]) -> Settled:
-    """One endpoint that saw it is enough to count it as paid; that it is not paid, all of them have to say."""
+    """Count it as paid if one endpoint saw it, and as not paid only if all of them say so."""
     given = set(answers)
     if "settled" in given:
         return "settled"

@@ -1,4 +1,4 @@
-"""What a payment has to know of Solana, kept warm: recent blockhashes and facts of mints.
+"""Facts of Solana that a payment needs, kept warm: recent blockhashes, and mints.
 
 A blockhash can be used for 150 slots, 60 to 90 seconds. One is used for a third of that and fetched anew in the
 background while it is still good, so that a payment waits for the chain only the first time.
@@ -37,7 +37,7 @@ class Blockhash(NamedTuple):
 
 
 class Mint(NamedTuple):
-    """Which program a mint belongs to, and its decimals."""
+    """A mint's token program, and its decimals."""
 
     program: str
     decimals: int
@@ -56,7 +56,7 @@ class SolanaChain:
         self._hints: OrderedDict[str, float] = OrderedDict()
 
     def blockhash(self) -> Blockhash | None:
-        """The latest that is still good to use, without asking anybody; an ageing one is renewed in the background."""
+        """Return the latest that can still be used, without asking the chain. Renew an ageing one in the background."""
         latest = self._latest
         age = time.monotonic() - latest.seen if latest else _USED_FOR
         if age >= _USED_FOR:
@@ -70,7 +70,7 @@ class SolanaChain:
         return self.blockhash() or self._shared("blockhash", self._fetch_blockhash)
 
     def fresh_hint(self, value: str) -> Blockhash | None:
-        """A seller's hint, unless we know that it is old: some sellers hand out the same one for minutes."""
+        """Return a seller's hint, unless we know that it is old: some sellers hand out the same one for minutes."""
         now = time.monotonic()
         with self._lock:
             first = self._hints.setdefault(value, now)
@@ -82,7 +82,7 @@ class SolanaChain:
         return Blockhash(value, None, first) if now - first < _HINT_USED_FOR else None
 
     def mint(self, address: str) -> Mint | None:
-        """What is known of a mint, without asking anybody."""
+        """Return what is known of a mint, without asking the chain."""
         return self._mints.get(address)
 
     def fetch_mint(self, address: str) -> Mint:
@@ -90,7 +90,7 @@ class SolanaChain:
         return self._mints.get(address) or self._shared(address, lambda: self._fetch_mint(address))
 
     def units_needed(self, transaction: str) -> int:
-        """Compute units that a transaction takes, found by simulating it without its signatures."""
+        """Return the compute units that a transaction takes. The chain simulates it without its signatures."""
         options = {"sigVerify": False, "replaceRecentBlockhash": True, "encoding": "base64"}
         found = self._value(self.rpc.call("simulateTransaction", transaction, options))
         units = found.get("unitsConsumed")
@@ -99,7 +99,7 @@ class SolanaChain:
         return units
 
     def balances(self, accounts: list[str]) -> list[int | None]:
-        """The balances of token accounts; None where there is no such account."""
+        """Return the balances of token accounts; None where there is no such account."""
         found = self.rpc.call("getMultipleAccounts", accounts, {"encoding": "jsonParsed", "commitment": "confirmed"})
         values = found.get("value") if isinstance(found, dict) else None
         if not isinstance(values, list) or len(values) != len(accounts):
@@ -149,7 +149,7 @@ class SolanaChain:
             self._renewing = False
 
     def _shared(self, name: Any, fetch: Callable[[], T]) -> T:
-        """Whoever asks first fetches; whoever asks meanwhile gets the same answer."""
+        """Fetch, or wait for the answer of a caller that is fetching the same."""
         with self._lock:
             running: Future[T] | None = self._fetches.get(name)
             if running is None:

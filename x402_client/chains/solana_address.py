@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_address(text: str) -> bool:
-    """Whether this is base58 of 32 bytes."""
+    """Return True if this is base58 of 32 bytes."""
     from solders.pubkey import Pubkey
 
     try:

@@ -1,4 +1,4 @@
-"""Did a payment settle on Solana?"""
+"""Looks up whether a payment settled on Solana."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _PAGE, _PAGES = 200, 5
 
 
 def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+    """Ask an endpoint whether a payment's transaction landed, or never can any more."""
     if _solana_landed(rpc, signed, {"commitment": "confirmed"}):
         return "settled"
     slot = rpc.call("getSlot", {"commitment": "finalized"})
@@ -41,7 +42,7 @@ def _past_expiry(rpc: Rpc, signed: Authorization, slot: int) -> bool:
 
 
 def _solana_landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> bool:
-    """Whether a transaction of our token account carries our signature, and did not fail."""
+    """Return True if a transaction of our token account carries our signature and did not fail."""
     account, own = signed.evidence.get("token_account"), signed.evidence.get("signature")
     if not isinstance(account, str) or not isinstance(own, str):
         raise Garbage
@@ -76,6 +77,6 @@ def _is_ours(rpc: Rpc, entry: Any, signed: Authorization, own: str) -> bool:
 
 
 def _before(entry: Any, signed: Authorization) -> bool:
-    """Whether this landed before the payment was made, by the chain's own count of slots; our clock may be wrong."""
+    """Return True if this landed before the payment was made. The chain's slots tell; our clock may be wrong."""
     made, slot = signed.evidence.get("slot"), entry.get("slot") if isinstance(entry, dict) else None
     return type(made) is int and type(slot) is int and slot < made - _LIFE_SLOTS

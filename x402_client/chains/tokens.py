@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import ConfigurationError
 from ..model.money import Token
-from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
-from . import evm
-from .solana_address import is_address as is_solana_address
+from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
+from .families import FAMILIES, Families
 
 #: chain id, address, symbol, EIP-712 name, EIP-712 version
 _EIP3009_USD = """
@@ -79,38 +77,25 @@ def _evm(table: str, currency: str) -> list[Token]:
 class Tokens:
     """Tokens by address and by symbol; what the user vouches for comes on top of the table."""
 
-    __slots__ = ("_by_address", "_by_symbol")
+    __slots__ = ("_by_address", "_by_symbol", "_families")
 
-    def __init__(self, vouched: Iterable[Token] = ()) -> None:
+    def __init__(self, vouched: Iterable[Token] = (), families: Families | None = None) -> None:
+        self._families = families or FAMILIES
         self._by_address = dict(_BY_ADDRESS)
         self._by_symbol = dict(_BY_SYMBOL)
         for token in vouched:
-            _check(token)
-            self._by_address[token.network, _folded(token.address)] = token
+            self._families.check_token(token)
+            self._by_address[_place(self._families, token.network, token.address)] = token
             self._by_symbol.setdefault((token.network, token.symbol.upper()), token)
 
     def find(self, network: str, asset: str) -> Token | None:
-        """By address, else by symbol: some sellers write "USDC" for the asset."""
-        return self._by_address.get((network, _folded(asset))) or self._by_symbol.get((network, asset.upper()))
+        """Return a token by its address, else by its symbol: some sellers write "USDC" for the asset."""
+        place = _place(self._families, network, asset)
+        return self._by_address.get(place) or self._by_symbol.get((network, asset.upper()))
 
 
-def _check(token: Token) -> None:
-    """What a user vouches for is looked at once, rather than refused in the middle of a payment."""
-    where = short_name(token.network)
-    if token.network.startswith("eip155:") and not evm.is_address(token.address):
-        raise ConfigurationError(f"{token.address!r} is not an address on {where}, or its checksum is wrong.")
-    if not token.network.startswith("solana:"):
-        return
-    if not is_solana_address(token.address):
-        raise ConfigurationError(f"{token.address!r} is not a mint on {where}: that is base58 of 32 bytes.")
-    if token.program not in (None, _TOKEN, _TOKEN_2022):
-        raise ConfigurationError(
-            f"{token.program!r} is not a token program; it is {_TOKEN} or {_TOKEN_2022}, or is left out and looked up."
-        )
-
-
-def _folded(address: str) -> str:
-    return address.lower() if address[:2] in ("0x", "0X") else address
+def _place(families: Families, network: str, address: str) -> tuple[str, str]:
+    return network, families.canonical(network, address)
 
 
 KNOWN = (
@@ -118,5 +103,5 @@ KNOWN = (
     *_evm(_EIP3009_EUR, "EUR"),
     *(Token(network, mint, symbol, program=program) for network, mint, symbol, program in _SOLANA_USD),
 )
-_BY_ADDRESS = {(token.network, _folded(token.address)): token for token in KNOWN}
+_BY_ADDRESS = {_place(FAMILIES, token.network, token.address): token for token in KNOWN}
 _BY_SYMBOL = {(token.network, token.symbol.upper()): token for token in reversed(KNOWN)}

@@ -13,7 +13,7 @@ from ..chains.solana import SolanaChain
 from ..chains.tokens import KNOWN
 from ..errors import ChainUnavailable
 from ..model.money import Token
-from ..model.networks import caip2, short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, short_name
 from ..schemes.exact_solana import TOKEN_PROGRAM
 from .buying import endpoints
 from .exits import Code
@@ -45,16 +45,18 @@ def known_balances(wallet: Wallet, networks: Sequence[str], rpc: tuple[str, ...]
 
 def owner_of(wallet: Wallet, token: Token) -> str | None:
     """The address of ours that would hold this token."""
-    signer = wallet.evm if token.network.startswith("eip155:") else wallet.solana
+    signer = wallet.signer(family_of(token.network))
     return None if signer is None else signer.address
 
 
 def balance(reader: Endpoints, owner: str, token: Token) -> int | None:
     """What an address holds; None: on Solana it has no account for this token. Raises ChainUnavailable."""
-    rpc = reader.of(token.network)
-    if token.network.startswith("eip155:"):
+    rpc, family = reader.of(token.network), family_of(token.network)
+    if family == EVM_FAMILY:
         return token_balance(rpc, token.address, owner)
-    return SolanaChain(rpc).balances([token_account(owner, token)])[0]
+    if family == SOLANA_FAMILY:
+        return SolanaChain(rpc).balances([token_account(owner, token)])[0]
+    raise ChainUnavailable(f"balances on {short_name(token.network)} cannot be read here.")
 
 
 def token_account(owner: str, token: Token) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..buyer.buyer import Buyer
 from ..core.ports import Approver
 from ..errors import ConfigurationError
 from ..events import Event
+from ..ledgers.urls import REDIS, refusal, scheme_of
 from ..model.budgets import WINDOWS
 from ..model.money import Money
 from ..policy.policy import CAREFUL, Policy
@@ -28,7 +29,8 @@ class Choices:
     """The options that a buyer is made from."""
 
     policy: Path | None = None
-    ledger: str | None = None
+    #: A URL may hold a password.
+    ledger: str | None = field(default=None, repr=False)
     purse: str = "default"
     wallet: str | None = None
     passphrase_file: Path | None = None
@@ -94,15 +96,24 @@ def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
 def ledger_for_looking(named: str | None) -> Any:
     """The ledger, if there is one: a question about prices makes no file, and works on a read-only disk."""
     from ..errors import LedgerUnavailable
-    from ..ledgers.sqlite.ledger import default_path
 
-    if named is not None and "://" in named:
-        return settings.ledger(named)
     try:
-        path = default_path() if named is None else Path(named)
-        return settings.ledger(path if path.exists() else ":memory:")
+        path = ledger_file(named)
+        return settings.ledger(named if path is None else path if path.exists() else ":memory:")
     except LedgerUnavailable:
         return settings.ledger(":memory:")
+
+
+def ledger_file(named: str | None) -> Path | None:
+    """Return the file that --ledger names, or the user's own; None if it is the URL of a server."""
+    from ..ledgers.sqlite.ledger import default_path
+
+    scheme = None if named is None else scheme_of(named)
+    if scheme is None:
+        return default_path() if named is None else Path(named)
+    if scheme not in REDIS:
+        raise refusal(scheme)
+    return None
 
 
 def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
@@ -111,12 +122,13 @@ def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
     return {window: money for window, money in found if money is not None}
 
 
-_WHEN = {"minute": "this minute", "hour": "this hour", "day": "today", "month": "this month", "total": "in total"}
+#: How a window is spoken of, if not as "this hour".
+_WHEN = {"day": "today", "total": "in total"}
 
 
 def left_in_words(remaining: dict[str, Money]) -> str:
     """``4.99 USD today``: of every window, since any of them may be the one that ends the day."""
-    return ", ".join(f"{money} {_WHEN[window]}" for window, money in remaining.items())
+    return ", ".join(f"{money} {_WHEN.get(window, f'this {window}')}" for window, money in remaining.items())
 
 
 def number(money: Money) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Spending,
     )
     from ..model.hosts import Origin, Pattern
+    from ..model.offers import Receipt
     from ..model.signing import Approval, Signed, TypedData
     from .asks import (
         Approve,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         Close,
         Conclude,
         Digest,
+        Failed,
+        Failure,
         Fetch,
         LeftAlone,
         LookAgain,
@@ -40,17 +43,33 @@ if TYPE_CHECKING:
         Reserve,
         Send,
         Settlement,
+        Sign,
         SignatureGiven,
         SignMessage,
         SignTyped,
         Tell,
         WriteOff,
     )
-    from .call import Call, Rules
+    from .call import Call, HttpRequest
+    from .delivery import Delivery, deliver
     from .drive import Flow, arun, run
-    from .flow import deliver, inspect, pay
+    from .flow import inspect, pay
     from .pay_ahead import pay_ahead
-    from .ports import Approver, EvmSigner, Ledger, Maybe, Scheme, SettlementReader, SolanaSigner
+    from .ports import (
+        Approver,
+        AsyncCourier,
+        ChainFamily,
+        Courier,
+        EvmSigner,
+        FurtherSigner,
+        Ledger,
+        LedgerExtras,
+        Maybe,
+        Scheme,
+        SettlementReader,
+        SolanaSigner,
+    )
+    from .rules import Rules
 
 __all__ = [
     "Approval",
@@ -58,23 +77,32 @@ __all__ = [
     "Approved",
     "Approver",
     "Ask",
+    "AsyncCourier",
     "Attempt",
     "Authorization",
     "Busy",
     "Call",
     "Cap",
+    "ChainFamily",
     "Claim",
     "Close",
     "Conclude",
+    "Courier",
+    "Delivery",
     "Digest",
     "EvmSigner",
+    "Failed",
+    "Failure",
     "Fate",
     "Fetch",
     "Flow",
+    "FurtherSigner",
     "Hold",
     "HoldState",
+    "HttpRequest",
     "Ledger",
     "LedgerBusy",
+    "LedgerExtras",
     "LeftAlone",
     "LookAgain",
     "Maybe",
@@ -85,6 +113,7 @@ __all__ = [
     "Pause",
     "Peek",
     "Purchase",
+    "Receipt",
     "Reclaim",
     "Record",
     "Release",
@@ -95,6 +124,7 @@ __all__ = [
     "Send",
     "Settlement",
     "SettlementReader",
+    "Sign",
     "SignMessage",
     "SignTyped",
     "SignatureGiven",
@@ -129,6 +159,7 @@ _HOMES = {
         "Spending",
     ),
     "..model.hosts": ("Origin", "Pattern"),
+    "..model.offers": ("Receipt",),
     "..model.signing": ("Approval", "Signed", "TypedData"),
     ".asks": (
         "Approve",
@@ -138,6 +169,8 @@ _HOMES = {
         "Close",
         "Conclude",
         "Digest",
+        "Failed",
+        "Failure",
         "Fetch",
         "LeftAlone",
         "LookAgain",
@@ -150,17 +183,33 @@ _HOMES = {
         "Reserve",
         "Send",
         "Settlement",
+        "Sign",
         "SignMessage",
         "SignTyped",
         "SignatureGiven",
         "Tell",
         "WriteOff",
     ),
-    ".call": ("Call", "Rules"),
+    ".call": ("Call", "HttpRequest"),
+    ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
-    ".flow": ("deliver", "inspect", "pay"),
+    ".flow": ("inspect", "pay"),
+    ".rules": ("Rules",),
     ".pay_ahead": ("pay_ahead",),
-    ".ports": ("Approver", "EvmSigner", "Ledger", "Maybe", "Scheme", "SettlementReader", "SolanaSigner"),
+    ".ports": (
+        "Approver",
+        "AsyncCourier",
+        "ChainFamily",
+        "Courier",
+        "EvmSigner",
+        "FurtherSigner",
+        "Ledger",
+        "LedgerExtras",
+        "Maybe",
+        "Scheme",
+        "SettlementReader",
+        "SolanaSigner",
+    ),
 }
 
 if not TYPE_CHECKING:

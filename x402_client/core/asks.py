@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime as datetime
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..model.signing import Approval, TypedData
 
 T = TypeVar("T")
+#: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": all else.
+Failure = Literal["timeout", "not_sent", "lost"]
 # Written out: for two dozen classes dataclasses would take a tenth of the time that the package takes to import.
 
 
@@ -34,14 +36,24 @@ class Ask(Generic[T]):
 
 
 class Reply:
-    """A response of the HTTP library, as much of it as the flow looks at. ``native`` is the library's own object."""
+    """A response of the HTTP library, as much of it as the flow looks at. ``native`` is the library's own object.
 
-    __slots__ = ("header", "native", "outcome", "status")
+    ``ends_here`` tells whether its connection was seen to end on this machine, at the given port and in no proxy. It is
+    asked where plain http leads to a loopback address. None: that was not looked at, so it is not believed.
+    """
+
+    __slots__ = ("ends_here", "header", "native", "outcome", "status")
 
     def __init__(
-        self, status: int, header: Callable[[str], str | None], native: Any, outcome: Outcome | None = None
+        self,
+        status: int,
+        header: Callable[[str], str | None],
+        native: Any,
+        outcome: Outcome | None = None,
+        ends_here: Callable[[int], bool] | None = None,
     ) -> None:
         self.status, self.header, self.native, self.outcome = status, header, native, outcome
+        self.ends_here = ends_here
 
 
 class Peek(Ask["bytes | None"]):
@@ -182,6 +194,15 @@ class SignMessage(Ask["SignatureGiven"]):
         self.message = message
 
 
+class Sign(Ask["SignatureGiven"]):
+    """A signature over what a scheme needs, by the wallet's signer for a further family of chains."""
+
+    __slots__ = ("data", "family")
+
+    def __init__(self, family: str, data: Any) -> None:
+        self.family, self.data = family, data
+
+
 class Fetch(Ask[T]):
     """A read that may block, of a chain for instance. Async clients have it run in a thread."""
 
@@ -207,6 +228,15 @@ class Send(Ask[Reply]):
 
     def __init__(self, header: tuple[str, str]) -> None:
         self.header = header
+
+
+class Failed(Ask["Failure"]):
+    """Say what kind of failure an exception of the HTTP library is."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self, failure: Exception) -> None:
+        self.failure = failure
 
 
 class LookAgain(Ask[Reply]):

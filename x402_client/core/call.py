@@ -1,21 +1,39 @@
-"""One call of the application, and the rules that hold for every call of a buyer."""
+"""One call of the application: what it asks for, and what happened to it so far."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from ..errors import (
-    X402Error,
-)
+from ..errors import X402Error
 from ..model.holds import Attempt, Hold
 from ..model.hosts import Origin
-from ..policy.choice import Mandate, Means
-from ..policy.policy import Policy
-from ..wire.bounds import Bounds
+from ..policy.choice import Mandate
 from .known_terms import Memory, Terms
-from .ports import Scheme
+
+
+class HttpRequest(NamedTuple):
+    """What the exchange has to know of a request. ``target`` is its path with the query."""
+
+    method: str
+    origin: Origin
+    target: str
+    headers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpRequest:
+        """Return the facts of a request to an absolute URL. Names of headers may be in any case."""
+        parts = urlsplit(url)
+        named = {name.lower(): value for name, value in (headers or {}).items()}
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return cls(method.upper(), Origin.of(parts.scheme, parts.hostname or "", parts.port), target, named)
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown: without its query."""
+        return f"{self.origin}{self.target.partition('?')[0]}"
 
 
 @dataclass(slots=True)
@@ -36,38 +54,20 @@ class Call:
     #: Whether a signature was asked for: from then on every failure is raised.
     signing: bool = False
     #: What an earlier payment of this purchase ended in, if the policy accepted its loss: once in a call.
-    lost: X402Error | None = None
+    accepted_loss: X402Error | None = None
     #: Whether the payment at hand expired so lately that the chain may yet prove it unused.
-    early: bool = False
+    expired_recently: bool = False
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None
     terms: Terms | None = field(default=None, repr=False)
 
     @property
     def place(self) -> str:
-        """What terms are remembered by. Queries differ from request to request, and prices rarely go by them."""
+        """Return the name that terms are remembered by. Prices rarely go by the query, so it is left out."""
         return f"{self.method} {self.url}"
 
-    def disappointed(self) -> None:
-        """What was paid under remembered terms brought no content: nothing of this seller is remembered any more."""
+    def forget_terms(self) -> None:
+        """Forget the terms of this seller: what was paid under remembered ones brought no content."""
         if self.memory is not None and self.paid is not None:
             self.memory.refused(self.place, str(self.origin))
             self.memory = None  # a redirect may still deliver; it teaches nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What holds for every call of a buyer."""
-
-    policy: Policy
-    means: Means
-    schemes: Mapping[tuple[str, str], Scheme]
-    bounds: Bounds
-    purse: str = "default"
-    on_refusal: Literal["raise", "return"] = "raise"
-    #: Whether payments of any size are approved by somebody: an approver without a threshold.
-    approve_all: bool = False
-    #: Terms older than this many seconds are looked at again before they are signed.
-    terms_age: float = 30.0
-    #: Methods whose payment is presented once more within one call.
-    repeat: frozenset[str] = frozenset({"GET", "PUT", "DELETE"})

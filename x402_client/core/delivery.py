@@ -3,43 +3,101 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from .. import events
 from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
-from .asks import Claim
+from .asks import Ask, Claim, Close, Tell
 from .call import Call
-from .drive import Flow
-from .flow import deliver
+from .drive import Flow, arun, run
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None
 
 
 def delivers(status: int, outcome: Outcome) -> bool:
-    """Whether an answer can be the content: a 2xx, or a redirect to it by a seller that proves the settlement.
+    """Return True if an answer can be the content: a 2xx, or a redirect to it by a seller that proves the settlement.
 
     Such a redirect is delivered where it leads, when the same call reads that to its end. Without a proof it may lead
-    anywhere. Whatever did not arrive, the same request presents the same payment again.
+    anywhere. If nothing arrived, the same request presents the same payment again.
     """
     proof = outcome.receipt
     proven = proof is not None and proof.success and not outcome.mismatches and outcome.money == "spent"
     return 200 <= status < 300 or (300 <= status < 400 and proven)
 
 
+def deliver(call: Call, outcome: Outcome) -> Flow[None]:
+    """Resolve the purchase: the answer reached the caller. A ledger that fails here never loses the answer."""
+    if call.memory is not None:
+        call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
+    try:
+        yield from Close(outcome.hold, outcome.money, outcome.receipt)
+        yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
+    except X402Error as failure:
+        yield from Tell(events.Warned(call.method, call.url, f"A delivered purchase could not be closed: {failure}"))
+    finally:
+        call.attempt.end()
+
+
 class Delivery:
-    """One paid answer on its way to the caller. Happens once; a body that broke off is not delivered."""
+    """One paid answer on its way to the caller. An HTTP client tells it what becomes of the body.
 
-    __slots__ = ("_call", "_outcome", "buyer", "over")
+    ``done``: it was read to its end. ``closed``: the caller closed it. ``broke``: reading failed. ``dropped``: it was
+    forgotten. The first of them counts; ``adone`` and ``aclosed`` are for async clients.
+    """
 
-    def __init__(self, call: Call, outcome: Outcome, buyer: Any) -> None:
-        #: Whose it is: where a redirect leads, another buyer may be the one that pays.
-        self.buyer = buyer
+    __slots__ = ("_answer", "_call", "_outcome", "over")
+
+    def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
+        #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
+        self._answer = answer
         self._call, self._outcome = call, outcome
         self.over = False
 
-    def led_here(self) -> Flow[None]:
-        """The content is where a redirect led: while it is read, nobody else presents the payment again."""
+    def done(self) -> None:
+        """Resolve the purchase: the end of the body was read."""
+        if not self.over:
+            run(self.resolved(), self._answer)
+
+    async def adone(self) -> None:
+        """``done``, awaited."""
+        if not self.over:
+            await arun(self.resolved(), self._answer)
+
+    def closed(self, unreadable: type[Exception] | tuple[()] = ()) -> None:
+        """Resolve the purchase if the caller closed the answer. ``unreadable``: what a library raises as it closes
+
+        a body that it cannot make sense of. Where that, a cancellation or an interrupt closes it, nobody decided so.
+        """
+        self._judge_close(unreadable)
+        self.done()
+
+    async def aclosed(self, unreadable: type[Exception] | tuple[()] = ()) -> None:
+        """``closed``, awaited."""
+        self._judge_close(unreadable)
+        await self.adone()
+
+    def dropped(self) -> None:
+        """Leave the purchase unresolved: the answer was forgotten, neither read nor closed."""
+        if not self.over:
+            self.over = True
+            self._call.attempt.end()
+
+    def broke(self, failure: BaseException) -> None:
+        """Leave the purchase unresolved: reading failed or was cancelled. Leaving a loop early is no failure."""
+        if not isinstance(failure, GeneratorExit):
+            self.dropped()
+
+    def resolved(self) -> Flow[None]:
+        """Tell the ledger that the content is with the caller. Happens once."""
+        if not self.over:
+            self.over = True
+            yield from deliver(self._call, self._outcome)
+
+    def arrives(self) -> Flow[None]:
+        """Claim the payment anew: the content is where a redirect led, and no other call presents it meanwhile."""
         hold, self._call.attempt = self._outcome.hold, Attempt()
         try:
             found = yield from Claim(hold.purchase, self._call.attempt)
@@ -48,29 +106,15 @@ class Delivery:
         if not isinstance(found, Hold) or found.id != hold.id:
             self._call.attempt.end()
 
-    def done(self) -> Flow[None]:
-        """The end of the body was read."""
-        if not self.over:
-            self.over = True
-            yield from deliver(self._call, self._outcome)
+    def arrived(self) -> None:
+        """Run ``arrives``."""
+        run(self.arrives(), self._answer)
 
-    def closed(self, unreadable: type[Exception] | tuple[()] = ()) -> Flow[None]:
-        """The caller closed the answer. Where a cancellation or an interrupt closes it, nobody has decided that;
+    async def aarrived(self) -> None:
+        """Run ``arrives``, awaited."""
+        await arun(self.arrives(), self._answer)
 
-        nor where the library does, because it cannot make sense of the body.
-        """
+    def _judge_close(self, unreadable: type[Exception] | tuple[()]) -> None:
         cause = sys.exc_info()[1]
         if cause is not None and (not isinstance(cause, Exception) or isinstance(cause, unreadable)):
             self.broke(cause)
-        yield from self.done()
-
-    def dropped(self) -> None:
-        """The answer was forgotten, neither read nor closed: the purchase stays unresolved."""
-        if not self.over:
-            self.over = True
-            self._call.attempt.end()
-
-    def broke(self, failure: BaseException) -> None:
-        """Reading failed or was cancelled: the purchase stays unresolved. Leaving a loop early is no failure."""
-        if not isinstance(failure, GeneratorExit):
-            self.dropped()

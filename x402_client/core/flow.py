@@ -21,9 +21,10 @@ from ..errors import (
     SigningError,
     X402Error,
 )
-from ..model.holds import Attempt, Authorization, Busy, Fate, Hold, Order, Outcome, Purchase
+from ..model.holds import Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
+from ..model.networks import family_of
 from ..model.offers import Offer, Quote
-from ..model.signing import Approval
+from ..model.signing import Approval, Signed
 from ..policy.choice import choose, refuse
 from ..policy.policy import admit
 from ..wire.write import payment_header, takes_payment_id
@@ -31,7 +32,6 @@ from .asks import (
     Approve,
     Ask,
     Claim,
-    Close,
     Conclude,
     Digest,
     LeftAlone,
@@ -45,10 +45,11 @@ from .asks import (
     Settlement,
     Tell,
 )
-from .call import Call, Rules
+from .call import Call
 from .drive import Flow
 from .known_terms import lasting
 from .present import NEXT, expiry, present, read, terms
+from .rules import Rules
 
 #: How long a call waits for another one under the same key, in steps.
 _PATIENCE = (0.05,) * 10 + (0.25,) * 18
@@ -74,12 +75,12 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             answer = yield from present(call, hold, rules)
             if isinstance(answer, Reply):
                 return answer
-            call.lost, quote = answer.error, answer.terms
+            call.accepted_loss, quote = answer.error, answer.terms
     except PaymentRefused as refusal:
         call.attempt.end()
-        if call.lost is not None:
-            refusal.hold = refusal.hold or call.lost.hold
-            raise refusal from call.lost
+        if call.accepted_loss is not None:
+            refusal.hold = refusal.hold or call.accepted_loss.hold
+            raise refusal from call.accepted_loss
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
         if rules.on_refusal == "return" and not call.signing:
             return first
@@ -91,19 +92,6 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except BaseException:
         call.attempt.end()
         raise
-
-
-def deliver(call: Call, outcome: Outcome) -> Flow[None]:
-    """The answer reached the caller: the purchase is resolved. A ledger that fails here never loses the answer."""
-    if call.memory is not None:
-        call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
-    try:
-        yield from Close(outcome.hold, outcome.money, outcome.receipt)
-        yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
-    except X402Error as failure:
-        yield from Tell(events.Warned(call.method, call.url, f"A delivered purchase could not be closed: {failure}"))
-    finally:
-        call.attempt.end()
 
 
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
@@ -163,7 +151,7 @@ def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
         return hold
     fate = yield from Settlement(hold.shown)
     if fate != "not_settled":
-        call.early = fate == "early"
+        call.expired_recently = fate == "early"
         return hold.but(money=_MONEY[fate])
     call.attempt.end()  # a ledger concludes only what nobody presents
     call.attempt = Attempt()
@@ -236,13 +224,13 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
 
 def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> Flow[Hold]:
     """Sign and record: what comes back may leave."""
-    scheme = rules.schemes[hold.offer.scheme, hold.offer.network.partition(":")[0]]
+    scheme = rules.schemes[hold.offer.scheme, family_of(hold.offer.network)]
     remark = scheme.remark(hold.offer)
     if remark:
         yield from Tell(events.Warned(call.method, call.url, remark))
     call.signing = True
     try:
-        signed = yield from scheme.sign(hold.offer, validity)
+        signed = _checked((yield from scheme.sign(hold.offer, validity)))
     except X402Error:
         raise
     except Exception as failure:
@@ -264,6 +252,18 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
                 evidence,
             ),
         )
+    )
+
+
+def _checked(signed: Signed) -> Signed:
+    """Return what a scheme made. One that is written elsewhere could return anything, and a ledger would keep it."""
+    sound = isinstance(signed, Signed) and type(signed.expires) is int
+    if sound and isinstance(signed.nonce, str) and isinstance(signed.payer, str) and signed.nonce and signed.payer:
+        return signed
+    signed = None  # type: ignore[assignment]  # tools that print the variables of a traceback must find no signature
+    raise SigningError(
+        "The payment scheme did not return a Signed(payload, nonce, payer, expires) with texts and a whole number of "
+        "seconds. Nothing was sent."
     )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from ..errors import X402Error
 from ..model.holds import Hold, Order
 from .asks import LeftAlone, Reply, Reserve
-from .call import Call, Rules
+from .call import Call
 from .drive import Flow
 from .flow import give_back, purchase_of, sign
 from .known_terms import Terms
 from .present import present
+from .rules import Rules
 
 #: Seconds. Terms that changed leave a payment open for as long, so it is no longer than settling takes.
 _VALIDITY = 60
@@ -30,11 +31,11 @@ def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
         reply = yield from present(call, hold, rules)
     except BaseException:
         call.attempt.end()
-        call.disappointed()
+        call.forget_terms()
         raise
     assert isinstance(reply, Reply)  # only an old payment is ever given up as lost
     if not 200 <= reply.status < 300:
-        call.disappointed()
+        call.forget_terms()
     return reply
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import Any, Literal, Protocol, TypeVar, Union
+from typing import Any, Literal, Protocol, TypeVar, Union, runtime_checkable
 
+from ..chains.families import ChainFamily as ChainFamily
 from ..errors import MoneyState
 from ..model.holds import (
     Attempt,
@@ -17,7 +18,9 @@ from ..model.holds import (
 )
 from ..model.offers import Offer, Receipt
 from ..model.signing import Approval, Signed
-from .asks import Ask
+from .asks import Ask, Failure, Reply
+from .call import HttpRequest
+from .delivery import Delivery
 
 T = TypeVar("T")
 Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the form that type checkers take
@@ -26,15 +29,15 @@ Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the f
 class Ledger(Protocol):
     """Holds, budgets and history. Every method may raise LedgerUnavailable; an async ledger returns awaitables.
 
-    ``reserve`` is one atomic step: it hands over an unresolved hold of the same purchase if there is one, and else
-    takes the price from every budget or from none.
+    ``reserve`` is one atomic step: it claims an unresolved hold of the same purchase if there is one, and else takes
+    the price from every budget or from none. ``LedgerExtras`` has what a ledger may tell and do besides.
     """
 
     def reserve(self, order: Order, attempt: Attempt) -> Maybe[Hold | Busy]:
-        """A new hold, or the claimed unresolved one. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
+        """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Maybe[Hold | Busy | None]:
-        """The unresolved hold of this purchase, or None."""
+        """Claim the unresolved hold of this purchase; None if there is none."""
 
     def record(self, hold: Hold, authorization: Authorization) -> Maybe[Hold]:
         """Keep what was signed, before it leaves the machine."""
@@ -43,31 +46,85 @@ class Ledger(Protocol):
         """Give back what was held and never sent."""
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
-        """The purchase was delivered; it is resolved, and stays counted."""
+        """Resolve a delivered purchase. It stays counted."""
 
     def write_off(self, hold: Hold) -> Maybe[Hold]:
-        """The user gives the unresolved purchase up: it counts as spent."""
+        """Give an unresolved purchase up, for the user: it counts as spent."""
 
     def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
-        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content.
+        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open.
 
-        False: the hold is gone, or somebody presents it at this moment, and all stays as it is.
+        Return False if the hold is gone or an attempt presents it at this moment; then all stays as it is.
         """
 
     def spent(self, question: Spending) -> Maybe[int]:
-        """Millionths counted in a window."""
+        """Return the millionths counted in a window."""
 
     def holds(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """Every purchase of a purse that is not resolved."""
+        """Return every purchase of a purse that is not resolved."""
 
     def history(self, limit: int, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """The latest resolved purchases of a purse, newest first."""
+        """Return the latest resolved purchases of a purse, newest first."""
 
     def freeze(self, pattern: str) -> Maybe[None]:
         """Stop payments to a host pattern, or with ``*`` all."""
 
     def unfreeze(self, pattern: str) -> Maybe[None]:
         """Lift a freeze again."""
+
+
+@runtime_checkable
+class LedgerExtras(Protocol):
+    """Optional attributes of a ledger. It may have any of them or none; without one, its default below holds.
+
+    Nothing but ``ledgers.extras`` reads them. They are read at every payment, so they answer at once and never fail.
+    """
+
+    @property
+    def name(self) -> str:
+        """Where the ledger is, without passwords, for messages. Default: the name of its class.
+
+        Read for the event ``LedgerStarted``.
+        """
+
+    @property
+    def fresh(self) -> bool:
+        """True if the ledger was used for the first time, so that its budgets start at zero. Default: False.
+
+        Read when a buyer is built and after every reservation, until it was True once: then ``LedgerStarted`` is
+        told. Without it, a lost ledger that starts again from zero makes no noise.
+        """
+
+    @property
+    def drift(self) -> float:
+        """The seconds by which the ledger's time is ahead of the machine's clock. Default: 0.0.
+
+        Read after every reservation. A change of more than a minute means that the machine's clock was set, and is
+        told as ``ClockJumped``. Without it, a clock that is set is not noticed.
+        """
+
+    @property
+    def asynchronous(self) -> Ledger | None:
+        """The twin of a sync ledger whose methods are async. Default: None.
+
+        Read at every call of an async client, which uses it instead of the ledger itself.
+        """
+
+    @property
+    def impatient(self) -> Ledger | None:
+        """A twin that raises ``LedgerBusy`` where the ledger would wait for a disk or a lock. Default: None.
+
+        Read at every call of an async client if there is no ``asynchronous``. The twin is called on the event loop;
+        a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Without either, a ledger's
+        methods are called on the event loop: a sync ledger that may block must have one of them.
+        """
+
+    def close_ledger(self) -> Maybe[None]:
+        """Let go of files and connections, and of this process's claims. Default: there is nothing to let go of.
+
+        Called by ``Buyer.close`` and ``aclose``, and by the command at its end. It may be called twice, and other
+        buyers may share the ledger: the next use opens it again.
+        """
 
 
 class EvmSigner(Protocol):
@@ -95,23 +152,98 @@ class SolanaSigner(Protocol):
         """Sign bytes with Ed25519: 64 bytes, or their base58."""
 
 
-class Scheme(Protocol):
-    """One payment scheme on one family of chains. Written once: what has to be asked is yielded."""
+class Courier(Protocol):
+    """Sends and hands over for one call through a sync HTTP client: what only that client can do."""
 
-    name: str
-    family: str
+    @property
+    def request(self) -> HttpRequest:
+        """The request as the caller made it."""
+
+    def send(self, header: tuple[str, str] | None) -> Reply:
+        """Send the request, body and all: with this payment header, or without one.
+
+        A clone carries the header, so that no later hop, log or retry of the library does. It follows no redirect.
+        """
+
+    def peek(self, reply: Reply) -> bytes | None:
+        """Return the body of a response without its content encoding; None if it is larger than terms may be."""
+
+    def digest(self) -> bytes:
+        """Return a digest of the request's body, all of it: it tells this request from others."""
+
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
+        """Return what the caller gets for a response. ``reply.outcome`` goes with it, where there is one.
+
+        A delivery hears what becomes of the body: ``done``, ``closed``, ``broke`` or ``dropped``.
+        """
+
+    def let_go(self, kept: Any) -> None:
+        """Give back the connections of responses that were not handed over.
+
+        ``kept`` is the native response that an error speaks of, or None: it stays readable.
+        """
+
+    def failed(self, failure: Exception) -> Failure:
+        """Say whether a failure of ``send`` was a time-out, whether provably nothing left, or the answer was lost."""
+
+
+class AsyncCourier(Protocol):
+    """Sends and hands over for one call through an async HTTP client. Each method is as in ``Courier``."""
+
+    @property
+    def request(self) -> HttpRequest: ...
+    async def send(self, header: tuple[str, str] | None) -> Reply: ...
+    async def peek(self, reply: Reply) -> bytes | None: ...
+    async def digest(self) -> bytes: ...
+    async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any: ...
+    async def let_go(self, kept: Any) -> None: ...
+    def failed(self, failure: Exception) -> Failure: ...
+
+
+class FurtherSigner(Protocol):
+    """Who signs on a further family of chains: ``Wallet(further={"stellar": ...})``.
+
+    Sync or async, and ``blocking`` as for ``EvmSigner``. The scheme that asks for the signature also checks it.
+    """
+
+    @property
+    def address(self) -> str:
+        """The account that pays."""
+
+    def sign(self, data: Any, /) -> Maybe[bytes]:
+        """Sign what the scheme yields in ``asks.Sign``: bytes, or a document for a signer that shows it."""
+
+
+class Scheme(Protocol):
+    """One payment scheme on one family of chains. Written once: what has to be asked is yielded.
+
+    Optional besides: ``look(rpc, hold, authorization)``, as for a ``ChainFamily``, where the scheme's payments are
+    looked up in another way than the family's. Without one, only payments of schemes that ship are looked up on the
+    families that ship.
+    """
+
+    @property
+    def name(self) -> str:
+        """The scheme's name on the wire."""
+
+    @property
+    def family(self) -> str | ChainFamily:
+        """The family of chains, by its name in CAIP-2; an object for one that does not ship."""
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer must not be signed, or None. ``offer.token`` is known.
+        """Return why this offer must not be signed, or None. ``offer.token`` is known.
 
-        It goes by the offer alone: the answer is kept for the next time that the same is offered.
+        It goes by the offer alone: the answer is kept for the next time that the same is offered. It never raises.
         """
 
     def remark(self, offer: Offer) -> str | None:
-        """What a person should know about an offer that is signed all the same."""
+        """Return what a person should know about an offer that is signed all the same, or None."""
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
-        """Build and sign the payload."""
+        """Build and sign the payload. It may yield SignTyped, SignMessage, Sign and Fetch, and raise X402Errors.
+
+        ``validity`` is the most seconds that the payment may be valid. Each payment has a nonce of its own.
+        """
 
 
 class Approver(Protocol):

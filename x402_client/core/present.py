@@ -15,12 +15,13 @@ from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
-from .asks import Ask, Claim, Conclude, Pause, Peek, Reply, Send, Tell, WriteOff
+from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
 from .drive import Flow
 from .receipt_check import judge
 
 if TYPE_CHECKING:
-    from .call import Call, Rules
+    from .call import Call
+    from .rules import Rules
 
 #: Before a payment is presented once more within one call. All that such a call adds to the answers' own time.
 _PAUSES = (0.25, 0.75)
@@ -86,10 +87,11 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
     try:
         reply = yield from Send(hold.authorization.header)
     except Exception as failure:
-        tries.failure, tries.most = failure, 0 if _timed_out(failure) else 2
+        # After a time-out the caller has waited long enough.
+        tries.failure, tries.most = failure, 0 if (yield from Failed(failure)) == "timeout" else 2
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
-    reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds))
+    reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
     if reply.status == 402:
         tries.refusal, tries.most = reply, 1
@@ -148,20 +150,6 @@ def _may_repeat(call: Call, tries: _Tries, rules: Rules) -> bool:
     return safe and tries.hold.money == "held" and tries.again < tries.most
 
 
-def _timed_out(failure: Exception) -> bool:
-    """The caller waited long enough. The HTTP libraries name it so, somewhere below where they retry by themselves."""
-    seen: BaseException | None = failure
-    for _ in range(5):
-        if seen is None or isinstance(seen, TimeoutError):
-            return seen is not None
-        if type(seen).__name__.endswith(("Timeout", "TimeoutError")):
-            return True
-        inner = seen.args[0] if seen.args else None
-        reason = getattr(inner, "reason", None) or getattr(seen, "reason", None)
-        seen = next((one for one in (reason, inner, seen.__cause__) if isinstance(one, BaseException)), None)
-    return False
-
-
 def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
     """Claimed anew: what was frozen, or taken over by somebody else meanwhile, is not presented again."""
     yield from Pause(_PAUSES[tries.again])
@@ -201,7 +189,7 @@ def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
         if (yield from _written(call, Conclude(hold, True))):
             yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
     # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
-    may_lose = call.lost is None and not call.early and rules.policy.accepts_loss(hold.price)
+    may_lose = call.accepted_loss is None and not call.expired_recently and rules.policy.accepts_loss(hold.price)
     accepted = may_lose and tries.terms is not None
     if not accepted or not (yield from _written(call, WriteOff(hold))):
         raise error from tries.failure
@@ -263,7 +251,7 @@ NEXT = (
 def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     hold, answer = tries.hold, tries.refusal or tries.kept
     assert hold.authorization is not None
-    later = moment(hold.authorization.expires + MARGIN) if call.early else None
+    later = moment(hold.authorization.expires + MARGIN) if call.expired_recently else None
     wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
     return PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} before it expired at {_until(hold)}, brought {_brought(tries)} "

@@ -1,1 +1,67 @@
-"""Where holds, budgets and history live. Every ledger passes the same conformance class."""
+"""Ledgers: they keep holds, budgets and history. Every ledger passes the same conformance class.
+
+``ledgers.memory``, ``ledgers.sqlite`` and ``ledgers.redis`` are those that ship; ``ledgers.conformance`` has the tests.
+The other names here are what a ledger of your own is made of: see the manual's page "A ledger of your own".
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .accounts import OVERALL, accounts_of
+    from .memory import MemoryLedger
+    from .redis.ledger import AsyncRedisLedger, RedisLedger
+    from .refusals import (
+        Exceeded,
+        already_paid,
+        check_frozen,
+        check_key,
+        hold_is_gone,
+        nothing_to_write_off,
+        over_limit,
+    )
+    from .sqlite.ledger import SqliteLedger
+    from .windows import Account
+
+__all__ = [
+    "OVERALL",
+    "Account",
+    "AsyncRedisLedger",
+    "Exceeded",
+    "MemoryLedger",
+    "RedisLedger",
+    "SqliteLedger",
+    "accounts_of",
+    "already_paid",
+    "check_frozen",
+    "check_key",
+    "hold_is_gone",
+    "nothing_to_write_off",
+    "over_limit",
+]
+
+#: Which module each name lives in. Loaded when it is asked for.
+_HOMES = {
+    ".accounts": ("OVERALL", "accounts_of"),
+    ".memory": ("MemoryLedger",),
+    ".redis.ledger": ("AsyncRedisLedger", "RedisLedger"),
+    ".refusals": (
+        "Exceeded",
+        "already_paid",
+        "check_frozen",
+        "check_key",
+        "hold_is_gone",
+        "nothing_to_write_off",
+        "over_limit",
+    ),
+    ".sqlite.ledger": ("SqliteLedger",),
+    ".windows": ("Account",),
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(home, __name__), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,7 @@ from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, Order, 
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
+from .accounts import accounts_of
 from .windows import Account
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
@@ -38,7 +39,7 @@ class _Row:
 
     @property
     def in_flight(self) -> bool:
-        """Whether the attempt that claimed the hold is still alive. One that was dropped, unclosed, is not."""
+        """Return True while the attempt that claimed the hold lives. One that was garbage-collected does not."""
         attempt = self.attempt()
         return attempt is not None and attempt.alive
 
@@ -46,7 +47,11 @@ class _Row:
 class MemoryLedger:
     """Budgets, holds and keys of one process."""
 
-    is_async = False
+    name = ":memory:"
+    #: It always starts at zero; that is no news.
+    fresh = False
+    #: Its one lock is held for microseconds, so async callers need no twin.
+    asynchronous = impatient = None
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,8 +61,8 @@ class MemoryLedger:
         self._purchases: dict[str, list[_Row]] = {}
         self._keys: dict[str, _Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
-        #: Of every place that was paid, what its payments are counted in.
-        self._places: dict[tuple[str, str, str, tuple[Cap, ...]], list[tuple[Account, Account]]] = {}
+        #: By purse, currency and names: sums that payments are counted in together.
+        self._counted_in: dict[tuple[str, str, tuple[str, ...]], list[tuple[Account, Account]]] = {}
         self._frozen: set[str] = set()
         #: As flat as can be: there are many of them, and few are ever asked for.
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
@@ -114,7 +119,7 @@ class MemoryLedger:
 
     @property
     def drift(self) -> float:
-        """By how many seconds its time is ahead of the machine's clock."""
+        """Return the seconds by which the ledger's time is ahead of the machine's clock."""
         return self._now() - time.time()
 
     def spent(self, question: Spending) -> int:
@@ -138,6 +143,9 @@ class MemoryLedger:
     def unfreeze(self, pattern: str) -> None:
         with self._lock:
             self._frozen.discard(pattern)
+
+    def close_ledger(self) -> None:
+        """Do nothing: there is nothing to let go of, and other buyers may share the ledger."""
 
     def _now(self) -> float:
         return self._epoch + time.monotonic()
@@ -173,13 +181,12 @@ class MemoryLedger:
         return hold
 
     def _counting(self, order: Order) -> list[tuple[Account, Account]]:
-        """Units and payments of all that it is counted in: the purse, its host, and the patterns of its budgets."""
-        host, purse, currency = order.purchase.origin.host, order.purchase.purse, order.price.currency
-        known = self._places.get((purse, host, currency, order.caps))
+        """Return the sums of units and of payments of every account that the order counts in."""
+        purse, currency, names = order.purchase.purse, order.price.currency, accounts_of(order)
+        known = self._counted_in.get((purse, currency, names))
         if known is None:
-            names = {"", host, *[cap.account for cap in order.caps]}
             known = [(self._account((purse, name, currency)), self._account((purse, name, None))) for name in names]
-            self._places[purse, host, currency, order.caps] = known
+            self._counted_in[purse, currency, names] = known
         return known
 
     def _account(self, key: tuple[str, str, str | None]) -> Account:
@@ -192,7 +199,7 @@ class MemoryLedger:
             payments.add(sign, at)
 
     def _over(self, order: Order, now: float) -> list[tuple[Cap, int]]:
-        """The budgets that the order does not fit, and by how much."""
+        """Return the budgets that the order does not fit, and by how much."""
         found = []
         purse, units = order.purchase.purse, order.price.units
         for cap in order.caps:
@@ -257,7 +264,7 @@ def _hold(past: _Past) -> Hold:
 
 
 def _shown(signed: _Signed | None) -> Authorization | None:
-    """Without the header."""
+    """Build the authorization without its header."""
     if signed is None:
         return None
     nonce, payer, expires, evidence = signed

@@ -1,4 +1,4 @@
-"""What a ledger refuses, in words that say what was found, what was allowed and what to do."""
+"""Refusals of a ledger: each says what was found, what was allowed and what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..model.money import Money
 
 
 class Exceeded(NamedTuple):
-    """A budget that an order does not fit, what is counted in it, and when the order would fit; None: never."""
+    """Budget that an order does not fit, the amount counted in it, and when the order would fit; None: never."""
 
     cap: Cap
     counted: int
@@ -21,7 +21,7 @@ class Exceeded(NamedTuple):
 
 
 def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
-    """Names the budget that stays in the way for longest."""
+    """Build the refusal. It names the budget that stays in the way for longest."""
     worst = max(exceeded, key=lambda found: found.fits_at or float("inf"))
     cap, currency = worst.cap, worst.cap.currency
     asked: Money | int = 1 if currency is None else order.price
@@ -41,14 +41,14 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
 
 
 def check_frozen(patterns: Iterable[str], purchase: Purchase) -> None:
-    """Raises Frozen if one of the patterns speaks of the purchase."""
+    """Raise Frozen if one of the patterns matches the purchase."""
     for pattern in patterns:
         if pattern == "*" or Pattern.parse(pattern).matches(purchase.origin):
             raise Frozen(f"Payments to {pattern!r} are frozen; buyer.unfreeze({pattern!r}) lifts it. Nothing was sent.")
 
 
 def check_key(known: Hold, purchase: Purchase) -> None:
-    """One key names one request."""
+    """Refuse another request under a known key."""
     if known.purchase.request != purchase.request:
         raise PaymentRefused(
             f"This key was used for another request ({known.purchase.method} {known.url}); one key names one "
@@ -57,7 +57,7 @@ def check_key(known: Hold, purchase: Purchase) -> None:
 
 
 def already_paid(paid: Hold) -> AlreadyPaid:
-    """The key's payment was made and delivered."""
+    """Build the refusal for a key whose payment was delivered."""
     return AlreadyPaid(
         f"This key was paid before: {paid.price} to {paid.host}. Nothing was sent; use a new key to buy again.",
         hold=paid,
@@ -67,7 +67,7 @@ def already_paid(paid: Hold) -> AlreadyPaid:
 
 
 def nothing_to_write_off(hold: Hold) -> PaymentRefused:
-    """Only what is unresolved can be given up."""
+    """Build the refusal for a hold that is not unresolved."""
     return PaymentRefused(
         f"Hold {hold.id} is not an unresolved payment, so there is nothing to write off; "
         "buyer.holds() lists those that are."
@@ -75,5 +75,5 @@ def nothing_to_write_off(hold: Hold) -> PaymentRefused:
 
 
 def hold_is_gone() -> LedgerUnavailable:
-    """What was not signed may have been given back meanwhile."""
+    """Build the refusal for a hold that was given back meanwhile."""
     return LedgerUnavailable("The hold of this payment is gone from the ledger. Nothing was sent.")

@@ -1,4 +1,4 @@
-"""Holds as rows of a table, and back. Without queries, keys and, once resolved, without the payment header."""
+"""Holds as rows of a table, and back: without queries, keys and, once resolved, without the payment header."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ COLUMNS = (
 
 
 def name_of(number: int) -> str:
-    """A hold's id as the rest of the library knows it."""
+    """Return a hold's id as the rest of the library knows it."""
     return f"{number:016x}"
 
 
 def number_of(name: str) -> int:
-    """And back; a name that no hold of a file can have gives a number that none has."""
+    """Return the number of an id; -1, which no hold has, if it is none."""
     try:
         number = int(name, 16)
     except ValueError:
@@ -35,12 +35,12 @@ def number_of(name: str) -> int:
     return number if 0 <= number < 2**63 and name == name_of(number) else -1
 
 
-#: So many of them a hold has before it is signed.
+#: The first columns, which a hold has before it is signed.
 UNSIGNED = 16
 
 
 def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
-    """The values of the first ``COLUMNS`` for a new hold."""
+    """Return the values of the first ``COLUMNS`` for a new hold."""
     purchase, origin = order.purchase, order.purchase.origin
     return (
         purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, purchase.url,
@@ -50,7 +50,7 @@ def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
 
 
 def hold_of(number: int, row: tuple[Any, ...], header: str | None = None, receipt: str | None = None) -> Hold:
-    """The hold in a row; ``row`` starts with the values of ``COLUMNS``."""
+    """Read the hold in a row; ``row`` starts with the values of ``COLUMNS``."""
     purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, units = row[:12]
     created, state, money, tries, nonce, payer, expires, evidence = row[12:20]
     named = tuple(json.loads(header)) if header else ("", "")
@@ -62,7 +62,7 @@ def hold_of(number: int, row: tuple[Any, ...], header: str | None = None, receip
 
 
 def offer_text(offer: Offer) -> str:
-    """All of an offer but the wire's own words."""
+    """Write all of an offer but the wire's own words."""
     global _written
     known, text = _written
     if known is not offer:
@@ -84,7 +84,7 @@ def _offer_text(offer: Offer) -> str:
 
 
 def offer_of(text: str) -> Offer:
-    """What ``offer_text`` wrote."""
+    """Read what ``offer_text`` wrote."""
     facts, known, price, extra = json.loads(text)
     token = None if known is None else Token(*known)
     worth = None if price is None else Money.of_units(*price)
@@ -92,7 +92,7 @@ def offer_of(text: str) -> Offer:
 
 
 def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
-    """nonce, payer, expires, evidence, header."""
+    """Return nonce, payer, expires, evidence and header."""
     return (
         authorization.nonce,
         authorization.payer,
@@ -104,7 +104,7 @@ def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
 
 
 def receipt_text(receipt: Receipt | None) -> str | None:
-    """A receipt as it is kept."""
+    """Write a receipt as it is kept."""
     if receipt is None:
         return None
     facts = (receipt.success, receipt.transaction, receipt.network, receipt.payer, receipt.amount, receipt.error)
@@ -116,7 +116,7 @@ def _receipt_of(text: str) -> Receipt:
 
 
 def _bounded(facts: list[Any], words: Mapping[str, Any]) -> str:
-    """Facts, and after them what a seller may add: all of it or, if it is too long, nothing."""
+    """Write facts, and after them the seller's additions: all of them or, if they are too long, none."""
     text = _json([*facts, words])
     if len(text) > _EXTRA and words and len(_json(words)) > _EXTRA:
         return _json([*facts, {}])

@@ -1,6 +1,6 @@
-"""Rolling windows: what was counted in the last minute, hour, day, month, and in all.
+"""Rolling windows: sums of the last minute, hour, day, month, and in all.
 
-A window is kept in sixty buckets, so a check costs the same whatever the history; a payment may count up to one
+A window is kept in sixty buckets, so a check does not cost more as history grows; a payment may count up to one
 bucket longer than its window, never shorter.
 """
 
@@ -14,7 +14,7 @@ BUCKETS = 60
 
 
 class Window:
-    """One rolling sum; ``length`` in seconds, None for one that never rolls."""
+    """Rolling sum; ``length`` in seconds, None for one that never rolls."""
 
     __slots__ = ("_buckets", "_length", "_width", "total")
 
@@ -25,7 +25,7 @@ class Window:
         self.total = 0
 
     def roll(self, now: float) -> int:
-        """Forget what is older than the window; what is left."""
+        """Forget what is older than the window. Return what is left."""
         if self._length is not None:
             while self._buckets and (self._buckets[0][0] + 1) * self._width + self._length <= now:
                 self.total -= self._buckets.popleft()[1]
@@ -34,7 +34,7 @@ class Window:
     def add(self, units: int, at: float) -> None:
         """Count, or with a negative number give back what was counted at the same moment."""
         if units > 0:
-            self.roll(at)  # a window that nobody asks about must not grow for ever
+            self.roll(at)  # a window that is never asked about must not grow for ever
         number = int(at // self._width) if self._length is not None else 0
         for bucket in reversed(self._buckets):
             if bucket[0] == number:
@@ -48,7 +48,7 @@ class Window:
             self.total += units
 
     def fits_at(self, over: int) -> float | None:
-        """When at least ``over`` units will have rolled away; None: never."""
+        """Return when at least ``over`` units will have rolled away; None: never."""
         if self._length is None:
             return None
         for number, units in self._buckets:
@@ -59,7 +59,7 @@ class Window:
 
 
 class Account:
-    """All windows of one sum. What was counted in the running second is kept aside: no bucket is finer than that."""
+    """Sum with all its windows. The running second is kept aside: no bucket is finer than that."""
 
     __slots__ = ("_latest", "_second", "_windows")
 
@@ -68,7 +68,7 @@ class Account:
         self._second = self._latest = 0
 
     def add(self, units: int, at: float) -> None:
-        """As ``Window.add``, in every window."""
+        """Count in every window, as ``Window.add`` does."""
         if int(at) != self._second:
             if units < 0:
                 return self._pass_on(units, at)
@@ -78,13 +78,13 @@ class Account:
         return None
 
     def roll(self, window: str, now: float) -> int:
-        """As ``Window.roll``."""
+        """Forget what is older than one window, as ``Window.roll`` does."""
         if int(now) != self._second:
             self._settle()
         return self._windows[window].roll(now) + self._latest
 
     def window(self, name: str) -> Window:
-        """One window with all that is counted."""
+        """Return one window, with all that is counted."""
         self._settle()
         return self._windows[name]
 

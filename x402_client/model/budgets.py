@@ -1,23 +1,68 @@
-"""The windows of budgets, and one number that the ledger keeps payments under."""
+"""The windows of budgets, in one table, and the caps that a ledger checks."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from .money import Money
 
-#: Seconds of each window; None never rolls over. A month is thirty days.
-WINDOWS: Mapping[str, int | None] = MappingProxyType(
-    {"minute": 60, "hour": 3600, "day": 86_400, "month": 30 * 86_400, "total": None}
+#: Every window is a whole number of minutes: ledgers keep it in sixty buckets of whole seconds.
+_MINUTE = 60
+_NAME = re.compile("[a-z]+", re.ASCII)
+
+
+class BudgetWindow(NamedTuple):
+    """Window of budgets: its name, the number under which files keep it, and its seconds; None never rolls over.
+
+    A number is written into ledgers, so it never changes and is never given to another window.
+    """
+
+    name: str
+    number: int
+    seconds: int | None
+
+    @property
+    def keyword(self) -> str:
+        """Return the keyword of ``Policy`` and ``Limit``, which is also the field of a policy file."""
+        return self.name if self.seconds is None else f"per_{self.name}"
+
+
+def checked(windows: tuple[BudgetWindow, ...]) -> tuple[BudgetWindow, ...]:
+    """Raise ValueError where a table of windows cannot be kept by the ledgers."""
+    for window in windows:
+        if not _NAME.fullmatch(window.name) or window.number < 0:
+            raise ValueError(f"{window}: a name is small letters, and a number is zero or more.")
+        if window.seconds is not None and (window.seconds < _MINUTE or window.seconds % _MINUTE):
+            raise ValueError(f"{window}: its seconds are a whole number of minutes, at least one, or None.")
+    if len({window.name for window in windows}) < len(windows) or len({w.number for w in windows}) < len(windows):
+        raise ValueError("Two windows have one name or one number; a number that was used stays used.")
+    if [window.name for window in windows if window.seconds is None] != ["total"]:
+        raise ValueError("The window that never rolls over is called total, and there is one.")
+    return windows
+
+
+#: Every window there is. A new one is one more line, with a number that was never used; the manual's page
+#: "A new window" says what follows by itself. A month is thirty days.
+BUDGET_WINDOWS = checked(
+    (
+        BudgetWindow("minute", 0, 60),
+        BudgetWindow("hour", 1, 3_600),
+        BudgetWindow("day", 2, 86_400),
+        BudgetWindow("month", 3, 30 * 86_400),
+        BudgetWindow("total", 4, None),
+    )
 )
+#: Seconds of each window, by name.
+WINDOWS: Mapping[str, int | None] = MappingProxyType({window.name: window.seconds for window in BUDGET_WINDOWS})
 
 
 class Cap(NamedTuple):
-    """One number the ledger keeps payments under: ``most`` millionths of ``currency``, or payments if it is None.
+    """Limit that the ledger checks: ``most`` millionths of ``currency``, or payments if ``currency`` is None.
 
-    ``account`` says whose payments count: ``""`` all of the purse, else a host pattern.
+    ``account`` says which payments count: ``""`` all of the purse, else those of a host pattern.
     """
 
     account: str

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+#: The families that ship, by their namespaces in CAIP-2.
+EVM_FAMILY, SOLANA_FAMILY = "eip155", "solana"
+
 SOLANA = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
 SOLANA_DEVNET = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
 SOLANA_TESTNET = "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z"
@@ -66,12 +69,14 @@ _NAMES = {name: f"eip155:{chain_id}" for name, chain_id in _CHAIN_IDS.items()} |
 }
 
 _SHORT = {network: name for name, network in reversed(_NAMES.items()) if ":" not in name}
+_FAMILY = re.compile(r"[-a-z0-9]{3,8}", re.ASCII)
 _CAIP2 = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}", re.ASCII)
 _EVM = re.compile(r"eip155:[1-9][0-9]{0,18}", re.ASCII)
+_EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 
 
 def caip2(name: str) -> str | None:
-    """The CAIP-2 name of what ``name`` means, or None: ``base``, ``8453`` and ``eip155:8453`` are one network."""
+    """Return the CAIP-2 name of a network, or None: ``base``, ``8453`` and ``eip155:8453`` are one."""
     known = _NAMES.get(name) or _NAMES.get(name.lower())
     if known:
         return known
@@ -83,15 +88,40 @@ def caip2(name: str) -> str | None:
 
 
 def known_network(network: str) -> bool:
-    """Whether a CAIP-2 name is one we have a word for."""
+    """Return True if there is a word for this CAIP-2 name."""
     return network in _SHORT
 
 
 def short_name(network: str) -> str:
-    """``base`` for ``eip155:8453``; what has no short name is shown as it is."""
+    """Return ``base`` for ``eip155:8453``, and a name without a short form as it is."""
     return _SHORT.get(network, network)
 
 
-def same_case(address: str) -> str:
-    """EVM addresses differ in the case of their letters only by checksum; others mean every letter."""
+def family_of(network: str) -> str:
+    """Return the family of chains that a network belongs to: ``eip155`` for ``eip155:8453``."""
+    return network.partition(":")[0]
+
+
+def is_family(name: object) -> bool:
+    """Return True if a family of chains can have this name: a namespace of CAIP-2."""
+    return isinstance(name, str) and _FAMILY.fullmatch(name) is not None
+
+
+def canonical_evm(address: str) -> str:
+    """Return the one spelling of an EVM account. Its letters differ in case by checksum only."""
     return address.lower() if address[:2] in ("0x", "0X") else address
+
+
+def canonical(network: str, address: str) -> str:
+    """Return the one spelling of an account. Outside of EVM chains every letter counts, its case too."""
+    return canonical_evm(address) if family_of(network) == EVM_FAMILY else address
+
+
+def same_account(network: str, one: str, other: str) -> bool:
+    """Return True if two addresses are one account."""
+    return canonical(network, one) == canonical(network, other)
+
+
+def may_be_address(network: str, text: str) -> bool:
+    """Return False for what has not even the shape of an address there. ``chains.families`` looks more closely."""
+    return family_of(network) != EVM_FAMILY or _EVM_ADDRESS.fullmatch(text) is not None

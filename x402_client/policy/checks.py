@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, TypeVar
@@ -10,12 +9,11 @@ from typing import Literal, TypeVar
 from ..errors import ConfigurationError
 from ..model.hosts import Pattern
 from ..model.money import Token
-from ..model.networks import caip2, short_name
+from ..model.networks import caip2, may_be_address, short_name
 from .limits import Limit
 
 T = TypeVar("T")
 HostRule = Limit | Literal["deny"]
-_EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 
 
 def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
@@ -82,7 +80,7 @@ def token(token: Token) -> Token:
     if not isinstance(token, Token):
         raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.")
     token = replace(token, network=network(token.network))
-    if token.network.startswith("eip155:") and not _EVM_ADDRESS.fullmatch(token.address):
+    if not may_be_address(token.network, token.address):
         raise ConfigurationError(f"{token.address!r} is not an address on {short_name(token.network)}.")
     return token
 

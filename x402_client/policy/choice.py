@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import NoAcceptableOffer, TooExpensive
 from ..model.hosts import Origin
 from ..model.money import Money, Token
-from ..model.networks import same_case, short_name
+from ..model.networks import short_name
 from ..model.offers import Offer, Quote, words
 from ..wire.bounds import Bounds
 from ..wire.by_identity import Same
@@ -40,6 +40,9 @@ class Means(Protocol):
 
     def objection(self, offer: Offer) -> str | None:
         """Why this offer cannot be signed or must not be, whatever its price or the time. ``offer.token`` is set."""
+
+    def same_account(self, network: str, one: str, other: str) -> bool:
+        """Return True if two addresses on a network are one account."""
 
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
@@ -141,7 +144,8 @@ class _Judge:
         return f"{_named(offer)} is not among the allowed assets ({', '.join(self.policy.assets)})"
 
     def _recipient_reason(self, offer: Offer) -> str | None:
-        if self.policy.pay_to is None or same_case(offer.pay_to) in self.policy.pay_to:
+        pinned = self.policy.pay_to
+        if pinned is None or any(self.means.same_account(offer.network, offer.pay_to, one) for one in pinned):
             return None
         return f"it pays {words(offer.pay_to, 60)}, which is not an address pinned by the policy's pay_to"
 
@@ -152,9 +156,17 @@ class _Judge:
         agreed = frozen.choice
         if agreed is None:
             return "the quote this purchase is bound to had no acceptable offer"
-        if _terms(agreed) != _terms(offer) or offer.amount > agreed.amount:
+        if not self._same_terms(agreed, offer) or offer.amount > agreed.amount:
             return f"it differs from the quote this purchase is bound to ({agreed})"
         return None
+
+    def _same_terms(self, agreed: Offer, offer: Offer) -> bool:
+        same = self.means.same_account
+        return (
+            (agreed.scheme, agreed.network) == (offer.scheme, offer.network)
+            and same(offer.network, _asset(agreed), _asset(offer))
+            and same(offer.network, agreed.pay_to, offer.pay_to)
+        )
 
     def _price_reason(self, offer: Offer) -> str | None:
         price = offer.price
@@ -174,10 +186,17 @@ class _Judge:
     def _asset_rank(self, offer: Offer) -> int:
         if self.policy.assets is None:
             return 0
-        names = {same_case(offer.asset), same_case(offer.token.address)} if offer.token else set()
-        symbol = offer.token.symbol.upper() if offer.token else ""
-        ranks = (i for i, a in enumerate(self.policy.assets) if a.upper() == symbol or same_case(a) in names)
+        ranks = (i for i, name in enumerate(self.policy.assets) if self._is_asset(offer, name))
         return next(ranks, len(self.policy.assets))
+
+    def _is_asset(self, offer: Offer, name: str) -> bool:
+        """Return True if the user's word for an asset, a symbol or an address, means the offer's token."""
+        token = offer.token
+        if token is None:
+            return False
+        if name.upper() == token.symbol.upper():
+            return True
+        return any(self.means.same_account(offer.network, name, one) for one in (offer.asset, token.address))
 
     @staticmethod
     def _rank(order: tuple[str, ...] | None, name: str) -> int:
@@ -207,6 +226,5 @@ def _named(offer: Offer) -> str:
     return (offer.token.symbol if offer.token else "") or words(offer.asset, 60)
 
 
-def _terms(offer: Offer) -> tuple[str, ...]:
-    asset = offer.token.address if offer.token else offer.asset
-    return (offer.scheme, offer.network, same_case(asset), same_case(offer.pay_to))
+def _asset(offer: Offer) -> str:
+    return offer.token.address if offer.token else offer.asset

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Never, TypeAlias
 
 from ..errors import ConfigurationError
-from ..model.budgets import Cap
+from ..model.budgets import BUDGET_WINDOWS, Cap
 from ..model.money import Amount, Money
 
 Amounts: TypeAlias = "Amount | Iterable[Amount]"
 
-_COUNT = re.compile(r"\s*([0-9]{1,9})\s*/\s*(minute|hour|day|month|total)\s*", re.ASCII)
+_NAMES = [window.name for window in BUDGET_WINDOWS]
+_COUNT = re.compile(rf"\s*([0-9]{{1,9}})\s*/\s*({'|'.join(_NAMES)})\s*", re.ASCII)
+#: The keyword of each window, in the order of the table.
+_KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
+#: What ``Limit`` can be given, also as fields of a policy file.
+LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")
 
 
 class Limit:
@@ -20,6 +25,9 @@ class Limit:
 
     US dollars unless an amount names its currency; several currencies go in a list: ``per_day=["5", "3 EUR"]``.
     """
+
+    # A window that is new in the table works at once, as ``**further``; its keyword belongs into the signatures of
+    # ``Limit`` and ``Policy`` too, for editors and type checkers, and a test says so.
 
     __slots__ = ("_budgets", "_counts", "_per_request")
 
@@ -33,10 +41,16 @@ class Limit:
         per_month: Amounts | None = None,
         total: Amounts | None = None,
         max_payments: str | Iterable[str] | None = None,
+        **further: Never,
     ) -> None:
-        budgets = {"minute": per_minute, "hour": per_hour, "day": per_day, "month": per_month, "total": total}
+        given: dict[str, Amounts | None] = {
+            "per_minute": per_minute, "per_hour": per_hour, "per_day": per_day, "per_month": per_month, "total": total,
+            **further,
+        }  # fmt: skip
         self._per_request = _by_currency("per_request", per_request)
-        self._budgets = {window: _by_currency(_named(window), most) for window, most in budgets.items()}
+        self._budgets = {window: _by_currency(name, given.pop(name, None)) for window, name in _KEYWORDS.items()}
+        if given:
+            raise TypeError(f"{min(given)!r} is an unexpected keyword; the limits are {', '.join(LIMIT_KEYWORDS)}.")
         self._counts = _counts(max_payments)
 
     @property
@@ -65,7 +79,7 @@ class Limit:
     def _shown(self) -> list[str]:
         parts = [f"per_request={[str(m) for m in self._per_request.values()]}"] if self._per_request else []
         parts += [
-            f"{_named(window)}={[str(m) for m in most.values()]}" for window, most in self._budgets.items() if most
+            f"{_KEYWORDS[window]}={[str(m) for m in most.values()]}" for window, most in self._budgets.items() if most
         ]
         return parts + [f"max_payments={most}/{window}" for window, most in self._counts.items()]
 
@@ -80,10 +94,6 @@ class Limit:
 
     def __hash__(self) -> int:
         return hash(frozenset(self._per_request.items()))
-
-
-def _named(window: str) -> str:
-    return window if window == "total" else f"per_{window}"
 
 
 def _by_currency(name: str, amounts: Amounts | None) -> dict[str, Money]:
@@ -113,7 +123,7 @@ def _counts(written: str | Iterable[str] | None) -> dict[str, int]:
         match = _COUNT.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ConfigurationError(
-                f'max_payments is written like "30/minute" (minute, hour, day, month or total), not {text!r}.'
+                f'max_payments is written like "30/minute" ({", ".join(_NAMES[:-1])} or {_NAMES[-1]}), not {text!r}.'
             )
         if match[2] in found:
             raise ConfigurationError(f"max_payments names {match[2]} twice; keep one.")

@@ -6,13 +6,12 @@ import copy
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Never, Self
 
 from ..errors import ConfigurationError, HostNotAllowed
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
 from ..model.money import Amount, Money, Token
-from ..model.networks import same_case
 from . import checks
 from .checks import HostRule
 from .limits import Amounts, Limit
@@ -51,6 +50,7 @@ class Policy:
         validity: int = 600,
         allow_zero: bool = False,
         check_funds: bool = False,
+        **further: Never,
     ) -> None:
         self.overall = Limit(
             per_request=per_request,
@@ -60,13 +60,14 @@ class Policy:
             per_month=per_month,
             total=total,
             max_payments=max_payments,
+            **further,
         )
         self._hosts = checks.hosts(hosts or {})
         self.only_listed_hosts = checks.flag("only_listed_hosts", only_listed_hosts)
         self.networks = None if networks is None else checks.networks(networks)
         self.assets = None if assets is None else tuple(checks.some("assets", assets))
         self.tokens = tuple(checks.token(t) for t in checks.listed("tokens", tokens))
-        self.pay_to = None if pay_to is None else frozenset(same_case(a) for a in checks.pinned(pay_to))
+        self.pay_to = None if pay_to is None else frozenset(checks.pinned(pay_to))
         self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
         self.accept_loss = Money(accept_loss)
         self.pay_ahead = checks.flag("pay_ahead", pay_ahead)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigurationError
 from ..model.money import Token
-from .limits import Limit
+from .limits import LIMIT_KEYWORDS, Limit
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -55,10 +55,7 @@ _WHOLE: _Kind = ("a whole number", lambda v: type(v) is int)
 _TABLE: _Kind = ('a table of hosts, like [hosts."api.example.com"]', lambda v: isinstance(v, dict))
 _TABLES: _Kind = ("tables, each headed [[tokens]]", lambda v: isinstance(v, list))
 
-LIMIT: Mapping[str, _Kind] = {
-    "per_request": _AMOUNTS, "per_minute": _AMOUNTS, "per_hour": _AMOUNTS, "per_day": _AMOUNTS, "per_month": _AMOUNTS,
-    "total": _AMOUNTS, "max_payments": _COUNTS,
-}  # fmt: skip
+LIMIT: Mapping[str, _Kind] = {**dict.fromkeys(LIMIT_KEYWORDS, _AMOUNTS), "max_payments": _COUNTS}
 POLICY: Mapping[str, _Kind] = {
     **LIMIT, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NAMES, "assets": _NAMES, "tokens": _TABLES,
     "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT, "pay_ahead": _FLAG,

@@ -11,7 +11,7 @@ import threading
 from ..chains.tokens import Tokens
 from ..errors import ConfigurationError
 from ..model.money import Token
-from ..model.networks import SOLANA_DEVNET, caip2
+from ..model.networks import SOLANA_DEVNET, caip2, canonical_evm
 from ..signers.evm import LocalEvmSigner, read_hex_key
 
 EVM = "eip155:402402402402"
@@ -56,10 +56,10 @@ class Keyring:
 
     def knows(self, address: str) -> bool:
         """Whether this address may pay here."""
-        folded = _folded(address)
+        folded = canonical_evm(address)
         with self._lock:
             if folded not in self._made and not self._test_keys_known:
-                self._made |= {_folded(one) for one in _test_addresses()}
+                self._made |= {canonical_evm(one) for one in _test_addresses()}
                 self._test_keys_known = True
             return folded in self._made
 
@@ -74,7 +74,7 @@ class Keyring:
 
     def _add(self, address: str) -> None:
         with self._lock:
-            self._made.add(_folded(address))
+            self._made.add(canonical_evm(address))
 
 
 def network_of(name: str) -> str:
@@ -83,10 +83,6 @@ def network_of(name: str) -> str:
     if network not in V1_NAMES:
         raise ConfigurationError(f'The sandbox plays on "evm" and "solana" of its own, never on {name!r}.')
     return network
-
-
-def _folded(address: str) -> str:
-    return address.lower() if address.startswith("0x") else address
 
 
 def _test_addresses() -> list[str]:

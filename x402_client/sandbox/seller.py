@@ -9,9 +9,11 @@ from typing import Any
 from ..buyer.buyer import Buyer
 from ..buyer.settings import instance
 from ..buyer.wallet import Wallet
+from ..chains.families import FAMILIES
 from ..errors import ConfigurationError
 from ..model.holds import Hold
 from ..model.money import Amount, Money, Token
+from ..model.networks import family_of
 from ..policy.policy import CAREFUL, Policy
 from ..signers.evm import LocalEvmSigner
 from .play_money import CHAINS, EVM, EVM_TOKEN, SOLANA, TOKENS, network_of
@@ -249,9 +251,9 @@ class Sandbox:
 
     def _accounts(self, who: Wallet | Buyer | str) -> list[tuple[str, str]]:
         if isinstance(who, str):
-            return [(EVM if who.startswith("0x") else SOLANA, who)]
+            return [(EVM if FAMILIES.is_address(EVM, who) else SOLANA, who)]
         wallet = who.wallet if isinstance(who, Buyer) else who
-        signers = {EVM: wallet.evm, SOLANA: wallet.solana}
+        signers = {network: wallet.signer(family_of(network)) for network in (EVM, SOLANA)}
         return [(network, signer.address) for network, signer in signers.items() if signer is not None]
 
     def __repr__(self) -> str:

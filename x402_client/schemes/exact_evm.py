@@ -38,16 +38,16 @@ class ExactEvm:
     family = "eip155"
 
     def __init__(self, payer: str, rpc: Callable[[str], Rpc] | None = None) -> None:
-        """With ``rpc``, the payer's balance is looked at before anything is signed."""
+        """Take the payer's address. With ``rpc``, look at its balance before anything is signed."""
         self.payer = payer
         self._rpc = rpc
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer must not be signed."""
+        """Return why this offer must not be signed, or None."""
         return _kind_objection(offer) or self._recipient_objection(offer)
 
     def remark(self, offer: Offer) -> str | None:
-        """The seller's own idea of the token's EIP-712 domain, if it is not ours. Ours is what is signed."""
+        """Return the seller's idea of the token's EIP-712 domain, if it is not ours. Ours is what is signed."""
         assert offer.token is not None
         ours = (offer.token.name, offer.token.version)
         theirs = name, version = (offer.extra.get("name"), offer.extra.get("version"))
@@ -117,7 +117,7 @@ class ExactEvm:
 
 
 def typed_data(token: Token, message: dict[str, Any]) -> TypedData:
-    """The EIP-712 data of one transfer: its digest at once, the whole document when a wallet wants to see it."""
+    """Return the EIP-712 data of one transfer: its digest, and the whole document for a wallet that shows it."""
     chain_id = int(token.network.removeprefix("eip155:"))
     domain = (token.name or "", token.version or "", chain_id, token.address)
     digest = keccak(b"\x19\x01" + _separator(*domain) + keccak(_packed(message)))

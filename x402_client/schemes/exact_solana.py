@@ -33,7 +33,7 @@ _SYSTEM_PROGRAM = "11111111111111111111111111111111"
 _PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
 _MAX = 2**64 - 1
 _MEMO_BYTES = 256
-#: Compute units that fit a Memo of so many ASCII bytes; hosted facilitators refuse 100,000.
+#: Compute units that fit a Memo, by its length in ASCII bytes; hosted facilitators refuse 100,000.
 _UNITS = ((33, 20_000), (118, 50_000), (256, 99_000))
 _MOST_UNITS = 99_999
 #: The highest unit price, in micro-lamports, under which every facilitator is known to settle.
@@ -48,13 +48,13 @@ class _Prices:
         self._next = itertools.count(secrets.randbelow(_PRICES))
 
     def draw(self) -> int:
-        """One to 49,999 micro-lamports."""
+        """Return the next price: 1 to 49,999 micro-lamports."""
         return next(self._next) % _PRICES + 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What one payment's transaction is made of."""
+    """The parts of one payment's transaction."""
 
     fee_payer: str
     payer: str
@@ -82,7 +82,7 @@ class ExactSolana:
         self._prices = _Prices()
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer must not be signed."""
+        """Return why this offer must not be signed, or None."""
         return (
             self._fee_payer_objection(offer)
             or self._recipient_objection(offer)
@@ -91,7 +91,7 @@ class ExactSolana:
         )
 
     def remark(self, offer: Offer) -> str | None:
-        """Nothing a seller writes about a Solana token is signed."""
+        """Return None: nothing that a seller writes about a Solana token is signed."""
         return None
 
     def _fee_payer_objection(self, offer: Offer) -> str | None:
@@ -201,7 +201,7 @@ class _Message:
     signed: bytes
 
     def transaction(self, signature: bytes) -> str:
-        """The transaction in base64: the fee payer's signature is still to come."""
+        """Return the transaction in base64. The fee payer's signature is still to come."""
         from solders.signature import Signature
         from solders.transaction import VersionedTransaction
 
@@ -251,7 +251,7 @@ def _token_account(owner: str, mint: str, program: str) -> str:
 
 
 def _mint(chain: SolanaChain, offer: Offer) -> Generator[Ask[Any], Any, Mint]:
-    """From the table; a token that the user vouched for without its program is looked up, once."""
+    """Return the mint from the table. Look a token up once if the user vouched for it without its program."""
     token = offer.token
     assert token is not None
     if token.program is not None:
@@ -272,7 +272,7 @@ def _check_mint(mint: Mint, token: Token) -> None:
 
 
 def _blockhash(chain: SolanaChain, offer: Offer | None) -> Generator[Ask[Any], Any, Blockhash]:
-    """The seller's hint if it is fresh as far as we know, else ours if it is warm, else the chain's."""
+    """Return the seller's hint if it is fresh as far as we know, else ours if it is warm, else the chain's."""
     hint = offer.extra.get("recentBlockhash") if offer is not None and offer.version == 2 else None
     hinted = chain.fresh_hint(hint) if isinstance(hint, str) and is_address(hint) else None
     found = hinted or chain.blockhash()

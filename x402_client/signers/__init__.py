@@ -1,1 +1,1 @@
-"""Who holds keys. The rest of the package sees a signer: an address, and signatures on request."""
+"""Holders of keys. The rest of the package sees a signer: an address, and signatures on request."""

@@ -34,11 +34,11 @@ class LocalEvmSigner:
 
     @classmethod
     def generate(cls) -> LocalEvmSigner:
-        """A new random key, for trying things out; it is kept nowhere."""
+        """Make a random key, for trying things out. It is kept nowhere."""
         return cls((1 + secrets.randbelow(_ORDER - 1)).to_bytes(32))
 
     def sign(self, data: TypedData) -> bytes:
-        """65 bytes: r, s, and v of 27 or 28."""
+        """Return 65 bytes: r, s, and v of 27 or 28."""
         if hasattr(self._key, "sign_recoverable"):
             signature = self._key.sign_recoverable(data.digest, hasher=None)
         else:
@@ -53,7 +53,7 @@ class LocalEvmSigner:
 
 
 def read_hex_key(text: str) -> bytes:
-    """32 bytes from hex. A wrong key is described, never shown."""
+    """Return 32 bytes from hex. A wrong key is described, never shown."""
     digits = text.strip().removeprefix("0x").removeprefix("0X")
     if re.fullmatch(r"[0-9a-fA-F]{64}", digits, re.ASCII):
         return bytes.fromhex(digits)
@@ -108,7 +108,7 @@ class ForeignEvmSigner:
         self.blocking = getattr(signer, "blocking", not _is_eth_account(signer, "LocalAccount"))
 
     def sign(self, data: TypedData) -> Any:
-        """Whatever the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
         if self._keyword:
             return self._signer.sign_typed_data(full_message=data.full())
         return self._signer.sign_typed_data(data.full())
@@ -118,7 +118,7 @@ class ForeignEvmSigner:
 
 
 def read_signature(returned: Any) -> bytes:
-    """r, s and v of 27 or 28, from bytes, hex or eth_account's SignedMessage, in the form that tokens accept."""
+    """Return r, s and v of 27 or 28, as tokens accept them, from bytes, hex or eth_account's SignedMessage."""
     raw = getattr(returned, "signature", returned)
     if isinstance(raw, str):
         try:
@@ -138,5 +138,5 @@ def read_signature(returned: Any) -> bytes:
 
 
 def _is_eth_account(signer: Any, name: str) -> bool:
-    """Told by its class's name and module, so that eth_account is not imported to ask."""
+    """Return True for eth_account's own classes, by name and module: eth_account is not imported to ask."""
     return any(c.__name__ == name and c.__module__.startswith("eth_account.") for c in type(signer).__mro__)

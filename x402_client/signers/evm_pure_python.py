@@ -16,7 +16,7 @@ from eth_keys.constants import SECPK1_G, SECPK1_N, SECPK1_P
 from ..guards.tracebacks import forget_frames
 
 _Point = tuple[int, int, int]
-#: A number is taken apart into so many digits of so many bits.
+#: A number is taken apart into 64 digits of 4 bits.
 _DIGITS, _BITS = 64, 4
 
 
@@ -32,7 +32,7 @@ class PureKey:
         self.public = x.to_bytes(32) + y.to_bytes(32)
 
     def sign(self, digest: bytes) -> bytes:
-        """r and s, 32 bytes each, with the lower one of the two possible s, and one byte that is 0 or 1."""
+        """Return r and s, 32 bytes each, with the lower of the two possible s, and one byte that is 0 or 1."""
         try:
             return self._signature(digest)
         except BaseException as failure:
@@ -55,7 +55,7 @@ class PureKey:
 
 
 def _times_base(number: int) -> tuple[int, int]:
-    """The base point so many times. As many additions for every number, so that time tells little of it."""
+    """Multiply the base point. Every number takes as many additions, so that time tells little of it."""
     point, rows = _multiples()
     for row in rows:
         point = jacobian_add(point, row[number % (1 << _BITS)])
@@ -66,7 +66,7 @@ def _times_base(number: int) -> tuple[int, int]:
 
 @cache
 def _multiples() -> tuple[_Point, tuple[tuple[_Point, ...], ...]]:
-    """For each digit the points that its values stand for, each one higher than it should be: zero has no point.
+    """Return for each digit the points of its values, each one higher than it should be: zero has no point.
 
     And, to begin with, the point that makes up for all of these ones.
     """

@@ -51,7 +51,7 @@ class Keystore:
     _document: Mapping[str, Any] = field(repr=False)
 
     def unlock(self, passphrase: str) -> LocalEvmSigner | LocalSolanaSigner:
-        """The signer inside. A wrong passphrase is a ConfigurationError."""
+        """Return the signer inside. A wrong passphrase is a ConfigurationError."""
         secret = _opened(self._document, passphrase)
         passphrase = ""  # tools that print the variables of a traceback must find none
         if secret is None:
@@ -64,7 +64,7 @@ class Keystore:
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Keystore, ...]:
-    """The keystores of a wallet: of one file, or of every ``.json`` in a directory."""
+    """Return the keystores of a wallet: of one file, or of every ``.json`` in a directory."""
     try:
         place = Path(path).expanduser()
     except RuntimeError:
@@ -83,7 +83,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Keystore, ...]:
 
 
 def passphrase_of(store: Keystore) -> str:
-    """From X402_PASSPHRASE, or from the operating system's keyring if that is where it was put."""
+    """Return the passphrase in X402_PASSPHRASE, or in the operating system's keyring if it was put there."""
     given = os.environ.get(PASSPHRASE_VARIABLE, "")
     found = given or (_keyring().get_password(KEYRING_SERVICE, store.address) if store.in_keyring else None)
     if not found:
@@ -117,12 +117,12 @@ def _keyring() -> Any:
 
 
 def new_secret() -> bytes:
-    """32 random bytes that are a key on every chain."""
+    """Make 32 random bytes that are a key on every chain."""
     return (1 + secrets.randbelow(_ORDER - 1)).to_bytes(32)
 
 
 def seal(family: Family, secret: bytes, passphrase: str, *, in_keyring: bool = False) -> dict[str, Any]:
-    """The encrypted document of a key."""
+    """Return the encrypted document of a key."""
     from eth_keyfile.keyfile import create_keyfile_json
 
     address = _signer(family, secret).address
@@ -133,7 +133,7 @@ def seal(family: Family, secret: bytes, passphrase: str, *, in_keyring: bool = F
 
 
 def write(directory: Path, documents: Iterable[tuple[Family, Mapping[str, Any]]]) -> list[Path]:
-    """Into a directory of mode 0700, as files of mode 0600. What is there already is never overwritten."""
+    """Write keystores to a directory of mode 0700, as files of mode 0600. A file is never overwritten."""
     written = []
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def write(directory: Path, documents: Iterable[tuple[Family, Mapping[str, Any]]]
 
 
 def secrets_of(mnemonic: str) -> dict[Family, bytes]:
-    """The first account of a BIP-39 mnemonic on each family of chains, where most wallets look for it:
+    """Return the first account of a BIP-39 mnemonic on each family of chains, where most wallets look for it:
 
     m/44'/60'/0'/0/0 on EVM chains, m/44'/501'/0'/0' (SLIP-10) on Solana.
     """
@@ -218,7 +218,7 @@ def _signer(family: Family, secret: bytes) -> LocalEvmSigner | LocalSolanaSigner
 
 
 class LockedSigner:
-    """A signer whose keystore is opened when the first signature is asked for, and not before: ``unlock`` does it."""
+    """A signer whose keystore stays locked until the first signature is asked for. ``unlock`` opens it."""
 
     blocking = True
 
@@ -237,7 +237,7 @@ class LockedSigner:
 
 
 class LockedEvmSigner(LockedSigner):
-    """On EVM chains."""
+    """A locked signer for EVM chains."""
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
         """Sign an EIP-712 message."""
@@ -250,7 +250,7 @@ class LockedEvmSigner(LockedSigner):
 
 
 class LockedSolanaSigner(LockedSigner):
-    """On Solana."""
+    """A locked signer for Solana."""
 
     def sign_message(self, message: bytes, /) -> bytes:
         """Sign bytes with Ed25519."""

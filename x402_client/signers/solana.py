@@ -1,4 +1,4 @@
-"""Who signs on Solana: a key in this process, or somebody else's signer, whose work is checked."""
+"""Solana signers: a key in this process, or somebody else's signer, whose work is checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LocalSolanaSigner:
         self.address = str(keypair.pubkey())
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes."""
+        """Return 64 bytes."""
         return bytes(self._keypair.sign_message(message))
 
     def __repr__(self) -> str:
@@ -54,7 +54,7 @@ class ForeignSolanaSigner:
         self.blocking = getattr(signer, "blocking", True)
 
     def sign(self, message: bytes) -> Any:
-        """Whatever the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
         return self._signer.sign_message(message)
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class ForeignSolanaSigner:
 
 
 def read_signature(returned: Any) -> bytes:
-    """64 bytes, from bytes, base58 or a solders Signature."""
+    """Return 64 bytes, from bytes, base58 or a solders Signature."""
     if isinstance(returned, str):
         import base58
 
@@ -71,7 +71,7 @@ def read_signature(returned: Any) -> bytes:
         except ValueError:
             raise SigningError("The signer returned text that is not base58. Nothing was sent.") from None
     try:
-        raw = b"" if isinstance(returned, int) else bytes(returned)  # of a number it would make so many zeros
+        raw = b"" if isinstance(returned, int) else bytes(returned)  # a number would make zero bytes
     except (TypeError, ValueError):
         raw = b""
     if len(raw) != 64:
@@ -82,7 +82,7 @@ def read_signature(returned: Any) -> bytes:
 
 
 def solana_signer(given: Any) -> LocalSolanaSigner | ForeignSolanaSigner:
-    """From whatever a wallet takes."""
+    """Return the signer for anything that a wallet takes."""
     if isinstance(given, (LocalSolanaSigner, ForeignSolanaSigner)):
         return given
     if isinstance(given, str):

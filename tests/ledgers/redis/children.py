@@ -40,7 +40,7 @@ def dies(url: str, step: int, pipe: Connection) -> None:
     """Buys, and is killed before its so-many-th step, or right after the server heard of that step."""
     ledger, attempt, left = RedisLedger(url), Attempt(), [abs(step)]
     ledger.holds()
-    send = ledger._link.send
+    send = ledger._connection.send
 
     def deadly(ask: Any) -> Any:
         left[0] -= 1
@@ -51,8 +51,8 @@ def dies(url: str, step: int, pipe: Connection) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    ledger._clerk._claimed = lambda: None
-    ledger._link.send = deadly  # type: ignore[method-assign]
+    ledger._steps._claimed = lambda: None
+    ledger._connection.send = deadly  # type: ignore[method-assign]
     hold = ledger.reserve(order(), attempt)
     assert not isinstance(hold, Busy)
     hold = ledger.record(hold, signed("0xdead"))

@@ -173,13 +173,13 @@ def test_a_server_that_stopped_answering(start: Callable[..., Server]) -> None:
 def test_what_was_delivered_is_never_given_up(server: Server) -> None:
     ledger, attempts = RedisLedger(server.url), [Attempt(), Attempt()]
     holds = [presented(ledger, attempt, name) for attempt, name in zip(attempts, "ab", strict=True)]
-    send, said = ledger._link.send, []
+    send, said = ledger._connection.send, []
 
     def failing(ask: Any) -> Any:
         said.append(ask)
         raise LedgerUnavailable("no answer")
 
-    ledger._link.send = failing  # type: ignore[method-assign]
+    ledger._connection.send = failing  # type: ignore[method-assign]
     for hold, attempt in zip(holds, attempts, strict=True):
         with pytest.raises(LedgerUnavailable):
             ledger.close(hold, "spent", RECEIPT)
@@ -187,7 +187,7 @@ def test_what_was_delivered_is_never_given_up(server: Server) -> None:
     with pytest.raises(LedgerUnavailable):
         ledger.holds()
     assert not any(json.loads(ask.said)["gives"] for ask in said)
-    ledger._link.send = send  # type: ignore[method-assign]
+    ledger._connection.send = send  # type: ignore[method-assign]
     settled(ledger, lambda: ledger.holds() == () and len(ledger.history(5)) == 2)
     ledger.close_ledger()
 
@@ -202,7 +202,7 @@ def settled(ledger: RedisLedger, question: Callable[[], bool]) -> None:
 
 def test_a_command_that_arrives_after_it_was_given_up(server: Server) -> None:
     ledger, attempt, late = RedisLedger(server.url), Attempt(), []
-    send = ledger._link.send
+    send = ledger._connection.send
 
     def failing(ask: Any) -> Any:
         if getattr(ask, "op", "") == "reserve":
@@ -211,7 +211,7 @@ def test_a_command_that_arrives_after_it_was_given_up(server: Server) -> None:
         return send(ask)
 
     ledger.holds()
-    ledger._link.send = failing  # type: ignore[method-assign]
+    ledger._connection.send = failing  # type: ignore[method-assign]
     with pytest.raises(LedgerUnavailable):
         ledger.reserve(order(), attempt)
     ledger.holds()
@@ -222,8 +222,8 @@ def test_a_command_that_arrives_after_it_was_given_up(server: Server) -> None:
 
 def test_every_step_may_be_repeated(server: Server) -> None:
     ledger, attempt = RedisLedger(server.url), Attempt()
-    send = ledger._link.send
-    ledger._link.send = lambda ask: [send(ask), send(ask)][1]  # type: ignore[method-assign]
+    send = ledger._connection.send
+    ledger._connection.send = lambda ask: [send(ask), send(ask)][1]  # type: ignore[method-assign]
     hold = presented(ledger, attempt)
     attempt.end()
     again = Attempt()

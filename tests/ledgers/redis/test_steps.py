@@ -161,7 +161,7 @@ def test_the_clock_may_be_set_back(server: Server, ledger: RedisLedger) -> None:
 
 def test_a_lease_from_before_the_clock_was_set_back_runs_out(server: Server, ledger: RedisLedger) -> None:
     other = RedisLedger(server.url)
-    other._clerk._claimed = lambda: None
+    other._steps._claimed = lambda: None
     attempt, mine = Attempt(), Attempt()
     hold = other.reserve(order(), attempt)
     assert isinstance(hold, Hold)
@@ -225,9 +225,9 @@ def test_history_is_bounded(server: Server, ledger: RedisLedger) -> None:
 def test_the_thread_ends_with_the_claims(server: Server, ledger: RedisLedger) -> None:
     buy(ledger)
     for _ in range(100):
-        if ledger._heart._thread is None:
+        if ledger._lease_thread._thread is None:
             break
         time.sleep(0.05)
-    assert ledger._heart._thread is None
+    assert ledger._lease_thread._thread is None
     buy(ledger)
-    assert ledger._heart._thread is not None
+    assert ledger._lease_thread._thread is not None

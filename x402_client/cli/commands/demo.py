@@ -13,6 +13,7 @@ from ...buyer.buyer import Buyer
 from ...errors import NoAcceptableOffer, TooExpensive
 from ...httpx import quote
 from ...httpx import wrap as wrap_httpx
+from ...model.networks import EVM_FAMILY, family_of
 from ...policy.policy import Policy
 from ...receipts import outcome
 from ...requests import wrap as wrap_requests
@@ -159,7 +160,7 @@ class _Demo:
 
 
 def _chain(network: str) -> str:
-    return "the EVM chain" if network.startswith("eip155:") else "Solana"
+    return "the EVM chain" if family_of(network) == EVM_FAMILY else "Solana"
 
 
 def _differently(problem: str) -> Stop:

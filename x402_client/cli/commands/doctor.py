@@ -19,7 +19,7 @@ from ...core.flow import inspect
 from ...errors import ChainUnavailable, QuoteError
 from ...model.hosts import Origin
 from ...model.money import Token
-from ...model.networks import short_name
+from ...model.networks import SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
@@ -200,9 +200,9 @@ def _funds(offer: Offer, buyer: Buyer, payable: Reading, chosen: bool) -> None:
 
 
 def _their_account(offer: Offer, buyer: Buyer) -> bool | None:
-    """Whether the seller can be paid there: on Solana an account has to exist; None: nothing has to."""
+    """Return True if the seller can be paid there: on Solana an account has to exist. None: nothing has to."""
     token = offer.token
-    if token is None or not offer.network.startswith("solana:") or "not an address" in (offer.reason or ""):
+    if token is None or family_of(offer.network) != SOLANA_FAMILY or "not an address" in (offer.reason or ""):
         return None
     chain = SolanaChain(buyer.endpoints.of(offer.network))
     return chain.balances([token_account(offer.pay_to, token)])[0] is not None

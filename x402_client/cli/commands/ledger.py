@@ -15,13 +15,14 @@ from ...buyer.ledger_calls import ask
 from ...buyer.settlement_reader import Reconciled, due, read
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
+from ...ledgers.extras import closer_of
 from ...model.budgets import WINDOWS
 from ...model.holds import Hold, Settled, Spending
 from ...model.hosts import Pattern
 from ...model.money import Money
 from .. import export as exporting
 from .. import options, spending
-from ..buying import endpoints
+from ..buying import endpoints, ledger_file
 from ..exits import Code
 from ..running import Stop, command, leave
 from ..screen import bar, confirmed, facts, interactive, progress, put, say, show, show_json, table
@@ -198,20 +199,14 @@ def _opened(named: str | None, fresh: bool) -> Iterator[Any]:
     try:
         yield ledger
     finally:
-        close = getattr(ledger, "close_ledger", None)
-        if close is not None:
-            close()
+        closer_of(ledger)()
 
 
 def _check_there(named: str | None) -> None:
-    from ...ledgers.sqlite.ledger import default_path
-
     if named == ":memory:":
         raise Stop(Code.USAGE, "A ledger in memory ends with its program; there is nothing to see of it here.")
-    if named is not None and "://" in named:
-        return
-    path = default_path() if named is None else Path(named)
-    if not path.exists():
+    path = ledger_file(named)
+    if path is not None and not path.exists():
         raise Stop(Code.USAGE, f"There is no ledger at {path}: nothing was ever paid through it.")
 
 

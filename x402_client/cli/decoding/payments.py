@@ -10,13 +10,15 @@ from ...chains.evm import is_address, recover
 from ...chains.tokens import Tokens
 from ...model.holds import moment
 from ...model.money import Token
-from ...model.networks import caip2, short_name
+from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, canonical_evm, family_of, short_name
 from ...model.offers import words
 from ...schemes.exact_evm import typed_data
 from ..balances import written
 from .findings import Reading, missing
 from .solana import read_transaction
 
+#: The schemes whose payloads are read here.
+_READABLE = ("exact",)
 _NUMBERS = ("value", "validAfter", "validBefore")
 _FIELDS = ("from", "to", "value", "validAfter", "validBefore", "nonce")
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
@@ -35,14 +37,14 @@ def read_payment(document: dict[str, Any], reading: Reading) -> None:
         reading.wrong("accepted", "it is missing; version 2 echoes the chosen offer there")
     terms = accepted if isinstance(accepted, dict) else document
     network = _network(terms, reading)
-    if terms.get("scheme") != "exact":
+    if terms.get("scheme") not in _READABLE:
         reading.note("scheme", f"{words(str(terms.get('scheme')), 40)!r} is not one that we can read")
-    payload = document.get("payload")
+    payload, family = document.get("payload"), family_of(network) if network else None
     if not isinstance(payload, dict):
         reading.wrong("payload", "it is missing or not an object")
-    elif "authorization" in payload:
+    elif "authorization" in payload and family in (EVM_FAMILY, None):
         _evm(payload, terms if terms is accepted else {}, network, reading)
-    elif "transaction" in payload:
+    elif "transaction" in payload and family in (SOLANA_FAMILY, None):
         read_transaction(payload["transaction"], terms if terms is accepted else {}, network, reading)
     else:
         reading.note("payload", f"nothing in it that we know: {words(', '.join(map(str, payload)), 100)}")
@@ -154,7 +156,7 @@ def _as_accepted(signed: dict[str, Any], accepted: dict[str, Any], reading: Read
         text = f"{words(pays, 80)} was signed, and the offer asks {words(str(asks), 80)}"
         reading.wrong("payload.authorization.value", text)
     to, offered = signed.get("to"), accepted.get("payTo")
-    if isinstance(to, str) and isinstance(offered, str) and to.lower() != offered.lower():
+    if isinstance(to, str) and isinstance(offered, str) and canonical_evm(to) != canonical_evm(offered):
         reading.wrong("payload.authorization.to", "it is not the offer's payTo")
 
 
@@ -173,7 +175,7 @@ def _signature(signature: Any, signed: dict[str, Any], token: Token | None, whol
     message = {**signed, **{name: str(signed[name]) for name in _NUMBERS}}
     raw = bytes.fromhex(signature[2:])
     signer = recover(typed_data(token, message).digest, raw[:64] + bytes([raw[64] + 27 if raw[64] < 2 else raw[64]]))
-    if signer is None or signer.lower() != str(facts[0]).lower():
+    if signer is None or canonical_evm(signer) != canonical_evm(str(facts[0])):
         reading.wrong(
             "payload.signature",
             f"it is not by {facts[0]} for {token.symbol} on {short_name(token.network)}"

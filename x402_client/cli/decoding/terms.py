@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from ...buyer.schemes import SHIPPED
 from ...chains.evm import ZERO
-from ...chains.evm import is_address as is_evm_address
+from ...chains.families import FAMILIES
 from ...chains.solana_address import is_address as is_solana_address
 from ...chains.tokens import Tokens
 from ...model.money import Token
-from ...model.networks import caip2, known_network, short_name
+from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, known_network, short_name
 from ...model.offers import words
 from ...wire.bounds import DEFAULT
 from ..balances import written
@@ -21,7 +22,9 @@ _V1 = (
     "maxTimeoutSeconds",
 )  # fmt: skip
 _V2 = ("scheme", "network", "amount", "asset", "payTo", "maxTimeoutSeconds")
-_SCHEMES = ("exact", "upto", "batch-settlement")
+_SUPPORTED = {name for name, _ in SHIPPED}
+#: Schemes of the specification that do not ship.
+_KNOWN = ("upto", "batch-settlement")
 _GATEWAY = "GatewayWalletBatched"
 #: Servers commonly take 8 KiB of headers, and a payment echoes its offer.
 _LARGE = 8 * 1024
@@ -175,15 +178,16 @@ def _asset(entry: dict[str, Any], where: str, network: str | None, known: Tokens
         reading.note(place, f"{words(asset, 60)} is no token that we know there; it is paid with only if vouched for")
     elif asset.upper() == token.symbol.upper():
         reading.tolerated(place, f"it is a symbol; the specification has the address, {token.address}")
-    if network.startswith("eip155:") and asset[:2].lower() == "0x" and not is_evm_address(asset):
+    evm = family_of(network) == EVM_FAMILY
+    if evm and asset[:2].lower() == "0x" and not FAMILIES.is_address(network, asset):
         reading.wrong(place, "it is not an address, or its checksum is wrong")
     return token
 
 
 def _scheme(entry: dict[str, Any], where: str, reading: Reading) -> None:
     scheme = entry.get("scheme")
-    if isinstance(scheme, str) and scheme != "exact":
-        known = "it is not supported here yet" if scheme in _SCHEMES else "it is no scheme that we know"
+    if isinstance(scheme, str) and scheme not in _SUPPORTED:
+        known = "it is not supported here yet" if scheme in _KNOWN else "it is no scheme that we know"
         reading.note(f"{where}.scheme", f"{words(scheme, 40)!r}: {known}")
 
 
@@ -191,12 +195,14 @@ def _pay_to(entry: dict[str, Any], where: str, network: str | None, token: Token
     to, place = entry.get("payTo"), f"{where}.payTo"
     if not isinstance(to, str) or network is None:
         return
-    evm = network.startswith("eip155:")
-    if not (is_evm_address(to) if evm else is_solana_address(to)):
+    fits, evm = FAMILIES.is_address(network, to), family_of(network) == EVM_FAMILY
+    if fits is None:
+        reading.note(place, f"what an address on {short_name(network)} looks like is not known here")
+    elif not fits:
         reading.wrong(place, f"{words(to, 60)} is not an address there" + (", or its checksum is wrong" if evm else ""))
-    elif to.lower() == ZERO:
+    elif FAMILIES.same_account(network, to, ZERO):
         reading.wrong(place, "it is the zero address")
-    elif token is not None and to.lower() == token.address.lower():
+    elif token is not None and FAMILIES.same_account(network, to, token.address):
         reading.wrong(place, "it is the token itself")
 
 
@@ -219,9 +225,10 @@ def _extra(entry: dict[str, Any], where: str, network: str | None, token: Token 
     if network is None or entry.get("scheme") != "exact":
         return
     found = extra if isinstance(extra, dict) else {}
-    if network.startswith("eip155:"):
+    family = family_of(network)
+    if family == EVM_FAMILY:
         _evm_extra(found, place, token, reading)
-    elif network.startswith("solana:"):
+    elif family == SOLANA_FAMILY:
         _solana_extra(found, place, reading)
 
 

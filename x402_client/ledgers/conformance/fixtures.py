@@ -1,4 +1,4 @@
-"""What the tests of every ledger stand on."""
+"""Helpers for tests of ledgers: purchases, orders, budgets, and threads that start together."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...model.holds import Attempt, Authorization, Hold, Order, Purchase, Spendi
 from ...model.hosts import Origin
 from ...model.money import Money, Token
 from ...model.offers import Offer, Receipt
+from ..extras import closer_of
 
 E = TypeVar("E", bound=Exception)
 SECRET = "worth-money-until-it-expires"
@@ -23,14 +24,14 @@ RECEIPT = Receipt(True, "0xfeed", "eip155:8453", "0xpayer", 10_000, raw={"succes
 def purchase(
     name: str = "weather", *, key: str | None = None, host: str = "api.example.com", purse: str = "default"
 ) -> Purchase:
-    """A purchase as the flow describes it."""
+    """Return a purchase as the flow describes it."""
     origin = Origin("https", host, 443)
     known = f"key {key} {purse}" if key else f"request {name} {purse}"
     return Purchase(known, f"request {name}", key is not None, "GET", f"https://{host}/{name}", origin, purse)
 
 
 def order(bought: Purchase | None = None, *caps: Cap, price: str = "0.01", amount: int = 10_000) -> Order:
-    """An order for one payment."""
+    """Return an order for one payment."""
     money = Money(price)
     offer = Offer(
         0,
@@ -51,17 +52,17 @@ def order(bought: Purchase | None = None, *caps: Cap, price: str = "0.01", amoun
 
 
 def signed(nonce: str = "0x01", header: str = SECRET) -> Authorization:
-    """What a scheme made."""
+    """Return a signed payment, as a scheme makes it."""
     return Authorization(nonce, "0xpayer", int(time.time()) + 600, ("PAYMENT-SIGNATURE", header), {"height": 7})
 
 
 def cap(most: int, window: str = "day", account: str = "", currency: str | None = "USD") -> Cap:
-    """A budget in millionths, or in payments."""
+    """Return a budget in millionths, or in payments if ``currency`` is None."""
     return Cap(account, window, currency, most)
 
 
 def expect(kind: type[E], question: Callable[[], object]) -> E:
-    """The exception that a question has to raise."""
+    """Return the exception that a question has to raise."""
     try:
         given = question()
     except kind as failure:
@@ -70,7 +71,7 @@ def expect(kind: type[E], question: Callable[[], object]) -> E:
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """What ``work`` gives in so many threads that start together. A failure in one is a failure."""
+    """Run ``work`` in ``count`` threads that start together; return its results. Raise the first failure."""
     gate, results = threading.Barrier(count), [None] * count
 
     def one(number: int) -> None:
@@ -91,29 +92,27 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
     return results
 
 
-class Ground(ABC):
-    """A ledger, and short words for what is done to it. ``self.ledger`` is a new, empty one in every test."""
+class LedgerTestCase(ABC):
+    """Base of the tests: a new, empty ``self.ledger`` in every test, and short methods for what is done to it."""
 
     ledger: Any
 
     @abstractmethod
     def make(self) -> Any:
-        """A new ledger with nothing in it."""
+        """Return a new ledger with nothing in it."""
 
     def answer(self, given: Any) -> Any:
-        """What a method returned; awaited, if the ledger is async."""
+        """Return what a method of the ledger returned. Override it to await, if the ledger is async."""
         return given
 
     def setup_method(self) -> None:
         self.ledger = self.make()
 
     def teardown_method(self) -> None:
-        close = getattr(self.ledger, "close_ledger", None)
-        if close is not None:
-            self.answer(close())
+        self.answer(closer_of(self.ledger)())
 
     def attempt(self) -> Attempt:
-        """One that lives as long as the test, or until it is ended."""
+        """Return an attempt that lives as long as the test, or until it is ended."""
         alive: list[Attempt] = self.__dict__.setdefault("_alive", [])
         alive.append(Attempt())
         return alive[-1]
@@ -122,19 +121,19 @@ class Ground(ABC):
         return self.answer(self.ledger.reserve(asked, attempt))
 
     def presented(self, asked: Order, attempt: Attempt, nonce: str = "0x01") -> Hold:
-        """A hold that was signed and is in flight."""
+        """Return a hold that was signed and is in flight."""
         hold: Hold = self.answer(self.ledger.record(self.reserve(asked, attempt), signed(nonce)))
         return hold
 
     def unresolved(self, asked: Order, nonce: str = "0x01") -> Hold:
-        """A hold that was signed and whose attempt is over."""
+        """Return a hold that was signed and whose attempt is over."""
         attempt = Attempt()
         hold = self.presented(asked, attempt, nonce)
         attempt.end()
         return hold
 
     def delivered(self, asked: Order) -> Hold:
-        """A hold that was signed, presented and delivered."""
+        """Return a hold that was signed, presented and delivered."""
         attempt = Attempt()
         hold = self.presented(asked, attempt)
         self.answer(self.ledger.close(hold, "spent", RECEIPT))

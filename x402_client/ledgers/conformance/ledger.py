@@ -1,4 +1,4 @@
-"""What every ledger has to do, as tests: subclass ``LedgerConformance``, give it ``make()``, and run it with pytest.
+"""The ledger's contract as tests: subclass ``LedgerConformance``, give it ``make()``, and run it with pytest.
 
 A ledger whose methods are async overrides ``answer`` too, with something that waits for the result.
 """
@@ -11,14 +11,16 @@ from ...errors import LedgerUnavailable, OverLimit
 from ...model.budgets import WINDOWS
 from ...model.holds import Attempt, Hold
 from ...model.money import Money
-from .fixtures import RECEIPT, SECRET, Ground, at_once, cap, expect, order, purchase, signed
+from ..accounts import accounts_of
+from .extras import Extras
+from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .purchases import Claims, Ends, Freezing, Keys
 
 __all__ = ["RECEIPT", "SECRET", "LedgerConformance", "at_once", "cap", "expect", "order", "purchase", "signed"]
 
 
-class Counting(Ground):
-    """All budgets or none, to the last millionth, whoever asks at the same time."""
+class Counting(LedgerTestCase):
+    """Tests of counting: all budgets or none, to the last millionth, under concurrency."""
 
     def test_a_hold_counts_from_the_start_in_every_window(self) -> None:
         attempt = self.attempt()
@@ -27,6 +29,21 @@ class Counting(Ground):
         for window in WINDOWS:
             assert self.spent(window=window) == self.spent("api.example.com", window) == 10_000
         assert self.spent("other.example.com") == self.spent(currency="EUR") == 0
+
+    def test_a_payment_counts_in_each_of_its_accounts_and_in_no_other(self) -> None:
+        caps = (
+            cap(10**9, "day", "*.example.com"),
+            cap(5, "hour", "api.example.com", None),
+            cap(9, "day", "*.com", None),
+        )
+        asked = order(None, *caps)
+        hold = self.reserve(asked, self.attempt())
+        names = {*accounts_of(asked), "*.example.org", "other.example.com"}
+        assert {name: self.spent(name) for name in names} == {
+            name: 10_000 if name in accounts_of(asked) else 0 for name in names
+        }
+        self.answer(self.ledger.release(hold))
+        assert {self.spent(name) for name in names} == {0}
 
     def test_a_budget_is_spent_to_the_last_millionth_and_not_beyond(self) -> None:
         attempt = self.attempt()
@@ -131,8 +148,8 @@ class Counting(Ground):
         assert (len(self.holds()), len(self.history())) == (0, 18)
 
 
-class Unsigned(Ground):
-    """What was reserved and never signed is given back."""
+class Unsigned(LedgerTestCase):
+    """Tests of unsigned holds: they are given back."""
 
     def test_what_was_not_sent_is_given_back(self) -> None:
         attempt = self.attempt()
@@ -173,8 +190,8 @@ class Unsigned(Ground):
         assert self.spent() == 10_000
 
 
-class Secrecy(Ground):
-    """What is kept is exact, and what is shown is worth nothing."""
+class Secrecy(LedgerTestCase):
+    """Tests of exactness and secrecy: amounts are exact, and lists carry no payment header."""
 
     def test_lists_do_not_carry_what_is_worth_money(self) -> None:
         self.unresolved(order(purchase("a")))
@@ -193,5 +210,5 @@ class Secrecy(Ground):
         assert {hold.offer.amount for hold in self.holds()} == {10**40 + 1, 1}
 
 
-class LedgerConformance(Counting, Unsigned, Claims, Ends, Keys, Freezing, Secrecy):
-    """The Ledger port's contract."""
+class LedgerConformance(Counting, Unsigned, Claims, Ends, Keys, Freezing, Secrecy, Extras):
+    """The contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""

@@ -6,11 +6,11 @@ import gc
 
 from ...errors import AlreadyPaid, Frozen, OverLimit, PaymentRefused
 from ...model.holds import Attempt, Busy, Hold
-from .fixtures import RECEIPT, SECRET, Ground, at_once, cap, expect, order, purchase, signed
+from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 
 
-class Claims(Ground):
-    """One attempt at a time presents a hold, and never signs a second one."""
+class Claims(LedgerTestCase):
+    """Tests of claims: one attempt at a time presents a hold, and it never signs a second one."""
 
     def test_an_unresolved_purchase_is_presented_again_by_the_same_header(self) -> None:
         first = self.unresolved(order())
@@ -68,8 +68,8 @@ class Claims(Ground):
         assert self.reserve(order(), self.attempt()).offer == cheaper
 
 
-class Ends(Ground):
-    """Delivered, written off, or told by the chain."""
+class Ends(LedgerTestCase):
+    """Tests of ends: delivered, written off, or told by the chain."""
 
     def test_a_delivered_purchase_is_resolved_and_stays_counted(self) -> None:
         hold = self.delivered(order())
@@ -143,8 +143,8 @@ class Ends(Ground):
         assert (len(self.holds()), self.history(), self.spent()) == (1, (), 10_000)
 
 
-class Keys(Ground):
-    """A key names one payment."""
+class Keys(LedgerTestCase):
+    """Tests of keys: a key names one payment."""
 
     def test_a_key_in_flight_keeps_everybody_else_waiting(self) -> None:
         attempt, bought = self.attempt(), purchase(key="k")
@@ -195,8 +195,8 @@ class Keys(Ground):
         assert isinstance(self.reserve(order(purchase(key="k", purse="b")), self.attempt()), Hold)
 
 
-class Freezing(Ground):
-    """The user stops payments to one host, or all of them."""
+class Freezing(LedgerTestCase):
+    """Tests of freezes: the user stops payments to one host, or all of them."""
 
     def test_freezing_stops_all_payments(self) -> None:
         attempt = self.attempt()

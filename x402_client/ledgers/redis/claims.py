@@ -1,4 +1,4 @@
-"""Which attempts of this process hold claims, which of those ended, and what could not be written yet."""
+"""Claims of this process's attempts: those that live, those that ended, and deliveries still to be written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...model.holds import Attempt, Purchase
 
 @dataclass(slots=True, eq=False)
 class Claim:
-    """What one call asked for, or holds. The token tells it from every other claim."""
+    """Claim of one attempt on one purchase. Its token tells it from every other claim."""
 
     purse: str
     purchase: str
@@ -27,18 +27,18 @@ class Claim:
     void: bool = False
     #: The purchase was delivered, and the ledger could not be told yet.
     delivered: bool = False
-    #: Whether its attempt says by itself when it ends.
+    #: True if its attempt calls back when it ends.
     watched: bool = False
 
     @property
     def ended(self) -> bool:
-        """Whether nobody presents the hold any more."""
+        """Return True if its attempt is over, so that no call presents the hold."""
         attempt = self.attempt()
         return not self.delivered and (self.void or attempt is None or not attempt.alive)
 
     @property
     def given_up(self) -> tuple[str, str, str]:
-        """As the script is told."""
+        """Return the claim as the script's ``gives`` lists it."""
         return self.purchase, self.token, "" if self.hold else "1"
 
 
@@ -64,11 +64,11 @@ class Claims:
         self.ends: SimpleQueue[bool] = SimpleQueue()
 
     def open(self, purchase: Purchase, attempt: Attempt) -> Claim:
-        """Known before the server hears of it, so that no failure leaves a claim behind."""
+        """Enter a claim before the server hears of it, so that no failure leaves an unknown claim behind."""
         ends = self.ends
 
         def gone(_: object = None) -> None:
-            # Runs wherever an attempt ends, also in the garbage collector: no lock, no I/O.
+            # Runs where an attempt ends, also in the garbage collector: no lock, no I/O.
             ends.put(True)
 
         claim = Claim(purchase.purse, purchase.id, weakref.ref(attempt, gone))
@@ -83,42 +83,42 @@ class Claims:
         return claim
 
     def drop(self, *claims: Claim) -> None:
-        """Over, and the ledger knows."""
+        """Forget claims that are over, once the ledger knows."""
         with self._lock:
             for claim in claims:
                 self._claims.pop(claim.token, None)
 
     def drop_hold(self, hold: str) -> None:
-        """Whatever claimed this hold is over, and the ledger knows."""
+        """Forget the claims of this hold, once the ledger knows that they are over."""
         with self._lock:
             self._late.pop(hold, None)
             for token in [token for token, claim in self._claims.items() if claim.hold == hold]:
                 del self._claims[token]
 
     def fail(self, claim: Claim) -> None:
-        """The call failed, and nobody knows whether the server heard it."""
+        """Note that the call failed. It is unknown if the server heard it."""
         claim.void = True
         self.ends.put(True)
 
     def ended(self, purse: str) -> list[Claim]:
-        """Those the ledger still has to hear of."""
+        """Return the ended claims that the ledger has not heard of."""
         with self._lock:
             return [claim for claim in self._claims.values() if claim.purse == purse and claim.ended]
 
     def forget(self, purse: str) -> None:
-        """The server does not know this purse any more, and will not be asked about it."""
+        """Drop all claims of a purse that the server no longer knows."""
         with self._lock:
             self._claims = {token: claim for token, claim in self._claims.items() if claim.purse != purse}
             self._late = {hold: late for hold, late in self._late.items() if late.purse != purse}
 
     def give_all_up(self) -> None:
-        """Whatever is going on, it is over."""
+        """End every claim of this process."""
         with self._lock:
             for claim in self._claims.values():
                 claim.void = True
 
     def delivered_late(self, purse: str, hold: str, said: Mapping[str, Any]) -> None:
-        """To be written as soon as the server answers; until then nobody may take the hold over."""
+        """Keep a delivery until the server answers. Until it is written, no other call may take the hold over."""
         with self._lock:
             self._late[hold] = Late(purse, said)
             for claim in self._claims.values():
@@ -126,25 +126,25 @@ class Claims:
         self.ends.put(True)
 
     def late(self, purse: str) -> list[tuple[str, Late]]:
-        """Deliveries that are not written yet, by hold."""
+        """Return the deliveries that are not written yet, each with its hold."""
         with self._lock:
             return [(hold, late) for hold, late in self._late.items() if late.purse == purse]
 
     @property
     def purses(self) -> set[str]:
-        """Where this process has something at stake."""
+        """Return the purses in which this process has claims or unwritten deliveries."""
         with self._lock:
             return {claim.purse for claim in self._claims.values()} | {late.purse for late in self._late.values()}
 
-    def pressing(self, purses: Iterable[str]) -> list[str]:
-        """The purses for which something waits to be written."""
+    def purses_to_write(self, purses: Iterable[str]) -> list[str]:
+        """Return those of the purses for which something waits to be written."""
         with self._lock:
             found = {claim.purse for claim in self._claims.values() if claim.ended}
             found |= {late.purse for late in self._late.values()}
         return [purse for purse in purses if purse in found]
 
     @property
-    def silent(self) -> bool:
-        """Whether some attempt has to be looked at to learn that it ended."""
+    def has_unwatched(self) -> bool:
+        """Return True if some attempt does not call back at its end and has to be polled."""
         with self._lock:
             return any(not claim.watched for claim in self._claims.values())

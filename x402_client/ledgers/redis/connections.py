@@ -1,4 +1,4 @@
-"""The way to the server, for sync and for async callers; whatever fails on it is said in our words."""
+"""Connections to the server, sync and async. Every failure becomes LedgerUnavailable, in words of our own."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _EXPLAINED = (
 
 
 class NotCopied(Exception):
-    """Fewer replicas than asked for have what was written."""
+    """Error: fewer replicas than asked for have what was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the server is, and how it is spoken to. The URL may hold a password."""
+    """Address of the server, and the settings of its connections. The URL may hold a password."""
 
     url: str = field(repr=False)
     timeout: float
@@ -49,14 +49,17 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """Without user, password and options."""
+        """Return host and port, or the socket's path, without user, password and options; "" if it cannot be read."""
         from redis.connection import parse_url
 
-        found: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
+        try:
+            found: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
+        except Exception:  # its text may quote the URL
+            return ""
         return str(found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}")
 
     def options(self) -> dict[str, Any]:
-        """A command whose connection broke is sent once more: every step of the script may be repeated."""
+        """Return the options of every connection. A command whose connection broke is sent once more."""
         return {
             "decode_responses": True,
             "socket_timeout": self.timeout,
@@ -65,7 +68,7 @@ class Address:
 
 
 def check(address: Address) -> None:
-    """While building: the library is there, and the URL can be read."""
+    """Raise ConfigurationError unless redis-py is installed and can read the URL."""
     try:
         import redis
     except ImportError:
@@ -83,7 +86,7 @@ def check(address: Address) -> None:
 
 
 def explain(failure: Exception, address: Address) -> str:
-    """What happened, and what to do. Not in the words of redis-py: they may quote what was sent."""
+    """Say what happened and what to do. redis-py's own words are not used: they may quote what was sent."""
     if isinstance(failure, NotCopied):
         return (
             f"The Redis ledger at {address.shown} could not copy a payment to {address.replicas} replicas in time. "
@@ -97,21 +100,21 @@ def explain(failure: Exception, address: Address) -> str:
 
 
 def _code(failure: Exception) -> str:
-    """The first word of a server's error is its code; what follows may quote what was sent."""
+    """Return the code at the start of a server's error. What follows it may quote what was sent."""
     first = str(failure).partition(" ")[0]
     return f"({first})" if first.isascii() and first.isupper() and first.isalpha() else ""
 
 
-class Link:
-    """For sync callers. Safe between threads."""
+class Connection:
+    """Connection for sync callers. Safe between threads."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        #: One, once somebody needed it.
+        #: Empty until the first use; then one client, under the name "client".
         self._clients: dict[str, Any] = {}
 
     def send(self, ask: Ask[Any]) -> Any:
-        """The server's answer."""
+        """Send one command and return the server's answer."""
         try:
             return self._send(ask)
         except Exception as failure:
@@ -133,8 +136,8 @@ class Link:
         client = self._clients.get("client")
         if client is not None:
             return client
-        made = _connect(self.address)  # a cluster is spoken to here, so nobody is made to wait for us
-        # redis-py closes the connections of a client that nobody keeps, also those that a pipeline still uses: of
+        made = _connect(self.address)  # a cluster is spoken to here, so hold no lock meanwhile
+        # redis-py closes the connections of a client without references, also those that a pipeline still uses: of
         # threads that connect at the same time, none may replace the client of another.
         client = self._clients.setdefault("client", made)
         if client is not made:
@@ -150,28 +153,28 @@ class Link:
             return _copied(pipe.execute(raise_on_error=False), self.address)
 
     def close(self) -> None:
-        """The next use connects again."""
+        """Close the client. The next use connects again."""
         client = self._clients.pop("client", None)
         if client is not None:
             client.close()
 
 
-class _Here(threading.local):
-    """What the event loops of this thread use."""
+class _ThreadClients(threading.local):
+    """Clients of this thread's event loops."""
 
     def __init__(self) -> None:
         self.clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
 
 
-class AsyncLink:
-    """For async callers: a client for each event loop of asyncio, and a thread under anything else."""
+class AsyncConnection:
+    """Connection for async callers: a client for each event loop of asyncio, and a thread under trio."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._here = _Here()
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self.address = connection, connection.address
+        self._thread_clients = _ThreadClients()
 
     async def send(self, ask: Ask[Any]) -> Any:
-        """The server's answer."""
+        """Send one command and return the server's answer."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -179,14 +182,14 @@ class AsyncLink:
         try:
             return await self._send(ask, self._client(loop))
         except Exception as failure:
-            problem = explain(failure, self._link.address)
+            problem = explain(failure, self._connection.address)
         raise LedgerUnavailable(problem)
 
     async def _in_thread(self, ask: Ask[Any]) -> Any:
-        """redis-py knows asyncio only."""
+        """Send it from a thread: redis-py knows asyncio only."""
         import anyio.to_thread
 
-        return await anyio.to_thread.run_sync(self._link.send, ask, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(self._connection.send, ask, abandon_on_cancel=True)
 
     async def _send(self, ask: Ask[Any], client: Any) -> Any:
         from redis.exceptions import NoScriptError
@@ -199,7 +202,7 @@ class AsyncLink:
             return await self._run(_whole(ask), client)
 
     async def _run(self, command: tuple[Any, ...], client: Any) -> Any:
-        address = self._link.address
+        address = self._connection.address
         if not address.replicas:
             return await client.execute_command(*command)
         async with client.pipeline(transaction=False) as pipe:
@@ -208,19 +211,19 @@ class AsyncLink:
             return _copied(await pipe.execute(raise_on_error=False), address)
 
     def _client(self, loop: asyncio.AbstractEventLoop) -> Any:
-        clients = self._here.clients
+        clients = self._thread_clients.clients
         client = clients.get(loop)
         if client is None:
             # A client keeps its loop alive, so the dictionary alone would keep both for ever.
             for old in [other for other in clients if other.is_closed()]:
                 del clients[old]
-            client = clients[loop] = _connect_async(self._link.address)
+            client = clients[loop] = _connect_async(self._connection.address)
         return client
 
     async def close(self) -> None:
         """Close the connections of the running loop; the next use connects again."""
         try:
-            client = self._here.clients.pop(asyncio.get_running_loop(), None)
+            client = self._thread_clients.clients.pop(asyncio.get_running_loop(), None)
         except RuntimeError:
             return  # what was asked in threads has the connections of sync callers
         if client is not None:
@@ -245,7 +248,7 @@ def _copied(answers: list[Any], address: Address) -> Any:
 
 
 def _facts(told: dict[str, Any]) -> dict[str, Any]:
-    """Of a cluster, every node tells; the one to worry about counts."""
+    """Return the settings that matter. In a cluster the weakest node counts."""
     nodes = [node for node in told.values() if isinstance(node, dict) and "redis_version" in node] or [told]
     policies = [str(node.get("maxmemory_policy")) for node in nodes]
     worst = next((policy for policy in policies if policy != "noeviction"), "noeviction")

@@ -1,4 +1,4 @@
-"""One thread per ledger, while it has claims: it proves that their owner lives, and writes down which ended."""
+"""Heartbeat: one thread per ledger, while it has claims. It renews their lease and writes down which ended."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LINGER = 2.0
 _REST = 1.0
 
 
-class Heart:
-    """Beats for one ``Claims``. ``beat`` writes what there is to write of one purse; it is held weakly."""
+class LeaseThread:
+    """Thread that renews the lease of one ``Claims``. ``beat`` writes what is due for one purse; it is held weakly."""
 
     __slots__ = ("__weakref__", "_beat", "_claims", "_every", "_lock", "_stopped", "_thread")
 
@@ -31,16 +31,16 @@ class Heart:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """There is a claim to look after."""
+        """Start the thread, if it does not run. Called at every claim."""
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
                 self._thread = threading.Thread(target=self._run, name="x402 ledger", daemon=True)
                 self._thread.start()
-        if self._claims.silent:
+        if self._claims.has_unwatched:
             self._claims.ends.put(True)
 
     def stop(self) -> None:
-        """Returns when the thread is done with what it was doing."""
+        """Stop the thread, and wait until it is done with what it was doing."""
         with self._lock:
             self._stopped.set()
             thread = self._thread
@@ -58,13 +58,13 @@ class Heart:
             if not purses and self._may_end(now - idle):
                 return
             due = [purse for purse in purses if beaten.get(purse, 0.0) + self._every <= now]
-            due += [purse for purse in self._claims.pressing(purses) if purse not in due]
+            due += [purse for purse in self._claims.purses_to_write(purses) if purse not in due]
             if not self._beat_all(due, beaten):
                 return
             self._wait()
 
     def _beat_all(self, purses: list[str], beaten: dict[str, float]) -> bool:
-        """False: the ledger is gone. Holds it only while it beats, so that it can go."""
+        """Beat for each purse. Return False if the ledger is gone: it is referenced only meanwhile."""
         beat = self._beat()
         if beat is None:
             return False
@@ -85,7 +85,7 @@ class Heart:
 
     def _wait(self) -> None:
         try:
-            self._claims.ends.get(timeout=_LOOK if self._claims.silent else self._every)
+            self._claims.ends.get(timeout=_LOOK if self._claims.has_unwatched else self._every)
             while True:
                 self._claims.ends.get_nowait()
         except Empty:

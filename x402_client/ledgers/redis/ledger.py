@@ -11,10 +11,11 @@ from ...core.drive import arun, run
 from ...errors import ConfigurationError, MoneyState, X402Error
 from ...model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
 from ...model.offers import Receipt
+from ..urls import REDIS, for_redis, refusal, scheme_of
 from .claims import Claims
-from .connections import Address, AsyncLink, Link, check
-from .heartbeat import Heart
-from .steps import Clerk, Steps
+from .connections import Address, AsyncConnection, Connection, check
+from .heartbeat import LeaseThread
+from .steps import LedgerSteps, Steps
 
 T = TypeVar("T")
 #: Proofs of life in one lease.
@@ -22,11 +23,11 @@ _BEATS = 8
 
 
 class RedisLedger:
-    """Budgets, holds and keys in a Redis server (5 or later; Valkey too), shared by every program that uses it.
+    """Ledger in a Redis server (5 or later; Valkey too), shared by every program that uses it.
 
-    ``redis://``, ``rediss://`` (over TLS: use it outside of one machine) or ``unix://``. ``ledger.asynchronous`` is the
-    same ledger for async callers. It connects when it is first used. Every step is one atomic round trip, and the
-    server's clock is the ledger's.
+    ``redis://`` or ``valkey://``, over TLS ``rediss://`` or ``valkeys://`` (use it outside of one machine), or
+    ``unix://``. ``ledger.asynchronous`` is the same ledger for async callers. It connects when it is first used. Every
+    step is one atomic round trip, and the server's clock is the ledger's.
 
     The server has to keep what it is told: ``maxmemory-policy noeviction`` is required, and ``appendonly yes`` is
     strongly advised (without it, the payments since the last snapshot are forgotten when it stops). A ledger that is
@@ -37,186 +38,205 @@ class RedisLedger:
     wait until two replicas have it, and fails if they have not; a step that failed like that may count all the same.
 
     ``lease`` is how many seconds a program that fell silent counts as alive. Until it ran out, or the program gave
-    proof of life, nobody can tell whether an attempt of it is still running: the same request waits.
+    proof of life, it is unknown if an attempt of it is still running: the same request waits.
 
     A freeze is written to every purse that exists, one after the other, and found by those that come later.
     ``history`` remembers the latest thousand purchases of a purse; budgets in total and keys remember all, for ever.
     """
 
-    is_async = False
+    #: The server's clock is the ledger's: the machine's may be set.
+    drift = 0.0
+    #: Async callers use ``asynchronous``.
+    impatient = None
 
     def __init__(
         self, url: str, *, timeout: float = 5.0, lease: float = 4.0, replicas: int = 0, cluster: bool = False
     ) -> None:
-        if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError("A Redis ledger's URL starts with redis://, rediss:// or unix://.")
+        scheme = scheme_of(url) if isinstance(url, str) else ""
+        self._address = Address(for_redis(url) if scheme in REDIS else "", timeout, replicas, cluster)
+        url = ""  # it may hold a password, and tools print the variables of a traceback
+        if scheme not in REDIS:
+            raise (
+                refusal(scheme) if scheme else ConfigurationError("A Redis ledger has a URL, like redis://host:6379/0.")
+            )
         if not 0 < timeout <= 60 or not 0.5 <= lease <= 30:
             raise ConfigurationError("timeout is up to 60 seconds, and lease from 0.5 to 30.")
         if type(replicas) is not int or replicas < 0 or (replicas and cluster):
             raise ConfigurationError("replicas is a whole number of replicas to wait for; a cluster cannot do that.")
-        self._address = Address(url, timeout, replicas, cluster)
         self._lease = lease
         check(self._address)
         self._build()
         _LEDGERS.add(self)
 
-    def _build(self, old: Clerk | None = None) -> None:
+    def _build(self, old: LedgerSteps | None = None) -> None:
         self._claims = Claims()
-        self._heart = Heart(self._claims, self._lease / _BEATS, WeakMethod(self._beat))
-        self._link = Link(self._address)
-        self._clerk = Clerk(self._address.shown, self._lease, self._claims, self._heart.start)
+        self._lease_thread = LeaseThread(self._claims, self._lease / _BEATS, WeakMethod(self._beat))
+        self._connection = Connection(self._address)
+        self._steps = LedgerSteps(self._address.shown, self._lease, self._claims, self._lease_thread.start)
         if old is not None:
-            self._clerk.known.update(old.known)
-            self._clerk.fresh = old.fresh
-        self.asynchronous = AsyncRedisLedger(self._clerk, AsyncLink(self._link))
+            self._steps.known.update(old.known)
+            self._steps.fresh = old.fresh
+        self.asynchronous = AsyncRedisLedger(self._steps, AsyncConnection(self._connection))
 
     @property
     def fresh(self) -> bool:
-        """Whether a purse was used for the first time: its budgets start at zero."""
-        return self._clerk.fresh
+        """Return True if a purse was used for the first time: its budgets start at zero."""
+        return self._steps.fresh
 
     @property
     def name(self) -> str:
-        """Where it is, without a password."""
+        """Return the server's address, without user and password."""
         return self._address.shown
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
-        """A new hold, or the claimed unresolved one."""
-        return self._run(self._clerk.reserve(order, attempt))
+        """Return a new hold, or the unresolved one, claimed."""
+        return self._run(self._steps.reserve(order, attempt))
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
-        """The unresolved hold of this purchase, or None."""
-        return self._run(self._clerk.claim(purchase, attempt))
+        """Claim the unresolved hold of this purchase; None if there is none."""
+        return self._run(self._steps.claim(purchase, attempt))
 
     def record(self, hold: Hold, authorization: Authorization) -> Hold:
         """Keep what was signed, before it leaves the machine."""
-        return self._run(self._clerk.record(hold, authorization))
+        return self._run(self._steps.record(hold, authorization))
 
     def release(self, hold: Hold) -> None:
         """Give back what was held and never sent."""
-        self._run(self._clerk.release(hold))
+        self._run(self._steps.release(hold))
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
-        """The purchase was delivered; it is resolved, and stays counted."""
-        self._run(self._clerk.close(hold, money, receipt))
+        """Resolve a delivered purchase. It stays counted."""
+        self._run(self._steps.close(hold, money, receipt))
 
     def write_off(self, hold: Hold) -> Hold:
-        """The user gives the unresolved purchase up: it counts as spent."""
-        return self._run(self._clerk.write_off(hold))
+        """Give an unresolved purchase up, for the user: it counts as spent."""
+        return self._run(self._steps.write_off(hold))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
-        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
-        return self._run(self._clerk.conclude(hold, settled))
+        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
+        return self._run(self._steps.conclude(hold, settled))
 
     def spent(self, question: Spending) -> int:
-        """Millionths counted in a window."""
-        return self._run(self._clerk.spent(question))
+        """Return the millionths counted in a window."""
+        return self._run(self._steps.spent(question))
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
-        """Every purchase of a purse that is not resolved."""
-        return self._run(self._clerk.holds(purse))
+        """Return every purchase of a purse that is not resolved."""
+        return self._run(self._steps.holds(purse))
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
-        """The latest resolved purchases of a purse, newest first."""
-        return self._run(self._clerk.history(limit, purse))
+        """Return the latest resolved purchases of a purse, newest first."""
+        return self._run(self._steps.history(limit, purse))
 
     def freeze(self, pattern: str) -> None:
         """Stop payments to a host pattern, or with ``*`` all: of every purse, in every program."""
-        self._run(self._clerk.freeze(pattern))
+        self._run(self._steps.freeze(pattern))
 
     def unfreeze(self, pattern: str) -> None:
         """Lift a freeze again."""
-        self._run(self._clerk.freeze(pattern, thaw=True))
+        self._run(self._steps.freeze(pattern, thaw=True))
 
     def close_ledger(self) -> None:
-        """Let go of the connections and of this program's claims. The next use opens it again."""
-        self._heart.stop()
+        """Close the connections and give up this program's claims. The next use opens the ledger again."""
+        self._lease_thread.stop()
         with contextlib.suppress(X402Error):
-            self._run(self._clerk.leave())
-        self._link.close()
-        self._build(self._clerk)
+            self._run(self._steps.leave())
+        self._connection.close()
+        self._build(self._steps)
 
     def _beat(self, purse: str) -> None:
-        self._run(self._clerk.beat(purse))
+        self._run(self._steps.beat(purse))
 
     def _run(self, steps: Steps[T]) -> T:
-        return run(steps, self._link.send)
+        return run(steps, self._connection.send)
 
     def __repr__(self) -> str:
         return f"RedisLedger({self._address.shown!r})"
 
 
 class AsyncRedisLedger:
-    """A Redis ledger for async callers: ``RedisLedger(url).asynchronous``."""
+    """Async twin of ``RedisLedger``: ``RedisLedger(url).asynchronous``."""
 
-    is_async = True
+    drift = 0.0
+    #: It is async itself.
+    asynchronous = impatient = None
 
-    def __init__(self, clerk: Clerk, link: AsyncLink) -> None:
-        self._clerk, self._link = clerk, link
+    def __init__(self, steps: LedgerSteps, connection: AsyncConnection) -> None:
+        self._steps, self._connection = steps, connection
+
+    @property
+    def fresh(self) -> bool:
+        """Return True if a purse was used for the first time: its budgets start at zero."""
+        return self._steps.fresh
+
+    @property
+    def name(self) -> str:
+        """Return the server's address, without user and password."""
+        return self._connection.address.shown
 
     async def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
-        """A new hold, or the claimed unresolved one."""
-        return await self._run(self._clerk.reserve(order, attempt))
+        """Return a new hold, or the unresolved one, claimed."""
+        return await self._run(self._steps.reserve(order, attempt))
 
     async def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
-        """The unresolved hold of this purchase, or None."""
-        return await self._run(self._clerk.claim(purchase, attempt))
+        """Claim the unresolved hold of this purchase; None if there is none."""
+        return await self._run(self._steps.claim(purchase, attempt))
 
     async def record(self, hold: Hold, authorization: Authorization) -> Hold:
         """Keep what was signed, before it leaves the machine."""
-        return await self._run(self._clerk.record(hold, authorization))
+        return await self._run(self._steps.record(hold, authorization))
 
     async def release(self, hold: Hold) -> None:
         """Give back what was held and never sent."""
-        await self._run(self._clerk.release(hold))
+        await self._run(self._steps.release(hold))
 
     async def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
-        """The purchase was delivered; it is resolved, and stays counted."""
-        await self._run(self._clerk.close(hold, money, receipt))
+        """Resolve a delivered purchase. It stays counted."""
+        await self._run(self._steps.close(hold, money, receipt))
 
     async def write_off(self, hold: Hold) -> Hold:
-        """The user gives the unresolved purchase up: it counts as spent."""
-        return await self._run(self._clerk.write_off(hold))
+        """Give an unresolved purchase up, for the user: it counts as spent."""
+        return await self._run(self._steps.write_off(hold))
 
     async def conclude(self, hold: Hold, settled: bool) -> bool:
-        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
-        return await self._run(self._clerk.conclude(hold, settled))
+        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
+        return await self._run(self._steps.conclude(hold, settled))
 
     async def spent(self, question: Spending) -> int:
-        """Millionths counted in a window."""
-        return await self._run(self._clerk.spent(question))
+        """Return the millionths counted in a window."""
+        return await self._run(self._steps.spent(question))
 
     async def holds(self, purse: str = "default") -> tuple[Hold, ...]:
-        """Every purchase of a purse that is not resolved."""
-        return await self._run(self._clerk.holds(purse))
+        """Return every purchase of a purse that is not resolved."""
+        return await self._run(self._steps.holds(purse))
 
     async def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
-        """The latest resolved purchases of a purse, newest first."""
-        return await self._run(self._clerk.history(limit, purse))
+        """Return the latest resolved purchases of a purse, newest first."""
+        return await self._run(self._steps.history(limit, purse))
 
     async def freeze(self, pattern: str) -> None:
         """Stop payments to a host pattern, or with ``*`` all: of every purse, in every program."""
-        await self._run(self._clerk.freeze(pattern))
+        await self._run(self._steps.freeze(pattern))
 
     async def unfreeze(self, pattern: str) -> None:
         """Lift a freeze again."""
-        await self._run(self._clerk.freeze(pattern, thaw=True))
+        await self._run(self._steps.freeze(pattern, thaw=True))
 
     async def close_ledger(self) -> None:
-        """Let go of the connections of the running event loop."""
-        await self._link.close()
+        """Close the connections of the running event loop."""
+        await self._connection.close()
 
     async def _run(self, steps: Steps[T]) -> T:
-        return await arun(steps, self._link.send)
+        return await arun(steps, self._connection.send)
 
 
 _LEDGERS: WeakSet[RedisLedger] = WeakSet()
 
 
 def _forget_parent() -> None:
-    """A forked child is an owner of its own; what the parent claimed stays the parent's."""
+    """Make a forked child an owner of its own. The parent's claims stay the parent's."""
     for ledger in list(_LEDGERS):
-        ledger._build(ledger._clerk)
+        ledger._build(ledger._steps)
 
 
 if hasattr(os, "register_at_fork"):

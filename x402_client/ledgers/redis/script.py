@@ -1,4 +1,4 @@
-"""The ledger's one Lua script, what is asked of it, and how its rows are read."""
+"""The ledger's one Lua script: its source, the requests to it, and the reading of its rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ...errors import LedgerUnavailable
 from ...model.budgets import WINDOWS
 from ...model.holds import Authorization, Hold, Order
 from ...model.hosts import Origin
+from ..accounts import accounts_of
 from ..rows import authorization_row, hold_of, reserved_row
 from ..windows import BUCKETS
 
@@ -26,7 +27,7 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Request(Ask[Any]):
-    """One call of the script. What it says may be worth money, so it shows nowhere."""
+    """Call of the script. Its arguments may be worth money, so they show nowhere."""
 
     key: str
     op: str
@@ -34,13 +35,13 @@ class Request(Ask[Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Ask[Any]):
-    """What the server says about itself."""
+class ServerInfo(Ask[Any]):
+    """Question for the server's INFO."""
 
 
 @cache
 def source() -> str:
-    """The script, under the windows and buckets that all ledgers share."""
+    """Return the script, headed by the windows and buckets that all ledgers share."""
     windows = ", ".join(f'{{ "{name}", {(length or 0) * MICROSECONDS} }}' for name, length in WINDOWS.items())
     here = files(__package__)
     parts = [here.joinpath(name).read_text("utf-8") for name in ("windows.lua", "holds.lua")]
@@ -49,22 +50,22 @@ def source() -> str:
 
 @cache
 def digest() -> str:
-    """By what name the server knows the script."""
+    """Return the SHA-1 by which the server knows the script."""
     return hashlib.sha1(source().encode(), usedforsecurity=False).hexdigest()
 
 
 def request(purse: str, op: str, said: Mapping[str, Any]) -> Request:
-    """For one purse: all of its keys live in one slot of a cluster."""
+    """Build a request about one purse. All keys of a purse live in one slot of a cluster."""
     return Request(f"{{x402:{quote(purse, safe='')}}}:meta", op, json.dumps(said))
 
 
 def everywhere(op: str, said: Mapping[str, Any]) -> Request:
-    """For what concerns all purses."""
+    """Build a request about all purses."""
     return Request("{x402}:meta", op, json.dumps(said))
 
 
 def new_row(order: Order, number: int) -> dict[str, str]:
-    """What is kept of a new hold; amounts are text, because Lua has no integers."""
+    """Return what is kept of a new hold. Amounts are text, because Lua has no integers."""
     return {
         "id": f"{number:016x}",
         "purchase": order.purchase.id,
@@ -80,19 +81,19 @@ def new_row(order: Order, number: int) -> dict[str, str]:
 
 
 def document(order: Order) -> str:
-    """The facts that do not change while a hold lives."""
+    """Write the facts that do not change while a hold lives."""
     return json.dumps(reserved_row(order, 0.0))
 
 
 def signed_facts(hold: Hold, authorization: Authorization) -> dict[str, str]:
-    """What recording adds. The header stands apart, so that it can go away."""
+    """Return what recording adds. The header is a field of its own, so that it can be deleted."""
     *facts, header = authorization_row(authorization)
     order = Order(hold.purchase, hold.offer, hold.price, ())
     return {"doc": document(order), "signed": json.dumps(facts), "header": header, "nonce": authorization.nonce}
 
 
 def read_row(written: str) -> Hold:
-    """The hold in a row as the script gave it."""
+    """Read the hold in a row as the script gave it."""
     try:
         row = json.loads(written)
         signed = json.loads(row["signed"]) if "signed" in row else [None] * 4
@@ -108,19 +109,19 @@ def read_row(written: str) -> Hold:
 
 
 def stem(account: str, currency: str | None) -> str:
-    """What names the windows of one account, in money or in payments."""
+    """Return the part of a key that names one account, in money or in payments."""
     return f"{'#' if currency is None else currency}:{account}"
 
 
 def patterns(origin: Origin) -> list[str]:
-    """Every way in which a freeze may name an origin."""
+    """Return every pattern by which a freeze may name an origin."""
     labels = origin.host.split(".")
     hosts = [origin.host, *("*." + ".".join(labels[i:]) for i in range(1, len(labels)))]
     return ["*", *(name for host in hosts for name in (host, f"{host}:{origin.port}"))]
 
 
 def caps(order: Order) -> list[tuple[str, str, str]]:
-    """Each budget of an order, and the largest sum that still leaves room for it."""
+    """Return each budget of an order, and the largest sum that still leaves room for it."""
     return [
         (stem(cap.account, cap.currency), cap.window, str(min(cap.most, LARGEST) - _asked(cap.currency, order)))
         for cap in order.caps
@@ -132,6 +133,5 @@ def _asked(currency: str | None, order: Order) -> int:
 
 
 def _stems(order: Order) -> list[str]:
-    """Whose sums a payment enters: the purse, its host, and the patterns that some budget names."""
-    names = {"", order.purchase.origin.host, *(cap.account for cap in order.caps)}
-    return [stem(name, currency) for name in sorted(names) for currency in (order.price.currency, None)]
+    """Return the stem of every account that the order counts in, in money and in payments."""
+    return [stem(name, currency) for name in accounts_of(order) for currency in (order.price.currency, None)]

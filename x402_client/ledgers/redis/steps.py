@@ -1,4 +1,4 @@
-"""Every step of the Redis ledger as a flow: what the server is asked, and what its answers mean. Without any I/O."""
+"""Steps of the Redis ledger, as flows: what the server is asked, and what its answers mean. No I/O happens here."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ _UNTRUSTED = {
 
 
 @dataclass(slots=True)
-class Known:
-    """What this program has seen of a purse: a server that shows less is not trusted."""
+class KnownPurse:
+    """State of a purse that this program has seen. A server that shows an older state is not trusted."""
 
     identity: str
     seq: int
 
 
-class Clerk:
-    """The steps of one ledger object, for sync and async callers alike."""
+class LedgerSteps:
+    """Steps of one ledger object, for sync and async callers alike."""
 
     def __init__(self, where: str, lease: float, claims: Claims, claimed: Callable[[], None]) -> None:
         self._where, self._lease = where, int(lease * script.MICROSECONDS)
         self._claims, self._claimed = claims, claimed
         self._looked = False
-        self.known: dict[str, Known] = {}
-        #: Whether some purse was used for the first time: its budgets start at zero.
+        self.known: dict[str, KnownPurse] = {}
+        #: True if some purse was used for the first time: its budgets start at zero.
         self.fresh = False
         #: Since which step an attempt waits for proof that other attempts live.
         self._waiting: WeakKeyDictionary[Attempt, int] = WeakKeyDictionary()
@@ -85,7 +85,7 @@ class Clerk:
 
     def release(self, hold: Hold) -> Steps[None]:
         answer = yield from self._ask(hold.purchase.purse, "release", id=hold.id)
-        if answer[2] != "signed":  # else somebody holds it still, and gives it up by ending
+        if answer[2] != "signed":  # else an attempt holds it still, and gives it up by ending
             self._claims.drop_hold(hold.id)
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Steps[None]:
@@ -123,7 +123,7 @@ class Clerk:
         return tuple(map(script.read_row, answer[2]))
 
     def freeze(self, pattern: str, thaw: bool = False) -> Steps[None]:
-        """First where purses to come will find it, then in every purse there is; one that fails stops no other."""
+        """Freeze first for purses to come, then in each that exists. A failure in one purse stops no other."""
         name = pattern if pattern == "*" else str(Pattern.parse(pattern))
         op = "unfreeze" if thaw else "freeze"
         purses = yield from script.everywhere(f"{op}_all", {"pattern": name})
@@ -137,9 +137,9 @@ class Clerk:
             raise failure
 
     def beat(self, purse: str) -> Steps[None]:
-        """This program lives; whatever ended since the last step goes along, as with every step."""
+        """Renew the lease. Claims that ended go along, as with every step."""
         answer = yield from self._ask(purse, "beat")
-        if answer[2]:  # somebody waits for proof, and only what is written knowing that is one
+        if answer[2]:  # another program waits for proof, and only what is written after this answer is one
             yield from self._ask(purse, "beat")
 
     def leave(self) -> Steps[None]:
@@ -165,7 +165,7 @@ class Clerk:
             claim.hold = said["row"]["id"]
             return answer
         self._claims.drop(claim)
-        return self._met(answer, purchase, attempt)
+        return self._obstacle(answer, purchase, attempt)
 
     def _about(self, purchase: Purchase, claim: Claim, attempt: Attempt) -> dict[str, Any]:
         return {
@@ -177,8 +177,8 @@ class Clerk:
             "since": self._waiting.get(attempt, 0),
         }
 
-    def _met(self, answer: Any, purchase: Purchase, attempt: Attempt) -> Any:
-        """What stands in the way of a new hold, if anything does."""
+    def _obstacle(self, answer: Any, purchase: Purchase, attempt: Attempt) -> Any:
+        """Return or raise what stands in the way of a new hold; else return the answer as it is."""
         status = answer[0]
         if status == "busy":
             self._waiting.setdefault(attempt, answer[1])
@@ -198,7 +198,7 @@ class Clerk:
         return (yield from self._step(purse, op, said))
 
     def _ready(self, purse: str) -> Steps[None]:
-        """Know the purse, and have written what could not be written before."""
+        """Join the purse if it is new, and write what could not be written before."""
         if purse not in self.known:
             yield from self._join(purse)
         for hold, late in self._claims.late(purse):
@@ -207,13 +207,13 @@ class Clerk:
 
     def _join(self, purse: str) -> Steps[None]:
         if not self._looked:
-            self._check((yield from script.Look()))
+            self._check((yield from script.ServerInfo()))
             self._looked = True
         frozen = yield from script.everywhere("enroll", {"purse": purse})
         said = {"candidate": secrets.token_hex(16), "patterns": frozen}
         answer = yield from self._step(purse, "join", said)
         self.fresh = self.fresh or answer[3] == "1"
-        self.known.setdefault(purse, Known(answer[2], answer[1]))
+        self.known.setdefault(purse, KnownPurse(answer[2], answer[1]))
 
     def _step(self, purse: str, op: str, said: dict[str, Any]) -> Steps[Any]:
         known = self.known.get(purse)

@@ -1,6 +1,6 @@
-"""Moving what was written ahead into the file itself, on a thread: it takes a disk's time, and a payment seldom has to.
+"""Checkpoints: a thread moves the write-ahead log into the file, so that payments need not wait for the disk.
 
-What a payment wrote is safe before that; only the log that it stands in would grow.
+A payment's write is safe before that; only the log would grow.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 _WRITES = 600
 #: While one move runs others write on, so a few follow each other until nothing is left.
 _ROUNDS = 4
-#: Pages of log at which whoever writes moves what is left: where writes never pause, no thread catches up with them.
+#: Pages of log at which a writer checkpoints by itself: where writes never pause, no thread catches up with them.
 LAST_RESORT = 4_000
 
 
 class Checkpoints:
-    """One file's. A move has a connection of its own, and begins only under the file's lock: so no fork meets one."""
+    """Checkpoints of one file. Each has its own connection, and begins under the file's lock: so no fork meets one."""
 
     __slots__ = ("_moving", "_path", "_since")
 
@@ -28,8 +28,8 @@ class Checkpoints:
         self._path, self._since = path, 0
         self._moving = threading.Lock()
 
-    def wrote(self, same: Callable[[], bool]) -> None:
-        """Something was written; ``same`` tells whether the file is still the one that it was written to."""
+    def count_write(self, same: Callable[[], bool]) -> None:
+        """Count a write; start a checkpoint if it is due. ``same`` tells if the file is still the one written to."""
         self._since += 1
         if self._since < _WRITES or not self._moving.acquire(blocking=False):
             return
@@ -40,7 +40,7 @@ class Checkpoints:
             self._moving.release()
 
     def wait(self, seconds: float) -> None:
-        """Until no move runs."""
+        """Wait until no checkpoint runs."""
         if self._moving.acquire(timeout=seconds):
             self._moving.release()
 

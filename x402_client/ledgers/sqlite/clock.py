@@ -1,4 +1,4 @@
-"""The time by which a kept ledger counts: it follows a clock that nobody can set, and never goes back.
+"""The ledger's clock: it follows a clock that cannot be set, and never goes back.
 
 Within one boot of the machine it advances exactly as the steady clock does, so setting the wall clock opens no
 budget. After a restart of the machine the wall clock is believed, but never to be earlier than what was counted.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Stamp(NamedTuple):
-    """What the ledger's time was when the steady clock of one boot showed ``steady``. Kept with the ledger."""
+    """Ledger time ``at`` the moment when the steady clock of one boot showed ``steady``. Kept with the ledger."""
 
     boot: str
     steady: float
@@ -26,13 +26,13 @@ _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTO
 
 
 def steady() -> float:
-    """Seconds that only pass; where the system can tell, also while the machine sleeps."""
+    """Return seconds that only increase; where the system can tell, also while the machine sleeps."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 @cache
 def boot() -> str:
-    """What tells this boot of the machine from others; empty where the system does not say."""
+    """Return an id of this boot of the machine; empty where the system does not say."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode().strip()
     except (OSError, ValueError):
@@ -40,7 +40,7 @@ def boot() -> str:
 
 
 class LedgerClock:
-    """Tells a ledger's time from its last stamp. The readings can be replaced, for tests."""
+    """Clock that tells a ledger's time from its last stamp. The readings can be replaced, for tests."""
 
     __slots__ = ("_boot", "_steady", "drift", "wall")
 
@@ -55,7 +55,7 @@ class LedgerClock:
         self.drift = 0.0
 
     def now(self, last: Stamp | None) -> Stamp:
-        """The present moment, given the last one that was kept."""
+        """Return the present moment, given the last one that was kept."""
         stamp = self._now(last)
         self.drift = stamp.at - self.wall()
         return stamp

@@ -1,4 +1,4 @@
-"""What SQLite says, and what to do about it."""
+"""SQLite's errors, in our words: what happened and what to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SYSTEM = {
 
 
 def code_of(failure: BaseException) -> int:
-    """SQLite's result code without its details, or the one that means what the system said; zero if there is none."""
+    """Return SQLite's result code without its details, or the one nearest to a system error; 0 if there is none."""
     if isinstance(failure, OSError):
         return _SYSTEM.get(failure.errno or 0, 0)
     code: int = getattr(failure, "sqlite_errorcode", 0)
@@ -41,30 +41,30 @@ def code_of(failure: BaseException) -> int:
 
 
 def busy(failure: sqlite3.Error) -> bool:
-    """Whether waiting may help."""
+    """Return True if waiting may help."""
     return code_of(failure) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def explained(failure: BaseException, path: Path) -> LedgerUnavailable:
-    """The same failure in our words."""
+    """Build LedgerUnavailable for a failure, in our words."""
     advice = _ADVICE.get(code_of(failure), f"failed ({type(failure).__name__}: {failure}). Look at the file")
     return unavailable(path, advice)
 
 
 def unavailable(path: Path, trouble: str) -> LedgerUnavailable:
-    """``trouble`` follows the path, and says what to do."""
+    """Build LedgerUnavailable. ``trouble`` follows the path, and says what to do."""
     return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.")
 
 
 def locked(path: Path, patience: float) -> LedgerUnavailable:
-    """The wait was too long."""
+    """Build the error for a lock that another program held too long."""
     return unavailable(
         path, f"was locked by another program for {patience:g} seconds. See who holds it open, and try again"
     )
 
 
 def crowded(path: Path, seconds: float) -> LedgerUnavailable:
-    """The queue in front of us did not move."""
+    """Build the error for a lock that threads of this program held too long."""
     return unavailable(
         path, f"was kept busy by other threads of this program for {seconds:g} seconds. Make fewer calls at once"
     )

@@ -1,4 +1,4 @@
-"""A lock that is given in the order in which it was asked for: of many threads, none waits for ever."""
+"""A fair lock: threads get it in the order in which they asked, so that none waits for ever."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 from collections import deque
 
 
-class Turns:
-    """As ``threading.Lock``, but whoever lets go of it does not get it again before those who wait."""
+class FairLock:
+    """Lock like ``threading.Lock``, but a thread that releases it does not get it again before those that wait."""
 
     __slots__ = ("_mutex", "_taken", "_waiting")
 
@@ -23,7 +23,7 @@ class Turns:
         self.release()
 
     def acquire(self, timeout: float = -1) -> bool:
-        """Whether our turn came in time; with a timeout of zero, whether nobody else has it or waits for it."""
+        """Wait for the lock. Return False on time-out. With timeout=0, take it only if free and none waits."""
         with self._mutex:
             if not (self._taken or self._waiting):
                 self._taken = True
@@ -42,7 +42,7 @@ class Turns:
         return came or not self._leave(turn)
 
     def release(self) -> None:
-        """The next one's turn."""
+        """Hand the lock to the thread that waits for longest, or free it."""
         with self._mutex:
             if self._waiting:
                 self._waiting.popleft().release()
@@ -50,7 +50,7 @@ class Turns:
                 self._taken = False
 
     def _leave(self, turn: threading.Lock) -> bool:
-        """Whether it was still waiting; if not, its turn came meanwhile."""
+        """Leave the queue. Return False if the lock was handed over meanwhile."""
         with self._mutex:
             if turn not in self._waiting:
                 return False

@@ -1,4 +1,4 @@
-"""One ledger file: made privately, known again, locked in turn, and never taken for another one."""
+"""One ledger file: readable by its user only, recognised when opened again, and locked by one thread at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import NamedTuple, TypeVar
 
 from ...errors import LedgerUnavailable
 from ...model.holds import LedgerBusy
+from . import migrations
 from .checkpoints import LAST_RESORT, Checkpoints
 from .clock import Stamp
 from .errors import busy, crowded, explained, locked, unavailable
-from .fair_lock import Turns
-from .schema import APPLICATION, SCHEMA, VERSION
+from .fair_lock import FairLock
+from .schema import APPLICATION, SCHEMA
 
 T = TypeVar("T")
 _WRITING = "BEGIN IMMEDIATE"
@@ -27,10 +28,10 @@ _META = "SELECT identity, frozen, boot, steady, at FROM meta"
 #: Pauses between two looks at a lock that another process holds, mostly for tens of microseconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
 #: How long a thread waits for the others of its process: each of them ends soon, but there may be hundreds.
-_TURN = 60.0
+_QUEUE_PATIENCE = 60.0
 #: Looks at a locked file that are further apart say nothing about the time between them.
 _GAP = 1.0
-#: How long a fork waits for a transaction of another thread, and whoever closes for a checkpoint.
+#: Seconds that a fork waits for a transaction of another thread, and ``close`` for a checkpoint.
 _FORK_PATIENCE = 10.0
 #: KiB of the file in memory: the pages that payments write are few.
 _CACHE = 256
@@ -38,7 +39,7 @@ _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
 
 
 class Meta(NamedTuple):
-    """What every transaction reads first."""
+    """Facts that every transaction reads first."""
 
     frozen: str
     #: The moment of the last reservation.
@@ -46,19 +47,19 @@ class Meta(NamedTuple):
 
 
 class LedgerFile:
-    """A connection that the threads of a process share in turn. No connection crosses a fork."""
+    """File with one connection, which the threads of a process share in turn. No connection crosses a fork."""
 
     def __init__(self, path: Path, durable: bool) -> None:
         self.path = path
         self._name, self._log = str(path), f"{path}-wal"
         self.durable = durable
-        #: Whether opening it made it.
+        #: True if opening the file made it.
         self.fresh = False
         self._identity: str | None = None
         self._latest = 0.0
         self._connection: sqlite3.Connection | None = None
         self._seen: tuple[object, ...] = ()
-        self._lock = Turns()
+        self._lock = FairLock()
         #: When it was found locked by another program: first, without a break that we saw, and last.
         self._locked = (-_GAP, -_GAP)
         self._checkpoints = Checkpoints(path)
@@ -70,18 +71,18 @@ class LedgerFile:
         return self._run("BEGIN", work, patience)
 
     def write(self, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
-        """Run ``work`` while nobody else writes; all that it does happens, or nothing of it."""
+        """Run ``work`` as the only writer: all of its changes happen, or none."""
         return self._run(_WRITING, work, patience)
 
     def close(self) -> None:
-        """Let go of the file. The next use opens it again, if it is still the same."""
+        """Close the file. The next use opens it again, if it is still the same."""
         with self._lock:
             self._disconnect()
             self._checkpoints.wait(_FORK_PATIENCE)
 
     def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
-        if not self._lock.acquire(timeout=_TURN if patience else 0):
-            raise crowded(self.path, _TURN) if patience else LedgerBusy()
+        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):
+            raise crowded(self.path, _QUEUE_PATIENCE) if patience else LedgerBusy()
         try:
             return self._transact(begin, work, patience)
         except (sqlite3.Error, OverflowError, OSError) as failure:
@@ -101,7 +102,7 @@ class LedgerFile:
                 db.execute("ROLLBACK")
             raise
         if begin == _WRITING:
-            self._checkpoints.wrote(self._unchanged)
+            self._checkpoints.count_write(self._unchanged)
         return result
 
     def _begin(self, begin: str) -> tuple[sqlite3.Connection, Meta]:
@@ -118,7 +119,7 @@ class LedgerFile:
         return db, Meta(frozen, Stamp(boot, steady, at) if at else None)
 
     def _patiently(self, step: Callable[[], T], patience: float) -> T:
-        """Waits for other programs. Of hundreds of threads, not each waits anew for a program that holds on to it."""
+        """Repeat ``step`` while another program has the lock. The wait is shared: threads do not each wait anew."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -153,7 +154,7 @@ class LedgerFile:
         return self._connection
 
     def _look(self) -> tuple[object, ...]:
-        """What tells the files that are in place now from those that were opened."""
+        """Return the identity of the files that are in place now, to compare with those that were opened."""
         try:
             file, log = os.stat(self._name), os.stat(self._log)
         except FileNotFoundError:
@@ -171,7 +172,7 @@ class LedgerFile:
             return False
 
     def _check_same(self, identity: str | None, latest: float) -> None:
-        """An older copy of the same ledger is another one too: it forgot payments."""
+        """Refuse another ledger in the place of ours, and an older copy of ours: it forgot payments."""
         if identity is None or (self._identity is not None and (identity != self._identity or latest < self._latest)):
             raise self._replaced()
         self._identity, self._latest = identity, latest
@@ -203,7 +204,7 @@ class LedgerFile:
         return db
 
     def _make_file(self) -> None:
-        """An empty file that only this user can read, if there is none and none was seen before."""
+        """Make an empty file that only this user can read, if there is none and none was seen before."""
         if self.path.is_dir():
             raise unavailable(self.path, "is a directory. Name a file in it")
         if self._identity is not None:
@@ -219,9 +220,10 @@ class LedgerFile:
             self._look()
 
     def _recognize(self, db: sqlite3.Connection) -> None:
-        """Look before anything is changed: the file may be somebody else's."""
+        """Recognise the file before anything is changed: another program may own it."""
         db.execute("BEGIN")  # or another process makes it between two looks
         application, version, empty = _marks(db)
+        current = application == APPLICATION and migrations.is_current(db, version)
         db.execute("COMMIT")
         if application == 0 and version == 0 and empty:
             if self._identity is not None:
@@ -229,12 +231,18 @@ class LedgerFile:
             self._create(db)
         elif application != APPLICATION:
             raise unavailable(self.path, "is a database of another program. Name another path")
-        elif version != VERSION:
-            raise unavailable(
-                self.path,
-                f"has the layout {version}, and this version of x402-buyer knows only layout {VERSION}. Use the "
-                "version that wrote it, or name another path",
-            )
+        elif not current:
+            self._migrate(db)
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        if self._identity is not None:
+            raise self._replaced()
+        self._write_ahead(db)
+        db.execute("BEGIN IMMEDIATE")
+        version = _marks(db)[1]
+        if not migrations.is_current(db, version):  # or another process was faster
+            migrations.migrate(db, version, self.path)
+        db.execute("COMMIT")
 
     def _create(self, db: sqlite3.Connection) -> None:
         os.chmod(self.path, 0o600)
@@ -243,6 +251,7 @@ class LedgerFile:
         if _marks(db) == (0, 0, True):  # or another process was faster
             for statement in SCHEMA:
                 db.execute(statement)
+            migrations.keep_windows(db)
             db.execute("INSERT INTO meta VALUES (1, ?, '[]', '', 0.0, 0.0)", (secrets.token_hex(16),))
             self.fresh = True
         db.execute("COMMIT")
@@ -264,7 +273,7 @@ class LedgerFile:
 
 
 def _marks(db: sqlite3.Connection) -> tuple[int, int, bool]:
-    """Whose file it is, of which layout, and whether nothing is in it."""
+    """Return the application's mark, the layout's number, and True if the file is empty."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -272,14 +281,14 @@ def _marks(db: sqlite3.Connection) -> tuple[int, int, bool]:
 
 
 def _make_directories(directory: Path) -> None:
-    """``Path.mkdir`` gives its mode only to the last of several directories."""
+    """Make each missing directory private. ``Path.mkdir`` gives its mode only to the last one."""
     missing = [found for found in (directory, *directory.parents) if not found.exists()]
     for found in reversed(missing):
         found.mkdir(mode=0o700, exist_ok=True)
 
 
 def _forking() -> None:
-    """SQLite's locks belong to the process, and its memory does not know of a fork: close before."""
+    """Close every file before a fork: SQLite's locks belong to the process, and its memory does not know of a fork."""
     held = _HELD.setdefault(threading.get_ident(), [])
     for file in list(_FILES):
         if file._lock.acquire(timeout=_FORK_PATIENCE):
@@ -295,7 +304,7 @@ def _forked_parent() -> None:
 
 def _forked_child() -> None:
     for file in _HELD.pop(threading.get_ident(), ()):
-        file._lock = Turns()
+        file._lock = FairLock()
         file._checkpoints = Checkpoints(file.path)
         file._process = os.getpid()
     _HELD.clear()

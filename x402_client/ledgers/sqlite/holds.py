@@ -1,4 +1,4 @@
-"""What happens to one hold in a ledger file. Every function here runs inside a transaction of its caller."""
+"""Holds in a ledger file. Every function here runs inside a transaction of its caller."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _REMEMBER = f"""
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An open hold and what the ledger alone knows of it."""
+    """Open hold, with the facts that only the ledger needs."""
 
     number: int
     hold: Hold
@@ -65,23 +65,23 @@ class Row:
 
     @classmethod
     def of(cls, values: tuple[Any, ...]) -> Row:
-        """From the columns of ``_OPEN``."""
+        """Read the columns of ``_OPEN``."""
         number, header, accounts, owner = values[_WIDTH:]
         return cls(number, hold_of(number, values, header), tuple(map(int, accounts.split())), owner)
 
 
 def find(db: sqlite3.Connection, name: str) -> Row | None:
-    """The open hold of this id."""
+    """Return the open hold of this id."""
     return find_number(db, number_of(name))
 
 
 def find_number(db: sqlite3.Connection, number: int) -> Row | None:
-    """The same, by the number that its id stands for."""
+    """Return the open hold of this number."""
     return next(iter(select(db, "id = ?", number)), None)
 
 
 def of_purchase(db: sqlite3.Connection, purchase: str) -> list[Row]:
-    """The open holds of one purchase, oldest first."""
+    """Return the open holds of one purchase, oldest first."""
     first = _first(purchase)
     span = (first, first + _LAST, purchase)
     if db.execute(_ANY, span).fetchone() is None:  # sqlite3 describes all columns of a question before its answer
@@ -90,7 +90,7 @@ def of_purchase(db: sqlite3.Connection, purchase: str) -> list[Row]:
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
-    """The open holds of which ``where`` is true, oldest first."""
+    """Return the open holds of which ``where`` is true, oldest first."""
     found = [Row.of(row) for row in db.execute(_selecting(where), values)]
     found.sort(key=lambda row: (row.hold.created, row.number))
     return found
@@ -102,19 +102,19 @@ def _selecting(where: str) -> str:
 
 
 def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
-    """A new hold; its price is taken from these accounts already."""
+    """Insert a new hold. Its price is taken from these accounts already."""
     number = _first(order.purchase.id) + secrets.randbits(_DRAWN)
     db.execute(_RESERVE, (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner))
     return Hold(name_of(number), order.purchase, order.offer, order.price, now)
 
 
 def _first(purchase: str) -> int:
-    """The least number that a hold of a purchase can have."""
+    """Return the least number that a hold of a purchase can have."""
     return (crc32(purchase.encode()) % _PREFIXES) << _DRAWN
 
 
 def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:
-    """What was signed, with the terms that it was signed for."""
+    """Write the authorization, with the terms that were signed."""
     # The values are kept in no variable: tools that print those of a traceback would show the payment header.
     offer, number = offer_text(hold.offer), number_of(hold.id)
     if db.execute(_RECORD, (*authorization_row(authorization), offer, number)).rowcount != 1:
@@ -123,13 +123,13 @@ def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> 
 
 
 def claim(db: sqlite3.Connection, row: Row, owner: str) -> Hold:
-    """Another attempt takes an unresolved hold over."""
+    """Give an unresolved hold to another attempt."""
     db.execute("UPDATE holds SET owner = ?, tries = tries + 1 WHERE id = ?", (owner, row.number))
     return row.hold.but(tries=row.hold.tries + 1)
 
 
 def give_up(db: sqlite3.Connection, row: Row) -> None:
-    """The attempt that claimed it is over: what was signed is unresolved, what was not is given back."""
+    """End a claim. A signed hold becomes unresolved, an unsigned one is given back."""
     if row.hold.state == "reserved":
         drop(db, row)
     else:
@@ -143,7 +143,7 @@ def drop(db: sqlite3.Connection, row: Row) -> None:
 
 
 class Delivery(NamedTuple):
-    """A hold whose content came."""
+    """Delivery of one hold, to be written."""
 
     number: int
     keyed: bool
@@ -161,7 +161,7 @@ def deliver(db: sqlite3.Connection, found: Delivery) -> None:
 def resolve(
     db: sqlite3.Connection, number: int, state: HoldState, money: MoneyState, receipt: Receipt | None
 ) -> int | None:
-    """Move a hold to the past, without its header; its number there. One that is there already stays as it is."""
+    """Move a hold to the past, without its header; return its number there, or None if it is not open."""
     moved = db.execute(_RESOLVE, (state, money, receipt_text(receipt), number))
     if moved.rowcount != 1:
         return None
@@ -173,13 +173,13 @@ def resolve(
 
 
 def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
-    """What was delivered under a key."""
+    """Return the purchase that was delivered under a key."""
     asked = f"SELECT {_LIST}, id, receipt FROM keyed WHERE key = ?"  # noqa: S608
     return next((_past(row) for row in db.execute(asked, (purchase.id,))), None)
 
 
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
-    """The latest resolved purchases of a purse, newest first."""
+    """Return the latest resolved purchases of a purse, newest first."""
     asked = f"SELECT {_LIST}, id, receipt FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
     return tuple(_past(row) for row in db.execute(asked, (purse, max(0, limit))))
 

@@ -20,7 +20,9 @@ from ...model.budgets import Cap
 from ...model.holds import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
+from ..accounts import accounts_of
 from ..rows import number_of
+from ..urls import refusal, scheme_of
 from . import holds as rows
 from .clock import LedgerClock
 from .errors import unavailable
@@ -37,52 +39,56 @@ _LARGEST = 2**50
 
 
 class SqliteLedger:
-    """Budgets, holds and keys in one file, shared by all threads and processes that open it.
+    """Ledger in one SQLite file, shared by all threads and processes that open it.
 
     The file is made if there is none, and ``fresh`` tells so. ``durable=True`` waits for the disk at every step:
     then not even a power failure makes it forget a payment, where otherwise only a crash of the program cannot.
     """
 
-    is_async = False
+    #: Async callers use ``impatient``.
+    asynchronous = None
 
     def __init__(
         self, path: str | os.PathLike[str], *, durable: bool = False, clock: LedgerClock | None = None
     ) -> None:
-        self.path = _absolute(path)
-        self._owners = self.path.with_name(self.path.name + "-owners")
+        try:
+            self.path = _absolute(path)
+        finally:
+            path = ""  # it may be a URL with a password, and tools print the variables of a traceback
+        self._locks_directory = self.path.with_name(self.path.name + "-owners")
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, durable)
-        self._claims = Claims(self._owners, _clerk(weakref.ref(self)))
+        self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
         #: Deliveries that could not be written; the next use of the ledger writes them.
         self._late: dict[int, rows.Delivery] = {}
         self._patience = _PATIENCE
         self._file.read(lambda db, meta: None, _PATIENCE)
-        weakref.finalize(self, _let_go, self._claims, self._file)
+        weakref.finalize(self, _close_both, self._claims, self._file)
 
     @property
     def fresh(self) -> bool:
-        """Whether opening the ledger made its file: its budgets start at zero."""
+        """Return True if opening the ledger made its file: its budgets start at zero."""
         return self._file.fresh
 
     @property
     def name(self) -> str:
-        """Where it is."""
+        """Return the path of the file."""
         return str(self.path)
 
     @property
     def drift(self) -> float:
-        """By how many seconds its time is ahead of the machine's clock."""
+        """Return the seconds by which the ledger's time is ahead of the machine's clock."""
         return self._clock.drift
 
     @property
     def impatient(self) -> SqliteLedger:
-        """The same ledger for callers that must not block: raises LedgerBusy where this one would wait."""
+        """Return a twin for callers that must not block: it raises LedgerBusy where this one would wait."""
         twin = copy.copy(self)
         twin._patience = 0.0
         return twin
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
-        """A new hold, or the claimed unresolved one."""
+        """Return a new hold, or the unresolved one, claimed."""
         if order.price.units > _LARGEST:
             raise unavailable(self.path, f"cannot count a price of {order.price}. No payment is that large")
         try:
@@ -93,7 +99,7 @@ class SqliteLedger:
         return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
-        """The unresolved hold of this purchase, or None."""
+        """Claim the unresolved hold of this purchase; None if there is none."""
         return self._write(lambda db, meta: self._claim(db, meta, purchase, attempt))
 
     def record(self, hold: Hold, authorization: Authorization) -> Hold:
@@ -117,7 +123,7 @@ class SqliteLedger:
         self._claims.drop(number_of(hold.id))
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
-        """The purchase was delivered; it is resolved, and stays counted."""
+        """Resolve a delivered purchase. It stays counted."""
         found = rows.Delivery(number_of(hold.id), hold.purchase.keyed, money, receipt)
         try:
             self._write(lambda db, meta: rows.deliver(db, found))
@@ -127,7 +133,7 @@ class SqliteLedger:
         self._claims.drop(found.number)
 
     def write_off(self, hold: Hold) -> Hold:
-        """The user gives the unresolved purchase up: it counts as spent."""
+        """Give an unresolved purchase up, for the user: it counts as spent."""
 
         def give_up(db: sqlite3.Connection, meta: Meta) -> Hold:
             row = self._unresolved(db, hold)
@@ -139,7 +145,7 @@ class SqliteLedger:
         return self._write(give_up)
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
-        """The chain told: an unsettled hold is given back, a settled one counts as spent and waits for its content."""
+        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
 
         def told(db: sqlite3.Connection, meta: Meta) -> bool:
             row = self._unresolved(db, hold)
@@ -154,7 +160,7 @@ class SqliteLedger:
         return self._write(told)
 
     def spent(self, question: Spending) -> int:
-        """Millionths counted in a window."""
+        """Return the millionths counted in a window."""
 
         def counted(db: sqlite3.Connection, meta: Meta) -> int:
             counts = Sums(db, question.purse, (question.account,), self._clock.now(meta.stamp).at)
@@ -163,12 +169,12 @@ class SqliteLedger:
         return self._read(counted)
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
-        """Every purchase of a purse that is not resolved."""
+        """Return every purchase of a purse that is not resolved."""
         found = self._read(lambda db, meta: rows.select(db, "purse = ?", purse))
         return tuple(row.hold.shown for row in found)
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
-        """The latest resolved purchases of a purse, newest first."""
+        """Return the latest resolved purchases of a purse, newest first."""
         return self._read(lambda db, meta: rows.history(db, purse, limit))
 
     def freeze(self, pattern: str) -> None:
@@ -180,12 +186,12 @@ class SqliteLedger:
         self._write(lambda db, meta: _freeze(db, {*_patterns(meta)} - {pattern}))
 
     def close_ledger(self) -> None:
-        """Let go of the file and of this process's claims. The next use opens it again."""
-        owner = self._claims.known
+        """Close the file and give up this process's claims. The next use opens it again."""
+        owner = self._claims.existing_lock
         if owner is not None:
             with contextlib.suppress(X402Error):
                 self._write(lambda db, meta: _give_up_all(db, owner.name))
-        _let_go(self._claims, self._file)
+        _close_both(self._claims, self._file)
 
     def _read(self, work: Work[T]) -> T:
         return self._file.read(work, self._patience)
@@ -197,26 +203,26 @@ class SqliteLedger:
         return self._file.write(work, self._patience)
 
     def _catch_up(self) -> None:
-        """Write what happened since: attempts that ended, and deliveries that could not be written."""
-        if not (self._claims.stirred or self._late):
+        """Write which attempts ended, and deliveries that could not be written before."""
+        if not (self._claims.some_ended or self._late):
             return
         ended: set[int] = set()
         late: dict[int, rows.Delivery] = {}
         try:
             self._file.write(lambda db, meta: self._settle(db, ended, late), self._patience)
         except BaseException:
-            self._claims.again(ended)
+            self._claims.put_back(ended)
             raise
         for number in late:
             self._late.pop(number, None)
 
     def _settle(self, db: sqlite3.Connection, ended: set[int], late: dict[int, rows.Delivery]) -> None:
-        ended |= self._claims.ended()
+        ended |= self._claims.take_ended()
         # In this order: an attempt ends after it left its delivery here, or else it would be given up as well.
         late.update(self._late)
         for found in late.values():
             rows.deliver(db, found)
-        owner = self._claims.known
+        owner = self._claims.existing_lock
         for number in ended:
             row = rows.find_number(db, number)
             if owner is not None and row is not None and row.owner == owner.name:
@@ -227,44 +233,44 @@ class SqliteLedger:
         if found is not None:
             return found
         stamp = self._clock.now(meta.stamp)
-        names = list(dict.fromkeys(("", order.purchase.origin.host, *(cap.account for cap in order.caps))))
+        names = accounts_of(order)
         counts = Sums(db, order.purchase.purse, names, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
             raise refusals.over_limit(order, exceeded)
         accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
-        hold = rows.insert(db, order, stamp.at, accounts, self._claims.owner.name)
+        hold = rows.insert(db, order, stamp.at, accounts, self._claims.process_lock.name)
         db.execute("UPDATE meta SET boot = ?, steady = ?, at = ?", (stamp.boot, stamp.steady, stamp.at))
         self._claims.take(number_of(hold.id), attempt)
         return hold
 
     def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(_patterns(meta), purchase)
-        found = self._leased(db, rows.of_purchase(db, purchase.id))
+        found = self._drop_ended(db, rows.of_purchase(db, purchase.id))
         if purchase.keyed:
             _check_key(db, purchase, found)
         for row in found:
             if not self._in_flight(row):
                 self._claims.take(row.number, attempt)
-                return rows.claim(db, row, self._claims.owner.name)
+                return rows.claim(db, row, self._claims.process_lock.name)
             if purchase.keyed:
                 return Busy(row.hold.shown)
         return None
 
-    def _leased(self, db: sqlite3.Connection, found: list[rows.Row]) -> list[rows.Row]:
-        """Give back what was reserved by attempts that ended before they signed; the others."""
+    def _drop_ended(self, db: sqlite3.Connection, found: list[rows.Row]) -> list[rows.Row]:
+        """Give back unsigned holds of attempts that ended. Return the others."""
         over = [row for row in found if row.hold.state == "reserved" and not self._in_flight(row)]
         for row in over:
             rows.drop(db, row)
         return [row for row in found if row not in over] if over else found
 
     def _reap(self, db: sqlite3.Connection) -> bool:
-        """The same for every purchase; whether there was any."""
+        """Give back the unsigned holds of all ended attempts. Return True if there was one."""
         found = rows.select(db, "state = 'reserved'")
-        return len(self._leased(db, found)) < len(found)
+        return len(self._drop_ended(db, found)) < len(found)
 
     def _in_flight(self, row: rows.Row) -> bool:
-        return in_flight(self._owners, row.owner, row.number)
+        return in_flight(self._locks_directory, row.owner, row.number)
 
     def _unresolved(self, db: sqlite3.Connection, hold: Hold) -> rows.Row | None:
         row = rows.find(db, hold.id)
@@ -274,7 +280,7 @@ class SqliteLedger:
 
 
 def default_path() -> Path:
-    """Where the ledger of this user is kept if nobody names another place."""
+    """Return the path of this user's ledger, which is used when no other is named."""
     place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
     if os.path.isabs(place):
         return Path(place, "x402_client", "ledger.db")
@@ -293,15 +299,19 @@ _DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Loc
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    """The file itself, whatever links lead to it and wherever the program goes."""
+    """Resolve links and the working directory, which may change later. A URL is refused."""
+    scheme = scheme_of(path)
+    if scheme is not None:
+        path = ""
+        raise refusal(scheme)
     try:
-        return Path(path).expanduser().resolve()
+        return Path(os.fsdecode(path)).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as failure:
         raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
 
 
 def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:
-    """The budget, if the order does not fit it."""
+    """Return the budget, if the order does not fit it."""
     asked = 1 if cap.currency is None else order.price.units
     counted = counts.counted(cap.account, cap.currency, cap.window)
     over = counted + asked - cap.most
@@ -332,13 +342,13 @@ def _freeze(db: sqlite3.Connection, patterns: set[str]) -> None:
     db.execute("UPDATE meta SET frozen = ?", (json.dumps(sorted(patterns)),))
 
 
-def _let_go(claims: Claims, file: LedgerFile) -> None:
+def _close_both(claims: Claims, file: LedgerFile) -> None:
     claims.close()
     file.close()
 
 
-def _clerk(ledger: weakref.ref[SqliteLedger]) -> Callable[[SimpleQueue[bool]], None]:
-    """Starts a thread that writes down which attempts ended, so that other processes see it at once."""
+def _ends_writer(ledger: weakref.ref[SqliteLedger]) -> Callable[[SimpleQueue[bool]], None]:
+    """Return a function that starts a thread, which writes ended attempts down at once, for other processes."""
 
     def start(ends: SimpleQueue[bool]) -> None:
         # At the interpreter's end no thread starts; then the next use of the ledger writes it.

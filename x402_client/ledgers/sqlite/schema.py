@@ -1,10 +1,12 @@
-"""What a ledger file looks like inside, and how one is told from any other file."""
+"""The layout of a ledger file, and the marks that tell it from any other file."""
 
 from __future__ import annotations
 
 #: "x402", at the place where SQLite files say whose they are.
 APPLICATION = 0x78343032
-VERSION = 2
+VERSION = 3
+#: The layout before, which has no table of windows. ``migrations`` brings it to this one.
+WITHOUT_WINDOWS = 2
 
 _PURCHASE = """
     purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
@@ -13,6 +15,10 @@ _PURCHASE = """
     state TEXT NOT NULL, money TEXT NOT NULL, tries INTEGER NOT NULL,
     nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT
 """
+
+#: The windows that the file counts, under the numbers that ``starts`` calls spans. A program that knows others must
+#: not write here: it would leave payments out of theirs.
+WINDOWS = """CREATE TABLE windows (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, seconds INTEGER)"""
 
 #: ``holds`` are open purchases, ``past`` the resolved ones, ``keyed`` what was delivered under keys: for ever.
 #: ``header`` is worth money; only open holds have the column. Their ``accounts`` are those that they were counted in.
@@ -29,6 +35,7 @@ SCHEMA = (
        header TEXT, accounts TEXT NOT NULL, owner TEXT)""",
     f"CREATE TABLE past (number INTEGER PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     f"CREATE TABLE keyed (key TEXT PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
+    WINDOWS,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )

@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ...model.budgets import WINDOWS
+from ...model.budgets import BUDGET_WINDOWS
 from ..windows import BUCKETS
 
-#: Span, length and bucket width of the windows that roll; the oldest bucket counts until all of it has rolled away.
-_SPANS = {name: (span, length, length // BUCKETS) for span, (name, length) in enumerate(WINDOWS.items()) if length}
+#: Number, length and bucket width of the windows that roll; the oldest bucket counts until all of it has rolled away.
+#: The number stands in the column ``span`` of every file, so it is the one that the table of windows writes down.
+_SPANS = {w.name: (w.number, w.seconds, w.seconds // BUCKETS) for w in BUDGET_WINDOWS if w.seconds}
 #: An account that has counted nothing yet.
 _NEVER = -1.0
 #: One name at a time: SQLite builds a table for a list of them.
@@ -32,7 +33,7 @@ _TAKE_BACK_SINCE = """
 
 
 class Account(NamedTuple):
-    """All payments of one purse, account name and currency."""
+    """Sums of one purse, account name and currency, as the file keeps them."""
 
     number: int
     name: str
@@ -43,7 +44,7 @@ class Account(NamedTuple):
 
 
 class Sums:
-    """What some accounts of a purse have counted at one moment."""
+    """Sums of some accounts of a purse, at one moment."""
 
     __slots__ = ("_accounts", "_db", "_now", "_starts")
 
@@ -53,11 +54,11 @@ class Sums:
         self._starts: dict[tuple[int, str], tuple[int, int] | None] = {}
 
     def counted(self, name: str, currency: str | None, window: str) -> int:
-        """The sum of one window: units of a currency, or payments in whatever currency if it is None."""
+        """Return the sum of one window: units of a currency, or payments of all currencies if it is None."""
         return sum(self._counted(account, currency is None, window) for account in self._of(name, currency))
 
     def fits_at(self, name: str, currency: str | None, window: str, over: int) -> float | None:
-        """When at least ``over`` will have rolled away; None: never."""
+        """Return when at least ``over`` will have rolled away; None: never."""
         if window not in _SPANS:
             return None
         _, length, width = _SPANS[window]
@@ -116,7 +117,7 @@ class Sums:
         return account, span, int((self._now - length) // width)
 
     def _buckets(self, account: Account, window: str) -> list[tuple[int, int, int]]:
-        """Number, units and payments of the buckets that count, oldest first."""
+        """Return number, units and payments of the buckets that count, oldest first."""
         starts = self._db.execute(_STARTS, self._since(account.number, window)).fetchall()
         ends = [*starts, (0, account.units, account.payments)][1:]
         return [(a[0], b[1] - a[1], b[2] - a[2]) for a, b in zip(starts, ends, strict=True)]

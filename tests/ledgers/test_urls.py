@@ -1,0 +1,202 @@
+"""What names a ledger is a path or a URL that is understood; anything else is refused, without its password."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import x402_client
+from x402_client import Buyer, Policy, Wallet
+from x402_client.buyer import settings
+from x402_client.cli.buying import Choices
+from x402_client.errors import ConfigurationError
+from x402_client.ledgers.redis import RedisLedger
+from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.urls import REDIS, for_redis, scheme_of
+
+SECRET, USER, QUERY = "s3cr3t-word", "the-user", "token=query-word"
+AT = f"{USER}:{SECRET}@db.example:5432/x?{QUERY}"
+OURS = str(Path(x402_client.__file__).parent)
+
+NOT_UNDERSTOOD = [
+    f"postgresql://{AT}",
+    f"postgres://{AT}",
+    f"POSTGRESQL://{AT}",
+    f"  postgresql://{AT}",
+    f"\tmysql+pymysql://{AT}",
+    f"'postgresql://{AT}'",
+    f'"postgresql://{AT}"',
+    f"redis+sentinel://{AT}",
+    f"redis-sentinel://{AT}",
+    f"rediss+sentinel://{AT}",
+    f"sentinel://{AT}",
+    f"redis+cluster://{AT}",
+    f"http://{AT}",
+    f"sqlite:///{SECRET}/spend.db",
+    f"sqlite://{SECRET}",
+    f"file:///{SECRET}/spend.db",
+    f"mongodb:/{AT}",
+]
+NOT_READ = [
+    f"redis://{USER}:{SECRET}@h:port/0?{QUERY}",
+    f"REDIS://{USER}:{SECRET}@[h/0",
+    f"'redis://{AT}'",
+    f"redis:{USER}:{SECRET}@h",
+    f"redis:/{AT}",
+    f"valkey:{SECRET}",
+    f"unix:/{SECRET}",
+]
+PATHS = [
+    "spend.db", "./postgresql:/x.db", "C:\\x\\spend.db", "C:/x", "c://x", "/tmp/a://b.db", "-", "a b:/c.db", "10:/x.db",
+    "data-2026:spend.db", ":memory:", "~/spend.db", "..", "",
+]  # fmt: skip
+
+Way = Callable[[Any], object]
+
+
+def _buyer(given: Any) -> object:
+    return Buyer(Wallet(evm="0x" + "46" * 32), Policy(per_day="1"), ledger=given)
+
+
+WAYS: dict[str, Way] = {
+    "buyer": _buyer,
+    "settings": settings.ledger,
+    "a path": lambda given: _buyer(Path(given)),
+    "bytes": lambda given: _buyer(os.fsencode(given)),
+    "sqlite": SqliteLedger,
+    "sqlite, a path": lambda given: SqliteLedger(Path(given)),
+}
+
+
+@pytest.fixture(autouse=True)
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def frames(traceback: TracebackType | None) -> list[FrameType]:
+    found = []
+    while traceback is not None:
+        found.append(traceback.tb_frame)
+        traceback = traceback.tb_next
+    return found
+
+
+def refused(way: Way, given: Any) -> str:
+    """What is said; neither it nor any variable of ours on the way shows what was given."""
+    with pytest.raises(ConfigurationError) as caught:
+        way(given)
+    failure: BaseException | None = caught.value
+    shown = [repr(failure), str(failure)]
+    while failure is not None:
+        ours = [frame for frame in frames(failure.__traceback__) if frame.f_code.co_filename.startswith(OURS)]
+        shown += [repr(value) for frame in ours for value in frame.f_locals.values()]
+        failure = failure.__cause__ or failure.__context__
+    text = "\n".join(shown)
+    assert not [word for word in (SECRET, USER, QUERY, "db.example") if word in text], text
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("url", NOT_UNDERSTOOD)
+def test_a_url_that_is_not_understood_is_refused_and_makes_nothing(url: str, way: Way, empty: Path) -> None:
+    said = refused(way, url)
+    scheme = url.strip(" \t'\"").partition(":")[0].lower()
+    assert f"{scheme[:20]}://" in said
+    assert all(f"{known}://" in said for known in REDIS)
+    assert ("primary" in said) == ("sentinel" in scheme)
+    assert ("Write the path" in said) == (scheme in ("sqlite", "file"))
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", NOT_READ)
+@pytest.mark.parametrize("way", [_buyer, settings.ledger, RedisLedger])
+def test_a_url_that_cannot_be_read_is_refused_and_makes_nothing(url: str, way: Way, empty: Path) -> None:
+    assert "redis://host:6379/0" in refused(way, url)
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", [url for url in NOT_UNDERSTOOD if "'" not in url])
+def test_redis_refuses_them_too(url: str) -> None:
+    assert "://" in refused(RedisLedger, url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:7/0", "REDIS://127.0.0.1:7/0", "valkey://127.0.0.1:7/0", "Valkeys://127.0.0.1:7/0",
+        "rediss://127.0.0.1:7/0", " redis://127.0.0.1:7/0\n",
+    ],
+)  # fmt: skip
+def test_redis_and_valkey_in_any_case(url: str, empty: Path) -> None:
+    for made in (settings.ledger(url), RedisLedger(url), settings.ledger(url.encode())):
+        assert isinstance(made, RedisLedger)
+        assert made.name == "127.0.0.1:7"
+        assert for_redis(url).startswith(("redis://", "rediss://"))
+        assert for_redis(url).startswith("rediss://") == ("s://" in url.lower().replace("redis://", ""))
+    assert list(empty.iterdir()) == []
+
+
+def test_a_socket() -> None:
+    assert settings.ledger("UNIX:///run/redis.sock").name == "/run/redis.sock"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_stays_a_path(path: str) -> None:
+    assert scheme_of(path) is None
+    assert scheme_of(path.encode()) is None
+
+
+@pytest.mark.parametrize("way", ["text", "a path", "bytes"])
+@pytest.mark.parametrize("name", ["spend.db", "C:\\x\\spend.db"])
+def test_a_path_makes_its_file(name: str, way: str, empty: Path) -> None:
+    given: Any = {"text": name, "a path": Path(name), "bytes": os.fsencode(name)}[way]
+    ledger = settings.ledger(given)
+    assert isinstance(ledger, SqliteLedger)
+    assert [path.name for path in empty.glob("*.db")] == [name]
+    ledger.close_ledger()
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_path_or_a_url(text: str) -> None:
+    scheme = scheme_of(text)
+    assert scheme is None or (len(scheme) > 1 and scheme == scheme.lower())
+
+
+# The command
+
+
+def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "x402_client", *words], env=os.environ | variables, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [("ledger",), ("ledger", "holds"), ("ledger", "freeze"), ("quote", "http://127.0.0.1:1/x")]
+)
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_the_command_refuses_them(words: tuple[str, ...], by_variable: bool, empty: Path) -> None:
+    url = f"postgresql://{AT}"
+    named = () if by_variable else ("--ledger", url)
+    if by_variable and words == ("quote", "http://127.0.0.1:1/x"):
+        words = ("ledger", "reconcile")
+    variables = {"X402_EVM_KEY": "0x" + "46" * 32, "HOME": str(empty)}
+    ran = command(*words, *named, **variables, **({"X402_LEDGER": url} if by_variable else {}))
+    assert ran.returncode != 0
+    assert SECRET not in ran.stdout + ran.stderr
+    assert "A ledger cannot be at postgresql://" in " ".join(ran.stderr.split()) or words[0] == "quote"
+    assert list(empty.iterdir()) == []
+
+
+def test_the_choices_of_the_command_show_no_url() -> None:
+    assert SECRET not in repr(Choices(ledger=f"redis://{AT}"))

@@ -1,0 +1,38 @@
+"""Our own adapters keep what every adapter has to."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+import x402_client.httpx2
+
+from .libraries import AsyncHttpxConformance, HttpxConformance, RequestsConformance
+
+
+class TestHttpx(HttpxConformance):
+    pass
+
+
+class TestHttpx2(HttpxConformance):
+    library = httpx2
+    adapter = x402_client.httpx2
+
+
+class TestAsyncHttpx(AsyncHttpxConformance):
+    pass
+
+
+# httpx leaves the generators of a body that was not read to its end to the garbage collector, and trio remarks on it.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+class TestAsyncHttpxOnTrio(AsyncHttpxConformance):
+    backend = "trio"
+
+
+class TestAsyncHttpx2(AsyncHttpxConformance):
+    library = httpx2
+    adapter = x402_client.httpx2
+
+
+class TestRequests(RequestsConformance):
+    pass

@@ -1,0 +1,18 @@
+"""What an HTTP library wraps a failure in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def links(failure: BaseException) -> Iterator[BaseException]:
+    """Yield a failure and what it wraps. urllib3 names it in ``reason``, and requests passes that on in ``args``."""
+    seen: Any = failure
+    for _ in range(5):
+        yield seen
+        inner = seen.args[0] if seen.args else None
+        reason = getattr(inner, "reason", None) or getattr(seen, "reason", None)
+        seen = next((one for one in (reason, inner, seen.__cause__) if isinstance(one, BaseException)), None)
+        if seen is None:
+            return

@@ -1,0 +1,30 @@
+"""The rules that hold for every call of a buyer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..policy.choice import Means
+from ..policy.policy import Policy
+from ..wire.bounds import Bounds
+from .ports import Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policy, the schemes and the switches of one buyer."""
+
+    policy: Policy
+    means: Means
+    schemes: Mapping[tuple[str, str], Scheme]
+    bounds: Bounds
+    purse: str = "default"
+    on_refusal: Literal["raise", "return"] = "raise"
+    #: Whether payments of any size are approved by somebody: an approver without a threshold.
+    approve_all: bool = False
+    #: Terms older than this many seconds are looked at again before they are signed.
+    terms_age: float = 30.0
+    #: Methods whose payment is presented once more within one call.
+    repeat: frozenset[str] = frozenset({"GET", "PUT", "DELETE"})

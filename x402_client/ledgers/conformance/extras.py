@@ -1,0 +1,78 @@
+"""Optional attributes of a ledger: those that it has keep their promise. ``core.ports.LedgerExtras`` lists them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ...core.ports import Ledger
+from ...model.holds import Hold, LedgerBusy, Spending
+from ..extras import closer_of, drift_of, is_fresh, name_of
+from .fixtures import LedgerTestCase, order, purchase
+
+_TODAY = Spending("", "day", "USD")
+#: Seconds that two clocks of one machine may be apart.
+_TOLERATED = 60.0
+
+
+class Extras(LedgerTestCase):
+    """Tests of optional attributes. A ledger without them passes too."""
+
+    def test_its_name_is_text(self) -> None:
+        assert name_of(self.ledger)
+        assert isinstance(getattr(self.ledger, "name", ""), str)
+
+    def test_a_ledger_that_is_fresh_has_counted_nothing(self) -> None:
+        assert getattr(self.ledger, "fresh", False) in (True, False)
+        assert self.spent() == 0
+        if is_fresh(self.ledger):
+            assert (self.holds(), self.history()) == ((), ())
+
+    def test_its_time_is_that_of_the_machine(self) -> None:
+        self.reserve(order(), self.attempt())
+        assert abs(drift_of(self.ledger)) < _TOLERATED
+
+    def test_its_async_twin_is_the_same_ledger(self) -> None:
+        twin: Any = getattr(self.ledger, "asynchronous", None)
+        if twin is None:
+            return
+        first = self.unresolved(order())
+
+        async def look() -> tuple[Any, ...]:
+            try:
+                claimed = await twin.reserve(order(), self.attempt())
+                other = await twin.reserve(order(purchase("other")), self.attempt())
+                return claimed, other, await twin.spent(_TODAY)
+            finally:
+                closed = closer_of(twin)()
+                if closed is not None:
+                    await closed
+
+        claimed, other, spent = asyncio.run(look())
+        assert (claimed.id, claimed.tries) == (first.id, 1)
+        assert spent == self.spent() == 20_000
+        assert {hold.id for hold in self.holds()} == {first.id, other.id}
+
+    def test_its_impatient_twin_is_the_same_ledger(self) -> None:
+        twin: Any = getattr(self.ledger, "impatient", None)
+        if twin is None:
+            return
+        hold = self._at_once(twin, lambda ledger: ledger.reserve(order(), self.attempt()))
+        assert isinstance(hold, Hold)
+        assert self.spent() == self._at_once(twin, lambda ledger: ledger.spent(_TODAY)) == 10_000
+        self._at_once(twin, lambda ledger: ledger.release(hold))
+        assert (self.spent(), self.holds()) == (0, ())
+
+    def _at_once(self, twin: Ledger, question: Callable[[Ledger], Any]) -> Any:
+        try:
+            return self.answer(question(twin))
+        except LedgerBusy:
+            return self.answer(question(self.ledger))
+
+    def test_what_was_closed_opens_again_with_all_that_was_in_it(self) -> None:
+        first = self.unresolved(order())
+        for _ in range(2):
+            self.answer(closer_of(self.ledger)())
+        assert self.spent() == 10_000
+        assert self.reserve(order(), self.attempt()).id == first.id

@@ -1,0 +1,47 @@
+"""Optional attributes of a ledger, read in this one place. ``core.ports.LedgerExtras`` says what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from ..core.ports import Ledger, Maybe
+
+
+def name_of(ledger: Ledger) -> str:
+    """Return where the ledger is, without passwords."""
+    return str(getattr(ledger, "name", type(ledger).__name__))
+
+
+def is_fresh(ledger: Ledger) -> bool:
+    """Return True if the ledger was used for the first time."""
+    return bool(getattr(ledger, "fresh", False))
+
+
+def drift_of(ledger: Ledger) -> float:
+    """Return the seconds by which the ledger's time is ahead of the machine's clock."""
+    return float(getattr(ledger, "drift", 0.0))
+
+
+def for_async_callers(ledger: Ledger) -> Ledger:
+    """Return the ledger that async callers ask: it answers awaitables, or at once, or raises LedgerBusy."""
+    twin = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", None)
+    return cast(Ledger, twin or ledger)
+
+
+def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:
+    """Return what lets go of the ledger's files and connections."""
+    close: Callable[[], Maybe[None]] = getattr(ledger, "close_ledger", _nothing_to_close)
+    return close
+
+
+def closers_of(ledger: Ledger) -> Iterator[Callable[[], Maybe[None]]]:
+    """Give what lets go of an async twin, if there is one, and of the ledger itself."""
+    twin = getattr(ledger, "asynchronous", None)
+    if twin is not None:
+        yield closer_of(twin)
+    yield closer_of(ledger)
+
+
+def _nothing_to_close() -> None:
+    """Stand in for a ledger that holds nothing open."""

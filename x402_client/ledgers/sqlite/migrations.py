@@ -1,0 +1,100 @@
+"""Migrations of a ledger file: older layouts, and windows that are new to it. All under the lock of its caller."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ...model.budgets import BUDGET_WINDOWS, BudgetWindow
+from ..windows import BUCKETS
+from .errors import unavailable
+from .schema import VERSION, WINDOWS, WITHOUT_WINDOWS
+
+#: The windows of every file whose layout does not list them.
+_BEFORE = (("minute", 0, 60), ("hour", 1, 3_600), ("day", 2, 86_400), ("month", 3, 2_592_000), ("total", 4, None))
+_KEEP = "INSERT INTO windows (name, number, seconds) VALUES (?, ?, ?)"
+_ACCOUNTS = "SELECT id, units, payments, latest FROM accounts"
+_STARTS = "SELECT span, number, units, payments FROM starts WHERE account = ?"
+_START = "INSERT INTO starts (account, span, number, units, payments) VALUES (?, ?, ?, ?, ?)"
+#: A moment, with the units and payments that an account had counted by then.
+_Point = tuple[float, int, int]
+#: The number of a bucket, with the units and payments that were counted before it began.
+_Start = tuple[int, int, int]
+
+
+def is_current(db: sqlite3.Connection, version: int) -> bool:
+    """Return True if the file has the present layout and counts exactly our windows. Changes nothing."""
+    return version == VERSION and _kept(db) == set(BUDGET_WINDOWS)
+
+
+def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
+    """Bring a file to the present layout and windows, in the write transaction of the caller.
+
+    Programs that have the file open know its old windows only. They stop, because its identity changes.
+    """
+    if version == WITHOUT_WINDOWS:
+        db.execute(WINDOWS)
+        db.executemany(_KEEP, _BEFORE)
+    elif version != VERSION:
+        raise unavailable(
+            path,
+            f"has the layout {version}, and this version of x402-buyer knows only layouts {WITHOUT_WINDOWS} and "
+            f"{VERSION}. Use the version that wrote it, or name another path",
+        )
+    kept = _kept(db)
+    _check(kept, path)
+    for window in sorted(set(BUDGET_WINDOWS) - kept, key=lambda new: new.number):
+        _seed(db, window, kept)
+        db.execute(_KEEP, window)
+    db.execute("UPDATE meta SET identity = ?", (secrets.token_hex(16),))
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def keep_windows(db: sqlite3.Connection) -> None:
+    """List our windows in a new file."""
+    db.executemany(_KEEP, BUDGET_WINDOWS)
+
+
+def _kept(db: sqlite3.Connection) -> set[BudgetWindow]:
+    return {BudgetWindow(*row) for row in db.execute("SELECT name, number, seconds FROM windows")}
+
+
+def _check(kept: set[BudgetWindow], path: Path) -> None:
+    strange = sorted(window.name for window in kept - set(BUDGET_WINDOWS))
+    if strange:
+        raise unavailable(
+            path,
+            f"counts windows that this version of x402-buyer does not know, or knows otherwise ({', '.join(strange)}). "
+            "Use the version that wrote it, or name another path",
+        )
+
+
+def _seed(db: sqlite3.Connection, window: BudgetWindow, kept: Iterable[BudgetWindow]) -> None:
+    """Begin a new window with what older windows know: it may count too much at first, never too little."""
+    if window.seconds is None:
+        return
+    widths = {known.number: known.seconds // BUCKETS for known in kept if known.seconds}
+    for account, units, payments, latest in db.execute(_ACCOUNTS).fetchall():
+        found = db.execute(_STARTS, (account,)).fetchall()
+        points = [(float(number * widths[span]), *sums) for span, number, *sums in found if span in widths]
+        points.append((math.nextafter(latest, math.inf), units, payments))
+        starts = _starts(window.seconds // BUCKETS, sorted(points), latest)
+        db.executemany(_START, [(account, window.number, *start) for start in starts])
+
+
+def _starts(width: int, points: list[_Point], latest: float) -> Iterator[_Start]:
+    """Give the buckets up to ``latest``, each with what is known to have been counted before it began.
+
+    Of buckets that began with the same sums the last one is enough: a window is counted from the first one in it.
+    """
+    last, known, passed = int(latest // width), (0, 0), 0
+    for number in range(last - BUCKETS, last + 1):
+        before = known
+        while passed < len(points) and points[passed][0] <= number * width:
+            known, passed = points[passed][1:], passed + 1
+        if known != before:
+            yield number - 1, *before
+    yield last, *known

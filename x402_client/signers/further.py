@@ -1,0 +1,41 @@
+"""Signers of further families of chains: a payment scheme says what they sign, and checks what comes back."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ..errors import ConfigurationError, SigningError
+
+
+class FurtherSigner:
+    """Speaks to any object that follows ``ports.FurtherSigner``."""
+
+    __slots__ = ("_signer", "address", "blocking", "is_async")
+
+    def __init__(self, family: str, signer: Any) -> None:
+        address, method = getattr(signer, "address", None), getattr(signer, "sign", None)
+        if not isinstance(address, str) or not address or not callable(method) or inspect.isclass(signer):
+            kind = type(signer).__name__
+            signer = method = None  # tools that print the variables of a traceback must find no key
+            raise ConfigurationError(
+                f"A signer for {family!r} is an object with an `address` and a method `sign(data)`; a {kind} is not."
+            )
+        self._signer = signer
+        self.address = address
+        self.is_async = inspect.iscoroutinefunction(method)
+        self.blocking = getattr(signer, "blocking", True)
+
+    def sign(self, data: Any) -> Any:
+        """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        return self._signer.sign(data)
+
+    def __repr__(self) -> str:
+        return f"FurtherSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
+
+
+def read_signature(returned: Any) -> bytes:
+    """Return the signature's bytes. Only the scheme knows what they have to be."""
+    if isinstance(returned, (bytes, bytearray)) and returned:
+        return bytes(returned)
+    raise SigningError(f"The signer returned {type(returned).__name__} where bytes are needed. Nothing was sent.")

@@ -1,0 +1,65 @@
+"""What a caller can reach of a native response or an exception without touching anything private."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from ...buyer.buyer import Buyer
+
+#: How many steps are followed from where a caller starts, and how many things are looked at.
+_DEPTH, _MOST = 4, 4_000
+#: A buyer's own ledger has to keep the payment; what Python is made of leads everywhere.
+_STRANGE = (Buyer, ModuleType, type, FunctionType, MethodType, BuiltinFunctionType)
+_PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None))
+
+
+def reachable(start: Any) -> Iterator[tuple[str, Any]]:
+    """Yield everything that public attributes and containers lead to, each once, with the way there."""
+    seen: set[int] = set()
+    kept: list[Any] = []  # so that no id is used twice
+    waiting = deque([("it", start, 0)])
+    while waiting and len(seen) < _MOST:
+        way, thing, depth = waiting.popleft()
+        if id(thing) in seen or isinstance(thing, _STRANGE):
+            continue
+        seen.add(id(thing))
+        kept.append(thing)
+        yield way, thing
+        if depth < _DEPTH and not isinstance(thing, _PLAIN):
+            waiting.extend((f"{way}{step}", found, depth + 1) for step, found in _parts(thing))
+
+
+def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what one thing holds: the items of a container, and the public attributes of anything else."""
+    if isinstance(thing, Mapping):
+        for key, value in list(thing.items()):
+            yield f"[key {_named(key)}]", key
+            yield f"[{_named(key)}]", value
+    elif isinstance(thing, (list, tuple, Set, deque)):
+        yield from ((f"[{number}]", value) for number, value in enumerate(thing))
+    yield from _attributes(thing)
+
+
+def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:
+    extra = ("__cause__", "__context__", "__notes__") if isinstance(thing, BaseException) else ()
+    for name in (*dir(thing), *extra):
+        if name.startswith("_") and name not in extra:
+            continue
+        try:
+            value = getattr(thing, name)
+        except BaseException:  # noqa: S112 - a property may raise anything
+            continue
+        if not callable(value) or hasattr(value, "headers"):
+            yield f".{name}", value
+
+
+def _named(key: object) -> str:
+    return repr(key)[:40]
+
+
+def marks(native: Any) -> list[str]:
+    """Return the ways to names of this package: in keys of mappings, and in names of attributes."""
+    return [way for way, thing in reachable(native) if "x402" in way.lower() and thing is not None]
