@@ -27,6 +27,7 @@ os.environ.update(XDG_DATA_HOME=_IMPORTED.name, LOCALAPPDATA=_IMPORTED.name)
 #: What tests stand on asserts too, and explains itself like any test. Before anything imports it.
 HELPERS = (
     "core.scripted_flow",
+    "ledgers.twins",
     "adapters.scripted_server",
     "adapters.cash_register",
     "promises.flow_machine",
@@ -39,8 +40,20 @@ from tests.real.fixtures import own_world, world  # noqa: E402
 __all__ = ["own_world", "world"]
 
 
+#: Seconds for a test among real sellers: the first one may install the environments that they run in.
+_WORLD_SECONDS = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"world", "own_world"}.intersection(getattr(item, "fixturenames", ())) and not item.get_closest_marker(
+            "timeout"
+        ):
+            item.add_marker(pytest.mark.timeout(_WORLD_SECONDS))
+
+
 @pytest.fixture(autouse=True)
 def _a_data_directory_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A buyer keeps its ledger in the user's data directory; no test may spend from the budgets of whoever runs it."""
+    """Give each test a data directory, where buyers keep their ledgers: no test spends from the budgets of its user."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))

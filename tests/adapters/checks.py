@@ -1,46 +1,15 @@
-"""What every part of the compliance class stands on: a server, a till, a buyer and the driver of one shell."""
+"""A buyer for tests, and what became of its money."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
-
-import pytest
+from typing import Any
 
 from x402_client import Buyer, Policy, Wallet
 from x402_client.model.holds import Outcome
 
-from .cash_register import KEY, PAYMENT, PRICE, Till
-from .drivers import Client, Driver
-from .scripted_server import Seen, Server
-
-
-class Ground:
-    driver: ClassVar[type[Driver]]
-
-    @pytest.fixture
-    def shell(self) -> Iterator[Driver]:
-        with self.driver() as shell:
-            yield shell
-
-    @pytest.fixture
-    def server(self) -> Iterator[Server]:
-        server = Server()
-        yield server
-        server.close()
-        assert server.troubles == []
-
-    @pytest.fixture
-    def till(self) -> Till:
-        return Till()
-
-    @pytest.fixture
-    def buyer(self) -> Buyer:
-        return new_buyer()
-
-    @pytest.fixture
-    def client(self, shell: Driver, buyer: Buyer) -> Client:
-        return shell.client(buyer)
+from .cash_register import KEY, PAYMENT, PRICE
+from .drivers import Driver
+from .scripted_server import Seen
 
 
 def new_buyer(policy: Policy | None = None, **said: Any) -> Buyer:
@@ -49,7 +18,7 @@ def new_buyer(policy: Policy | None = None, **said: Any) -> Buyer:
 
 
 def paid(buyer: Buyer, times: int = 1) -> bool:
-    """Whether so many purchases were paid for and delivered, and nothing is open."""
+    """Return whether this number of purchases was paid for and delivered, and nothing is open."""
     return buyer.spent().units == times * PRICE and buyer.holds() == () and len(buyer.history()) == times
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import anyio.to_thread
 import httpx
 import httpx2
+import pytest
 import requests
 import urllib3
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -110,7 +111,7 @@ class Driver:
         raise NotImplementedError
 
     def unread(self, native: Any, url: str) -> Any:
-        """A response whose body nobody has read, and that no block will close."""
+        """Return a response with an unread body, which no block will close."""
         return self.call(native.send, native.build_request("GET", url), stream=True)
 
     def outcome(self, response: Any) -> Outcome | None:
@@ -239,7 +240,7 @@ class AsyncHttpx(_Async):
 
 
 class TrioHttpx(AsyncHttpx):
-    name, backend = "async httpx on trio", "trio"
+    name, backend = "async httpx trio", "trio"
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
@@ -320,6 +321,25 @@ class Requests(Driver):
     def outcome(self, response: Any) -> Outcome | None:
         found: Outcome | None = getattr(response, "x402", None)
         return found
+
+
+#: Every driver.
+DRIVERS: tuple[type[Driver], ...] = (Httpx, AsyncHttpx, TrioHttpx, Httpx2, AsyncHttpx2, Requests)
+#: httpx leaves the generators of a body that was not read to its end to the garbage collector, and trio remarks on it.
+_TRIO_REMARKS = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+
+
+def params(*drivers: type[Driver]) -> list[Any]:
+    """Return these drivers as parameters of a fixture, each under its name: ``async-httpx-trio``."""
+    return [
+        pytest.param(one, id=one.name.replace(" ", "-"), marks=_TRIO_REMARKS if one.backend == "trio" else ())
+        for one in drivers
+    ]
+
+
+def only(*drivers: type[Driver]) -> pytest.MarkDecorator:
+    """Run a test, or those of a class, with these drivers alone."""
+    return pytest.mark.parametrize("shell", params(*drivers), indirect=True)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 #: No wait of a script or a test lasts longer.
 PATIENCE = 10.0
@@ -146,6 +146,14 @@ class Server:
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Close, and fail what passed so far if a script failed."""
+        self.close()
+        assert kind is not None or self.troubles == []
+
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
@@ -159,7 +167,7 @@ class Server:
 
     def stop_listening(self) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who accepts
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake a thread that accepts
         self._listener.close()
 
     def close(self) -> None:

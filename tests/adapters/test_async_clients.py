@@ -15,8 +15,8 @@ from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.wire.bounds import Bounds
 
 from .cash_register import KEY, Till, delivered
-from .checks import Ground, new_buyer, paid, unresolved
-from .drivers import AsyncHttpx, AsyncHttpx2, Driver, TrioHttpx
+from .checks import new_buyer, paid, unresolved
+from .drivers import AsyncHttpx, AsyncHttpx2, Driver, TrioHttpx, only
 from .scripted_server import PATIENCE, Exchange, Server
 from .test_failures import Holding
 
@@ -37,7 +37,8 @@ class Slow:
         return bytes(self._account.sign_message(encode_typed_data(full_message=full_message)).signature)
 
 
-class Async(Ground):
+@only(AsyncHttpx, TrioHttpx, AsyncHttpx2)
+class TestAsyncClients:
     def test_cancelled_while_the_payment_is_on_its_way(
         self, shell: Driver, server: Server, till: Till, buyer: Buyer
     ) -> None:
@@ -239,16 +240,3 @@ class Async(Ground):
         assert client.request("POST", "https://localhost/", content=pieces()).content == b"the goods"
         assert bodies == [b"one ", b"one two three"]
         client.close()
-
-
-class TestAsyncHttpx(Async):
-    driver = AsyncHttpx
-
-
-@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-class TestAsyncHttpxOnTrio(Async):
-    driver = TrioHttpx
-
-
-class TestAsyncHttpx2(Async):
-    driver = AsyncHttpx2

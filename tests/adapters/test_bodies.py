@@ -18,7 +18,7 @@ from x402_client.errors import BodyNotReplayable
 from x402_client.wire.bounds import Bounds
 
 from .cash_register import Till, delivered
-from .checks import Ground, new_buyer, paid, unresolved, untouched, without_payment
+from .checks import new_buyer, paid, unresolved, untouched, without_payment
 from .drivers import Client, Driver
 from .scripted_server import PATIENCE, Exchange, Seen, Server
 
@@ -113,7 +113,7 @@ def normal(seen: Seen) -> tuple[Any, ...]:
     return (seen.method, seen.target, head, framed)
 
 
-class Bodies(Ground):
+class TestBodies:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Iterator[Upload]:
         path = Upload(tmp_path / "upload.bin")
@@ -247,7 +247,7 @@ class Bodies(Ground):
         if shell.is_async and shell.backend == "asyncio":
             pytest.skip("asyncio loses an answer that a reset follows, with or without us")
         answered = threading.Event()
-        # Of a connection that was reset nobody can tell any more where it led.
+        # Where a connection led cannot be told any more once it was reset.
         policy = Policy(per_request="0.05", per_day="50", http_hosts=["127.0.0.1"])
         buyer = new_buyer(policy, bounds=Bounds(kept_body=10_000_000))
         piece = b"y" * 65536

@@ -15,7 +15,7 @@ from x402_client import Buyer, Policy
 from x402_client.errors import HostNotAllowed
 
 from .cash_register import PAYMENT, Till
-from .checks import Ground, new_buyer, paid, shows_payment, untouched, without_payment
+from .checks import new_buyer, paid, shows_payment, untouched, without_payment
 from .drivers import Client, Driver
 from .scripted_server import Exchange, Server
 
@@ -33,14 +33,12 @@ def passing_on(exchange: Exchange) -> None:
     exchange.answer(answer.status_code, answer.content, [h for h in answer.headers.items() if h[0] != "content-length"])
 
 
-class Settings(Ground):
+class TestClientSettings:
     @pytest.fixture
     def proxy(self) -> Iterator[Server]:
-        proxy = Server()
-        proxy.fallback = passing_on
-        yield proxy
-        proxy.close()
-        assert proxy.troubles == []
+        with Server() as proxy:
+            proxy.fallback = passing_on
+            yield proxy
 
     def test_basic_auth(self, client: Client, server: Server, till: Till, buyer: Buyer) -> None:
         client.get(server.on("/paid", till.sells()), auth=("me", "secret"))

@@ -10,7 +10,7 @@ import anyio
 from x402_client import Buyer
 
 from .cash_register import Till, delivered
-from .checks import Ground, outcome, paid
+from .checks import outcome, paid
 from .drivers import Driver
 from .scripted_server import Exchange, Server
 from .test_client_settings import timing
@@ -18,7 +18,7 @@ from .test_client_settings import timing
 CROWD = 50
 
 
-class Crowds(Ground):
+class TestConcurrency:
     def test_fifty_alike_are_fifty_purchases(self, shell: Driver, server: Server, till: Till, buyer: Buyer) -> None:
         url = server.on("/paid", till.sells())
         client = shell.client(buyer)

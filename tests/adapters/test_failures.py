@@ -1,4 +1,4 @@
-"""What breaks: the library's own errors pass; nobody pays twice, and the same call presents the same payment."""
+"""What breaks: the library's own errors pass; nothing is paid twice, and the same call presents the same payment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from x402_client import Buyer, errors
 from x402_client.errors import PaymentOutcomeUnknown
 
 from .cash_register import Till, delivered
-from .checks import Ground, new_buyer, paid, shows_payment, unresolved, untouched
+from .checks import new_buyer, paid, shows_payment, unresolved, untouched
 from .drivers import Client, Driver
 from .scripted_server import PATIENCE, Exchange, Server
 
@@ -62,7 +62,7 @@ def garbage(exchange: Exchange, *_: Any) -> None:
     exchange.leave()
 
 
-class Failures(Ground):
+class TestFailures:
     @pytest.mark.parametrize("script", [leave, garbage, reset, cut_body, cut_chunks])
     @pytest.mark.parametrize("one_shot", [False, True])
     def test_of_the_first_leg_pass_as_they_are(
@@ -186,7 +186,7 @@ class Failures(Ground):
         assert paid(buyer)
 
     def test_a_paid_answer_that_hangs(self, shell: Driver, server: Server, till: Till) -> None:
-        buyer, over = new_buyer(settle_timeout=0.1), threading.Event()
+        buyer, over = new_buyer(settle_timeout=0.5), threading.Event()
 
         def hang(exchange: Exchange, till: Till) -> None:
             exchange.head(200, length=1000)
@@ -197,7 +197,7 @@ class Failures(Ground):
         url = server.on("/paid", till.sells(hang, delivered))
         client = shell.client(buyer)
         with pytest.raises(shell.errors["slow body"]):
-            client.get(url, timeout=0.1)
+            client.get(url, timeout=0.5)
         over.set()
         assert unresolved(buyer, till.nonces[0])
         assert client.get(url).content == b"the goods"

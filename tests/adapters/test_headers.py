@@ -9,14 +9,14 @@ import pytest
 from x402_client import Buyer
 
 from .cash_register import PAYMENT, Till
-from .checks import Ground, paid, without_payment
+from .checks import paid, without_payment
 from .drivers import Client, Driver
 from .scripted_server import Exchange, Server
 
 LINES = [("X-Twice", "one"), ("x-ODD-Case", "kept"), ("X-Twice", "two"), ("accept", "text/x-own"), ("X-Empty", "")]
 
 
-class Heads(Ground):
+class TestHeaders:
     @pytest.mark.parametrize("version", [1, 2])
     @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_lines_survive_in_case_order_and_number(
@@ -62,7 +62,7 @@ class Heads(Ground):
         assert till.nonces[0] == till.nonces[2] != till.nonces[1]
 
 
-class Cookies(Ground):
+class TestCookies:
     def test_of_the_402_go_with_the_payment_and_reach_the_jar(
         self, client: Client, server: Server, till: Till, buyer: Buyer
     ) -> None:

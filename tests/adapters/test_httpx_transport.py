@@ -10,12 +10,13 @@ from x402_client import Buyer
 from x402_client.errors import AlreadyPaid, ConfigurationError, PaymentOutcomeUnknown, PaymentRefused
 
 from .cash_register import PAYMENT, PRICE, Till, delivered
-from .checks import Ground, new_buyer, outcome, paid, shows_payment, unresolved
-from .drivers import Httpx, Httpx2
+from .checks import new_buyer, outcome, paid, shows_payment, unresolved
+from .drivers import Httpx, Httpx2, only
 from .scripted_server import Server
 
 
-class Httpxes(Ground):
+@only(Httpx, Httpx2)
+class TestHttpxTransport:
     def test_mounts_pay_too(self, shell: Any, server: Server, till: Till, buyer: Buyer) -> None:
         used: list[str] = []
 
@@ -172,11 +173,3 @@ class Httpxes(Ground):
         assert shell.client(buyer).get(url).content == b"the goods"
         assert len(set(till.headers)) == 1
         assert paid(buyer)
-
-
-class TestHttpx(Httpxes):
-    driver = Httpx
-
-
-class TestHttpx2(Httpxes):
-    driver = Httpx2

@@ -4,51 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from x402_client import Buyer, Limit, Policy, errors, receipt
-from x402_client.core.known_terms import _PLACES, Memory, Terms, lasting
-from x402_client.model.offers import Offer, Quote
 
 from .cash_register import PRICE, Till, delivered
 from .checks import new_buyer, outcome
-from .drivers import AsyncHttpx, AsyncHttpx2, Client, Driver, Httpx, Httpx2, Requests
+from .drivers import Client, Driver, Httpx, Httpx2, Requests, only
 from .scripted_server import Exchange, Server
 
 AHEAD = {"per_request": "0.05", "per_day": "50", "pay_ahead": True}
 
 
-@pytest.fixture(params=[Httpx, AsyncHttpx, Httpx2, AsyncHttpx2, Requests], ids=lambda driver: driver.__name__)
-def shell(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    with request.param() as driver:
-        yield driver
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
-
-
-@pytest.fixture
-def till() -> Till:
-    return Till()
-
-
 @pytest.fixture
 def buyer() -> Buyer:
     return new_buyer(Policy(**AHEAD))
-
-
-@pytest.fixture
-def client(shell: Driver, buyer: Buyer) -> Client:
-    return shell.client(buyer)
 
 
 def requests_of(server: Server) -> list[str]:
@@ -341,7 +314,7 @@ def test_the_first_refusal_makes_all_of_the_seller_be_asked_again(server: Server
     assert requests_of(server) == ["paid", "bare", "paid", "bare", "paid"]
 
 
-@pytest.mark.parametrize("shell", [Httpx, Httpx2, Requests], indirect=True)  # async clients take no such files
+@only(Httpx, Httpx2, Requests)  # async clients take no such files
 @pytest.mark.parametrize("in_the_way", ["budget", "frozen"])
 def test_a_file_goes_out_whole_when_something_is_in_the_way(
     shell: Driver, server: Server, till: Till, tmp_path: Path, in_the_way: str
@@ -366,33 +339,3 @@ def test_hosts_have_their_own_caps(shell: Driver, server: Server, till: Till) ->
     with pytest.raises(errors.OverLimit):
         client.get(url)
     assert requests_of(server) == ["bare"]
-
-
-# --- what is remembered
-
-
-def terms(**extra: Any) -> Terms | None:
-    offer = Offer(1, 2, "exact", "eip155:84532", 1, "0x", "0x", extra=extra.pop("extra", {}))
-    return lasting(Quote("https://x/", offers=(offer,) * 100, choice=offer, **extra), offer)
-
-
-@pytest.mark.parametrize("extra", [{"memo": "order 7"}, {"recentBlockhash": "x"}, {"nonce": 1}])
-def test_what_is_made_for_one_payment_is_not_remembered(extra: Any) -> None:
-    assert terms(extra=extra) is None
-
-
-def test_extensions_that_last() -> None:
-    assert terms(extensions={"sign-in-with-x": {}}) is None
-    found = terms(extensions={"payment-identifier": {}, "bazaar": {}})
-    assert found is not None
-    assert found.quote.offers == ()
-
-
-def test_it_is_bounded() -> None:
-    memory, some = Memory(), terms()
-    for number in range(_PLACES + 50):
-        memory.learn(f"p{number}", some)
-        memory.refused(f"GET https://r{number}/", f"https://r{number}")
-    assert len(memory._terms) == len(memory._strikes) == _PLACES
-    assert memory.recall("p0") is None
-    assert memory.recall(f"p{_PLACES + 49}") is some

@@ -13,7 +13,7 @@ from x402_client import Buyer, Policy, errors, receipt
 from x402_client.errors import ConfigurationError, NoAcceptableOffer, PaymentRefused, PaymentRejected
 
 from .cash_register import NETWORK, PAY_TO, PAYER, PRICE, Till, delivered, encoded
-from .checks import Ground, new_buyer, outcome, paid, shows_payment, unresolved, untouched
+from .checks import new_buyer, outcome, paid, shows_payment, unresolved, untouched
 from .drivers import Client, Driver
 from .scripted_server import Exchange, Server
 
@@ -27,7 +27,7 @@ ELSE = {
 }
 
 
-class Paying(Ground):
+class TestPaying:
     @pytest.mark.parametrize("version", [1, 2])
     @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "BREW"])
     def test_pays_once(self, shell: Driver, server: Server, buyer: Buyer, version: int, method: str) -> None:
@@ -203,7 +203,7 @@ class Paying(Ground):
         assert len(till.nonces) == 2
 
 
-class Outcomes(Ground):
+class TestOutcomes:
     @pytest.mark.parametrize(
         ("changes", "money"),
         [
@@ -229,7 +229,7 @@ class Outcomes(Ground):
         assert found.hold.authorization is not None
         assert found.hold.authorization.header == ("", "")
         assert bool(found.mismatches) == (money == "unknown" and changes.get("success", True))
-        # Delivered, whatever the receipt says; and counted.
+        # Delivered and counted, with any receipt.
         assert paid(buyer)
         assert [hold.money for hold in buyer.history()] == [money]
 
@@ -304,7 +304,7 @@ class Outcomes(Ground):
         assert not any("x402" in str(key) for key in (*getattr(first, "extensions", ()), *getattr(first, "hooks", ())))
 
 
-class Quotes(Ground):
+class TestQuotes:
     def test_tells_the_price_and_never_pays(self, client: Client, server: Server, till: Till, buyer: Buyer) -> None:
         quote = client.quote("GET", server.on("/paid", till.sells()) + "?secret=1")
         assert [str(offer.price) for offer in quote.offers] == ["0.01 USD"]

@@ -1,4 +1,4 @@
-"""Connections go back to the pool, whatever became of the payment: a pool of one serves them all."""
+"""Connections go back to the pool after every end of a payment: a pool of one serves them all."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from x402_client import Policy, errors
 
 from .cash_register import Till, delivered
-from .checks import Ground, new_buyer, paid
+from .checks import new_buyer, paid
 from .drivers import Driver
 from .scripted_server import Server
 from .test_streams import Slowly, first_piece
 
 
-class Pools(Ground):
+class TestPools:
     @pytest.mark.parametrize("version", [1, 2])
     def test_a_hundred_payments_over_one_connection(self, shell: Driver, server: Server, version: int) -> None:
         buyer, till = new_buyer(), Till(version)
@@ -81,7 +81,7 @@ class Pools(Ground):
         assert server.connections == 1
 
     def test_errors_do_not_keep_the_connection(self, shell: Driver, server: Server, till: Till) -> None:
-        """Whoever keeps the error keeps no place in the pool."""
+        """An error that is kept keeps no place in the pool."""
         client = shell.client(new_buyer(), **shell.single())
         large = b"{" + b" " * 300_000 + b"}"
         kept = []

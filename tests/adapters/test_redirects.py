@@ -12,7 +12,7 @@ from x402_client import Buyer, Limit, Policy, receipt
 from x402_client.errors import HostNotAllowed, PaymentRejected
 
 from .cash_register import PAYMENT, PRICE, Then, Till, delivered
-from .checks import Ground, new_buyer, outcome, paid, shows_payment, unresolved, untouched
+from .checks import new_buyer, outcome, paid, shows_payment, unresolved, untouched
 from .drivers import Client, Driver
 from .scripted_server import Script, Server
 from .test_failures import cut_body, reset
@@ -31,13 +31,11 @@ def payments(server: Server) -> list[str]:
     return [seen.path for seen in server.requests if any(seen.header(name) for name in PAYMENT.values())]
 
 
-class Redirects(Ground):
+class TestRedirects:
     @pytest.fixture
     def other(self) -> Iterator[Server]:
-        other = Server()
-        yield other
-        other.close()
-        assert other.troubles == []
+        with Server() as other:
+            yield other
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_a_402_on_the_second_hop_is_paid(

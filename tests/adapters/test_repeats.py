@@ -9,7 +9,7 @@ import pytest
 from x402_client import Buyer, Policy, Wallet, errors
 
 from .cash_register import KEY, Till, delivered
-from .checks import Ground, outcome, paid, unresolved
+from .checks import outcome, paid, unresolved
 from .drivers import Client, Driver
 from .scripted_server import Exchange, Server
 
@@ -30,7 +30,7 @@ def missing(exchange: Exchange, till: Till) -> None:
     exchange.answer(404, b"nothing here")
 
 
-class Repeats(Ground):
+class TestRepeats:
     @pytest.fixture
     def eager(self) -> Buyer:
         """As users make one."""

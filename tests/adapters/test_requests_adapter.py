@@ -19,8 +19,8 @@ from x402_client.errors import PaymentOutcomeUnknown
 from x402_client.requests import receipt, wrap
 
 from .cash_register import PAYMENT, Till, delivered
-from .checks import Ground, outcome, paid, unresolved
-from .drivers import Client, Driver, Requests
+from .checks import outcome, paid, unresolved
+from .drivers import Client, Driver, Requests, only
 from .scripted_server import Exchange, Server
 from .test_bodies import TEXT, TextPipe
 from .test_client_settings import MemoryAdapter
@@ -55,9 +55,8 @@ def over(shell: Requests, buyer: Buyer, inner: BaseAdapter) -> requests.Session:
     return shell.make(transport=PaymentAdapter(buyer, inner))
 
 
-class TestRequestsAlone(Ground):
-    driver = Requests
-
+@only(Requests)
+class TestRequestsAdapter:
     @pytest.mark.parametrize(
         ("said", "sent"),
         [

@@ -12,7 +12,7 @@ import pytest
 from x402_client import Buyer
 
 from .cash_register import Till, delivered
-from .checks import Ground, outcome, paid, unresolved
+from .checks import outcome, paid, unresolved
 from .drivers import Client, Driver
 from .scripted_server import PATIENCE, Exchange, Server
 
@@ -43,7 +43,7 @@ def first_piece(streamed: Any, size: int) -> bytes:
     return found
 
 
-class Streams(Ground):
+class TestStreams:
     @pytest.mark.parametrize("chunked", [True, False])
     @pytest.mark.parametrize("paying", [False, True])
     def test_still_stream(

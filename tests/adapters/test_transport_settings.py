@@ -20,7 +20,7 @@ import trustme
 from x402_client import Buyer
 
 from .cash_register import PAYMENT, Till
-from .checks import Ground, paid, untouched
+from .checks import paid, untouched
 from .drivers import Driver
 from .scripted_server import Exchange, Seen, Server
 
@@ -45,7 +45,17 @@ def connect(exchange: Exchange) -> None:
     exchange.tunnel(host, int(port))
 
 
-class Wires(Ground):
+def trusting(shell: Driver, files: dict[str, str], **options: Any) -> dict[str, Any]:
+    """Trust in the authority of these tests, said as each library has it."""
+    if shell.name == "requests":
+        return {"verify": files["ca"], **options}
+    context = ssl.create_default_context(cafile=files["ca"])
+    if "cert" in options:
+        context.load_cert_chain(options.pop("cert"))
+    return {"verify": context, **options}
+
+
+class TestTransportSettings:
     @pytest.fixture
     def files(self, tmp_path: Path) -> dict[str, str]:
         _AUTHORITY.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -54,16 +64,8 @@ class Wires(Ground):
 
     @pytest.fixture
     def secure(self) -> Iterator[Server]:
-        yield from started(Server(serving()))
-
-    def trusting(self, shell: Driver, files: dict[str, str], **options: Any) -> dict[str, Any]:
-        """Trust in the authority of these tests, said as each library has it."""
-        if shell.name == "requests":
-            return {"verify": files["ca"], **options}
-        context = ssl.create_default_context(cafile=files["ca"])
-        if "cert" in options:
-            context.load_cert_chain(options.pop("cert"))
-        return {"verify": context, **options}
+        with Server(serving()) as server:
+            yield server
 
     def test_trust_holds(self, shell: Driver, secure: Server, till: Till, buyer: Buyer, files: dict[str, str]) -> None:
         url = secure.on("/paid", till.sells())
@@ -75,13 +77,13 @@ class Wires(Ground):
         assert types[0] is types[1]
         assert secure.requests == []
         assert untouched(buyer)
-        assert shell.client(buyer, **self.trusting(shell, files)).get(url).content == b"the goods"
+        assert shell.client(buyer, **trusting(shell, files)).get(url).content == b"the goods"
         assert paid(buyer)
 
     def test_client_certificates(self, shell: Driver, till: Till, buyer: Buyer, files: dict[str, str]) -> None:
-        for server in started(Server(serving(client_cert=True))):
+        with Server(serving(client_cert=True)) as server:
             url = server.on("/paid", till.sells())
-            options = self.trusting(shell, files, cert=files["client"])
+            options = trusting(shell, files, cert=files["client"])
             assert shell.client(buyer, **options).get(url).content == b"the goods"
             assert len(server.requests) == 2
         assert paid(buyer)
@@ -92,7 +94,7 @@ class Wires(Ground):
         server.fallback = connect
         url = secure.on("/paid", till.sells())
         proxy: Any = {"proxies": {"https": server.url()}} if shell.name == "requests" else {"proxy": server.url()}
-        assert shell.client(buyer, **self.trusting(shell, files, **proxy)).get(url).content == b"the goods"
+        assert shell.client(buyer, **trusting(shell, files, **proxy)).get(url).content == b"the goods"
         assert {seen.method for seen in server.requests} == {"CONNECT"}
         assert not any(seen.header(name) for seen in server.requests for name in PAYMENT.values())
         assert len(secure.requests) == 2
@@ -102,7 +104,7 @@ class Wires(Ground):
         if shell.name == "requests":
             pytest.skip("requests speaks HTTP/1.1")
         with Http2Server(till) as server:
-            client = shell.client(buyer, **self.trusting(shell, files, http2=True))
+            client = shell.client(buyer, **trusting(shell, files, http2=True))
             for _ in range(3):
                 response = client.request("POST", server.url, content=shell.chunks([b"one ", b"shot"]))
                 assert (response.http_version, response.content) == ("HTTP/2", b"the goods")
@@ -112,12 +114,6 @@ class Wires(Ground):
             assert second[:-1] == first
             assert second[-1][0] == PAYMENT[2].lower()
         assert paid(buyer, 3)
-
-
-def started(server: Server) -> Iterator[Server]:
-    yield server
-    server.close()
-    assert server.troubles == []
 
 
 class Http2Server:

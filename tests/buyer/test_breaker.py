@@ -120,25 +120,22 @@ def test_methods_that_make_no_sense(repeat: Any) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=name_of)
-def test_through_a_shell(shell: Ask) -> None:
-    server, till, told = Server(), Till(), []
+def test_through_a_shell(shell: Ask, server: Server) -> None:
+    till, told = Till(), list[events.Event]()
     buyer: Buyer = new_buyer(breaker_after=3, breaker_rest=3600, on_event=told.append)
     broken = till.sells(lambda ex, till: ex.answer(503))
     urls = [server.on(f"/{name}", broken) for name in "abcd"]
-    try:
-        for url in urls[:3]:
-            assert shell(buyer, "GET", url).status_code == 503
-        with pytest.raises(errors.HostNotAllowed, match=r"is left alone until 20\d\d-.* UTC") as raised:
-            shell(buyer, "GET", urls[3])
-        assert raised.value.money == "untouched"
-        assert buyer.spent().units == 3 * PRICE
-        assert len(buyer.holds()) == len(set(till.headers)) == 3
-        # What was signed before is presented as ever, and a delivery makes an end of it.
-        server.on("/a", till.sells(delivered))
-        assert shell(buyer, "GET", urls[0]).status_code == 200
-        assert len(set(till.headers)) == 3
-        server.on("/d", till.sells(delivered))
-        assert shell(buyer, "GET", urls[3]).status_code == 200
-    finally:
-        server.close()
-        buyer.close()
+    for url in urls[:3]:
+        assert shell(buyer, "GET", url).status_code == 503
+    with pytest.raises(errors.HostNotAllowed, match=r"is left alone until 20\d\d-.* UTC") as raised:
+        shell(buyer, "GET", urls[3])
+    assert raised.value.money == "untouched"
+    assert buyer.spent().units == 3 * PRICE
+    assert len(buyer.holds()) == len(set(till.headers)) == 3
+    # What was signed before is presented as ever, and a delivery makes an end of it.
+    server.on("/a", till.sells(delivered))
+    assert shell(buyer, "GET", urls[0]).status_code == 200
+    assert len(set(till.headers)) == 3
+    server.on("/d", till.sells(delivered))
+    assert shell(buyer, "GET", urls[3]).status_code == 200
+    buyer.close()

@@ -21,32 +21,29 @@ DAY = 86_400
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("seconds", [2 * DAY, -2 * DAY])
 def test_a_clock_that_is_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool, seconds: float, shell: Ask
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server, kept: bool, seconds: float, shell: Ask
 ) -> None:
     ledger: Any = tmp_path / "ledger.db" if kept else ":memory:"
-    server, told, clock = Server(), [], time.time
+    told, clock = list[events.Event](), time.time
     buyer = _buyer(ledger, told)
     url = server.on("/paid", Till().sells())
-    try:
-        assert shell(buyer, "GET", url).status_code == 200
-        assert _jumps(told) == []
-        till = _TimelessTill()
-        monkeypatch.setattr(time, "time", lambda: clock() + seconds)
-        url = server.on("/paid", till.sells())
-        assert shell(buyer, "GET", url).status_code == 200
-        [jump] = _jumps(told)
-        assert jump.seconds == pytest.approx(seconds, abs=5)
-        with pytest.raises(errors.OverLimit):
-            shell(buyer, "GET", url)
-        assert len(_jumps(told)) == 1, "told once"
-        assert buyer.spent().units == 2 * PRICE
-        monkeypatch.setattr(time, "time", clock)
-        with pytest.raises(errors.OverLimit):
-            shell(buyer, "GET", url)
-        assert [round(event.seconds / DAY) for event in _jumps(told)[1:]] in ([], [-round(seconds / DAY)])
-    finally:
-        server.close()
-        buyer.close()
+    assert shell(buyer, "GET", url).status_code == 200
+    assert _jumps(told) == []
+    till = _TimelessTill()
+    monkeypatch.setattr(time, "time", lambda: clock() + seconds)
+    url = server.on("/paid", till.sells())
+    assert shell(buyer, "GET", url).status_code == 200
+    [jump] = _jumps(told)
+    assert jump.seconds == pytest.approx(seconds, abs=5)
+    with pytest.raises(errors.OverLimit):
+        shell(buyer, "GET", url)
+    assert len(_jumps(told)) == 1, "told once"
+    assert buyer.spent().units == 2 * PRICE
+    monkeypatch.setattr(time, "time", clock)
+    with pytest.raises(errors.OverLimit):
+        shell(buyer, "GET", url)
+    assert [round(event.seconds / DAY) for event in _jumps(told)[1:]] in ([], [-round(seconds / DAY)])
+    buyer.close()
 
 
 class _TimelessTill(Till):
@@ -56,33 +53,27 @@ class _TimelessTill(Till):
         assert payment["accepted"] == self.offer()
 
 
-def test_a_clock_that_was_set_between_two_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_was_set_between_two_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
     clock = time.time
     first = _buyer(tmp_path / "ledger.db", [])
-    server = Server()
-    try:
-        assert through_requests(first, "GET", server.on("/paid", Till().sells())).status_code == 200
-        first.close()
-        monkeypatch.setattr(time, "time", lambda: clock() + 40 * DAY)
-        told: list[events.Event] = []
-        second = _buyer(tmp_path / "ledger.db", told)
-        assert second.spent().units == PRICE
-        through_requests(second, "GET", server.on("/paid", _TimelessTill().sells()))
-        assert [round(event.seconds / DAY) for event in _jumps(told)] == [40]
-        second.close()
-    finally:
-        server.close()
+    assert through_requests(first, "GET", server.on("/paid", Till().sells())).status_code == 200
+    first.close()
+    monkeypatch.setattr(time, "time", lambda: clock() + 40 * DAY)
+    told: list[events.Event] = []
+    second = _buyer(tmp_path / "ledger.db", told)
+    assert second.spent().units == PRICE
+    through_requests(second, "GET", server.on("/paid", _TimelessTill().sells()))
+    assert [round(event.seconds / DAY) for event in _jumps(told)] == [40]
+    second.close()
 
 
-def test_a_buyer_that_listens_badly_is_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_buyer_that_listens_badly_is_not_disturbed(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     clock = time.time
-    server = Server()
     buyer = new_buyer(ledger=":memory:", on_event=lambda event: 1 / 0)
     monkeypatch.setattr(time, "time", lambda: clock() + DAY)
-    try:
-        assert through_requests(buyer, "GET", server.on("/paid", _TimelessTill().sells())).status_code == 200
-    finally:
-        server.close()
+    assert through_requests(buyer, "GET", server.on("/paid", _TimelessTill().sells())).status_code == 200
 
 
 def _buyer(ledger: Any, told: list[events.Event]) -> Buyer:

@@ -112,7 +112,7 @@ def test_an_async_signer_and_a_sync_client_are_told_apart_when_wrapped() -> None
 
 
 class ReturnsAFuture(RemoteSigner):
-    """Async in a way that nobody can see from outside."""
+    """A signer that is async and does not look it."""
 
     def sign_typed_data(self, full_message: dict[str, Any]) -> Any:
         async def answer() -> str:

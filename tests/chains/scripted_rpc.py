@@ -29,7 +29,7 @@ def status(code: int, **headers: str) -> Answer:
 
 
 def body(data: bytes) -> Answer:
-    """Whatever bytes."""
+    """Send these bytes."""
     return lambda asked: (200, {}, data)
 
 

@@ -91,10 +91,11 @@ def test_shell_completion_is_there(bare: dict[str, str]) -> None:
     assert ran.text.split() == ["quote"]
 
 
-@pytest.mark.parametrize("home", ["/nonexistent", "relative"])
+@pytest.mark.parametrize("home", ["missing", "relative"])
 def test_without_a_home_what_needs_one_says_so_and_the_rest_works(
-    seller: Sandbox, given: dict[str, str], home: str
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, home: str
 ) -> None:
+    home = str(tmp_path / "not-there") if home == "missing" else home
     homeless = {name: value for name, value in given.items() if name != "X402_LEDGER"} | {"HOME": home}
     assert in_process(["get", f"{seller.url}/free"], homeless | {"X402_LEDGER": ":memory:"}).code == 0
     assert in_process(["quote", f"{seller.url}/weather"], homeless).code == 0

@@ -1,4 +1,4 @@
-"""Whatever is answered, thrown or cancelled at any ask, the promises hold. Ledger, key and scheme are real."""
+"""The promises hold, with any answer, failure or cancellation at any ask. Ledger, key and scheme are real."""
 
 from __future__ import annotations
 

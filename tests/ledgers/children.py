@@ -95,9 +95,12 @@ def holds_on(path: str, pipe: Connection, kind: type[Attempt] = Attempt, key: st
             case "look":
                 ledger.claim(purchase("something else"), attempt)
             case "fork":
+                heard, said = os.pipe()
                 child = os.fork()
                 if child == 0:
+                    os.write(said, b"!")  # what a child does after a fork is done
                     signal.pause()
+                os.read(heard, 1)
                 pipe.send(child)
                 continue
             case "die":

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the file, nothing is paid, and the error says what to do."""
+"""While anything is wrong with the file nothing is paid, and the error says what to do."""
 
 from __future__ import annotations
 
@@ -24,11 +24,6 @@ from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 
 DAY = Spending("", "day", "USD")
 ALIVE = Attempt()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
 
 
 @pytest.fixture

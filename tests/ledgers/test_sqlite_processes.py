@@ -35,11 +35,6 @@ def started(context: Any, target: Any, *arguments: Any) -> tuple[Any, Connection
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
 def ledger(path: Path) -> Iterator[SqliteLedger]:
     opened = SqliteLedger(path)
     yield opened
@@ -202,7 +197,7 @@ def test_a_child_sees_what_its_parent_has_in_flight(path: Path, ledger: SqliteLe
 
 
 def test_a_child_keeps_its_own_hands_on_the_file(ledger: SqliteLedger, path: Path) -> None:
-    """Whoever is the last to close removes the log; a child that only inherited is not taken for closed."""
+    """The last one to close removes the log; a child that only inherited is not taken for closed."""
     ours, theirs = multiprocessing.Pipe()
     child = os.fork()
     if child == 0:

@@ -297,7 +297,7 @@ def test_a_policy_does_not_change() -> None:
     with pytest.raises(AttributeError, match="make a new one"):
         policy.allow_zero = True
     assert not policy.allow_zero
-    with pytest.raises(TypeError):  # heeded by nobody, it had better fail
+    with pytest.raises(TypeError):  # not heeded anywhere, it had better fail
         policy.hosts["bad.example"] = "deny"  # type: ignore[index]
     assert (policy.but(allow_zero=True).allow_zero, policy.allow_zero) == (True, False)
 

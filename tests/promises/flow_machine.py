@@ -182,7 +182,7 @@ class FlowMachine(RuleBasedStateMachine):
 
     @rule(which=_WHICH)
     def settle_late(self, which: int) -> None:
-        """The seller settles what it was handed, whatever it answered, as long as the chain takes it."""
+        """Settle what the seller was handed, after any answer, as long as the chain takes it."""
         payment = _pick([one for one in self.payments.values() if one.handed_over and self.valid(one)], which)
         if payment is not None:
             payment.settled = True

@@ -1,6 +1,6 @@
 """Feeds broken 402s and receipts to their readers: nothing but our own errors, and no signature for a wrong offer.
 
-python -m tests.promises.fuzz 60            mutates sound documents for so many seconds, from a new seed each time
+python -m tests.promises.fuzz 60            mutates sound documents for 60 seconds, from a new seed each time
 python -m tests.promises.fuzz 60 7          the same from seed 7
 python -m tests.promises.fuzz 60 atheris    guided by coverage, where atheris is installed
 """

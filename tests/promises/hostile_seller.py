@@ -8,22 +8,19 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from eth_account import Account
 
-from tests.adapters.cash_register import KEY, PAY_TO, PAYER, PAYMENT, USDC, Till, encoded, signer
+from tests.adapters.cash_register import KEY, PAY_TO, PAYER, PAYMENT, Till, signer
 from tests.adapters.checks import untouched
-from tests.adapters.drivers import AsyncHttpx, AsyncHttpx2, Driver, Httpx, Httpx2, Requests
+from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Exchange, Seen, Server
 from x402_client import Buyer, Policy, Wallet
 from x402_client.events import Event
 
-SHELLS: list[type[Driver]] = [Httpx, AsyncHttpx, Httpx2, AsyncHttpx2, Requests]
 #: A policy under which the only thing against an offer is what is wrong with it.
 OPEN = Policy(per_request="0.05", per_day="50")
 GOODS = b"the goods"
@@ -70,7 +67,7 @@ def opened(header: str) -> dict[str, Any]:
 
 
 @dataclass
-class Ground:
+class Case:
     """One shell, one server, one buyer."""
 
     shell: Driver
@@ -137,31 +134,3 @@ def asking(version: int, document: Any) -> Callable[[Exchange], Any]:
             exchange.answer(402, text, [("Content-Type", "application/json")])
 
     return challenge
-
-
-@contextmanager
-def running() -> Iterator[Server]:
-    server = Server()
-    try:
-        yield server
-    finally:
-        server.close()
-    assert server.troubles == []
-
-
-@pytest.fixture(scope="module", params=SHELLS, ids=lambda shell: shell.name.replace(" ", "-"))
-def shell(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    with request.param() as opened_shell:
-        yield opened_shell
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running() as found:
-        yield found
-
-
-__all__ = [
-    "GOODS", "OPEN", "PAYER", "PAY_TO", "SHELLS", "USDC", "Ground", "Till402", "asking", "encoded", "offer", "opened",
-    "payments_of", "running", "server", "shell", "terms",
-]  # fmt: skip

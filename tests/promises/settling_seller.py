@@ -1,4 +1,4 @@
-"""A seller with a chain behind it: each payment settles once, at the moment it arrives, whatever is answered then."""
+"""A seller with a chain behind it: each payment settles once, when it arrives, before any answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Size, time and memory: whatever a 402 is made of, it is read within the stated bounds or not at all."""
+"""Size, time and memory: any 402 is read within the stated bounds, or not at all."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from tests.adapters.scripted_server import PATIENCE, Exchange, Server
 from x402_client import errors
 from x402_client.wire.bounds import Bounds
 
-from .hostile_seller import GOODS, Ground, Till402, asking, offer, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Case, Till402, asking, offer, terms
 
 TERMS = Till(2).terms()[0]
 PLAIN: list[tuple[str, str]] = []
@@ -71,14 +69,14 @@ DRIPS: dict[str, tuple[list[tuple[str, str]], bytes, bytes, int | None]] = {
 def test_a_402_that_drips(shell: Driver, server: Server, drip: Any) -> None:
     """Not one of its bytes is late by what an HTTP client measures; all of it is by the clock on the wall."""
     dripping = Dripping(*drip)
-    ground = Ground(shell, server, bounds={"bounds": SOON})
+    case = Case(shell, server, bounds={"bounds": SOON})
     try:
         with pytest.raises(errors.MalformedQuote, match=r"did not end within 0\.2 seconds") as caught:
-            ground.get(server.on("/case", dripping))
+            case.get(server.on("/case", dripping))
         assert not dripping.over.is_set()
-        assert ground.signer.documents == []
+        assert case.signer.documents == []
         assert caught.value.money == "untouched"
-        # The connection is gone, so that the server finds nobody to drip on.
+        # The connection is gone, so that the server cannot drip on.
         wait_for(lambda: dripping.cut_off)
     finally:
         dripping.over.set()
@@ -88,8 +86,8 @@ def test_a_402_that_drips(shell: Driver, server: Server, drip: Any) -> None:
 def test_a_402_that_drips_on_a_client_of_less_patience(shell: Driver, server: Server, drip: Any) -> None:
     """The client's own time-out measures each read, and none of these takes that long."""
     dripping = Dripping(*drip)
-    ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=1.2)})
-    client = shell.client(ground.buyer)
+    case = Case(shell, server, bounds={"bounds": Bounds(terms_time=1.2)})
+    client = shell.client(case.buyer)
     started = time.monotonic()
     try:
         with pytest.raises(errors.MalformedQuote, match=r"did not end within 1\.2 seconds"):
@@ -113,8 +111,8 @@ def test_a_402_that_drips_and_then_stops(shell: Driver, server: Server) -> None:
         over.wait(PATIENCE)
         exchange.leave()
 
-    ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=1.2)})
-    client = shell.client(ground.buyer)
+    case = Case(shell, server, bounds={"bounds": Bounds(terms_time=1.2)})
+    client = shell.client(case.buyer)
     try:
         with pytest.raises(errors.MalformedQuote, match=r"did not end within 1\.2 seconds"):
             client.get(server.on("/case", stopping), timeout=0.8)
@@ -126,14 +124,14 @@ def test_a_402_that_drips_and_then_stops(shell: Driver, server: Server) -> None:
 def test_a_402_that_stops(shell: Driver, server: Server) -> None:
     """The client's own time-out ends it, with the client's own error."""
     stopping = Dripping(TERMS, b"", b"", 10_000)
-    ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=30)})
-    client = shell.client(ground.buyer)
+    case = Case(shell, server, bounds={"bounds": Bounds(terms_time=30)})
+    client = shell.client(case.buyer)
     try:
         with pytest.raises(Exception) as caught:
             client.get(server.on("/case", stopping), timeout=0.3)
         assert "time" in repr(caught.value).lower()
         assert errors.find(caught.value) is None
-        assert ground.signer.documents == []
+        assert case.signer.documents == []
     finally:
         stopping.over.set()
         client.close()
@@ -141,8 +139,8 @@ def test_a_402_that_stops(shell: Driver, server: Server) -> None:
 
 def test_a_dripped_402_takes_no_place_in_the_pool(shell: Driver, server: Server) -> None:
     dripping = Dripping(*DRIPS["the head of a chunk"])
-    ground = Ground(shell, server, bounds={"bounds": SOON})
-    client = shell.client(ground.buyer, **shell.single())  # type: ignore[attr-defined]
+    case = Case(shell, server, bounds={"bounds": SOON})
+    client = shell.client(case.buyer, **shell.single())  # type: ignore[attr-defined]
     try:
         for _ in range(2):
             with pytest.raises(errors.MalformedQuote):
@@ -157,10 +155,10 @@ def test_a_dripped_402_takes_no_place_in_the_pool(shell: Driver, server: Server)
 def test_a_second_402_that_drips_is_a_rejection(shell: Driver, server: Server) -> None:
     dripping = Dripping(*DRIPS["the head of a chunk"])
     till = Till402(asking(2, terms(2, offer())), dripping)
-    ground = Ground(shell, server, bounds={"bounds": SOON})
+    case = Case(shell, server, bounds={"bounds": SOON})
     try:
         with pytest.raises(errors.PaymentRejected) as caught:
-            ground.get(server.on("/case", till))
+            case.get(server.on("/case", till))
         assert caught.value.money == "held"
         assert len(set(till.handed)) == 1
     finally:
@@ -168,10 +166,10 @@ def test_a_second_402_that_drips_is_a_rejection(shell: Driver, server: Server) -
 
 
 def test_a_quick_402_is_not_hurt_by_the_clock(shell: Driver, server: Server) -> None:
-    """After its time the connection that a 402 was read from is still good: nobody is left watching it."""
+    """After its time the connection that a 402 was read from is still good: it is not watched any more."""
     till = Till402(asking(2, terms(2, offer())))
-    ground = Ground(shell, server, bounds={"bounds": Bounds(terms_time=0.2)})
-    client = shell.client(ground.buyer)
+    case = Case(shell, server, bounds={"bounds": Bounds(terms_time=0.2)})
+    client = shell.client(case.buyer)
     assert client.get(server.on("/case", till)).content == GOODS
     time.sleep(0.3)
     assert client.get(server.url("/case")).content == GOODS
@@ -199,10 +197,10 @@ LARGE: dict[str, Callable[[Exchange, list[tuple[str, str]]], Any]] = {
 
 @pytest.mark.parametrize("large", LARGE.values(), ids=LARGE)
 def test_oversized_with_terms_in_its_header(shell: Driver, server: Server, large: Any) -> None:
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(errors.MalformedQuote, match="a body of more than 262144 bytes"):
-        ground.get(server.on("/case", lambda ex: large(ex, TERMS)))
-    assert ground.signer.documents == []
+        case.get(server.on("/case", lambda ex: large(ex, TERMS)))
+    assert case.signer.documents == []
     assert len(server.requests) == 1
 
 
@@ -210,10 +208,10 @@ def test_oversized_with_terms_in_its_header(shell: Driver, server: Server, large
 @pytest.mark.parametrize("large", LARGE.values(), ids=LARGE)
 def test_oversized_without_terms_is_handed_back(shell: Driver, server: Server, large: Any, header: str | None) -> None:
     headers = [] if header is None else [("Payment-Required", header)]
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     url = server.on("/case", lambda ex: large(ex, headers))
     with ExitStack() as closing:
-        client = shell.client(ground.buyer)
+        client = shell.client(case.buyer)
         answer = client.stream("GET", url)
         closing.callback(answer.close)
         assert answer.native.status_code == 402
@@ -221,7 +219,7 @@ def test_oversized_without_terms_is_handed_back(shell: Driver, server: Server, l
         while got < 40_000 and (piece := answer.following()):
             got += len(piece)
         assert got > 100
-    assert ground.signer.documents == []
+    assert case.signer.documents == []
 
 
 STRANGERS: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
@@ -241,13 +239,13 @@ STRANGERS: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize(("body", "headers"), STRANGERS.values(), ids=STRANGERS)
 def test_passed_through(shell: Driver, server: Server, body: bytes, headers: list[tuple[str, str]]) -> None:
-    ground = Ground(shell, server)
-    response = ground.get(server.on("/case", lambda ex: ex.answer(402, body, headers)))
+    case = Case(shell, server)
+    response = case.get(server.on("/case", lambda ex: ex.answer(402, body, headers)))
     assert (response.status_code, response.content) == (402, body)
     for name, value in headers:
         assert response.headers[name] == value
     assert len(server.requests) == 1
-    ground.nothing_left(Till402(lambda ex: None))
+    case.nothing_left(Till402(lambda ex: None))
 
 
 MEANT: dict[str, str] = {
@@ -259,10 +257,10 @@ MEANT: dict[str, str] = {
 
 @pytest.mark.parametrize("value", MEANT.values(), ids=MEANT)
 def test_a_broken_header_of_ours_is_a_fault(shell: Driver, server: Server, value: str) -> None:
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(errors.MalformedQuote, match="payment-required header cannot be read"):
-        ground.get(server.on("/case", lambda ex: ex.answer(402, b"{}", [("Payment-Required", value)])))
-    ground.nothing_left(Till402(lambda ex: None))
+        case.get(server.on("/case", lambda ex: ex.answer(402, b"{}", [("Payment-Required", value)])))
+    case.nothing_left(Till402(lambda ex: None))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

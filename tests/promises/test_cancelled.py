@@ -32,14 +32,6 @@ READING = {"before the body", *(f"piece {number}" for number in range(len(GOODS)
 EXPECTED |= READING
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
-
-
 class Case:
     """A client with one connection, a budget of one purchase, and one purchase that is disturbed once."""
 
@@ -164,7 +156,7 @@ async def awaited(given: Any) -> Any:
 
 
 def disturbed_task(wait: bool) -> Callable[[Case, int], str]:
-    """asyncio's own: one exception, once; thrown at the moment itself, or wherever the task waits next."""
+    """asyncio's own: one exception, once; thrown at the moment itself, or where the task waits next."""
 
     def disturb(case: Case, number: int) -> str:
         async def act() -> None:
@@ -188,7 +180,7 @@ def disturbed_task(wait: bool) -> Callable[[Case, int], str]:
 
 
 def disturbed_scope(wait: bool) -> Callable[[Case, int], str]:
-    """anyio's: whatever is awaited in the scope from then on is cancelled."""
+    """anyio's: all that is awaited in the scope from then on is cancelled."""
 
     def disturb(case: Case, number: int) -> str:
         async def scene() -> str:
@@ -223,7 +215,7 @@ def disturbed_scope(wait: bool) -> Callable[[Case, int], str]:
 def test_cancelled_at_any_moment(
     server: Server, ledger: Callable[[], Any], driver: type[Driver], disturbed: Callable[[bool], Any], wait: bool
 ) -> None:
-    # Whatever is there already is read without an await.
+    # What is there already is read without an await.
     ended = ENDED if wait else None
     assert each_moment(driver, server, ledger, disturbed(wait), ended) >= EXPECTED
 

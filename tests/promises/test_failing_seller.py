@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.adapters.cash_register import PRICE
@@ -13,14 +11,6 @@ from tests.adapters.scripted_server import Server
 from x402_client import errors
 
 from .settling_seller import Shop, busy, in_pieces
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
 
 
 def test_after_two_in_a_row(server: Server) -> None:

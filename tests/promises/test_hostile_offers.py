@@ -9,27 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.cash_register import PAY_TO, PAYER, USDC
 from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Server
 from x402_client import Policy, errors
 from x402_client.events import Warned
 
-from .hostile_seller import (
-    GOODS,
-    PAY_TO,
-    PAYER,
-    USDC,
-    Ground,
-    Till402,
-    asking,
-    offer,
-    opened,
-    server,
-    shell,
-    terms,
-)  # fmt: skip
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Case, Till402, asking, offer, opened, terms
 
 BASE_USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 UNKNOWN = "0x" + "ab" * 20
@@ -121,11 +107,11 @@ def test_refused(
     if "other" in asked:
         asked["amount" if version == 1 else "maxAmountRequired"] = asked.pop("other")
     till = Till402(asking(version, terms(version, asked)))
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(kind, match=reason) as caught:
-        ground.get(server.on("/case", till))
+        case.get(server.on("/case", till))
     assert getattr(caught.value, "money", None) == "untouched"
-    ground.nothing_left(till)
+    case.nothing_left(till)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -134,14 +120,14 @@ def test_paid_exactly_once(
     shell: Driver, server: Server, version: int, changes: dict[str, Any], amount: int, to: str
 ) -> None:
     till = Till402(asking(version, terms(version, offer(version, **changes))))
-    ground = Ground(shell, server)
-    assert ground.get(server.on("/case", till)).content == GOODS
-    payment = ground.one_payment(till, amount, to)
+    case = Case(shell, server)
+    assert case.get(server.on("/case", till)).content == GOODS
+    payment = case.one_payment(till, amount, to)
     seconds = changes.get("maxTimeoutSeconds", 60)
     expected = 600 if seconds == 315_360_000 else 60
     left = int(payment["payload"]["authorization"]["validBefore"]) - time.time()
     assert expected - 30 < left <= expected
-    noted = [event.problem for event in ground.events if isinstance(event, Warned)]
+    noted = [event.problem for event in case.events if isinstance(event, Warned)]
     theirs = changes.get("extra", EXTRA)
     assert bool(noted) is ((theirs.get("name"), theirs.get("version")) != ("USDC", "2"))
     assert not noted or "The seller names the token's EIP-712 domain" in noted[0]
@@ -161,10 +147,10 @@ def test_paid_exactly_once(
 )
 def test_refused_by_the_users_own_word(shell: Driver, server: Server, policy: dict[str, Any], reason: str) -> None:
     till = Till402(asking(2, terms(2, offer())))
-    ground = Ground(shell, server, policy=Policy(**{"per_request": "1", **policy}))
+    case = Case(shell, server, policy=Policy(**{"per_request": "1", **policy}))
     with pytest.raises(Refused, match=reason):
-        ground.get(server.on("/case", till))
-    ground.nothing_left(till)
+        case.get(server.on("/case", till))
+    case.nothing_left(till)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +162,10 @@ def test_refused_by_the_users_own_word(shell: Driver, server: Server, policy: di
 )  # fmt: skip
 def test_a_version_that_nobody_knows(shell: Driver, server: Server, said: Any, kind: type[Exception]) -> None:
     till = Till402(asking(2, terms(2, offer()) | {"x402Version": said}))
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(kind, match="version"):
-        ground.get(server.on("/case", till))
-    ground.nothing_left(till)
+        case.get(server.on("/case", till))
+    case.nothing_left(till)
 
 
 SOUND = json.dumps(terms(2, offer())).encode()
@@ -203,18 +189,18 @@ TEXTS: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize(("text", "reason"), TEXTS.values(), ids=TEXTS)
 def test_what_has_no_single_meaning(shell: Driver, server: Server, version: int, text: bytes, reason: str) -> None:
     till = Till402(asking(version, text.replace(b'"x402Version": 2', b'"x402Version": %d' % version)))
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(Unreadable, match=reason):
-        ground.get(server.on("/case", till))
-    ground.nothing_left(till)
+        case.get(server.on("/case", till))
+    case.nothing_left(till)
 
 
 def test_ten_thousand_offers(shell: Driver, server: Server) -> None:
     till = Till402(asking(1, terms(1, *[{"a": 1}] * 10_000)))
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(Unreadable, match="10000 offers; 1000 are read"):
-        ground.get(server.on("/case", till))
-    ground.nothing_left(till)
+        case.get(server.on("/case", till))
+    case.nothing_left(till)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -222,9 +208,9 @@ def test_the_one_good_offer_among_bad_ones(shell: Driver, server: Server, versio
     bad = [7, {}, offer(version, amount="-1"), offer(version, payTo="0x0"), offer(version, amount="99999999")]
     cheap = offer(version, amount="1", extra={"name": "GatewayWalletBatched", "version": "1"})
     till = Till402(asking(version, terms(version, *bad, cheap, offer(version))))
-    ground = Ground(shell, server)
-    assert ground.get(server.on("/case", till)).content == GOODS
-    ground.one_payment(till)
+    case = Case(shell, server)
+    assert case.get(server.on("/case", till)).content == GOODS
+    case.one_payment(till)
 
 
 @pytest.mark.parametrize(
@@ -240,10 +226,10 @@ def test_what_is_echoed_is_bounded(
     shell: Driver, server: Server, changes: dict[str, Any], more: dict[str, Any]
 ) -> None:
     till = Till402(asking(2, terms(2, offer(2, **changes), **more)))
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(Refused, match="would have to be echoed in a header of about"):
-        ground.get(server.on("/case", till))
-    ground.nothing_left(till)
+        case.get(server.on("/case", till))
+    case.nothing_left(till)
 
 
 def test_a_server_that_asks_for_more_signatures_gets_one_payment(shell: Driver, server: Server) -> None:
@@ -255,26 +241,26 @@ def test_a_server_that_asks_for_more_signatures_gets_one_payment(shell: Driver, 
         "offer-receipt": {"info": {"offers": []}},
     }
     till = Till402(asking(2, terms(2, offer(), extensions=extensions)))
-    ground = Ground(shell, server)
-    assert ground.get(server.on("/case", till)).content == GOODS
-    payment = ground.one_payment(till)
+    case = Case(shell, server)
+    assert case.get(server.on("/case", till)).content == GOODS
+    payment = case.one_payment(till)
     assert payment["extensions"] == extensions
     assert not any(seen.header("sign-in-with-x") for seen in server.requests)
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_one_that_is_never_content_gets_one_authorization(shell: Driver, server: Server, version: int) -> None:
-    """Whatever it answers, and however often the same is asked: the same header, and one signature."""
+    """With any answer, and asked any number of times: the same header, and one signature."""
     challenge = asking(version, terms(version, offer(version)))
     answers = [challenge, lambda ex: ex.cut(), lambda ex: ex.answer(500), lambda ex: ex.answer(402, b"no"), challenge]
     till = Till402(challenge, lambda ex: (answers.pop(0) if answers else lambda e: e.answer(200, GOODS))(ex))
-    ground = Ground(shell, server, bounds={"repeat": ()})
+    case = Case(shell, server, bounds={"repeat": ()})
     url = server.on("/case", till)
     rejected, unknown = errors.PaymentRejected, errors.PaymentOutcomeUnknown
     for kind in (rejected, unknown, None, rejected, rejected):
         with pytest.raises(kind) if kind else nullcontext():
-            ground.get(url)
-    assert ground.get(url).content == GOODS
+            case.get(url)
+    assert case.get(url).content == GOODS
     assert len(till.handed) == 6
-    ground.one_payment(till)
+    case.one_payment(till)
     assert opened(till.handed[-1])["x402Version"] == version

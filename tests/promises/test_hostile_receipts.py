@@ -13,9 +13,7 @@ from tests.adapters.checks import outcome
 from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Server
 
-from .hostile_seller import GOODS, Ground, Till402, asking, offer, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Case, Till402, asking, offer, terms
 
 NAMES = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
 GOOD = json.loads(base64.b64decode(Till(2).receipt()[1]))
@@ -51,23 +49,23 @@ def test_a_good_answer(
     shell: Driver, server: Server, headers: list[tuple[str, str]], money: str, mismatch: str
 ) -> None:
     till = Till402(asking(2, terms(2, offer())), lambda ex: ex.answer(200, GOODS, headers))
-    ground = Ground(shell, server)
-    response = ground.get(server.on("/case", till))
+    case = Case(shell, server)
+    response = case.get(server.on("/case", till))
     assert response.content == GOODS
     found = outcome(shell, response)
     assert found.money == money
     assert mismatch in "; ".join(found.mismatches)
     assert bool(mismatch) is bool(found.mismatches)
-    [hold] = ground.buyer.history()
+    [hold] = case.buyer.history()
     assert hold.money == money
-    assert ground.buyer.spent().units == 10_000
-    ground.one_payment(till)
+    assert case.buyer.spent().units == 10_000
+    case.one_payment(till)
 
 
 def test_a_sellers_words_are_bounded_and_harmless(shell: Driver, server: Server) -> None:
     said = encoded(GOOD | {"transaction": NASTY, "errorReason": NASTY, "payer": NASTY, "network": NASTY})
     till = Till402(asking(2, terms(2, offer())), lambda ex: ex.answer(200, GOODS, [("PAYMENT-RESPONSE", said)]))
-    response = Ground(shell, server).get(server.on("/case", till))
+    response = Case(shell, server).get(server.on("/case", till))
     found = outcome(shell, response)
     assert found.receipt is not None
     words = [found.receipt.transaction, found.receipt.error, found.receipt.network, found.receipt.payer or ""]
@@ -79,9 +77,9 @@ def test_a_sellers_words_are_bounded_and_harmless(shell: Driver, server: Server)
 def test_a_refusals_words_are_bounded_harmless_and_marked(shell: Driver, server: Server, version: int) -> None:
     document: Any = terms(version, offer(version)) | {"error": 'paid". Nothing is owed. "' + NASTY}
     till = Till402(asking(version, terms(version, offer(version))), asking(version, document))
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(Exception, match="asked for payment again") as caught:
-        ground.get(server.on("/case", till))
+        case.get(server.on("/case", till))
     text = str(caught.value)
     assert text.isprintable()
     assert len(text) < 900

@@ -14,9 +14,7 @@ from tests.adapters.scripted_server import Server
 from x402_client import Policy, errors
 from x402_client.model.networks import SOLANA_DEVNET
 
-from .hostile_seller import GOODS, Ground, Till402, asking, opened, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Case, Till402, asking, opened, terms
 
 KEY = Keypair.from_seed(b"\x42" * 32)
 OURS, SELLER, FEES = (
@@ -58,17 +56,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def ground_of(shell: Driver, server: Server) -> Ground:
-    return Ground(shell, server, policy=Policy(per_request="99999999999999", per_day="99999999999999"), solana=KEY)
+def case_of(shell: Driver, server: Server) -> Case:
+    return Case(shell, server, policy=Policy(per_request="99999999999999", per_day="99999999999999"), solana=KEY)
 
 
 @pytest.mark.parametrize(("changes", "reason"), REFUSED.values(), ids=REFUSED)
 def test_refused(shell: Driver, server: Server, changes: dict[str, Any], reason: str) -> None:
     till = Till402(asking(2, terms(2, solana_offer(**changes))))
-    ground = ground_of(shell, server)
+    case = case_of(shell, server)
     with pytest.raises(errors.NoAcceptableOffer, match=reason):
-        ground.get(server.on("/case", till))
-    ground.nothing_left(till)
+        case.get(server.on("/case", till))
+    case.nothing_left(till)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +81,8 @@ def test_refused(shell: Driver, server: Server, changes: dict[str, Any], reason:
 )
 def test_paid_exactly_once(shell: Driver, server: Server, changes: dict[str, Any], amount: int) -> None:
     till = Till402(asking(2, terms(2, solana_offer(**changes))))
-    ground = ground_of(shell, server)
-    assert ground.get(server.on("/case", till)).content == GOODS
+    case = case_of(shell, server)
+    assert case.get(server.on("/case", till)).content == GOODS
     [header] = till.handed
     signed = VersionedTransaction.from_bytes(base64.b64decode(opened(header)["payload"]["transaction"]))
     message = signed.message
@@ -101,5 +99,5 @@ def test_paid_exactly_once(shell: Driver, server: Server, changes: dict[str, Any
     assert keys[transfer.accounts[3]] == OURS
     assert bytes(memo.data).decode() == changes.get("extra", {}).get("memo", bytes(memo.data).decode())
     assert str(message.recent_blockhash) == HINT
-    assert ground.signer.documents == []
-    assert len(ground.buyer.history()) == 1
+    assert case.signer.documents == []
+    assert len(case.buyer.history()) == 1

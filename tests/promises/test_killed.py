@@ -42,14 +42,6 @@ EXPECTED = {
 EXPECTED |= {"before the body"} | {f"piece {number}" for number in range(len(GOODS))}
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
-
-
 class Case:
     """One ledger, one shop, and one purchase, made by programs that die until one of them does not."""
 

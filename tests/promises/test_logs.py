@@ -95,7 +95,7 @@ def test_presenting_again_is_told_from_presenting(sandbox: Sandbox, caplog: pyte
 
 @pytest.mark.parametrize("way", ["/evm", "/solana", "/v1/evm"])
 def test_nothing_secret_is_logged(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, way: str) -> None:
-    """Whatever goes wrong: no key, no header that pays, no query."""
+    """Check that nothing that goes wrong logs a key, a header that pays, or a query."""
     line = Sees()
     with caplog.at_level(logging.DEBUG, "x402_client"):
         for fault in [name for name in FAULTS if not name.startswith("hang")]:

@@ -1,4 +1,4 @@
-"""Memory stays within a few megabytes, whatever a server sends: measured from outside, as the system counts it."""
+"""Memory stays within a few megabytes with any answer of a server: measured from outside, as the system counts it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ import pytest
 
 from tests.adapters.cash_register import Till, encoded
 from tests.adapters.scripted_server import Exchange, Server
-
-from .hostile_seller import server
-
-__all__ = ["server"]
 
 TERMS = Till(2).terms()[0]
 BOMB = gzip.compress(b"\0" * 200_000_000)

@@ -1,4 +1,4 @@
-"""Where we pay: hosts as they are connected to, one payment per call, and none to whoever did not ask for it."""
+"""Where we pay: hosts as they are connected to, one payment per call, and none to a host that did not ask for it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Exchange, Server
 from x402_client import Limit, Policy, errors
 
-from .hostile_seller import GOODS, Ground, Till402, asking, offer, payments_of, running, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Case, Till402, asking, offer, payments_of, terms
 
 ASKING = asking(2, terms(2, offer()))
 LIMITS: dict[str, Any] = {"per_request": "0.05", "per_day": "50"}
@@ -21,7 +19,7 @@ LIMITS: dict[str, Any] = {"per_request": "0.05", "per_day": "50"}
 
 @pytest.fixture
 def other() -> Iterator[Server]:
-    with running() as found:
+    with Server() as found:
         yield found
 
 
@@ -52,12 +50,12 @@ def asks_and_leads_on(server: Server, steps: int) -> list[str]:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_loop_of_redirects_is_paid_once(shell: Driver, server: Server, steps: int, method: str) -> None:
     handed = asks_and_leads_on(server, steps)
-    ground = Ground(shell, server)
-    client = shell.client(ground.buyer)
+    case = Case(shell, server)
+    client = shell.client(case.buyer)
     with pytest.raises(errors.PaymentRejected, match="one call pays at most once"):
         client.request(method, server.url("/hop/0"), follow=True)
     assert len(handed) == 1
-    assert len(ground.signer.documents) == 1
+    assert len(case.signer.documents) == 1
     client.close()
 
 
@@ -73,8 +71,8 @@ def test_a_payment_stays_with_the_origin_that_asked(
     till = Till402(ASKING, away)
     thief = Till402(lambda exchange: exchange.answer(200, b"thanks"))
     other.on("/thief", thief)
-    ground = Ground(shell, server, policy=Policy(**LIMITS, hosts={"127.0.0.1": Limit(per_day="1")}))
-    ground.get(server.on("/case", till), follow=True)
+    case = Case(shell, server, policy=Policy(**LIMITS, hosts={"127.0.0.1": Limit(per_day="1")}))
+    case.get(server.on("/case", till), follow=True)
     assert len(till.handed) == 1
     assert thief.handed == []
     assert [seen.path for seen in other.requests] == ["/thief"]
@@ -87,11 +85,11 @@ def test_another_origin_is_paid_only_if_the_policy_lists_it(
     till = Till402(ASKING)
     url = other.on("/case", till)
     server.on("/from", to(url, status))
-    ground = Ground(shell, server)
+    case = Case(shell, server)
     with pytest.raises(errors.HostNotAllowed, match="A redirect led from"):
-        ground.get(server.url("/from"), follow=True)
-    ground.nothing_left(till)
-    listed = Ground(shell, server, policy=Policy(**LIMITS, hosts={f"127.0.0.1:{other.port}": Limit(per_day="1")}))
+        case.get(server.url("/from"), follow=True)
+    case.nothing_left(till)
+    listed = Case(shell, server, policy=Policy(**LIMITS, hosts={f"127.0.0.1:{other.port}": Limit(per_day="1")}))
     assert listed.get(server.url("/from"), follow=True).content == GOODS
     listed.one_payment(till)
 
@@ -126,41 +124,41 @@ def test_hosts_are_what_is_connected_to(shell: Driver, server: Server, url: str)
         till = Till402(ASKING)
         server.on("/case", till)
         server.on("/x/../case", till)
-        ground = Ground(shell, server, policy=policy)
+        case = Case(shell, server, policy=policy)
         if allowed:
-            assert ground.get(url).content == GOODS
-            ground.one_payment(till)
+            assert case.get(url).content == GOODS
+            case.one_payment(till)
             continue
         with pytest.raises(errors.HostNotAllowed):
-            ground.get(url)
-        ground.nothing_left(till)
+            case.get(url)
+        case.nothing_left(till)
 
 
 def test_a_port_is_part_of_the_place(shell: Driver, server: Server, other: Server) -> None:
     till = Till402(ASKING)
     policy = Policy(**LIMITS, only_listed_hosts=True, hosts={f"127.0.0.1:{other.port}": Limit(per_day="1")})
-    ground = Ground(shell, server, policy=policy)
+    case = Case(shell, server, policy=policy)
     with pytest.raises(errors.HostNotAllowed, match="is not among the policy's hosts"):
-        ground.get(server.on("/case", till))
-    ground.nothing_left(till)
+        case.get(server.on("/case", till))
+    case.nothing_left(till)
 
 
 def test_a_caller_that_pays_by_itself_is_left_alone(shell: Driver, server: Server) -> None:
     till = Till402(ASKING, ASKING)
-    ground = Ground(shell, server)
-    response = ground.get(server.on("/case", till), headers={"X-PAYMENT": "my own"})
+    case = Case(shell, server)
+    response = case.get(server.on("/case", till), headers={"X-PAYMENT": "my own"})
     assert response.status_code == 402
     assert till.handed == ["my own"]
-    assert ground.signer.documents == []
+    assert case.signer.documents == []
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
 def test_questions_are_not_paid(shell: Driver, server: Server, method: str) -> None:
     till = Till402(ASKING)
-    ground = Ground(shell, server)
-    client = shell.client(ground.buyer)
+    case = Case(shell, server)
+    client = shell.client(case.buyer)
     assert client.request(method, server.on("/case", till)).status_code == 402
-    ground.nothing_left(till)
+    case.nothing_left(till)
     client.close()
 
 
@@ -197,7 +195,7 @@ def test_an_odd_way_to_write_a_host_gets_around_nothing(shell: Driver, server: S
         Policy(**LIMITS, only_listed_hosts=True, hosts=listed, http_hosts=["api.example.com", "*.api.example.com"]),
         Policy(**LIMITS, hosts={**denied, **listed}),
     ):
-        ground = Ground(shell, server, policy=policy)
+        case = Case(shell, server, policy=policy)
         with pytest.raises(Exception, match=r"."):
-            ground.get(url.format(port=server.port))
-        ground.nothing_left(till)
+            case.get(url.format(port=server.port))
+        case.nothing_left(till)

@@ -1,10 +1,9 @@
-"""A key names one payment: whoever uses it, wherever, and however often."""
+"""A key names one payment, in every program that uses it and each time."""
 
 from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,6 @@ from .settling_seller import GOODS, Shop, busy, in_pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 WHOLE = b"".join(GOODS)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
 
 
 @pytest.fixture

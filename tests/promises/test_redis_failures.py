@@ -14,6 +14,7 @@ from tests.adapters.drivers import AsyncHttpx, Client, Driver, Httpx
 from tests.adapters.scripted_server import Exchange, Server
 from tests.adapters.test_failures import reset
 from tests.ledgers.redis.server import Server as Redis
+from tests.ledgers.redis.server import starting
 from x402_client import Buyer, Policy, Wallet, errors, events
 from x402_client.ledgers.redis import RedisLedger
 
@@ -26,24 +27,9 @@ both = pytest.mark.parametrize("driver", [Httpx, AsyncHttpx])
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
-
-
-@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Redis]]:
-    servers: list[Redis] = []
-
-    def one(*settings: str) -> Redis:
-        servers.append(Redis(tmp_path, *settings))
-        return servers[-1]
-
-    yield one
-    for redis in servers:
-        redis.kill()
+    with starting(tmp_path) as start:
+        yield start
 
 
 class Case:

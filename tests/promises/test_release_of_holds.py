@@ -40,7 +40,7 @@ TABLE: list[tuple[Any, int, str]] = [
     (False, DEAD, "unknown"),
     ("NOT_SETTLED", DEAD, "unknown"),
     (OSError("no such endpoint"), DEAD, "unknown"),
-    # Whatever it would say, a payment that can settle yet is not asked about.
+    # A payment that can settle yet is not asked about.
     ("not_settled", ALIVE, ""),
     ("settled", ALIVE, ""),
 ]

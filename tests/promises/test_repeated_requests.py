@@ -1,9 +1,9 @@
-"""After any ambiguous end, the same request presents the same payment, wherever it is made again from."""
+"""After any ambiguous end, the same request presents the same payment, in this process and in any other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,6 @@ from .settling_seller import GOODS, Shop, in_pieces
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 WHOLE = b"".join(GOODS)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-    assert server.troubles == []
 
 
 class Elsewhere(Till):

@@ -22,15 +22,13 @@ from solders.keypair import Keypair
 from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import Exchange, Server
 from tests.adapters.test_failures import Holding, cut_body, cut_chunks, garbage, leave, reset
-from tests.adapters.test_transport_settings import Http2Server, Wires
+from tests.adapters.test_transport_settings import Http2Server, trusting
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 from x402_client.events import Event
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.wire.bounds import Bounds
 
-from .hostile_seller import GOODS, Till402, asking, offer, opened, server, shell, terms
-
-__all__ = ["server", "shell"]
+from .hostile_seller import GOODS, Till402, asking, offer, opened, terms
 
 KEY = "ca9a51" * 10 + "7e57"
 SEED = b"canary in the coal mine, thirty2"
@@ -39,7 +37,7 @@ TESTS = str(Path(__file__).parents[1])
 
 
 class Sweep:
-    """Gathers whatever may be seen of a call, as text."""
+    """All that may be seen of a call, as text."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
@@ -425,7 +423,7 @@ def test_http2_in_every_detail(server: Server, shell: Driver, sweep: Sweep, tmp_
     _AUTHORITY.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     till = Till(2)
     with Http2Server(till) as http2:
-        options = Wires().trusting(shell, {"ca": str(tmp_path / "ca.pem")}, http2=True)
+        options = trusting(shell, {"ca": str(tmp_path / "ca.pem")}, http2=True)
         client = shell.client(new_buyer(ledger=":memory:"), **options)
         for _ in range(3):
             assert client.get(http2.url).content == GOODS

@@ -62,7 +62,7 @@ def _sell(pipe: Connection) -> None:
 
 
 def crowd(buyer: Buyer, url: str, threads: int, tasks: int) -> Counter[str]:
-    """How so many attempts ended: a client and an event loop for each thread, one buyer for all of them."""
+    """Count how attempts ended: a client and an event loop for each thread, one buyer for all of them."""
     said = Counter[str]()
 
     async def scene() -> None:
@@ -107,7 +107,12 @@ def check(said: Counter[str], seller: Seller, buyer: Buyer, bought: int, refused
 
 
 @pytest.mark.parametrize(
-    ("processes", "threads", "tasks", "most"), [(4, 4, 64, 101), (4, 2, 16, 128)], ids=["some", "all of them"]
+    ("processes", "threads", "tasks", "most"),
+    [
+        pytest.param(4, 4, 64, 101, id="some", marks=pytest.mark.crowd),
+        pytest.param(4, 2, 16, 128, id="all of them"),
+        pytest.param(4, 2, 16, 41, id="a third"),
+    ],
 )
 def test_processes_on_a_file(
     seller: Seller, tmp_path: Path, processes: int, threads: int, tasks: int, most: int
@@ -124,7 +129,7 @@ def test_threads_in_memory(seller: Seller, most: int) -> None:
     check(crowd(buyer, seller.url, 4, 64), seller, buyer, most, 256 - most)
 
 
-@pytest.mark.parametrize("most", [41, 128])
+@pytest.mark.parametrize("most", [41, pytest.param(128, marks=pytest.mark.crowd)])
 def test_processes_on_redis(seller: Seller, tmp_path: Path, most: int) -> None:
     server = Redis(tmp_path)
     try:

@@ -16,6 +16,12 @@ from eth_account.signers.local import LocalAccount
 from .chain import CHAIN_ID
 from .world import Seller
 
+#: What is asked with a body.
+BODY = b'{"question": "\xc3\xa9t\xc3\xa9"}' * 50
+ASKED: dict[str, dict[str, Any]] = {
+    "GET": {},
+    "POST": {"content": BODY, "headers": {"content-type": "application/x-question"}},
+}
 PAYMENT = {1: "X-PAYMENT", 2: "PAYMENT-SIGNATURE"}
 RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
 _AUTHORIZATION = [
@@ -80,6 +86,12 @@ def sign_typed(
 def _field(line: str) -> dict[str, str]:
     kind, name = line.split()
     return {"name": name, "type": kind}
+
+
+def ask(http: httpx.Client, url: str, method: str = "GET", payment: dict[str, str] | None = None) -> httpx.Response:
+    """Ask a seller, with a payment's header or without."""
+    asked = ASKED[method]
+    return http.request(method, url, content=asked.get("content"), headers=asked.get("headers", {}) | (payment or {}))
 
 
 def quote(response: httpx.Response) -> dict[str, Any]:

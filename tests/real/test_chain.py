@@ -18,10 +18,9 @@ from eth_utils.crypto import keccak
 
 from .by_hand import sign_typed
 from .chain import CHAIN_ID, TRANSFER_TOPIC, USDC, Chain, RpcFailed
-from .fixtures import own_world, world
 from .world import World
 
-__all__ = ["own_world", "world"]
+pytestmark = pytest.mark.foreign
 
 DOLLAR = {"name": "USDC", "version": "2"}
 FIELDS = ["address", "address", "uint256", "uint256", "uint256", "bytes32"]
@@ -131,7 +130,7 @@ def test_blocks_come_with_time(own_world: World) -> None:
     assert abs(moment - time.time()) < 4
     chain.advance(3600)
     assert chain.timestamp() - moment >= 3598
-    assert chain.block() - before >= 60  # "so many blocks deep" comes true as well
+    assert chain.block() - before >= 60  # a transaction gets deeper as well
     final, head = (chain.rpc("eth_getBlockByNumber", tag, False) for tag in ("finalized", "latest"))
     assert int(final["number"], 16) < int(head["number"], 16)
     assert moment + 3000 < int(final["timestamp"], 16) < int(head["timestamp"], 16)

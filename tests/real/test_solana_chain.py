@@ -16,11 +16,10 @@ from solders.transaction import VersionedTransaction
 
 from .by_hand_solana import Payment, encoded
 from .chain import RpcFailed
-from .fixtures import own_world, world
 from .solana import BLOCKHASH_SLOTS, FINAL_SLOTS, PYUSD_DEVNET, TOKEN, USDC_DEVNET, SolanaChain, token_account
 from .world import World
 
-__all__ = ["own_world", "world"]
+pytestmark = pytest.mark.foreign
 
 BASE64 = {"encoding": "base64"}
 NOW = {"preflightCommitment": "confirmed"} | BASE64
@@ -33,7 +32,7 @@ def chain(world: World) -> SolanaChain:
 
 
 class Till:
-    """A buyer, and a payer of fees who signs whatever the buyer signed."""
+    """A buyer, and a payer of fees who signs all that the buyer signed."""
 
     def __init__(self, chain: SolanaChain, mint: str = USDC_DEVNET) -> None:
         self.chain, self.buyer, self.payer, self.seller = chain, Keypair(), Keypair(), Keypair()
@@ -90,7 +89,7 @@ def test_a_transaction_lands_once(till: Till) -> None:
     with pytest.raises(RpcFailed, match="already been processed") as caught:
         till.send(text)
     assert (caught.value.code, caught.value.data["err"]) == (-32002, "AlreadyProcessed")
-    assert till.send(text, AT_ONCE) == signature  # without a preflight nobody says so, and nothing happens
+    assert till.send(text, AT_ONCE) == signature  # without a preflight there is no word of it, and nothing happens
     assert till.chain.balance(till.seller) == 10
     assert listed(till) == [signature]
 
@@ -201,7 +200,7 @@ def test_what_is_confirmed_becomes_final_after_32_slots(own_world: World) -> Non
 
 @pytest.mark.parametrize("mint", [USDC_DEVNET, PYUSD_DEVNET])
 def test_solders_reads_the_answers(chain: SolanaChain, mint: str) -> None:
-    """Its readers are those of Solana's own clients: whatever misses a field or spells it wrongly does not pass."""
+    """Solana's own clients read it: an answer that misses a field or spells it wrongly does not pass."""
     till = Till(chain, mint)
     signature, account, owner = till.land(), str(token_account(till.buyer, mint)), str(till.buyer.pubkey())
     at = {"commitment": "confirmed"}

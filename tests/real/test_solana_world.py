@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,25 +11,14 @@ import pytest
 from solders.keypair import Keypair
 
 from . import by_hand
+from .by_hand import BODY, ask
 from .by_hand_solana import Payment, header
-from .fixtures import own_world, world
 from .solana import PYUSD_DEVNET, USDC_DEVNET, SolanaChain, token_account
 from .world import SELLERS_MEMO, SOLANA_SELLERS, Seller, World
 
-__all__ = ["own_world", "world"]  # pytest finds fixtures by their names in this module
+pytestmark = pytest.mark.foreign
 
-BODY = b'{"question": "\xc3\xa9t\xc3\xa9"}' * 50
-ASKED: dict[str, dict[str, Any]] = {
-    "GET": {},
-    "POST": {"content": BODY, "headers": {"content-type": "application/x-question"}},
-}
 SIGNATURE_FEES = 10_000
-
-
-@pytest.fixture
-def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30, trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture(params=SOLANA_SELLERS)
@@ -46,11 +34,6 @@ def v2(world: World) -> Seller:
 @pytest.fixture
 def buyer(world: World) -> Keypair:
     return world.solana_buyer(1_000_000)
-
-
-def ask(http: httpx.Client, url: str, method: str = "GET", payment: dict[str, str] | None = None) -> httpx.Response:
-    asked = ASKED[method]
-    return http.request(method, url, content=asked.get("content"), headers=asked.get("headers", {}) | (payment or {}))
 
 
 class Deal:

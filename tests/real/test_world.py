@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx
 import pytest
 from eth_account.signers.local import LocalAccount
 
 from . import by_hand
-from .by_hand import Authorization
+from .by_hand import BODY, Authorization, ask
 from .chain import Chain
-from .fixtures import own_world, world
 from .world import SELLERS, Seller, World
 
-__all__ = ["own_world", "world"]  # pytest finds fixtures by their names in this module
-
-BODY = b'{"question": "\xc3\xa9t\xc3\xa9"}' * 50
-ASKED: dict[str, dict[str, Any]] = {
-    "GET": {},
-    "POST": {"content": BODY, "headers": {"content-type": "application/x-question"}},
-}
-
-
-@pytest.fixture
-def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30, trust_env=False) as client:
-        yield client
+pytestmark = pytest.mark.foreign
 
 
 @pytest.fixture(params=SELLERS)
@@ -41,11 +26,6 @@ def seller(request: pytest.FixtureRequest, world: World) -> Seller:
 @pytest.fixture
 def buyer(world: World) -> LocalAccount:
     return world.buyer(1_000_000)
-
-
-def ask(http: httpx.Client, url: str, method: str = "GET", payment: dict[str, str] | None = None) -> httpx.Response:
-    asked = ASKED[method]
-    return http.request(method, url, content=asked.get("content"), headers=asked.get("headers", {}) | (payment or {}))
 
 
 def agree(

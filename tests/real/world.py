@@ -211,7 +211,7 @@ class World:
 
     def _open_on_solana(self, name: str, program: Program, ground: dict[str, str]) -> Seller:
         pay_to, evm_pay_to = str(Keypair().pubkey()), str(Account.create().address)
-        for mint in TOKEN_PROGRAMS:  # nobody pays a seller who has no account yet
+        for mint in TOKEN_PROGRAMS:  # a seller without an account cannot be paid
             self._solana.mint_to(pay_to, 0, mint)
         orders: dict[str, Any] = {
             "facilitator": ground["solana"],

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from . import mutations
 from .mutations import CODE, MUTATIONS, ROOT, Mutation, is_killed
 
 each = pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
@@ -26,3 +30,55 @@ def test_there_is_something_to_break(mutation: Mutation) -> None:
 @each
 def test_it_is_noticed(mutation: Mutation) -> None:
     assert is_killed(mutation)
+
+
+CODE_OF_ITS_OWN = {
+    "x402_client/__init__.py": "def price() -> int:\n    return 1\n",
+    "x402_client/pytest_plugin.py": "",
+    "test_own.py": """
+import time
+from x402_client import price
+
+def test_right(): assert price() == 1
+def test_wrong_anyway(): assert price() == 3
+def test_hangs():
+    while price() != 1: time.sleep(0.1)
+def test_nothing(): pass
+""",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository with a price, a test that holds it, one that fails anyway, and one that can hang."""
+    for name, text in CODE_OF_ITS_OWN.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr(mutations, "ROOT", tmp_path)
+    monkeypatch.setattr(mutations, "LIMIT", 8.0)
+    monkeypatch.setattr(mutations, "_unbroken", lambda: tmp_path)
+    monkeypatch.setattr(mutations, "passes_unbroken", mutations.passes_unbroken.__wrapped__)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("killers", "killed"),
+    [
+        (("test_own.py::test_nothing",), False),
+        (("test_own.py::test_right",), True),
+        (("test_own.py::test_nothing", "test_own.py::test_right"), True),
+        (("test_own.py::test_wrong_anyway",), False),
+        (("test_own.py::test_wrong_anyway", "test_own.py::test_right"), True),
+        (("test_own.py::test_hangs",), True),
+    ],
+)
+def test_only_a_test_that_passes_on_the_unbroken_code_notices(
+    tree: Path, killers: tuple[str, ...], killed: bool
+) -> None:
+    assert is_killed(Mutation("dearer", "__init__.py", "return 1", "return 2", killers)) is killed
+
+
+def test_a_killer_that_is_not_there_is_an_error(tree: Path) -> None:
+    with pytest.raises(RuntimeError, match="pytest ended with 4"):
+        is_killed(Mutation("dearer", "__init__.py", "return 1", "return 2", ("test_own.py::test_gone",)))

@@ -31,6 +31,7 @@ from x402_client.sandbox.evm import EvmChain
 from x402_client.sandbox.records import Clock
 from x402_client.sandbox.solana import SolanaChain
 
+pytestmark = pytest.mark.foreign
 HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 PRICE, FUNDS = 10_000, 1_000_000
 

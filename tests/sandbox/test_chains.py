@@ -49,7 +49,7 @@ def test_reconcile_gives_back_what_did_not_settle(sandbox: Sandbox, way: str, mo
     buyer = leave_unresolved(sandbox, "drop-before-settling", way)
     assert buyer.spent() != sandbox.earned
     later = time.time() + AN_HOUR
-    monkeypatch.setattr(time, "time", lambda: later)  # whoever moves Python's clock moves the chains' with it
+    monkeypatch.setattr(time, "time", lambda: later)  # moving Python's clock moves the chains' with it
     found = buyer.reconcile()
     assert (len(found.released), len(found.settled), len(found.unknown)) == (1, 0, 0)
     assert buyer.spent() == sandbox.earned

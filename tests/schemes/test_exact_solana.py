@@ -119,7 +119,7 @@ def decode(signed: Signed) -> Decoded:
 
 
 def check_rules(signed: Signed, this: Offer) -> Decoded:
-    """What every facilitator enforces, whatever the version."""
+    """Check what every facilitator enforces, in both versions."""
     seen = decode(signed)
     message, token = seen.message, this.token
     assert token is not None

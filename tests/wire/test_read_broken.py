@@ -1,4 +1,4 @@
-"""Whatever a server sends is a quote, not ours, or a QuoteError; a receipt or none. Nothing else, and soon."""
+"""All that a server sends is a quote, not ours, or a QuoteError; a receipt or none. Nothing else, and soon."""
 
 from __future__ import annotations
 

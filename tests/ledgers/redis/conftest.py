@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .server import Server
+from .server import Server, starting
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +27,5 @@ def server(shared: Server) -> Server:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    servers: list[Server] = []
-
-    def one(*settings: str) -> Server:
-        directory = tmp_path / str(len(servers))
-        directory.mkdir()
-        servers.append(Server(directory, *settings))
-        return servers[-1]
-
-    yield one
-    for server in servers:
-        server.kill()
+    with starting(tmp_path) as start:
+        yield start

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,22 @@ def free_port() -> int:
             with contextlib.suppress(OSError, OverflowError):
                 other.bind(("127.0.0.1", port + 10_000))
                 return port
+
+
+@contextlib.contextmanager
+def starting(directory: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers, each in a directory of its own below this one, and kill them in the end."""
+    servers: list[Server] = []
+
+    def start(*settings: str) -> Server:
+        own = directory / str(len(servers))
+        own.mkdir()
+        servers.append(Server(own, *settings))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
 
 
 class Server:

@@ -85,6 +85,7 @@ class TestCluster(TestSync):
         return {"url": cluster.url, "cluster": True}
 
 
+@pytest.mark.crowd
 class TestAsyncCluster(TestAsyncio):
     @pytest.fixture
     def place(self, cluster: Server) -> dict[str, Any]:

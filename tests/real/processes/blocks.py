@@ -11,7 +11,7 @@ from state import BASE_FEE, CALL_GAS, Fund, History, InvalidTransaction, Log, Me
 from transactions import Transaction
 
 BLOCK_SECONDS = 2
-FIRST_BLOCK = 20_000_000  # nobody should depend on a small number
+FIRST_BLOCK = 20_000_000  # nothing should depend on a small number
 BACKLOG = 64  # blocks that exist from the start, and at least as many after a jump of the clock
 SAFE_DEPTH = 8
 FINAL_DEPTH = 16

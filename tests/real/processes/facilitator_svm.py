@@ -9,7 +9,7 @@ What its schemes ask of a transaction, in both versions alike, as read in x402 2
 - a unit price of at most 5,000,000 micro-lamports; any unit limit at all, as long as the simulation succeeds in it.
 - the seller's associated account for the mint, under the program that the instruction names (Token or Token-2022).
 - **at least** the amount: more is taken too. The owner must not be one of the fee payers.
-- a fee payer of its own in `extra.feePayer`; its signature goes into the first place whatever stood there.
+- a fee payer of its own in `extra.feePayer`; its signature goes into the first place, over what stood there.
 - a simulation with all signatures at `confirmed` that succeeds; then it is sent with no preflight, and its status
   asked at once and then every second.
 

@@ -26,7 +26,7 @@ def read_orders() -> dict[str, Any]:
 
 def announce(port: int) -> None:
     print(json.dumps({"port": port}), flush=True)
-    os.dup2(2, 1)  # nobody reads stdout from here on, and a full pipe would stop us
+    os.dup2(2, 1)  # stdout is not read from here on, and a full pipe would stop us
     threading.Thread(target=_end_with_stdin, daemon=True).start()
 
 

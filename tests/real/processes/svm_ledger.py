@@ -97,7 +97,7 @@ class Ledger:
         return int(self._vm.minimum_balance_for_rent_exemption(size))
 
     def _put(self, address: Pubkey, account: Account) -> None:
-        """What a test puts where nothing was has been there for ever: nobody waits for it to be final."""
+        """What a test puts where nothing was has been there for ever and is final at once."""
         new = address not in self._history
         self._vm.set_account(address, account)
         self._remember(address, 0 if new else self.slots.now())

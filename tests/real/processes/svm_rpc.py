@@ -256,7 +256,7 @@ class Node:
         transaction = _transaction(text, options.get("encoding") or "base58")
         if not options.get("skipPreflight"):
             self._preflight(transaction, self._bank(options, "preflightCommitment"))
-        # Without a preflight the node passes on whatever it is given, and nobody hears back.
+        # Without a preflight the node passes on all that it is given, and answers nothing more.
         with contextlib.suppress(NotIncluded):
             self.ledger.submit(transaction)
         return str(transaction.signatures[0])

@@ -8,7 +8,7 @@ import time
 
 from solders.hash import Hash
 
-FIRST_SLOT = 300_000_000  # nobody should depend on a small number
+FIRST_SLOT = 300_000_000  # nothing should depend on a small number
 SKIPPED = 12_000_000  # slots without a block: the block height is not the slot
 LIFETIME = 150
 FINAL_DEPTH = 32

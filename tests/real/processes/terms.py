@@ -26,7 +26,7 @@ def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
         "GET /paid": route(shop.GET_PRICE),
         "POST /paid": route(shop.POST_PRICE),
         "GET /stream": route(shop.GET_PRICE),
-        # A token nobody knows comes first, then the dearer of two offers in dollars: a buyer has to choose.
+        # An unknown token comes first, then the dearer of two offers in dollars: a buyer has to choose.
         "GET /choice": route(_strange(orders["strange_token"]), "$0.04", "$0.03"),
     }
 

@@ -1,6 +1,6 @@
 """Workers: each contender lives in a process of its own, and answers one line of JSON with another.
 
-The parent asks them in turn, round by round, so that whatever else the machine does falls on all of them. Nothing but
+The parent asks them in turn, round by round, so that all else the machine does falls on each of them. Nothing but
 the standard library: workers run in several environments.
 """
 

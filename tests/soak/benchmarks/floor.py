@@ -136,7 +136,7 @@ Pays = Callable[[httpx.Response, bytes], tuple[bytes, bytes]]
 
 
 class Paying(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Sends once more, with a header, whatever is asked."""
+    """A transport that sends every request once more, with a header."""
 
     def __init__(self, pays: Pays, inner: Any) -> None:
         self._pays, self._inner = pays, inner
@@ -198,7 +198,7 @@ _RUNNER = asyncio.Runner()
 
 
 def retry(kind: str, count: int, colour: str, payer: str = "floor") -> float:
-    """Microseconds from a 402 to its payment, the median of so many."""
+    """Return the microseconds from a 402 to its payment: a median."""
     client = _client(PAYERS[payer], colour)
     wire.buy(client, [wire.paid(HOST + terms.PATHS[kind])] * count, _RUNNER)
     return median(_TURNSTILE.microseconds())
@@ -215,7 +215,7 @@ def _client(payer: Pays, colour: str) -> Any:
 
 
 def last_header() -> list[tuple[str, str]]:
-    """What was sent last, for whoever verifies it."""
+    """Return what was sent last, to be verified."""
     return _TURNSTILE.headers
 
 

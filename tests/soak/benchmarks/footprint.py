@@ -49,7 +49,7 @@ register_exact_evm_client(payer, Account.from_key(terms.KEY))
 register_exact_svm_client(payer, KeypairSigner(Keypair.from_seed(terms.SEED)), rpc_url=URL + "/rpc")
 client = httpx.AsyncClient(transport=x402AsyncTransport(payer))
 """
-#: Whatever is imported only when it is needed is needed now.
+#: What is imported only when it is needed is needed now.
 _PAY = """
 import asyncio
 async def pay():
@@ -60,7 +60,7 @@ asyncio.run(pay())
 
 
 def free(scale: float) -> list[Row]:
-    """A request that nobody asks to pay."""
+    """Measure a request that costs nothing."""
     with Worker("ours") as ours:
         count = max(50, int(500 * scale))
         asked = {colour: partial(ours.ask, "free", colour, count) for colour in ("httpx", "requests")}

@@ -1,7 +1,7 @@
 """What a purchase costs after ten payments and a million: ``python -m tests.soak.benchmarks.ledger_history [PAST]``.
 
 One purchase is reserve, record and close, under a day's and a total budget. Young and old ledgers take turns, so that
-whatever else the machine does falls on both. Each ledger is filled with as many payments under keys, which it
+all else the machine does falls on both. Each ledger is filled with as many payments under keys, which it
 remembers for ever: in memory by buying them; in a file and in Redis by writing, many at once, the entries that a
 purchase of its own left behind.
 """

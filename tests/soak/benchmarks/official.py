@@ -44,7 +44,7 @@ def _at_the_turnstile(rpc: str, offers: int) -> tuple[Turnstile, httpx.AsyncClie
 
 
 def retry(kind: str, count: int, rpc: str = "", offers: int = 1) -> float:
-    """Microseconds from a 402 to its payment, the median of so many."""
+    """Return the microseconds from a 402 to its payment: a median."""
     turnstile, client = _at_the_turnstile(rpc, offers)
     wire.buy(client, [wire.paid(HOST + terms.PATHS[kind])] * count, _RUNNER)
     return median(turnstile.microseconds())

@@ -63,14 +63,14 @@ def _at_the_turnstile(colour: str, rpc: str, offers: int) -> tuple[Turnstile, An
 
 
 def retry(kind: str, count: int, colour: str, rpc: str = "", offers: int = 1) -> float:
-    """Microseconds from a 402 to its payment, the median of so many."""
+    """Return the microseconds from a 402 to its payment: a median."""
     turnstile, client = _at_the_turnstile(colour, rpc, offers)
     wire.buy(client, [wire.paid(HOST + terms.PATHS[kind])] * count, _RUNNER)
     return median(turnstile.microseconds())
 
 
 def spend(how: str, colour: str, url: str, count: int, many: int) -> dict[str, float]:
-    """What purchases over real sockets take, by so many tasks or threads together."""
+    """Return what purchases over real sockets take, by tasks or threads together."""
     asked = wire.by_hand(url) if how == "bare twice" else [wire.paid(url)]
     drive = wire.by_tasks if colour == "async" else wire.by_threads
     return drive(lambda: _client(how, colour), asked * (count // many), many)
@@ -155,7 +155,7 @@ def upload(colour: str) -> int:
 
 
 def growth(how: str, count: int) -> float:
-    """KiB by which the process grows over so many purchases at ever new places, the first hundred left out."""
+    """Return the KiB by which the process grows over purchases at ever new places, the first hundred left out."""
     turnstile = Turnstile()
     client = x402_client.httpx.wrap(httpx.Client(transport=turnstile), buyer(how, ahead=True))
     before = 0
@@ -185,7 +185,7 @@ def _ledger(kind: str, path: str) -> Any:
 
 
 def ledger(kind: str, path: str, count: int) -> list[float]:
-    """Microseconds of each of so many purchases: reserve, record, close."""
+    """Return the microseconds of each purchase: reserve, record, close."""
     kept, found, signature = _ledger(kind, path), [], signed()
     for number in range(count):
         attempt, wanted = Attempt(), order(purchase(f"{number}"), *_CAPS)

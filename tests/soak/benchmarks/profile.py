@@ -61,7 +61,7 @@ def _timed(flow: Flow[Any], answer: Callable[[Ask[Any]], Any]) -> Any:
 
 
 def steps(count: int) -> dict[str, float]:
-    """Microseconds of each step of a payment on an EVM chain, the median of so many."""
+    """Return the microseconds of each step of a payment on an EVM chain: medians."""
     ours.retry("evm2", 100, "sync")
     for module in _SHELL:
         module.run = _timed  # type: ignore[attr-defined]

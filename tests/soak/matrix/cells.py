@@ -13,7 +13,7 @@ from tests.real.world import Seller
 from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.receipts import outcome
 
-from .services import EVM, Ground, Stand
+from .services import EVM, Services, Stand
 
 POLICY = Policy(per_request="0.05", per_day="1")
 BODY = b'{"n": 1, "name": "caf\xc3\xa9"}'
@@ -44,8 +44,8 @@ class Purse:
     owner: str
 
 
-def buy(ground: Ground, stand: Stand, method: str, shell: str, ask: Ask) -> Cell:
-    purse = (_on_evm if stand.row.chain == EVM else _on_solana)(ground, stand.seller)
+def buy(services: Services, stand: Stand, method: str, shell: str, ask: Ask) -> Cell:
+    purse = (_on_evm if stand.row.chain == EVM else _on_solana)(services, stand.seller)
     request = {"content": BODY} if "httpx" in shell else {"data": BODY}
     extra = request | {"headers": {"content-type": "application/json"}} if method == "POST" else {}
     finish = partial(Cell, method, shell)
@@ -103,8 +103,8 @@ def _plain(address: str) -> str:
     return address.lower() if address.startswith("0x") else address
 
 
-def _on_evm(ground: Ground, seller: Seller) -> Purse:
-    chain, account = ground.world.chain, ground.world.buyer(OWNS)
+def _on_evm(services: Services, seller: Seller) -> Purse:
+    chain, account = services.world.chain, services.world.buyer(OWNS)
     since, mine = chain.block(), {account.address.lower(), seller.pay_to.lower()}
 
     def transfers() -> list[tuple[str, str, int, str]]:
@@ -115,8 +115,8 @@ def _on_evm(ground: Ground, seller: Seller) -> Purse:
     return Purse(buyer, transfers, lambda: chain.balance(account.address), account.address.lower())
 
 
-def _on_solana(ground: Ground, seller: Seller) -> Purse:
-    chain, keypair = ground.world.solana, ground.world.solana_buyer(OWNS)
+def _on_solana(services: Services, seller: Seller) -> Purse:
+    chain, keypair = services.world.solana, services.world.solana_buyer(OWNS)
     owner, since = str(keypair.pubkey()), chain.slot()
 
     def transfers() -> list[tuple[str, str, int, str]]:

@@ -31,7 +31,9 @@ def installed(name: str) -> Path:
     """The folder with node_modules for tests/soak/matrix/node/<name>, and `scripts`, through which its scripts run."""
     node = node_version()
     source = NODE / name
-    wanted = (source / "package.json").read_bytes() + (source / "package-lock.json").read_bytes() + node.encode()
+    place = os.path.relpath(NODE, STORE)  # the link to the scripts leads there
+    wanted = b"".join((source / file).read_bytes() for file in ("package.json", "package-lock.json"))
+    wanted += f"{node} {place}".encode()
     folder = STORE / f"node-{name}-{hashlib.sha256(wanted).hexdigest()[:12]}"
     complete = folder / "complete"  # an installation only counts once it is marked
     if not complete.exists():

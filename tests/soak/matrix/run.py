@@ -9,29 +9,29 @@ from tests.adapters.one_request import SHELLS, Ask, name_of
 from tests.real.environments import EnvironmentUnavailable
 
 from .cells import Cell, buy
-from .services import Ground, Row, Stand
+from .services import Row, Services, Stand
 from .table import METHODS, Result
 
 
 def run(rows: Iterable[Row], tell: Callable[[str], None], shells: Iterable[Ask] = SHELLS) -> list[Result]:
     shells = list(shells)
-    with Ground() as ground:
-        return [one(ground, row, tell, shells) for row in rows]
+    with Services() as services:
+        return [one(services, row, tell, shells) for row in rows]
 
 
-def one(ground: Ground, row: Row, tell: Callable[[str], None] = print, shells: Iterable[Ask] = SHELLS) -> Result:
+def one(services: Services, row: Row, tell: Callable[[str], None] = print, shells: Iterable[Ask] = SHELLS) -> Result:
     try:
-        stand = ground.open(row)
+        stand = services.open(row)
     except EnvironmentUnavailable as reason:
         tell(f"{row.name}: left out: {reason}")
         return Result(row, left_out=str(reason))
     with closing(stand):
-        result = Result(row, tuple(_cells(ground, stand, shells)))
+        result = Result(row, tuple(_cells(services, stand, shells)))
     tell(f"{row.name}: {'as expected' if result.as_expected else 'NOT AS EXPECTED'}")
     return result
 
 
-def _cells(ground: Ground, stand: Stand, shells: Iterable[Ask]) -> Iterator[Cell]:
+def _cells(services: Services, stand: Stand, shells: Iterable[Ask]) -> Iterator[Cell]:
     for shell in shells:
         for method in METHODS:
-            yield buy(ground, stand, method, name_of(shell), shell)
+            yield buy(services, stand, method, name_of(shell), shell)

@@ -79,12 +79,12 @@ class Row:
         return f"{self.seller.title}, version {self.version}, {self.chain}, facilitator {self.settles}"
 
 
-class Ground:
+class Services:
     def __init__(self) -> None:
         self.world = World()
         self._facilitators: dict[tuple[Script, str], tuple[Program, str]] = {}
 
-    def __enter__(self) -> Ground:
+    def __enter__(self) -> Services:
         return self
 
     def __exit__(
@@ -110,7 +110,7 @@ class Ground:
         if chain == EVM:
             return str(Account.create().address)
         pay_to = str(Keypair().pubkey())
-        self.world.solana.mint_to(pay_to, 0)  # nobody pays a seller who has no account yet
+        self.world.solana.mint_to(pay_to, 0)  # a seller without an account cannot be paid
         return pay_to
 
     def _orders(self, row: Row) -> dict[str, Any]:

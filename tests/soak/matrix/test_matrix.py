@@ -1,4 +1,4 @@
-"""The smallest part of the matrix in every test run, all of it under ``pytest -m matrix``; and the table itself."""
+"""The smallest part of the matrix under ``-m foreign``, all of it under ``-m matrix``; and the table itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from . import npm
 from .cells import Cell, buy
 from .rows import ROWS
 from .run import one
-from .services import EVM, PYTHON, SOLANA, Ground, Row, Script
+from .services import EVM, PYTHON, SOLANA, Row, Script, Services
 from .table import END, START, Result, text, write
 
 EXPRESS = Script("official", "express.mjs", "@x402/express")
@@ -27,10 +27,10 @@ ROW = Row(EXPRESS, 2, EVM)
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
+def services() -> Iterator[Services]:
     """Started by what is first opened on it."""
-    with Ground() as ground:
-        yield ground
+    with Services() as services:
+        yield services
 
 
 def twice(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
@@ -38,7 +38,9 @@ def twice(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
     return through_httpx(buyer, method, url, **request)
 
 
-def test_a_typescript_seller_on_each_chain(ground: Ground) -> None:
+@pytest.mark.foreign
+@pytest.mark.timeout(900)
+def test_a_typescript_seller_on_each_chain(services: Services) -> None:
     try:
         npm.installed("official")
         environment("v2")
@@ -46,15 +48,16 @@ def test_a_typescript_seller_on_each_chain(ground: Ground) -> None:
         pytest.skip(str(reason))
     assert [row.chain for row in SMALL] == [EVM, SOLANA]
     for row in SMALL:
-        with closing(ground.open(row)) as stand:
-            assert buy(ground, stand, "GET", "httpx", through_httpx) == Cell("GET", "httpx", "paid")
-            assert buy(ground, stand, "GET", "httpx", twice).verdict == "wrong", "the chain has two"
+        with closing(services.open(row)) as stand:
+            assert buy(services, stand, "GET", "httpx", through_httpx) == Cell("GET", "httpx", "paid")
+            assert buy(services, stand, "GET", "httpx", twice).verdict == "wrong", "the chain has two"
 
 
 @pytest.mark.matrix
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace("`", ""))
-def test_a_row_is_as_expected(ground: Ground, row: Row) -> None:
-    result = one(ground, row)
+def test_a_row_is_as_expected(services: Services, row: Row) -> None:
+    result = one(services, row)
     if result.left_out:
         pytest.skip(result.left_out)
     assert result.as_expected, text([result], [name_of(shell) for shell in SHELLS])

@@ -34,7 +34,7 @@ def _frozen(value: Any) -> Any:
 
 
 def shift(shifts: Sequence[tuple[float, float]]) -> None:
-    """From each of these moments on, the clock of this process is wrong by so many seconds."""
+    """Set the clock of this process wrong: from each moment on, by these seconds."""
     if not shifts:
         return
 

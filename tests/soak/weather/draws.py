@@ -125,7 +125,7 @@ class Fleet:
 
     @property
     def steady(self) -> int:
-        """The process that nobody kills, so that it would show what it leaks; its others die again and again."""
+        """The process that is never killed, so that it would show what it leaks; its others die again and again."""
         return 0
 
 

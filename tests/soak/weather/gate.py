@@ -181,7 +181,7 @@ class Gate:
         return self._forward(door, replace(request, headers=unpaid))
 
     def _forward(self, door: str, request: Request) -> Answer:
-        """What stands behind this door says. Nobody there: it is being restarted."""
+        """Return what stands behind this door. Nothing there: it is being restarted."""
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _KEPT_OUT}
         headers["ACCEPT-ENCODING"] = "identity"
         where = self.sky()["upstream"][door] + request.path

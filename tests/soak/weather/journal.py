@@ -1,4 +1,4 @@
-"""Journals: lines of JSON that survive whoever wrote them."""
+"""Journals: lines of JSON that survive the process that wrote them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every promise, held against the evidence. Nobody's word counts but the chain's, the witness's and the ledger's."""
+"""Every promise, held against the evidence: the words of the chain, the witness and the ledger, and no other."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _dead_at(evidence: Evidence, one: Seen) -> float:
 def over_budget(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What was handed out, and settled or could settle: never more than the budgets, at any moment.
 
-    Before the leap only: then the chain is set forward, and the ledger's clock, which nobody can set, is not.
+    Before the leap only: then the chain is set forward, and the ledger's clock, which cannot be set, is not.
     """
     fleet = evidence.fleet
     seen = [one for one in evidence.seen if one.phase == "weather"]
@@ -172,7 +172,7 @@ def paid_when_empty(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def leaks(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Between the looks at a process that nobody killed; and nothing is connected once all is closed."""
+    """Between the looks at a process that was never killed; and nothing is connected once all is closed."""
     for journal in evidence.journals:
         looks = [line for line in journal if line.get("look") == "open"]
         early = looks[: len(looks) // 2]

@@ -37,7 +37,7 @@ class Clients:
         """There is nothing to open."""
 
     def unfinished(self, crew: Crew) -> Iterator[Order]:
-        """Nobody remembers what was paid for: whatever did not end is asked for again."""
+        """No record of what was paid for: all that did not end is asked for again."""
         return map(crew.order, crew.begun())
 
     def _payer(self, kind: Any) -> Any:

@@ -26,9 +26,9 @@ from .disk import Disk
 from .draws import Fleet
 from .evidence import ChainBook, Evidence, Settled, ledgers_word, witnessed
 from .journal import read
-from .services import Ground, launch
+from .services import Services, launch
 
-#: In the end the chain's clock, and the buyers', are set forward by so many seconds, beyond whatever was signed.
+#: In the end the chain's clock, and the buyers', are set forward by these seconds, beyond all that was signed.
 LEAP = 9_000.0
 #: So wrong may the clocks of a fleet be.
 _JUMPS = (0.0, 0.0, 90.0, -90.0, 7_200.0, -7_200.0, 3_600.0)
@@ -101,7 +101,7 @@ class Run:
         self.left_out: dict[str, str] = {}
         self.disk = Disk(self.directory / "disk")
         self.fleets = [fleet for fleet in fleets if self._possible(fleet)]
-        self.ground = Ground(self.directory, seed, doors, self.fleets)
+        self.services = Services(self.directory, seed, doors, self.fleets)
         self.events = Counter[str]()
         self._source = random.Random(f"{seed}:events")
         self.ships = [
@@ -132,19 +132,19 @@ class Run:
                 ship.kill()
         for buyer in self._buyers.values():
             buyer.close()
-        self.ground.stop()
+        self.services.stop()
         self.disk.unmount()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __call__(self) -> Report:
         self.tell_about("starting sellers, facilitators and chains")
-        self.ground.start()
-        self.book = ChainBook(self.ground.world, "svm" in self.ground.upstream)
+        self.services.start()
+        self.book = ChainBook(self.services.world, "svm" in self.services.upstream)
         for fleet in self.fleets:
             self._outfit(fleet)
         self.started = time.time()
         self.calm_at = self.started + self.seconds - max(25.0, min(90.0, 0.2 * self.seconds))
-        self.ground.tell(weather=True, phase="weather", dark=self._dark())
+        self.services.tell(weather=True, phase="weather", dark=self._dark())
         for ship in self.ships:
             ship.start(self._setting(ship))
         self._weather()
@@ -154,16 +154,16 @@ class Run:
     # --- buyers
 
     def _outfit(self, fleet: Fleet) -> None:
-        key, self.payers[fleet.name] = self.ground.wallet(fleet)
+        key, self.payers[fleet.name] = self.services.wallet(fleet)
         network, chain = (SOLANA_NETWORK, "svm") if fleet.family == "solana" else (NETWORK, "evm")
         places = {"sqlite": self.directory / f"{fleet.name}.db", "disk": self.disk.path / "ledger.db"}
-        redis = self.ground.redis.get(fleet.name)
+        redis = self.services.redis.get(fleet.name)
         self.own[fleet.name] = {
             "key": key,
             "family": fleet.family,
             "ledger": redis.url if redis else str(places.get(fleet.ledger, "")),
-            "listed": list(self.ground.urls.values()),
-            "rpc": {network: f"{self.ground.back}/rpc/{fleet.name}/{chain}"},
+            "listed": list(self.services.urls.values()),
+            "rpc": {network: f"{self.services.back}/rpc/{fleet.name}/{chain}"},
             "per_minute": fleet.per_minute,
             "total": fleet.total,
             "host_minute": fleet.host_minute,
@@ -178,7 +178,7 @@ class Run:
             "fleet": fleet.name,
             "process": ship.number,
             "lanes": fleet.crews[ship.number],
-            "doors": {door: self.ground.urls[door] for door in self.ground.doors_of(fleet)},
+            "doors": {door: self.services.urls[door] for door in self.services.doors_of(fleet)},
             "journal": str(ship.journal),
             "until": at_last or self.calm_at,
             "looks": [start + part * span for part in _LOOKS] if steady and span > 60 else [],
@@ -220,9 +220,12 @@ class Run:
     def _acts(self) -> dict[str, tuple[Callable[[], None], int]]:
         acts: dict[str, tuple[Callable[[], None], int]] = {
             "buyers killed": (self._kill_one, 60),
-            "sellers restarted": (lambda: self._restart(*self.ground.doors), 10),
-            "facilitators restarted": (lambda: self._restart(*set(self.ground.services) - set(self.ground.doors)), 6),
-            "gateway restarted": (self.ground.restart_gate, 8),
+            "sellers restarted": (lambda: self._restart(*self.services.doors), 10),
+            "facilitators restarted": (
+                lambda: self._restart(*set(self.services.by_name) - set(self.services.doors)),
+                6,
+            ),
+            "gateway restarted": (self.services.restart_gate, 8),
         }
         if any("redis dies" in fleet.fates for fleet in self.fleets):
             acts["Redis killed and restarted"] = (self._kill_redis, 12)
@@ -238,11 +241,11 @@ class Run:
             ship.start(self._setting(ship))
 
     def _restart(self, *names: str) -> None:
-        self.ground.services[self._source.choice(sorted(names))].restart()
+        self.services.by_name[self._source.choice(sorted(names))].restart()
 
     def _kill_redis(self) -> None:
         fleet = next(fleet for fleet in self.fleets if "redis dies" in fleet.fates)
-        redis = self.ground.redis[fleet.name]
+        redis = self.services.redis[fleet.name]
         redis.kill()
         time.sleep(self._source.choice((0.2, 1.0, 2.0)))
         redis.start()
@@ -259,8 +262,8 @@ class Run:
                 for process in buyers:
                     process.send_signal(signal.SIGSTOP)
                 self.emptied[fleet.name] = time.time(), ledgers_word(self.buyer(fleet))
-                self.ground.redis[fleet.name].kill()
-                self.ground.redis[fleet.name].start()
+                self.services.redis[fleet.name].kill()
+                self.services.redis[fleet.name].start()
                 for process in buyers:
                     process.send_signal(signal.SIGCONT)
                 self.events["Redis restarted empty"] += 1
@@ -268,14 +271,14 @@ class Run:
     # --- drought
 
     def _drought(self) -> None:
-        """No weather any more, and later than whatever was signed is valid."""
+        """End the weather, and go to a time at which nothing that was signed is valid."""
         for ship in self.ships:
             self._end(ship, self.calm_at + _PATIENCE - time.time())
-        self.ground.tell(weather=False, phase="drought")
+        self.services.tell(weather=False, phase="drought")
         self.leapt_at = time.time()
-        self.ground.world.chain.advance(LEAP)
-        if "svm" in self.ground.upstream:
-            self.ground.world.solana.jump(400)
+        self.services.world.chain.advance(LEAP)
+        if "svm" in self.services.upstream:
+            self.services.world.solana.jump(400)
         until = time.time() + max(45.0, self.started + self.seconds - time.time())
         last = [ship for ship in self.ships if ship.fleet.name not in self.emptied]
         for ship in last:
@@ -318,7 +321,7 @@ class Run:
 
     def _report(self) -> Report:
         settled = self.book.read()
-        seen, lines = witnessed(self.ground.witness)
+        seen, lines = witnessed(self.services.witness)
         evidence = [self._evidence(fleet, settled, seen, lines) for fleet in self.fleets]
         faults = {name: Counter(_faults(lines[name])) for name in lines}
         return Report(self.seed, self.seconds, evidence, self.events, faults, self.left_out, self.wrecks)

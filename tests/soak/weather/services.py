@@ -36,15 +36,17 @@ MONEY = 10**12
 class Service:
     """One program of the world, under orders that it gets again when it is restarted."""
 
-    def __init__(self, ground: Ground, door: str, kit: str, command: tuple[str, ...], orders: dict[str, Any]) -> None:
-        self._ground, self._door = ground, door
+    def __init__(
+        self, services: Services, door: str, kit: str, command: tuple[str, ...], orders: dict[str, Any]
+    ) -> None:
+        self._services, self._door = services, door
         self._make = lambda: Program(environment(kit), *command)
         self._orders = orders
         self._program = self._make()
 
     def open(self) -> None:
-        self._ground.upstream[self._door] = self._program.order(self._orders)
-        self._ground.tell()
+        self._services.upstream[self._door] = self._program.order(self._orders)
+        self._services.tell()
 
     def restart(self) -> None:
         """Gone at once, and back after a while."""
@@ -56,7 +58,7 @@ class Service:
         self._program.stop()
 
 
-class Ground:
+class Services:
     """``doors`` are those of sellers; the others come by themselves."""
 
     def __init__(self, directory: Path, seed: str, doors: tuple[str, ...], fleets: Iterable[Fleet]) -> None:
@@ -69,7 +71,7 @@ class Ground:
         self.back = f"http://127.0.0.1:{ports[0]}"
         self.fronts = dict(zip(doors, ports[1:], strict=True))
         self.urls = {door: f"http://127.0.0.1:{port}" for door, port in self.fronts.items()}
-        self.services: dict[str, Service] = {}
+        self.by_name: dict[str, Service] = {}
         self.redis: dict[str, Redis] = {}
         self._gate: subprocess.Popen[bytes] | None = None
 
@@ -86,10 +88,10 @@ class Ground:
         self.tell()
         self._start_gate()
         sellers = {door: Service(self, door, *_command(door), self._seller(door)) for door in self.doors}
-        self.services |= sellers
+        self.by_name |= sellers
         for facilitator in ("facilitator-evm", "facilitator-svm"):
-            if facilitator in self.services:
-                self.services[facilitator].open()
+            if facilitator in self.by_name:
+                self.by_name[facilitator].open()
         with ThreadPoolExecutor(len(sellers)) as pool:
             list(pool.map(Service.open, sellers.values()))
         for fleet in self.fleets:
@@ -100,12 +102,12 @@ class Ground:
         """The seller on Solana has an offer on the EVM chain too."""
         self.upstream["evm"] = self.world.chain.url
         orders: dict[str, Any] = {"rpc": self.world.chain.url, "network": NETWORK, "network_v1": NETWORK_V1}
-        self.services["facilitator-evm"] = Service(self, "facilitator-evm", "v2", ("facilitator.py",), orders)
+        self.by_name["facilitator-evm"] = Service(self, "facilitator-evm", "v2", ("facilitator.py",), orders)
         if any(door.startswith("svm") for door in self.doors):
             self.upstream["svm"] = self.world.solana.url
             orders = {"rpc": self.world.solana.url, "patience": PATIENCE_SECONDS, "key": str(Keypair())}
             orders |= {"network": SOLANA_NETWORK, "networks_v1": [SOLANA_NETWORK_V1, SOLANA_NETWORK]}
-            self.services["facilitator-svm"] = Service(self, "facilitator-svm", "v2", ("facilitator_svm.py",), orders)
+            self.by_name["facilitator-svm"] = Service(self, "facilitator-svm", "v2", ("facilitator_svm.py",), orders)
 
     def _seller(self, door: str) -> dict[str, Any]:
         evm = str(Account.create().address)
@@ -113,7 +115,7 @@ class Ground:
         orders |= {"network": NETWORK, "network_v1": NETWORK_V1, "strange_token": STRANGE_TOKEN}
         if door.startswith("svm"):
             pay_to = str(Keypair().pubkey())
-            for mint in TOKEN_PROGRAMS:  # nobody pays a seller who has no account yet
+            for mint in TOKEN_PROGRAMS:  # a seller without an account cannot be paid
                 self.world.solana.mint_to(pay_to, 0, mint)
             orders |= {"facilitator": f"{self.back}/facilitator-svm", "pay_to": pay_to, "network": SOLANA_NETWORK}
             orders |= {"usdc": USDC_DEVNET, "token2022": PYUSD_DEVNET, "rpc": self.world.solana.url, "memo": "order"}
@@ -124,7 +126,7 @@ class Ground:
         if self._gate is not None:
             self._gate.kill()
             self._gate.wait()
-        for service in self.services.values():
+        for service in self.by_name.values():
             service.stop()
         for redis in self.redis.values():
             redis.kill()

@@ -1,4 +1,4 @@
-"""A minute of weather in every test run, and a judge who notices what is wrong with its evidence."""
+"""A minute of weather in every run of .ci/run, and a judge who notices what is wrong with its evidence."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .journal import Journal, read
 from .judge import RULES, judged
 from .run import Report, Run
 
+pytestmark = [pytest.mark.foreign, pytest.mark.timeout(900)]
 SEED, SECONDS = "402", 45.0
 DOORS = ("fastapi-v2", "flask-v1")
 

@@ -1,4 +1,4 @@
-"""What a payment header says by itself: read by whoever stands between buyer and seller, without the buyer's word."""
+"""What a payment header says by itself: read by a process between buyer and seller, without the buyer's word."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def facts(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def payload_key(payload: Mapping[str, Any]) -> str:
-    """What is the same wherever the payment is passed on."""
+    """Return what stays the same when a payment is passed on."""
     return str(payload.get("transaction") or payload["signature"])
 
 

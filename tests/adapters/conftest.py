@@ -1,0 +1,42 @@
+"""One server, one till, one buyer and one client for each test, and each test with every driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from x402_client import Buyer
+
+from .cash_register import Till
+from .checks import new_buyer
+from .drivers import DRIVERS, Client, Driver, params
+from .scripted_server import Server
+
+
+@pytest.fixture(params=params(*DRIVERS))
+def shell(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """Open one driver; ``drivers.only`` says which, for a test or a class."""
+    with request.param() as shell:
+        yield shell
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def till() -> Till:
+    return Till()
+
+
+@pytest.fixture
+def buyer() -> Buyer:
+    return new_buyer()
+
+
+@pytest.fixture
+def client(shell: Driver, buyer: Buyer) -> Client:
+    return shell.client(buyer)
