@@ -60,7 +60,6 @@ class SqliteTwins(Twins):
         super().they_agree()
 
 
-@pytest.mark.xfail(strict=True, reason="SqliteLedger.release drops the claim of a signed hold")
 def test_the_release_of_a_signed_hold_leaves_it_in_flight(tmp_path: Path) -> None:
     for ledger in (MemoryLedger(), SqliteLedger(tmp_path / "ledger.db")):
         hold = ledger.record(ledger.reserve(order(), attempt := Attempt()), signed())  # type: ignore[arg-type]

@@ -112,15 +112,17 @@ class SqliteLedger:
         return self._write(keep)
 
     def release(self, hold: Hold) -> None:
-        """Give back what was held and never sent."""
+        """Give back what was held and never sent. A signed hold stays as it is, with its claim."""
 
-        def give_back(db: sqlite3.Connection, meta: Meta) -> None:
+        def give_back(db: sqlite3.Connection, meta: Meta) -> bool:
             row = rows.find(db, hold.id)
-            if row is not None and row.hold.state == "reserved":
-                rows.drop(db, row)
+            if row is None or row.hold.state != "reserved":
+                return row is None
+            rows.drop(db, row)
+            return True
 
-        self._write(give_back)
-        self._claims.drop(number_of(hold.id))
+        if self._write(give_back):
+            self._claims.drop(number_of(hold.id))
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
         """Resolve a delivered purchase. It stays counted."""
