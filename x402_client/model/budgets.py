@@ -1,4 +1,4 @@
-"""The windows of budgets, and one number that the ledger keeps payments under."""
+"""The windows of budgets, and the limits that the ledger keeps payments under."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WINDOWS: Mapping[str, int | None] = MappingProxyType(
 
 
 class Cap(NamedTuple):
-    """One number the ledger keeps payments under: ``most`` millionths of ``currency``, or payments if it is None.
+    """A limit on payments: at most ``most`` millionths of ``currency``, or ``most`` payments if ``currency`` is None.
 
-    ``account`` says whose payments count: ``""`` all of the purse, else a host pattern.
+    ``account`` names the payments that count: ``""`` for all of the purse, else a host pattern.
     """
 
     account: str
