@@ -1,4 +1,4 @@
-"""Limits: what one payment, and what all payments of a window, may cost."""
+"""Limits on one payment, and on all payments of a window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COUNT = re.compile(r"\s*([0-9]{1,9})\s*/\s*(minute|hour|day|month|total)\s*", r
 class Limit:
     """Limits for one host: ``Limit(per_request="0.50", per_hour="2", max_payments="30/minute")``.
 
-    US dollars unless an amount names its currency; several currencies go in a list: ``per_day=["5", "3 EUR"]``.
+    Amounts are US dollars unless they name their currency. Several currencies go in a list: ``per_day=["5", "3 EUR"]``.
     """
 
     __slots__ = ("_budgets", "_counts", "_per_request")
@@ -41,20 +41,20 @@ class Limit:
 
     @property
     def currencies(self) -> frozenset[str]:
-        """The currencies that some amount here limits."""
+        """Return the currencies that some amount here limits."""
         return frozenset(self._per_request).union(*self._budgets.values())
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is limited."""
+        """Return True if nothing is limited."""
         return not (self.currencies or self._counts)
 
     def per_request(self, currency: str) -> Money | None:
-        """What one payment in this currency may cost."""
+        """Return the most that one payment in this currency may cost, or None."""
         return self._per_request.get(currency)
 
     def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
-        """What the ledger has to check for a payment in this currency."""
+        """Return the caps that the ledger has to check for a payment in this currency."""
         money = (
             Cap(account, window, currency, most[currency].units)
             for window, most in self._budgets.items()
