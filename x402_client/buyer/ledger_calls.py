@@ -1,4 +1,4 @@
-"""Asking a ledger: whatever fails in one means the same, and an async caller is never made to wait on the loop."""
+"""Calls a ledger. Any failure becomes LedgerUnavailable; for async callers, calls that may block run in a thread."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ T = TypeVar("T")
 Question = Callable[..., Any]
 
 
-def ask(ledger: Any, question: Question, *words: Any) -> Any:
-    """For sync callers: ``question(ledger, *words)``."""
-    answer = _guarded(question, ledger, *words)
+def call_ledger(ledger: Any, question: Question, *arguments: Any) -> Any:
+    """Call ``question(ledger, *arguments)`` for a sync caller, and return its answer."""
+    answer = _guarded(question, ledger, *arguments)
     if is_coming(answer):
-        getattr(answer, "close", bool)()  # or Python complains of a coroutine that was never awaited
+        getattr(answer, "close", bool)()  # or Python warns of a coroutine that was never awaited
         raise ConfigurationError("This buyer's ledger is async; use an async client, or the async twin of the method.")
     return answer
 
 
-async def aask(ledger: Any, question: Question, *words: Any) -> Any:
-    """For async callers."""
-    answer = begin(ledger, question, *words)
+async def acall_ledger(ledger: Any, question: Question, *arguments: Any) -> Any:
+    """Async twin of ``call_ledger``."""
+    answer = start_ledger_call(ledger, question, *arguments)
     return await answer if is_coming(answer) else answer
 
 
-def begin(ledger: Any, question: Question, *words: Any) -> Any:
-    """The answer, or what has to be awaited for it. A file that somebody else is writing is waited for in a thread."""
+def start_ledger_call(ledger: Any, question: Question, *arguments: Any) -> Any:
+    """Return the answer, or an awaitable of it.
+
+    If another writer holds the ledger's file, the call waits in a thread.
+    """
     quick = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", ledger)
     try:
-        answer = _guarded(question, quick, *words)
+        answer = _guarded(question, quick, *arguments)
     except LedgerBusy:
-        return _in_thread(partial(_guarded, question, ledger, *words))
+        return _in_thread(partial(_guarded, question, ledger, *arguments))
     return _guarded_await(answer) if is_coming(answer) else answer
 
 
@@ -47,10 +50,10 @@ async def _in_thread(question: Callable[[], Any]) -> Any:
     return await _guarded_await(answer) if is_coming(answer) else answer
 
 
-def _guarded(question: Question, *words: Any) -> Any:
-    """A ledger of somebody else's may fail in any way; it all means the same."""
+def _guarded(question: Question, *arguments: Any) -> Any:
+    """Call the ledger. A ledger that we did not write may fail in any way: each becomes LedgerUnavailable."""
     try:
-        return question(*words)
+        return question(*arguments)
     except LedgerBusy:
         raise
     except Exception as failure:
@@ -65,7 +68,10 @@ async def _guarded_await(answer: Awaitable[T]) -> T:
 
 
 def _failed(failure: Exception) -> X402Error:
-    """Without frames: a store's client has what it was writing in its variables, and that may be a payment."""
+    """Return the error for a failed ledger, without frames.
+
+    A store's client has what it was writing in its variables, and that may be a payment.
+    """
     forget_frames(failure)
     if isinstance(failure, X402Error):
         return failure

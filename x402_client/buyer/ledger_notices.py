@@ -1,4 +1,4 @@
-"""What a person should hear about a ledger: that it began with nothing spent, and that the machine's clock was set."""
+"""Notices about a ledger for a person: it began with nothing spent, or the machine's clock was set."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from ..events import ClockJumped, Event, LedgerStarted
 
-#: Seconds by which clocks drift apart, or are corrected, without anybody having set them.
+#: Seconds of drift or correction that are normal. A larger jump means that the clock was set.
 _TOLERATED = 60.0
 
 
 class Notices:
-    """One buyer's; looks at what a ledger tells of itself. A ledger that tells nothing makes no news."""
+    """The notices of one buyer, from what its ledger tells of itself. A ledger that tells nothing gives none."""
 
     __slots__ = ("_drift", "_ledger", "_started")
 
@@ -20,7 +20,7 @@ class Notices:
         self._ledger, self._started, self._drift = ledger, False, 0.0
 
     def news(self) -> Iterator[Event]:
-        """What happened since the last time."""
+        """Yield the events since the last time."""
         if not self._started and getattr(self._ledger, "fresh", False):
             self._started = True
             yield LedgerStarted("", str(self._ledger.name))

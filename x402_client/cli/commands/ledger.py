@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from ...buyer import settings
-from ...buyer.ledger_calls import ask
+from ...buyer.ledger_calls import call_ledger
 from ...buyer.settlement_reader import Reconciled, due, read
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
@@ -144,7 +144,7 @@ def write_off(
                 raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
             if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
                 raise Stop(Code.REFUSED, "Nothing was written off.")
-        ask(found, lambda port: port.write_off(hold))
+        call_ledger(found, lambda port: port.write_off(hold))
     say(f"Written off: {hold.price}.")
 
 
@@ -175,7 +175,7 @@ def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     """Stop payments to a host, or all of them, at once: in every program that uses this ledger."""
     pattern = _pattern(host)
     with _opened(ledger, fresh=True) as found:
-        ask(found, lambda port: port.freeze(pattern))
+        call_ledger(found, lambda port: port.freeze(pattern))
     say(f"Frozen: nothing is paid to {_anybody(pattern)} until `x402 ledger unfreeze {_quoted(pattern)}`.")
 
 
@@ -185,7 +185,7 @@ def unfreeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     """Lift a freeze again. It has to be named as it was set: * lifts only *."""
     pattern = _pattern(host)
     with _opened(ledger, fresh=False) as found:
-        ask(found, lambda port: port.unfreeze(pattern))
+        call_ledger(found, lambda port: port.unfreeze(pattern))
     say(f"Not frozen any more: {_anybody(pattern)}.")
 
 
@@ -217,21 +217,21 @@ def _check_there(named: str | None) -> None:
 
 def _conclude(ledger: Any, hold: Hold, answer: Settled) -> None:
     if answer != "unknown":
-        ask(ledger, lambda found: found.conclude(hold, answer == "settled"))
+        call_ledger(ledger, lambda found: found.conclude(hold, answer == "settled"))
 
 
 def _open(ledger: Any, purse: str) -> tuple[Hold, ...]:
-    found: tuple[Hold, ...] = ask(ledger, lambda port: port.holds(purse))
+    found: tuple[Hold, ...] = call_ledger(ledger, lambda port: port.holds(purse))
     return found
 
 
 def _history(ledger: Any, purse: str) -> tuple[Hold, ...]:
-    found: tuple[Hold, ...] = ask(ledger, lambda port: port.history(_ALL, purse))
+    found: tuple[Hold, ...] = call_ledger(ledger, lambda port: port.history(_ALL, purse))
     return found
 
 
 def _counted(ledger: Any, purse: str, window: str, currency: str) -> Money:
-    units: int = ask(ledger, lambda port: port.spent(Spending("", window, currency, purse)))
+    units: int = call_ledger(ledger, lambda port: port.spent(Spending("", window, currency, purse)))
     return Money.of_units(units, currency)
 
 
