@@ -1,4 +1,4 @@
-"""Believing receipts carefully: what the seller says is compared with what was signed."""
+"""Returns the outcome and the receipt that a paid response carries."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ if TYPE_CHECKING:
 
 
 def receipt(response: Any) -> Receipt | None:
-    """The receipt of a paid response of any of the HTTP libraries; None if nothing was paid or no receipt came."""
+    """Return the receipt of a paid response of any of the HTTP libraries.
+
+    None if nothing was paid or no receipt came.
+    """
     found = outcome(response)
     return found.receipt if found else None
 
 
 def outcome(response: Any) -> Outcome | None:
-    """The outcome that a paid response carries; where redirects were followed, that of the hop that was paid."""
+    """Return the outcome that a paid response carries.
+
+    Where redirects were followed, it is that of the hop that was paid.
+    """
     hops = [response, *reversed(getattr(response, "history", None) or [])]
     return next((found for found in map(_attached, hops) if found is not None), None)
 
