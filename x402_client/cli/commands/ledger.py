@@ -1,4 +1,4 @@
-"""``x402 ledger``: where the money went, what is open, and what to do about it. Needs no wallet."""
+"""``x402 ledger``: shows where the money went and what is open, and settles it. It needs no wallet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..running import Stop, command, leave
 from ..screen import bar, confirmed, facts, interactive, progress, put, say, show, show_json, table
 
 app = typer.Typer(rich_markup_mode=None)
-#: More than a ledger remembers.
+#: More holds than a ledger remembers.
 _ALL = 1_000_000
 Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
 Pattern_ = Annotated[
@@ -163,7 +163,7 @@ def export(
         raise Stop(Code.USAGE, "Say how: --csv or --json.")
     with _opened(ledger, fresh=False) as found:
         holds = spending.since((*_open(found, purse), *_history(found, purse)), days or None)
-    with _written(output) as file:
+    with _output_file(output) as file:
         (exporting.as_csv if as_csv else exporting.as_json)(sorted(holds, key=lambda hold: hold.created), file)
     if output is not None:
         say(f"{len(holds)} payments written to {output}.")
@@ -176,7 +176,7 @@ def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     pattern = _pattern(host)
     with _opened(ledger, fresh=True) as found:
         call_ledger(found, lambda port: port.freeze(pattern))
-    say(f"Frozen: nothing is paid to {_anybody(pattern)} until `x402 ledger unfreeze {_quoted(pattern)}`.")
+    say(f"Frozen: nothing is paid to {_payee(pattern)} until `x402 ledger unfreeze {_quoted(pattern)}`.")
 
 
 @app.command("unfreeze")
@@ -186,12 +186,12 @@ def unfreeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     pattern = _pattern(host)
     with _opened(ledger, fresh=False) as found:
         call_ledger(found, lambda port: port.unfreeze(pattern))
-    say(f"Not frozen any more: {_anybody(pattern)}.")
+    say(f"Not frozen any more: {_payee(pattern)}.")
 
 
 @contextmanager
 def _opened(named: str | None, fresh: bool) -> Iterator[Any]:
-    """A ledger; one that is not there is made only where that makes sense."""
+    """Open a ledger. A missing one is made only if ``fresh`` is True."""
     if not fresh:
         _check_there(named)
     ledger = settings.ledger(named)
@@ -287,7 +287,7 @@ def _tell_reconciled(result: Reconciled, as_json: bool) -> None:
 
 
 @contextmanager
-def _written(output: Path | None) -> Iterator[IO[str]]:
+def _output_file(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
         sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
         yield sys.stdout
@@ -303,7 +303,7 @@ def _pattern(host: str) -> str:
     return host if host == "*" else str(Pattern.parse(host))
 
 
-def _anybody(pattern: str) -> str:
+def _payee(pattern: str) -> str:
     return "anybody" if pattern == "*" else pattern
 
 
