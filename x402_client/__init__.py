@@ -1,4 +1,7 @@
-"""x402_client: the buyer's side of x402. Wrap an HTTP client, and what answers 402 is paid, within limits."""
+"""x402_client: the buyer's side of x402.
+
+Wrap an HTTP client, and it pays within limits when a server answers 402.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Buyer", "Limit", "Money", "Policy", "Token", "Wallet", "errors", "receipt"]
 
-#: Where each name lives. Loaded when it is asked for: the pytest plugin is imported by every test run there is.
+#: The module of each name. It is loaded when the name is asked for: every test run imports the pytest plugin.
 _HOMES = {
     "Buyer": "buyer.buyer", "Limit": "policy.limits", "Money": "model.money", "Policy": "policy.policy",
     "Token": "model.money", "Wallet": "buyer.wallet", "receipt": "receipts",

@@ -265,8 +265,8 @@ class AsyncCourier(BaseCourier):
     def _longest_pause(self, response: Any) -> float:
         """Return the seconds that the next piece of a body may take before the library itself gives up.
 
-        Only the library's own transport is known to give up, and only a body of known length gives a piece with each
-        read of the socket. In chunks and frames, heads can drip between the pieces. A payment has more time.
+        Only the library's own transport is known to give up. Only in a body of known length does each read of the
+        socket give a piece. In chunks and frames, heads can drip between the pieces. A payment has more time.
         """
         if type(response.stream) is self.library.byte_stream:
             return 0.0

@@ -37,7 +37,7 @@ class _Paying:
     def __init__(self, buyer: Buyer, inner: Any, *, is_async: bool) -> None:
         self._exchange = Exchange(buyer, is_async=is_async)
         if isinstance(inner, _Paying):
-            # The same buyer under itself pays once; two buyers would both think the request theirs.
+            # The same buyer under itself pays once. Two buyers would both claim the request.
             if inner._buyer is not buyer:
                 raise ConfigurationError("This client pays with another buyer already; a client has one buyer.")
             inner = inner._inner

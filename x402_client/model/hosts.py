@@ -25,7 +25,7 @@ class Origin:
     scheme: str
     host: str
     port: int
-    #: True unless the connection was seen to end on this machine, whatever its name says: it may end at a proxy.
+    #: True if the connection was not seen to end on this machine: under any name, it may end at a proxy.
     elsewhere: bool = field(default=False, compare=False, repr=False)
 
     @staticmethod

@@ -43,7 +43,7 @@ def _decoded(header: str) -> str:
 def _block_in_common(text: str, kept: str) -> bool:
     """Return False if the texts cannot have ``_COMMON`` letters in common: a quick first look.
 
-    A run of that many letters holds at least one whole block of half the length, wherever the run begins.
+    A run of that many letters holds at least one whole block of half the length. The run may begin anywhere.
     """
     half = _COMMON // 2
     blocks = [text[at : at + half] for at in range(0, len(text) - half + 1, half)]
