@@ -1,4 +1,4 @@
-"""The frame around every command: errors become a message and an exit code."""
+"""The frame around every command: errors and interrupts become a message and an exit code."""
 
 from __future__ import annotations
 
