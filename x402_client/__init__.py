@@ -1,4 +1,7 @@
-"""x402_client: the buyer's side of x402. Wrap an HTTP client, and what answers 402 is paid, within limits."""
+"""x402_client: the buyer's side of x402.
+
+Wrap an HTTP client, and it pays within limits when a server answers 402.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -34,7 +37,7 @@ __all__ = [
     "receipt",
 ]
 
-#: Where each name lives. Loaded when it is asked for: the pytest plugin is imported by every test run there is.
+#: The module of each name. It is loaded when the name is asked for: every test run imports the pytest plugin.
 _HOMES = {
     "Approval": "model.signing", "Buyer": "buyer.buyer", "Hold": "model.holds", "Limit": "policy.limits",
     "Money": "model.money", "Offer": "model.offers", "Outcome": "model.holds", "Policy": "policy.policy",

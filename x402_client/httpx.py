@@ -13,7 +13,7 @@ import httpx
 
 from .adapters.exchange import refuse_client
 from .adapters.httpx_bodies import Library
-from .adapters.httpx_transport import AsyncPaying, SyncPaying, aask, ask, put_under
+from .adapters.httpx_transport import AsyncPaying, SyncPaying, aquote_with, put_under, quote_with
 from .model.offers import Quote
 from .receipts import outcome, receipt
 
@@ -27,7 +27,10 @@ _Client = TypeVar("_Client", bound=httpx.Client | httpx.AsyncClient)
 
 
 class PaymentTransport(SyncPaying, httpx.BaseTransport):
-    """Pays for what answers 402, over any inner transport; None: httpx's own."""
+    """A transport that pays when a server answers 402, over any inner transport.
+
+    Without ``inner`` it is httpx's own.
+    """
 
     _library = _LIBRARY
 
@@ -53,7 +56,10 @@ class AsyncPaymentTransport(AsyncPaying, httpx.AsyncBaseTransport):
 
 
 def wrap(client: _Client, buyer: Buyer) -> _Client:
-    """Make a client pay, in place: its own transport, mounts and proxies stay underneath. Returns the same client."""
+    """Make a client pay, in place, and return it.
+
+    Its own transport, mounts and proxies stay underneath.
+    """
     if isinstance(client, httpx.AsyncClient):
         put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))
     elif isinstance(client, httpx.Client):
@@ -72,10 +78,10 @@ def quote(
 def quote(
     client: httpx.Client | httpx.AsyncClient, method: str, url: httpx.URL | str, **request: Any
 ) -> Quote | Coroutine[Any, Any, Quote]:
-    """Return what a request would cost: every offer, its price, the choice, the reasons against the others. Never pays.
+    """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 
     Further keywords go to ``client.request``. For an ``AsyncClient`` the result is awaited.
     """
     if isinstance(client, httpx.AsyncClient):
-        return aask(client, method, url, request)
-    return ask(client, method, url, request)
+        return aquote_with(client, method, url, request)
+    return quote_with(client, method, url, request)

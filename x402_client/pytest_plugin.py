@@ -1,6 +1,6 @@
 """The pytest plugin of x402-buyer: a sandbox and a buyer with invented money, for tests of programs that pay.
 
-It imports the rest of the package only where a fixture is used: a test run that pays for nothing loads nothing of it.
+It imports the rest of the package only when a fixture is used. So a test run that pays for nothing loads nothing of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def x402_sandbox() -> Iterator[Sandbox]:
-    """A seller on this machine, new for this test: an ``x402_client.sandbox.Sandbox``."""
+    """Yield a seller on this machine, new for this test: an ``x402_client.sandbox.Sandbox``."""
     from .sandbox import Sandbox
 
     with Sandbox() as sandbox:
@@ -27,7 +27,10 @@ def x402_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def x402_policy() -> Policy:
-    """What ``x402_buyer`` may pay: ten cents a request, five dollars a day. Override it with your own."""
+    """Return the policy of ``x402_buyer``: ten cents a request, five dollars a day.
+
+    Override it with your own.
+    """
     from .policy.policy import CAREFUL
 
     return CAREFUL
@@ -35,5 +38,5 @@ def x402_policy() -> Policy:
 
 @pytest.fixture
 def x402_buyer(x402_sandbox: Sandbox, x402_policy: Policy) -> Buyer:
-    """A buyer with a hundred invented dollars on each of the sandbox's chains, and a ledger in memory."""
+    """Return a buyer with a hundred invented dollars on each of the sandbox's chains, and a ledger in memory."""
     return x402_sandbox.buyer(x402_policy)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from .adapters.exchange import refuse_client
-from .adapters.quoting import answered, conclusion, inquiry
+from .adapters.quoting import finished_quote, quote_despite, quote_request
 from .adapters.requests_adapter import PayingAdapters, PaymentAdapter
 from .core.call import HttpRequest
 from .model.offers import Quote
@@ -24,9 +24,9 @@ __all__ = ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"]
 
 
 def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:
-    """Make a session pay, in place: its own adapters stay underneath. Returns the same session.
+    """Make a session pay, in place, and return it.
 
-    Adapters that are mounted later pay as well.
+    Its own adapters stay underneath. Adapters that are mounted later pay as well.
     """
     if not isinstance(session, requests.Session):
         raise refuse_client(session, "a requests.Session", "requests")
@@ -35,15 +35,15 @@ def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:
 
 
 def quote(session: requests.Session, method: str, url: str, **request: Any) -> Quote:
-    """Return what a request would cost: every offer, its price, the choice, the reasons against the others. Never pays.
+    """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 
     Further keywords go to ``session.request``.
     """
-    with inquiry() as asked:
+    with quote_request() as pending:
         try:
             response = session.request(method, url, **request)
         except Exception as failure:
-            found = answered(asked, failure)
+            found = quote_despite(pending, failure)
             failure.response.close()  # type: ignore[attr-defined]  # requests leaves it open where a hook raises
             return found
-    return conclusion(asked, HttpRequest.of(method, response.url).shown, response.status_code)
+    return finished_quote(pending, HttpRequest.of(method, response.url).shown, response.status_code)

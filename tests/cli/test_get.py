@@ -15,7 +15,7 @@ import pytest
 from x402_client import Money, errors
 from x402_client.cli.exits import code_of
 from x402_client.cli.reporting import Report
-from x402_client.cli.requests_made import Asked
+from x402_client.cli.requests_made import CliRequest
 from x402_client.errors import MoneyState
 from x402_client.model.holds import Hold, Outcome, Purchase
 from x402_client.model.hosts import Origin
@@ -99,7 +99,7 @@ def test_an_error_after_a_payment_goes_by_the_money(status: int, money: MoneySta
     purchase = Purchase("p", "r", False, "GET", "http://x.example/", Origin("http", "x.example", 80))
     offer = Offer(1, 2, "exact", "eip155:8453", 10_000, "0x", "0x")
     hold = Hold("1", purchase, offer, Money("0.01"), 0.0)
-    report = Report(Asked("GET", "http://user:secret@x.example/a?b=c", []), as_json=True)
+    report = Report(CliRequest("GET", "http://user:secret@x.example/a?b=c", []), as_json=True)
     report.answered(status, Outcome(money, hold, offer))
     assert report.code() == code
     assert report.document(report.code(), "said")["url"] == "http://x.example/a"

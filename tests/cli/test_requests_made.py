@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from x402_client.cli.exits import Code
-from x402_client.cli.requests_made import asked, whole_url
+from x402_client.cli.requests_made import cli_request, whole_url
 from x402_client.cli.running import Stop
 
 
@@ -59,7 +59,7 @@ def test_what_is_no_url_is_told(written: str) -> None:
 def test_options_make_a_request(
     method: str | None, data: list[str], headers: list[str], expected: tuple[str, list[tuple[str, str]], bytes | None]
 ) -> None:
-    with asked("x.example", method, data, headers) as found:
+    with cli_request("x.example", method, data, headers) as found:
         assert (found.method, found.headers, found.content) == expected
         assert "content" in found.keywords or found.content is None
 
@@ -68,7 +68,7 @@ def test_a_file_is_sent_as_it_is_and_closed(tmp_path: Path) -> None:
     for content, kind in ((b'{"a": 1}', "application/json"), (b"[" + b" " * 2_000_000, "application/octet-stream")):
         file = tmp_path / "body"
         file.write_bytes(content)
-        with asked("x.example", None, [f"@{file}"], None) as found:
+        with cli_request("x.example", None, [f"@{file}"], None) as found:
             assert found.headers == [("Content-Type", kind)]
             assert not isinstance(found.content, bytes)
             assert found.content is not None
@@ -81,5 +81,5 @@ def test_a_file_is_sent_as_it_is_and_closed(tmp_path: Path) -> None:
     [(["-", "a=1"], []), (["@a", "@b"], []), ([], ["no colon"]), ([], [": x"]), ([], ["A: b\r\nC: d"])],
 )
 def test_what_cannot_be_sent_is_told(data: list[str], headers: list[str]) -> None:
-    with pytest.raises(Stop), asked("x.example", None, data, headers):
+    with pytest.raises(Stop), cli_request("x.example", None, data, headers):
         pass

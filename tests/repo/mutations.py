@@ -334,7 +334,7 @@ MUTATIONS = (
     Mutation(
         "a reader is believed too early",
         "buyer/settlement_reader.py",
-        'if answer == "not_settled" and early(hold) and not _goes_by_the_chain(reader, hold):',
+        'if answer == "not_settled" and expired_recently(hold) and not _goes_by_the_chain(reader, hold):',
         "if False:",
         ("tests/promises/test_release_of_holds.py",),
     ),

@@ -86,3 +86,6 @@ class TestAsyncUrllib(UrllibConformance):
         else:
             reply, content = await client.asend(hands)
         return Answer(reply.status, reply.native.headers.items(), content, reply)
+
+    async def quote(self, client: Exchange, method: str, url: str) -> Any:
+        return await client.aquote(AsyncCourier(Courier(url, method)))

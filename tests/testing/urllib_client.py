@@ -22,7 +22,7 @@ class UrllibConformance(AdapterConformance):
 
     own_errors = (OSError, http.client.HTTPException)
     streams = follows_redirects = one_shot_bodies = files = keeps_cookies = False
-    pools = quotes = joins_errors = sees_loopback = False
+    pools = joins_errors = sees_loopback = False
 
     @contextmanager
     def client(self, buyer: Buyer | None, connections: int | None = None) -> Iterator[Any]:
@@ -44,6 +44,9 @@ class UrllibConformance(AdapterConformance):
         send = client.send if client is not None else lambda one: one.hand_over(one.send(None), None)
         reply, content = send(courier)
         return Answer(reply.status, reply.native.headers.items(), content, reply)
+
+    def quote(self, client: Exchange, method: str, url: str) -> Any:
+        return client.quote(Courier(url, method))
 
     def outcome(self, native: Any) -> Any:
         return native.outcome

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "Hops"]
 
-#: Where each name lives. Loaded when it is asked for.
+#: The module of each name. It is loaded when the name is asked for.
 _HOMES = {"Exchange": "exchange", "Hops": "hops"}
 
 if not TYPE_CHECKING:

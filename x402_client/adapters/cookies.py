@@ -1,4 +1,4 @@
-"""Cookies that a 402 sets go with the payment, as a browser would send them with its next request."""
+"""Cookies that a 402 sets. They go with the payment, as a browser would send them with its next request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.cookiejar import CookieJar
 from typing import Any, cast
 
 
-class _Lines:
+class _SetCookieLines:
     """Set-Cookie lines in the only shape that the standard library's jar reads."""
 
     def __init__(self, lines: list[str]) -> None:
@@ -21,13 +21,14 @@ class _Lines:
 
 
 def cookie_header(url: str, sent: str, set_lines: list[str]) -> str | None:
-    """The Cookie header for the paid leg: what was sent first, overwritten by name with what the 402 set.
+    """Return the Cookie header for the request that pays.
 
-    None where the 402 set nothing that goes back to this URL.
+    It is what was sent first, overwritten by name with what the 402 set. None if the 402 set nothing that goes back to
+    this URL.
     """
     jar = CookieJar()
     request = urllib.request.Request(url)  # noqa: S310 - only ever read by the jar, never opened
-    jar.extract_cookies(cast(Any, _Lines(set_lines)), request)
+    jar.extract_cookies(cast(Any, _SetCookieLines(set_lines)), request)
     jar.add_cookie_header(request)
     fresh = request.get_header("Cookie")
     if not fresh:

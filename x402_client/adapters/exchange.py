@@ -1,8 +1,8 @@
-"""All that happens between a 402 and the answer, alike for every HTTP library.
+"""The exchange between a 402 and the answer, alike for every HTTP library.
 
 A free request does not come here: an adapter sends it, and calls ``Exchange.pay`` when a 402 comes back. What only the
-library can do is done by a courier (``core.ports``). The exchange reads the caller's scopes, answers a quote that is
-in progress, pays ahead where the policy says so, and ends every attempt.
+library can do is done by a courier (``core.ports``). The exchange reads the caller's scopes, answers a quote that is in
+progress, pays ahead where the policy says so, and ends every attempt.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from ..core.pay_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError, X402Error
 from ..model.hosts import Origin
+from ..model.offers import Quote
 from ..policy.choice import Mandate
 from .hops import REDIRECTS, Hops
-from .quoting import Inquiry, inquiring
+from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
-#: Gives the answer for the caller, and the delivery that watches its body. None: nothing was paid ahead.
+#: A flow that gives the answer for the caller, and the delivery that watches its body. None: nothing was paid ahead.
 Payment = Flow[tuple[Reply, Delivery | None] | None]
 #: A request with one of these methods is never paid for.
 UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
 
 
 class Exchange:
-    """The paying side of one HTTP client: ``send`` a request whole, or ``pay`` from its 402 on."""
+    """The paying side of one HTTP client. ``send`` sends a whole request; ``pay`` goes on from its 402."""
 
     def __init__(self, buyer: Buyer, *, is_async: bool = False) -> None:
         check_buyer(buyer)
@@ -49,15 +50,27 @@ class Exchange:
         self._deliver = (AsyncAnswers if is_async else Answers)(buyer.services, NO_COURIER)
 
     def send(self, courier: Courier) -> Any:
-        """Send a request, pay for it where that is asked for, and return what the courier hands over."""
-        return self.run(self._whole(courier.request), courier)
+        """Send a request, pay for it if the seller asks, and return what the courier hands over."""
+        return self.run(self._send_and_pay(courier.request), courier)
 
     async def asend(self, courier: AsyncCourier) -> Any:
-        """``send`` for an async client."""
-        return await self.arun(self._whole(courier.request), courier)
+        """Async twin of ``send``."""
+        return await self.arun(self._send_and_pay(courier.request), courier)
+
+    def quote(self, courier: Courier) -> Quote:
+        """Return what a request would cost: every offer, the choice, the reasons against the others. Never pays."""
+        with quote_request() as pending:
+            self.send(courier)
+        return finished_quote(pending, courier.request.shown, pending.status)
+
+    async def aquote(self, courier: AsyncCourier) -> Quote:
+        """Async twin of ``quote``."""
+        with quote_request() as pending:
+            await self.asend(courier)
+        return finished_quote(pending, courier.request.shown, pending.status)
 
     def run(self, payment: Payment, courier: Courier) -> Any:
-        """Run one payment with a courier, and return what it hands over. None where nothing was paid ahead."""
+        """Run one payment with a courier, and return what it hands over. None if nothing was paid ahead."""
         delivery: Delivery | None = None
         try:
             answer = run(payment, Answers(self.buyer.services, courier))
@@ -68,11 +81,11 @@ class Exchange:
         except BaseException as failure:
             if delivery is not None:
                 delivery.dropped()
-            courier.let_go(_spoken_of(failure))
+            courier.let_go(_response_of(failure))
             raise
 
     async def arun(self, payment: Payment, courier: AsyncCourier) -> Any:
-        """``run`` for an async client."""
+        """Async twin of ``run``."""
         delivery: Delivery | None = None
         try:
             answer = await arun(payment, AsyncAnswers(self.buyer.services, courier))
@@ -83,38 +96,41 @@ class Exchange:
         except BaseException as failure:
             if delivery is not None:
                 delivery.dropped()
-            await courier.let_go(_spoken_of(failure))
+            await courier.let_go(_response_of(failure))
             raise
 
     def asks_to_pay(self, status: int, method: str, headers: Container[str]) -> bool:
-        """Return True if an answer is one for ``pay``. While a quote is in progress, the method does not matter."""
-        quoting = inquiring()
+        """Return True if an answer is one for ``pay``.
+
+        While a quote is in progress, the method does not matter.
+        """
+        quoting = quote_in_progress()
         if quoting is not None:
-            quoting.reached = True
+            quoting.reached, quoting.status = True, status
         if status != 402:
             return False
-        return quoting is not None or not (method in UNPAID_METHODS or _pays(headers))
+        return quoting is not None or not (method in UNPAID_METHODS or _paid_by_hand(headers))
 
     def pay(self, request: HttpRequest, hops: Hops, mandate: Mandate, first: Reply) -> Payment:
         """Pay for a request that was answered with a 402, or answer the quote that is in progress."""
         call = self._call(request, hops, mandate, _proven(request.origin, first))
-        quoting = inquiring()
+        quoting = quote_in_progress()
         answer = pay(call, first, self.buyer.rules) if quoting is None else self._quote(call, first, quoting)
         return self._ended(call, hops, first, answer)
 
     def pay_ahead(self, request: HttpRequest, hops: Hops, mandate: Mandate) -> Payment | None:
-        """Return a flow that pays in the first request. It gives None where nothing was sent.
+        """Return a flow that pays in the first request. The flow gives None if nothing was sent.
 
-        None: the policy does not pay ahead, the terms are not known, or something speaks against it.
+        Return None if the policy does not pay ahead, the terms are not known, or something speaks against it.
         """
         if (
             self.memory is None
             or request.method in UNPAID_METHODS
-            or inquiring() is not None
+            or quote_in_progress() is not None
             or hops.paid is not None
             or mandate.per_request is not None
             or mandate.quote is not None
-            or _pays(request.headers)
+            or _paid_by_hand(request.headers)
         ):
             return None
         call = self._call(request, hops, mandate, request.origin)
@@ -123,7 +139,7 @@ class Exchange:
             return None
         return self._ended(call, hops, None, pay_ahead(call, terms, self.buyer.rules))
 
-    def _whole(self, request: HttpRequest) -> Payment:
+    def _send_and_pay(self, request: HttpRequest) -> Payment:
         mandate, hops = mandate_around(self.buyer), Hops()
         ahead = self.pay_ahead(request, hops, mandate)
         paid = None if ahead is None else (yield from ahead)
@@ -150,12 +166,12 @@ class Exchange:
             memory=self.memory,
         )
 
-    def _quote(self, call: Call, first: Reply, quoting: Inquiry) -> Flow[Reply]:
+    def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
         quoting.quote = yield from inspect(call, first, self.buyer.rules)
         return first
 
     def _ended(self, call: Call, hops: Hops, first: Reply | None, answer: Flow[Reply | None]) -> Payment:
-        """Run one payment. However it ends, its attempt ends, or a delivery watches its answer."""
+        """Run one payment. At its end its attempt ends too, or a delivery watches its answer."""
         hops.redirect_delivery = None
         try:
             reply = yield from answer
@@ -179,7 +195,10 @@ class Exchange:
 
 
 def check_buyer(given: Buyer) -> None:
-    """Refuse what is no buyer. A program with a buyer has imported its module; a face alone does without."""
+    """Refuse what is no buyer.
+
+    A program with a buyer has imported its module. A face alone does without that import.
+    """
     from ..buyer.buyer import Buyer
 
     if not isinstance(given, Buyer):
@@ -187,7 +206,7 @@ def check_buyer(given: Buyer) -> None:
 
 
 def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:
-    """Return the error for a client that a face does not wrap: it names the face that does."""
+    """Return the error for a client that a face does not wrap. It names the face that does."""
     library = type(given).__module__.partition(".")[0]
     if library != own and library in ("httpx", "httpx2", "requests", "aiohttp"):
         return ConfigurationError(
@@ -196,18 +215,21 @@ def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:
     return ConfigurationError(f"wrap takes {wanted}, not {type(given).__name__}.")
 
 
-def _pays(headers: Container[str]) -> bool:
+def _paid_by_hand(headers: Container[str]) -> bool:
     """Return True if the caller pays by hand."""
     return "payment-signature" in headers or "x-payment" in headers
 
 
 def _proven(origin: Origin, first: Reply) -> Origin:
-    """Where plain http is paid for being this machine, the connection itself has to show that it is."""
+    """Return the origin, marked as elsewhere if plain http to this machine was not seen to end here.
+
+    Plain http is paid because it ends on this machine, so the connection itself has to show that.
+    """
     if origin.scheme == "https" or not origin.loopback:
         return origin
     return origin if first.ends_here is not None and first.ends_here(origin.port) else replace(origin, elsewhere=True)
 
 
-def _spoken_of(failure: BaseException) -> Any:
+def _response_of(failure: BaseException) -> Any:
     """Return the response that an error is about. It stays readable."""
     return failure.response if isinstance(failure, X402Error) else None

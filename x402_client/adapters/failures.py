@@ -1,4 +1,4 @@
-"""What an HTTP library wraps a failure in."""
+"""Finds the failures that an HTTP library wrapped in another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 
 def links(failure: BaseException) -> Iterator[BaseException]:
-    """Yield a failure and what it wraps. urllib3 names it in ``reason``, and requests passes that on in ``args``."""
+    """Yield a failure and the failures it wraps.
+
+    urllib3 names the wrapped one in ``reason``, and requests passes that on in ``args``.
+    """
     seen: Any = failure
     for _ in range(5):
         yield seen

@@ -1,4 +1,4 @@
-"""The hops of one call, where redirects lead it."""
+"""The hops of one call, as redirects lead it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..model.holds import Hold
 from ..model.hosts import Origin
 
 _MARK = "x402_client.hops"
-#: Looked at first: the libraries take longer to say that a response is no redirect.
+#: Looked at first, because the libraries take longer to say that a response is no redirect.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Hops:
-    """One call of the application: where it began, whether a hop paid, and whether that one led to the content.
+    """The hops of one call: where it began, whether a hop paid, and whether that hop led to the content.
 
-    It is kept in a dictionary of the request that survives the building of a redirect's request (``marks``).
+    It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
     __slots__ = ("_first", "_over", "came_from", "paid", "redirect_delivery", "url")
@@ -28,7 +28,7 @@ class Hops:
         self._over = request is None
         #: The URL of the first request.
         self.url = url
-        #: Where the call began, if a redirect led elsewhere.
+        #: The origin where the call began, if a redirect led elsewhere.
         self.came_from: Origin | None = None
         self.paid: Hold | None = None
         #: A paid redirect is delivered where it leads: by a later hop.
@@ -36,7 +36,10 @@ class Hops:
 
     @classmethod
     def of(cls, marks: dict[str, Any], request: Any, url: Any) -> Hops:
-        """Return the call that a request belongs to. The first request again, or a copy made later, is a new call."""
+        """Return the hops of the call that a request belongs to.
+
+        The first request again, or a copy made later, is a new call.
+        """
         found: Hops | None = marks.get(_MARK)
         if found is None or found._over or found._first() is request:
             found = marks[_MARK] = cls(request, url)
@@ -53,4 +56,4 @@ class Hops:
             del marks[_MARK]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Hops, ())  # caches pickle requests; a request that comes back from one begins a new call
+        return (Hops, ())  # caches pickle requests, and a request that comes back from one begins a new call

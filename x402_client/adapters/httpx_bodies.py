@@ -10,14 +10,14 @@ from .replay import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewi
 
 
 class Library:
-    """The classes of one of the two libraries, and ours that have to be subclasses of them."""
+    """The classes of one of the two libraries, and our subclasses of them."""
 
     def __init__(self, module: Any) -> None:
         self.request = module.Request
         self.byte_stream = module.ByteStream
         self.decoding_error = module.DecodingError
         self.timeout = module.TimeoutException
-        #: Raised before a byte of the request left: no connection, no place in the pool, a proxy that says no.
+        #: Errors raised before a byte of the request left: no connection, no place in the pool, a refusing proxy.
         self.not_sent = (module.ConnectError, module.ConnectTimeout, module.PoolTimeout, module.UnsupportedProtocol)
         self.async_transport = module.AsyncHTTPTransport
         #: Transports that open no connection.
@@ -32,14 +32,14 @@ class Library:
         )
 
     def body(self, request: Any, kept: Any, limit: int) -> ReplayedBody:
-        """How this request's body can be sent a second time."""
+        """Return the replayable body of a request. ``kept`` makes a stream that remembers what it gave."""
         stream = request.stream
         if type(stream) is self.byte_stream:
             return BytesBody(request)
         fields = getattr(stream, "fields", None)  # a multipart stream: it rewinds its own files
         if fields is not None and all(_rewinds(field) for field in fields):
             return ReplayedBody(request)
-        # The files that async bodies come from answer with awaitables; what they gave is kept instead.
+        # The files under async bodies answer with awaitables, so what they gave is kept instead.
         file = getattr(stream, "_stream", None) if kept is self.kept else None
         start = position(file)
         if start is not None and hasattr(file, "read"):
@@ -48,9 +48,9 @@ class Library:
 
 
 class ReplayedBody:
-    """A body that can be iterated as often as one likes."""
+    """A body that can be iterated any number of times."""
 
-    #: Whether it can be read only once, so that what it is shows only while it is sent.
+    #: True if it can be read only once: then its content is known only while it is sent.
     once = False
 
     def __init__(self, request: Any) -> None:
@@ -59,31 +59,31 @@ class ReplayedBody:
 
     @property
     def _content_type(self) -> str:
-        """Looked up when a 402 came, and not for every free request."""
+        """Return the content type. It is looked up when a 402 came, not for every free request."""
         return str(self._request.headers.get("content-type", ""))
 
     def again(self) -> Any:
-        """The stream for another send."""
+        """Return the stream for another send."""
         return self.stream
 
     def digest(self) -> bytes:
-        """What identifies the body, all of it."""
+        """Return the digest of the whole body, which identifies it."""
         return digest(self.stream, self._content_type)
 
     async def adigest(self) -> bytes:
-        """``digest``, awaited."""
+        """Async twin of ``digest``."""
         return self.digest()
 
 
 class BytesBody(ReplayedBody):
-    """Bytes in memory, of which most requests have none."""
+    """Bytes in memory. Most requests have none."""
 
     def digest(self) -> bytes:
         return super().digest() if any(self.stream) else NOTHING
 
 
 class FileBody(ReplayedBody):
-    """A file: brought back to where it stood."""
+    """A file, which is brought back to its first position for each reading."""
 
     def __init__(self, request: Any, file: Any, start: int) -> None:
         super().__init__(request)
@@ -99,7 +99,7 @@ class FileBody(ReplayedBody):
 
 
 class KeptBody(ReplayedBody):
-    """A body that can be read only once: kept while it is first sent."""
+    """A body that can be read only once. It is kept while it is first sent."""
 
     once = True
 
@@ -126,7 +126,7 @@ def _rewinds(field: Any) -> bool:
 
 
 class Rejoined:
-    """A body in two parts: what was looked at, and what is still to come."""
+    """A body in two parts: the chunks that were read, and those still to come."""
 
     def __init__(self, chunks: list[bytes], rest: Iterator[bytes], source: Any) -> None:
         self._chunks, self._rest, self._source = chunks, rest, source
@@ -140,7 +140,7 @@ class Rejoined:
 
 
 class AsyncRejoined:
-    """The same, async."""
+    """Async twin of ``Rejoined``."""
 
     def __init__(self, chunks: list[bytes], rest: AsyncIterator[bytes], source: Any) -> None:
         self._chunks, self._rest, self._source = chunks, rest, source
@@ -182,7 +182,7 @@ class Watched:
 
 
 class AsyncWatched:
-    """The same, async."""
+    """Async twin of ``Watched``."""
 
     unreadable: type[Exception]
 

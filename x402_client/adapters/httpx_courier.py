@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class _Peeked:
-    """What was read of a 402; ``rest`` is where it goes on, None at its end. ``small``: also without its encoding."""
+    """The part of a 402 that was read. ``rest`` yields the remainder, or is None at the end.
+
+    ``small`` is True if the body is within bounds without its encoding, too.
+    """
 
     __slots__ = ("chunks", "response", "rest", "small")
 
@@ -35,7 +38,7 @@ class _Peeked:
 
 
 class BaseCourier:
-    """What the sync and the async courier do alike: cloning, and keeping what was read of each 402."""
+    """The common part of the sync and the async courier: cloning, and keeping what was read of each 402."""
 
     def __init__(self, buyer: Buyer, library: Library, inner: Any, native: Any, body: ReplayedBody) -> None:
         self.library, self.buyer, self.inner = library, buyer, inner
@@ -69,7 +72,7 @@ class BaseCourier:
         return "lost"
 
     def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
-        """The request once more: its own header lines in their order, and one more if it pays."""
+        """Return the request once more: its own header lines in their order, and ``header`` if it pays."""
         headers = self.native.headers.copy()
         if self._cookies:
             headers = type(headers)(self._with_cookies(headers.raw))
@@ -93,7 +96,7 @@ class BaseCourier:
         ]
 
     def restore(self, response: Any, rejoined: Any) -> None:
-        """Give a 402 that was looked at its body back, as it came."""
+        """Give back the body of a 402 that was looked at, as it came."""
         for peeked in self._peeked:
             if peeked.response is response and peeked.rest is None:
                 response.stream = self.library.byte_stream(b"".join(peeked.chunks))
@@ -111,26 +114,29 @@ class BaseCourier:
                 response.headers = type(response.headers)([*ours, *response.headers.raw])
 
     def _forget(self, response: Any) -> None:
-        """Nothing is left to close here, or the caller does it."""
+        """Forget a response that needs no closing here, or that the caller closes."""
         self._open = [other for other in self._open if other is not response]
 
     def whole(self, response: Any, chunks: list[bytes]) -> bytes | None:
-        """A 402's body without its content encoding; None if it unfolds into too much."""
+        """Return a 402's body without its content encoding, or None if it unfolds into too much."""
         encodings = response.headers.get("content-encoding", "")
         body = decoded(b"".join(chunks), encodings, self.buyer.bounds.terms_body)
         self._peeked.append(_Peeked(response, chunks, None, small=body is not None))
         return body
 
     def small(self, response: Any) -> bool:
-        """Whether a 402 that was looked at can be read into memory."""
+        """Return True if a 402 that was looked at can be read into memory."""
         return any(peeked.small for peeked in self._peeked if peeked.response is response)
 
     def within_bounds(self, body: bytes) -> bytes | None:
-        """A body that is in memory already, and without its content encoding."""
+        """Return a body that is in memory already, without its content encoding.
+
+        Return None if it is too large.
+        """
         return body if len(body) <= self.buyer.bounds.terms_body else None
 
     def too_slow(self) -> MalformedQuote:
-        """Return the error for a 402 that dripped."""
+        """Return the error for a 402 whose body came too slowly."""
         return MalformedQuote(
             f"The body of the 402 of {self.request.shown} did not end within {self.buyer.bounds.terms_time:g} seconds. "
             "Nothing was paid."
@@ -138,10 +144,13 @@ class BaseCourier:
 
 
 class Courier(BaseCourier):
-    """Sends, peeks and hands over for one call through a sync transport."""
+    """A courier for one call through a sync transport: it sends, peeks and hands over."""
 
     def peek(self, reply: Reply) -> bytes | None:
-        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        """Return the body of a 402 if it is within bounds, else None.
+
+        A connection that was read to the body's end goes back to the pool.
+        """
         response = reply.native
         if response.is_closed:
             return self.within_bounds(response.content)
@@ -152,7 +161,7 @@ class Courier(BaseCourier):
                 if deadline.passed:
                     raise self.too_slow() from None
                 raise
-        if deadline.passed:  # then the end that was read need not be the server's
+        if deadline.passed:  # the end that was read may be our own cut, not the server's end
             raise self.too_slow()
         return body
 
@@ -173,11 +182,11 @@ class Courier(BaseCourier):
         return self.whole(response, chunks)
 
     def digest(self) -> bytes:
-        """The digest of the request's body."""
+        """Return the digest of the request's body."""
         return self.body.digest()
 
     def send(self, header: tuple[str, str] | None) -> Reply:
-        """The request once more, with a payment or without."""
+        """Send the request once more, with a payment or without."""
         try:
             clone = self.clone(header, self.body.again())
         finally:
@@ -203,13 +212,13 @@ class Courier(BaseCourier):
         return response
 
     def let_go(self, kept: Any = None) -> None:
-        """Give connections back. The response that an error speaks of stays readable."""
+        """Give connections back. The response that an error speaks of, ``kept``, stays readable."""
         if kept is not None:
             small = self.small(kept)
             self.restore(kept, self.library.rejoined)
             kept.request = self.native
             if small:
-                with suppress(self.library.decoding_error):  # a body that lies about its encoding is not the news
+                with suppress(self.library.decoding_error):  # a wrong content-encoding is not the error to report
                     kept.read()
         while self._open:
             self._open.pop().stream.close()
@@ -219,7 +228,7 @@ class AsyncCourier(BaseCourier):
     """Async twin of ``Courier``."""
 
     async def peek(self, reply: Reply) -> bytes | None:
-        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        """Async twin of ``Courier.peek``."""
         import anyio
 
         response = reply.native
@@ -246,18 +255,18 @@ class AsyncCourier(BaseCourier):
             if size > self.buyer.bounds.terms_body:
                 self._peeked.append(_Peeked(response, chunks, rest))
                 return None
-            # Many small chunks may be here already: without a pause the loop would stand still for all of them. And
-            # a cancellation that waits shows here, not amid the library's closing, which would lose the connection.
+            # Many small chunks may be here already: without a pause the loop would stand still for all of them. Also, a
+            # waiting cancellation shows here. Amid the library's closing it would lose the connection.
             await anyio.lowlevel.checkpoint()
         await response.stream.aclose()
         self._forget(response)
         return self.whole(response, chunks)
 
     def _longest_pause(self, response: Any) -> float:
-        """How long the next piece of a body can be waited for, before the library itself gives up.
+        """Return the seconds that the next piece of a body may take before the library itself gives up.
 
-        Only the library's own transport is known to do so, and only of a body of known length each read of the socket
-        gives a piece: in chunks and frames, heads can drip between the pieces. A payment has more time.
+        Only the library's own transport is known to give up. Only in a body of known length does each read of the
+        socket give a piece. In chunks and frames, heads can drip between the pieces. A payment has more time.
         """
         if type(response.stream) is self.library.byte_stream:
             return 0.0
@@ -271,7 +280,10 @@ class AsyncCourier(BaseCourier):
         return math.inf if read is None else float(read)
 
     async def _in_time(self, pause: float, until: float, rest: AsyncIterator[bytes]) -> bytes | None:
-        """The next piece of such a body. A cancel scope takes longer than reading what is here already."""
+        """Return the next piece of such a body.
+
+        A cancel scope takes longer than reading what is here already, so it is made only where it is needed.
+        """
         import anyio
 
         seconds = until - time.monotonic()
@@ -284,11 +296,11 @@ class AsyncCourier(BaseCourier):
         raise self.too_slow()
 
     async def digest(self) -> bytes:
-        """The digest of the request's body."""
+        """Return the digest of the request's body."""
         return await self.body.adigest()
 
     async def send(self, header: tuple[str, str] | None) -> Reply:
-        """The request once more, with a payment or without."""
+        """Send the request once more, with a payment or without."""
         try:
             clone = self.clone(header, self.body.again())
         finally:
@@ -314,7 +326,10 @@ class AsyncCourier(BaseCourier):
         return response
 
     async def let_go(self, kept: Any = None) -> None:
-        """Give connections back, also while the task is being cancelled. The response of an error stays readable."""
+        """Give connections back, also while the task is being cancelled.
+
+        The response that an error speaks of, ``kept``, stays readable.
+        """
         if kept is not None:
             small = self.small(kept)
             self.restore(kept, self.library.arejoined)
@@ -332,7 +347,7 @@ class AsyncCourier(BaseCourier):
 
 
 def facts(native: Any) -> HttpRequest:
-    """Return what the exchange has to know of a request."""
+    """Return the facts of a request that the exchange needs."""
     return HttpRequest(
         native.method, origin_of(native.url), native.url.raw_path.decode("ascii", "replace"), native.headers
     )
@@ -344,7 +359,7 @@ def origin_of(url: Any) -> Origin:
 
 
 def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]:
-    """A read timeout fit for settlement; None, which waits for ever, stays None."""
+    """Set a read time-out that is long enough for settlement. None, which waits for ever, stays None."""
     timeout = extensions.get("timeout")
     if settle is not None and timeout and timeout.get("read") is not None:
         extensions["timeout"] = {**timeout, "read": max(timeout["read"], settle)}
@@ -352,7 +367,7 @@ def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]
 
 
 def _point_at(failure: BaseException, request: Any) -> None:
-    """An exception of the library names the request as the caller made it, without the payment."""
+    """Make a library's exception name the request as the caller made it, without the payment."""
     if hasattr(failure, "_request"):
         failure.request = request  # type: ignore[attr-defined]
     response: Any = getattr(failure, "response", None)  # some inner transports raise for a status

@@ -1,7 +1,8 @@
 """The transports of httpx and httpx2: the two libraries are one design under two names.
 
-A transport sends as it is and hands back what is not a 402. A request is cloned, never rebuilt and never changed, but
-for one private mark in its extensions, which survives the building of a redirect and ties the hops of a call together.
+A transport sends as it is and hands back what is not a 402. A request is cloned, never rebuilt and never changed. The
+one exception is a private mark in its extensions: it survives the building of a redirect and ties the hops of a call
+together.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody
 from .httpx_courier import AsyncCourier, Courier, facts, origin_of
-from .quoting import answered, conclusion, inquiry
+from .quoting import finished_quote, quote_despite, quote_request
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
 
 class _Paying:
-    """What the sync and the async transport have in common."""
+    """The common part of the sync and the async transport."""
 
     _library: ClassVar[Library]
     _buyer: Buyer
@@ -36,7 +37,7 @@ class _Paying:
     def __init__(self, buyer: Buyer, inner: Any, *, is_async: bool) -> None:
         self._exchange = Exchange(buyer, is_async=is_async)
         if isinstance(inner, _Paying):
-            # The same buyer under itself pays once; two buyers would both think the request theirs.
+            # The same buyer under itself pays once. Two buyers would both claim the request.
             if inner._buyer is not buyer:
                 raise ConfigurationError("This client pays with another buyer already; a client has one buyer.")
             inner = inner._inner
@@ -44,7 +45,7 @@ class _Paying:
         hide_payments()
 
     def _mandate(self, request: Any) -> Mandate:
-        """Read what the caller said about this request: in its extensions, and in the scopes around it."""
+        """Read the caller's terms for this request: from its extensions, and from the scopes around it."""
         own = request.extensions.get("x402")
         around = mandate_around(self._buyer)
         if own is None:
@@ -56,7 +57,7 @@ class _Paying:
         )
 
     def _ahead(self, request: Any, hops: Hops, mandated: Mandate, body: ReplayedBody) -> Any:
-        """Return the flow that pays at once, if this call may."""
+        """Return the flow that pays in the first request, if this call may."""
         if self._exchange.memory is None or body.once:
             return None
         return self._exchange.pay_ahead(facts(request), _placed(hops, request), mandated)
@@ -70,7 +71,7 @@ class _Paying:
 
 
 class SyncPaying(_Paying):
-    """Sends, and pays where it is asked for."""
+    """A transport that sends, and pays if the seller asks."""
 
     def __init__(self, buyer: Buyer, inner: Any) -> None:
         super().__init__(buyer, inner, is_async=False)
@@ -230,7 +231,7 @@ class AsyncPaying(_Paying):
 
 
 def _placed(hops: Hops, request: Any) -> Hops:
-    """Note where the call began, if this is a later hop of it."""
+    """Note where the call began, if this request is a later hop of it."""
     if not hops.began_with(request):
         hops.came_from = origin_of(hops.url)
     return hops
@@ -249,24 +250,24 @@ def put_under(client: Any, paying: Callable[[Any], Any]) -> None:
     client._transport, client._mounts = transport, {pattern: inner and paying(inner) for pattern, inner in below}
 
 
-def ask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
-    """``quote`` for a sync client."""
-    with inquiry() as asked:
+def quote_with(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
+    """Return the quote that a sync client's request gets."""
+    with quote_request() as pending:
         try:
             response = client.request(method, url, **request)
         except Exception as failure:
-            return answered(asked, failure)
-    return conclusion(asked, _without_query(response.url), response.status_code)
+            return quote_despite(pending, failure)
+    return finished_quote(pending, _without_query(response.url), response.status_code)
 
 
-async def aask(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
-    """``quote`` for an async client."""
-    with inquiry() as asked:
+async def aquote_with(client: Any, method: str, url: Any, request: dict[str, Any]) -> Quote:
+    """Async twin of ``quote_with``."""
+    with quote_request() as pending:
         try:
             response = await client.request(method, url, **request)
         except Exception as failure:
-            return answered(asked, failure)
-    return conclusion(asked, _without_query(response.url), response.status_code)
+            return quote_despite(pending, failure)
+    return finished_quote(pending, _without_query(response.url), response.status_code)
 
 
 def _without_query(url: Any) -> str:

@@ -1,4 +1,4 @@
-"""``quote`` asks through the client as it stands; whichever shell meets the 402 answers here instead of paying."""
+"""Runs ``quote`` through the client as it is: the adapter that meets the 402 then quotes instead of paying."""
 
 from __future__ import annotations
 
@@ -12,42 +12,52 @@ from ..model.offers import Quote
 
 
 @dataclass(slots=True)
-class Inquiry:
-    """One question about terms, and the answer if a 402 gave one."""
+class QuoteRequest:
+    """A request for a quote, and the quote if a 402 gave one."""
 
     reached: bool = False
+    #: The status of the answer.
+    status: int = 0
     quote: Quote | None = None
 
 
-_current: ContextVar[Inquiry | None] = ContextVar("x402_client.inquiry", default=None)
-#: The question that the request at hand belongs to, if any. Asked of every free request, so it is no function of ours.
-inquiring = _current.get
+_current: ContextVar[QuoteRequest | None] = ContextVar("x402_client.quote_request", default=None)
+#: Returns the request for a quote that the HTTP request at hand belongs to, if any. It is asked for every free request,
+#: so it is no function of ours.
+quote_in_progress = _current.get
 
 
 @contextmanager
-def inquiry() -> Iterator[Inquiry]:
-    """Requests in this block ask for terms and never pay."""
-    asked = Inquiry()
-    token = _current.set(asked)
+def quote_request() -> Iterator[QuoteRequest]:
+    """Make the requests in this block ask for terms and never pay."""
+    pending = QuoteRequest()
+    token = _current.set(pending)
     try:
-        yield asked
+        yield pending
     finally:
         _current.reset(token)
 
 
-def answered(asked: Inquiry, failure: Exception) -> Quote:
-    """The quote all the same, where a hook of the user's raises for the status of the very 402 that was asked for."""
+def quote_despite(pending: QuoteRequest, failure: Exception) -> Quote:
+    """Return the quote even though the request failed.
+
+    A hook of the user's may raise for the status of the very 402 that was asked for. Every other failure is raised
+    again.
+    """
     status = getattr(getattr(failure, "response", None), "status_code", None)
-    if asked.quote is None or status != 402 or isinstance(failure, X402Error):
+    if pending.quote is None or status != 402 or isinstance(failure, X402Error):
         raise failure
-    return asked.quote
+    return pending.quote
 
 
-def conclusion(asked: Inquiry, url: str, status: int) -> Quote:
-    """The quote; one without offers where nothing was asked for. A client that does not pay has none to give."""
-    if asked.quote is not None:
-        return asked.quote
-    if not asked.reached:
+def finished_quote(pending: QuoteRequest, url: str, status: int) -> Quote:
+    """Return the quote, or one without offers if the server asked for no payment.
+
+    A client that does not pay has no quote to give.
+    """
+    if pending.quote is not None:
+        return pending.quote
+    if not pending.reached:
         raise ConfigurationError(
             "This client does not pay, so there is no policy to quote by; wrap(client, buyer) it first."
         )

@@ -1,7 +1,7 @@
-"""Request bodies that are sent twice: replayed where they can be, rewound where they are files, else kept while sent.
+"""Request bodies that are sent twice: replayed if possible, rewound if they are files, else kept while sent.
 
-Nothing is read ahead of the first send. What can be read only once is kept up to a bound; beyond it the request is
-still sent, and only paying for it is refused.
+Nothing is read ahead of the first send. A body that can be read only once is kept up to a bound. Beyond it the request
+is still sent, and only paying for it is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..errors import BodyNotReplayable
 
 
 class Kept:
-    """What a one-shot body gave while it was first sent, and whatever it still has to give."""
+    """The content that a one-shot body gave while it was first sent."""
 
     __slots__ = ("_chunks", "_limit", "size", "whole")
 
@@ -23,13 +23,13 @@ class Kept:
         self.restart()
 
     def restart(self) -> None:
-        """A new reading begins; what an earlier one left behind is no part of it."""
+        """Begin a new reading. What an earlier one left behind is dropped."""
         self._chunks: list[bytes] = []
         self.size = 0
         self.whole = False
 
     def keep(self, chunk: str | bytes) -> None:
-        """Remember a chunk, or nothing any more once the bound is passed."""
+        """Keep a chunk. Once the bound is passed, keep nothing any more."""
         data = octets(chunk)
         self.size += len(data)
         if self.size <= self._limit:
@@ -39,11 +39,11 @@ class Kept:
 
     @property
     def full(self) -> bool:
-        """Whether more came than is kept."""
+        """Return True if more came than is kept."""
         return self.size > self._limit
 
     def content(self) -> bytes:
-        """The whole body."""
+        """Return the whole body."""
         if self.full or not self.whole:
             raise BodyNotReplayable(
                 f"The request's body can be read only once and is larger than the {self._limit} bytes that are kept, "
@@ -54,7 +54,7 @@ class Kept:
 
 
 def octets(chunk: str | bytes) -> bytes:
-    """A chunk as it is sent: requests takes text, and encodes it on the way."""
+    """Return a chunk as it is sent: requests takes text, and encodes it on the way."""
     return chunk.encode() if isinstance(chunk, str) else bytes(chunk)
 
 
@@ -72,7 +72,7 @@ class KeptStream:
         yield from self._keeping()
 
     def drain(self) -> None:
-        """Read what the server did not wait for, as far as it would be kept."""
+        """Read the rest that the server did not wait for, up to the bound of what is kept."""
         if self._rest is None:
             self._rest = iter(self._source)
         for _ in self._keeping():
@@ -93,7 +93,7 @@ class KeptStream:
 
 
 class AsyncKeptStream:
-    """An async stream that remembers what it gave."""
+    """Async twin of ``KeptStream``."""
 
     def __init__(self, source: Any, limit: int) -> None:
         self._source = source
@@ -109,7 +109,7 @@ class AsyncKeptStream:
         self.kept.whole = True
 
     async def drain(self) -> None:
-        """Read what the server did not wait for, as far as it would be kept."""
+        """Async twin of ``KeptStream.drain``."""
         if self._rest is None:
             self._rest = aiter(self._source)
         async for chunk in self._rest:
@@ -125,7 +125,7 @@ class AsyncKeptStream:
 
 
 def seekable(file: Any) -> bool:
-    """Whether a file can be read a second time."""
+    """Return True if a file can be read a second time."""
     try:
         return bool(file.seekable())
     except (AttributeError, ValueError):
@@ -133,7 +133,7 @@ def seekable(file: Any) -> bool:
 
 
 def position(file: Any) -> int | None:
-    """Where a file stands, if it can be brought back there."""
+    """Return the position of a file, or None if it cannot be brought back there."""
     try:
         return int(file.tell()) if seekable(file) else None
     except (OSError, ValueError):
@@ -141,7 +141,7 @@ def position(file: Any) -> int | None:
 
 
 def rewind(file: Any, start: int) -> None:
-    """Back to where the first send began, which need not be the start of the file."""
+    """Rewind to where the first send began, which need not be the start of the file."""
     try:
         file.seek(start)
     except (OSError, ValueError) as failure:
@@ -152,7 +152,10 @@ def rewind(file: Any, start: int) -> None:
 
 
 def digest(chunks: Iterable[bytes], content_type: str = "") -> bytes:
-    """SHA-256 of a body. A multipart boundary is drawn anew for each call, so it is no part of what is bought."""
+    """Return the SHA-256 of a body.
+
+    A multipart boundary is drawn anew for each call, so it is no part of what is bought.
+    """
     found = hashlib.sha256()
     for chunk in _without(_boundary(content_type), chunks):
         found.update(chunk)

@@ -1,4 +1,4 @@
-"""``PaymentAdapter``: a requests adapter that pays for what answers 402."""
+"""``PaymentAdapter``: a requests adapter that pays when a server answers 402."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from .requests_courier import Courier, facts, origin_of, point_at
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
-#: What a session passes to ``send`` beside the request.
+#: The arguments that a session passes to ``send`` beside the request.
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class PaymentAdapter(BaseAdapter):
-    """Pays for what answers 402, over any inner adapter; further keywords go to requests' own ``HTTPAdapter``."""
+    """An adapter that pays when a server answers 402, over any inner adapter.
+
+    Further keywords go to requests' own ``HTTPAdapter``.
+    """
 
     _buyer: Buyer
     _inner: BaseAdapter
@@ -82,11 +85,11 @@ class PaymentAdapter(BaseAdapter):
     def _ahead(
         self, request: requests.PreparedRequest, hops: Hops, mandate: Mandate, body: Body, options: dict[str, Any]
     ) -> Any:
-        """Return the flow that pays at once, if this call may."""
+        """Return the flow that pays in the first request, if this call may."""
         if self._exchange.memory is None or body.once:
             return None
         if options.get("proxies") and not (request.url or "").lower().startswith("https:"):
-            return None  # plain http that ends on this machine shows only in the answer, if a proxy may be in between
+            return None  # behind a proxy, only the answer shows whether plain http ends on this machine
         return self._exchange.pay_ahead(facts(request), _placed(hops, request), mandate)
 
     def close(self) -> None:
@@ -94,7 +97,10 @@ class PaymentAdapter(BaseAdapter):
         self._inner.close()
 
     def _own(self, response: requests.Response, request: requests.PreparedRequest) -> requests.Response:
-        """The response speaks of the request as the caller made it, and of this adapter: digest auth sends by it."""
+        """Make the response name the caller's own request and this adapter.
+
+        Digest auth sends by the adapter that is named there.
+        """
         response.request = request
         response.connection = self  # type: ignore[assignment]
         return response
@@ -102,7 +108,7 @@ class PaymentAdapter(BaseAdapter):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._inner, name)  # what people look up on an adapter: max_retries, poolmanager, ...
+        return getattr(self._inner, name)  # users look up attributes of an adapter: max_retries, poolmanager, ...
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PaymentAdapter:
         return type(self)(self._buyer, copy.deepcopy(self._inner, memo))
@@ -112,7 +118,7 @@ class PaymentAdapter(BaseAdapter):
 
 
 class PayingAdapters(OrderedDict[str, BaseAdapter]):
-    """A session's adapters. What is mounted later pays as well."""
+    """The adapters of a session that pays. An adapter that is mounted later pays as well."""
 
     def __init__(self, buyer: Buyer, adapters: Mapping[str, BaseAdapter]) -> None:
         super().__init__()
@@ -137,7 +143,7 @@ class PayingAdapters(OrderedDict[str, BaseAdapter]):
 
 
 def _placed(hops: Hops, request: requests.PreparedRequest) -> Hops:
-    """Note where the call began, if this is a later hop of it."""
+    """Note where the call began, if this request is a later hop of it."""
     if not hops.began_with(request):
         hops.came_from = origin_of(hops.url)
     return hops

@@ -20,7 +20,7 @@ _CHUNK = 16 * 1024
 
 
 class Body:
-    """How a prepared request's body can be sent a second time."""
+    """The body of a prepared request, which can be sent a second time."""
 
     def __init__(self, request: requests.PreparedRequest, limit: int) -> None:
         self._request = request
@@ -31,15 +31,15 @@ class Body:
 
     @property
     def once(self) -> bool:
-        """Whether it can be read only once, so that what it is shows only while it is sent."""
+        """Return True if it can be read only once: then its content is known only while it is sent."""
         return not self._plain and self._start is None
 
     def first_leg(self) -> requests.PreparedRequest:
-        """The request itself; a clone where its body has to be kept on the way."""
+        """Return the request itself, or a clone if its body has to be kept on the way."""
         return self._request if self._kept is None else with_body(self._request, self._kept)
 
     def again(self) -> Any:
-        """The body for another send."""
+        """Return the body for another send."""
         if self._kept is not None:
             return io.BytesIO(self._kept.kept.content()) if hasattr(self._body, "read") else [self._kept.kept.content()]
         if self._start is not None:
@@ -47,7 +47,7 @@ class Body:
         return self._body
 
     def digest(self) -> bytes:
-        """What identifies the body, all of it."""
+        """Return the digest of the whole body, which identifies it."""
         content_type = text(self._request.headers.get("Content-Type"))
         if self._kept is not None:
             self._kept.drain()
@@ -59,14 +59,14 @@ class Body:
 
 
 class _KeptFile:
-    """A file that cannot be rewound, and remembers what it gave."""
+    """A file that cannot be rewound. It remembers what it gave."""
 
     def __init__(self, source: Any, limit: int) -> None:
         self._source = source
         self.kept = Kept(limit)
 
     def read(self, size: int = -1) -> bytes:
-        # urllib3 encodes what text files give, and this looks like no text file.
+        # urllib3 encodes what text files give, and this object does not look like a text file.
         chunk = octets(self._source.read(size))
         self.kept.keep(chunk)
         if not chunk or size is None or size < 0:
@@ -77,7 +77,7 @@ class _KeptFile:
         return iter(lambda: self.read(_CHUNK), b"")
 
     def drain(self) -> None:
-        """Read what the server did not wait for, as far as it would be kept."""
+        """Read the rest that the server did not wait for, up to the bound of what is kept."""
         while not self.kept.whole and not self.kept.full:
             self.read(_CHUNK)
 
@@ -85,23 +85,29 @@ class _KeptFile:
 def _kept(body: Any, limit: int) -> Any:
     if hasattr(body, "read"):
         return _KeptFile(body, limit)
-    return KeptStream(body, limit) if hasattr(body, "__iter__") else None  # None: the library says what is wrong
+    return KeptStream(body, limit) if hasattr(body, "__iter__") else None  # None: the library itself says what is wrong
 
 
 def text(value: str | bytes | None) -> str:
-    """A header's value: requests leaves bytes as they are."""
+    """Return a header's value as text: requests leaves bytes as they are."""
     return value.decode("latin-1") if isinstance(value, bytes) else value or ""
 
 
 def with_body(request: requests.PreparedRequest, body: Any) -> requests.PreparedRequest:
-    """A clone with its own headers, so that the original never carries what the clone does."""
+    """Return a clone with ``body`` and headers of its own.
+
+    So the original never carries the clone's headers.
+    """
     clone = request.copy()
     clone.body = body
     return clone
 
 
 def read(raw: Any) -> bytes:
-    """What has arrived, as it arrived. Failures are requests' own, as ``Response.iter_content`` raises them."""
+    """Read what has arrived, as it arrived.
+
+    Failures are requests' own, as ``Response.iter_content`` raises them.
+    """
     try:
         return _read_some(raw, _CHUNK)
     except ProtocolError as failure:
@@ -113,7 +119,7 @@ def read(raw: Any) -> bytes:
 
 
 class _Joined(io.RawIOBase):
-    """A body in two parts: what was looked at, and what is still to come."""
+    """A body in two parts: the chunks that were read, and those still to come."""
 
     def __init__(self, head: bytes, rest: Any) -> None:
         self._head, self._rest = io.BytesIO(head), rest
@@ -132,7 +138,7 @@ class _Joined(io.RawIOBase):
     def close(self) -> None:
         self._rest.close()
         release = getattr(self._rest, "release_conn", None)
-        if release is not None:  # a pool that blocks waits for its place, not only for the socket
+        if release is not None:  # a pool that blocks waits until the connection is released, not only closed
             release()
         super().close()
 
@@ -144,7 +150,7 @@ def _read_some(raw: Any, size: int) -> bytes:
 
 
 def rejoined(response: requests.Response, chunks: list[bytes], rest: Any) -> HTTPResponse:
-    """A raw response whose body starts with what was read of it already."""
+    """Return a raw response whose body starts with what was read of it already."""
     raw, head = response.raw, b"".join(chunks)
     return HTTPResponse(
         body=io.BytesIO(head) if rest is None else _Joined(head, rest),
@@ -169,7 +175,7 @@ def in_memory(response: requests.Response) -> bool:
 
 
 class _Watched(HTTPResponse):
-    """A paid answer's raw response: notices the end of its body, by whichever method it is read."""
+    """The raw response of a paid answer. It notices the end of its body, by any method that reads it."""
 
     _delivery: Delivery
     _reading = False
@@ -193,8 +199,8 @@ class _Watched(HTTPResponse):
     def close(self) -> None:
         super().close()
         if self._reading:
-            return  # urllib3 itself, which gives a broken body up
-        # io.IOBase closes what is dropped unread; nobody has decided that the answer is done with.
+            return  # urllib3 itself closes it, to give up a broken body
+        # io.IOBase closes what is dropped unread. The caller did not decide that it is done with the answer.
         if getattr(self, "_finalizing", False):
             self._delivery.dropped()
         self._delivery.closed()
@@ -227,7 +233,7 @@ class _Watched(HTTPResponse):
 
 
 def watch_or_deliver(response: requests.Response, delivery: Delivery) -> None:
-    """A body that is still to come is watched; one already in memory is delivered now."""
+    """Watch a body that is still to come, and deliver one that is already in memory."""
     if consumed(response):
         delivery.done()
     else:
@@ -235,7 +241,10 @@ def watch_or_deliver(response: requests.Response, delivery: Delivery) -> None:
 
 
 def _watch(response: requests.Response, delivery: Delivery) -> None:
-    """The raw response stays the object that it is, and gets a class that watches; no cycle keeps it alive."""
+    """Give the raw response a class that watches.
+
+    It stays the same object, so no cycle keeps it alive.
+    """
     raw: Any = response.raw
     if not isinstance(raw, HTTPResponse):  # a plain file
         raw = response.raw = rejoined(response, [], raw)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def point_at(failure: BaseException, request: requests.PreparedRequest) -> None:
-    """What was raised names the request as the caller made it: not our clone, and not the payment."""
+    """Make an exception name the request as the caller made it: not our clone, and not the payment."""
     if isinstance(failure, requests.RequestException):
         failure.request = request
         if isinstance(failure.response, requests.Response):
@@ -39,7 +39,7 @@ def point_at(failure: BaseException, request: requests.PreparedRequest) -> None:
 
 
 class Courier:
-    """Sends, peeks and hands over for one request of a session."""
+    """A courier for one request of a session: it sends, peeks and hands over."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Courier:
         body: Body,
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
     ) -> None:
-        #: What has not been handed over: after an interrupt these connections are given back.
+        #: Responses that have not been handed over. After an interrupt their connections are given back.
         self._open: list[requests.Response] = []
         self._buyer, self._inner, self._native, self._body = buyer, inner, native, body
         self.request = facts(native)
         self._arguments = arguments
         self._asked: list[requests.Response] = []
-        #: Of the 402s that were looked at, those that unfold into too much to be read into memory.
+        #: The 402s, of those looked at, that unfold into too much to be read into memory.
         self._large: list[requests.Response] = []
 
     def reply(self, response: requests.Response) -> Reply:
@@ -69,14 +69,17 @@ class Courier:
     def failed(self, failure: Exception) -> Failure:
         """Say what kind of failure this is, by the classes of requests, of urllib3 below it, and of Python."""
         for seen in links(failure):
-            if isinstance(seen, urllib3.exceptions.NewConnectionError):  # by its class a time-out, too
+            if isinstance(seen, urllib3.exceptions.NewConnectionError):  # first, because it is a subclass of a time-out
                 return "not_sent"
             if isinstance(seen, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
                 return "timeout"
         return "lost"
 
     def peek(self, reply: Reply) -> bytes | None:
-        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        """Return the body of a 402 if it is within bounds, else None.
+
+        A connection that was read to the body's end goes back to the pool.
+        """
         response: requests.Response = reply.native
         limit = self._buyer.bounds.terms_body
         if consumed(response):
@@ -89,7 +92,7 @@ class Courier:
             except Exception:
                 if not deadline.passed:
                     raise
-            if not deadline.passed:  # else the end that was read need not be the server's
+            if not deadline.passed:  # else the end that was read may be our own cut, not the server's end
                 return body
         response.raw.close()
         raise self._too_slow()
@@ -113,11 +116,11 @@ class Courier:
         return None
 
     def digest(self) -> bytes:
-        """The digest of the request's body."""
+        """Return the digest of the request's body."""
         return self._body.digest()
 
     def send(self, header: tuple[str, str] | None) -> Reply:
-        """The request once more, with a payment or without."""
+        """Send the request once more, with a payment or without."""
         args, kwargs = self._arguments
         if header is not None:
             args, kwargs = _patient(args, kwargs, self._buyer.settle_timeout)
@@ -140,18 +143,18 @@ class Courier:
         self._open = [other for other in self._open if other is not response]
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
-            # Sessions read the cookies of every response in the history: that is how the 402's reach the jar.
+            # Sessions read the cookies of every response in the history. So the 402's cookies reach the jar.
             response.history = [*self._asked, *response.history]
         if delivery is not None:
             watch_or_deliver(response, delivery)
         return response
 
     def let_go(self, kept: Any = None) -> None:
-        """Give connections back. The response that an error speaks of stays readable."""
+        """Give connections back. The response that an error speaks of, ``kept``, stays readable."""
         if kept is not None:
             kept.request = self._native
             if in_memory(kept) and not any(kept is large for large in self._large):
-                with suppress(ContentDecodingError):  # a body that lies about its encoding is not the news
+                with suppress(ContentDecodingError):  # a wrong content-encoding is not the error to report
                     _ = kept.content
         for response in self._open:
             if not (consumed(response) or in_memory(response)):
@@ -178,7 +181,7 @@ class Courier:
 
 
 def facts(native: requests.PreparedRequest) -> HttpRequest:
-    """Return what the exchange has to know of a request."""
+    """Return the facts of a request that the exchange needs."""
     headers = cast("Mapping[str, str]", native.headers)
     return HttpRequest(native.method or "GET", origin_of(native.url or ""), native.path_url, headers)
 
@@ -199,17 +202,17 @@ def _set_cookies(response: requests.Response) -> list[str]:
 
 
 def _patient(args: tuple[Any, ...], kwargs: dict[str, Any], settle: float | None) -> tuple[Any, Any]:
-    """A read timeout fit for settlement; None, which waits for ever, stays None."""
+    """Set a read time-out that is long enough for settlement. None, which waits for ever, stays None."""
     if settle is None:
         return args, kwargs
-    if len(args) > 1:  # send(request, stream, timeout, ...): a caller may pass it by place
+    if len(args) > 1:  # send(request, stream, timeout, ...): a caller may pass it by position
         return (args[0], _longer(args[1], settle), *args[2:]), kwargs
     return args, {**kwargs, "timeout": _longer(kwargs.get("timeout"), settle)}
 
 
 def _longer(timeout: Any, settle: float) -> Any:
     if timeout is None:
-        return None  # some inner adapters have a default of their own for it
+        return None  # some inner adapters have a default of their own for None
     if isinstance(timeout, Timeout):
         longer = timeout.clone()
         longer._read, longer.total = _most(timeout._read, settle), _most(timeout.total, settle)

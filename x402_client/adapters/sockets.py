@@ -1,4 +1,4 @@
-"""The socket under a response: where it leads, and how a read from it is ended."""
+"""Finds the socket under a response: where it leads, and how to end a read from it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ..model.hosts import is_here
 
 
 def httpx_leads_here(response: Any, port: int) -> bool:
-    """Whether the response was seen to come from this very machine and port, and through no proxy."""
+    """Return True if the response was seen to come from ``port`` of this machine, through no proxy."""
     stream = response.extensions.get("network_stream")
     return stream is not None and _is_here(lambda: stream.get_extra_info("server_addr"), port)
 
 
 def httpx_cut(response: Any) -> Callable[[], object]:
-    """Ends a read of this response that is blocked on another thread."""
+    """Return a function that ends a read of this response on another thread."""
     stream = response.extensions.get("network_stream")
     return lambda: None if stream is None else shut(stream.get_extra_info("socket"))
 
 
 def requests_leads_here(response: Any, port: int) -> bool:
-    """Whether the response was seen to come from this very machine and port, and through no proxy."""
+    """Return True if the response was seen to come from ``port`` of this machine, through no proxy."""
     sock = _socket_of(response.raw)
     return sock is not None and _is_here(sock.getpeername, port)
 
 
 def requests_cut(response: Any) -> Callable[[], object]:
-    """Ends a read of this response that is blocked on another thread."""
+    """Return a function that ends a read of this response on another thread."""
     sock = _socket_of(response.raw)
     return lambda: shut(sock)
 
@@ -36,12 +36,15 @@ def requests_cut(response: Any) -> Callable[[], object]:
 def _is_here(peer: Callable[[], Any], port: int) -> bool:
     try:
         return is_here(peer(), port)
-    except Exception:  # a stream of somebody else's, or a connection that is gone: nothing was seen
+    except Exception:  # a stream that is not the library's, or a connection that is gone: nothing was seen
         return False
 
 
 def _socket_of(raw: Any) -> Any:
-    """From the connection; one that its server closes after this response has handed its socket to the file of it."""
+    """Return the socket of a raw response, from its connection or from its file.
+
+    If the server closes the connection after this response, its socket has gone to the file.
+    """
     sock = getattr(getattr(raw, "_connection", None), "sock", None)
     if sock is not None:
         return sock

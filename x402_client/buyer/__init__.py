@@ -1,4 +1,4 @@
-"""What an application holds: the buyer, its wallet, and the scope of one purchase."""
+"""The objects that an application holds: the buyer, its wallet, and the scope of one purchase."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Buyer", "Reconciled", "Scope", "Wallet"]
 
-#: Where each name lives. Loaded when it is asked for.
+#: The module of each name. It is loaded when the name is asked for.
 _HOMES = {"Buyer": "buyer", "Reconciled": "settlement_reader", "Scope": "scopes", "Wallet": "wallet"}
 
 if not TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Answers the flow's asks, sync and async. Plumbing: whatever is decided here is a mistake."""
+"""Answers the flow's asks, sync and async. Plumbing: a decision made here is a mistake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
-from .ledger_calls import aask, ask, begin
+from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .services import Services, log
 from .settings import is_async
 from .settlement_reader import due
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Answers:
-    """For sync clients."""
+    """Answers to a flow's asks, for sync clients."""
 
     __slots__ = ("_courier", "_services")
 
@@ -39,7 +39,7 @@ class Answers:
         return _SYNC[type(ask)](self, ask)
 
     def _ledger(self, question: Any) -> Any:
-        return ask(self._services.ledger, _LEDGER[type(question)], question)
+        return call_ledger(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
         held = self._ledger(question)
@@ -48,7 +48,7 @@ class Answers:
 
     def _reclaim(self, question: asks.Reclaim) -> bool:
         services = self._services
-        holds = ask(services.ledger, lambda ledger: ledger.holds(services.purse))
+        holds = call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse))
         found = services.settlement.fates(filter(due, holds))
         return "not_settled" in [run(reclaim(hold, answer), self) for hold, answer in found]
 
@@ -57,15 +57,15 @@ class Answers:
         started = time.monotonic()
         returned = signer.sign(asked)
         if is_coming(returned):
-            getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
+            getattr(returned, "close", bool)()  # or Python warns of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
-        return _given(signer, returned, read, started)
+        return _signature_given(signer, returned, read, started)
 
     def _send(self, question: asks.Send) -> asks.Reply:
         try:
             return self._courier.send(question.header)
         except BaseException as failure:
-            forget_frames(failure)  # they have the payment in their variables
+            forget_frames(failure)  # the frames have the payment in their variables
             raise
 
     def _approve(self, ask: asks.Approve) -> asks.Approved:
@@ -74,17 +74,17 @@ class Answers:
         assert approver is not None
         said: list[asks.Approved] = []
         context = copy_context()
-        # In a thread of its own, because an answer that does not come has to mean no.
+        # In a thread of its own: an answer that does not come has to mean no.
         thread = threading.Thread(
-            target=lambda: said.append(_said(lambda: context.run(approver, ask.approval))), daemon=True
+            target=lambda: said.append(_judge_answer(lambda: context.run(approver, ask.approval))), daemon=True
         )
         thread.start()
         thread.join(limit)
-        return _timed(said[0] if said else _silence(limit), started)
+        return _timed(said[0] if said else _no_answer(limit), started)
 
 
 class AsyncAnswers:
-    """For async clients. Nothing here blocks the loop: what may, runs in a thread."""
+    """Answers to a flow's asks, for async clients. Calls that may block the loop run in a thread."""
 
     __slots__ = ("_courier", "_services")
 
@@ -95,7 +95,7 @@ class AsyncAnswers:
         return _ASYNC[type(ask)](self, ask)
 
     def _ledger(self, question: Any) -> Any:
-        return begin(self._services.ledger, _LEDGER[type(question)], question)
+        return start_ledger_call(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
         held = self._ledger(question)
@@ -111,7 +111,7 @@ class AsyncAnswers:
 
     async def _reclaim(self, question: asks.Reclaim) -> bool:
         services = self._services
-        holds = await aask(services.ledger, lambda ledger: ledger.holds(services.purse))
+        holds = await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse))
         found = await services.settlement.afates(filter(due, holds))
         return "not_settled" in [await arun(reclaim(hold, answer), self) for hold, answer in found]
 
@@ -121,12 +121,12 @@ class AsyncAnswers:
         returned = _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
         if is_coming(returned):
             return self._signed(returned, signer, read, started)
-        return _given(signer, returned, read, started)
+        return _signature_given(signer, returned, read, started)
 
     async def _signed(self, coming: Any, signer: Any, read: Callable[[Any], bytes], started: float) -> Any:
         while is_coming(coming):  # a thread may bring another awaitable
             coming = await coming
-        return _given(signer, coming, read, started)
+        return _signature_given(signer, coming, read, started)
 
     async def _send(self, question: asks.Send) -> asks.Reply:
         try:
@@ -143,7 +143,7 @@ class AsyncAnswers:
         assert approver is not None
         with anyio.move_on_after(limit):
             return _timed(await self._ask_approver(approver, ask), started)
-        return _timed(_silence(limit), started)
+        return _timed(_no_answer(limit), started)
 
     async def _ask_approver(self, approver: Callable[..., Any], ask: asks.Approve) -> asks.Approved:
         try:
@@ -151,8 +151,8 @@ class AsyncAnswers:
             answer = approver(ask.approval) if awaited else await _in_thread(approver, ask.approval)
             said = await answer if is_coming(answer) else answer
         except Exception as failure:
-            return _failed(failure)
-        return _said(lambda: said)
+            return _approver_failed(failure)
+        return _judge_answer(lambda: said)
 
 
 async def _pause(seconds: float) -> None:
@@ -168,7 +168,7 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
-    """Return the signer, what it signs, and how to read what comes back."""
+    """Return the signer, the data it signs, and the function that reads what comes back."""
     family: str
     asked: Any
     if isinstance(ask, asks.SignTyped):
@@ -187,30 +187,30 @@ def _blocks(signer: Any) -> bool:
     return bool(signer.blocking) and not signer.is_async
 
 
-def _given(signer: Any, returned: Any, read: Callable[[Any], bytes], started: float) -> asks.SignatureGiven:
+def _signature_given(signer: Any, returned: Any, read: Callable[[Any], bytes], started: float) -> asks.SignatureGiven:
     seconds = time.monotonic() - started
     if isinstance(signer, (LocalEvmSigner, LocalSolanaSigner)):
         return asks.SignatureGiven(returned, trusted=True, seconds=seconds)
     return asks.SignatureGiven(read(returned), trusted=False, seconds=seconds)
 
 
-def _said(ask: Callable[[], Any]) -> asks.Approved:
+def _judge_answer(ask_approver: Callable[[], Any]) -> asks.Approved:
     try:
-        said = ask()
+        said = ask_approver()
     except Exception as failure:
-        return _failed(failure)
+        return _approver_failed(failure)
     if said is True:
         return asks.Approved(True, 0.0)
     remark = "The approver said no." if said is False else f"The approver returned {said!r}, and only True means yes."
     return asks.Approved(False, 0.0, remark)
 
 
-def _failed(failure: Exception) -> asks.Approved:
+def _approver_failed(failure: Exception) -> asks.Approved:
     log.warning("The approver failed", exc_info=failure)
     return asks.Approved(False, 0.0, f"The approver failed with {type(failure).__name__}: {failure}.")
 
 
-def _silence(limit: float | None) -> asks.Approved:
+def _no_answer(limit: float | None) -> asks.Approved:
     return asks.Approved(False, 0.0, f"The approver did not answer within {limit} seconds.")
 
 

@@ -1,4 +1,4 @@
-"""Leaving a seller alone for a while whose payments, one after the other, brought nothing."""
+"""Leaves a seller alone for a while after several payments in a row brought nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .. import events
 from ..model.holds import Hold, moment
 from ..model.hosts import Origin
 
-#: Sellers that are remembered; beyond that the one that was longest without trouble is forgotten.
+#: The most sellers that are remembered. Beyond that, the one with the oldest failure is forgotten.
 _SELLERS = 1_000
 #: Failures before anything reached the seller, as the HTTP libraries name them.
 _OURS = ("PoolTimeout", "ConnectTimeout", "ConnectError")
@@ -25,7 +25,10 @@ class _Record:
 
 
 class Breaker:
-    """Counts payments without content per seller, in a row. What is presented again counts once."""
+    """A counter of payments without content, per seller and in a row.
+
+    A payment that is presented again counts once.
+    """
 
     def __init__(self, after: int | None, rest: float, clock: Callable[[], float] = lambda: time.time()) -> None:
         self._after, self._rest, self._clock = after, rest, clock
@@ -33,7 +36,7 @@ class Breaker:
         self._sellers: dict[str, _Record] = {}
 
     def note(self, event: events.Event) -> None:
-        """Learn from what happened to a payment."""
+        """Learn from an event of a payment."""
         if isinstance(event, events.Delivered):
             if not self._sellers:
                 return
@@ -45,7 +48,7 @@ class Breaker:
             self._failed(event.outcome.hold)
 
     def until(self, origin: Origin) -> datetime | None:
-        """Until when this seller gets no new payment; None: it may have one."""
+        """Return the time until which this seller gets no new payment, or None if it may have one."""
         if not self._sellers:
             return None
         with self._lock:

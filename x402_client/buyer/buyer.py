@@ -28,7 +28,7 @@ from ..wire.read import get_ready
 from . import settings
 from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
-from .ledger_calls import aask, ask
+from .ledger_calls import acall_ledger, call_ledger
 from .ledger_notices import Notices
 from .schemes import PaymentMeans
 from .scopes import Scope, mandate
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Buyer:
-    """Pays for the clients that it wraps, within its policy. Share one between clients, threads and tasks.
+    """A payer for the clients that it wraps, within its policy. Share one between clients, threads and tasks.
 
     ``Buyer(wallet)`` alone is careful: ten cents per request, five dollars per day.
     """
@@ -121,60 +121,77 @@ class Buyer:
     def purchase(
         self, *, key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None
     ) -> Scope:
-        """For the requests inside ``with``: an identity of their own, a cap of their own, or frozen terms."""
+        """Return a scope for the requests inside ``with``.
+
+        ``key`` gives them an identity of their own, ``per_request`` a cap of their own, and ``quote`` frozen terms.
+        """
         return Scope(self, mandate(key, per_request, quote))
 
     def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
-        """What counts as spent: overall, at one host, or for a host pattern of the policy that has a budget."""
+        """Return the money that counts as spent in a window.
+
+        It is the overall sum, that of one host, or that of a host pattern of the policy that has a budget.
+        """
         question = self._question(host, window, currency)
-        return Money.of_units(ask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
+        return Money.of_units(call_ledger(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
 
     async def aspent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
-        """``spent``, awaited."""
+        """Async twin of ``spent``."""
         question = self._question(host, window, currency)
-        return Money.of_units(await aask(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
+        return Money.of_units(await acall_ledger(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
 
     def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
-        """What the policy still allows in a window, overall or at one host; None: nothing limits it there."""
+        """Return the money that the policy still allows in a window, overall or at one host.
+
+        None means that nothing limits it there.
+        """
         caps = self._caps(host, window, currency)
-        return self._least([(cap, ask(self.ledger, partial(_counted, self._of(cap)))) for cap in caps], host, currency)
+        return self._least(
+            [(cap, call_ledger(self.ledger, partial(_counted, self._of(cap)))) for cap in caps], host, currency
+        )
 
     async def aremaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
-        """``remaining``, awaited."""
+        """Async twin of ``remaining``."""
         caps = self._caps(host, window, currency)
-        counted = [(cap, await aask(self.ledger, partial(_counted, self._of(cap)))) for cap in caps]
+        counted = [(cap, await acall_ledger(self.ledger, partial(_counted, self._of(cap)))) for cap in caps]
         return self._least(counted, host, currency)
 
     def holds(self) -> tuple[Hold, ...]:
-        """The purchases that are not resolved: reserved, in flight, or without a usable answer."""
-        return tuple(ask(self.ledger, lambda ledger: ledger.holds(self.purse)))
+        """Return the purchases that are not resolved: reserved, in flight, or without a usable answer."""
+        return tuple(call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     async def aholds(self) -> tuple[Hold, ...]:
-        """``holds``, awaited."""
-        return tuple(await aask(self.ledger, lambda ledger: ledger.holds(self.purse)))
+        """Async twin of ``holds``."""
+        return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     def history(self, limit: int = 100) -> tuple[Hold, ...]:
-        """The latest resolved purchases, newest first."""
-        return tuple(ask(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
+        """Return the latest resolved purchases, newest first."""
+        return tuple(call_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
 
     async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
-        """``history``, awaited."""
-        return tuple(await aask(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
+        """Async twin of ``history``."""
+        return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
 
     def write_off(self, hold: Hold) -> Hold:
-        """Give an unresolved purchase up: it counts as spent, and the next same request is a new purchase."""
-        return self._written_off(ask(self.ledger, lambda ledger: ledger.write_off(hold)))
+        """Give up an unresolved purchase.
+
+        It counts as spent, and the next same request is a new purchase.
+        """
+        return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
 
     async def awrite_off(self, hold: Hold) -> Hold:
-        """``write_off``, awaited."""
-        return self._written_off(await aask(self.ledger, lambda ledger: ledger.write_off(hold)))
+        """Async twin of ``write_off``."""
+        return self._written_off(await acall_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
 
     def _written_off(self, hold: Hold) -> Hold:
         self.services.tell(WrittenOff(hold.purchase.method, hold.url, hold))
         return hold
 
     def reconcile(self) -> Reconciled:
-        """Ask the chain about every expired payment without an answer: what did not settle is given back."""
+        """Ask the chain about every expired payment without an answer.
+
+        Payments that did not settle are given back to the budgets.
+        """
         found = Reconciled()
         for hold in filter(due, self.holds()):
             answer = read(self.reader, hold)
@@ -182,7 +199,7 @@ class Buyer:
         return found
 
     async def areconcile(self) -> Reconciled:
-        """``reconcile``, awaited."""
+        """Async twin of ``reconcile``."""
         found = Reconciled()
         for hold in filter(due, await self.aholds()):
             answer = await aread(self.reader, hold)
@@ -194,32 +211,35 @@ class Buyer:
     @overload
     def answers(self, courier: AsyncCourier) -> AsyncAnswers: ...
     def answers(self, courier: Courier | AsyncCourier) -> Answers | AsyncAnswers:
-        """Return what answers the asks of a flow: ``run(flow, buyer.answers(courier))``.
+        """Return the object that answers the asks of a flow: ``run(flow, buyer.answers(courier))``.
 
-        For ``arun`` and a courier whose methods are async, what this returns is async as well.
+        For ``arun`` and a courier whose methods are async, the returned object is async as well.
         """
         if is_async(courier.send):
             return AsyncAnswers(self.services, cast(AsyncCourier, courier))
         return Answers(self.services, cast(Courier, courier))
 
     def freeze(self, host: str = "*") -> None:
-        """Stop payments to a host pattern, or all of them, at once."""
-        ask(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
+        """Stop payments to a host pattern, or all payments, at once."""
+        call_ledger(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
 
     async def afreeze(self, host: str = "*") -> None:
-        """``freeze``, awaited."""
-        await aask(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
+        """Async twin of ``freeze``."""
+        await acall_ledger(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
 
     def unfreeze(self, host: str = "*") -> None:
-        """Lift a freeze again."""
-        ask(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
+        """Lift a freeze."""
+        call_ledger(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
 
     async def aunfreeze(self, host: str = "*") -> None:
-        """``unfreeze``, awaited."""
-        await aask(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
+        """Async twin of ``unfreeze``."""
+        await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
 
     def check_sync(self) -> None:
-        """A sync client cannot await: say so when it is wrapped, not in the middle of a payment."""
+        """Refuse a buyer that a sync client cannot use, because a part of it has to be awaited.
+
+        This is said when the client is wrapped, not in the middle of a payment.
+        """
         parts = [f"the {name} signer" for name in self.wallet.async_only]
         parts += ["the approver"] if is_async(self.services.approver) else []
         parts += ["the reader"] if is_async(self.reader.read) else []
@@ -237,7 +257,7 @@ class Buyer:
         return Spending(account, window, currency.upper(), self.purse)
 
     def _caps(self, host: str | None, window: str, currency: str) -> list[Cap]:
-        """The budgets that a payment has to fit: the overall ones, and at a host also its own."""
+        """Return the budgets that a payment has to fit: the overall ones, and at a host also its own."""
         named = self._question(host, window, currency).currency
         origin = None if host is None else _origin(host)
         caps = self.policy.overall.caps("", named) if origin is None else self.policy.caps(origin, named)
@@ -254,13 +274,16 @@ class Buyer:
         return Money.of_units(min(left), currency.upper()) if left else None
 
     def close(self) -> None:
-        """Let go of what the ledger and the chain readers hold open."""
+        """Close the connections and files that the ledger and the chain readers hold open."""
         for rpc in self.endpoints:
             rpc.close()
-        ask(self.ledger, lambda ledger: closer_of(ledger)())
+        call_ledger(self.ledger, lambda ledger: closer_of(ledger)())
 
     async def aclose(self) -> None:
-        """``close``, awaited: an async ledger also lets go of the running loop's connections."""
+        """Async twin of ``close``.
+
+        An async ledger also lets go of the running loop's connections.
+        """
         for rpc in self.endpoints:
             rpc.close()
         for close in closers_of(self.ledger):
@@ -277,7 +300,7 @@ def _counted(question: Spending, ledger: Any) -> Any:
 
 
 def _origin(host: str) -> Origin:
-    """The origin that a host's name speaks of; without a port, the usual one."""
+    """Return the origin that a host's name means. Without a port it is the usual one."""
     pattern = Pattern.parse(host)
     return Origin("https", pattern.host.replace("*.", "any.", 1), pattern.port or 443)
 

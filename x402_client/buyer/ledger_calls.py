@@ -1,4 +1,4 @@
-"""Calls of a ledger. Any failure becomes LedgerUnavailable; calls that may block an event loop run in a thread."""
+"""Calls a ledger. Any failure becomes LedgerUnavailable; for async callers, calls that may block run in a thread."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ T = TypeVar("T")
 Question = Callable[..., Any]
 
 
-def ask(ledger: Ledger, question: Question, *words: Any) -> Any:
-    """Call ``question(ledger, *words)`` for a sync caller."""
-    answer = _guarded(question, ledger, *words)
+def call_ledger(ledger: Ledger, question: Question, *arguments: Any) -> Any:
+    """Call ``question(ledger, *arguments)`` for a sync caller, and return its answer."""
+    answer = _guarded(question, ledger, *arguments)
     if is_coming(answer):
-        getattr(answer, "close", bool)()  # or Python complains of a coroutine that was never awaited
+        getattr(answer, "close", bool)()  # or Python warns of a coroutine that was never awaited
         raise ConfigurationError("This buyer's ledger is async; use an async client, or the async twin of the method.")
     return answer
 
 
-async def aask(ledger: Ledger, question: Question, *words: Any) -> Any:
-    """Call ``question(ledger, *words)`` for an async caller, and await the answer."""
-    answer = begin(ledger, question, *words)
+async def acall_ledger(ledger: Ledger, question: Question, *arguments: Any) -> Any:
+    """Async twin of ``call_ledger``."""
+    answer = start_ledger_call(ledger, question, *arguments)
     return await answer if is_coming(answer) else answer
 
 
-def begin(ledger: Ledger, question: Question, *words: Any) -> Any:
-    """Return the answer, or an awaitable of it. The wait for a file that another program writes is made in a thread."""
+def start_ledger_call(ledger: Ledger, question: Question, *arguments: Any) -> Any:
+    """Return the answer, or an awaitable of it.
+
+    If another writer holds the ledger's file, the call waits in a thread.
+    """
     try:
-        answer = _guarded(question, for_async_callers(ledger), *words)
+        answer = _guarded(question, for_async_callers(ledger), *arguments)
     except LedgerBusy:
-        return _in_thread(partial(_guarded, question, ledger, *words))
+        return _in_thread(partial(_guarded, question, ledger, *arguments))
     return _guarded_await(answer) if is_coming(answer) else answer
 
 
@@ -48,10 +51,10 @@ async def _in_thread(question: Callable[[], Any]) -> Any:
     return await _guarded_await(answer) if is_coming(answer) else answer
 
 
-def _guarded(question: Question, *words: Any) -> Any:
-    """Turn any failure into LedgerUnavailable: a stranger's ledger may fail in any way."""
+def _guarded(question: Question, *arguments: Any) -> Any:
+    """Call the ledger. A ledger that we did not write may fail in any way: each becomes LedgerUnavailable."""
     try:
-        return question(*words)
+        return question(*arguments)
     except LedgerBusy:
         raise
     except Exception as failure:
@@ -66,7 +69,10 @@ async def _guarded_await(answer: Awaitable[T]) -> T:
 
 
 def _failed(failure: Exception) -> X402Error:
-    """Build LedgerUnavailable without frames: a store's client has what it was writing, a payment, in its variables."""
+    """Return the error for a failed ledger, without frames.
+
+    A store's client has what it was writing in its variables, and that may be a payment.
+    """
     forget_frames(failure)
     if isinstance(failure, X402Error):
         return failure

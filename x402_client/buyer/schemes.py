@@ -23,14 +23,14 @@ _METHODS = ("objection", "remark", "sign")
 
 
 class SolanaChains:
-    """What payments know of each Solana network, made when first asked for."""
+    """The facts that payments know of each Solana network, made when first asked for."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
         self._made: dict[str, SolanaChain] = {}
 
     def of(self, network: str) -> SolanaChain:
-        """Return what is known of one network."""
+        """Return the facts that are known of one network."""
         found = self._made.get(network)
         if found is None:
             from ..chains.solana import SolanaChain
@@ -51,7 +51,8 @@ def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme
     return ExactSolana(payer, SolanaChains(endpoints).of, check_funds)
 
 
-#: The schemes that ship, by name and family, and how each is made. What the wallet has no key for is not imported.
+#: The schemes that ship, by name and family, with the function that makes each. A scheme that the wallet has no key for
+#: is not imported.
 SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
     ("exact", EVM_FAMILY): _exact_evm,
     ("exact", SOLANA_FAMILY): _exact_solana,
@@ -59,7 +60,7 @@ SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
 
 
 class PaymentMeans:
-    """What a buyer knows and can sign: its schemes, the families of chains they pay on, and tokens."""
+    """The means of a buyer: its schemes, the families of chains they pay on, and the tokens it knows."""
 
     __slots__ = ("_names", "families", "same_account", "schemes", "tokens")
 
@@ -90,7 +91,7 @@ class PaymentMeans:
             return self._nothing_signs(offer)
         try:
             return scheme.objection(offer) or None
-        except Exception as failure:  # of somebody else's scheme; the quote's other offers may be sound
+        except Exception as failure:  # the scheme is not ours, and the quote's other offers may be sound
             if place in SHIPPED:
                 raise
             return f"payment scheme {words(offer.scheme, 40)!r} failed on it with {type(failure).__name__}"
@@ -104,7 +105,10 @@ class PaymentMeans:
         return f"payment scheme {scheme!r} is not supported on {network}"
 
     def look(self, offer: Offer) -> Look | None:
-        """Return what asks an endpoint whether a payment of this offer settled: the scheme's, else its family's."""
+        """Return the function that asks an endpoint whether a payment of this offer settled.
+
+        It is the scheme's own, else its family's.
+        """
         own = getattr(self.schemes.get((offer.scheme, family_of(offer.network))), "look", None)
         return own or self.families.look(offer.network)
 
@@ -119,7 +123,10 @@ def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tu
 
 
 def _checked(further: Iterable[Scheme]) -> list[Scheme]:
-    """Return the user's schemes. What one of them lacks is said now, not in the middle of a payment."""
+    """Return the user's schemes, checked.
+
+    What one of them lacks is said now, not in the middle of a payment.
+    """
     if isinstance(further, str) or not isinstance(further, Iterable):
         raise ConfigurationError(f"schemes is a list of payment schemes, not {type(further).__name__}.")
     schemes = list(further)
@@ -149,7 +156,10 @@ def _check(scheme: Any) -> None:
 
 
 def _by_place(added: Iterable[Scheme]) -> dict[tuple[str, str], Scheme]:
-    """Return the user's schemes by name and family. None takes the place of another without a word."""
+    """Return the user's schemes by name and family.
+
+    None silently takes the place of another.
+    """
     found: dict[tuple[str, str], Scheme] = {}
     for scheme in added:
         place = name, family = scheme.name, family_name(scheme)

@@ -1,4 +1,4 @@
-"""``buyer.purchase(...)``: an identity, a cap or frozen terms for the requests made inside a ``with`` block."""
+"""``buyer.purchase(...)``: an identity, a cap or frozen terms for the requests made in a ``with`` block."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 class Scope:
-    """The requests made inside ``with buyer.purchase(...)``. Follows tasks and ``asyncio.to_thread``."""
+    """A scope of the requests made inside ``with buyer.purchase(...)``. It follows tasks and ``asyncio.to_thread``."""
 
-    def __init__(self, buyer: object, said: Mandate) -> None:
+    def __init__(self, buyer: object, mandate: Mandate) -> None:
         self.buyer = buyer
-        self.mandate = said
+        self.mandate = mandate
         self.seen = False
         self._token: ContextToken[tuple[Scope, ...]] | None = None
 
@@ -50,7 +50,7 @@ class Scope:
             )
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call ``function`` inside this scope, from whatever thread this is called in."""
+        """Call ``function`` inside this scope. It may be called from any thread."""
 
         def inside() -> T:
             _scopes.set((*_scopes.get(), self))
@@ -66,7 +66,7 @@ class Scope:
 
 
 class PurchaseWarning(UserWarning):
-    """A purchase scope was left unused."""
+    """A warning that a purchase scope was left unused."""
 
 
 _scopes: ContextVar[tuple[Scope, ...]] = ContextVar("x402_client.scopes", default=())
@@ -74,7 +74,7 @@ _NOTHING = Mandate()
 
 
 def mandate_around(buyer: object) -> Mandate:
-    """What the innermost scope of this buyer around the request at hand says."""
+    """Return the mandate of this buyer's innermost scope around the request at hand."""
     for scope in reversed(_scopes.get()):
         if scope.buyer is buyer:
             scope.seen = True
@@ -83,7 +83,7 @@ def mandate_around(buyer: object) -> Mandate:
 
 
 def mandate(key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None) -> Mandate:
-    """What a caller says about one purchase, checked."""
+    """Return the caller's terms for one purchase, checked."""
     if key is not None and (not isinstance(key, str) or not key or not is_unicode(key)):
         raise ConfigurationError(f"A purchase key is a str of Unicode that is not empty, not {type(key).__name__}.")
     if quote is not None and not isinstance(quote, Quote):

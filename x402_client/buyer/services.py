@@ -1,4 +1,4 @@
-"""What a buyer gives to every payment: its keys, its ledger, its reader, its approver, and where events go."""
+"""The services of a buyer for every payment: keys, ledger, reader, approver, and the receiver of events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .settlement_reader import Reader
 from .wallet import Wallet
 
 log = logging.getLogger("x402_client")
-log.addHandler(logging.NullHandler())  # or Python prints warnings of programs that set no logging up
+log.addHandler(logging.NullHandler())  # without a handler, Python prints warnings in programs that set up no logging
 
-#: Events that a person should see: they go to the log as warnings.
+#: Events that a person should see. They go to the log as warnings.
 _ALARMING = (events.Warned, events.Unknown, events.ClockJumped)
 
 
@@ -35,7 +35,7 @@ class Services:
     on_event: Callable[[events.Event], object] | None = None
 
     def tell(self, event: events.Event) -> None:
-        """Write one line to the log, and hand the event to the listener. A listener that fails is logged."""
+        """Write an event to the log, and hand it to the listener. A listener that fails is logged."""
         log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", event)
         self.breaker.note(event)
         if self.on_event is not None:
@@ -45,6 +45,6 @@ class Services:
                 log.exception("on_event failed")
 
     def tell_news(self) -> None:
-        """Tell what the ledger has to say of itself."""
+        """Tell the events that the ledger reports of itself."""
         for event in self.notices.news():
             self.tell(event)

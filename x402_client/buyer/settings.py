@@ -1,4 +1,4 @@
-"""What a Buyer is built from, checked: the place where strings become ledgers, readers and endpoints."""
+"""Checks the arguments of a Buyer: the place where strings become ledgers, readers and endpoints."""
 
 from __future__ import annotations
 
@@ -95,7 +95,10 @@ def function(name: str, value: T) -> T:
 
 
 def listener(value: T) -> T:
-    """Events are told while a payment is under way, by sync clients too: nobody there would await a listener."""
+    """Return a listener that is not async.
+
+    Events are told while a payment is under way, by sync clients too. No caller could await a listener there.
+    """
     if is_async(function("on_event", value)):
         raise ConfigurationError(
             "on_event is async, and nobody would await it; pass a plain function, for example one that puts the event "
@@ -130,6 +133,6 @@ def methods(name: str, given: Iterable[str]) -> frozenset[str]:
 
 
 def is_async(function: Any) -> bool:
-    """Whether calling this gives something to await, as far as can be told without calling it."""
+    """Return True if calling ``function`` gives an awaitable, as far as can be told without calling it."""
     call = getattr(function, "__call__", None)  # noqa: B004 - a callable object may have an async __call__
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

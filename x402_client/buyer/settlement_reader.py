@@ -1,4 +1,4 @@
-"""Asking the chain about payments without an answer: when to ask, and whom to believe."""
+"""Asks the chain about payments without an answer: when to ask, and which answer to believe."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from .settings import is_async
 
 T = TypeVar("T")
 log = logging.getLogger("x402_client")
-#: Seconds that a request waits for what the chain knows. ``reconcile`` takes the time it needs.
+#: Seconds that a request waits for the chain's answer. ``reconcile`` takes the time it needs.
 PATIENCE = 10.0
-#: After a request waited that long for nothing, others do not for so many seconds: being over a limit has to be quick.
+#: Seconds that further requests do not ask, after one waited in vain: a refusal over a limit has to be quick.
 _REST = 60.0
 _SLOW = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What ``reconcile`` found: given back, spent after all, or still not to be told."""
+    """The result of ``reconcile``: payments given back, spent after all, or still unknown."""
 
     released: tuple[Hold, ...] = ()
     settled: tuple[Hold, ...] = ()
     unknown: tuple[Hold, ...] = ()
 
     def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
-        """One more."""
+        """Return a copy with one more hold, filed by its answer."""
         name = {"not_settled": "released", "settled": "settled", "unknown": "unknown"}[answer]
         return replace(self, **{name: (*getattr(self, name), hold)})
 
 
 class Reader:
-    """A settlement reader as requests ask it: bounded in time. Whatever is not known by then is "unknown"."""
+    """A settlement reader as requests use it: bounded in time. An answer that does not come in time is "unknown"."""
 
     def __init__(self, reader: Any) -> None:
         self.reader = reader
         self._resting_until = 0.0
-        #: Payments that a thread is asking about; it may hang, and one is enough.
+        #: Payments that a thread is asking about. The thread may hang, and one is enough.
         self._asking: set[str] = set()
 
     def fate(self, hold: Hold) -> Fate:
-        """What became of one payment."""
+        """Return the fate of one payment."""
         if not due(hold):
             return "open"
         if hold.id in self._asking:
@@ -58,7 +58,7 @@ class Reader:
         return _unknown(hold) if answer == "unknown" else answer
 
     async def afate(self, hold: Hold) -> Fate:
-        """``fate``, awaited."""
+        """Async twin of ``fate``."""
         import anyio
 
         if not due(hold):
@@ -85,11 +85,11 @@ class Reader:
                 return await aread(self.reader, hold)
             finally:
                 self._asking.discard(hold.id)
-        # The thread is left behind if it hangs, and says itself when it is done.
+        # The thread is left behind if it hangs. It takes the payment off the list itself when it is done.
         return await anyio.to_thread.run_sync(self._read, hold, abandon_on_cancel=True)
 
     def fates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
-        """What is learnt in time about several."""
+        """Return the answers about several payments that came in time."""
         found: list[tuple[Hold, Settled]] = []
 
         def look() -> bool:
@@ -103,7 +103,7 @@ class Reader:
         return list(found)
 
     async def afates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
-        """``fates``, awaited."""
+        """Async twin of ``fates``."""
         import anyio
 
         found: list[tuple[Hold, Settled]] = []
@@ -125,11 +125,14 @@ class Reader:
 
 
 def _unknown(hold: Hold) -> Fate:
-    return "early" if early(hold) else "unknown"
+    return "early" if expired_recently(hold) else "unknown"
 
 
 def _bounded(function: Callable[[], T], otherwise: T) -> T:
-    """In a thread of its own, because an endpoint may drip its answer for ever."""
+    """Call ``function``, and return ``otherwise`` after ``PATIENCE`` seconds.
+
+    It runs in a thread of its own, because an endpoint may drip its answer for ever.
+    """
     said: list[T] = []
     context = copy_context()
     thread = threading.Thread(target=lambda: said.append(context.run(function)), daemon=True)
@@ -139,28 +142,31 @@ def _bounded(function: Callable[[], T], otherwise: T) -> T:
 
 
 def due(hold: Hold) -> bool:
-    """The local clock decides when to ask, never the answer."""
+    """Return True if it is time to ask about a hold: it is signed, expired, and not known to be settled.
+
+    The local clock decides when to ask, never the answer.
+    """
     signed = hold.authorization
     settled = hold.money == "spent"
     return hold.state == "signed" and signed is not None and not settled and signed.expires < time.time()
 
 
-def early(hold: Hold) -> bool:
-    """Whether a payment expired so lately that nobody can have proven it unused."""
+def expired_recently(hold: Hold) -> bool:
+    """Return True if a payment expired too recently for a proof that it is unused."""
     return hold.authorization is not None and time.time() < hold.authorization.expires + MARGIN
 
 
 def read(reader: Any, hold: Hold) -> Settled:
-    """What a reader says, as far as it is believed. One that fails says nothing."""
+    """Return a reader's answer, as far as it is believed. A reader that fails gives "unknown"."""
     try:
         given = reader.read(hold)
     except Exception as failure:
-        return _says_nothing(failure)
+        return _reader_failed(failure)
     return _believed(reader, hold, given)
 
 
 async def aread(reader: Any, hold: Hold) -> Settled:
-    """``read`` for async callers: a sync reader runs in a thread."""
+    """Async twin of ``read``. A sync reader runs in a thread."""
     import anyio.to_thread
 
     try:
@@ -170,11 +176,11 @@ async def aread(reader: Any, hold: Hold) -> Settled:
             given = await anyio.to_thread.run_sync(reader.read, hold, abandon_on_cancel=True)
         given = await given if inspect.isawaitable(given) else given
     except Exception as failure:
-        return _says_nothing(failure)
+        return _reader_failed(failure)
     return _believed(reader, hold, given)
 
 
-def _says_nothing(failure: Exception) -> Settled:
+def _reader_failed(failure: Exception) -> Settled:
     log.warning("The settlement reader failed", exc_info=failure)
     return "unknown"
 
@@ -184,10 +190,13 @@ def _goes_by_the_chain(reader: Any, hold: Hold) -> bool:
 
 
 def _believed(reader: Any, hold: Hold, answer: Any) -> Settled:
-    """A reader of somebody else's may judge too early: its "not settled" counts only well after the expiry."""
+    """Return the answer if it is believed, else "unknown".
+
+    A reader that we did not write may judge too early: its "not settled" counts only well after the expiry.
+    """
     if answer not in ("settled", "not_settled"):
         return "unknown"
     assert hold.authorization is not None
-    if answer == "not_settled" and early(hold) and not _goes_by_the_chain(reader, hold):
+    if answer == "not_settled" and expired_recently(hold) and not _goes_by_the_chain(reader, hold):
         return "unknown"
     return answer  # type: ignore[no-any-return]

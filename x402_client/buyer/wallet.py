@@ -17,12 +17,13 @@ SOLANA_VARIABLE = "X402_SOLANA_KEY"
 
 
 class Wallet:
-    """What pays.
+    """The keys or signers that pay.
 
     ``evm`` is 0x hex, 32 bytes, an ``eth_account`` account, or any object with an ``address`` and
-    ``sign_typed_data(full_message)``; ``solana`` is base58, 32 or 64 bytes, a ``solders`` Keypair, or any object with
+    ``sign_typed_data(full_message)``. ``solana`` is base58, 32 or 64 bytes, a ``solders`` Keypair, or any object with
     an ``address`` and ``sign_message(message)``. ``further`` maps other families of chains, by their CAIP-2 namespaces,
     to objects with an ``address`` and ``sign(data)``, for payment schemes that pay there. Signers may be sync or async.
+
     Keys show in no repr, pickle or traceback.
     """
 
@@ -50,18 +51,18 @@ class Wallet:
 
     @classmethod
     def from_env(cls) -> Wallet:
-        """Keys from the environment: X402_EVM_KEY (hex) and X402_SOLANA_KEY (base58)."""
+        """Read the keys from the environment: X402_EVM_KEY (hex) and X402_SOLANA_KEY (base58)."""
         if not any(_variable(name) for name in (EVM_VARIABLE, SOLANA_VARIABLE)):
             raise ConfigurationError(f"Neither {EVM_VARIABLE} nor {SOLANA_VARIABLE} is set; set the one you pay with.")
-        # Kept in no variable here: tools that print those of a traceback would show the keys.
+        # The keys are kept in no variable here: tools that print the variables of a traceback would show them.
         return cls(evm=_variable(EVM_VARIABLE), solana=_variable(SOLANA_VARIABLE))
 
     @classmethod
     def from_keystore(cls, path: str | os.PathLike[str], passphrase: str | None = None) -> Wallet:
-        """From an encrypted keystore (Web3 secret storage, version 3), or a directory with one for each kind of chain.
+        """Read an encrypted keystore, or a directory with one for each kind of chain.
 
-        Without a passphrase, X402_PASSPHRASE is looked at, and the operating system's keyring if the wallet was made
-        with it. ``x402 wallet new`` makes one.
+        A keystore is Web3 secret storage, version 3; ``x402 wallet new`` makes one. Without ``passphrase``,
+        X402_PASSPHRASE is read, and the operating system's keyring if the wallet was made with it.
         """
         from ..signers import keystore
 
@@ -78,7 +79,10 @@ class Wallet:
 
     @classmethod
     def from_mnemonic(cls, words: str) -> Wallet:
-        """The first accounts of a BIP-39 mnemonic: m/44'/60'/0'/0/0 on EVM chains, m/44'/501'/0'/0' on Solana."""
+        """Derive the first accounts of a BIP-39 mnemonic.
+
+        They are m/44'/60'/0'/0/0 on EVM chains and m/44'/501'/0'/0' on Solana.
+        """
         from ..signers.keystore import secrets_of
 
         problem, keys = None, {}
@@ -105,7 +109,7 @@ class Wallet:
 
     @property
     def async_only(self) -> tuple[str, ...]:
-        """The signers that a sync client cannot ask."""
+        """Return the names of the signers that a sync client cannot use."""
         return tuple(name for name, signer in self._signers() if signer.is_async)
 
     def _signers(self) -> list[tuple[str, Any]]:

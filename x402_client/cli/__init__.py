@@ -1,4 +1,4 @@
-"""The ``x402`` command: the only place that prints. Needs the extra ``[cli]``, and says so where it is missing."""
+"""The ``x402`` command: the only place that prints. It needs the extra ``[cli]``, and says so if it is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MISSING = (
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command. A key on the command line is refused before anything else looks at it."""
+    """Run the command line and exit. A key among the arguments is refused before any other code reads it."""
     from .arguments import secret_among
 
     given = list(sys.argv[1:] if argv is None else argv)

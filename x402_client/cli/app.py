@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The commands, joined to one ``x402`` command."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def everywhere(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Options before the command."""
+    """Take the options that stand before the command."""
     log_to_stderr(verbose)
 
 
@@ -59,7 +59,7 @@ app.command("sandbox")(sandbox.sandbox)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; the exit code."""
+    """Run one command line, and return its exit code."""
     prepare()
     try:
         app(args=list(arguments), prog_name="x402")

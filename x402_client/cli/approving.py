@@ -1,4 +1,4 @@
-"""Who says yes to a payment: somebody at the terminal, or what the command line said before."""
+"""The approver of the command: a person at the terminal, or the options --yes and --max."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..model.signing import Approval
 from . import wallets
 from .buying import left, left_in_words
 from .exits import Code
-from .screen import confirmed, err, facts, interactive, theirs
+from .screen import confirmed, err, facts, interactive, seller_text
 
 
 class Approving:
-    """Asked for every payment. ``problem`` and ``code`` say why it said no."""
+    """An approver that is asked for every payment. ``problem`` and ``code`` say why it refused."""
 
     def __init__(self, yes: bool, most: Money | None) -> None:
         self.asks = not yes and most is None
@@ -24,11 +24,11 @@ class Approving:
         self._found: wallets.Found | None = None
 
     def ready(self, buyer: Buyer, found: wallets.Found) -> None:
-        """Whose budgets and wallet are talked about."""
+        """Set the buyer and the wallet that the questions are about."""
         self._buyer, self._found = buyer, found
 
     def __call__(self, approval: Approval, /) -> bool:
-        if self._found is not None and self._found.nobody:
+        if self._found is not None and self._found.no_wallet:
             return self._no(f"{_priced(approval)} {wallets.NO_WALLET} Nothing was paid.", Code.USAGE)
         if not self.asks:
             return True
@@ -54,7 +54,7 @@ class Approving:
             ("for", f"{approval.method} {approval.url}"),
             ("to", f"{words(offer.pay_to, 60)}, named by {approval.host}"),
         ]
-        rows += [("they say", theirs(approval.description))] if approval.description else []
+        rows += [("they say", seller_text(approval.description))] if approval.description else []
         return rows + ([("then left", left_in_words(after))] if after else [])
 
 

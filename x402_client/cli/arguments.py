@@ -1,4 +1,4 @@
-"""Keys on the command line: found before anything else reads it, and never repeated."""
+"""Keys on the command line: found before any other code reads them, and never repeated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 
 _HEX_KEY = re.compile(r"(0[xX])?[0-9a-fA-F]{64}", re.ASCII)
-#: 32 bytes take 44 letters and 64 take 88, or fewer where the first ones are zero.
+#: 32 bytes take 44 letters and 64 take 88, or fewer if the first bytes are zero.
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,88}", re.ASCII)
 _KEYPAIR_FILE = re.compile(r"\s*\[\s*(?:\d{1,3}\s*,\s*){31,63}\d{1,3}\s*\]\s*", re.ASCII)
 _EXTENDED = re.compile(r"[xyzt]prv[1-9A-HJ-NP-Za-km-z]{100,}", re.ASCII)
@@ -17,7 +17,10 @@ _MNEMONIC_LENGTHS = (12, 15, 18, 21, 24)
 
 
 def secret_among(arguments: Sequence[str]) -> str | None:
-    """What to say if an argument looks like a key or a mnemonic; it is neither used nor shown."""
+    """Return a message if an argument looks like a key or a mnemonic, else None.
+
+    Such an argument is neither used nor shown.
+    """
     what = _found(arguments)
     if what is None:
         return None
@@ -51,9 +54,9 @@ def _kind(text: str, in_wallet: bool) -> str | None:
 
 
 def _is_solana_key(text: str, in_wallet: bool) -> bool:
-    """64 bytes whose halves belong together: signatures look the same otherwise. 32 bytes may be an address; nothing
+    """Return True for 64 bytes whose halves belong together: a signature has the same length.
 
-    about wallets takes one as an argument.
+    32 bytes may be an address. But ``x402 wallet`` takes no address as an argument, so there they count as a key.
     """
     import base58
 
@@ -73,7 +76,7 @@ def _belong_together(raw: bytes) -> bool:
 
 
 def _runs_of_words(arguments: Sequence[str]) -> Iterator[list[str]]:
-    """Words that stand side by side: a mnemonic that nobody put in quotes."""
+    """Yield words that stand side by side: a mnemonic may come without quotes."""
     for is_word, run in groupby(arguments, lambda given: bool(_WORD.fullmatch(given))):
         words = list(run) if is_word else []
         for length in _MNEMONIC_LENGTHS:
@@ -81,7 +84,7 @@ def _runs_of_words(arguments: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _is_mnemonic(words: list[str]) -> bool:
-    """One word may be mistyped: it is a secret all the same."""
+    """Return True for words of the mnemonic list. One may be mistyped: the rest is still a secret."""
     if len(words) not in _MNEMONIC_LENGTHS or not all(_WORD.fullmatch(word.lower()) for word in words):
         return False
     return sum(word.lower() not in _list() for word in words) <= 1

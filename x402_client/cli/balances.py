@@ -1,4 +1,4 @@
-"""What a wallet holds, as the chains tell it. Only ever reads."""
+"""Reads what a wallet holds on the chains. It never writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _USUAL = ("base", "base-sepolia", "solana", "solana-devnet")
 
 
 def known_balances(wallet: Wallet, networks: Sequence[str], rpc: tuple[str, ...], as_json: bool) -> None:
-    """Every token of the table on these networks. What cannot be asked is said, and the rest is shown."""
+    """Show every token of the table on these networks.
+
+    A chain that cannot be read is named, and the rest is shown.
+    """
     named = settings.endpoints(endpoints(rpc))
     asked = _networks(networks, named)
     reader = Endpoints(named)
@@ -44,13 +47,16 @@ def known_balances(wallet: Wallet, networks: Sequence[str], rpc: tuple[str, ...]
 
 
 def owner_of(wallet: Wallet, token: Token) -> str | None:
-    """The address of ours that would hold this token."""
+    """Return our address that would hold this token, or None if the wallet has no key for its chain."""
     signer = wallet.signer(family_of(token.network))
     return None if signer is None else signer.address
 
 
 def balance(reader: Endpoints, owner: str, token: Token) -> int | None:
-    """What an address holds; None: on Solana it has no account for this token. Raises ChainUnavailable."""
+    """Return the amount of a token that an address holds. Raise ChainUnavailable if it cannot be read.
+
+    None means that the address has no account for this token on Solana.
+    """
     rpc, family = reader.of(token.network), family_of(token.network)
     if family == EVM_FAMILY:
         return token_balance(rpc, token.address, owner)
@@ -60,7 +66,7 @@ def balance(reader: Endpoints, owner: str, token: Token) -> int | None:
 
 
 def token_account(owner: str, token: Token) -> str:
-    """Where an address keeps a token on Solana."""
+    """Return the account in which an address keeps a token on Solana."""
     from solders.pubkey import Pubkey
     from solders.token.associated import get_associated_token_address
 
@@ -68,8 +74,8 @@ def token_account(owner: str, token: Token) -> str:
     return str(get_associated_token_address(*(Pubkey.from_string(key) for key in keys)))
 
 
-def written(amount: int, token: Token) -> str:
-    """In whole tokens, exactly."""
+def whole_tokens(amount: int, token: Token) -> str:
+    """Return an amount in whole tokens, exactly."""
     digits = f"{Decimal(amount).scaleb(-token.decimals):f}"
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
@@ -102,7 +108,7 @@ def _tell(found: list[tuple[Token, int | str | None]], wallet: Wallet, as_json: 
                     "token": token.symbol,
                     "asset": token.address,
                     "owner": owner_of(wallet, token),
-                    "balance": None if isinstance(held, str) else written(held or 0, token),
+                    "balance": None if isinstance(held, str) else whole_tokens(held or 0, token),
                     "problem": held if isinstance(held, str) else None,
                 }
                 for token, held in found
@@ -113,7 +119,7 @@ def _tell(found: list[tuple[Token, int | str | None]], wallet: Wallet, as_json: 
         for token, held in found:
             if not isinstance(held, str):
                 rows.add_row(
-                    short_name(token.network), token.symbol, written(held or 0, token), owner_of(wallet, token)
+                    short_name(token.network), token.symbol, whole_tokens(held or 0, token), owner_of(wallet, token)
                 )
         if rows.row_count:
             put(rows)

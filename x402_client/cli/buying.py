@@ -1,4 +1,4 @@
-"""From what a command line says to a Buyer."""
+"""Makes a Buyer from the options of a command line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def buying(
     approve: Approver | None = None,
     on_event: Callable[[Event], object] | None = None,
 ) -> Iterator[tuple[Buyer, wallets.Found]]:
-    """A buyer and the wallet that it pays with. ``ledger`` is used instead of the one that the options name."""
+    """Yield a buyer and the wallet that it pays with.
+
+    ``ledger`` is used instead of the one that the options name.
+    """
     policy = policy_of(choices)
     found = wallets.find(choices.wallet, choices.passphrase_file)
     buyer = Buyer(
@@ -55,7 +58,7 @@ def buying(
         ledger=choices.ledger if ledger is None else ledger,
         purse=choices.purse,
         rpc=endpoints(choices.rpc),
-        approve=approve or (None if policy.approve_above is None else _nobody_is_asked),
+        approve=approve or (None if policy.approve_above is None else _refuse_all),
         on_event=on_event,
     )
     try:
@@ -65,7 +68,7 @@ def buying(
 
 
 def policy_of(choices: Choices) -> Policy:
-    """The file's; without one the careful default, or what --max says."""
+    """Return the policy of the file, else the one of --max, else the careful default."""
     if choices.policy is not None:
         return Policy.from_file(choices.policy)
     most = choices.most
@@ -75,7 +78,7 @@ def policy_of(choices: Choices) -> Policy:
 
 
 def amount(text: str | None) -> Money | None:
-    """--max, read."""
+    """Return the amount of --max."""
     try:
         return None if text is None else Money(text)
     except ConfigurationError as problem:
@@ -83,7 +86,7 @@ def amount(text: str | None) -> Money | None:
 
 
 def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
-    """--rpc base=https://..., several for one network in a row."""
+    """Return the endpoints of --rpc base=https://... in order, several for one network if it is repeated."""
     found: dict[str, list[str]] = {}
     for one in written:
         network, equals, url = one.partition("=")
@@ -94,7 +97,10 @@ def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def ledger_for_looking(named: str | None) -> Any:
-    """The ledger, if there is one: a question about prices makes no file, and works on a read-only disk."""
+    """Return the ledger if there is one, else an empty one in memory.
+
+    So a question about prices makes no file, and works on a read-only disk.
+    """
     from ..errors import LedgerUnavailable
 
     try:
@@ -117,7 +123,7 @@ def ledger_file(named: str | None) -> Path | None:
 
 
 def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
-    """What every window of the policy still allows at a host."""
+    """Return the money that each window of the policy still allows at a host."""
     found = ((window, buyer.remaining(host, window, currency)) for window in WINDOWS)
     return {window: money for window, money in found if money is not None}
 
@@ -127,15 +133,15 @@ _WHEN = {"day": "today", "total": "in total"}
 
 
 def left_in_words(remaining: dict[str, Money]) -> str:
-    """``4.99 USD today``: of every window, since any of them may be the one that ends the day."""
+    """Return ``4.99 USD today``, for every window: any of them may be the first to end."""
     return ", ".join(f"{money} {_WHEN.get(window, f'this {window}')}" for window, money in remaining.items())
 
 
 def number(money: Money) -> str:
-    """Without its currency."""
+    """Return an amount of money without its currency."""
     return str(money).rpartition(" ")[0]
 
 
-def _nobody_is_asked(approval: object) -> bool:
-    """Stands where a policy has a threshold and the command pays nothing."""
+def _refuse_all(approval: object) -> bool:
+    """Refuse every payment: the policy has a threshold, and this command pays nothing."""
     return False

@@ -1,4 +1,4 @@
-"""What the command's exit codes mean. Scripts rely on them: they do not change."""
+"""The exit codes of the command. Scripts rely on them: they do not change."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ _OF_ERRORS: tuple[tuple[type[errors.X402Error], Code], ...] = (
 
 
 def code_of(error: errors.X402Error) -> Code:
-    """The exit code of one of our errors."""
+    """Return the exit code of one of our errors."""
     return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), Code.WRONG)
 
 
 def table() -> str:
-    """For the help: one code a line."""
+    """Return the exit codes for the help, one a line."""
     return "Exit codes:\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANING.items())

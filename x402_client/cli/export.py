@@ -1,4 +1,7 @@
-"""The ledger as CSV or JSON, in columns that do not change. No query strings, no keys, no payment headers."""
+"""Writes the ledger as CSV or JSON, in columns that do not change.
+
+Query strings, keys and payment headers are left out.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import IO, Any
 
 from ..model.holds import Hold, moment
 from ..model.offers import words
-from .balances import written
+from .balances import whole_tokens
 from .buying import number
 from .spending import symbol
 
@@ -18,12 +21,12 @@ COLUMNS = (
     "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token", "network",
     "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse",
 )  # fmt: skip
-#: A spreadsheet takes a cell that begins like this for a formula, and sellers choose what stands in some cells.
+#: A spreadsheet takes a cell that begins like this for a formula, and sellers choose the text of some cells.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def row(hold: Hold) -> dict[str, str]:
-    """One purchase. Times are UTC, amounts are exact."""
+    """Return one purchase as text. Times are UTC, amounts are exact."""
     offer, signed = hold.offer, hold.authorization
     return {
         "time": _time(hold.created),
@@ -35,7 +38,7 @@ def row(hold: Hold) -> dict[str, str]:
         "host": hold.host,
         "price": number(hold.price),
         "currency": hold.price.currency,
-        "token_amount": written(offer.amount, offer.token) if offer.token else str(offer.amount),
+        "token_amount": whole_tokens(offer.amount, offer.token) if offer.token else str(offer.amount),
         "token": symbol(hold),
         "network": offer.network,
         "asset": offer.asset,
@@ -49,7 +52,10 @@ def row(hold: Hold) -> dict[str, str]:
 
 
 def as_csv(holds: Iterable[Hold], file: IO[str]) -> None:
-    """With a line of names first. A cell that a spreadsheet would calculate gets an apostrophe in front."""
+    """Write CSV with a line of names first.
+
+    A cell that a spreadsheet would calculate gets an apostrophe in front.
+    """
     writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
     for hold in holds:
@@ -57,7 +63,7 @@ def as_csv(holds: Iterable[Hold], file: IO[str]) -> None:
 
 
 def as_json(holds: Iterable[Hold], file: IO[str]) -> None:
-    """A list, one purchase a line."""
+    """Write a JSON list, one purchase a line."""
     separator = "[\n"
     for hold in holds:
         file.write(separator + json.dumps(row(hold)))

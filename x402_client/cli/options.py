@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-#: typer reads these at run time and does not know the form with a bar yet in every version.
+#: typer reads these at run time. Not every version knows the form with a bar.
 MaybePath = Optional[Path]  # noqa: UP045
 MaybeText = Optional[str]  # noqa: UP045
 

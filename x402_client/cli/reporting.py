@@ -1,4 +1,4 @@
-"""What is said about a request and its payment: as text while it happens, or as one JSON object at its end."""
+"""Reports a request and its payment: as text while it happens, or as one JSON object at its end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..model.networks import short_name
 from ..model.offers import words
 from .buying import left_in_words, number
 from .exits import Code
-from .requests_made import Asked, shown_url
-from .screen import say, show_json, theirs, waiting
+from .requests_made import CliRequest, shown_url
+from .screen import say, seller_text, show_json, waiting
 
 
 class Watching:
-    """Listens to the buyer: knows whether a payment left, and shows that something is going on."""
+    """A listener to the buyer's events. It knows whether a payment left, and shows that work is going on."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
@@ -47,16 +47,16 @@ class Watching:
         self._sign.__enter__()
 
     def stop(self) -> None:
-        """Nothing is going on any more."""
+        """Take away the sign that work is going on."""
         sign, self._sign = self._sign, None
         if sign is not None:
             sign.__exit__(None, None, None)
 
 
 class Report:
-    """What became of one request."""
+    """The report on one request."""
 
-    def __init__(self, request: Asked, as_json: bool) -> None:
+    def __init__(self, request: CliRequest, as_json: bool) -> None:
         import httpx
 
         url = httpx.URL(request.url)
@@ -69,15 +69,15 @@ class Report:
         self.left: dict[str, Money] = {}
 
     def answered(self, status: int, outcome: Outcome | None) -> None:
-        """The answer's head came."""
+        """Note that the answer's head came."""
         self.status, self.outcome = status, outcome
 
     def failed(self, error: X402Error) -> None:
-        """It ended in one of our errors."""
+        """Note that the request ended in one of our errors."""
         self.error = error
 
     def code(self) -> Code:
-        """How it ended, as scripts see it."""
+        """Return the exit code of the answer."""
         if self.status is None or self.status < 400:
             return Code.OK
         if self.outcome is None:
@@ -85,7 +85,7 @@ class Report:
         return Code.UNDELIVERED if self.outcome.money == "spent" else Code.UNKNOWN
 
     def trouble(self) -> str:
-        """What there is to say about an answer of 400 or more."""
+        """Return the message about an answer of 400 or more."""
         answered = f"{self.host} answered {self.status}"
         if self.outcome is None:
             unpaid = " This 402 does not speak x402, so there was nothing to pay." if self.status == 402 else ""
@@ -97,7 +97,7 @@ class Report:
         )
 
     def tell(self, code: Code, message: str) -> None:
-        """The last word."""
+        """Write the final report."""
         if self.as_json:
             show_json(self.document(code, message), stderr=True)
         elif self.outcome is not None and code in (Code.OK, Code.PIPE):
@@ -114,12 +114,12 @@ class Report:
         if receipt is None:
             say("The seller sent no receipt.", "yellow")
         else:
-            say(f"Receipt: transaction {theirs(receipt.transaction)}", "dim")
+            say(f"Receipt: transaction {seller_text(receipt.transaction)}", "dim")
         for mismatch in paid.mismatches:
             say(f"The receipt does not fit what was signed: {words(mismatch, 300)}", "yellow")
 
     def document(self, code: Code, message: str) -> dict[str, Any]:
-        """The JSON object."""
+        """Return the report as a JSON object."""
         error = self.error
         hold = self.outcome.hold if self.outcome else (error.hold if error else None)
         money = self.outcome.money if self.outcome else (error.money if error else "untouched")
@@ -137,7 +137,7 @@ class Report:
 
 
 def payment(hold: Hold) -> dict[str, Any]:
-    """A hold as JSON."""
+    """Return a hold as JSON."""
     offer = hold.offer
     return {
         "hold": hold.id,

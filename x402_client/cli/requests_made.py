@@ -1,4 +1,4 @@
-"""What -X, -d, -H and a URL make: one request for httpx."""
+"""Makes one request for httpx from a URL and the options -X, -d and -H."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEPT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CliRequest:
     """A request, as httpx takes it."""
 
     method: str
@@ -29,26 +29,31 @@ class Asked:
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """For ``client.request`` and its like, after method and URL."""
+        """Return the keywords for ``client.request``, after method and URL."""
         return {"headers": self.headers, **({} if self.content is None else {"content": self.content})}
 
 
 @contextmanager
-def asked(url: str, method: str | None, data: Sequence[str] | None, headers: Sequence[str] | None) -> Iterator[Asked]:
-    """The request that these options make."""
+def cli_request(
+    url: str, method: str | None, data: Sequence[str] | None, headers: Sequence[str] | None
+) -> Iterator[CliRequest]:
+    """Yield the request that these options make."""
     listed = [_header(line) for line in headers or ()]
     content = _body(list(data or ()))
     if content is not None and not any(name.lower() == "content-type" for name, _ in listed):
         listed.append(("Content-Type", _kind(content)))
     try:
-        yield Asked((method or ("GET" if content is None else "POST")).upper(), whole_url(url), listed, content)
+        yield CliRequest((method or ("GET" if content is None else "POST")).upper(), whole_url(url), listed, content)
     finally:
         if content is not None and not isinstance(content, bytes):
             content.close()
 
 
 def whole_url(text: str) -> str:
-    """A URL; https where none is said, as it is what is paid over, and http for this machine."""
+    """Return a whole URL: https if no scheme is given, because payments go over it.
+
+    For this machine it is http.
+    """
     text = text.strip()
     if "://" not in text:
         host = text.partition("/")[0].rpartition("@")[2]
@@ -66,7 +71,7 @@ def whole_url(text: str) -> str:
 
 
 def shown_url(url: Any) -> str:
-    """As it may be shown: without user, password and query. ``url`` is httpx's."""
+    """Return httpx's ``url`` as it may be shown: without user, password and query."""
     return f"{url.scheme}://{url.netloc.decode('ascii', 'replace').rpartition('@')[2]}{url.path}"
 
 
@@ -96,8 +101,11 @@ def _body(data: list[str]) -> bytes | IO[bytes] | None:
 
 
 def _stdin() -> IO[bytes]:
-    """All of stdin, on disk if it is large: a body has to be sent twice, once without and once with the payment."""
-    kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+    """Return all of stdin, on disk.
+
+    A body has to be sent twice, once without and once with the payment.
+    """
+    kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - its sender closes it
     while chunk := sys.stdin.buffer.read(_KEPT):
         kept.write(chunk)
     kept.seek(0)

@@ -1,4 +1,4 @@
-"""What is around every command: errors become a message and an exit code, and an interrupt says where the money is."""
+"""The frame around every command: errors and interrupts become a message and an exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEVELS = {0: logging.CRITICAL, 1: logging.INFO}
 
 
 class Stop(Exception):
-    """A command ends here, with a message and a code."""
+    """The end of a command, with a message and an exit code."""
 
     def __init__(self, code: Code, message: str = "") -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class Stop(Exception):
 
 
 def log_to_stderr(verbosity: int) -> None:
-    """Our own log, and nobody else's: other libraries' logs show whole URLs and headers."""
+    """Show our own log on stderr, and no other: the logs of other libraries show whole URLs and headers."""
     log = logging.getLogger("x402_client")
     log.propagate = False
     log.setLevel(_LEVELS.get(verbosity, logging.DEBUG))
@@ -41,7 +41,7 @@ def log_to_stderr(verbosity: int) -> None:
 
 
 def command(function: Callable[P, T]) -> Callable[P, T]:
-    """A command of ours."""
+    """Make a function a command: its errors become a message and an exit code."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -69,7 +69,7 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def in_commands(error: errors.X402Error) -> str:
-    """An error's message, with the commands that do what it names functions for."""
+    """Return an error's message, with our commands in place of the functions that it names."""
     hold = error.hold.id if error.hold is not None else "ID"
     said = _UNFREEZE.sub(r"`x402 ledger unfreeze \1`", str(error))
     said = said.replace("buyer.reconcile()", "`x402 ledger reconcile`")

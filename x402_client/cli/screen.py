@@ -1,4 +1,4 @@
-"""Two consoles: what was asked for goes to stdout, everything else to stderr. Nothing in a text is markup."""
+"""Two consoles: results go to stdout, all else to stderr. No text is read as markup."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from rich.text import Text
 from ..model.offers import words
 from .exits import Code
 
-#: Where nobody looks at columns, lines are as long as they are.
+#: The width of a line that goes to no terminal: lines are as long as they are.
 _WIDE = 10_000
 _WORDS = 200
 
 
 @cache
 def out() -> Console:
-    """What was asked for."""
+    """Return the console for results."""
     return _console(stderr=False)
 
 
 @cache
 def err() -> Console:
-    """Everything else."""
+    """Return the console for all else."""
     return _console(stderr=True)
 
 
 class _Console(Console):
-    """Ends as every other command of a pipe does when nobody reads any more."""
+    """A console that ends as other commands of a pipe do, if the reader is gone."""
 
     def on_broken_pipe(self) -> None:
         swallow_pipe()
@@ -44,7 +44,10 @@ class _Console(Console):
 
 
 def swallow_pipe() -> None:
-    """Nobody reads stdout any more; what Python still holds for it must not fail once more at the end."""
+    """Send the rest of stdout to nowhere.
+
+    Its reader is gone, and what Python still holds for it must not fail once more at the end.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -62,7 +65,10 @@ def _console(stderr: bool) -> Console:
 
 
 def prepare() -> None:
-    """A terminal that cannot show a letter gets a question mark, not a traceback. Consoles are made anew."""
+    """Make a terminal print a question mark for a letter that it cannot show, not a traceback.
+
+    The consoles are made anew.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -71,29 +77,29 @@ def prepare() -> None:
 
 
 def say(text: str, style: str = "") -> None:
-    """One line to stderr."""
+    """Print one line to stderr."""
     err().print(Text(text, style=style), soft_wrap=not err().is_terminal)
 
 
 def show(text: str | Text = "", style: str = "") -> None:
-    """One line to stdout."""
+    """Print one line to stdout."""
     out().print(Text(text, style=style) if isinstance(text, str) else text, soft_wrap=not out().is_terminal)
 
 
 def show_json(value: Any, stderr: bool = False) -> None:
-    """One JSON document on one line."""
+    """Print one JSON document on one line."""
     import json
 
     print(json.dumps(value, ensure_ascii=True), file=sys.stderr if stderr else sys.stdout)
 
 
-def theirs(text: object, limit: int = _WORDS) -> str:
-    """Text of a seller: one line, printable, bounded, and in quotes, because it is theirs."""
+def seller_text(text: object, limit: int = _WORDS) -> str:
+    """Return a seller's text safe to show: one line, printable, bounded, and in quotes as a foreign text."""
     return f'"{words(text, limit)}"'
 
 
 def put(table: Table, console: Console | None = None) -> None:
-    """A table; where it goes to a file, without the blanks at the ends of lines."""
+    """Print a table. If it goes to a file, leave out the blanks at the ends of lines."""
     console = console or out()
     if console.is_terminal:
         console.print(table)
@@ -105,7 +111,7 @@ def put(table: Table, console: Console | None = None) -> None:
 
 
 def facts(rows: Iterable[tuple[str, object]], console: Console | None = None) -> None:
-    """Names and values, one a line."""
+    """Print names and values, one a line."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -115,7 +121,7 @@ def facts(rows: Iterable[tuple[str, object]], console: Console | None = None) ->
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """An empty table with these columns; cells fold rather than being cut."""
+    """Return an empty table with these columns. Cells fold rather than being cut."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for column in columns:
         made.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
@@ -123,18 +129,18 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
 
 
 def bar(share: float, width: int = 24) -> Text:
-    """A bar of this share of the whole."""
+    """Return a bar of this share of the whole."""
     full = max(1, round(share * width)) if share > 0 else 0
     return Text("█" * full, style="green") + Text("·" * (width - full), style="dim")
 
 
 def waiting(text: str) -> AbstractContextManager[Any]:
-    """A sign of life while something takes long; nothing where nobody looks."""
+    """Show a sign of life while something takes long. It shows only on a terminal."""
     return err().status(Text(text)) if err().is_terminal else nullcontext()
 
 
 def progress(total: int, text: str) -> Progress:
-    """A bar for work on many things; nothing where nobody looks."""
+    """Show a bar for work on many things. It shows only on a terminal."""
     shown = Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         console=err(), transient=True, disable=not err().is_terminal,
@@ -144,18 +150,21 @@ def progress(total: int, text: str) -> Progress:
 
 
 def interactive() -> bool:
-    """Whether somebody is there to be asked: both ends of the question are a terminal."""
+    """Return True if a person can be asked: both ends of the question are a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirmed(question: str) -> bool:
-    """Ask for a yes. Only "y" and "yes" are one."""
+    """Ask for a yes. Only "y" and "yes" count."""
     err().print(Text(f"{question} [y/N] "), end="")
     return _line().strip().lower() in ("y", "yes")
 
 
 def _line() -> str:
-    """One line, read past Python's buffer: a thread that waits there would hold its lock as the program ends."""
+    """Read one line past Python's buffer.
+
+    A thread that waits in the buffer would hold its lock as the program ends.
+    """
     read = bytearray()
     while not read.endswith(b"\n"):
         got = os.read(0, 1)

@@ -1,4 +1,4 @@
-"""Where the money went: holds grouped by host, day or token. Pure."""
+"""Groups holds by host, day or token, to show where the money went. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model.offers import words
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One group: what was spent there, in how many payments, and its part of the whole in that currency."""
+    """A group of payments: its sum, its number of payments, and its part of the whole in that currency."""
 
     name: str
     spent: Money
@@ -23,29 +23,29 @@ class Share:
 
 
 def host(hold: Hold) -> str:
-    """By who was paid."""
+    """Return the group of a hold by the host that was paid."""
     return hold.host
 
 
 def day(hold: Hold) -> str:
-    """By the day, in UTC."""
+    """Return the group of a hold by its day, in UTC."""
     return f"{moment(hold.created):%Y-%m-%d}"
 
 
 def token(hold: Hold) -> str:
-    """By what was paid with."""
+    """Return the group of a hold by the token it was paid with."""
     offer = hold.offer
     return f"{words(symbol(hold), 20)} on {words(short_name(offer.network), 40)}"
 
 
 def symbol(hold: Hold) -> str:
-    """The token's name, or its address."""
+    """Return the token's name, or its address."""
     known = hold.offer.token
     return (known.symbol if known else "") or hold.offer.asset
 
 
 def shares(holds: Iterable[Hold], name: Callable[[Hold], str], by_size: bool = True) -> list[Share]:
-    """Groups of holds; each currency by itself, since there is no rate between them here."""
+    """Return groups of holds, each currency by itself: there is no rate between them here."""
     spent: dict[tuple[str, str], Money] = {}
     payments: dict[tuple[str, str], int] = {}
     for hold in holds:
@@ -63,21 +63,21 @@ def shares(holds: Iterable[Hold], name: Callable[[Hold], str], by_size: bool = T
 
 
 def since(holds: Iterable[Hold], days: float | None) -> list[Hold]:
-    """Those of the last so many days."""
+    """Return the holds of the last ``days`` days, or all of them if it is None."""
     first = 0.0 if days is None else time.time() - days * 86_400
     return [hold for hold in holds if hold.created >= first]
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What stands with an open hold, and what can be done about it."""
+    """The state of an open hold, and what can be done about it."""
 
     state: str
     todo: str
 
 
 def advice(hold: Hold) -> Advice:
-    """For people who look at three in the morning."""
+    """Return the advice on a hold, clear enough to be read at three in the morning."""
     signed = hold.authorization
     if hold.state != "signed" or signed is None:
         return Advice("reserved", "Nothing: it is being paid just now, or is given back by itself.")
@@ -96,5 +96,5 @@ def advice(hold: Hold) -> Advice:
 
 
 def unresolved(holds: Iterable[Hold]) -> Sequence[Hold]:
-    """Those that somebody has to think about."""
+    """Return the holds that a person has to look after."""
     return [hold for hold in holds if hold.state == "signed"]

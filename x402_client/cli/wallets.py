@@ -1,4 +1,4 @@
-"""Which wallet a command uses, and how it gets at its passphrase. Looking needs no passphrase, paying does."""
+"""Finds the wallet of a command, and its passphrase. Looking needs no passphrase, paying does."""
 
 from __future__ import annotations
 
@@ -24,35 +24,38 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A wallet, and where it came from. ``stores`` are empty where it came from the environment, or from nowhere."""
+    """A wallet, and where it came from.
+
+    ``stores`` are empty if it came from the environment, or if there is no wallet.
+    """
 
     wallet: Wallet
     source: str
     stores: tuple[Keystore, ...] = ()
-    #: Nobody's: good enough to judge offers by, and it signs nothing.
-    nobody: bool = False
+    #: True if there is no wallet: this one is good enough to judge offers by, and signs nothing.
+    no_wallet: bool = False
 
 
 def find(named: str | None, passphrase_file: Path | None = None) -> Found:
-    """The wallet that was named, else the environment's, else the one named default, else nobody's."""
+    """Return the wallet that was named, else the environment's, else the one named default, else one without keys."""
     if named is None and any(os.environ.get(name, "").strip() for name in (EVM_VARIABLE, SOLANA_VARIABLE)):
         return Found(Wallet.from_env(), "the environment")
     place = _place(named)
     if place is None:
-        return Found(Wallet(evm=_Nobody.evm(), solana=_Nobody.solana()), "nowhere", nobody=True)
+        return Found(Wallet(evm=_NoKey.evm(), solana=_NoKey.solana()), "nowhere", no_wallet=True)
     stores = read(place)
     return Found(_locked(stores, lambda store: _unlock(store, passphrase_file)), str(place), stores)
 
 
 def directory(name: str) -> Path:
-    """Where the wallet of this name is kept."""
+    """Return the directory of the wallet of this name."""
     if not name or name != os.path.basename(name) or name.startswith("."):
         raise ConfigurationError(f"A wallet's name is a plain word, not {name!r}.")
     return wallets_directory() / name
 
 
 def wallets_directory() -> Path:
-    """The user's data directory."""
+    """Return the directory of all wallets, in the user's data directory."""
     from ..ledgers.sqlite.ledger import default_path
 
     try:
@@ -87,7 +90,7 @@ def _locked(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any]) -> 
 
 
 def _unlock(store: Keystore, file: Path | None) -> Any:
-    """With a passphrase from a file, the environment, the keyring or a prompt."""
+    """Unlock a keystore with a passphrase from a file, the environment, the keyring or a prompt."""
     given = given_passphrase(file)
     if given is not None:
         return store.unlock(given)
@@ -107,7 +110,7 @@ def _unlock(store: Keystore, file: Path | None) -> Any:
 
 
 def given_passphrase(file: Path | None) -> str | None:
-    """What a file or the environment says."""
+    """Return the passphrase from a file or from the environment, or None."""
     if file is None:
         return os.environ.get(PASSPHRASE_VARIABLE) or None
     try:
@@ -124,37 +127,37 @@ def _why(failure: Exception) -> str:
 
 
 def ask(question: str) -> str:
-    """A question whose answer does not show."""
+    """Ask a question whose answer does not show."""
     try:
         return getpass.getpass(question, stream=sys.stderr)
     except EOFError:
         raise ConfigurationError("Nothing was typed.") from None
 
 
-class _Nobody:
-    """A signer with an address that nobody has a key for in use; it says that there is no wallet."""
+class _NoKey:
+    """A signer with an address and without a key: asked to sign, it says that there is no wallet."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     @classmethod
-    def evm(cls) -> _Nobody:
-        """With an EVM address."""
+    def evm(cls) -> _NoKey:
+        """Return one with an EVM address."""
         from ..signers.evm import LocalEvmSigner
 
         return cls(LocalEvmSigner.generate().address)
 
     @classmethod
-    def solana(cls) -> _Nobody:
-        """With a Solana address."""
+    def solana(cls) -> _NoKey:
+        """Return one with a Solana address."""
         from solders.keypair import Keypair
 
         return cls(str(Keypair().pubkey()))
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
-        """Never."""
+        """Refuse to sign."""
         raise SigningError(f"{NO_WALLET} Nothing was sent.")
 
     def sign_message(self, message: bytes, /) -> bytes:
-        """Never."""
+        """Refuse to sign."""
         raise SigningError(f"{NO_WALLET} Nothing was sent.")

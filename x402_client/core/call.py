@@ -55,7 +55,7 @@ class Call:
     signing: bool = False
     #: What an earlier payment of this purchase ended in, if the policy accepted its loss: once in a call.
     accepted_loss: X402Error | None = None
-    #: Whether the payment at hand expired so lately that the chain may yet prove it unused.
+    #: True if the payment at hand expired a short time ago: the chain may yet prove it unused.
     expired_recently: bool = False
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None

@@ -155,7 +155,7 @@ def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
     if fate != "not_settled":
         call.expired_recently = fate == "early"
         return hold.but(money=_MONEY[fate])
-    call.attempt.end()  # a ledger concludes only what nobody presents
+    call.attempt.end()  # a ledger concludes only what no attempt presents
     call.attempt = Attempt()
     if (yield from Conclude(hold, False)):
         yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=False))

@@ -94,7 +94,7 @@ class LedgerExtras(Protocol):
 
     @property
     def name(self) -> str:
-        """Where the ledger is, without passwords, for messages. Default: the name of its class.
+        """Return where the ledger is, without passwords, for messages. Default: the name of its class.
 
         Read for the event ``LedgerStarted``.
         """

@@ -1,8 +1,8 @@
-"""Deadlines for blocking reads: where time is up, the socket under the read is shut down.
+"""Deadlines for blocking reads: when the time is up, the socket under the read is shut down.
 
 A server that sends a byte now and then outlasts the time-out of every single read. Between the pieces that an HTTP
-library hands out the clock can be looked at; inside of one (the head of a chunk, a frame) only losing the connection
-ends the read. One thread watches all deadlines of a process, and only while there are any.
+library hands out, the clock can be looked at. Inside of one piece (the head of a chunk, a frame), only losing the
+connection ends the read. One thread watches all deadlines of a process, and only while there are any.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _LINGER = 5.0
 
 
 class Deadline:
-    """``with Deadline(seconds, cut) as deadline``: what is still reading when the time is up loses its connection.
+    """A deadline for a read: ``with Deadline(seconds, cut) as deadline``.
 
-    ``cut`` is called on another thread. What the read then raises, or returns for an end, means nothing if ``passed``.
+    When the time is up, ``cut`` is called on another thread to take the connection away. If ``passed`` is True, what
+    the read then raises or returns means nothing.
     """
 
     __slots__ = ("_cut", "_was_cut", "at")
@@ -33,13 +34,13 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether the time is up."""
+        """Return True if the time is up."""
         return self._was_cut or time.monotonic() > self.at
 
     def cut(self) -> None:
-        """End the read."""
+        """End the read by taking its connection away."""
         self._was_cut = True
-        with contextlib.suppress(Exception):  # whatever became of the connection, the watch goes on for the others
+        with contextlib.suppress(Exception):  # the watch goes on for the others, even if this connection is broken
             self._cut()
 
     def __enter__(self) -> Self:
@@ -51,20 +52,20 @@ class Deadline:
 
 
 class _Watch:
-    """All deadlines of this process."""
+    """All deadlines of this process, and the thread that watches them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._pending: set[Deadline] = set()
-        #: When the thread looks next; None: there is none.
+        #: The time of the thread's next look. None if there is no thread.
         self._looks: float | None = None
 
     def add(self, deadline: Deadline) -> None:
         with self._lock:
             self._pending.add(deadline)
             if self._looks is None:
-                # Where no thread can be had, the clock is still looked at between the pieces of a body.
+                # If no thread can be started, the clock is still looked at between the pieces of a body.
                 with contextlib.suppress(RuntimeError):
                     threading.Thread(target=self._run, name="x402-deadlines", daemon=True).start()
                     self._looks = deadline.at
@@ -98,7 +99,7 @@ if hasattr(os, "register_at_fork"):
 def shut(sock: Any) -> None:
     """End all reading from a socket that another thread may be blocked in.
 
-    Not by the method of an SSLSocket, which would also take its TLS state away from under that thread.
+    The method of an SSLSocket is not used: it would also take the TLS state away from under that thread.
     """
     plain = getattr(sock, "socket", sock)  # urllib3's TLS inside of TLS keeps the socket here
     if isinstance(plain, socket.socket):

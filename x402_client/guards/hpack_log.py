@@ -1,4 +1,4 @@
-"""hpack writes every header that it packs to its log, at DEBUG: on HTTP/2 that is the payment."""
+"""Hides payments from hpack's log: at DEBUG it writes every HTTP/2 header, and the payment is one of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HIDDEN = "(hidden: a payment header)"
 
 
 def hide_payments() -> None:
-    """Hide payment headers from hpack's log, whoever turns it on."""
+    """Hide payment headers from hpack's log, at any log level."""
     for name in ("hpack.hpack", "hpack.table"):
         logging.getLogger(name).addFilter(_hide)  # the same function is added once
 
@@ -34,10 +34,10 @@ def _is_name(part: Any) -> bool:
 
 
 def _hidden(part: Any) -> Any:
-    """Numbers and flags may stay."""
+    """Return the text that replaces a value. Numbers and flags may stay."""
     return part if isinstance(part, (bool, int)) else _HIDDEN
 
 
 def _size(part: Any) -> Any:
-    """The packed block is the headers again, in Huffman's code."""
+    """Return the size instead of a packed block: the block is the headers again, in Huffman's code."""
     return f"({len(part)} bytes)" if isinstance(part, (bytes, bytearray, memoryview)) else part

@@ -1,4 +1,4 @@
-"""What other libraries were sending stays in the variables of their frames, and a traceback keeps the frames."""
+"""Takes frames out of tracebacks: the frames of other libraries hold what they were sending."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from ..errors import causes
 
 
 def forget_frames(failure: BaseException) -> None:
-    """Take the frames from a failure and from its causes; raised again, it has those of whoever raises it.
+    """Take the frames from a failure and from its causes.
 
-    Tools that print the variables of a traceback would print the payment. What failed and why is still said.
+    Raised again, it gets the frames of its new raiser. Tools that print the variables of a traceback would print the
+    payment. The failure still says what failed and why.
     """
     for link in causes(failure):
         link.__traceback__ = None

@@ -60,9 +60,9 @@ WINDOWS: Mapping[str, int | None] = MappingProxyType({window.name: window.second
 
 
 class Cap(NamedTuple):
-    """Limit that the ledger checks: ``most`` millionths of ``currency``, or payments if ``currency`` is None.
+    """A limit on payments: at most ``most`` millionths of ``currency``, or ``most`` payments if ``currency`` is None.
 
-    ``account`` says which payments count: ``""`` all of the purse, else those of a host pattern.
+    ``account`` names the payments that count: ``""`` for all of the purse, else a host pattern.
     """
 
     account: str

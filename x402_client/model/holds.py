@@ -15,17 +15,16 @@ from .money import Money
 from .offers import Offer, Receipt
 
 HoldState = Literal["reserved", "signed", "delivered", "written_off"]
-#: Seconds past a payment's expiry before anybody's "not settled" counts that is not the chain's own.
+#: Seconds after a payment's expiry before a "not settled" counts that does not come from the chain itself.
 MARGIN = 120
-#: What a reader says about a payment.
+#: A reader's answer about a payment.
 Settled = Literal["settled", "not_settled", "unknown"]
-#: What became of a payment: "open" is one that can settle yet, "early" one that expired so lately that nobody can
-#: have proven it unused.
+#: The fate of a payment. "open": it can still settle. "early": it expired too recently for a proof that it is unused.
 Fate = Literal["open", "early", "settled", "not_settled", "unknown"]
 
 
 class Attempt:
-    """One call of the application, while it lives. Ending it is all that gives its claims up: no I/O is needed."""
+    """One call of the application, while it lives. Ending it gives its claims up without any I/O."""
 
     __slots__ = ("__weakref__", "_watchers", "alive")
 
@@ -34,11 +33,14 @@ class Attempt:
         self._watchers: tuple[Callable[[], object], ...] = ()
 
     def watch(self, callback: Callable[[], object]) -> None:
-        """Call back when it ends: in the midst of a cancellation, so with something that neither blocks nor fails."""
+        """Call ``callback`` when the attempt ends.
+
+        The attempt may end in the middle of a cancellation, so ``callback`` must neither block nor fail.
+        """
         self._watchers += (callback,)
 
     def end(self) -> None:
-        """Nobody presents the hold any more; whoever makes the same request next may claim it."""
+        """End the attempt: it presents its hold no more, and the next same request may claim it."""
         self.alive = False
         for callback in self._watchers:
             callback()
@@ -46,9 +48,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What is being bought: the same request is the same purchase, unless the caller's key says so instead.
+    """A purchase. The same request is the same purchase, unless the caller's key says otherwise.
 
-    ``id`` and ``request`` are digests; URL queries, bodies and keys never leave the process that saw them.
+    ``id`` and ``request`` are digests. URL queries, bodies and keys never leave the process that saw them.
     """
 
     id: str
@@ -62,19 +64,19 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What we signed. The header is worth money until it expires, so it shows nowhere."""
+    """The record of what we signed. The header is worth money until it expires, so it is never shown."""
 
     nonce: str
     payer: str
     expires: int
     header: tuple[str, str] = field(repr=False, compare=False)
-    #: What a reader needs to find the payment on its chain, and ``payment_id`` where the seller promised to
-    #: recognise the same payment by it. Nothing in here can be spent.
+    #: The facts by which a reader finds the payment on its chain. ``payment_id`` is in here where the seller promised
+    #: to recognise the same payment by it. Nothing in here can be spent.
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shown(self) -> Authorization:
-        """Without the header."""
+        """Return a copy without the header."""
         return Authorization(self.nonce, self.payer, self.expires, ("", ""), self.evidence)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -94,61 +96,61 @@ class Hold:
     money: MoneyState = "held"
     authorization: Authorization | None = None
     receipt: Receipt | None = None
-    #: How often another attempt took this hold over.
+    #: The number of times that another attempt took this hold over.
     tries: int = 0
 
     @property
     def nonce(self) -> str | None:
-        """What identifies the payment on its chain, as it stands in the payment."""
+        """Return the value that identifies the payment on its chain, as it stands in the payment."""
         return self.authorization.nonce if self.authorization else None
 
     @property
     def url(self) -> str:
-        """Where the payment was asked for, without its query."""
+        """Return the URL that asked for the payment, without its query."""
         return self.purchase.url
 
     @property
     def host(self) -> str:
-        """The host that was connected to."""
+        """Return the host that was connected to."""
         return self.purchase.origin.host
 
     @property
     def shown(self) -> Hold:
-        """The same hold without the header that is worth money: for outcomes, errors and lists."""
+        """Return a copy without the header that is worth money: for outcomes, errors and lists."""
         return self.shown_as() if self.authorization and self.authorization.header[1] else self
 
     def shown_as(self, **changes: Any) -> Hold:
-        """The same, with some facts changed."""
+        """Return a copy without that header and with ``changes`` made."""
         signed = self.authorization and self.authorization.shown
         return self.but(authorization=signed, **changes)
 
     def but(self, **changes: Any) -> Hold:
-        """The same hold with some facts changed."""
+        """Return a copy with ``changes`` made."""
         facts = list(_facts(self))
         for name, value in changes.items():
             facts[_PLACES[name]] = value
         return Hold(*facts)
 
 
-#: ``dataclasses.replace`` takes several times as long, and every payment changes its hold several times.
+#: Faster than ``dataclasses.replace``, which takes several times as long: each payment changes its hold several times.
 _PLACES = {name: place for place, name in enumerate(Hold.__slots__)}
 _facts = attrgetter(*Hold.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a paid response carries: what happened to the money, and by which words of the seller."""
+    """The outcome that a paid response carries: what happened to the money, and the seller's receipt."""
 
     money: MoneyState
     hold: Hold
     offer: Offer
     receipt: Receipt | None = None
-    #: What in the receipt does not agree with what was signed, one line each.
+    #: Disagreements between the receipt and what was signed, one line each.
     mismatches: tuple[str, ...] = ()
 
 
 class Order(NamedTuple):
-    """What the ledger is asked to reserve: one purchase, its price, and every budget that it has to fit."""
+    """An order to the ledger: reserve this price for this purchase, under every cap that it has to fit."""
 
     purchase: Purchase
     offer: Offer
@@ -163,7 +165,7 @@ class Busy(NamedTuple):
 
 
 class Spending(NamedTuple):
-    """A question about money: of one host pattern or of all, in one window and currency."""
+    """A question about money spent: by one host pattern or by all, in one window and currency."""
 
     account: str
     window: str
@@ -172,9 +174,12 @@ class Spending(NamedTuple):
 
 
 class LedgerBusy(Exception):
-    """Somebody else is writing, and the caller asked not to wait. Never reaches an application."""
+    """The error of a store that another writer holds, raised if the caller asked not to wait.
+
+    It never reaches an application.
+    """
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Seconds since 1970 as people read them."""
+    """Return seconds since 1970 as a ``datetime`` in UTC. None stays None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

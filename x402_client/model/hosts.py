@@ -1,4 +1,4 @@
-"""Hosts and origins as the HTTP library will connect to them, and the patterns a policy names them by."""
+"""Hosts and origins as the HTTP library will connect to them, and the patterns by which a policy names them."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from ..errors import ConfigurationError
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_](?:[-a-z0-9_]*[a-z0-9_])?"
 _LABELS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
-#: An IPv4 address in one of the ways that resolvers have always taken: few parts, hexadecimal, octal.
+#: One part of an IPv4 address in the forms that resolvers have always taken: few parts, hexadecimal, octal.
 _PART = r"(?:0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9})"
 _OLD_ADDRESS = re.compile(rf"{_PART}(?:\.{_PART}){{0,3}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port of a request: what a payment is bound to."""
+    """The scheme, host and port of a request. A payment is bound to them."""
 
     scheme: str
     host: str
     port: int
-    #: Whether the connection was not seen to end on this machine, whatever the name says: it may end at a proxy.
+    #: True if the connection was not seen to end on this machine: under any name, it may end at a proxy.
     elsewhere: bool = field(default=False, compare=False, repr=False)
 
     @staticmethod
     @lru_cache(maxsize=1024)
     def of(scheme: str, host: str, port: int | None) -> Origin:
-        """From a URL's parts as the HTTP library parsed them."""
+        """Return the origin of a URL's parts, as the HTTP library parsed them."""
         return Origin(scheme, plain_host(host), port or _DEFAULT_PORTS.get(scheme, 0))
 
     @property
     def loopback(self) -> bool:
-        """Whether the host is this machine, by name or by address, and the connection was not seen to go elsewhere."""
+        """Return True if the host is this machine and the connection was not seen to go elsewhere."""
         return self.named_loopback and not self.elsewhere
 
     @property
     def named_loopback(self) -> bool:
-        """Whether the host is this machine, by name or by address."""
+        """Return True if the host is this machine, by name or by address."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
         return _is_loopback(self.host)
@@ -52,19 +52,22 @@ class Origin:
 
 
 def plain_host(host: str) -> str:
-    """Lower case, punycode, no brackets, no trailing dot; an address in its one short form."""
+    """Return the one spelling of a host: lower case, punycode, without brackets or a trailing dot.
+
+    An address gets its one short form.
+    """
     bracketed = host[:1] == "[" and host[-1:] == "]" and ":" in host
     plain = (host[1:-1] if bracketed else host).rstrip(".").lower()
     if not host.isascii():
         return _punycode(plain)
     if ":" in plain and _is_address(plain):
         address = ipaddress.ip_address(plain)
-        return str(getattr(address, "ipv4_mapped", None) or address)  # the same machine is connected to
-    return _dotted(plain) if _OLD_ADDRESS.fullmatch(plain) else plain
+        return str(getattr(address, "ipv4_mapped", None) or address)  # an IPv4-mapped address leads to the same machine
+    return _four_parts(plain) if _OLD_ADDRESS.fullmatch(plain) else plain
 
 
-def _dotted(host: str) -> str:
-    """``127.1`` and ``0x7f000001`` in four decimal parts: as resolvers read them, whatever they were written for."""
+def _four_parts(host: str) -> str:
+    """Return ``127.1`` or ``0x7f000001`` in four decimal parts, as resolvers read them."""
     *firsts, last = (int(part, 16 if part[:2] == "0x" else 8 if part[:1] == "0" else 10) for part in host.split("."))
     if any(first > 255 for first in firsts) or last >= 256 ** (4 - len(firsts)):
         return host
@@ -73,7 +76,10 @@ def _dotted(host: str) -> str:
 
 
 def _punycode(host: str) -> str:
-    """By the library that the HTTP clients use: Python's own codec would name another host for some letters."""
+    """Encode with the library that the HTTP clients use.
+
+    Python's own codec would name another host for some letters.
+    """
     import idna
 
     star = "*." if host.startswith("*.") else ""
@@ -84,14 +90,17 @@ def _punycode(host: str) -> str:
 
 
 class Pattern(NamedTuple):
-    """``api.example.com``, ``*.example.com`` (any depth, not the name itself), each with or without a port."""
+    """A pattern of hosts: ``api.example.com`` or ``*.example.com``, each with or without a port.
+
+    A wildcard covers any depth, but not the name itself.
+    """
 
     host: str
     port: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """A pattern as users write it; a URL or a path is a mistake worth naming."""
+        """Return the pattern that a user wrote. Name the mistake if it is a URL or a path."""
         host, port = _split(text)
         host = plain_host(host)
         if not (_LABELS.fullmatch(host) or _is_address(host)) or not (port is None or 0 < port < 65_536):
@@ -102,14 +111,17 @@ class Pattern(NamedTuple):
         return cls(host, port)
 
     def matches(self, origin: Origin) -> bool:
-        """Whether the pattern speaks of this origin."""
+        """Return True if the pattern covers this origin."""
         if self.port is not None and self.port != origin.port:
             return False
         return origin.host.endswith(self.host[1:]) if self.host.startswith("*.") else origin.host == self.host
 
     @property
     def rank(self) -> tuple[bool, int, bool]:
-        """The more exact pattern wins: a name over a wildcard, a longer one over a shorter, a port over none."""
+        """Return a sort key: the more exact pattern ranks higher.
+
+        A name beats a wildcard, a longer pattern a shorter one, and a port beats none.
+        """
         return (not self.host.startswith("*."), len(self.host), self.port is not None)
 
     def __str__(self) -> str:
@@ -127,7 +139,10 @@ def _split(text: str) -> tuple[str, int | None]:
 
 
 def is_here(peer: object, port: int) -> bool:
-    """Whether the far end of a connection is this port of this machine. A proxy on this machine has another port."""
+    """Return True if ``peer``, the far end of a connection, is ``port`` of this machine.
+
+    A proxy on this machine has another port.
+    """
     if isinstance(peer, (str, bytes)):
         return True  # a Unix socket
     match peer:

@@ -1,4 +1,4 @@
-"""Money as people set limits in: a whole number of millionths of one currency. Never a float."""
+"""Money, the unit of every limit: a whole number of millionths of one currency. Never a float."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import ConfigurationError
 
 UNITS_PER_ONE = 1_000_000
 _MOST = Decimal(10**24)
-#: Of our own, so that the caller's precision plays no part; what it cannot hold exactly, it refuses.
+#: A context of our own, so that the caller's precision plays no part. It refuses what it cannot hold exactly.
 _EXACT = Context(prec=60, traps=[Inexact])
 _WRITTEN = re.compile(r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3})?\s*", re.ASCII)
 
@@ -24,7 +24,7 @@ Amount: TypeAlias = "str | int | Decimal | Money"
 class Money:
     """An amount of one currency: ``Money("0.10")``, ``Money("0.10 EUR")``, ``Money(Decimal("1.5"))``, ``Money(2)``.
 
-    US dollars unless a currency is named. ``units`` counts millionths, so that adding up never rounds.
+    The currency is US dollars unless one is named. ``units`` counts millionths, so sums never round.
     """
 
     __slots__ = ("currency", "units")
@@ -41,7 +41,7 @@ class Money:
 
     @classmethod
     def of_units(cls, units: int, currency: str = "USD") -> Money:
-        """From millionths: ``Money.of_units(100_000)`` is ten cents."""
+        """Return the money of that many millionths: ``Money.of_units(100_000)`` is ten cents."""
         money = cls.__new__(cls)
         object.__setattr__(money, "units", units)
         object.__setattr__(money, "currency", currency)
@@ -49,7 +49,7 @@ class Money:
 
     @property
     def amount(self) -> Decimal:
-        """The amount in whole units of the currency, exactly."""
+        """Return the amount in whole units of the currency, exactly."""
         sign, digits, _ = Decimal(self.units).as_tuple()
         return Decimal((sign, digits, -6))
 
@@ -145,11 +145,11 @@ def _currency(code: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token the buyer knows: what it is worth and how its transfers are signed.
+    """A token the buyer knows: its worth, and the way its transfers are signed.
 
-    The table that ships with the package covers the usual stablecoins; a ``Policy(tokens=...)`` adds what the user
-    vouches for. ``name`` and ``version`` are the EIP-712 domain of an EVM token, ``program`` the token program of a
-    Solana mint (read from the chain if it is left out). One whole token counts as one unit of ``currency``.
+    The table that ships with the package covers the usual stablecoins. ``Policy(tokens=...)`` adds tokens that the user
+    vouches for. ``name`` and ``version`` are the EIP-712 domain of an EVM token. ``program`` is the token program of a
+    Solana mint; it is read from the chain if it is left out. One whole token counts as one unit of ``currency``.
     """
 
     network: str
@@ -172,5 +172,5 @@ class Token:
         object.__setattr__(self, "currency", _currency(self.currency))
 
     def price(self, amount: int) -> Money:
-        """What ``amount`` of the token's smallest units counts as, rounded up to a millionth."""
+        """Return the price of ``amount`` of the token's smallest units, rounded up to a millionth."""
         return Money.of_units(-(-amount * UNITS_PER_ONE // 10**self.decimals), self.currency)

@@ -1,4 +1,4 @@
-"""Names of networks: version 1's words, everyday aliases and CAIP-2 are three spellings of one thing."""
+"""Names of networks. Version 1's words, everyday aliases and CAIP-2 are three spellings of one thing."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def family_of(network: str) -> str:
 
 
 def is_family(name: object) -> bool:
-    """Return True if a family of chains can have this name: a namespace of CAIP-2."""
+    """Return True if ``name`` can name a family of chains: it is a namespace of CAIP-2."""
     return isinstance(name, str) and _FAMILY.fullmatch(name) is not None
 
 
@@ -123,5 +123,8 @@ def same_account(network: str, one: str, other: str) -> bool:
 
 
 def may_be_address(network: str, text: str) -> bool:
-    """Return False for what has not even the shape of an address there. ``chains.families`` looks more closely."""
+    """Return False if ``text`` does not even have the shape of an address there.
+
+    ``chains.families`` looks more closely.
+    """
     return family_of(network) != EVM_FAMILY or _EVM_ADDRESS.fullmatch(text) is not None

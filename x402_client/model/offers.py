@@ -15,8 +15,9 @@ from .networks import short_name
 class Offer:
     """One way to pay that the server named.
 
-    ``amount`` counts the token's smallest units. ``token``, ``price`` and ``reason`` are what the policy found:
-    the token we know it as, what it counts as in money, and why it was not chosen (None: it was, or nobody looked).
+    ``amount`` counts the token's smallest units. The policy sets ``token``, ``price`` and ``reason``. ``token`` is the
+    token as we know it. ``price`` is its worth in money. ``reason`` says why the offer was refused: None if the offer
+    was chosen or not yet judged.
     """
 
     position: int
@@ -35,11 +36,11 @@ class Offer:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def but(self, **changes: Any) -> Offer:
-        """The same offer with some facts changed."""
+        """Return a copy with ``changes`` made."""
         return Offer(**dict(zip(_FACTS, _facts(self), strict=True), **changes))
 
     def judged(self, token: Token | None, price: Money | None, reason: str | None) -> Offer:
-        """The same offer as the policy sees it: each of a thousand is looked at, so this one is quick."""
+        """Return a copy with token, price and reason set. Hot path: called once per offer."""
         return Offer(
             self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
             token, price, reason, self.written_network, self.extra, self.raw,
@@ -69,24 +70,24 @@ class Quote:
     error: str = ""
     resource: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
     extensions: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
-    #: Whether the terms are short enough to be kept in case the same are offered again.
+    #: True if the terms are short enough to be kept, in case the same are offered again.
     brief: bool = field(default=True, repr=False, compare=False)
 
     @property
     def free(self) -> bool:
-        """Whether the server answered without asking for a payment."""
+        """Return True if the server answered without asking for a payment."""
         return self.status != 402
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why each offer but the choice was not taken, one line each, unreadable entries last."""
+        """Return the reason against each offer that was not chosen, one line each; unreadable entries come last."""
         refused = (f"offer {o.position} ({o}): {o.reason}" for o in self.offers if o.reason)
         return (*refused, *self.faults)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the seller says about the settlement. Its own words; ``outcome.money`` tells what they are worth."""
+    """The seller's claim about the settlement, in its own words. ``outcome.money`` tells what they are worth."""
 
     success: bool
     transaction: str = ""
@@ -98,7 +99,10 @@ class Receipt:
 
 
 def words(text: object, limit: int) -> str:
-    """Text of a seller, safe to show: one line, printable, bounded, and without the quotes that we put around it."""
+    """Return a seller's text made safe to show, at most ``limit`` characters long.
+
+    It is one line, printable, and without the quotes that we put around it.
+    """
     if not isinstance(text, str):
         return ""
     shown = text[: limit + 1].replace('"', "'")

@@ -1,4 +1,4 @@
-"""The records of signing: what is signed, what came of it, what an approver is asked."""
+"""The records of signing: the data to sign, the signed payload, and the question to an approver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from .offers import Offer
 
 @dataclass(frozen=True, slots=True)
 class TypedData:
-    """EIP-712 data to sign. ``digest`` is what is signed; ``full`` makes the whole of it, for wallets that show it."""
+    """EIP-712 data to sign. ``digest`` is what is signed.
+
+    ``full`` builds the whole of it, for wallets that show it.
+    """
 
     digest: bytes
     full: Callable[[], dict[str, Any]] = field(repr=False)
@@ -20,7 +23,7 @@ class TypedData:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A scheme's work: the payload for the wire, and what identifies it."""
+    """A scheme's result: the payload for the wire, and what identifies it."""
 
     payload: Mapping[str, Any] = field(repr=False)
     nonce: str
@@ -31,7 +34,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What an approver is asked to agree to."""
+    """The question that an approver is asked to agree to."""
 
     price: Money
     offer: Offer

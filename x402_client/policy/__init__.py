@@ -1,4 +1,4 @@
-"""What may be paid: the policy, its limits, and the choice among offers."""
+"""The policy, its limits, and the choice among offers: they decide what may be paid."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CAREFUL", "Limit", "Mandate", "Policy"]
 
-#: Where each name lives. Loaded when it is asked for.
+#: The module of each name. It is loaded when the name is asked for.
 _HOMES = {"CAREFUL": "policy", "Limit": "limits", "Mandate": "choice", "Policy": "policy"}
 
 if not TYPE_CHECKING:

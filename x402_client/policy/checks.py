@@ -1,4 +1,4 @@
-"""What a user writes into a ``Policy`` or for a name, checked while it is built: a mistake is named, not obeyed."""
+"""Checks of what a user writes into a ``Policy`` or as a name: a mistake is named, not obeyed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HostRule = Limit | Literal["deny"]
 
 
 def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
-    """Names of hosts, each once, with what may be paid there."""
+    """Return the hosts as patterns, each once, with the rule for each."""
     found: dict[Pattern, HostRule] = {}
     if not isinstance(written, Mapping):
         raise ConfigurationError(f'hosts maps names to Limit(...) or "deny", not {written!r}.')
@@ -31,44 +31,44 @@ def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
     return found
 
 
-def several(name: str, values: Iterable[str]) -> list[str]:
-    """Names in a list."""
+def name_list(name: str, values: Iterable[str]) -> list[str]:
+    """Return a list of names. It may be empty."""
     if isinstance(values, str):
         raise ConfigurationError(f"{name} is a list, not one str; write {name}=[{values!r}].")
-    found = listed(name, values)
+    found = as_list(name, values)
     for value in found:
         if not isinstance(value, str) or not value:
             raise ConfigurationError(f"{name} holds names, not {value!r}.")
     return found
 
 
-def some(name: str, values: Iterable[str]) -> list[str]:
-    """Names in a list that has any."""
-    found = several(name, values)
+def nonempty_name_list(name: str, values: Iterable[str]) -> list[str]:
+    """Return a list of names. It must not be empty."""
+    found = name_list(name, values)
     if not found:
         raise ConfigurationError(f"{name} is empty, so nothing would ever be paid; leave it out (None) to allow any.")
     return found
 
 
-def listed(name: str, values: Iterable[T]) -> list[T]:
-    """Anything in a list."""
+def as_list(name: str, values: Iterable[T]) -> list[T]:
+    """Return ``values`` as a list, if they are iterable."""
     if not isinstance(values, Iterable):
         raise ConfigurationError(f"{name} is a list, not {values!r}.")
     return list(values)
 
 
 def pinned(pay_to: str | Iterable[str]) -> list[str]:
-    """One address or several."""
-    return some("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
+    """Return one address or several as a list."""
+    return nonempty_name_list("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
 
 
 def networks(names: Iterable[str]) -> tuple[str, ...]:
-    """Networks in order of preference, whichever way they are named."""
-    return tuple(network(name) for name in some("networks", names))
+    """Return the CAIP-2 names of networks in order of preference, however the user spelled them."""
+    return tuple(network(name) for name in nonempty_name_list("networks", names))
 
 
 def network(name: str) -> str:
-    """The CAIP-2 name of a network."""
+    """Return the CAIP-2 name of a network."""
     network = caip2(name)
     if network is None:
         raise ConfigurationError(f'{name!r} is not a network we know; write "base", "solana" or a CAIP-2 name.')
@@ -76,7 +76,7 @@ def network(name: str) -> str:
 
 
 def token(token: Token) -> Token:
-    """A token that the user vouches for."""
+    """Return a token that the user vouches for, with its network's CAIP-2 name."""
     if not isinstance(token, Token):
         raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.")
     token = replace(token, network=network(token.network))
@@ -86,21 +86,24 @@ def token(token: Token) -> Token:
 
 
 def flag(name: str, value: bool) -> bool:
-    """True or False and nothing like it."""
+    """Return ``value`` if it is True or False, and refuse all else."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} is True or False, not {value!r}.")
     return value
 
 
 def validity(seconds: int) -> int:
-    """Seconds that a payment may be valid."""
+    """Return the number of seconds that a payment may be valid."""
     if type(seconds) is not int or not 60 <= seconds <= 86_400:
         raise ConfigurationError(f"validity is a whole number of seconds from 60 to 86400, not {seconds!r}.")
     return seconds
 
 
 def is_unicode(text: str) -> bool:
-    """Half a surrogate pair has no bytes, so it names nothing that another machine could name."""
+    """Return False if ``text`` holds half a surrogate pair.
+
+    Such a half has no bytes, so it names nothing that another machine could name.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:

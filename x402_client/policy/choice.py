@@ -1,4 +1,4 @@
-"""Which offer of a quote is paid, and one reason against every other. Pure: no I/O, no clock, no randomness."""
+"""Chooses the offer to pay, and gives one reason against each other. Pure: no I/O, no clock, no randomness."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..model.money import Money, Token
 from ..model.networks import short_name
 from ..model.offers import Offer, Quote, words
 from ..wire.bounds import Bounds
-from ..wire.by_identity import Same
+from ..wire.by_identity import ByIdentity
 from ..wire.write import echo_objections
 
 if TYPE_CHECKING:
     from .policy import Policy
 
-#: An error's message shows this many reasons; its ``reasons`` has all.
+#: The most reasons in an error's message. Its ``reasons`` has all.
 _REASONS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """What the caller said about one purchase, on top of the policy."""
+    """The caller's own terms for one purchase, on top of the policy."""
 
     key: str | None = None
     per_request: Money | None = None
@@ -33,14 +33,17 @@ class Mandate:
 
 
 class Means(Protocol):
-    """What the buyer knows and can sign; the policy asks it about each offer."""
+    """The tokens a buyer knows and the offers it can sign. The policy asks about each offer."""
 
     def token(self, network: str, asset: str) -> Token | None:
-        """The token behind an address or a symbol, if the buyer knows it."""
+        """Return the token behind an address or a symbol, if the buyer knows it."""
         ...
 
     def objection(self, offer: Offer) -> str | None:
-        """Why this offer cannot be signed or must not be, whatever its price or the time. ``offer.token`` is set."""
+        """Return why this offer cannot or must not be signed, leaving price and time aside.
+
+        ``offer.token`` is set.
+        """
         ...
 
     def same_account(self, network: str, one: str, other: str) -> bool:
@@ -49,13 +52,19 @@ class Means(Protocol):
 
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
-    """The quote with every offer judged: ``choice`` is the one to pay, every other has its reason."""
-    judged = _judged_before if quote.brief and mandate.quote is None else _judged  # a frozen quote may be large
-    return judged(Same(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
+    """Return the quote with every offer judged.
+
+    ``choice`` is the offer to pay. Every other offer has a reason.
+    """
+    # A quote that the caller passed in may be large, so its judgement is not cached.
+    judged = _judged_cached if quote.brief and mandate.quote is None else _judged
+    return judged(ByIdentity(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
 
 
-def _judged(same: Same[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
-    quote = same.it
+def _judged(
+    keyed: ByIdentity[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds
+) -> Quote:
+    quote = keyed.it
     judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds))
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]
@@ -64,12 +73,12 @@ def _judged(same: Same[Quote], policy: Policy, origin: Origin, means: Means, man
     return replace(quote, offers=offers, choice=choice)
 
 
-#: Nothing of what a judgement goes by ever changes, and most sellers make the same offers each time.
-_judged_before = lru_cache(maxsize=64)(_judged)
+#: Cached: no argument of a judgement ever changes, and most sellers make the same offers each time.
+_judged_cached = lru_cache(maxsize=64)(_judged)
 
 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
-    """The error for a judged quote without a choice."""
+    """Return the error for a judged quote without a choice."""
     count = len(quote.offers) + len(quote.faults)
     message = f"No offer of the {count} of {quote.url} was acceptable: "
     shown, more = quote.reasons[:_REASONS], len(quote.reasons) - _REASONS
@@ -84,13 +93,13 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
 
 
 class TooDear(str):
-    """A reason whose only ground is the price: everything else about the offer was acceptable."""
+    """A reason whose only ground is the price. All else about the offer was acceptable."""
 
     __slots__ = ()
 
 
 class _Judge:
-    """One look at each offer of one quote."""
+    """A judge of the offers of one quote."""
 
     def __init__(
         self,
@@ -113,7 +122,10 @@ class _Judge:
         return offer if reason is None else offer.judged(token, price, reason)
 
     def order(self, offer: Offer) -> tuple[Any, ...]:
-        """The user's order first, then US dollars before other currencies, then the price, then the seller's order."""
+        """Return a sort key.
+
+        The user's order comes first, then US dollars before other currencies, then the price, then the seller's order.
+        """
         assert offer.price is not None
         currency = offer.price.currency
         return (
@@ -209,7 +221,7 @@ class _Judge:
 def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Money | None:
     own = mandate.per_request
     if own is not None and own.currency != currency:
-        return Money.of_units(0, currency)  # the caller's own cap says nothing of this currency: not a single unit
+        return Money.of_units(0, currency)  # the caller's own cap names another currency: not a single unit
     limits = [limit for limit in (policy.per_request(origin, currency), own) if limit is not None]
     return min(limits, default=None)
 

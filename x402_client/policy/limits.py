@@ -1,4 +1,4 @@
-"""Limits: what one payment, and what all payments of a window, may cost."""
+"""Limits on one payment, and on all payments of a window."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")
 class Limit:
     """Limits for one host: ``Limit(per_request="0.50", per_hour="2", max_payments="30/minute")``.
 
-    US dollars unless an amount names its currency; several currencies go in a list: ``per_day=["5", "3 EUR"]``.
+    Amounts are US dollars unless they name their currency. Several currencies go in a list: ``per_day=["5", "3 EUR"]``.
     """
 
     # A window that is new in the table works at once, as ``**further``; its keyword belongs into the signatures of
@@ -55,20 +55,20 @@ class Limit:
 
     @property
     def currencies(self) -> frozenset[str]:
-        """The currencies that some amount here limits."""
+        """Return the currencies that some amount here limits."""
         return frozenset(self._per_request).union(*self._budgets.values())
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is limited."""
+        """Return True if nothing is limited."""
         return not (self.currencies or self._counts)
 
     def per_request(self, currency: str) -> Money | None:
-        """What one payment in this currency may cost."""
+        """Return the most that one payment in this currency may cost, or None."""
         return self._per_request.get(currency)
 
     def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
-        """What the ledger has to check for a payment in this currency."""
+        """Return the caps that the ledger has to check for a payment in this currency."""
         money = (
             Cap(account, window, currency, most[currency].units)
             for window, most in self._budgets.items()

@@ -1,4 +1,4 @@
-"""What may be paid: ``Policy`` says it, ``admit`` applies it to places. Pure: no I/O, no clock, no randomness."""
+"""The ``Policy`` that says what may be paid, and ``admit``, which refuses hosts. Pure: no I/O, clock, randomness."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Policy:
-    """Limits and choices. What is not set is not limited, but a policy without any limit is a ConfigurationError.
+    """Limits and choices. What is not set is not limited, but a policy needs at least one limit.
 
-    Amounts are US dollars unless a currency is named. A host's ``per_request`` replaces the overall one; its budgets
-    come on top of the overall ones.
+    A policy without any limit is a ConfigurationError. Amounts are US dollars unless a currency is named. A host's
+    ``per_request`` replaces the overall one. Its budgets come on top of the overall ones.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class Policy:
         self._hosts = checks.hosts(hosts or {})
         self.only_listed_hosts = checks.flag("only_listed_hosts", only_listed_hosts)
         self.networks = None if networks is None else checks.networks(networks)
-        self.assets = None if assets is None else tuple(checks.some("assets", assets))
-        self.tokens = tuple(checks.token(t) for t in checks.listed("tokens", tokens))
+        self.assets = None if assets is None else tuple(checks.nonempty_name_list("assets", assets))
+        self.tokens = tuple(checks.token(t) for t in checks.as_list("tokens", tokens))
         self.pay_to = None if pay_to is None else frozenset(checks.pinned(pay_to))
         self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
         self.accept_loss = Money(accept_loss)
         self.pay_ahead = checks.flag("pay_ahead", pay_ahead)
-        self.http_hosts = tuple(Pattern.parse(host) for host in checks.several("http_hosts", http_hosts))
+        self.http_hosts = tuple(Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts))
         self.validity = checks.validity(validity)
         self.allow_zero = checks.flag("allow_zero", allow_zero)
         self.check_funds = checks.flag("check_funds", check_funds)
@@ -84,16 +84,17 @@ class Policy:
         super().__setattr__(name, value)
 
     def but(self, **changes: object) -> Policy:
-        """Another policy, with some of what this one came to changed."""
+        """Return a copy whose attributes are changed as named. The new values are not checked."""
         made = copy.copy(self)
         vars(made).update(changes)
         return made
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Self:
-        """From a TOML file whose keys and tables are named as the keywords of ``Policy``, ``Limit`` and ``Token``.
+        """Read a policy from a TOML file.
 
-        All mistakes in it are reported, with their lines and fields, in one ConfigurationError.
+        Its keys and tables are named as the keywords of ``Policy``, ``Limit`` and ``Token``. All mistakes in it are
+        reported, with their lines and fields, in one ConfigurationError.
         """
         from .toml import read_policy
 
@@ -101,7 +102,7 @@ class Policy:
 
     @property
     def hosts(self) -> Mapping[Pattern, HostRule]:
-        """What this policy says of hosts. Only to look at: an entry that is added would be heeded by nobody."""
+        """Return the rules for hosts, to look at. An entry cannot be added: it would have no effect."""
         return MappingProxyType(self._hosts)
 
     def _check(self) -> None:
@@ -112,32 +113,32 @@ class Policy:
             )
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
-        """The most exact entry of ``hosts`` for an origin."""
+        """Return the most exact entry of ``hosts`` for an origin."""
         matching: list[tuple[Pattern, HostRule]]
         matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
         return max(matching, key=lambda entry: entry[0].rank, default=None)
 
     def per_request(self, origin: Origin, currency: str) -> Money | None:
-        """What one payment to this origin may cost; None: no such limit."""
+        """Return the most that one payment to this origin may cost, or None if there is no such limit."""
         return _per_request(self, origin, currency)
 
     def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
-        """Every budget a payment to this origin has to fit."""
+        """Return every budget that a payment to this origin has to fit."""
         return _caps(self, origin, currency)
 
     def limits_currency(self, origin: Origin, currency: str) -> bool:
-        """Whether some amount limits this currency here; a currency without any is not paid in."""
+        """Return True if some amount limits this currency here. A currency without a limit is not paid in."""
         return _limits_currency(self, origin, currency)
 
     def needs_approval(self, price: Money) -> bool:
-        """Whether somebody has to be asked before this much is paid."""
+        """Return True if the approver has to be asked before this much is paid."""
         if self.approve_above is None:
             return False
         threshold = self.approve_above.per_request(price.currency)
         return threshold is None or price > threshold
 
     def accepts_loss(self, price: Money) -> bool:
-        """Whether a payment that brought nothing is given up without asking anybody."""
+        """Return True if a payment that brought nothing is given up without asking."""
         return price.currency == self.accept_loss.currency and price <= self.accept_loss
 
     def __repr__(self) -> str:
@@ -145,7 +146,7 @@ class Policy:
         return f"Policy({self.overall!r}, hosts={hosts!r}, networks={self.networks!r}, assets={self.assets!r})"
 
 
-# A policy does not change, so what it says of a place is worked out once.
+# Cached: a policy does not change, so its answer about a place is worked out once.
 
 
 @lru_cache(maxsize=256)
@@ -160,7 +161,7 @@ def _limits_currency(policy: Policy, origin: Origin, currency: str) -> bool:
     found = policy.rule(origin)
     limits = [policy.overall, *([found[1]] if found and isinstance(found[1], Limit) else [])]
     known = frozenset[str]().union(*(limit.currencies for limit in limits))
-    # Where only payments are counted any currency goes; where nothing at all is limited, none does.
+    # If only payments are counted, any currency may be paid. If nothing at all is limited, none may.
     return currency in known or (not known and not all(limit.empty for limit in limits))
 
 
@@ -172,7 +173,10 @@ def _caps(policy: Policy, origin: Origin, currency: str) -> tuple[Cap, ...]:
 
 
 def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> None:
-    """Refuse the places we do not pay. ``came_from`` is where the call began, if a redirect led elsewhere."""
+    """Refuse the places we do not pay.
+
+    ``came_from`` is the origin where the call began, if a redirect led elsewhere.
+    """
     found = policy.rule(origin)
     listed = 'list it in Policy(hosts={"' + origin.host + '": Limit(...)}) if you mean to pay it'
     if found and found[1] == "deny":
@@ -192,9 +196,12 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
 
 
 def _secured(came_from: Origin, origin: Origin) -> bool:
-    """From http to https on one host and the usual ports: the commonest redirect there is, and only for the better."""
+    """Return True for a step from http to https on one host and the usual ports.
+
+    It is the commonest redirect there is, and only for the better.
+    """
     return came_from == Origin("http", origin.host, 80) and origin == Origin("https", origin.host, 443)
 
 
-#: What a buyer without a policy of its own may spend.
+#: The policy of a buyer that was given none.
 CAREFUL = Policy(per_request="0.10", per_day="5")

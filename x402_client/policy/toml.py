@@ -1,4 +1,4 @@
-"""A policy as TOML text: tables and keys named as the keywords of ``Policy``, ``Limit`` and ``Token``.
+"""Reads a policy from TOML: tables and keys are named as the keywords of ``Policy``, ``Limit`` and ``Token``.
 
 Every mistake is reported, with its line and field. ``read_policy`` is the one place of the core that reads a file.
 """
@@ -42,7 +42,7 @@ def _names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-#: What a value may be: how it is described, and how it is told.
+#: A kind of value: its description, and the test for it.
 _Kind = tuple[str, Callable[[object], bool]]
 _AMOUNT: _Kind = ('an amount in quotes, like "0.10" or "0.10 EUR"', lambda v: isinstance(v, str) or type(v) is int)
 _AMOUNTS: _Kind = ('an amount in quotes, like "0.10", or a list of them, like ["5", "3 EUR"]', _amounts)
@@ -65,12 +65,15 @@ TOKEN: Mapping[str, _Kind] = {
     "network": _NAME, "address": _NAME, "symbol": _NAME, "decimals": _WHOLE, "name": _NAME, "version": _NAME,
     "currency": _NAME, "program": _NAME,
 }  # fmt: skip
-#: Makes a policy of any one field a whole one, so that each is judged by itself.
+#: Added to a single field to make a whole policy of it, so that each field is judged by itself.
 _SOME_LIMIT = {"per_request": "1"}
 
 
 def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
-    """The policy that a TOML text describes; ``name`` is what errors call it."""
+    """Return the policy that a TOML text describes.
+
+    Errors call the text ``name``. ``build`` makes the policy from its keywords.
+    """
     try:
         document = tomllib.loads(text, parse_float=_Number)
     except tomllib.TOMLDecodeError as problem:
@@ -94,14 +97,14 @@ def _not_toml(name: str, text: str, problem: str) -> str:
 
 
 class _Reading:
-    """One look at a document: what it says, and everything that is wrong with it."""
+    """A reader of one document: it collects the keywords, and everything that is wrong."""
 
     def __init__(self, build: Callable[..., Any]) -> None:
         self._build = build
         self.problems: list[tuple[Path, str]] = []
 
     def policy(self, document: dict[str, Any]) -> dict[str, Any]:
-        """The keywords of ``Policy``."""
+        """Return the keywords of ``Policy``."""
         keywords: dict[str, Any] = {}
         for field, value in self._sound(document, POLICY, ()):
             if field == "hosts":
@@ -145,7 +148,7 @@ class _Reading:
         return Token(**facts)
 
     def _sound(self, table: dict[str, Any], kinds: Mapping[str, _Kind], path: Path) -> Iterator[tuple[str, Any]]:
-        """The fields that are known and of their kind."""
+        """Yield the fields that are known and of their kind."""
         for field, value in table.items():
             if field not in kinds:
                 self.problems.append(((*path, field), _unknown(field, kinds)))
@@ -193,11 +196,11 @@ def _shown(value: object) -> str:
 def _placed(problems: list[tuple[Path, str]], text: str, name: str) -> Iterator[str]:
     lines = lines_of(text)
     for path, problem in sorted(problems, key=lambda found: lines[found[0]]):
-        yield f"{name}, line {lines[path]}: {_written(path)}: {problem}"
+        yield f"{name}, line {lines[path]}: {_dotted_path(path)}: {problem}"
 
 
-def _written(path: Path) -> str:
-    """A path as TOML writes it."""
+def _dotted_path(path: Path) -> str:
+    """Return a path as TOML writes it."""
     parts = [
         f"[{part + 1}]" if isinstance(part, int) else part if _BARE.fullmatch(part) else f'"{part}"' for part in path
     ]
@@ -205,9 +208,9 @@ def _written(path: Path) -> str:
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """The line on which each key of a valid TOML text begins. tomllib does not tell.
+    """Return the line on which each key of a valid TOML text begins. tomllib does not tell it.
 
-    A statement of TOML that is cut short is no TOML, so a statement is the fewest lines that are.
+    A statement of TOML that is cut short is not valid TOML. So a statement is the fewest lines that are valid.
     """
     found: dict[Path, int] = {}
     table: Path = ()
@@ -230,7 +233,10 @@ def lines_of(text: str) -> dict[Path, int]:
 
 
 def _table(said: Any, found: Mapping[Path, int]) -> Path:
-    """The table that a header opens: ``[hosts.x]``, or ``[[tokens]]``, each of which is one more."""
+    """Return the path of the table that a header opens.
+
+    It is ``[hosts.x]``, or ``[[tokens]]``, which opens one more entry each time.
+    """
     path: Path = ()
     while said:
         [(key, said)] = said.items()
@@ -251,7 +257,10 @@ def _paths(said: Any) -> Iterator[Path]:
 
 
 def read_policy(path: str | PathLike[str], build: Callable[..., P]) -> P:
-    """Read a policy file. All mistakes in it are reported, with their lines and fields, in one ConfigurationError."""
+    """Read a policy file.
+
+    All mistakes in it are reported, with their lines and fields, in one ConfigurationError.
+    """
     name = str(path)
     try:
         with open(path, "rb") as file:

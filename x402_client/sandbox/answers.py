@@ -1,4 +1,4 @@
-"""What the seller answers, and in which manner it reaches the client: whole, in drops, or not at all."""
+"""The seller's answers, and the manner in which they reach the client: whole, in drops, or not at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Answer:
 
 
 def page(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Text and bytes as they are, anything else as JSON."""
+    """Answer with text or bytes as they are, or with anything else as JSON."""
     if isinstance(content, (str, bytes)):
         body = content.encode() if isinstance(content, str) else content
         kind = "text/plain; charset=utf-8" if isinstance(content, str) else "application/octet-stream"
@@ -43,22 +43,22 @@ def page(content: Any, status: int = 200, headers: Mapping[str, str] | None = No
 
 
 def redirect(to: str, status: int, headers: Mapping[str, str] | None = None) -> Answer:
-    """To another address."""
+    """Lead to another address."""
     return Answer(status, headers={"Location": to, **(headers or {})})
 
 
 def silence(manner: Manner) -> Answer:
-    """No answer at all."""
+    """Give no answer at all."""
     return Answer(0, manner=manner)
 
 
 def sealed(document: Any) -> str:
-    """As headers carry JSON."""
+    """Encode JSON as headers carry it."""
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 
 def opened(header: str) -> dict[str, Any] | None:
-    """The JSON object of a header, or None."""
+    """Return the JSON object of a header, or None."""
     try:
         document = json.loads(base64.b64decode(header, validate=True))
     except ValueError:

@@ -15,11 +15,11 @@ from .records import Clock, Settlement
 
 _ADDRESS = r"^0x[0-9a-fA-F]{40}$"
 BLOCK_SECONDS = 2
-FIRST_BLOCK = 20_000_000  # nobody should depend on a small number
+FIRST_BLOCK = 20_000_000  # a large number, so that no program depends on a small one
 SAFE_DEPTH = 8
 #: Blocks that exist from the start.
 _BACKLOG = 100
-#: Facilitators refuse what would lapse before they are done.
+#: Facilitators refuse a payment that would expire before they are done.
 _LEAST_LEFT = 6
 
 
@@ -40,7 +40,7 @@ class _Payload(BaseModel):
 
 
 class EvmChain:
-    """One token and the EIP-3009 transfers of it. Safe between threads."""
+    """An EVM chain with one token and its EIP-3009 transfers. Safe between threads."""
 
     def __init__(self, token: Token, clock: Clock, knows: Callable[[str], bool]) -> None:
         self.token = token
@@ -52,42 +52,45 @@ class EvmChain:
         self._used: dict[tuple[str, str], tuple[int, str]] = {}
 
     def fund(self, address: str, amount: int) -> None:
-        """Invented money; for all that older blocks know, it has always been there."""
+        """Give invented money to an address.
+
+        It counts in older blocks too, as if it had always been there.
+        """
         with self._lock:
             self._move(0, address, amount)
 
     def balance(self, address: str, block: int | None = None) -> int:
-        """In the token's smallest units, now or after a block."""
+        """Return a balance in the token's smallest units, now or after a block."""
         with self._lock:
             if block is None or block >= self.head():
                 return self._balances.get(address.lower(), 0)
             return sum(by for at, whose, by in self._changes if at <= block and whose == address.lower())
 
     def used(self, address: str, nonce: str, block: int) -> bool:
-        """Whether an authorization had been used after a block."""
+        """Return True if an authorization had been used after a block."""
         found = self._used.get((address.lower(), nonce.lower()))
         return found is not None and found[0] <= block
 
     def mined(self, transaction: str) -> int | None:
-        """The block of a settlement."""
+        """Return the block of a settlement, or None."""
         return next((block for block, name in self._used.values() if name == transaction), None)
 
     def head(self) -> int:
-        """The newest block's number."""
+        """Return the newest block's number."""
         return FIRST_BLOCK + int((self._clock.now() - self._started) / BLOCK_SECONDS)
 
     def timestamp(self, block: int) -> int:
-        """The chain's clock at a block."""
+        """Return the chain's time at a block."""
         return int(self._started) + (block - FIRST_BLOCK) * BLOCK_SECONDS
 
     def verify(self, payload: Any, offer: Mapping[str, Any]) -> str | None:
-        """Why a facilitator would not settle this for these terms; None: it would."""
+        """Return why a facilitator would not settle this for these terms, or None if it would."""
         with self._lock:
             signed = _read(payload)
             return signed if isinstance(signed, str) else self._problem(signed, offer)
 
     def settle(self, payload: Any, offer: Mapping[str, Any], path: str = "") -> Settlement | str:
-        """Transfer, or say why not."""
+        """Transfer the money, or return why not."""
         signed = _read(payload)
         if isinstance(signed, str):
             return signed
@@ -137,7 +140,7 @@ class EvmChain:
 
 
 def nonce_of(payload: Any) -> str | None:
-    """What tells this payment from others, if it is one."""
+    """Return the nonce that tells this payment from others, or None if it is no payment."""
     signed = _read(payload)
     return None if isinstance(signed, str) else signed.authorization.nonce
 
@@ -150,6 +153,6 @@ def _read(payload: Any) -> _Payload | str:
 
 
 def _message(given: _Authorization) -> dict[str, Any]:
-    """The transfer as it was signed."""
+    """Return the transfer as it was signed."""
     numbers = {name: str(getattr(given, name)) for name in ("value", "validAfter", "validBefore")}
     return {"from": given.sender, "to": given.to, "nonce": given.nonce, **numbers}

@@ -1,4 +1,4 @@
-"""What the EVM chain answers over JSON-RPC: the reads that a buyer makes."""
+"""Answers of the EVM chain over JSON-RPC: the reads that a buyer makes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DEPTHS = {"latest": 0, "pending": 0, "safe": SAFE_DEPTH, "finalized": 2 * SAFE_
 
 
 def methods(chain: EvmChain) -> dict[str, Callable[..., Any]]:
-    """By name."""
+    """Return the methods by name."""
     return {
         "eth_chainId": lambda: hex(int(chain.token.network.partition(":")[2])),
         "net_version": lambda: chain.token.network.partition(":")[2],

@@ -1,4 +1,4 @@
-"""What can be ordered to go wrong, each with what a buyer of this package makes of it. The tests try every one."""
+"""The faults that can be ordered, each with a buyer's reaction to it. The tests try every one."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _TEN_YEARS = 315_360_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to go wrong. Exactly one of ``terms``, ``ask`` and ``pay`` says how."""
+    """A way to go wrong. Exactly one of ``terms``, ``ask`` and ``pay`` is set and does it."""
 
     name: str
     does: str
-    #: What ``x402_client`` makes of it.
+    #: The reaction of ``x402_client``.
     outcome: str
     #: Alters each offer of the 402.
     terms: Callable[[Offer], Offer] | None = None
@@ -34,12 +34,12 @@ class Fault:
     ask: Callable[[Sale], Answer] | None = None
     #: Answers a payment, when it is first presented.
     pay: Callable[[Sale], Answer] | None = None
-    #: It strikes whenever the same payment is presented, not only the first time.
+    #: True if it strikes each time that a payment is presented, not only the first time.
     sticky: bool = False
 
     @property
     def on_payment(self) -> bool:
-        """Whether it strikes when a payment arrives, and not when the price is asked."""
+        """Return True if it strikes when a payment arrives, and not when the price is asked."""
         return self.pay is not None
 
 
@@ -48,7 +48,7 @@ def _pays(name: str, does: str, outcome: str, pay: Callable[[Sale], Answer], sti
 
 
 def _settled(end: Callable[[Sale], Answer]) -> Callable[[Sale], Answer]:
-    """First the money, and then the trouble. A payment that is no good is refused as ever."""
+    """Settle the payment first, then cause the trouble. An unsound payment is refused as usual."""
 
     def pay(sale: Sale) -> Answer:
         problem = sale.settle()
@@ -123,12 +123,12 @@ def _other_token(offer: Offer) -> Offer:
 
 
 def _lookalike(offer: Offer) -> Offer:
-    """The last character of the address is another one; the name is right."""
+    """Change the last character of the address. The name stays right."""
     last = "2" if offer["asset"][-1] != "2" else "3"
     return {**offer, "asset": offer["asset"][:-1] + last}
 
 
-def _nobody(offer: Offer) -> Offer:
+def _to_zero(offer: Offer) -> Offer:
     return {**offer, "payTo": ZERO if offer["payTo"].startswith("0x") else "1" * 32}
 
 
@@ -143,7 +143,7 @@ def _priced(amount: str) -> Callable[[Offer], Offer]:
 _ABOUT_TERMS = (
     Fault("wrong-token", "asks for a token nobody knows", "NoAcceptableOffer, nothing signed", terms=_other_token),
     Fault("swapped-token", "asks for a lookalike of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
-    Fault("pay-to-zero", "asks to pay nobody", "NoAcceptableOffer, nothing signed", terms=_nobody),
+    Fault("pay-to-zero", "asks to pay nobody", "NoAcceptableOffer, nothing signed", terms=_to_zero),
     Fault(
         "forged-domain",
         "names another EIP-712 domain for the token",

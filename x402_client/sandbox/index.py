@@ -33,7 +33,7 @@ What can go wrong, and what a buyer makes of it:
 
 
 def index(url: str, goods: Iterable[Goods]) -> str:
-    """Plain text, for people."""
+    """Return the page for people, as plain text."""
     shown = "\n".join(f"  {url}{one.path:<20} {one.price or 'free'}" for one in goods)
     faults = "\n".join(
         f"  {url}/fault/{fault.name}\n      {fault.does}\n      -> {fault.outcome}" for fault in FAULTS.values()
@@ -42,7 +42,7 @@ def index(url: str, goods: Iterable[Goods]) -> str:
 
 
 def about(url: str) -> dict[str, Any]:
-    """What a buyer needs to know, for programs."""
+    """Return the facts that a buyer needs, for programs."""
     return {
         "sandbox": "x402_client",
         "tokens": [

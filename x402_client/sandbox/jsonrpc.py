@@ -8,7 +8,7 @@ from typing import Any
 
 
 class RpcError(Exception):
-    """The node says no."""
+    """A refusal by the node."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -16,7 +16,7 @@ class RpcError(Exception):
 
 
 def answer(methods: Mapping[str, Callable[..., Any]], request: bytes) -> bytes:
-    """One call, answered."""
+    """Answer one call."""
     number: Any = None
     try:
         asked = json.loads(request)

@@ -1,7 +1,7 @@
-"""The sandbox's networks, token and keys. Nothing signed here is worth anything anywhere else, and that is the point.
+"""The sandbox's networks, token and keys. Nothing signed here has any worth elsewhere, on purpose.
 
 The EVM network has a chain id that no chain has. Solana goes by devnet's name, because version 1's layout without a
-memo belongs to the plain name; a payment names a blockhash of the sandbox's own, so devnet would never take it.
+memo belongs to the plain name. A payment names a blockhash of the sandbox's own, so devnet would never take it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ..signers.evm import LocalEvmSigner, read_hex_key
 
 EVM = "eip155:402402402402"
 SOLANA = SOLANA_DEVNET
-#: What version 1 calls them.
+#: The networks' names in version 1.
 V1_NAMES = {EVM: EVM, SOLANA: "solana-devnet"}
-#: Words for them, in ``Sandbox.sell(chains=...)`` and in URLs.
+#: Short names of the networks, in ``Sandbox.sell(chains=...)`` and in URLs.
 CHAINS = {"evm": EVM, "solana": SOLANA}
 
 EVM_TOKEN = Token(EVM, "0x4024024024024024024024024024024024024024", "USDC", 6, "Sandbox USDC", "1")
 SOLANA_TOKEN = Tokens().find(SOLANA, "USDC") or Token(SOLANA, "")
 TOKENS = (EVM_TOKEN, SOLANA_TOKEN)
 
-#: Keys that everybody knows, for tests that need the same address every time. The sandbox takes these and its own.
+#: Well-known keys, for tests that need the same address every time. The sandbox takes these and its own.
 TEST_EVM_KEYS = tuple("0x" + byte * 32 for byte in ("ca", "cb", "cc", "cd"))
 TEST_SOLANA_KEYS = tuple(bytes([byte]) * 32 for byte in (0xCA, 0xCB, 0xCC, 0xCD))
 
@@ -39,7 +39,7 @@ class Keyring:
         self._test_keys_known = False
 
     def evm_key(self) -> str:
-        """A new throw-away key, 0x hex."""
+        """Return a new throw-away key, 0x hex."""
         import secrets
 
         key = "0x" + secrets.token_hex(32)
@@ -47,7 +47,7 @@ class Keyring:
         return key
 
     def solana_key(self) -> str:
-        """A new throw-away key, base58 of 64 bytes."""
+        """Return a new throw-away key, base58 of 64 bytes."""
         from solders.keypair import Keypair
 
         keypair = Keypair()
@@ -55,7 +55,7 @@ class Keyring:
         return str(keypair)
 
     def knows(self, address: str) -> bool:
-        """Whether this address may pay here."""
+        """Return True if this address may pay here."""
         folded = canonical_evm(address)
         with self._lock:
             if folded not in self._made and not self._test_keys_known:
@@ -64,7 +64,7 @@ class Keyring:
             return folded in self._made
 
     def check(self, address: str) -> str:
-        """The address, or ConfigurationError for one that somebody's real money may be at."""
+        """Return the address. Raise ConfigurationError for one that may hold real money."""
         if not self.knows(address):
             raise ConfigurationError(
                 f"{address[:60]} is not an address of this sandbox, which takes throw-away keys only: use "
@@ -78,7 +78,10 @@ class Keyring:
 
 
 def network_of(name: str) -> str:
-    """From ``evm``, ``solana`` or a full name of one of the two. Real networks are refused."""
+    """Return the network for ``evm``, ``solana`` or a full name of one of the two.
+
+    Real networks are refused.
+    """
     network = CHAINS.get(name) or caip2(name)
     if network not in V1_NAMES:
         raise ConfigurationError(f'The sandbox plays on "evm" and "solana" of its own, never on {name!r}.')

@@ -1,4 +1,4 @@
-"""One request for something that has a price, with or without a payment: what can be done about it."""
+"""One request for something that has a price, with or without a payment, and the ways to answer it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from . import evm, solana
 from .answers import Answer, Request, opened, page, redirect, sealed
 from .play_money import EVM, V1_NAMES
 from .records import Settlement
-from .terms import PAYMENT, RECEIPT, Goods, Seller, ask, offers
+from .terms import PAYMENT, RECEIPT, Goods, Seller, offers, payment_required
 
 _AS_IT_WAS: Any = object()
 
 
-class Till(Protocol):
-    """What a sale needs of its shop."""
+class SaleShop(Protocol):
+    """The parts of a shop that a sale needs."""
 
     url: str
     slow: float
@@ -28,41 +28,41 @@ class Till(Protocol):
 
 
 class Sale:
-    """Made for one request, and used up with it."""
+    """A sale, made for one request and used up with it."""
 
-    def __init__(self, shop: Till, goods: Goods, request: Request, plain_path: str) -> None:
+    def __init__(self, shop: SaleShop, goods: Goods, request: Request, plain_path: str) -> None:
         self._shop, self._goods, self._request = shop, goods, request
-        #: The same goods at an address where nothing goes wrong.
+        #: The address of the same goods at which nothing goes wrong.
         self.plain_path: str = plain_path
         self.slow: float = shop.slow
         self._offers = offers(goods, shop.seller, shop.url + request.path)
         self._settlement: Settlement | None = None
         header = request.headers.get(PAYMENT[goods.version])
-        #: The payment, if one was presented: whatever is in the header.
+        #: The payment, if one was presented: any content of the header.
         self.payment = None if header is None else (opened(header) or {})
-        self.network = next((n for n, v1 in V1_NAMES.items() if self._written in (n, v1)), EVM)
+        self.network = next((n for n, v1 in V1_NAMES.items() if self._network_name in (n, v1)), EVM)
         self.offer = self._matched()
         self.nonce = None if self.payment is None else self._nonce(header or "")
 
     @property
     def elsewhere(self) -> str:
-        """This seller under another host's name."""
+        """Return this seller's URL under another host's name."""
         return self._shop.url.replace("127.0.0.1", "localhost")
 
     @property
-    def _written(self) -> str:
-        """The network, as the payment or the first offer names it."""
+    def _network_name(self) -> str:
+        """Return the network, as the payment or the first offer names it."""
         accepted = (self.payment or {}).get("accepted")
         place = accepted if isinstance(accepted, dict) else self.payment or self._offers[0]
         return str(place.get("network"))
 
     def ask(self, error: str = "payment required", alter: Any = None) -> Answer:
-        """The 402, with altered offers if a fault wants them."""
+        """Answer with the 402, with altered offers if a fault wants them."""
         accepts = [alter(offer) for offer in self._offers] if alter else self._offers
-        return ask(self._goods.version, self._shop.url + self._request.path, accepts, error)
+        return payment_required(self._goods.version, self._shop.url + self._request.path, accepts, error)
 
     def refuse(self, error: str, twice: bool = False) -> Answer:
-        """The 402 after a payment, at the same price or at twice of it."""
+        """Answer a payment with the 402, at the same price or at twice of it."""
         if not twice:
             return self.ask(error)
         assert self._goods.price is not None
@@ -70,7 +70,7 @@ class Sale:
         return Sale(self._shop, dearer, self._request, self.plain_path).ask(error)
 
     def settle(self) -> str | None:
-        """Take the money; the reason if that cannot be."""
+        """Take the money, or return the reason if that cannot be done."""
         if self.offer is None:
             return "the payment is for terms that are not on offer"
         chain = self._shop.chain(self.network)
@@ -82,41 +82,44 @@ class Sale:
         return None
 
     def receipt(self) -> dict[str, Any]:
-        """What the seller says about the settlement."""
+        """Return the seller's claim about the settlement."""
         done = self._settlement
         assert done is not None
-        return {"success": True, "transaction": done.transaction, "network": self._written, "payer": done.payer}
+        return {"success": True, "transaction": done.transaction, "network": self._network_name, "payer": done.payer}
 
     def deliver(self, receipt: Mapping[str, Any] | None = None, receipt_text: str | None = _AS_IT_WAS) -> Answer:
-        """The content, with the receipt as it is or as a fault wants it."""
+        """Answer with the content, and with the receipt as it is or as a fault wants it."""
         text = sealed(receipt or self.receipt()) if receipt_text is _AS_IT_WAS else receipt_text
         plain = {"paid": str(self._goods.price), "received": len(self._request.body), "content": "worth it"}
         content = plain if self._goods.content is None else self._goods.content
         return page(content, headers=None if text is None else {RECEIPT[self._goods.version]: text})
 
     def deliver_again(self, done: Settlement) -> Answer:
-        """The content for a payment that was settled before."""
+        """Answer with the content, for a payment that was settled before."""
         self._settlement = done
         return self.deliver()
 
     def lead_on(self, to: str) -> Answer:
-        """A redirect with a receipt."""
+        """Answer with a redirect and a receipt."""
         return redirect(to, 303, {RECEIPT[self._goods.version]: sealed(self.receipt())})
 
     def buy(self) -> Answer:
-        """As a sound seller does: settle, and deliver."""
+        """Settle and deliver, as a sound seller does."""
         problem = self.settle()
         return self.refuse(problem) if problem else self.deliver()
 
     def _matched(self) -> dict[str, Any] | None:
-        """The offer that the payment is for, as it was made: faults alter what is offered, and honour it."""
+        """Return the offer that the payment is for, as it was made.
+
+        A fault alters the offers, and honours them as altered.
+        """
         if self.payment is None:
             return None
         made = [*self._offers, *(alter(offer) for alter in self._shop.alterations for offer in self._offers)]
         if self._goods.version == 2:
             accepted = self.payment.get("accepted")
             return next((offer for offer in made if offer == accepted), None)
-        # Version 1 does not echo what is paid for: it is what the payment is good for.
+        # Version 1 does not echo the offer: it is the one that the payment is good for.
         fitting = [offer for offer in made if offer["network"] == self.payment.get("network")]
         payload, chain = self.payment.get("payload"), self._shop.chain(self.network)
         good = (offer for offer in fitting if chain.verify(payload, offer) is None)

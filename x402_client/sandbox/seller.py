@@ -1,4 +1,4 @@
-"""``Sandbox``: the whole of it, for tests and examples: a seller, its chains, wallets for them, and what to look at."""
+"""``Sandbox``, for tests and examples: a seller, its chains, wallets for them, and records to look at."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Sandbox:
             ...
             assert len(sandbox.settlements) == 1
 
-    It sells ``/weather`` for one cent, ``/report`` for five and ``/yacht`` for a quarter of a million from the start,
-    by version 2 of the protocol, for an EVM token or a Solana token. It runs in threads of its own, so sync and async
-    programs can use it alike, and ``async with`` works too.
+    From the start it sells ``/weather`` for one cent, ``/report`` for five and ``/yacht`` for a quarter of a million.
+    It sells by version 2 of the protocol, for an EVM token or a Solana token. It runs in threads of its own, so sync
+    and async programs can use it alike, and ``async with`` works too.
 
-    ``port`` is chosen by the system unless it is given. ``slow`` is how many seconds the slow faults take. With
-    ``redeliver`` a payment that was settled before is answered with the content again; most sellers answer it with
+    The system chooses ``port`` unless it is given. ``slow`` is the number of seconds that the slow faults take. With
+    ``redeliver`` a payment that was settled before is answered with the content again. Most sellers answer it with
     another 402.
     """
 
@@ -54,12 +54,12 @@ class Sandbox:
         self.free("/thanks", {"content": "worth it"})
 
     def start(self) -> Sandbox:
-        """Open for business; ``with`` does it."""
+        """Start to listen. ``with`` does it."""
         self._server.start()
         return self
 
     def close(self) -> None:
-        """Close every connection, thread and chain, and what the buyers made here hold open."""
+        """Close every connection, thread and chain, and the connections of the buyers made here."""
         if self._closed:
             return
         self._closed = True
@@ -88,37 +88,37 @@ class Sandbox:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.close)
 
-    # --- where it is
+    # --- its addresses
 
     @property
     def url(self) -> str:
-        """Where the seller listens, without a slash at the end."""
+        """Return the URL of the seller, without a slash at the end."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def rpc(self) -> dict[str, str]:
-        """The chains' endpoints, for ``Buyer(rpc=...)``."""
+        """Return the chains' endpoints, for ``Buyer(rpc=...)``."""
         return {network: f"{self.url}/rpc/{name}" for name, network in CHAINS.items()}
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """The tokens that can be paid with, for ``Policy(tokens=...)``."""
+        """Return the tokens that can be paid with, for ``Policy(tokens=...)``."""
         return TOKENS
 
     @property
     def pay_to(self) -> dict[str, str]:
-        """Who is paid, by network."""
+        """Return the address that is paid, by network."""
         return {EVM: self._shop.seller.evm, SOLANA: self._shop.solana.seller}
 
     def fault_url(self, fault: str, path: str = "/weather") -> str:
-        """The address where something is sold with a fault, as it is of use from a shell."""
+        """Return the address at which something is sold with a fault, for use from a shell."""
         fault_named(fault)
         return f"{self.url}/fault/{fault}{path}"
 
-    # --- who buys
+    # --- buyers
 
     def buyer(self, policy: Policy = CAREFUL, *, wallet: Wallet | None = None, **settings: Any) -> Buyer:
-        """A buyer with invented money and this policy, made fit for the sandbox by ``policy()``.
+        """Return a buyer with invented money and this policy, made fit for the sandbox by ``policy()``.
 
         ``settings`` are those of ``Buyer``. The ledger is ``":memory:"`` unless another one is named.
         """
@@ -131,7 +131,7 @@ class Sandbox:
         return made
 
     def policy(self, policy: Policy) -> Policy:
-        """The same policy, which also knows the sandbox's tokens and networks. Its limits stay as they are."""
+        """Return the policy with the sandbox's tokens and networks added. Its limits stay as they are."""
         known: dict[str, object] = {"tokens": (*instance("policy", policy, Policy).tokens, EVM_TOKEN)}
         if policy.networks is not None:
             known["networks"] = (*policy.networks, *(n for n in CHAINS.values() if n not in policy.networks))
@@ -140,13 +140,16 @@ class Sandbox:
         return policy.but(**known)
 
     def wallet(self, dollars: Amount = "100", *, evm: bool = True, solana: bool = True) -> Wallet:
-        """A wallet with new throw-away keys, and this much invented money on each chain."""
+        """Return a wallet with new throw-away keys, and this much invented money on each chain."""
         return Wallet(
             evm=self.key("evm", dollars) if evm else None, solana=self.key("solana", dollars) if solana else None
         )
 
     def key(self, chain: str = "evm", dollars: Amount = "100") -> str:
-        """A new throw-away key with invented money, as text: for a signer of your own, or for the environment."""
+        """Return a new throw-away key with invented money, as text.
+
+        It is for a signer of your own, or for the environment.
+        """
         if network_of(chain) == EVM:
             key = self._shop.keys.evm_key()
             wallet = Wallet(evm=key)
@@ -162,7 +165,7 @@ class Sandbox:
         for network, address in self._accounts(who):
             self._shop.chain(network).fund(self._shop.keys.check(address), units)
 
-    # --- what is sold
+    # --- goods
 
     def sell(
         self,
@@ -176,11 +179,11 @@ class Sandbox:
         memo: str | None = None,
         redeliver: bool | None = None,
     ) -> str:
-        """Sell something at a path, or change how it is sold; returns its address.
+        """Sell something at a path, or change how it is sold. Returns its address.
 
         ``content`` is text, bytes or anything that goes into JSON. ``fault`` is the name of one fault, which strikes
-        each payment once, or names in the order in which requests meet them, None for one that goes well: see
-        ``x402_client.sandbox.FAULTS``. ``memo`` is what the seller wants in a payment on Solana.
+        each payment once. Or it is names in the order in which requests meet them, with None for one that goes well:
+        see ``x402_client.sandbox.FAULTS``. ``memo`` is what the seller wants in a payment on Solana.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
@@ -194,58 +197,58 @@ class Sandbox:
         return self.url + path
 
     def free(self, path: str, content: Any = None) -> str:
-        """Give something away at a path; returns its address."""
+        """Give something away at a path. Returns its address."""
         self._shop.put(Goods(path, None, content), None)
         return self.url + path
 
     def order(self, *faults: str | None) -> None:
-        """What goes wrong next, in this order, whatever is bought; None for a payment that goes well."""
+        """Order the faults that come next, in this order, for any goods. None is a payment that goes well."""
         self._shop.order(faults)
 
-    # --- what happened
+    # --- records
 
     @property
     def settlements(self) -> list[Settlement]:
-        """Every transfer that happened, in order."""
+        """Return every transfer that happened, in order."""
         return list(self._shop.settlements)
 
     @property
     def visits(self) -> list[Visit]:
-        """Every request for something that has a price, in order."""
+        """Return every request for something that has a price, in order."""
         return list(self._shop.visits)
 
     def paid(self, who: Wallet | Buyer | str) -> list[Settlement]:
-        """The transfers from a wallet, a buyer's wallet or an address."""
+        """Return the transfers from a wallet, a buyer's wallet or an address."""
         accounts = {address.lower() for _, address in self._accounts(who)}
         return [done for done in self.settlements if done.payer.lower() in accounts]
 
     def settled(self, payment: Hold | str) -> Settlement | None:
-        """The transfer of one payment, named by its hold or its nonce; None if it did not happen."""
+        """Return the transfer of one payment, named by its hold or its nonce. None if it did not happen."""
         nonce = payment if isinstance(payment, str) else payment.nonce
         return next((done for done in self.settlements if done.nonce == nonce), None)
 
     def balance(self, who: Wallet | Buyer | str) -> Money:
-        """What an address has left, or a wallet on both chains together."""
+        """Return the money of an address, or of a wallet on both chains together."""
         found = (self._shop.chain(network).balance(address) for network, address in self._accounts(who))
         return Money.of_units(sum(found))
 
     @property
     def earned(self) -> Money:
-        """What the seller was paid, all in all."""
+        """Return all the money that the seller was paid."""
         return Money.of_units(sum(done.amount for done in self.settlements))
 
     # --- time
 
     @property
     def now(self) -> float:
-        """The chains' clock, in seconds since 1970."""
+        """Return the chains' time, in seconds since 1970."""
         return self._shop.clock.now()
 
     def advance(self, seconds: float) -> None:
         """Let time pass on the chains, at once: payments expire. The clock of this machine stays as it is.
 
-        A buyer asks the chain about a payment once it expired by the clock of the machine; a test of that moves
-        Python's clock instead, and the chains follow.
+        A buyer asks the chain about a payment once it expired by the machine's clock. A test of that moves Python's
+        clock instead, and the chains follow.
         """
         self._shop.clock.advance(seconds)
 

@@ -1,4 +1,4 @@
-"""The socket: an HTTP server on this machine alone, each connection in a thread, none left when it closes."""
+"""The socket: an HTTP server on this machine alone. Each connection has a thread; none is left when it closes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .answers import Answer, Request
 
 _MOST = 16 * 1024 * 1024
 _DROPS = 20
-#: The longest that anything hangs: nobody waits longer, and a forgotten test run ends.
+#: The longest that anything hangs, in seconds. No client waits longer, and a forgotten test run ends.
 _PATIENCE = 600.0
 
 
 class Server(HTTPServer):
-    """Serves one function until it is stopped."""
+    """An HTTP server that answers by one function until it is stopped."""
 
-    request_queue_size = 128  # agents come with many connections at once
+    request_queue_size = 128  # agents open many connections at once
 
     def __init__(self, port: int, answer: Callable[[Request], Answer], slow: float) -> None:
         try:
@@ -59,7 +59,7 @@ class Server(HTTPServer):
             thread.join()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """In a thread of its own."""
+        """Serve a connection in a thread of its own."""
         thread = threading.Thread(
             target=self._converse, args=(request, client_address), name="x402-sandbox-connection", daemon=True
         )
@@ -68,7 +68,7 @@ class Server(HTTPServer):
         thread.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; a mistake of the sandbox's own is."""
+        """Report a mistake of the sandbox's own. A client that went away is not reported."""
         import sys
 
         if not isinstance(sys.exc_info()[1], OSError):
@@ -86,7 +86,7 @@ class Server(HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """The handler of one connection."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one segment: two of them wait for each other's acknowledgement
@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
     def _read(self) -> bytes | None:
-        """The whole body; None for one that is too large, broken off or of no sensible size."""
+        """Return the whole body. None if it is too large, broken off or of no sensible size."""
         try:
             return self._read_body()
         except ValueError:
@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.manner == "silent":
             self.server.closing.wait(_PATIENCE)
         if answer.manner == "reset":
-            # Lingering for no time at all: the connection is reset, not closed in order.
+            # With a linger time of zero the connection is reset, not closed in order.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def _drip(self, answer: Answer) -> None:
@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.closing.wait(pause)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Only the command prints."""
+        """Print nothing: only the command prints."""
 
 
 def _upper(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

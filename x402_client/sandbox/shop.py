@@ -1,4 +1,4 @@
-"""The seller behind the socket: what is for sale at which address, what is ordered to go wrong, who was here."""
+"""The seller behind the socket: the goods at each address, the faults that were ordered, and the visits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .sale import Sale
 from .solana import SolanaChain
 from .terms import Goods, Seller
 
-#: First words of an address that say how something is sold; goods may have them in their names.
+#: First words of an address that say how something is sold. Goods may have them in their names.
 _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "v1": {"version": 1},
     "v1-caip2": {"version": 1, "plain": False},
@@ -32,14 +32,14 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},
 }
 _RESERVED = ("fault", "sound", "rpc", "about", "settlements", "wallet")
-#: Units of each token in a wallet that is asked for by address: a hundred dollars.
+#: Units of each token in a wallet that a client asks for by address: a hundred dollars.
 _GIFT = 100_000_000
 _DEFAULT = "/weather"
 
 
 @dataclass(slots=True)
 class Shelf:
-    """One thing for sale, and what is ordered to go wrong with it."""
+    """A thing for sale, and the faults that are ordered for it."""
 
     goods: Goods
     always: Fault | None = None
@@ -48,7 +48,7 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request leads: the goods as this address offers them."""
+    """The goods that a request leads to, as its address offers them."""
 
     shelf: Shelf
     goods: Goods
@@ -58,7 +58,7 @@ class Route:
 
 
 class Shop:
-    """Safe between threads."""
+    """A shop. Safe between threads."""
 
     def __init__(self, seller_address: str, slow: float, redeliver: bool) -> None:
         self.clock, self.keys = Clock(), Keyring()
@@ -78,11 +78,11 @@ class Shop:
         self._struck: set[tuple[str, str]] = set()
 
     def chain(self, network: str) -> EvmChain | SolanaChain:
-        """The chain of a network."""
+        """Return the chain of a network."""
         return self.evm if network == EVM else self.solana
 
     def put(self, goods: Goods, fault: str | Iterable[str | None] | None) -> None:
-        """Offer something, or offer it anew."""
+        """Offer something, or change its offer."""
         parts = goods.path.split("/")
         if not goods.path.startswith("/") or len(parts[1]) == 0 or parts[1] in _RESERVED or "?" in goods.path:
             raise ConfigurationError(
@@ -95,7 +95,7 @@ class Shop:
             self._shelves[goods.path] = Shelf(goods, always, deque(map(fault_named, orders)))
 
     def order(self, faults: Iterable[str | None]) -> None:
-        """What goes wrong next, whatever is bought."""
+        """Order the faults that come next, for any goods."""
         self._orders.extend([fault_named(fault) for fault in faults])
 
     def settled(self, settlement: Settlement) -> None:
@@ -104,7 +104,7 @@ class Shop:
             self.settlements.append(settlement)
 
     def answer(self, request: Request) -> Answer:
-        """Whatever is asked."""
+        """Answer any request."""
         path = request.path.partition("?")[0]
         own = self._own_page(path, request)
         if own is not None:
@@ -131,14 +131,17 @@ class Shop:
         return given
 
     def _delivered_before(self, route: Route, sale: Sale) -> Settlement | None:
-        """A payment that was settled here before, at a seller who remembers."""
+        """Return the payment if it was settled here before, and the seller delivers again."""
         if sale.nonce is None or not route.goods.redeliver:
             return None
         done = (one for one in self.settlements if one.nonce == sale.nonce and one.path == route.goods.path)
         return next(done, None)
 
     def _strike(self, route: Route, sale: Sale) -> Fault | None:
-        """What goes wrong with this request. One payment meets a fault once, unless the fault is sticky."""
+        """Return the fault of this request, or None.
+
+        One payment meets a fault once, unless the fault is sticky.
+        """
         with self._lock:
             single = route.fault or route.shelf.always
             if single is None:
@@ -154,7 +157,7 @@ class Shop:
             return single
 
     def _route(self, path: str) -> Route | None:
-        """From an address like ``/v1/solana/fault/slow/report``: how it is offered, then what."""
+        """Read an address like ``/v1/solana/fault/slow/report``: the way of selling, then the goods."""
         parts, changes = path.strip("/").split("/"), dict[str, Any]()
         kept: list[str] = []
         fault: Fault | None = None
@@ -172,7 +175,7 @@ class Shop:
         return Route(shelf, replace(shelf.goods, **changes), plain, fault, sound)
 
     def _shelf(self, parts: list[str]) -> Shelf | None:
-        """What is sold at these parts of an address, of which none are left for the default."""
+        """Return the shelf at these parts of an address. Without parts it is the default one."""
         with self._lock:
             return self._shelves.get("/" + "/".join(parts) if parts else _DEFAULT)
 
@@ -190,7 +193,7 @@ class Shop:
         return None
 
     def _new_wallet(self) -> dict[str, Any]:
-        """Throw-away keys with invented money, for programs that are not in this process."""
+        """Make throw-away keys with invented money, for programs that are not in this process."""
         keys = {"evm": self.keys.evm_key(), "solana": self.keys.solana_key()}
         wallet = Wallet(**keys)
         assert wallet.evm is not None
@@ -209,14 +212,17 @@ class Shop:
 
 
 def fault_named(name: str | None) -> Fault | None:
-    """A fault by its name."""
+    """Return a fault by its name. None stays None."""
     if name is not None and name not in FAULTS:
         raise ConfigurationError(f"There is no fault {name!r}; there are {', '.join(FAULTS)}.")
     return None if name is None else FAULTS[name]
 
 
 def _next(orders: deque[Fault | None], sale: Sale) -> Fault | None:
-    """The next one ordered, if this request is of its kind. None stands for a payment that goes well."""
+    """Take the next fault ordered, if this request is of its kind.
+
+    None stands for a payment that goes well.
+    """
     if not orders:
         return None
     first = orders[0]

@@ -1,4 +1,4 @@
-"""The sandbox's Solana chain, as the seller sees it: made when first needed, on a thread of its own."""
+"""The sandbox's Solana chain, as the seller sees it. It is made when first needed, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 
 class SolanaChain:
-    """One mint, and transfers of it. Safe between threads; costs nothing until it is used."""
+    """A Solana chain with one mint, and transfers of it.
+
+    Safe between threads. It costs nothing until it is used.
+    """
 
     def __init__(self, clock: Clock, knows: Callable[[str], bool]) -> None:
         self._clock, self._knows = clock, knows
@@ -30,40 +33,40 @@ class SolanaChain:
 
     @cached_property
     def fee_payer(self) -> str:
-        """Who pays the chain's fees for the buyers."""
+        """Return the address that pays the chain's fees for the buyers."""
         return str(self._fee_keypair.pubkey())
 
     @cached_property
     def seller(self) -> str:
-        """Who is paid. Nobody has its key."""
+        """Return the address that is paid. Its key is thrown away."""
         from solders.keypair import Keypair
 
         return str(Keypair().pubkey())
 
     def fund(self, owner: str, amount: int) -> None:
-        """Invented money."""
+        """Give invented money to an owner."""
         with self._lock:
-            if not self._open:  # until somebody looks at the chain, there is no need to have one
+            if not self._open:  # until the chain is looked at, there is no need to have one
                 self._pending.append((owner, amount))
                 return
         self.on_machine(lambda machine: machine.fund(_key(owner), amount))
 
     def balance(self, owner: str) -> int:
-        """In the token's smallest units."""
+        """Return a balance in the token's smallest units."""
         return self.on_machine(lambda machine: machine.balance(_key(owner)))
 
     def verify(self, payload: Any, offer: Mapping[str, Any]) -> str | None:
-        """Why a facilitator would not settle this for these terms; None: it would."""
+        """Return why a facilitator would not settle this for these terms, or None if it would."""
 
         def look(machine: Machine) -> str | None:
             payment, _ = machine.verify(payload, offer, _plain(offer))
             return self._stranger(str(payment.payer))
 
-        found = self._fit(look)
+        found = self._result_or_reason(look)
         return found if isinstance(found, str) else None
 
     def settle(self, payload: Any, offer: Mapping[str, Any], path: str = "") -> Settlement | str:
-        """Transfer, or say why not."""
+        """Transfer the money, or return why not."""
 
         def send(machine: Machine) -> Settlement | str:
             payment, signed = machine.verify(payload, offer, _plain(offer))
@@ -75,10 +78,10 @@ class SolanaChain:
             payer, pay_to = str(payment.payer), str(offer["payTo"])
             return Settlement(SOLANA, landed.signature, payer, pay_to, payment.amount, nonce, path)
 
-        return self._fit(send) or "unexpected_settle_error"
+        return self._result_or_reason(send) or "unexpected_settle_error"
 
     def on_machine(self, work: Callable[[Machine], T]) -> T:
-        """Run something on the one thread that may touch the machine."""
+        """Run ``work`` on the one thread that may touch the machine."""
         return self._thread.submit(lambda: work(self._machine())).result()
 
     def close(self) -> None:
@@ -86,7 +89,7 @@ class SolanaChain:
         self._thread.shutdown()
 
     def _machine(self) -> Machine:
-        # Kept by the thread alone: it has to be let go there too.
+        # Kept by the thread alone: it has to be released there too.
         machine: Machine | None = getattr(self._mine, "machine", None)
         if machine is None:
             from .solana_vm import Machine
@@ -109,7 +112,7 @@ class SolanaChain:
             return None
         return f"{payer} is not an address of this sandbox, which takes throw-away keys only"
 
-    def _fit(self, work: Callable[[Machine], T]) -> T | str:
+    def _result_or_reason(self, work: Callable[[Machine], T]) -> T | str:
         from .solana_rules import Unfit
 
         try:
@@ -119,7 +122,7 @@ class SolanaChain:
 
 
 def nonce_of(payload: Any, memo: str | None) -> str | None:
-    """What tells this payment from others, if it is one."""
+    """Return the value that tells this payment from others, or None if it is no payment."""
     from .solana_rules import Unfit, read
 
     try:
@@ -129,7 +132,7 @@ def nonce_of(payload: Any, memo: str | None) -> str | None:
 
 
 def _nonce(payment: Any, asked: str | None) -> str:
-    """The memo if the buyer drew it, and else its signature: as ``hold.nonce`` has it."""
+    """Return the memo if the buyer drew it, else the signature: the value of ``hold.nonce``."""
     return payment.memo if payment.memo and not asked else str(payment.signature)
 
 

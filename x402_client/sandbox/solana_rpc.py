@@ -1,4 +1,4 @@
-"""What the Solana chain answers over JSON-RPC: the reads that a buyer makes."""
+"""Answers of the Solana chain over JSON-RPC: the reads that a buyer makes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .solana import SolanaChain
 from .solana_rules import TOKEN
 from .solana_vm import FINAL_DEPTH, LIFETIME, SKIPPED, Landed, Machine, held
 
-#: Not devnet's, though the network goes by devnet's name.
+#: Not devnet's hash, though the network goes by devnet's name.
 _GENESIS = "Sandbox1111111111111111111111111111111111111"
 _MOST_SIGNATURES = 1000
 _DEPTHS = {"processed": 0, "confirmed": 0, "finalized": FINAL_DEPTH}
 
 
 def methods(chain: SolanaChain) -> dict[str, Callable[..., Any]]:
-    """By name; each runs on the machine's thread."""
+    """Return the methods by name. Each runs on the machine's thread."""
 
     def run(work: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *params: chain.on_machine(lambda machine: work(machine, *params))
@@ -48,7 +48,7 @@ def methods(chain: SolanaChain) -> dict[str, Callable[..., Any]]:
 
 
 def _bank(machine: Machine, options: Any = None) -> int:
-    """The newest slot at that commitment: ``finalized``, unless the caller says otherwise."""
+    """Return the newest slot at that commitment. It is ``finalized``, unless the caller says otherwise."""
     options = options or {}
     bank = machine.slots.now() - _DEPTHS[options.get("commitment") or "finalized"]
     if bank < (options.get("minContextSlot") or 0):

@@ -1,8 +1,9 @@
-"""What facilitators ask of a Solana payment before they sign and send it. They disagree; this takes what all take.
+"""The checks of a Solana payment that facilitators make before they sign and send it.
 
-Version 2, and version 1 under a CAIP-2 name: compute limit, compute price, TransferChecked, one Memo. Version 1 under
-a plain name: the first three only. The amount exactly, the seller's existing token account, the buyer as owner and
-never the fee payer, under 100,000 compute units and 1,000,000 micro-lamports each.
+Facilitators disagree. These checks take what all of them take. Version 2, and version 1 under a CAIP-2 name: compute
+limit, compute price, TransferChecked, one Memo. Version 1 under a plain name: the first three only. The amount has to
+be exact, and the seller's token account has to exist. The buyer is the owner and never the fee payer. The limits are
+under 100,000 compute units and 1,000,000 micro-lamports each.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _NO_TRANSFER = "invalid_exact_svm_payload_no_transfer_instruction"
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction, with its accounts looked up."""
+    """An instruction, with its accounts looked up."""
 
     program: Pubkey
     accounts: tuple[Pubkey, ...]
@@ -37,7 +38,7 @@ class Instruction:
 
 
 class Unfit(Exception):
-    """The payment is not settled; the message is the facilitator's reason."""
+    """The error of a payment that is not settled. Its message is the facilitator's reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Payment:
 
     @property
     def message(self) -> MessageV0:
-        """What was signed."""
+        """Return the message that was signed."""
         message = self.transaction.message
         if not isinstance(message, MessageV0) or list(message.address_table_lookups):
             raise Unfit("invalid_exact_svm_payload_transaction_could_not_be_decoded")
@@ -57,33 +58,33 @@ class Payment:
 
     @property
     def payer(self) -> Pubkey:
-        """The owner of the tokens that move."""
+        """Return the owner of the tokens that move."""
         return self.instructions[2].accounts[3]
 
     @property
     def signature(self) -> Signature:
-        """The buyer's."""
+        """Return the buyer's signature."""
         return self.transaction.signatures[1]
 
     @property
     def memo(self) -> str | None:
-        """The text of the memo, if there is one."""
+        """Return the text of the memo, if there is one."""
         texts = [one.data.decode(errors="replace") for one in self.instructions if one.program == MEMO]
         return texts[0] if texts else None
 
     @property
     def amount(self) -> int:
-        """In the token's smallest units."""
+        """Return the amount in the token's smallest units."""
         return int.from_bytes(self.instructions[2].data[1:9], "little")
 
     def signed_by(self, fee_payer: Any) -> VersionedTransaction:
-        """Ready to be sent."""
+        """Return the transaction with the fee payer's signature, ready to be sent."""
         own = fee_payer.sign_message(to_bytes_versioned(self.message))
         return VersionedTransaction.populate(self.message, [own, self.signature])
 
 
 def read(payload: Any) -> Payment:
-    """From the payload of a payment. Raises Unfit."""
+    """Read the payload of a payment. Raise Unfit if it is none."""
     text = payload.get("transaction") if isinstance(payload, Mapping) else None
     try:
         raw = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
@@ -105,7 +106,10 @@ def read(payload: Any) -> Payment:
 
 
 def check(payment: Payment, offer: Mapping[str, Any], fee_payer: Pubkey, *, plain: bool) -> None:
-    """Raises Unfit for what is not exactly this offer's payment. ``plain``: version 1 under a plain name."""
+    """Raise Unfit unless this is exactly the offer's payment.
+
+    ``plain`` is True for version 1 under a plain name.
+    """
     _check_layout(payment, plain)
     _check_budget(payment)
     _check_transfer(payment, offer)
@@ -156,5 +160,5 @@ def _check_people(payment: Payment, fee_payer: Pubkey) -> None:
 
 
 def token_account(owner: Pubkey, mint: Pubkey) -> Pubkey:
-    """Where an owner's tokens are."""
+    """Return the account that keeps an owner's tokens."""
     return get_associated_token_address(owner, mint, TOKEN)

@@ -1,6 +1,6 @@
-"""The sandbox's Solana: the virtual machine that solders brings, with the slots and blockhashes that it has not.
+"""The sandbox's Solana: solders' virtual machine, with the slots and blockhashes that it lacks.
 
-The machine belongs to the thread that made it, so everything here runs on one thread; ``solana.py`` sees to that.
+The machine belongs to the thread that made it, so all code here runs on one thread. ``solana.py`` sees to that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .records import Clock
 from .solana_rules import TOKEN, Payment, Unfit, check, read, token_account
 
 SLOT_SECONDS = 0.4
-FIRST_SLOT = 300_000_000  # nobody should depend on a small number
+FIRST_SLOT = 300_000_000  # a large number, so that no program depends on a small one
 SKIPPED = 12_000_000  # slots without a block: the block height is not the slot
 LIFETIME, FINAL_DEPTH = 150, 32
 _BACKLOG = 600
@@ -42,7 +42,7 @@ class Landed:
 
     @property
     def signature(self) -> str:
-        """The chain's name for it: the fee payer's signature."""
+        """Return the chain's name for it: the fee payer's signature."""
         return str(self.transaction.signatures[0])
 
 
@@ -55,24 +55,24 @@ class Slots:
         self._started = clock.now() - _BACKLOG * SLOT_SECONDS
 
     def now(self) -> int:
-        """The newest."""
+        """Return the newest slot."""
         return FIRST_SLOT + int((self._clock.now() - self._started) / SLOT_SECONDS)
 
     def time(self, slot: int) -> int:
-        """What the chain's clock said then."""
+        """Return the chain's time at that slot."""
         return int(self._started + (slot - FIRST_SLOT) * SLOT_SECONDS)
 
     def blockhash(self, slot: int) -> str:
-        """The last blockhash at that slot."""
+        """Return the last blockhash at that slot."""
         return str(Hash(hashlib.sha256(self._seed + slot.to_bytes(8, "little")).digest()))
 
     def usable(self, blockhash: str, slot: int) -> bool:
-        """Whether a transaction that names it can land at that slot."""
+        """Return True if a transaction that names ``blockhash`` can land at that slot."""
         return any(self.blockhash(slot - age) == blockhash for age in range(LIFETIME + 1))
 
 
 class Machine:
-    """Accounts, and what landed."""
+    """The accounts, and the transactions that landed."""
 
     def __init__(self, mint: str, clock: Clock, fee_payer: Keypair) -> None:
         self.slots = Slots(clock)
@@ -86,22 +86,22 @@ class Machine:
         self._vm.airdrop(fee_payer.pubkey(), 10**12)
 
     def account(self, address: Pubkey) -> Account | None:
-        """As it is now."""
+        """Return an account as it is now."""
         return self._vm.get_account(address)
 
     def fund(self, owner: Pubkey, amount: int) -> None:
-        """Invented money; the account is made if there is none."""
+        """Give invented money. The account is made if there is none."""
         held = TokenAccount(
             self.mint, owner, self.balance(owner) + amount, None, TokenAccountState.Initialized, None, 0, None
         )
         self._vm.set_account(token_account(owner, self.mint), Account(_RENT, bytes(held), TOKEN))
 
     def balance(self, owner: Pubkey) -> int:
-        """In the token's smallest units."""
+        """Return a balance in the token's smallest units."""
         return held(self.account(token_account(owner, self.mint))) or 0
 
     def verify(self, payload: Any, offer: Mapping[str, Any], plain: bool) -> tuple[Payment, VersionedTransaction]:
-        """The payment, and the transaction that a facilitator would send. Raises Unfit."""
+        """Return the payment, and the transaction that a facilitator would send. Raise Unfit."""
         payment = read(payload)
         check(payment, offer, self._fee_payer.pubkey(), plain=plain)
         signed = payment.signed_by(self._fee_payer)
@@ -115,7 +115,7 @@ class Machine:
         return payment, signed
 
     def send(self, payment: Payment, signed: VersionedTransaction) -> Landed:
-        """Send what was verified. Raises Unfit."""
+        """Send what was verified. Raise Unfit."""
         result = self._vm.send_transaction(signed)
         if isinstance(result, FailedTransactionMetadata):
             raise Unfit(f"transaction_failed: {_err(result)}")
@@ -127,7 +127,7 @@ class Machine:
         return landed
 
     def simulate(self, transaction: VersionedTransaction, *, verify: bool) -> dict[str, Any]:
-        """What would come of it."""
+        """Return the result that a transaction would have."""
         self._vm.with_sigverify(verify)
         try:
             result = self._vm.simulate_transaction(transaction)
@@ -140,7 +140,7 @@ class Machine:
 
 
 def held(account: Account | None) -> int | None:
-    """What a token account holds; None for anything else."""
+    """Return the amount in a token account, or None for any other account."""
     if account is None or account.owner != TOKEN or len(account.data) != 165:
         return None
     return TokenAccount.from_bytes(account.data).amount

@@ -1,4 +1,4 @@
-"""What is for sale, and the 402 that says so, in both versions."""
+"""The goods for sale, and the 402 that offers them, in both versions."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
 
 @dataclass(frozen=True, slots=True)
 class Goods:
-    """One thing that is sold, or free without a price, as it is offered at one address."""
+    """A thing that is sold, or free if it has no price, as it is offered at one address."""
 
     path: str
     price: Money | None
     content: Any = None
     networks: tuple[str, ...] = (EVM, SOLANA)
     version: int = 2
-    #: Version 1 writes Solana's plain name, or its CAIP-2 name.
+    #: True if version 1 writes Solana's plain name, False for its CAIP-2 name.
     plain: bool = True
     memo: str | None = None
     redeliver: bool = False
 
     def but(self, **changes: Any) -> Goods:
-        """The same goods, offered in another way."""
+        """Return the same goods, offered in another way."""
         return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """Who is paid, and by which facilitator."""
+    """The addresses that are paid, and the facilitator's fee payer."""
 
     evm: str
     solana: Callable[[], str]
@@ -44,7 +44,7 @@ class Seller:
 
 
 def offers(goods: Goods, seller: Seller, url: str) -> list[dict[str, Any]]:
-    """One for each network."""
+    """Return one offer for each network."""
     return list(_offers(goods, seller, url))
 
 
@@ -87,8 +87,10 @@ def _v1_fields(goods: Goods, url: str) -> dict[str, Any]:
     }
 
 
-def ask(version: int, url: str, accepts: Sequence[Mapping[str, Any]], error: str = "payment required") -> Answer:
-    """The 402. Version 2 has its terms in a header, version 1 in the body."""
+def payment_required(
+    version: int, url: str, accepts: Sequence[Mapping[str, Any]], error: str = "payment required"
+) -> Answer:
+    """Answer with the 402. Version 2 has its terms in a header, version 1 in the body."""
     terms: dict[str, Any] = {"x402Version": version, "error": error, "accepts": list(accepts)}
     if version == 1:
         return page(terms, 402)

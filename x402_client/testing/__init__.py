@@ -19,7 +19,7 @@ __all__ = [
     "SolanaSignerConformance",
 ]
 
-#: Where each name lives.
+#: The module of each name.
 _HOMES = {
     "AdapterConformance": "adapter_conformance",
     "EvmSignerConformance": "signer_conformance",

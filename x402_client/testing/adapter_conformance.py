@@ -1,4 +1,4 @@
-"""What every adapter for an HTTP client has to keep, as tests: subclass ``AdapterConformance`` and run it with pytest.
+"""The contract of an adapter for an HTTP client, as tests. Subclass ``AdapterConformance`` and run it with pytest.
 
     class TestMine(AdapterConformance):
         own_errors = (mylib.Error,)

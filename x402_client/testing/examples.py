@@ -1,4 +1,4 @@
-"""Texts and offers that strangers may send: from a list, and drawn by hypothesis where it is installed."""
+"""Texts and offers that strangers may send: listed ones, and ones drawn by hypothesis if it is installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def for_texts(check: Callable[[str], object], examples: int = 200) -> None:
 
 
 def for_offers(check: Callable[[Offer], object], sound: Offer, examples: int = 200) -> None:
-    """Run a check with what a seller may make of a sound offer, as the model of offers permits."""
+    """Run a check with all that a seller may make of a sound offer, as the model of offers permits."""
     for offer in _listed(sound):
         check(offer)
     if _has_hypothesis():
@@ -83,7 +83,10 @@ def _listed(sound: Offer) -> Iterable[Offer]:
 
 
 def _names(sound: Offer) -> tuple[str, ...]:
-    """Return what may stand in ``extra``: a scheme reads the names that its sound offers have."""
+    """Return the names that may stand in ``extra``.
+
+    A scheme reads the names that its sound offers have.
+    """
     return (*sound.extra, "memo", "nonce", "name")
 
 

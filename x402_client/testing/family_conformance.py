@@ -12,9 +12,9 @@ from .examples import for_texts
 
 
 class FamilyConformance(ABC):
-    """A family and addresses of it. ``self.family`` is a new one in every test."""
+    """The tests of a family of chains, given some of its addresses. ``self.family`` is new in every test."""
 
-    #: How many texts of strangers are tried.
+    #: The number of texts of strangers that are tried.
     examples = 200
 
     @abstractmethod
@@ -62,7 +62,7 @@ class FamilyConformance(ABC):
             assert self.family.canonical(spelling) == spelling
 
     def test_any_text_may_be_asked_about(self) -> None:
-        """Sellers write addresses, and a receipt is read while a payment is under way."""
+        """Check any text: sellers write addresses, and a receipt is read while a payment is under way."""
 
         def check(text: str) -> None:
             assert isinstance(self.family.is_address(text), bool)

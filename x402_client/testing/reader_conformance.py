@@ -13,7 +13,7 @@ _ANSWERS = ("settled", "not_settled", "unknown")
 
 
 class ReaderConformance(ABC):
-    """A reader and holds whose fate is known. ``self.reader`` is a new one in every test."""
+    """The tests of a reader, given holds whose fate is known. ``self.reader`` is new in every test."""
 
     @abstractmethod
     def make(self) -> Any:
@@ -39,7 +39,7 @@ class ReaderConformance(ABC):
         self.reader = self.make()
 
     def read(self, hold: Hold) -> str:
-        """Ask the reader; await it if it is async."""
+        """Ask the reader. Await it if it is async."""
         found: Any = self.reader.read(hold)
         if inspect.isawaitable(found):
             import anyio
@@ -60,7 +60,10 @@ class ReaderConformance(ABC):
         assert {self.read(hold) for hold in self.dead()} == {"not_settled"}
 
     def test_what_can_settle_yet_is_never_said_not_to_have_settled(self) -> None:
-        """A payment whose money was given back, and that settles then, was paid for without being counted."""
+        """Check payments that can settle yet.
+
+        One whose money was given back, and that settles then, was paid without being counted.
+        """
         assert {self.read(hold) for hold in self.alive()} <= {"unknown"}
 
     def test_of_what_it_does_not_know_it_says_so(self) -> None:

@@ -33,18 +33,21 @@ from ..model.signing import Signed
 from ..policy.policy import Policy
 from .examples import for_offers
 
-#: What a scheme may ask while it signs. Sending, reserving and telling are the flow's.
+#: The asks that a scheme may yield while it signs. Sending, reserving and telling are the flow's.
 ALLOWED = (asks.SignTyped, asks.SignMessage, asks.Sign, asks.Fetch)
 #: Seconds by which clocks may differ between two lines of a test.
 _SLACK = 2
 
 
 class SchemeConformance(ABC):
-    """A scheme, a wallet that signs for it, and offers. ``self.scheme`` is a new one in every test."""
+    """The tests of a scheme, given a wallet that signs for it, and offers.
+
+    ``self.scheme`` is a new one in every test.
+    """
 
     #: Seconds that a payment may be valid, as ``Policy(validity=...)`` says.
     validity = 600
-    #: How many hostile offers are tried.
+    #: The number of hostile offers that are tried.
     examples = 200
     #: Texts that must show nowhere: keys, in each form that they were given in.
     secrets: tuple[str, ...] = ()
@@ -97,7 +100,7 @@ class SchemeConformance(ABC):
             assert self._objection(offer) is not None, f"no objection to {offer!r}"
 
     def test_an_objection_goes_by_the_offer_alone(self) -> None:
-        """The policy keeps the answer for the next time that the same is offered."""
+        """Check that the policy can keep the answer for the next time that the same is offered."""
         offers = [*self.sound(), *self.unsound()]
         before = [self._objection(offer) for offer in offers]
         for offer in self.sound():
@@ -150,7 +153,7 @@ class SchemeConformance(ABC):
                 assert text not in shown, "a repr or the evidence shows what can be spent"
 
     def test_a_signature_by_another_key_is_not_sent(self) -> None:
-        """A signer may be somebody else's service, and hold another key than it says."""
+        """Check a signer with another key than it says: it may be a service that we do not run."""
         answers = Answers(self.buyer.services, NO_COURIER)
 
         def answer(ask: asks.Ask[Any]) -> Any:
@@ -227,7 +230,10 @@ class SchemeConformance(ABC):
             assert json.loads(json.dumps(dict(part), allow_nan=False)) == dict(part), "it is not plain JSON"
 
     def _spendable(self, signed: Signed) -> list[str]:
-        """Return the texts that are worth money: the signatures, and every long text of the payload but the nonce."""
+        """Return the texts that are worth money.
+
+        They are the signatures, and every long text of the payload but the nonce.
+        """
         texts = [text for text in _texts(signed.payload) if len(text) >= 80]
         texts += [signature.hex() for signature in self._given if len(signature) >= 16]
         return [*filter(lambda text: text != signed.nonce, texts), *self.secrets]

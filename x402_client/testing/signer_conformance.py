@@ -21,7 +21,7 @@ from ..model.signing import TypedData
 from ..policy.policy import Policy
 from ..schemes.exact_evm import typed_data
 
-#: Two tokens; the name of one is not ASCII, as on a few chains.
+#: Two tokens. The name of one is not ASCII, as on a few chains.
 _TOKENS = (
     Token("eip155:8453", "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", "USDC", 6, "USD Coin", "2"),
     Token("eip155:14", "0xe7cd86e13AC4309349F30B3435a9d337750fC82D", "USDT0", 6, "USD\u20ae0", "1"),
@@ -29,7 +29,7 @@ _TOKENS = (
 
 
 class _SignerConformance(ABC):
-    """A signer in a wallet. ``self.wallet`` is a new one in every test."""
+    """The tests of a signer in a wallet. ``self.wallet`` is a new one in every test."""
 
     #: Texts that must show nowhere: the key, in each form that it was given in.
     secrets: tuple[str, ...] = ()

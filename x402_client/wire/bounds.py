@@ -1,4 +1,4 @@
-"""How much of what a server sends is looked at. One place, and every number can be changed: ``Buyer(bounds=...)``."""
+"""Bounds on how much of a server's answer is read. Each number can be changed: ``Buyer(bounds=...)``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Sizes in bytes, times in seconds."""
+    """Bounds of what is read and sent: sizes in bytes, times in seconds."""
 
     #: A header with terms, before base64 is taken off.
     terms_header: int = 64 * 1024

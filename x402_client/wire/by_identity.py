@@ -1,4 +1,4 @@
-"""What stands for one object in a cache, where equal ones are not the same."""
+"""A cache key that stands for one object, where equal objects must not share an entry."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Same(Generic[T]):
-    """It equals nothing but itself: to Python 1, 1.0 and true are equal, and each is echoed as it came."""
+class ByIdentity(Generic[T]):
+    """A wrapper that equals only a wrapper of the same object.
+
+    To Python 1, 1.0 and true are equal, and each has to be echoed as it came.
+    """
 
     __slots__ = ("it",)
 
@@ -19,4 +22,4 @@ class Same(Generic[T]):
         return id(self.it)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.it is other.it
+        return isinstance(other, ByIdentity) and self.it is other.it

@@ -1,16 +1,19 @@
-"""Content encodings of a 402's body, undone within bounds: a small body must not unfold into a large one."""
+"""Decoders of a 402's body that stay within bounds: a small body must not unfold into a large one."""
 
 from __future__ import annotations
 
 import zlib
 from typing import Any
 
-#: Encodings of one body: each takes its time, and nobody means more than two.
+#: The most encodings of one body. Each takes its time, and no honest server applies more than two.
 _MOST = 4
 
 
 def decoded(body: bytes, encodings: str, limit: int) -> bytes | None:
-    """The body without its content encodings; None if it is larger than ``limit``, nothing if it cannot be undone."""
+    """Return the body without its content encodings.
+
+    Return None if it is larger than ``limit``, and an empty body if it cannot be decoded.
+    """
     names = [part.strip().lower() for part in encodings.split(",") if part.strip()]
     if len(names) > _MOST:
         return b""
@@ -39,7 +42,7 @@ def _gzip(body: bytes, limit: int) -> bytes | None:
 
 
 def _deflate(body: bytes, limit: int) -> bytes | None:
-    """Some servers mean raw deflate by the name, some the zlib format."""
+    """Decode the zlib format, else raw deflate: servers mean either by the name."""
     plain = _inflate(body, limit, zlib.MAX_WBITS)
     return plain if plain is not None else _inflate(body, limit, -zlib.MAX_WBITS)
 
@@ -57,7 +60,7 @@ def _zstd(body: bytes, limit: int) -> bytes | None:
 
 
 def _brotli(body: bytes, limit: int) -> bytes | None:
-    """Only with a Brotli that can bound its output; an older one is not asked."""
+    """Decode with a Brotli that can bound its output. An older one is not called."""
     try:
         import brotli  # pyright: ignore[reportMissingImports]  # may be there
     except ImportError:

@@ -1,4 +1,4 @@
-"""Base64 and JSON from strangers: strict where meaning is at stake, tolerant of how it is wrapped."""
+"""Readers of base64 and JSON from strangers: strict about the meaning, tolerant of the wrapping."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 from ..errors import MalformedQuote
 
-#: Some write it before UTF-8.
+#: Some servers write this byte order mark before UTF-8.
 _MARK = b"\xef\xbb\xbf"
 _LETTERS = re.compile(r"[A-Za-z0-9+/]+", re.ASCII)
 
 
 def load_base64(text: str, depth: int) -> Any:
-    """JSON in base64, in any of its alphabets, padded or not. Plain JSON in the header is taken too."""
+    """Read JSON from base64, in any of its alphabets, padded or not. Plain JSON is read too."""
     text = text.strip()
     if text[:1] in "{[":
         return load(text, depth)
@@ -31,7 +31,10 @@ def load_base64(text: str, depth: int) -> Any:
 
 
 def glimpse(text: str) -> bytes:
-    """As much of base64, or of plain JSON, as can be seen without understanding it: for telling what was meant."""
+    """Return the start of ``text``, decoded as far as its letters are sound.
+
+    It is for telling what was meant, not for reading it.
+    """
     text = text.strip()
     if text[:1] in "{[":
         return text.encode("utf-8", "replace")
@@ -45,7 +48,10 @@ def _one_alphabet(text: str) -> str:
 
 
 def load(data: bytes | str, depth: int) -> Any:
-    """One JSON document with one meaning: no duplicate keys, NaN, lone surrogates or bottomless nesting."""
+    """Read one JSON document with one meaning.
+
+    Refuse duplicate keys, NaN, lone surrogates, and nesting beyond ``depth``.
+    """
     try:
         text = data if isinstance(data, str) else data.removeprefix(_MARK).decode()
         # Bounds the nesting by itself. The standard library's parser relies on the recursion limit, which other
@@ -68,7 +74,7 @@ def _from_json() -> Any:
 
 
 def dump(value: Any) -> str:
-    """JSON as it goes into headers: ASCII, compact."""
+    """Write JSON as it goes into headers: ASCII, compact."""
     return _encode(value)
 
 
@@ -92,7 +98,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 def _check_depth(text: str, value: Any, depth: int) -> None:
     if text.count("{") + text.count("[") <= depth:
-        return  # cannot be deeper than it has brackets
+        return  # the depth cannot exceed the number of brackets
     level = [value]
     for _ in range(depth):
         level = [inner for outer in level for inner in _children(outer)]

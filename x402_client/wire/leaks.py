@@ -1,4 +1,4 @@
-"""Telling whether a seller's words repeat the payment that it was handed: they are shown and kept, a payment is not."""
+"""Finds whether a seller's words repeat the payment: those words are shown and kept, a payment never is."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-#: So many letters in common are no accident. Addresses, networks and transactions are no part of what is compared.
+#: This many letters in common are no accident. Addresses, networks and transactions are not compared.
 _COMMON = 24
 #: Signatures and transactions are longer than anything else in a payload.
 _LONG = 80
 
 
 def repeats(words: str, header: str) -> bool:
-    """Whether some of these words are a part of the payment header, or of a signature in it."""
+    """Return True if a part of ``words`` is a part of the payment header, or of a signature in it."""
     return any(repeated([words], header))
 
 
 def repeated(texts: Iterable[str], header: str) -> list[bool]:
-    """The same of several texts."""
+    """Return for each text whether it repeats a part of the payment header, or of a signature in it."""
     found = [text.lower() if len(text) >= _COMMON else "" for text in texts]
     if not header or not any(found):
         return [False] * len(found)
     payment = _decoded(header)
-    # Signatures are hex or base64, which JSON writes as they are: the whole text is cheaper to look at than its parts.
+    # Signatures are hex or base64, which JSON writes as they are. So looking at the whole text first is cheaper than
+    # looking at its parts.
     whole = f"{header}\n{payment}".lower()
     if not any(_block_in_common(text, whole) for text in found if text):
         return [False] * len(found)
@@ -40,7 +41,10 @@ def _decoded(header: str) -> str:
 
 
 def _block_in_common(text: str, kept: str) -> bool:
-    """So many letters in common hold at least one whole block of half as many, wherever they begin."""
+    """Return False if the texts cannot have ``_COMMON`` letters in common: a quick first look.
+
+    A run of that many letters holds at least one whole block of half the length. The run may begin anywhere.
+    """
     half = _COMMON // 2
     blocks = [text[at : at + half] for at in range(0, len(text) - half + 1, half)]
     return any(map(kept.__contains__, blocks))
@@ -51,7 +55,7 @@ def _in_common(text: str, kept: str) -> bool:
 
 
 def _signatures(payment: str) -> Iterator[str]:
-    if payment[:1] == "{":  # our own words
+    if payment[:1] == "{":  # a payload that we wrote as JSON
         yield from _long_texts(json.loads(payment).get("payload"))
 
 

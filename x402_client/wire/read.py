@@ -1,4 +1,4 @@
-"""From a 402 to a Quote, from a receipt header to a Receipt. Everything here is hostile until read."""
+"""Reads a 402 into a Quote and a receipt header into a Receipt. All input is hostile until it is read."""
 
 from __future__ import annotations
 
@@ -13,35 +13,39 @@ from .bounds import Bounds
 from .json_text import glimpse, load, load_base64
 
 Header = Callable[[str], str | None]
-#: What a header that was meant to be x402 has in it, however broken the rest is.
+#: Texts in a header that was meant to be x402, however broken the rest is.
 _MARKS = (b'"x402Version"', b'"accepts"')
 _HEADERS = ("payment-required", "x-payment-required")
 _Texts = tuple[tuple[str, str], ...]
-#: Terms of more characters than this are not kept in case they come again.
+#: The most characters of terms that are kept in case they come again.
 _BRIEF = 8_192
 
 
 @cache
 def _shapes() -> Any:
-    """pydantic's core takes as long to import as the flow, so it is not before there is a buyer."""
+    """Import the shapes late: pydantic's core takes as long to import as the flow.
+
+    So it is not imported before there is a buyer.
+    """
     from . import shapes
 
     return shapes
 
 
 def get_ready() -> None:
-    """Import what reading takes: no loop should wait for it at its first 402."""
+    """Import what reading needs, so that no event loop waits for it at its first 402."""
     _shapes()
 
 
 def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> Quote | None:
-    """The terms of a 402, or None where it is not x402. Headers win over the body; ``body`` is None if too large.
+    """Return the terms of a 402, or None if it is not x402. Headers win over the body.
 
-    A place that is broken does not hide one that is sound; if none is sound, the first fault is raised.
+    ``body`` is None if it is too large. A broken place does not hide a sound one. If no place is sound, the first fault
+    is raised.
     """
     texts = tuple([(name, text) for name in _HEADERS if (text := header(name)) is not None])
     brief = len(body or b"") + sum([len(text) for _, text in texts]) <= _BRIEF
-    return (_read_before if brief else _read)(texts, body, url, bounds, brief)
+    return (_read_cached if brief else _read)(texts, body, url, bounds, brief)
 
 
 def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds, brief: bool) -> Quote | None:
@@ -58,12 +62,12 @@ def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds, brief: bo
     return None
 
 
-#: Most sellers ask in the same words each time, and the same words mean the same.
-_read_before = lru_cache(maxsize=64)(_read)
+#: Cached: most sellers ask in the same words each time, and the same words mean the same.
+_read_cached = lru_cache(maxsize=64)(_read)
 
 
 def read_receipt(header: Header, bounds: Bounds) -> Receipt | None:
-    """The receipt a seller attached, or None where there is none that can be read."""
+    """Return the receipt that a seller attached, or None if there is none that can be read."""
     found = (_receipt(header(name), bounds) for name in ("payment-response", "x-payment-response"))
     return next((receipt for receipt in found if receipt is not None), None)
 
@@ -95,7 +99,10 @@ def _places(texts: _Texts, body: bytes | None, bounds: Bounds) -> Iterator[Calla
 
 
 def _from_header(text: str, name: str, body: bytes | None, bounds: Bounds) -> Mapping[str, Any] | None:
-    """Terms in a header. What does not even claim to be x402 is somebody else's, whatever the header's name."""
+    """Read terms from a header.
+
+    Return None if the text does not claim to be x402: it belongs to another protocol, even under this header's name.
+    """
     try:
         document = _document(text, bounds)
     except MalformedQuote as fault:
@@ -119,7 +126,10 @@ def _document(text: str, bounds: Bounds) -> Any:
 
 
 def _from_body(body: bytes, bounds: Bounds) -> Mapping[str, Any] | None:
-    """Terms in the body. What does not even claim to be x402 is somebody else's 402."""
+    """Read terms from the body.
+
+    Return None if it does not claim to be x402: it is another protocol's 402.
+    """
     if b'"x402Version"' not in body or not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return None
     try:

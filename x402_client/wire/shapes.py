@@ -1,7 +1,7 @@
-"""What an offer and a receipt look like on the wire. Raises ValueError, in words, for what does not.
+"""Readers of an offer and of a receipt as they look on the wire.
 
-They are read by pydantic's core alone: of its models, which take longer to import and more memory than all the rest of
-the package, nothing is needed here.
+They raise a ValueError, in words, for what does not fit. They use pydantic's core alone. Its models take longer to
+import and more memory than all the rest of the package, and nothing of them is needed here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _MAX_UINT256 = 2**256 - 1
 
 
 def _amount(value: object) -> int:
-    """Token units: an ASCII decimal string or a JSON integer, nothing that could be read in two ways."""
+    """Read token units: an ASCII decimal string or a JSON integer.
+
+    Refuse all that could be read in two ways.
+    """
     if isinstance(value, str):
         if not (value.isascii() and value.isdigit()) or (value[0] == "0" and value != "0") or len(value) > 78:
             raise ValueError("is not a plain decimal number")
@@ -48,7 +51,10 @@ def _no_bool(value: object) -> object:
 
 
 def _shape(needed: dict[str, CoreSchema], optional: dict[str, CoreSchema]) -> SchemaValidator:
-    """Reads a dict of these fields: what is optional may be null or missing, and anything else is left out."""
+    """Return a reader of a dict with these fields.
+
+    An optional field may be null or missing. Fields that are not named are left out.
+    """
     fields = {name: typed_dict_field(kind) for name, kind in needed.items()}
     for name, kind in optional.items():
         fields[name] = typed_dict_field(with_default_schema(nullable_schema(kind), default=None))
@@ -85,12 +91,12 @@ _RECEIPT = _shape(
 
 
 def offer(raw: Any) -> dict[str, Any]:
-    """One entry of ``accepts``: every field of the shape, None where there is none."""
+    """Read one entry of ``accepts``: every field of the shape, None where it is missing."""
     return _read(_OFFER, raw)
 
 
 def receipt(raw: Any) -> dict[str, Any]:
-    """A receipt: every field of the shape, None where there is none."""
+    """Read a receipt: every field of the shape, None where it is missing."""
     return _read(_RECEIPT, raw)
 
 

@@ -1,4 +1,4 @@
-"""From a chosen offer and its signed payload to the header that pays."""
+"""Writes the header that pays, from a chosen offer and its signed payload."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 from ..errors import SigningError
 from ..model.offers import Offer, Quote
 from .bounds import Bounds
-from .by_identity import Same
+from .by_identity import ByIdentity
 from .json_text import dump
 
-#: More characters of JSON than any scheme's payload has: a Solana transaction takes 1,644, an EVM authorization 600.
+#: More characters of JSON than the payload of any scheme has: a Solana transaction takes 1,644, an EVM authorization
+#: 600.
 _PAYLOAD = 2_048
 _PAYMENT_ID, _ID_LENGTH = "payment-identifier", 36
-#: Hosted facilitators refuse an echoed description that is longer; the whole resource is optional in a payment.
+#: Hosted facilitators refuse an echoed description that is longer. The whole resource is optional in a payment.
 _DESCRIPTION = 500
 
 
@@ -24,7 +25,10 @@ _HEADERS = ("X-PAYMENT", "PAYMENT-SIGNATURE")
 
 
 def takes_payment_id(quote: Quote) -> bool:
-    """Whether the server recognises a payment by an id of ours, so that it can be presented twice and count once."""
+    """Return True if the server recognises a payment by an id of ours.
+
+    Such a payment can be presented twice and count once.
+    """
     declared = quote.extensions.get(_PAYMENT_ID) if quote.version == 2 else None
     info = declared.get("info") if isinstance(declared, dict) else None
     return isinstance(info, dict) and "id" not in info
@@ -33,16 +37,17 @@ def takes_payment_id(quote: Quote) -> bool:
 def payment_header(
     quote: Quote, offer: Offer, payload: Mapping[str, Any], bounds: Bounds, payment_id: str | None = None
 ) -> tuple[str, str]:
-    """Name and value of the header. Version 2 echoes the offer and the extensions as the server wrote them.
+    """Return name and value of the header that pays.
 
-    The one thing that is added is ``payment_id``, where the server takes one.
+    Version 2 echoes the offer and the extensions as the server wrote them. Only ``payment_id`` is added, where the
+    server takes one.
     """
     name, value, problem = _HEADERS[quote.version == 2], "", ""
     try:
         value = _header(quote, offer, payload, payment_id)
     except (TypeError, ValueError) as fault:
         problem = type(fault).__name__
-    if not value:  # raised out here, so that what failed in there, with the payload in its variables, is forgotten
+    if not value:  # raised out here: the failure, which has the payload in its variables, is forgotten
         payload = {}
         raise SigningError(f"The signed payload cannot be written as JSON ({problem}). Nothing was sent.")
     size = len(value)
@@ -56,15 +61,16 @@ def payment_header(
 
 
 def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | None]:
-    """Why the header that pays an offer would be too large to send. Known before anything is signed.
+    """Return a function that says why the header that pays an offer would be too large to send.
 
-    What all offers of a quote share is measured once: a thousand of them may stand beside a long extension.
+    It can be asked before anything is signed. The parts that all offers of a quote share are measured once: a thousand
+    of them may stand beside a long extension.
     """
     sample = "0" * _ID_LENGTH if takes_payment_id(quote) else None
-    shared = len(_shared(quote, sample)) + _PAYLOAD
+    shared = len(_suffix(quote, sample)) + _PAYLOAD
 
     def objection(offer: Offer) -> str | None:
-        size = 4 * -(-(shared + len(_before(quote, offer)) + len(_accepted(quote, offer))) // 3)  # in base64
+        size = 4 * -(-(shared + len(_prefix(quote, offer)) + len(_accepted(quote, offer))) // 3)  # in base64
         if size <= bounds.payment_header:
             return None
         return (
@@ -76,12 +82,12 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
 
 
 def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any], payment_id: str | None) -> str:
-    before, after = _before(quote, offer), _accepted(quote, offer) + _shared(quote, payment_id)
+    before, after = _prefix(quote, offer), _accepted(quote, offer) + _suffix(quote, payment_id)
     return base64.b64encode(f"{before}{dump(payload)}{after}}}".encode()).decode()
 
 
-def _before(quote: Quote, offer: Offer) -> str:
-    """What stands before the payload."""
+def _prefix(quote: Quote, offer: Offer) -> str:
+    """Return the text before the payload."""
     if quote.version == 2:
         return '{"x402Version":2,"payload":'
     return _version_1(offer.scheme, offer.written_network)
@@ -93,12 +99,12 @@ def _version_1(scheme: str, network: str) -> str:
 
 
 def _accepted(quote: Quote, offer: Offer) -> str:
-    """What stands after it and is of this offer."""
+    """Return the text after the payload that belongs to this offer."""
     return f',"accepted":{_text(quote, offer.raw)}' if quote.version == 2 else ""
 
 
-def _shared(quote: Quote, payment_id: str | None) -> str:
-    """What stands at the end and is the same whatever the offer."""
+def _suffix(quote: Quote, payment_id: str | None) -> str:
+    """Return the text at the end, which is the same for every offer of the quote."""
     if quote.version != 2:
         return ""
     resource = "" if quote.resource is None else f',"resource":{_text(quote, quote.resource, _resource)}'
@@ -113,7 +119,7 @@ def _resource(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     description = resource.get("description")
     if not isinstance(description, str) or len(description) <= _DESCRIPTION // 2:
         return resource
-    # Counted as JavaScript does, where letters beyond the first plane count twice.
+    # Counted as JavaScript counts: letters beyond the first plane count twice.
     kept = description.encode("utf-16-le")[: 2 * _DESCRIPTION].decode("utf-16-le", "ignore")
     return {**resource, "description": kept}
 
@@ -123,13 +129,16 @@ def _as_it_came(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _text(quote: Quote, value: Mapping[str, Any], change: _Change = _as_it_came) -> str:
-    """A part of the terms as JSON. Measured before it is written, and in short terms often the same as last time."""
-    return _text_before(Same(value), change) if quote.brief else dump(change(value))
+    """Return a part of the terms as JSON.
+
+    It is needed twice, to measure and to write. Short terms are often the same as last time, so they are cached.
+    """
+    return _text_cached(ByIdentity(value), change) if quote.brief else dump(change(value))
 
 
 _Change = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @lru_cache(maxsize=64)
-def _text_before(value: Same[Mapping[str, Any]], change: _Change) -> str:
+def _text_cached(value: ByIdentity[Mapping[str, Any]], change: _Change) -> str:
     return dump(change(value.it))

@@ -1,4 +1,4 @@
-"""``x402 decode``: any header or body of either version, readable, with all that is wrong with it."""
+"""``x402 decode``: shows any header or body of either version, with all that is wrong with it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def decode(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what a payment header or a 402's body says, and all that is wrong with it. Asks nobody.
+    """Show what a payment header or a 402's body says, and all that is wrong with it. Sends no request.
 
-    Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE and the JSON of a 402;
-    on stdin also a whole answer, as `curl -i` shows it. Signatures are checked and not shown. Exits with 1 if something
-    is wrong.
+    Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE and the JSON of a 402; on
+    stdin also a whole answer, as `curl -i` shows it. Signatures are checked and not shown. Exits with 1 if something is
+    wrong.
     """
     text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
     if not text.strip():
@@ -56,7 +56,7 @@ def decode(
 
 
 def parts(text: str) -> list[tuple[str, str]]:
-    """The headers in a text, by name; a text without any is one value."""
+    """Return the headers in a text, by name. A text without any is one value."""
     found = [(match[1].upper(), match[2]) for match in _HEADER.finditer(text)]
     body = text.replace("\r\n", "\n").partition("\n\n")[2]
     if (found or text.startswith("HTTP/")) and body.strip().startswith("{") and '"x402Version"' in body:
@@ -65,7 +65,7 @@ def parts(text: str) -> list[tuple[str, str]]:
 
 
 def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[Token] = ()) -> Reading:
-    """One value, whatever it turns out to be. ``vouched`` are tokens known on top of the table."""
+    """Read one value of any kind. ``vouched`` are tokens known on top of the table."""
     reading = Reading("")
     found: Any = opened(text, reading)
     if not isinstance(found, dict):
@@ -86,14 +86,14 @@ def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[
 
 
 def draw(reading: Reading) -> None:
-    """On the screen."""
+    """Show a reading on the screen."""
     show(reading.title[:1].upper() + reading.title[1:], "bold")
     facts(("  " + name, value) for name, value in reading.facts)
     draw_findings(reading)
 
 
 def draw_findings(reading: Reading) -> None:
-    """What is wrong, worst first."""
+    """Show all that is wrong, worst first."""
     order: tuple[Level, ...] = ("wrong", "tolerated", "note")
     for level in order:
         for finding in reading.findings:
@@ -104,7 +104,7 @@ def draw_findings(reading: Reading) -> None:
 
 
 def document(reading: Reading) -> dict[str, Any]:
-    """As JSON."""
+    """Return a reading as JSON."""
     return {
         "what": reading.title,
         "facts": [{"name": name, "value": value} for name, value in reading.facts],

@@ -1,4 +1,4 @@
-"""``x402 demo``: the product in one minute, against a seller on this machine. Real, but for the money."""
+"""``x402 demo``: the product in one minute, against a seller on this machine. Only the money is not real."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def demo() -> None:
 
 
 class _Demo:
-    """One step after the other. Each says what it expects, and is held to it."""
+    """The steps of the demo. Each says what it expects, and is checked."""
 
     def __init__(self, seller: Sandbox, buyer: Buyer) -> None:
         self.seller, self.buyer = seller, buyer
@@ -71,13 +71,13 @@ class _Demo:
             self._paid(response, response.text)
 
     def pay_on_solana(self, session: requests.Session) -> None:
-        """The same on another chain, through another library."""
+        """Pay on another chain, through another library."""
         with self._titled("requests pays with a token on Solana"):
             response = session.get(f"{self.seller.url}/solana/report")
             self._paid(response, response.text)
 
     def lose_the_line(self, client: httpx.Client) -> None:
-        """The seller takes the money, and the connection breaks before the answer."""
+        """Pay a seller that takes the money and breaks the connection before the answer."""
         with self._titled("The connection breaks just after the seller was paid"):
             url = self.seller.sell("/forecast", "0.02", fault=["drop-after-settling"], redeliver=True, chains="evm")
             before = len(self.seller.settlements)
@@ -91,7 +91,7 @@ class _Demo:
             self._check(response.status_code == 200 and transfers == 1, "it was not paid exactly once")
 
     def meet_the_yacht(self, client: httpx.Client) -> None:
-        """More than a request may cost."""
+        """Meet a price above the limit of one request."""
         with self._titled("Something costs more than the policy allows"):
             before = len(self.seller.settlements)
             try:
@@ -104,7 +104,7 @@ class _Demo:
             self._check(len(self.seller.settlements) == before, "money moved")
 
     def meet_another_token(self, client: httpx.Client) -> None:
-        """A token that looks like the one we know."""
+        """Meet a token that looks like the one we know."""
         with self._titled("The seller asks for a lookalike of the token"):
             before = len(self.seller.settlements)
             try:
@@ -116,7 +116,7 @@ class _Demo:
             self._check(len(self.seller.settlements) == before, "money moved")
 
     def add_up(self) -> None:
-        """Our books against the chain's."""
+        """Compare our books with the chain's."""
         with self._titled("Where the money went"):
             spent, earned = self.buyer.spent(), self.seller.earned
             for done in self.seller.settlements:

@@ -1,4 +1,4 @@
-"""``x402 doctor``: is this seller's 402 sound, and can my wallet pay it? Asks once, and never pays."""
+"""``x402 doctor``: is this seller's 402 sound, and can my wallet pay it? It asks once, and never pays."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from ...model.offers import Offer, Quote, words
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
 from .. import options, wallets
-from ..balances import balance, owner_of, token_account, written
+from ..balances import balance, owner_of, token_account, whole_tokens
 from ..buying import Choices, buying, ledger_for_looking, policy_of
 from ..decoding.findings import Reading
 from ..exits import Code
-from ..requests_made import Asked, asked, shown_url
+from ..requests_made import CliRequest, cli_request, shown_url
 from ..running import Stop, command
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
-from .quote import Inquiry
+from .quote import QuoteReport
 
 _NAMES = ("payment-required", "x-payment-required")
 _LARGE_HEADER = 8 * 1024
@@ -40,12 +40,12 @@ _LARGE_HEADER = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the seller said, as much of it as is looked at."""
+    """The seller's answer, as far as it is read."""
 
     status: int
     headers: httpx.Headers
     url: str
-    #: None: larger than is read, or it cannot be unpacked.
+    #: None if it is larger than is read, or cannot be unpacked.
     body: bytes | None
 
 
@@ -69,7 +69,7 @@ def doctor(
     wrong.
     """
     choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()))
-    with asked(url, method, data, header) as request:
+    with cli_request(url, method, data, header) as request:
         answer = _asked_once(request, timeout)
     readings = _readings(answer, policy_of(choices).tokens)
     payable = Reading("Can it be paid from here?")
@@ -86,7 +86,7 @@ def doctor(
         raise Stop(Code.WRONG)
 
 
-def _asked_once(request: Asked, timeout: float) -> _Answer:
+def _asked_once(request: CliRequest, timeout: float) -> _Answer:
     host = httpx.URL(request.url).host
     deadline = time.monotonic() + timeout + DEFAULT.terms_time
     try:
@@ -110,7 +110,7 @@ def _asked_once(request: Asked, timeout: float) -> _Answer:
 
 
 def _readings(answer: _Answer, vouched: Iterable[Token]) -> list[Reading]:
-    """What stands in each of the places that terms are given in, and about the places themselves."""
+    """Return what each of the places for terms holds, and what is to be said about the places themselves."""
     head = Reading("The answer")
     head.fact("status", str(answer.status))
     found = [read_text(answer.headers[n], n.upper(), answer.url, vouched) for n in _NAMES if n in answer.headers]
@@ -144,7 +144,7 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
 
 
 def _judged(method: str, answer: _Answer, buyer: Buyer, payable: Reading) -> Quote | None:
-    """The quote as a payment would see it."""
+    """Return the quote as a payment would see it."""
     url = httpx.URL(answer.url)
     origin = Origin.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
     call = Call(method=method, origin=origin, url=answer.url, identity="")
@@ -157,20 +157,20 @@ def _judged(method: str, answer: _Answer, buyer: Buyer, payable: Reading) -> Quo
 
 
 def _payable(quote: Quote, buyer: Buyer, found: wallets.Found, payable: Reading) -> None:
-    if found.nobody:
+    if found.no_wallet:
         payable.note("wallet", "there is none; this is judged as if there were. `x402 wallet new` makes one")
     else:
         payable.fact("wallet", found.source)
-    inquiry = Inquiry(quote, buyer, found)
+    report = QuoteReport(quote, buyer, found)
     for offer in quote.offers:
         verdict = "would be paid" if quote.choice and offer.position == quote.choice.position else offer.reason or ""
         payable.fact(f"offer {offer.position}", f"{offer}: {verdict}")
     for fault in quote.faults:
         payable.wrong("terms", fault)
-    if inquiry.refusal:
-        payable.wrong("policy", inquiry.refusal)
+    if report.refusal:
+        payable.wrong("policy", report.refusal)
     for offer in quote.offers:
-        if not found.nobody and offer.token is not None and owner_of(buyer.wallet, offer.token) is not None:
+        if not found.no_wallet and offer.token is not None and owner_of(buyer.wallet, offer.token) is not None:
             _funds(offer, buyer, payable, chosen=quote.choice is not None and offer.position == quote.choice.position)
 
 
@@ -192,15 +192,17 @@ def _funds(offer: Offer, buyer: Buyer, payable: Reading, chosen: bool) -> None:
     if have is None:
         problem(place, f"{owner} has no account for {where}; send it some")
     elif have < offer.amount:
-        problem(place, f"{owner} holds {written(have, token)} {where}; {written(offer.amount, token)} are asked")
+        problem(
+            place, f"{owner} holds {whole_tokens(have, token)} {where}; {whole_tokens(offer.amount, token)} are asked"
+        )
     else:
-        payable.fact(f"{place}: balance", f"{written(have, token)} {where}")
+        payable.fact(f"{place}: balance", f"{whole_tokens(have, token)} {where}")
     if theirs is False:
         problem(place, f"the seller has no account for {where}, so no payment can arrive")
 
 
 def _their_account(offer: Offer, buyer: Buyer) -> bool | None:
-    """Return True if the seller can be paid there: on Solana an account has to exist. None: nothing has to."""
+    """Return True if the seller can be paid there: on Solana it needs an account. None: it needs none."""
     token = offer.token
     if token is None or family_of(offer.network) != SOLANA_FAMILY or "not an address" in (offer.reason or ""):
         return None

@@ -1,4 +1,4 @@
-"""``x402 get``: the body to stdout, everything else to stderr, and a question before anything is paid."""
+"""``x402 get``: the body goes to stdout, all else to stderr, and a question comes before any payment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..approving import Approving
 from ..buying import Choices, amount, buying, left
 from ..exits import Code, code_of, table
 from ..reporting import Report, Watching
-from ..requests_made import Asked, asked
+from ..requests_made import CliRequest, cli_request
 from ..running import Stop, command, in_commands, leave
 from ..screen import say, swallow_pipe
 
@@ -74,9 +74,9 @@ def get(
     rpc: options.Rpc = None,
     timeout: options.Timeout = 30.0,
 ) -> None:
-    """The command; its help is ``HELP``."""
+    """Fetch a URL. The help of the command is ``HELP``."""
     choices = Choices(policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), amount(most))
-    with asked(url, method, data, header) as request:
+    with cli_request(url, method, data, header) as request:
         if dry_run:
             from .quote import dry_run as tell
 
@@ -87,15 +87,17 @@ def get(
 
 
 class _Fetch:
-    """One request, from the first byte to the last word about it."""
+    """The fetch of one URL, from the first byte to the final report."""
 
-    def __init__(self, request: Asked, choices: Choices, approving: Approving, as_json: bool, key: str | None) -> None:
+    def __init__(
+        self, request: CliRequest, choices: Choices, approving: Approving, as_json: bool, key: str | None
+    ) -> None:
         self.request, self.choices, self.approving, self.key = request, choices, approving, key
         self.report = Report(request, as_json)
         self.watching = Watching(quiet=as_json)
 
     def run(self, output: Path | None, follow: bool, timeout: float) -> None:
-        """Fetch; whatever happens, the last word says what became of the money."""
+        """Fetch the URL. In every case the final report says what became of the money."""
         try:
             with ExitStack() as stack:
                 sink = stack.enter_context(_sink(output))
@@ -141,10 +143,10 @@ class _Fetch:
             self.report.failed(ours)
             self._end(self.approving.code or code_of(ours), self._explained(ours))
         if isinstance(failure, OSError):
-            self._end(Code.WRONG, f"The body cannot be written: {failure.strerror}.{_still(presented)}")
+            self._end(Code.WRONG, f"The body cannot be written: {failure.strerror}.{_claim_advice(presented)}")
         said = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
         if presented is not None:
-            self._end(Code.UNKNOWN, f"The answer broke off ({said}).{_still(presented)}")
+            self._end(Code.UNKNOWN, f"The answer broke off ({said}).{_claim_advice(presented)}")
         self._end(Code.UNREACHABLE, f"{self.report.host} did not answer ({said}). Nothing was paid.")
 
     def _explained(self, error: X402Error) -> str:
@@ -162,13 +164,13 @@ class _Fetch:
     def _end(self, code: Code, message: str) -> None:
         self.watching.stop()
         if code is Code.INTERRUPTED and self.watching.presented is not None and not self.watching.delivered:
-            message += _still(self.watching.presented)
+            message += _claim_advice(self.watching.presented)
         self.report.tell(code, message)
         leave(code, "" if self.report.as_json else message)
 
 
-def _still(hold: Hold | None) -> str:
-    """What to do about a payment that may be gone."""
+def _claim_advice(hold: Hold | None) -> str:
+    """Return the advice about a payment that may be gone."""
     if hold is None:
         return ""
     return (
@@ -179,7 +181,10 @@ def _still(hold: Hold | None) -> str:
 
 @contextmanager
 def _sink(output: Path | None) -> Iterator[IO[bytes]]:
-    """Where the body goes. A file appears whole or not at all; that it cannot be written is found before paying."""
+    """Open the place for the body. A file appears whole or not at all.
+
+    If it cannot be written, that is found before paying.
+    """
     if output is None:
         yield sys.stdout.buffer
         return
@@ -205,7 +210,7 @@ def _sink(output: Path | None) -> Iterator[IO[bytes]]:
 
 
 def _opened(place: Path) -> IO[bytes]:
-    """A device or a pipe."""
+    """Open a device or a pipe."""
     try:
         return place.open("wb")
     except OSError as failure:

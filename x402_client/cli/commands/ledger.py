@@ -1,4 +1,4 @@
-"""``x402 ledger``: where the money went, what is open, and what to do about it. Needs no wallet."""
+"""``x402 ledger``: shows where the money went and what is open, and settles it. It needs no wallet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from ...buyer import settings
-from ...buyer.ledger_calls import ask
+from ...buyer.ledger_calls import call_ledger
 from ...buyer.settlement_reader import Reconciled, due, read
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
@@ -28,7 +28,7 @@ from ..running import Stop, command, leave
 from ..screen import bar, confirmed, facts, interactive, progress, put, say, show, show_json, table
 
 app = typer.Typer(rich_markup_mode=None)
-#: More than a ledger remembers.
+#: More holds than a ledger remembers.
 _ALL = 1_000_000
 Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
 Pattern_ = Annotated[
@@ -145,7 +145,7 @@ def write_off(
                 raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
             if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
                 raise Stop(Code.REFUSED, "Nothing was written off.")
-        ask(found, lambda port: port.write_off(hold))
+        call_ledger(found, lambda port: port.write_off(hold))
     say(f"Written off: {hold.price}.")
 
 
@@ -164,7 +164,7 @@ def export(
         raise Stop(Code.USAGE, "Say how: --csv or --json.")
     with _opened(ledger, fresh=False) as found:
         holds = spending.since((*_open(found, purse), *_history(found, purse)), days or None)
-    with _written(output) as file:
+    with _output_file(output) as file:
         (exporting.as_csv if as_csv else exporting.as_json)(sorted(holds, key=lambda hold: hold.created), file)
     if output is not None:
         say(f"{len(holds)} payments written to {output}.")
@@ -176,8 +176,8 @@ def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     """Stop payments to a host, or all of them, at once: in every program that uses this ledger."""
     pattern = _pattern(host)
     with _opened(ledger, fresh=True) as found:
-        ask(found, lambda port: port.freeze(pattern))
-    say(f"Frozen: nothing is paid to {_anybody(pattern)} until `x402 ledger unfreeze {_quoted(pattern)}`.")
+        call_ledger(found, lambda port: port.freeze(pattern))
+    say(f"Frozen: nothing is paid to {_payee(pattern)} until `x402 ledger unfreeze {_quoted(pattern)}`.")
 
 
 @app.command("unfreeze")
@@ -186,13 +186,13 @@ def unfreeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     """Lift a freeze again. It has to be named as it was set: * lifts only *."""
     pattern = _pattern(host)
     with _opened(ledger, fresh=False) as found:
-        ask(found, lambda port: port.unfreeze(pattern))
-    say(f"Not frozen any more: {_anybody(pattern)}.")
+        call_ledger(found, lambda port: port.unfreeze(pattern))
+    say(f"Not frozen any more: {_payee(pattern)}.")
 
 
 @contextmanager
 def _opened(named: str | None, fresh: bool) -> Iterator[Any]:
-    """A ledger; one that is not there is made only where that makes sense."""
+    """Open a ledger. A missing one is made only if ``fresh`` is True."""
     if not fresh:
         _check_there(named)
     ledger = settings.ledger(named)
@@ -212,21 +212,21 @@ def _check_there(named: str | None) -> None:
 
 def _conclude(ledger: Any, hold: Hold, answer: Settled) -> None:
     if answer != "unknown":
-        ask(ledger, lambda found: found.conclude(hold, answer == "settled"))
+        call_ledger(ledger, lambda found: found.conclude(hold, answer == "settled"))
 
 
 def _open(ledger: Any, purse: str) -> tuple[Hold, ...]:
-    found: tuple[Hold, ...] = ask(ledger, lambda port: port.holds(purse))
+    found: tuple[Hold, ...] = call_ledger(ledger, lambda port: port.holds(purse))
     return found
 
 
 def _history(ledger: Any, purse: str) -> tuple[Hold, ...]:
-    found: tuple[Hold, ...] = ask(ledger, lambda port: port.history(_ALL, purse))
+    found: tuple[Hold, ...] = call_ledger(ledger, lambda port: port.history(_ALL, purse))
     return found
 
 
 def _counted(ledger: Any, purse: str, window: str, currency: str) -> Money:
-    units: int = ask(ledger, lambda port: port.spent(Spending("", window, currency, purse)))
+    units: int = call_ledger(ledger, lambda port: port.spent(Spending("", window, currency, purse)))
     return Money.of_units(units, currency)
 
 
@@ -282,7 +282,7 @@ def _tell_reconciled(result: Reconciled, as_json: bool) -> None:
 
 
 @contextmanager
-def _written(output: Path | None) -> Iterator[IO[str]]:
+def _output_file(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
         sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
         yield sys.stdout
@@ -298,7 +298,7 @@ def _pattern(host: str) -> str:
     return host if host == "*" else str(Pattern.parse(host))
 
 
-def _anybody(pattern: str) -> str:
+def _payee(pattern: str) -> str:
     return "anybody" if pattern == "*" else pattern
 
 

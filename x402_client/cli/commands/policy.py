@@ -13,7 +13,7 @@ from ...policy.policy import Policy
 from .. import options
 from ..buying import Choices
 from ..exits import Code
-from ..requests_made import asked
+from ..requests_made import cli_request
 from ..running import Stop, command
 from ..screen import facts
 
@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a p
 
 @app.callback()
 def _group() -> None:
-    """Keeps ``check`` a command of its own, though it is the only one."""
+    """Keep ``check`` a command of its own, though it is the only one."""
 
 
 @app.command("check")
@@ -41,19 +41,19 @@ def check(
     paid.
     """
     policy = Policy.from_file(file)
-    facts(_said(policy))
+    facts(_rows_of(policy))
     if not url:
         return
-    from .quote import asked_terms
+    from .quote import request_quote
 
-    with asked(url, None, None, None) as request:
-        inquiry = asked_terms(request, Choices(file, ledger, purse, wallet), False, timeout)
-    inquiry.show()
-    if inquiry.refusal:
-        raise Stop(Code.REFUSED, inquiry.refusal)
+    with cli_request(url, None, None, None) as request:
+        report = request_quote(request, Choices(file, ledger, purse, wallet), False, timeout)
+    report.show()
+    if report.refusal:
+        raise Stop(Code.REFUSED, report.refusal)
 
 
-def _said(policy: Policy) -> list[tuple[str, str]]:
+def _rows_of(policy: Policy) -> list[tuple[str, str]]:
     rows = [("overall", limits(policy.overall))]
     rows += [(str(host), "never paid" if rule == "deny" else limits(rule)) for host, rule in policy.hosts.items()]
     rows.append(("other hosts", "never paid" if policy.only_listed_hosts else "under the overall limits"))
@@ -71,7 +71,7 @@ def _said(policy: Policy) -> list[tuple[str, str]]:
 
 
 def limits(limit: Limit) -> str:
-    """A limit in words."""
+    """Return a limit in words."""
     currencies = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency))
     each = [limit.per_request(currency) for currency in currencies]
     parts = [f"up to {most} a request" for most in each if most is not None]

@@ -1,4 +1,4 @@
-"""``x402 quote``: what a URL would cost, what would be chosen, and why not the others. Never pays."""
+"""``x402 quote``: shows what a URL would cost, which offer would be chosen, and why not the others. It never pays."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ...model.offers import Offer, Quote, words
 from .. import options, wallets
 from ..buying import Choices, amount, buying, ledger_for_looking, left, left_in_words, number
 from ..exits import Code
-from ..requests_made import Asked, asked
+from ..requests_made import CliRequest, cli_request
 from ..running import Stop, command
-from ..screen import put, say, show, show_json, table, theirs, waiting
+from ..screen import put, say, seller_text, show, show_json, table, waiting
 
 
 @command
@@ -42,31 +42,31 @@ def quote(
     The request is made once, without a payment. Exits with 3 where nothing would be paid, as `get` would.
     """
     choices = Choices(policy, ledger, purse, wallet, None, (), amount(most))
-    with asked(url, method, data, header) as request:
-        inquiry = asked_terms(request, choices, location, timeout)
+    with cli_request(url, method, data, header) as request:
+        report = request_quote(request, choices, location, timeout)
     if as_json:
-        show_json(inquiry.document())
+        show_json(report.document())
     else:
-        inquiry.show()
-    if inquiry.refusal:
-        raise Stop(Code.REFUSED, "" if as_json else inquiry.refusal)
+        report.show()
+    if report.refusal:
+        raise Stop(Code.REFUSED, "" if as_json else report.refusal)
 
 
-def dry_run(request: Asked, choices: Choices, as_json: bool, follow: bool, timeout: float) -> None:
-    """``get --dry-run``: stdout stays empty, since there is no body."""
-    inquiry = asked_terms(request, choices, follow, timeout)
+def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float) -> None:
+    """Run ``get --dry-run``. stdout stays empty, since there is no body."""
+    report = request_quote(request, choices, follow, timeout)
     if as_json:
-        show_json({"dry_run": True, **inquiry.document()}, stderr=True)
-    elif inquiry.quote.choice is not None:
-        say(f"Would pay {inquiry.quote.choice.price}: {inquiry.quote.choice}. Nothing was paid.")
-    elif inquiry.quote.free:
-        say(f"Free: it answered {inquiry.quote.status} without asking for a payment.")
-    if inquiry.refusal:
-        raise Stop(Code.REFUSED, "" if as_json else inquiry.refusal)
+        show_json({"dry_run": True, **report.document()}, stderr=True)
+    elif report.quote.choice is not None:
+        say(f"Would pay {report.quote.choice.price}: {report.quote.choice}. Nothing was paid.")
+    elif report.quote.free:
+        say(f"Free: it answered {report.quote.status} without asking for a payment.")
+    if report.refusal:
+        raise Stop(Code.REFUSED, "" if as_json else report.refusal)
 
 
-class Inquiry:
-    """A quote, and what our budgets say to it."""
+class QuoteReport:
+    """A quote, and the answer of our budgets to it."""
 
     def __init__(self, quote: Quote, buyer: Buyer, found: wallets.Found) -> None:
         self.quote, self.found = quote, found
@@ -87,7 +87,7 @@ class Inquiry:
         return f"The budget does not suffice: {left_in_words(short)} left for {choice.price}." if short else ""
 
     def show(self) -> None:
-        """As a table."""
+        """Show it as a table."""
         quote = self.quote
         if quote.free:
             show(f"{quote.url} is free: it answered {quote.status} without asking for a payment.")
@@ -95,7 +95,7 @@ class Inquiry:
         show(f"{quote.url} asks for a payment" + (f" (x402 version {quote.version})." if quote.version else "."))
         for name, text in (("It describes itself as", quote.description), ("It says", quote.error)):
             if text:
-                show(f"{name}: {theirs(text)}", "dim")
+                show(f"{name}: {seller_text(text)}", "dim")
         rows = table("", "offer", "price", "token", "network", "pays", "verdict", right=("price",))
         for offer in quote.offers:
             _row(rows, offer, chosen=offer.position == (quote.choice.position if quote.choice else 0))
@@ -105,11 +105,11 @@ class Inquiry:
             show(fault, "yellow")
         if self.left:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
-        if self.found.nobody:
+        if self.found.no_wallet:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return it as JSON."""
         quote = self.quote
         return {
             "url": quote.url,
@@ -123,12 +123,12 @@ class Inquiry:
             "faults": list(quote.faults),
             "left": {window: str(money) for window, money in self.left.items()},
             "refusal": self.refusal or None,
-            "wallet": None if self.found.nobody else self.found.source,
+            "wallet": None if self.found.no_wallet else self.found.source,
         }
 
 
-def asked_terms(request: Asked, choices: Choices, follow: bool, timeout: float) -> Inquiry:
-    """One request, without a payment."""
+def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: float) -> QuoteReport:
+    """Make one request, without a payment, and return its quote."""
     with buying(choices, ledger=ledger_for_looking(choices.ledger)) as (buyer, found):
         with wrap(httpx.Client(timeout=timeout, follow_redirects=follow), buyer) as client:
             try:
@@ -137,7 +137,7 @@ def asked_terms(request: Asked, choices: Choices, follow: bool, timeout: float) 
             except httpx.HTTPError as failure:
                 said = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
                 raise Stop(Code.UNREACHABLE, f"{httpx.URL(request.url).host} did not answer ({said}).") from None
-        return Inquiry(quote, buyer, found)
+        return QuoteReport(quote, buyer, found)
 
 
 def _row(rows: Any, offer: Offer, chosen: bool) -> None:

@@ -74,7 +74,7 @@ def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
 
 
 def _settings(seller: Sandbox, directory: Path) -> Path:
-    """A file for a shell to read, with all that the other commands look for."""
+    """Write a file for a shell to read, with the settings that the other commands look for."""
     policy = directory / "policy.toml"
     policy.write_text(policy_text(seller), encoding="utf-8")
     rpc = " ".join(f"{network}={url}" for network, url in seller.rpc.items())
@@ -94,7 +94,7 @@ def _settings(seller: Sandbox, directory: Path) -> Path:
 
 
 def policy_text(seller: Sandbox) -> str:
-    """A careful policy that knows the sandbox's own token."""
+    """Return a careful policy that knows the sandbox's own token."""
     lines = ['per_request = "0.10"', 'per_day = "5"']
     for token in seller.tokens:
         if Tokens().find(token.network, token.address) is None:
@@ -107,7 +107,7 @@ def policy_text(seller: Sandbox) -> str:
 
 
 def _tell_visits(seller: Sandbox) -> None:
-    """One line for each request and each payment, as they come."""
+    """Print one line for each request and each payment, as they come."""
     seen = paid = 0
     while True:
         visits, settled = seller.visits, seller.settlements

@@ -1,4 +1,4 @@
-"""``x402 wallet``: keystores are made, listed and filled. Addresses are shown, keys never are."""
+"""``x402 wallet``: makes, lists and fills keystores. Addresses are shown, keys never are."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def balance(
     from ..balances import known_balances
 
     found = wallets.find(name or wallet)
-    if found.nobody:
+    if found.no_wallet:
         raise Stop(Code.USAGE, wallets.NO_WALLET)
     known_balances(found.wallet, network or [], tuple(rpc or ()), as_json)
 
@@ -155,7 +155,10 @@ def _new_passphrase(file: Path | None) -> str:
 
 
 def _secrets(text: str) -> dict[Family, bytes]:
-    """What somebody typed, in any of the usual forms. It is described, never shown."""
+    """Read the secret that a user typed, in any of the usual forms.
+
+    It is described, never shown.
+    """
     text = text.strip()
     if not text:
         raise ConfigurationError("Nothing was typed.")
@@ -189,7 +192,7 @@ def _from_base58(text: str) -> bytes:
 
 
 def _seed(raw: bytes) -> bytes:
-    """The 32 bytes that are kept; a public half that stands beside them has to be theirs."""
+    """Return the 32 bytes that are kept. A public half that stands beside them has to be theirs."""
     if len(raw) not in (32, 64):
         raise ConfigurationError(
             "This is no key: an EVM key has 64 hex digits, a Solana key is base58 of 32 or 64 bytes or as many "
@@ -200,12 +203,12 @@ def _seed(raw: bytes) -> bytes:
 
 
 def _found(named: str | None) -> list[tuple[str, str, str]]:
-    """Source, kind and address of every key: of one wallet, or of all there are."""
+    """Return source, kind and address of every key: of one wallet, or of all there are."""
     if named is not None:
         return _listed(wallets.find(named))
     rows = []
     environment = wallets.find(None)
-    if not environment.nobody and not environment.stores:
+    if not environment.no_wallet and not environment.stores:
         rows += _listed(environment)
     try:
         directories = sorted(wallets.wallets_directory().iterdir())

@@ -1,4 +1,4 @@
-"""What was found in a text from the wire: facts to show, and all that is wrong, not just the first thing."""
+"""Findings in a text from the wire: facts to show, and all that is wrong, not just the first thing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pydantic_core import from_json
 
 from ...model.offers import words
 
-#: "wrong": such terms are refused, or such a payment fails. "tolerated": not as the specification has it, and read all
-#: the same. "note": worth knowing.
+#: "wrong": such terms are refused, or such a payment fails. "tolerated": it departs from the specification, and is read
+#: all the same. "note": worth knowing.
 Level = Literal["wrong", "tolerated", "note"]
 _MOST = 1024 * 1024
 _STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
@@ -24,7 +24,7 @@ _STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about one place."""
+    """One finding about one place."""
 
     level: Level
     where: str
@@ -33,36 +33,36 @@ class Finding:
 
 @dataclass(slots=True)
 class Reading:
-    """One text, read."""
+    """A text, read: its facts and findings."""
 
     title: str
     facts: list[tuple[str, str]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     def fact(self, name: str, value: object) -> None:
-        """Something to show; text of a stranger is made safe."""
+        """Add a fact to show. A stranger's text is made safe."""
         self.facts.append((name, words(value if isinstance(value, str) else json.dumps(value, default=str), 300)))
 
     def wrong(self, where: str, text: str) -> None:
-        """Refused, or fails."""
+        """Add a finding for which the text is refused, or fails."""
         self.findings.append(Finding("wrong", where, text))
 
     def tolerated(self, where: str, text: str) -> None:
-        """Not as it should be, and read all the same."""
+        """Add a finding of what is not as it should be, and is read all the same."""
         self.findings.append(Finding("tolerated", where, text))
 
     def note(self, where: str, text: str) -> None:
-        """Worth knowing."""
+        """Add a finding that is worth knowing."""
         self.findings.append(Finding("note", where, text))
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong; what is tolerated does not count."""
+        """Return True if nothing is wrong. What is tolerated does not count."""
         return all(finding.level != "wrong" for finding in self.findings)
 
 
 def opened(text: str, reading: Reading) -> Any:
-    """The JSON in a header or body, as far as it can be read; None if it cannot."""
+    """Return the JSON in a header or body, as far as it can be read, or None if it cannot."""
     text = text.strip()
     if len(text) > _MOST:
         reading.wrong("text", f"it has {len(text)} characters; {_MOST} are looked at")
@@ -123,5 +123,5 @@ def _no_number(reading: Reading, name: str) -> None:
 
 
 def missing(document: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """Names that an object has not."""
+    """Yield the names that an object does not have."""
     return (name for name in names if name not in document)

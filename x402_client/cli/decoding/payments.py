@@ -1,4 +1,7 @@
-"""Payments and receipts from the wire: what they say, and what does not fit. Signatures are checked and never shown."""
+"""Reads payments and receipts from the wire, and finds what does not fit.
+
+Signatures are checked and never shown.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, canonical_evm, family_of, short_name
 from ...model.offers import words
 from ...schemes.exact_evm import typed_data
-from ..balances import written
+from ..balances import whole_tokens
 from .findings import Reading, missing
 from .solana import read_transaction
 
-#: The schemes whose payloads are read here.
+#: The schemes whose payloads can be read here.
 _READABLE = ("exact",)
 _NUMBERS = ("value", "validAfter", "validBefore")
 _FIELDS = ("from", "to", "value", "validAfter", "validBefore", "nonce")
@@ -26,7 +29,7 @@ _NONCE = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 
 
 def read_payment(document: dict[str, Any], reading: Reading) -> None:
-    """A payment of either version."""
+    """Read a payment of either version."""
     reading.title = "a payment"
     version = document.get("x402Version")
     reading.fact("x402 version", version)
@@ -51,7 +54,7 @@ def read_payment(document: dict[str, Any], reading: Reading) -> None:
 
 
 def read_receipt(document: dict[str, Any], reading: Reading) -> None:
-    """What a seller says about the settlement."""
+    """Read a seller's claim about the settlement."""
     reading.title = "a receipt"
     success = document.get("success")
     reading.fact("success", success)
@@ -109,7 +112,7 @@ def _evm(payload: dict[str, Any], accepted: dict[str, Any], network: str | None,
                 reading.wrong(f"{place}.{name}", "it is not an address, or its checksum is wrong")
     value = numbers["value"]
     if value is not None:
-        reading.fact("value", f"{written(value, token)} {token.symbol}" if token else f"{value} units")
+        reading.fact("value", f"{whole_tokens(value, token)} {token.symbol}" if token else f"{value} units")
     _validity(numbers, reading)
     if "nonce" in signed:
         reading.fact("nonce", signed["nonce"])
@@ -120,7 +123,7 @@ def _evm(payload: dict[str, Any], accepted: dict[str, Any], network: str | None,
 
 
 def _only_token(network: str | None) -> Token | None:
-    """Version 1 does not say which token; a network's USDC is the likely one."""
+    """Return a network's USDC: version 1 does not name the token, and this is the likely one."""
     return Tokens().find(network, "USDC") if network else None
 
 

@@ -1,4 +1,4 @@
-"""The transaction inside of a Solana payment: its instructions, who signed, and whom it pays."""
+"""Reads the transaction inside of a Solana payment: its instructions, its signers, and whom it pays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...chains.tokens import Tokens
 from ...model.money import Token
 from ...model.offers import words
 from ...schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
-from ..balances import token_account, written
+from ..balances import token_account, whole_tokens
 from .findings import Reading
 
 _COMPUTE = "ComputeBudget111111111111111111111111111111"
@@ -24,7 +24,7 @@ _PLACE = "payload.transaction"
 
 @dataclass(frozen=True, slots=True)
 class _Transfer:
-    """TransferChecked, as it stands in the transaction."""
+    """A TransferChecked instruction, as it stands in the transaction."""
 
     program: str
     source: str
@@ -36,7 +36,7 @@ class _Transfer:
 
 
 def read_transaction(text: Any, accepted: dict[str, Any], network: str | None, reading: Reading) -> None:
-    """All that can be said about it without asking the chain."""
+    """Read all that can be said about a transaction without asking the chain."""
     made = _opened(text)
     if made is None:
         reading.wrong(_PLACE, "it is not the base64 of a Solana transaction")
@@ -82,7 +82,7 @@ def _instruction(
         source, mint, target, owner = accounts
         transfer = _Transfer(program, source, mint, target, owner, int.from_bytes(data[1:9], "little"), data[9])
         token = _token(transfer, network)
-        what = f"{written(transfer.amount, token)} {token.symbol or transfer.mint}"
+        what = f"{whole_tokens(transfer.amount, token)} {token.symbol or transfer.mint}"
         reading.fact(name, f"transfer {what} from {transfer.source} to {transfer.target}")
         if token.symbol and token.decimals != transfer.decimals:
             reading.wrong(name, f"it says {transfer.decimals} decimals; {token.symbol} has {token.decimals}")

@@ -1,4 +1,4 @@
-"""Terms of a 402, held against the specification: every deviation is named, whether we tolerate it or not."""
+"""Reads the terms of a 402, and names every deviation from the specification, tolerated or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, known_network, short_name
 from ...model.offers import words
 from ...wire.bounds import DEFAULT
-from ..balances import written
+from ..balances import whole_tokens
 from .findings import Reading, missing
 
 _V1 = (
@@ -31,7 +31,7 @@ _LARGE = 8 * 1024
 
 
 def read_terms(document: dict[str, Any], reading: Reading, known: Tokens, asked_url: str = "") -> None:
-    """All that can be said about terms."""
+    """Read terms, and find all that can be said about them."""
     reading.title = "payment terms"
     version = document.get("x402Version")
     _version(version, reading)
@@ -119,7 +119,7 @@ def _summary(
 ) -> None:
     price = f"{amount} units of {words(entry.get('asset'), 60)}"
     if token is not None and amount is not None:
-        price = f"{written(amount, token)} {token.symbol}"
+        price = f"{whole_tokens(amount, token)} {token.symbol}"
     on = short_name(network) if network else words(entry.get("network"), 60)
     reading.fact(where, f"{words(entry.get('scheme'), 40)}: {price} on {on} to {words(entry.get('payTo'), 60)}")
 

@@ -1,4 +1,7 @@
-"""Paying ahead: under ``Policy(pay_ahead=True)`` the second call of an address is one request, and paid once."""
+"""Tests of paying ahead: the second call of an address is one request, and paid once.
+
+The policy is ``Policy(pay_ahead=True)``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ AHEAD = POLICY.but(pay_ahead=True)
 
 
 class PayingAhead(Ground):
-    """Terms that are remembered from the last delivery."""
+    """Tests of terms that are kept from the last delivery."""
 
     @needs("pays_ahead")
     def test_the_second_call_is_one_request_and_paid_once(self) -> None:

@@ -1,4 +1,4 @@
-"""Request bodies: whole on the paid leg too, and part of what is bought."""
+"""Tests of request bodies: whole on the paid leg too, and part of what is bought."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .ground import CONTENT, Ground, needs
 from .spoiling import drop_after_settling
 
 LARGE = bytes(range(256)) * 8192
-#: What can be read once is kept up to a bound.
+#: The size of a body that can be read once, below the bound up to which it is kept.
 ONCE = 256 * 1024
-#: What makes a request another one.
+#: Changes that make a request another purchase.
 OTHERS: dict[str, dict[str, Any]] = {
     "body": {"body": b"other"},
     "no body": {"body": None},
@@ -27,7 +27,7 @@ PIECES = [b"first ", b"second ", b"third"]
 
 
 class Bodies(Ground):
-    """What the caller sends arrives twice and whole: with the question, and with the payment."""
+    """Tests that what the caller sends arrives twice and whole: with the question, and with the payment."""
 
     @pytest.mark.parametrize(
         ("body", "wire"),
@@ -82,7 +82,7 @@ class Bodies(Ground):
         self.assert_same_again(client, buyer, headers=[("X-Request-Id", "2")])
 
     def request(self, query: str = "a=1", **other: Any) -> dict[str, Any]:
-        """Return the parts of a call, some of them as they are not in other tests."""
+        """Return the keywords of a call, with some of them changed."""
         return {"method": "POST", "body": b"one", "url": f"{self.url}?{query}", **other}
 
     def assert_arrives(self, body: Callable[[], Any], wire: bytes) -> None:
@@ -98,7 +98,7 @@ class Bodies(Ground):
 
 
 def rewound(file: Any, place: int) -> Any:
-    """Return a file that stands at a place."""
+    """Return a file, moved to a place."""
     file.seek(place)
     return file
 

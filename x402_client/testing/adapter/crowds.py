@@ -1,4 +1,4 @@
-"""Many calls at once, and calls that are cancelled: each purchase is paid once, and no connection gets lost."""
+"""Tests of many calls at once, and of cancelled calls: each is paid once, and no connection gets lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GIVEN_UP = 0.6
 
 
 class Crowds(Ground):
-    """Equal calls at the same time are purchases of their own."""
+    """Tests that equal calls at the same time are purchases of their own."""
 
     def test_calls_at_the_same_time_are_paid_and_delivered_once_each(self) -> None:
         buyer = self.buyer()
@@ -83,7 +83,7 @@ class Crowds(Ground):
 
 
 class Cancelling(Ground):
-    """A call that its own program gives up."""
+    """Tests of a call that its own program gives up."""
 
     @needs("backend")
     def test_cancelled_at_any_pause_the_same_call_presents_the_same_payment(self) -> None:
@@ -131,7 +131,7 @@ class Cancelling(Ground):
             tasks.cancel_scope.cancel()
 
     def cancelled(self, call: Callable[[], Any], pause: int) -> bool:
-        """Cancel a call when it pauses for the n-th time. Returns whether it came to its end before."""
+        """Cancel a call when it pauses for the n-th time. Return True if it came to its end before."""
 
         async def steps() -> bool:
             with anyio.CancelScope() as scope:
@@ -143,7 +143,7 @@ class Cancelling(Ground):
 
 
 class Steps(Awaitable[T]):
-    """A coroutine that is awaited, and something that happens when it pauses for the n-th time."""
+    """A coroutine that is awaited, with an action for the n-th time that it pauses."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], happens: Callable[[], object], pause: int) -> None:
         self._coroutine, self._happens, self._pause = coroutine, happens, pause

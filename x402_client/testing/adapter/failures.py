@@ -1,4 +1,4 @@
-"""What breaks: the library's own errors pass, nothing is paid twice, and the same call presents the same payment."""
+"""Tests of what breaks: the library's own errors pass, and the same call presents the same payment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOST = {
 
 
 class Failures(Ground):
-    """Trouble in every part of a call."""
+    """Tests of trouble in every part of a call: nothing is paid twice."""
 
     @pytest.mark.parametrize("way", BROKEN)
     def test_a_paid_body_that_breaks_is_the_librarys_own_error(self, way: str) -> None:

@@ -1,4 +1,7 @@
-"""``Gate``: a raw HTTP/1.1 server before the sandbox. It keeps each request, and passes it on or spoils the answer."""
+"""``Gate``: a raw HTTP/1.1 server before the sandbox.
+
+It keeps each request, and passes it on or spoils the answer.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _HOP = {"content-length", "transfer-encoding", "connection", "host"}
 
 @dataclass
 class Seen:
-    """One request as it stood on the wire."""
+    """A request as it stood on the wire."""
 
     connection: int
     method: str
@@ -39,18 +42,18 @@ class Seen:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
+        """Return the target without its query."""
         return self.target.partition("?")[0]
 
     @property
     def payment(self) -> str | None:
-        """The payment header's value; None if the request pays nothing."""
+        """Return the payment header's value. None if the request pays nothing."""
         return self.header(PAYMENT[0]) or self.header(PAYMENT[1])
 
 
 @dataclass
 class Said:
-    """One answer of the sandbox."""
+    """An answer of the sandbox."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -58,14 +61,14 @@ class Said:
 
 
 class Exchange:
-    """One request that is being answered."""
+    """A request that is being answered."""
 
     def __init__(self, gate: Gate, sock: socket.socket, seen: Seen) -> None:
         self.gate, self.seen, self.keep = gate, seen, True
         self._sock = sock
 
     def forward(self, *without: str) -> Said:
-        """Return what the sandbox answers to this request, sent without these headers."""
+        """Return the sandbox's answer to this request, sent without these headers."""
         return self.gate.ask_sandbox(self.seen, {name.lower() for name in without})
 
     def head(self, status: int, headers: Iterable[tuple[str, str]], length: int) -> None:
@@ -105,7 +108,7 @@ Script = Callable[[Exchange], object]
 
 
 class Gate:
-    """Listens on 127.0.0.1, and asks the sandbox what no script answers."""
+    """A server on 127.0.0.1. It forwards to the sandbox all that no script answers."""
 
     def __init__(self, port_behind: int) -> None:
         self.requests: list[Seen] = []
@@ -144,7 +147,7 @@ class Gate:
 
     @property
     def payments(self) -> list[str]:
-        """The payment headers that came, in order."""
+        """Return the payment headers that came, in order."""
         return [seen.payment for seen in self.requests if seen.payment is not None]
 
     def at(self, path: str) -> list[Seen]:
@@ -152,16 +155,22 @@ class Gate:
         return [seen for seen in self.requests if seen.path == path]
 
     def page(self, path: str, script: Script) -> str:
-        """Answer a path by a script instead of the sandbox. Returns its address."""
+        """Answer a path by a script instead of the sandbox. Return its address."""
         self._pages[path] = script
         return self.url + path
 
     def spoil(self, *scripts: Script | None) -> None:
-        """Answer the payments that come next by these, one each; None passes one on. Later ones are passed on."""
+        """Answer the payments that come next by these scripts, one each.
+
+        None passes one on. Later payments are passed on.
+        """
         self._spoilt.extend(scripts)
 
     def ask_sandbox(self, seen: Seen, without: set[str]) -> Said:
-        """Return the sandbox's answer. One request at a time: a seller settles one payment once."""
+        """Return the sandbox's answer.
+
+        It gets one request at a time: a seller settles one payment once.
+        """
         with self._asking, contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._behind)) as behind:
             behind.putrequest(seen.method, seen.target, skip_accept_encoding=True)
             for name, value in seen.lines:
@@ -197,7 +206,7 @@ class Gate:
             sock.close()
 
     def _play(self, exchange: Exchange) -> bool:
-        """Answer one request. Returns whether the connection stays open."""
+        """Answer one request. Return True if the connection stays open."""
         with self._lock:
             self.requests.append(exchange.seen)
             script = self._next(exchange.seen)
@@ -219,7 +228,7 @@ class Gate:
 
 
 def read_request(source: BinaryIO, connection: int) -> Seen | None:
-    """Read one request, body and all. Returns None at the end of the connection."""
+    """Read one request, body and all. Return None at the end of the connection."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         line = source.readline()

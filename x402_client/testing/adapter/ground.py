@@ -1,4 +1,4 @@
-"""The ground of ``AdapterConformance``: what an author gives, and short words for what the tests do with it."""
+"""The ground of ``AdapterConformance``: the methods that an author gives, and short words for the tests."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Answer:
 
 
 class Stream(Protocol):
-    """An answer whose body is still to come. Sync, or both methods async."""
+    """An answer whose body is still to come. Its two methods are both sync, or both async."""
 
     @property
     def native(self) -> Any:
-        """The library's own response. Nothing else may keep it alive."""
+        """Return the library's own response. Nothing else may keep it alive."""
 
     def read_some(self) -> Maybe[bytes]:
         """Return the bytes that come next, and b"" at the end."""
@@ -81,32 +81,35 @@ def needs(*flags: str) -> Callable[[F], F]:
 
 
 class AdapterUnderTest(ABC):
-    """What an author gives. Every method may be ``async def``; then set ``backend`` too."""
+    """The methods and flags that an author gives.
+
+    Every method may be ``async def``; then set ``backend`` too.
+    """
 
     #: None for a sync library; "asyncio" or "trio" is the loop that async methods run on, in a thread of its own.
     backend: ClassVar[str | None] = None
-    #: What the library itself raises when a connection breaks or is silent for too long. Has to be given.
+    #: The errors of the library itself, when a connection breaks or is silent for too long. They have to be given.
     own_errors: ClassVar[tuple[type[BaseException], ...]]
-    #: Whether a caller can read an answer's body bit by bit: give ``open`` too.
+    #: True if a caller can read an answer's body bit by bit: give ``open`` too.
     streams: ClassVar[bool] = True
-    #: Whether ``fetch`` follows redirects by itself.
+    #: True if ``fetch`` follows redirects by itself.
     follows_redirects: ClassVar[bool] = True
-    #: Whether a body may be an iterator that gives its chunks once: see ``one_shot``.
+    #: True if a body may be an iterator that gives its chunks once: see ``one_shot``.
     one_shot_bodies: ClassVar[bool] = True
-    #: Whether a body may be a file that is open for reading bytes.
+    #: True if a body may be a file that is open for reading bytes.
     files: ClassVar[bool] = True
-    #: Whether the client keeps cookies from one call to the next, those of 127.0.0.1 too.
+    #: True if the client keeps cookies from one call to the next, those of 127.0.0.1 too.
     keeps_cookies: ClassVar[bool] = True
-    #: Whether ``client(connections=1)`` gives a client with a pool of one.
+    #: True if ``client(connections=1)`` gives a client with a pool of one.
     pools: ClassVar[bool] = True
-    #: Whether ``Policy(pay_ahead=True)`` pays within the first request.
+    #: True if ``Policy(pay_ahead=True)`` pays within the first request.
     pays_ahead: ClassVar[bool] = True
-    #: Whether the adapter can ask for a quote.
+    #: True if the adapter can ask for a quote.
     quotes: ClassVar[bool] = True
-    #: Whether errors are the library's and ours at once: after silence, and in the middle of a paid body.
+    #: True if errors are the library's and ours at once: after silence, and in the middle of a paid body.
     joins_errors: ClassVar[bool] = True
 
-    #: Whether ``Reply.ends_here`` shows that plain http ended on this machine. Else policies here allow 127.0.0.1.
+    #: True if ``Reply.ends_here`` shows that plain http ended on this machine. Else policies here allow 127.0.0.1.
     sees_loopback: ClassVar[bool] = True
 
     @abstractmethod
@@ -129,7 +132,7 @@ class AdapterUnderTest(ABC):
         headers: Sequence[tuple[str, str]] = (),
         read_timeout: float | None = None,
     ) -> Maybe[Answer]:
-        """Make one call and read its whole body. Awaits nothing after the last byte was read.
+        """Make one call and read its whole body. Await nothing after the last byte was read.
 
         ``body`` is None, bytes, text, an open file or what ``one_shot`` gave. ``read_timeout`` is in seconds, for each
         read of the socket. A status of 400 and more is returned, not raised.
@@ -140,7 +143,7 @@ class AdapterUnderTest(ABC):
         raise NotImplementedError("streams is True: give open(client, method, url), or set streams = False.")
 
     def quote(self, client: Any, method: str, url: str) -> Maybe[Quote]:
-        """Ask what a call would cost."""
+        """Ask for the price of a call."""
         raise NotImplementedError("quotes is True: give quote(client, method, url), or set quotes = False.")
 
     def outcome(self, native: Any) -> Outcome | None:
@@ -158,18 +161,21 @@ async def _given(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 class Ground(AdapterUnderTest):
-    """A sandbox, a gate before it, a wallet with invented money, and short words. New for every test."""
+    """The ground of a test: a sandbox, a gate before it, a wallet with invented money. New for every test."""
 
     sandbox: Sandbox
     gate: Gate
     wallet: Wallet
     #: The wallet's private key, 0x hex.
     key: str
-    #: Where something is sold for a cent.
+    #: The address of something that is sold for a cent.
     url: str
 
     def setup_method(self, method: Any) -> None:
-        """Skip what the adapter cannot do, and set the scene for the rest. Call this first in a method of your own."""
+        """Skip what the adapter cannot do, and set the scene for the rest.
+
+        Call this first in a method of your own.
+        """
         for flag in getattr(method, "needed_flags", ()):
             if not getattr(self, flag):
                 pytest.skip(f"{flag} = {getattr(self, flag)}")
@@ -193,7 +199,7 @@ class Ground(AdapterUnderTest):
     # --- the scene
 
     def sell(self, path: str, price: str = PRICE, content: bytes = CONTENT) -> str:
-        """Sell something through the gate. Returns its address."""
+        """Sell something through the gate. Return its address."""
         self.sandbox.sell(path, price, content=content, chains="evm")
         return self.gate.url + path
 
@@ -218,7 +224,7 @@ class Ground(AdapterUnderTest):
     # --- what is done
 
     def wait(self, given: Maybe[T]) -> T:
-        """Return what a method of the author gave, awaited on the backend's loop where it has to be."""
+        """Return the result of a method of the author's, awaited on the backend's loop if it has to be."""
         if not isinstance(given, Awaitable):
             return given
         found: T = self.run(lambda: given)
@@ -254,9 +260,9 @@ class Ground(AdapterUnderTest):
         raise AssertionError(f"This call had to fail, and gave {answer!r}.")
 
     def fails_paid(self, client: Any, url: str | None = None, **said: Any) -> BaseException:
-        """Return what a call raises after it paid, by a caller who waits for a moment only.
+        """Return the error of a call after it paid, by a caller who waits for a moment only.
 
-        On a busy machine the moment may be over before anything was paid: then the call is made again.
+        On a busy machine the moment may be over before anything was paid. Then the call is made again.
         """
         before, failure = len(self.gate.payments), None
         for _ in range(10):
@@ -271,7 +277,7 @@ class Ground(AdapterUnderTest):
         raise AssertionError(f"This call never came to pay: {failure!r}")
 
     def at_once(self, count: int, call: Callable[[], Maybe[T]]) -> list[T]:
-        """Return what calls at the same time give: in threads, or in tasks of one loop."""
+        """Return the results of calls at the same time: in threads, or in tasks of one loop."""
         if self.backend is None:
             return _in_threads(count, cast("Callable[[], T]", call))
         return self.run(lambda: _in_tasks(count, cast("Callable[[], Awaitable[T]]", call)))
@@ -286,12 +292,12 @@ class Ground(AdapterUnderTest):
 
     @property
     def settled(self) -> int:
-        """How many payments were settled, of any wallet."""
+        """Return the number of payments that were settled, of any wallet."""
         return len(self.sandbox.settlements)
 
     @property
     def different_payments(self) -> int:
-        """How many different payments reached the gate."""
+        """Return the number of different payments that reached the gate."""
         return len(set(self.gate.payments))
 
     def assert_delivered(self, buyer: Buyer, times: int = 1) -> None:
@@ -301,7 +307,7 @@ class Ground(AdapterUnderTest):
         assert self.settled == times, "settled payments"
 
     def assert_unresolved(self, buyer: Buyer) -> Hold:
-        """See that one purchase is open and counted. Returns its hold."""
+        """See that one purchase is open and counted. Return its hold."""
         assert buyer.history() == (), "nothing was delivered"
         (hold,) = buyer.holds()
         assert hold.state == "signed"

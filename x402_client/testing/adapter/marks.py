@@ -1,4 +1,4 @@
-"""What a caller can reach of a native response or an exception without touching anything private."""
+"""Finds what a caller can reach of a native response or an exception through public names."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from ...buyer.buyer import Buyer
 
-#: How many steps are followed from where a caller starts, and how many things are looked at.
+#: The most steps that are followed from the caller's start, and the most things that are looked at.
 _DEPTH, _MOST = 4, 4_000
-#: A buyer's own ledger has to keep the payment; what Python is made of leads everywhere.
+#: Not followed: a buyer's own ledger has to keep the payment, and Python's own parts lead everywhere.
 _STRANGE = (Buyer, ModuleType, type, FunctionType, MethodType, BuiltinFunctionType)
 _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None))
 
@@ -33,7 +33,7 @@ def reachable(start: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what one thing holds: the items of a container, and the public attributes of anything else."""
+    """Yield the parts of one thing: the items of a container, and the public attributes of anything else."""
     if isinstance(thing, Mapping):
         for key, value in list(thing.items()):
             yield f"[key {_named(key)}]", key

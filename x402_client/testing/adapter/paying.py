@@ -1,4 +1,4 @@
-"""Paying: once, exactly, and only where it is asked for; what is free stays as it is."""
+"""Tests of paying: once, exactly, and only if it is asked for. What is free stays as it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADERS = [("X-Mine", "one"), ("User-Agent", "somebody's/1.0"), ("Range", "byte
 
 
 class Paying(Ground):
-    """A paid call, seen from both sides."""
+    """Tests of a paid call, seen from both sides."""
 
     @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
     def test_what_asks_for_payment_is_paid_once_and_delivered(self, method: str) -> None:
@@ -114,7 +114,7 @@ class Paying(Ground):
 
 
 class Untouched(Ground):
-    """What is free, what is refused, and what is no question of ours."""
+    """Tests of free requests, of refusals, and of answers that are none of our business."""
 
     def test_a_free_request_is_as_the_bare_client_sends_it(self) -> None:
         self.sandbox.free("/gift", b"a gift")

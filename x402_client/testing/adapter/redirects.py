@@ -1,4 +1,4 @@
-"""Redirects: one call pays at most once, and the payment stays with the seller that asked for it."""
+"""Tests of redirects: one call pays at most once, and the payment stays with the seller that asked for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .spoiling import drop_after_settling, lead_to, redirect
 
 
 class Redirects(Ground):
-    """Where a seller leads, before paying and after."""
+    """Tests of a seller that leads elsewhere, before paying and after."""
 
     @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
     def test_a_redirect_after_paying_never_carries_the_payment(self, elsewhere: bool) -> None:
@@ -100,7 +100,7 @@ class Redirects(Ground):
 
 
 class Led(Ground):
-    """A purchase is what the caller asked for, wherever a seller leads before the 402."""
+    """Tests of a seller that leads elsewhere before the 402: a purchase is what the caller asked for."""
 
     @needs("follows_redirects")
     def test_two_calls_that_are_led_to_one_address_are_two_purchases(self) -> None:

@@ -1,4 +1,4 @@
-"""Scopes and quotes: what a caller says about one purchase holds through every client."""
+"""Tests of scopes and quotes: the caller's terms for one purchase hold through every client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .spoiling import drop_after_settling
 
 
 class Scopes(Ground):
-    """``buyer.purchase(...)`` around a call."""
+    """Tests of ``buyer.purchase(...)`` around a call."""
 
     def test_a_key_is_paid_once(self) -> None:
         buyer = self.buyer()
@@ -78,7 +78,7 @@ class Scopes(Ground):
 
 
 class Quotes(Ground):
-    """A quote asks, and never pays."""
+    """Tests of quotes: a quote asks, and never pays."""
 
     @needs("quotes")
     def test_a_quote_tells_the_price_and_never_pays(self) -> None:

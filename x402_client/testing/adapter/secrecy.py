@@ -1,4 +1,4 @@
-"""Secrecy: neither the payment nor the key that signed it shows in anything that a caller, a log or a tool can see."""
+"""Tests of secrecy: neither the payment nor its key shows in anything that a caller, a log or a tool can see."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ ENDS: dict[str, Script | None] = {
     "content that hangs": spoiling.hang_body,
     "a redirect": spoiling.lead_to("/free"),
 }
-#: Those for which a caller's time has to run out.
+#: The ends for which a caller's time has to run out.
 SILENT = ("silence", "content that hangs")
 
 
 class Secrecy(Ground):
-    """One call with each end, and a look at all that is left of it."""
+    """Tests of one call with each end, and of all that is left of it."""
 
     @pytest.mark.parametrize("end", ENDS)
     def test_no_payment_and_no_key_shows_after(self, end: str) -> None:
@@ -59,7 +59,7 @@ class Secrecy(Ground):
         assert [place for one in left for place in self.shown(one, records, [buyer, client])] == []
 
     def tried(self, client: Any, end: str) -> Answer | BaseException:
-        """Return the answer, or what was raised instead."""
+        """Return the answer, or the error that was raised instead."""
         if end in SILENT:
             return self.fails_paid(client)
         try:
@@ -68,7 +68,7 @@ class Secrecy(Ground):
             return failure
 
     def shown(self, left: Answer | BaseException, records: list[str], others: list[Any]) -> list[str]:
-        """Return where a secret shows."""
+        """Return the places where a secret shows."""
         secrets = [*secrets_of(self.gate.payments), self.key.removeprefix("0x")]
         texts = [("the log", record) for record in records]
         texts += [(f"the repr of {type(one).__name__}", f"{one!r} {one}") for one in others]
@@ -77,7 +77,10 @@ class Secrecy(Ground):
 
 
 def secrets_of(payments: list[str]) -> list[str]:
-    """Return what a stranger could settle by: each header, a long part of it, and the signature in it."""
+    """Return the texts by which a stranger could settle.
+
+    They are each header, a long part of it, and the signature in it.
+    """
     found = [*payments, *(payment[100:160] for payment in payments)]
     for payment in payments:
         payload = json.loads(base64.b64decode(payment))["payload"]

@@ -1,4 +1,4 @@
-"""What a seller does with a payment when something goes wrong: scripts for ``Gate.spoil`` and ``Gate.page``."""
+"""Scripts for ``Gate.spoil`` and ``Gate.page``: a seller's ways to go wrong with a payment."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _receipt(said: Said) -> list[tuple[str, str]]:
 
 
 class Slowly:
-    """A seller that settles, sends the first half of the content or nothing, and the rest once it is told to."""
+    """A seller that settles, sends half of the content or nothing, and the rest once it is told to."""
 
     def __init__(self, before_headers: bool = False) -> None:
         self.go_on = threading.Event()

@@ -1,4 +1,4 @@
-"""Streams: a paid answer comes bit by bit as ever, and when it counts as delivered."""
+"""Tests of streams: a paid answer comes bit by bit as ever, and its delivery is noticed in time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HALF = len(CONTENT) // 2
 
 
 class Streams(Ground):
-    """An answer whose body the caller reads."""
+    """Tests of an answer whose body the caller reads."""
 
     @needs("streams")
     def test_the_first_half_is_here_before_the_second_is_sent(self) -> None:
@@ -113,7 +113,7 @@ class Streams(Ground):
             self.wait(stream.close())
 
     async def aclose_in_trouble(self, client: object) -> None:
-        """Do the same in one task."""
+        """Async twin of ``close_in_trouble``, in one task."""
         stream: Stream = await self.open(client, "GET", self.url)  # type: ignore[misc]  # async, as the backend says
         try:
             await stream.read_some()  # type: ignore[misc]
@@ -123,4 +123,4 @@ class Streams(Ground):
 
 
 class Mine(Exception):
-    """Something that failed in the caller's own code."""
+    """An error in the caller's own code."""
