@@ -37,7 +37,9 @@ def inquiry() -> Iterator[Inquiry]:
 
 def answered(asked: Inquiry, failure: Exception) -> Quote:
     """The quote all the same, where a hook of the user's raises for the status of the very 402 that was asked for."""
-    status = getattr(getattr(failure, "response", None), "status_code", None)
+    status = getattr(failure, "status", None)  # aiohttp's errors have it themselves
+    if status is None:
+        status = getattr(getattr(failure, "response", None), "status_code", None)
     if asked.quote is None or status != 402 or isinstance(failure, X402Error):
         raise failure
     return asked.quote

@@ -15,7 +15,11 @@ from ..model.hosts import Origin
 #: Sellers that are remembered; beyond that the one that was longest without trouble is forgotten.
 _SELLERS = 1_000
 #: Failures before anything reached the seller, as the HTTP libraries name them.
-_OURS = ("PoolTimeout", "ConnectTimeout", "ConnectError")
+_OURS = frozenset({
+    "PoolTimeout", "ConnectTimeout", "ConnectError",
+    "ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorSSLError", "ClientConnectorCertificateError",
+    "ClientProxyConnectionError", "ClientHttpProxyError", "ConnectionTimeoutError", "ServerFingerprintMismatch",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
