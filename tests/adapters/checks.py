@@ -19,7 +19,10 @@ class Ground:
     driver: ClassVar[type[Driver]]
 
     @pytest.fixture
-    def shell(self) -> Iterator[Driver]:
+    def shell(self, request: pytest.FixtureRequest) -> Iterator[Driver]:
+        reason = self.driver.cannot.get(request.node.originalname)
+        if reason is not None:
+            pytest.skip(reason)
         with self.driver() as shell:
             yield shell
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from .aiohttp_driver import Aiohttp
 from .compliance import Compliance
 from .drivers import AsyncHttpx, AsyncHttpx2, Httpx, Httpx2, Requests, TrioHttpx
 
@@ -26,6 +27,10 @@ class TestHttpx2(Compliance):
 
 class TestAsyncHttpx2(Compliance):
     driver = AsyncHttpx2
+
+
+class TestAiohttp(Compliance):
+    driver = Aiohttp
 
 
 class TestRequests(Compliance):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -219,7 +221,8 @@ class AiohttpConformance(AdapterConformance):
         headers: Sequence[tuple[str, str]] = (),
         read_timeout: float | None = None,
     ) -> Answer:
-        response = await client.request(method, url, data=body, headers=list(headers), timeout=_waiting(read_timeout))
+        timeout = _waiting(read_timeout)
+        response = await client.request(method, url, data=_lent(body), headers=list(headers), timeout=timeout)
         content = await response.read()
         return Answer(response.status, [*response.headers.items()], content, response)
 
@@ -232,3 +235,12 @@ class AiohttpConformance(AdapterConformance):
 
 def _waiting(read_timeout: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=2, sock_read=read_timeout)
+
+
+def _lent(body: Any) -> Any:
+    """Return another handle of a file: aiohttp closes what it was given, however a call ends, and also without us."""
+    if not hasattr(body, "fileno") or isinstance(body, io.BytesIO):
+        return body
+    handle = open(os.dup(body.fileno()), "rb")  # noqa: SIM115 - aiohttp closes it
+    handle.seek(body.tell())
+    return handle

@@ -28,6 +28,8 @@ async def peek(response: ClientResponse, limit: int) -> bytes | None:
     Read to its end, its connection is free again.
     """
     content, chunks, size = response.content, list[bytes](), 0
+    if content.at_eof():
+        return b""  # for an answer without a body aiohttp has one stream for all, which is no real one
     try:
         while size <= limit and (chunk := await content.readany()):
             chunks.append(chunk)

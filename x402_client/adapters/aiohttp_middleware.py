@@ -40,19 +40,21 @@ class _Call(Hops):
 
     __slots__ = ("__weakref__", "_traces")
 
-    def __init__(self, request: ClientRequest) -> None:
-        super().__init__()
+    @classmethod
+    def of_request(cls, request: ClientRequest) -> _Call:
+        """Return the call that a redirect led to this request, or a new one."""
+        return _led_on.get(id(request._traces)) or cls()
+
+    def leads_on(self, request: ClientRequest, response: ClientResponse) -> None:
+        """Remember the call for the next hop."""
+        if self.came_from is None:
+            self.came_from = facts(request).origin
         self._traces = request._traces
+        _led_on[id(self._traces)] = self
+        response._x402_call = self  # type: ignore[attr-defined]
 
 
-_calls: weakref.WeakValueDictionary[int, _Call] = weakref.WeakValueDictionary()
-
-
-def _call_of(request: ClientRequest) -> _Call:
-    found = _calls.get(id(request._traces))
-    if found is None:
-        found = _calls[id(request._traces)] = _Call(request)
-    return found
+_led_on: weakref.WeakValueDictionary[int, _Call] = weakref.WeakValueDictionary()
 
 
 class Paying:
@@ -69,16 +71,14 @@ class Paying:
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             return await handler(request)  # an answer that never ends cannot be seen to be delivered
-        call, body = _call_of(request), Body(request, self._buyer.bounds.kept_body)
+        call, body = _Call.of_request(request), Body(request, self._buyer.bounds.kept_body)
         try:
             response = await self._answer(request, handler, call, body)
         finally:
             request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave
             body.release()
         if response.status in REDIRECTS:
-            response._x402_call = call  # type: ignore[attr-defined]
-            if call.came_from is None:
-                call.came_from = facts(request).origin
+            call.leads_on(request, response)
         elif call.redirect_delivery is not None and 200 <= response.status < 300:
             await _arrive(response, call.redirect_delivery)
         return response
