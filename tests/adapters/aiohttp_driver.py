@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 import aiohttp
@@ -55,6 +56,9 @@ class AiohttpClient(Client):
     def stream(self, method: str, url: str, **said: Any) -> Streamed:
         return self.driver.streamed(self.native, method, url, self.keywords(said))
 
+    def astream(self, method: str, url: str) -> Any:
+        return self.native.request(method, url)
+
     def keywords(self, said: dict[str, Any]) -> dict[str, Any]:
         said = self.driver.keywords(said)
         if isinstance(said.get("auth"), aiohttp.DigestAuthMiddleware):
@@ -76,6 +80,24 @@ async def _readable(response: aiohttp.ClientResponse) -> AiohttpAnswer:
         return AiohttpAnswer(response, await response.read())
     except aiohttp.ClientError:  # too large to be kept, or its encoding is none
         return AiohttpAnswer(response)
+
+
+class Chunks:
+    """The content of an answer in the chunks that it was sent in."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __aiter__(self) -> Chunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            data, ended = await self._content.readchunk()
+            if data:
+                return data
+            if not ended:
+                raise StopAsyncIteration
 
 
 class Library:
@@ -101,6 +123,9 @@ class Aiohttp(_OnALoop):
         "test_a_transport_in_a_transport_pays_once": _NO_TRANSPORTS,
         "test_the_paid_leg_waits_for_settlement": _NO_TRANSPORTS,
         "test_in_memory_answers_are_paid_and_delivered_at_once": _NO_TRANSPORTS,
+        "test_a_402_over_a_transport_that_forgets_time_outs_ends_in_time": _NO_TRANSPORTS,
+        "test_a_402_whose_stream_has_a_time_limit_of_its_own": _NO_TRANSPORTS,
+        "test_what_an_inner_transport_did_not_read_is_sent_with_the_payment": _NO_TRANSPORTS,
         "test_followed_by_hand": _NO_REQUESTS,
         "test_a_request_object_sent_twice_is_two_calls": _NO_REQUESTS,
         "test_a_copy_of_a_paid_request_is_a_call_of_its_own": _NO_REQUESTS,
@@ -142,6 +167,9 @@ class Aiohttp(_OnALoop):
             line = aiohttp.encode_basic_auth(*said.pop("auth"))
             said["headers"] = {**said.get("headers", {}), "Authorization": line}
         return said
+
+    def pieces(self, response: Any) -> AsyncIterator[bytes]:
+        return Chunks(response.content)
 
     def unread(self, native: Any, url: str) -> Any:
         return AiohttpAnswer(self.call(native.get, url))

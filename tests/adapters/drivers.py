@@ -60,6 +60,10 @@ class Client:
         """``request`` of an async client, on its loop."""
         return await self.native.request(method, url, **self.driver.keywords(said))
 
+    def astream(self, method: str, url: str) -> Any:
+        """The block of an answer of an async client whose body is still to come; ``Driver.pieces`` reads it."""
+        return self.native.stream(method, url)
+
     def cookies(self) -> dict[str, str]:
         """The client's jar, by name."""
         return dict(self.native.cookies)
@@ -122,6 +126,11 @@ class Driver:
 
     def streamed(self, native: Any, method: str, url: str, said: dict[str, Any]) -> Streamed:
         raise NotImplementedError
+
+    def pieces(self, response: Any) -> AsyncIterator[bytes]:
+        """The body of an async client's answer, as it comes."""
+        pieces: AsyncIterator[bytes] = response.aiter_raw()
+        return pieces
 
     def unread(self, native: Any, url: str) -> Any:
         """A response whose body nobody has read, and that no block will close."""
@@ -320,6 +329,11 @@ class Requests(Driver):
         if "content" in said:
             said["data"] = said.pop("content")
         return said
+
+    def pieces(self, response: Any) -> AsyncIterator[bytes]:
+        """The body of an async client's answer, as it comes."""
+        pieces: AsyncIterator[bytes] = response.aiter_raw()
+        return pieces
 
     def unread(self, native: Any, url: str) -> Any:
         return native.get(url, stream=True)

@@ -14,6 +14,7 @@ import pytest
 from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.wire.bounds import Bounds
 
+from .aiohttp_driver import Aiohttp
 from .cash_register import KEY, Till, delivered
 from .checks import Ground, new_buyer, paid, unresolved
 from .drivers import AsyncHttpx, AsyncHttpx2, Driver, TrioHttpx
@@ -48,7 +49,7 @@ class Async(Ground):
         async def cancelled() -> bool:
             with anyio.move_on_after(5) as scope:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(client.native.get, url)
+                    tasks.start_soon(client.arequest, "GET", url)
                     await anyio.to_thread.run_sync(holding.reached.wait, PATIENCE)
                     tasks.cancel_scope.cancel()
             return scope.cancelled_caught
@@ -68,7 +69,7 @@ class Async(Ground):
 
         async def cancelled() -> None:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(client.native.get, url)
+                tasks.start_soon(client.arequest, "GET", url)
                 await anyio.to_thread.run_sync(holding.reached.wait, PATIENCE)
                 tasks.cancel_scope.cancel()
 
@@ -92,8 +93,8 @@ class Async(Ground):
         url = server.on("/paid", till.sells(half, delivered))
 
         async def read() -> None:
-            async with anyio.create_task_group() as tasks, client.native.stream("GET", url) as response:
-                chunks = response.aiter_raw()
+            async with anyio.create_task_group() as tasks, client.astream("GET", url) as response:
+                chunks = shell.pieces(response)
                 assert await anext(chunks) == b"half"
                 tasks.cancel_scope.cancel()
                 await (anext(chunks) if reading else anyio.sleep(5))
@@ -118,7 +119,7 @@ class Async(Ground):
 
         async def read() -> None:
             with anyio.move_on_after(0.2):
-                await client.native.get(url)
+                await client.arequest("GET", url)
 
         shell.call(read)
         holding.over.set()
@@ -193,7 +194,7 @@ class Async(Ground):
         async def pay() -> Any:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ticking)
-                found = await client.native.get(url)
+                found = await client.arequest("GET", url)
                 tasks.cancel_scope.cancel()
             return found
 
@@ -212,7 +213,7 @@ class Async(Ground):
 
         async def upload() -> Any:
             async with await anyio.open_file(tmp_path / "f", "rb") as file:
-                return await client.native.post(url, content=file)
+                return await client.arequest("POST", url, content=file)
 
         assert shell.call(upload).content == b"the goods"
         assert [seen.body for seen in server.requests] == [b"abc" * 1000] * 2
@@ -252,3 +253,7 @@ class TestAsyncHttpxOnTrio(Async):
 
 class TestAsyncHttpx2(Async):
     driver = AsyncHttpx2
+
+
+class TestAiohttp(Async):
+    driver = Aiohttp

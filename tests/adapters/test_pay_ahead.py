@@ -14,6 +14,7 @@ from x402_client import Buyer, Limit, Policy, errors, receipt
 from x402_client.core.known_terms import _PLACES, Memory, Terms, lasting
 from x402_client.model.offers import Offer, Quote
 
+from .aiohttp_driver import Aiohttp
 from .cash_register import PRICE, Till, delivered
 from .checks import new_buyer, outcome
 from .drivers import AsyncHttpx, AsyncHttpx2, Client, Driver, Httpx, Httpx2, Requests
@@ -22,7 +23,7 @@ from .scripted_server import Exchange, Server
 AHEAD = {"per_request": "0.05", "per_day": "50", "pay_ahead": True}
 
 
-@pytest.fixture(params=[Httpx, AsyncHttpx, Httpx2, AsyncHttpx2, Requests], ids=lambda driver: driver.__name__)
+@pytest.fixture(params=[Httpx, AsyncHttpx, Httpx2, AsyncHttpx2, Requests, Aiohttp], ids=lambda driver: driver.__name__)
 def shell(request: pytest.FixtureRequest) -> Iterator[Driver]:
     with request.param() as driver:
         yield driver
@@ -341,7 +342,7 @@ def test_the_first_refusal_makes_all_of_the_seller_be_asked_again(server: Server
     assert requests_of(server) == ["paid", "bare", "paid", "bare", "paid"]
 
 
-@pytest.mark.parametrize("shell", [Httpx, Httpx2, Requests], indirect=True)  # async clients take no such files
+@pytest.mark.parametrize("shell", [Httpx, Httpx2, Requests, Aiohttp], indirect=True)  # async httpx takes no such files
 @pytest.mark.parametrize("in_the_way", ["budget", "frozen"])
 def test_a_file_goes_out_whole_when_something_is_in_the_way(
     shell: Driver, server: Server, till: Till, tmp_path: Path, in_the_way: str

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 
+from tests.adapters.aiohttp_driver import Aiohttp
 from tests.adapters.cash_register import KEY, PAY_TO, PAYER, PAYMENT, USDC, Till, encoded, signer
 from tests.adapters.checks import untouched
 from tests.adapters.drivers import AsyncHttpx, AsyncHttpx2, Driver, Httpx, Httpx2, Requests
@@ -23,7 +24,7 @@ from tests.adapters.scripted_server import Exchange, Seen, Server
 from x402_client import Buyer, Policy, Wallet
 from x402_client.events import Event
 
-SHELLS: list[type[Driver]] = [Httpx, AsyncHttpx, Httpx2, AsyncHttpx2, Requests]
+SHELLS: list[type[Driver]] = [Httpx, AsyncHttpx, Httpx2, AsyncHttpx2, Requests, Aiohttp]
 #: A policy under which the only thing against an offer is what is wrong with it.
 OPEN = Policy(per_request="0.05", per_day="50")
 GOODS = b"the goods"
