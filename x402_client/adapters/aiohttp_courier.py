@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientRequest, ClientResponse
+from aiohttp import ClientRequest, ClientResponse, ClientResponseError
 
 from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
@@ -16,6 +16,7 @@ from ..core.delivery import Delivery
 from ..errors import MalformedQuote
 from ..guards.tracebacks import forget_frames
 from ..model.hosts import Origin
+from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
 from .aiohttp_content import paid_class, peek, watch
 from .failures import links
@@ -159,6 +160,11 @@ class AsyncCourier:
         clone.headers[name] = value
         try:
             return await self._sent(clone, self._buyer.settle_timeout)
+        except ClientResponseError as failure:  # it quotes a head that it cannot read
+            if repeats(failure.message, value):
+                failure.message, failure.__cause__ = "The answer has no head that can be read.", None
+                failure.__context__ = None
+            raise
         finally:
             value = ""
             clone.headers.popall(name, None)
