@@ -234,7 +234,7 @@ class TestTime(Ours):
         """Takes its time for the first payment, and none for later ones."""
         return till.sells(lambda ex, till: (time.sleep(seconds), delivered(ex, till)), delivered)
 
-    def test_the_paid_leg_waits_for_settlement(self, client: Client, server: Server, till: Till, buyer: Buyer) -> None:
+    def test_a_payment_has_time_to_settle(self, client: Client, server: Server, till: Till, buyer: Buyer) -> None:
         url = server.on("/paid", self.slow(till, 0.5))
         assert client.get(url, timeout=aiohttp.ClientTimeout(sock_read=0.2)).content == b"the goods"
         assert paid(buyer)
