@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 from aiohttp import ClientPayloadError, ClientResponse
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.streams import StreamReader
 
@@ -63,8 +64,9 @@ def unread(content: StreamReader, data: bytes) -> None:
 
 def watch(response: ClientResponse, delivery: Delivery) -> None:
     """Tell a delivery what becomes of an answer's content."""
-    _loosen(response)
-    response.content = Watched(response.content, delivery)
+    watched = Watched(response.content, delivery)
+    _loosen(response, watched)
+    response.content = watched
 
 
 class Watched(StreamReader):
@@ -75,10 +77,10 @@ class Watched(StreamReader):
     object but ``ClientResponse.close`` and ``release``: aiohttp tells what breaks to the original.
     """
 
-    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_source", "_writing")
+    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_source", "_writing")
 
     def __init__(self, source: StreamReader, delivery: Delivery) -> None:
-        self._own(_source=source, _delivery=delivery, _interrupted=False, _writing=None)
+        self._own(_source=source, _delivery=delivery, _interrupted=False, _writing=None, _left=None)
 
     def _own(self, **values: Any) -> None:
         """Set what is ours and not the original's."""
@@ -115,6 +117,7 @@ class Watched(StreamReader):
         """Judge a read that failed. Where the stream is sound it may be read again, so a close alone makes it final."""
         if self._source.exception() is not None or isinstance(failure, TimeoutError):
             self._delivery.broke(failure)
+            self.let_go()
         elif not isinstance(failure, _BOUNDS):
             self._own(_interrupted=True)
 
@@ -139,7 +142,7 @@ class Watched(StreamReader):
     def read_nowait(self, n: int = -1) -> bytes:
         data: bytes = self._source.read_nowait(n)
         if self._source.at_eof() and not self._delivery.over:
-            self._finish(self._delivery.begin_done())
+            self._finish(self._delivery.begin_done)
         return data
 
     def set_exception(self, exc: Any, *cause: Any) -> None:
@@ -148,44 +151,74 @@ class Watched(StreamReader):
         if self._interrupted:
             self._delivery.dropped()
         elif not self._delivery.over:
-            self._finish(self._delivery.begin_closed())
+            self._finish(self._delivery.begin_closed)
 
-    def _finish(self, rest: Coroutine[Any, Any, None] | None) -> None:
-        """Let what could not be awaited go on in a task."""
+    def _finish(self, begin: Callable[[], Coroutine[Any, Any, None] | None]) -> None:
+        """Resolve the purchase; let what cannot be awaited go on in a task."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # the loop is over: the purchase stays unresolved, and is presented again
+            self._delivery.dropped()
+            return
+        rest = begin()
         if rest is None:
             return
-        try:
-            task = asyncio.get_running_loop().create_task(rest)
-        except RuntimeError:  # the loop is over: the purchase stays unresolved, and is presented again
-            rest.close()
-            return
+        task = loop.create_task(rest)
         self._own(_writing=task)
         _unfinished.add(task)
         task.add_done_callback(_unfinished.discard)
 
+    def take_over(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
+        """Keep the connection of a response that the caller forgot, as long as its content is read."""
+        self._own(_left=(connection, upload))
+
+    def let_go(self) -> None:
+        """Give back what was taken over."""
+        if self._left is not None:
+            connection, upload = self._left
+            self._own(_left=None)
+            connection.release()
+            if upload is not None:
+                upload.cancel()
+
     def __del__(self) -> None:
-        with suppress(AttributeError):
+        with suppress(AttributeError):  # it was never made
             self._delivery.dropped()
+            self.let_go()
 
 
-def _loosen(response: ClientResponse) -> None:
+def _loosen(response: ClientResponse, watched: Watched) -> None:
     """Let an answer go that its caller forgot.
 
     aiohttp's connection holds the stream until its end, the stream holds a callback of the response, and the connector
     holds the connection: a large answer that is dropped unread would stay until the session is closed.
     """
-    here, callbacks = weakref.ref(response), response.content._eof_callbacks
+    callbacks = response.content._eof_callbacks
+    its_response, its_content = weakref.ref(response), weakref.ref(watched)
 
     def at_eof() -> None:
-        found = here()
+        found, content = its_response(), its_content()
         if found is not None:
             found._response_eof()
+        elif content is not None:
+            content.let_go()
 
     callbacks[:] = [at_eof if getattr(one, "__self__", None) is response else one for one in callbacks]
 
 
 class _Paid:
-    """A paid answer: the end of its ``async with`` waits until the delivery is written."""
+    """A paid answer: the end of its ``async with`` waits until the delivery is written.
+
+    Its content can outlive it, as without us.
+    """
+
+    def __del__(self) -> None:
+        response: Any = self
+        content, connection = self.__dict__.get("content"), response._connection
+        if connection is not None and not response._closed and isinstance(content, Watched):
+            response._connection, response._closed = None, True
+            content.take_over(connection, response._writer)
+        super().__del__()  # type: ignore[misc]
 
     async def wait_for_close(self) -> None:
         await super().wait_for_close()  # type: ignore[misc]
