@@ -231,6 +231,50 @@ class TestSession(Ours):
         assert len(till.headers) == 2
 
 
+class TestWrap(Ours):
+    @pytest.mark.parametrize(
+        ("face", "given", "wanted"),
+        [
+            (x402_client.aiohttp, httpx.AsyncClient, r"use x402_client\.httpx\.wrap"),
+            (x402_client.aiohttp, dict, r"wrap takes an aiohttp\.ClientSession, not dict"),
+            (x402_client.httpx, Session, r"use x402_client\.aiohttp\.wrap"),
+        ],
+    )
+    def test_a_client_of_another_library_is_told_where_to_go(
+        self, client: Client, buyer: Buyer, face: Any, given: Any, wanted: str
+    ) -> None:
+        thing = client.native if given is Session else given()
+        with pytest.raises(ConfigurationError, match=wanted):
+            face.wrap(thing, buyer)
+
+    def test_no_buyer_is_refused(self, client: Client) -> None:
+        with pytest.raises(ConfigurationError, match="buyer is a Buyer, not str"):
+            x402_client.aiohttp.wrap(client.native, "buyer")  # type: ignore[arg-type]
+
+    def test_the_callers_own_list_of_middlewares_is_left_alone(self, shell: Driver, buyer: Buyer) -> None:
+        own: list[Any] = []
+        shell.client(buyer, middlewares=own)
+        assert own == []
+
+    @pytest.mark.parametrize("version", ["3.12.15", "3.14.3", "4.0.0a1"])
+    def test_another_aiohttp_is_named(
+        self, shell: Driver, buyer: Buyer, version: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aiohttp, "__version__", version)
+        with pytest.raises(ConfigurationError, match=rf"aiohttp {version}, and x402_client understands aiohttp>=3"):
+            shell.client(buyer)
+
+    def test_an_aiohttp_with_other_private_names_is_named(
+        self, shell: Driver, buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(aiohttp.ClientResponse, "_raw_cookie_headers")
+        monkeypatch.delattr(aiohttp.ClientRequest, "terminate")
+        with pytest.raises(
+            ConfigurationError, match=r"no ClientRequest\.terminate, ClientResponse\._raw_cookie_headers"
+        ):
+            shell.client(buyer)
+
+
 class TestTime(Ours):
     def slow(self, till: Till, seconds: float) -> Callable[[Exchange], Any]:
         """Takes its time for the first payment, and none for later ones."""

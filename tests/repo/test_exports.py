@@ -16,6 +16,7 @@ from x402_client import errors
 
 PUBLIC = {
     "x402_client": ["Buyer", "Limit", "Money", "Policy", "Token", "Wallet", "errors", "receipt"],
+    "x402_client.aiohttp": ["outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
     "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "quote", "receipt", "wrap"],
     "x402_client.requests": ["PaymentAdapter", "quote", "receipt", "wrap"],
