@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 
 import x402_client.aiohttp
@@ -260,19 +261,21 @@ class TestWrap(Ours):
     def test_another_aiohttp_is_named(
         self, shell: Driver, buyer: Buyer, version: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        session = shell.client().native
         monkeypatch.setattr(aiohttp, "__version__", version)
         with pytest.raises(ConfigurationError, match=rf"aiohttp {version}, and x402_client understands aiohttp>=3"):
-            shell.client(buyer)
+            x402_client.aiohttp.wrap(session, buyer)
 
     def test_an_aiohttp_with_other_private_names_is_named(
         self, shell: Driver, buyer: Buyer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        session = shell.client().native
         monkeypatch.delattr(aiohttp.ClientResponse, "_raw_cookie_headers")
         monkeypatch.delattr(aiohttp.ClientRequest, "terminate")
         with pytest.raises(
             ConfigurationError, match=r"no ClientRequest\.terminate, ClientResponse\._raw_cookie_headers"
         ):
-            shell.client(buyer)
+            x402_client.aiohttp.wrap(session, buyer)
 
 
 class TestTime(Ours):
