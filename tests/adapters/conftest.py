@@ -8,15 +8,19 @@ import pytest
 
 from x402_client import Buyer
 
+from .aiohttp_driver import Aiohttp
 from .cash_register import Till
 from .checks import new_buyer
 from .drivers import DRIVERS, Client, Driver, params
 from .scripted_server import Server
 
 
-@pytest.fixture(params=params(*DRIVERS))
+@pytest.fixture(params=params(*DRIVERS, Aiohttp))
 def shell(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Open one driver; ``drivers.only`` says which, for a test or a class."""
+    reason = request.param.cannot.get(request.node.originalname)
+    if reason is not None:
+        pytest.skip(reason)
     with request.param() as shell:
         yield shell
 

@@ -57,6 +57,21 @@ class Client:
     def quote(self, method: str, url: str, **said: Any) -> Any:
         return self.driver.call(self.driver.shell.quote, self.native, method, url, **said)
 
+    async def arequest(self, method: str, url: str, **said: Any) -> Any:
+        """``request`` of an async client, on its loop."""
+        return await self.native.request(method, url, **self.driver.keywords(said))
+
+    def astream(self, method: str, url: str) -> Any:
+        """The block of an answer of an async client whose body is still to come; ``Driver.pieces`` reads it."""
+        return self.native.stream(method, url)
+
+    def cookies(self) -> dict[str, str]:
+        """The client's jar, by name."""
+        return dict(self.native.cookies)
+
+    def set_cookie(self, name: str, value: str) -> None:
+        self.native.cookies.set(name, value)
+
     def close(self) -> None:
         self.driver.call(self.native.aclose if self.driver.is_async else self.native.close)
 
@@ -65,14 +80,17 @@ class Driver:
     """What differs between the libraries."""
 
     name: ClassVar[str]
+    client_class: ClassVar[type[Client]] = Client
     shell: ClassVar[Any]
     is_async: ClassVar[bool] = False
     backend: ClassVar[str] = ""
     #: Whether request headers may stand twice.
     duplicates: ClassVar[bool] = True
-    #: Whether files can be the whole of a body.
-    files: ClassVar[bool] = True
-    errors: ClassVar[dict[str, type[Exception]]]
+    #: Files, by what they are, that the library does not take for the whole of a body.
+    refuses: ClassVar[frozenset[str]] = frozenset()
+    #: Checks that are left out, and what the library cannot do for them.
+    cannot: ClassVar[dict[str, str]] = {}
+    errors: ClassVar[dict[str, Any]]
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -86,7 +104,7 @@ class Driver:
     def client(self, buyer: Buyer | None = None, **options: Any) -> Client:
         """A client as a user makes it, closed at the end of the test; with a buyer it pays."""
         native = self.make(**options)
-        client = Client(self, self.shell.wrap(native, buyer) if buyer else native)
+        client = self.client_class(self, self.shell.wrap(native, buyer) if buyer else native)
         self._stack.callback(client.close)
         return client
 
@@ -110,6 +128,11 @@ class Driver:
     def streamed(self, native: Any, method: str, url: str, said: dict[str, Any]) -> Streamed:
         raise NotImplementedError
 
+    def pieces(self, response: Any) -> AsyncIterator[bytes]:
+        """The body of an async client's answer, as it comes."""
+        pieces: AsyncIterator[bytes] = response.aiter_raw()
+        return pieces
+
     def unread(self, native: Any, url: str) -> Any:
         """Return a response with an unread body, which no block will close."""
         return self.call(native.send, native.build_request("GET", url), stream=True)
@@ -122,6 +145,44 @@ class Driver:
         """The body of a response that a caller may not have read yet."""
         content: bytes = response.content
         return content
+
+    def _closing(self, context: Any) -> Callable[[], Any]:
+        """Leaves the block of a stream once: as the test says, or when it is over."""
+        still_open = [context]
+
+        def close() -> None:
+            if still_open:
+                still_open.pop().__exit__(*sys.exc_info())
+
+        self._stack.callback(close)
+        return close
+
+
+class _OnALoop(Driver):
+    """What async drivers have in common: a loop in a thread of its own."""
+
+    is_async = True
+    backend: ClassVar[str] = "asyncio"
+    portal: BlockingPortal
+
+    def __enter__(self) -> Self:
+        self.portal = self._stack.enter_context(start_blocking_portal(self.backend))
+        return self
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        async def asked() -> Any:
+            return await function(*args, **kwargs)
+
+        return self.portal.call(asked)
+
+    def chunks(self, chunks: Iterable[bytes]) -> Any:
+        async def given() -> AsyncIterator[bytes]:
+            # In a thread, because some of them wait for the server.
+            rest = iter(chunks)
+            while chunk := await anyio.to_thread.run_sync(next, rest, b""):
+                yield chunk
+
+        return given()
 
 
 class _Httpxes(Driver):
@@ -158,17 +219,6 @@ class _Httpxes(Driver):
         chunks = response.iter_raw()
         return Streamed(response, lambda: next(chunks, None), self._closing(context))
 
-    def _closing(self, context: Any) -> Callable[[], Any]:
-        """Leaves the block of a stream once: as the test says, or when it is over."""
-        still_open = [context]
-
-        def close() -> None:
-            if still_open:
-                still_open.pop().__exit__(*sys.exc_info())
-
-        self._stack.callback(close)
-        return close
-
 
 def _errors(library: Any) -> dict[str, type[Exception]]:
     return {
@@ -190,15 +240,8 @@ class Httpx2(_Httpxes):
     name, library, shell, errors = "httpx2", httpx2, x402_client.httpx2, _errors(httpx2)
 
 
-class _Async(_Httpxes):
-    is_async = True
-    files = False
-    backend: ClassVar[str] = "asyncio"
-    portal: BlockingPortal
-
-    def __enter__(self) -> Self:
-        self.portal = self._stack.enter_context(start_blocking_portal(self.backend))
-        return self
+class _Async(_OnALoop, _Httpxes):
+    refuses = frozenset({"file", "file in memory", "pipe", "reader", "form in memory"})
 
     def make(self, **options: Any) -> Any:
         return self.library.AsyncClient(**self.plain(options))
@@ -208,21 +251,6 @@ class _Async(_Httpxes):
 
     def paying(self, buyer: Buyer, inner: Any = None) -> Any:
         return self.shell.AsyncPaymentTransport(buyer, inner)
-
-    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        async def asked() -> Any:
-            return await function(*args, **kwargs)
-
-        return self.portal.call(asked)
-
-    def chunks(self, chunks: Iterable[bytes]) -> Any:
-        async def given() -> AsyncIterator[bytes]:
-            # In a thread, because some of them wait for the server.
-            rest = iter(chunks)
-            while chunk := await anyio.to_thread.run_sync(next, rest, b""):
-                yield chunk
-
-        return given()
 
     def streamed(self, native: Any, method: str, url: str, said: dict[str, Any]) -> Streamed:
         context = self.portal.wrap_async_context_manager(native.stream(method, url, **said))
@@ -302,6 +330,11 @@ class Requests(Driver):
         if "content" in said:
             said["data"] = said.pop("content")
         return said
+
+    def pieces(self, response: Any) -> AsyncIterator[bytes]:
+        """The body of an async client's answer, as it comes."""
+        pieces: AsyncIterator[bytes] = response.aiter_raw()
+        return pieces
 
     def unread(self, native: Any, url: str) -> Any:
         return native.get(url, stream=True)

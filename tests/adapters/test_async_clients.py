@@ -14,6 +14,7 @@ import pytest
 from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.wire.bounds import Bounds
 
+from .aiohttp_driver import Aiohttp
 from .cash_register import KEY, Till, delivered
 from .checks import new_buyer, paid, unresolved
 from .drivers import AsyncHttpx, AsyncHttpx2, Driver, TrioHttpx, only
@@ -37,7 +38,7 @@ class Slow:
         return bytes(self._account.sign_message(encode_typed_data(full_message=full_message)).signature)
 
 
-@only(AsyncHttpx, TrioHttpx, AsyncHttpx2)
+@only(AsyncHttpx, TrioHttpx, AsyncHttpx2, Aiohttp)
 class TestAsyncClients:
     def test_cancelled_while_the_payment_is_on_its_way(
         self, shell: Driver, server: Server, till: Till, buyer: Buyer
@@ -49,7 +50,7 @@ class TestAsyncClients:
         async def cancelled() -> bool:
             with anyio.move_on_after(5) as scope:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(client.native.get, url)
+                    tasks.start_soon(client.arequest, "GET", url)
                     await anyio.to_thread.run_sync(holding.reached.wait, PATIENCE)
                     tasks.cancel_scope.cancel()
             return scope.cancelled_caught
@@ -69,7 +70,7 @@ class TestAsyncClients:
 
         async def cancelled() -> None:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(client.native.get, url)
+                tasks.start_soon(client.arequest, "GET", url)
                 await anyio.to_thread.run_sync(holding.reached.wait, PATIENCE)
                 tasks.cancel_scope.cancel()
 
@@ -93,8 +94,8 @@ class TestAsyncClients:
         url = server.on("/paid", till.sells(half, delivered))
 
         async def read() -> None:
-            async with anyio.create_task_group() as tasks, client.native.stream("GET", url) as response:
-                chunks = response.aiter_raw()
+            async with anyio.create_task_group() as tasks, client.astream("GET", url) as response:
+                chunks = shell.pieces(response)
                 assert await anext(chunks) == b"half"
                 tasks.cancel_scope.cancel()
                 await (anext(chunks) if reading else anyio.sleep(5))
@@ -119,7 +120,7 @@ class TestAsyncClients:
 
         async def read() -> None:
             with anyio.move_on_after(0.2):
-                await client.native.get(url)
+                await client.arequest("GET", url)
 
         shell.call(read)
         holding.over.set()
@@ -194,7 +195,7 @@ class TestAsyncClients:
         async def pay() -> Any:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ticking)
-                found = await client.native.get(url)
+                found = await client.arequest("GET", url)
                 tasks.cancel_scope.cancel()
             return found
 
@@ -213,7 +214,7 @@ class TestAsyncClients:
 
         async def upload() -> Any:
             async with await anyio.open_file(tmp_path / "f", "rb") as file:
-                return await client.native.post(url, content=file)
+                return await client.arequest("POST", url, content=file)
 
         assert shell.call(upload).content == b"the goods"
         assert [seen.body for seen in server.requests] == [b"abc" * 1000] * 2

@@ -149,7 +149,7 @@ class TestBodies:
     def test_of_files_arrive_whole(
         self, shell: Driver, server: Server, till: Till, buyer: Buyer, path: Upload, name: str
     ) -> None:
-        if not shell.files:  # async clients take no sync files
+        if name in shell.refuses:
             self.check_fails_alike(shell, server, buyer, lambda: FILES[name](shell, path))
             return
         seen = self.check_both_legs(shell, server, till, buyer, lambda: FILES[name](shell, path))
@@ -163,7 +163,7 @@ class TestBodies:
             file.seek(1000)
             return {"content": file}
 
-        if shell.name not in ("requests", "httpx2"):  # httpx declares the length of the whole file
+        if shell.name not in ("requests", "httpx2", "aiohttp"):  # httpx declares the length of the whole file
             self.check_fails_alike(shell, server, buyer, make)
             return
         assert self.check_both_legs(shell, server, till, buyer, make).body == DATA[1000:]
@@ -179,7 +179,7 @@ class TestBodies:
         for client in (shell.client(), shell.client(buyer)):
             with pytest.raises(Exception) as info:
                 client.request("POST", url, **make())
-            caught.append((info.type, str(info.value)))
+            caught.append((info.type, re.sub("0x[0-9a-f]+", "an address", str(info.value))))
         assert caught[0] == caught[1]
         assert untouched(buyer)
 

@@ -27,7 +27,7 @@ class TestConcurrency:
             found: list[int] = []
 
             async def one() -> None:
-                found.append((await client.native.get(url, timeout=30)).status_code)
+                found.append((await client.arequest("GET", url, timeout=30)).status_code)
 
             async with anyio.create_task_group() as tasks:
                 for _ in range(CROWD):

@@ -44,7 +44,7 @@ class TestHeaders:
         assert headers == {"A": "b"}
         if shell.name == "requests":
             assert response.request.body == b"abc"
-        else:
+        elif shell.name != "aiohttp":  # its responses know no body of their request
             assert response.request.content == b"abc"
 
     def test_bytes_as_header_values(self, client: Client, server: Server, till: Till, buyer: Buyer) -> None:
@@ -74,7 +74,7 @@ class TestCookies:
         assert sorted(sent.split("; ")) == ["lang=xx", "mine=1", "session=abc"]
         expected = {name: value for name, value in without_payment(first) if name.lower() != "cookie"}
         assert {name: value for name, value in without_payment(second) if name.lower() != "cookie"} == expected
-        assert dict(client.native.cookies) == {"session": "abc", "lang": "xx"}
+        assert client.cookies() == {"session": "abc", "lang": "xx"}
         assert paid(buyer)
 
     def test_of_the_answer_win_over_those_of_the_402(self, client: Client, server: Server, till: Till) -> None:
@@ -82,13 +82,14 @@ class TestCookies:
             exchange.answer(200, b"", [("Set-Cookie", "lang=yy"), ("Set-Cookie", "own=1")])
 
         client.get(server.on("/paid", sets(till, "lang=xx", then=then)))
-        assert dict(client.native.cookies) == {"lang": "yy", "own": "1"}
+        assert client.cookies() == {"lang": "yy", "own": "1"}
 
     def test_of_the_jar_are_sent_with_both_legs(self, client: Client, server: Server, till: Till) -> None:
-        client.native.cookies.set("kept", "1")
+        client.set_cookie("kept", "1")
         client.get(server.on("/paid", sets(till, "fresh=2")))
-        assert [seen.header("cookie") for seen in server.requests] == ["kept=1", "kept=1; fresh=2"]
-        assert dict(client.native.cookies) == {"kept": "1", "fresh": "2"}
+        sent = [set((seen.header("cookie") or "").split("; ")) for seen in server.requests]
+        assert sent == [{"kept=1"}, {"kept=1", "fresh=2"}]
+        assert client.cookies() == {"kept": "1", "fresh": "2"}
 
     @pytest.mark.parametrize(
         "line", ["x=1; Domain=other.example", "x=1; Path=/elsewhere", "x=1; Secure", "x=1; Max-Age=0"]
@@ -102,7 +103,7 @@ class TestCookies:
         url = server.on("/else", lambda ex: ex.answer(402, b"", [("Set-Cookie", "a=1")]))
         bare = shell.client()
         client.get(url), bare.get(url)
-        assert dict(client.native.cookies) == dict(bare.native.cookies) == {"a": "1"}
+        assert client.cookies() == bare.cookies() == {"a": "1"}
 
 
 def sets(till: Till, *lines: str, then: Any = None) -> Any:

@@ -11,9 +11,10 @@ import pytest
 
 from x402_client import Buyer, Limit, Policy, errors, receipt
 
+from .aiohttp_driver import Aiohttp
 from .cash_register import PRICE, Till, delivered
 from .checks import new_buyer, outcome
-from .drivers import Client, Driver, Httpx, Httpx2, Requests, only
+from .drivers import Client, Driver, Httpx, Httpx2, Requests
 from .scripted_server import Exchange, Server
 
 AHEAD = {"per_request": "0.05", "per_day": "50", "pay_ahead": True}
@@ -314,7 +315,7 @@ def test_the_first_refusal_makes_all_of_the_seller_be_asked_again(server: Server
     assert requests_of(server) == ["paid", "bare", "paid", "bare", "paid"]
 
 
-@only(Httpx, Httpx2, Requests)  # async clients take no such files
+@only(Httpx, Httpx2, Requests, Aiohttp)  # async httpx takes no such files
 @pytest.mark.parametrize("in_the_way", ["budget", "frozen"])
 def test_a_file_goes_out_whole_when_something_is_in_the_way(
     shell: Driver, server: Server, till: Till, tmp_path: Path, in_the_way: str

@@ -191,11 +191,12 @@ class TestRedirects:
         (tmp_path / "f").write_bytes(b"abc")
         with (tmp_path / "f").open("rb") as file:
             body = file if name == "file" else b"abc"
-            if name == "file" and shell.name != "requests":
+            if name == "file" and shell.name not in ("requests", "aiohttp"):
                 # httpx does not rewind a file for a redirect, and takes none in async clients.
-                with pytest.raises(Exception, match="Too little data" if shell.files else "AsyncClient"):
+                refused = "file" in shell.refuses
+                with pytest.raises(Exception, match="AsyncClient" if refused else "Too little data"):
                     client.request("POST", url, content=body, follow=True)
-                assert unresolved(buyer, till.nonces[0]) if shell.files else untouched(buyer)
+                assert untouched(buyer) if refused else unresolved(buyer, till.nonces[0])
                 return
             assert client.request("POST", url, content=body, follow=True).content == b"the goods"
         assert [seen.body for seen in server.requests] == [b"abc"] * 3

@@ -216,9 +216,12 @@ def test_oversized_without_terms_is_handed_back(shell: Driver, server: Server, l
         closing.callback(answer.close)
         assert answer.native.status_code == 402
         got = 0
-        while got < 40_000 and (piece := answer.following()):
-            got += len(piece)
-        assert got > 100
+        try:
+            while got < 40_000 and (piece := answer.following()):
+                got += len(piece)
+            assert got > 100
+        except shell.errors["cut body"]:
+            assert shell.name == "aiohttp", "what came before the connection broke can be read"
     assert case.signer.documents == []
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.aiohttp_driver import Aiohttp
 from tests.adapters.cash_register import KEY, PRICE, Then
 from tests.adapters.drivers import AsyncHttpx, Driver, Httpx, Httpx2, Requests
 from tests.adapters.scripted_server import Server
@@ -153,6 +154,7 @@ MATRIX: dict[str, tuple[type[Driver], bool, list[Then], dict[str, Any]]] = {
     "requests": (Requests, False, [], {}),
     "requests, a forgetful seller": (Requests, True, [], {}),
     "async httpx": (AsyncHttpx, False, [], {}),
+    "aiohttp": (Aiohttp, False, [], {}),
 }
 
 
@@ -167,7 +169,8 @@ def test_killed_at_any_moment(
             case.recovers(seen[-1])
         if not seen[-1]:
             break
-    assert set(seen) >= EXPECTED
+    # aiohttp tells the end with the last piece or after it: that moment comes at another number each time.
+    assert set(seen) >= (EXPECTED - {f"piece {len(GOODS) - 1}"} if driver is Aiohttp else EXPECTED)
 
 
 def test_killed_before_any_statement_of_the_ledger(server: Server, tmp_path: Path) -> None:

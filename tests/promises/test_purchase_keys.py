@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.aiohttp_driver import Aiohttp
 from tests.adapters.cash_register import KEY, PRICE
 from tests.adapters.drivers import AsyncHttpx, Driver, Httpx, Httpx2, Requests
 from tests.adapters.scripted_server import Server
@@ -48,7 +49,7 @@ def elsewhere(ledger: Path, url: str, **said: Any) -> str:
     return said_there
 
 
-@pytest.mark.parametrize("driver", [Httpx, Httpx2, AsyncHttpx, Requests])
+@pytest.mark.parametrize("driver", [Httpx, Httpx2, AsyncHttpx, Requests, Aiohttp])
 def test_it_is_paid_once_for_ever(server: Server, shop: Shop, tmp_path: Path, driver: type[Driver]) -> None:
     ledger, url = tmp_path / "ledger.db", server.on("/orders", shop.sells())
     buyer = program(ledger)
@@ -110,7 +111,7 @@ def test_many_programs_at_once_pay_once(server: Server, shop: Shop, tmp_path: Pa
     assert len(shop.headers) == len(shop.settled) == 1
 
 
-@pytest.mark.parametrize("driver", [Httpx, Httpx2, AsyncHttpx, Requests])
+@pytest.mark.parametrize("driver", [Httpx, Httpx2, AsyncHttpx, Requests, Aiohttp])
 @pytest.mark.parametrize("key", [None, "upload-7"])
 def test_a_multipart_upload_made_again_is_the_same_purchase(
     server: Server, shop: Shop, tmp_path: Path, driver: type[Driver], key: str | None

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.adapters.aiohttp_driver import Aiohttp
 from tests.adapters.cash_register import KEY, PRICE, Then, Till
 from tests.adapters.drivers import AsyncHttpx, Driver, Httpx, Requests
 from tests.adapters.scripted_server import Exchange, Server
@@ -108,6 +109,10 @@ def by_a_loop_of_requests(case: Case) -> None:
     assert [case.ask(Requests, case.buyer) for _ in range(2)] == [_first(case), 200]
 
 
+def by_a_loop_of_aiohttp(case: Case) -> None:
+    assert [case.ask(Aiohttp, case.buyer) for _ in range(2)] == [_first(case), 200]
+
+
 def by_another_task(case: Case) -> None:
     async def one(client: httpx.AsyncClient) -> int:
         return (await client.get(case.url)).status_code
@@ -156,6 +161,7 @@ def _elsewhere(work: Callable[[], int]) -> None:
 EVERYWHERE = [
     by_a_loop,
     by_a_loop_of_requests,
+    by_a_loop_of_aiohttp,
     by_another_task,
     by_another_process,
     by_a_child_with_its_parents_buyer,

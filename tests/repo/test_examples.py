@@ -36,6 +36,12 @@ SAYS = {
     ],
     "own_signer.py": ["a transfer of 10000 units", "signs 367 bytes", "Spent 0.02 USD in 2 payments"],
     "pay_on_solana.py": ["2 offers; the choice is exact on solana-devnet, 0.01 USD", "The seller has 0.01 USD"],
+    "pay_with_aiohttp.py": [
+        "It would cost 0.01 USD",
+        'worth it"} and the money is spent',
+        '"received": 130000',
+        "spent 0.02 USD",
+    ],
     "pay_with_async_httpx.py": ["Paid 5 times, spent 0.05 USD"],
     "pay_with_httpx.py": ["It would cost 0.01 USD", "Got worth it", "0.99 USD is left", "The money is untouched"],
     "pay_with_httpx2.py": ["Got worth it and spent 0.01 USD"],

@@ -21,6 +21,7 @@ PUBLIC = {
         "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt", "Token",
         "Wallet", "errors", "outcome", "receipt",
     ],
+    "x402_client.aiohttp": ["outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
     "x402_client.requests": ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"],

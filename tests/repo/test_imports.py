@@ -46,6 +46,22 @@ WRAPPED = {
     "httpx": "import httpx, x402_client.httpx as shell\nclient = shell.wrap(httpx.Client(), buyer)",
     "httpx2": "import httpx2, x402_client.httpx2 as shell\nclient = shell.wrap(httpx2.Client(), buyer)",
     "requests": "import requests, x402_client.requests as shell\nclient = shell.wrap(requests.Session(), buyer)",
+    "aiohttp": """
+import aiohttp, asyncio, types, x402_client.aiohttp as shell
+class Once:
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.session = self.loop.run_until_complete(self.made())
+    async def made(self):
+        return shell.wrap(aiohttp.ClientSession(), buyer)
+    async def asked(self, url):
+        async with self.session.get(url) as response:
+            await response.read()
+            return types.SimpleNamespace(status_code=response.status)
+    def get(self, url):
+        return self.loop.run_until_complete(self.asked(url))
+client = Once()
+""",
     "httpx, async": """
 import asyncio, httpx, x402_client.httpx as shell
 class Once:
@@ -70,7 +86,7 @@ def noted(found: set[str]) -> set[str]:
     return (HEAVY & found) | {room for room in ROOMS if f"x402_client.{room}" in found}
 
 
-@pytest.mark.parametrize("library", ["httpx", "httpx2", "requests"])
+@pytest.mark.parametrize("library", ["httpx", "httpx2", "requests", "aiohttp"])
 def test_a_shell_alone_brings_its_library_only(library: str) -> None:
     assert noted(modules(f"import x402_client.{library}")) == {library}
 

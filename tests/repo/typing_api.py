@@ -10,12 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
+import aiohttp
 import httpx
 import httpx2
 import requests
 
 import x402_client
 import x402_client.adapters
+import x402_client.aiohttp
 import x402_client.buyer
 import x402_client.core
 import x402_client.httpx
@@ -212,6 +214,14 @@ def clients(buyer: Buyer) -> None:
     requests.Session().mount("https://", x402_client.requests.PaymentAdapter(buyer))
     assert_type(x402_client.httpx.quote(httpx.Client(), "GET", "https://a.example"), Quote)
     assert_type(x402_client.requests.quote(requests.Session(), "GET", "https://a.example"), Quote)
+
+
+async def aiohttp_sessions(session: aiohttp.ClientSession, response: aiohttp.ClientResponse, buyer: Buyer) -> None:
+    assert_type(x402_client.aiohttp.wrap(session, buyer), aiohttp.ClientSession)
+    assert_type(await x402_client.aiohttp.quote(session, "GET", "https://a.example", timeout=None), Quote)
+    assert_type(x402_client.aiohttp.receipt(response), Receipt | None)
+    assert_type(x402_client.aiohttp.outcome(response), Outcome | None)
+    x402_client.aiohttp.wrap(httpx.AsyncClient(), buyer)  # type: ignore[arg-type]
 
 
 async def async_quotes(client: httpx.AsyncClient) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import requests
 from requests.adapters import HTTPAdapter
 
+import x402_client.aiohttp
 import x402_client.httpx
 import x402_client.httpx2
 import x402_client.requests
@@ -177,3 +181,66 @@ class RequestsConformance(AdapterConformance):
 
     def quote(self, client: Any, method: str, url: str) -> Quote:
         return x402_client.requests.quote(client, method, url, timeout=_TIMEOUT)
+
+
+class AiohttpStream:
+    """An aiohttp response that is read bit by bit."""
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+
+    async def read_some(self) -> bytes:
+        piece: bytes = await self.native.content.readany()
+        return piece
+
+    async def close(self) -> None:
+        self.native.close()
+
+
+class AiohttpConformance(AdapterConformance):
+    """aiohttp."""
+
+    backend = "asyncio"
+    own_errors = (aiohttp.ClientError,)
+
+    @asynccontextmanager
+    async def client(self, buyer: Buyer | None, connections: int | None = None) -> AsyncIterator[Any]:
+        connector = aiohttp.TCPConnector(limit=connections or 100, ssl=_TRUST)
+        # The jar of an address without a name keeps nothing unless it is told to.
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+            yield x402_client.aiohttp.wrap(session, buyer) if buyer else session
+
+    async def fetch(
+        self,
+        client: Any,
+        method: str,
+        url: str,
+        *,
+        body: Any = None,
+        headers: Sequence[tuple[str, str]] = (),
+        read_timeout: float | None = None,
+    ) -> Answer:
+        timeout = _waiting(read_timeout)
+        response = await client.request(method, url, data=_lent(body), headers=list(headers), timeout=timeout)
+        content = await response.read()
+        return Answer(response.status, [*response.headers.items()], content, response)
+
+    async def open(self, client: Any, method: str, url: str) -> Stream:
+        return AiohttpStream(await client.request(method, url, timeout=_waiting(_TIMEOUT)))
+
+    async def quote(self, client: Any, method: str, url: str) -> Quote:
+        return await x402_client.aiohttp.quote(client, method, url)
+
+
+def _waiting(read_timeout: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=2, sock_read=read_timeout)
+
+
+def _lent(body: Any) -> Any:
+    """Return another handle of a file: aiohttp closes what it was given, however a call ends, and also without us."""
+    if not hasattr(body, "fileno") or isinstance(body, io.BytesIO):
+        return body
+    handle = open(os.dup(body.fileno()), "rb")  # noqa: SIM115 - aiohttp closes it
+    handle.seek(body.tell())
+    return handle

@@ -7,7 +7,7 @@ import pytest
 
 import x402_client.httpx2
 
-from .libraries import AsyncHttpxConformance, HttpxConformance, RequestsConformance
+from .libraries import AiohttpConformance, AsyncHttpxConformance, HttpxConformance, RequestsConformance
 
 
 class TestHttpx(HttpxConformance):
@@ -35,4 +35,10 @@ class TestAsyncHttpx2(AsyncHttpxConformance):
 
 
 class TestRequests(RequestsConformance):
+    pass
+
+
+# aiohttp remarks on bytes of more than a mebibyte.
+@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+class TestAiohttp(AiohttpConformance):
     pass

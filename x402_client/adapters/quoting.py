@@ -44,7 +44,9 @@ def quote_despite(pending: QuoteRequest, failure: Exception) -> Quote:
     A hook of the user's may raise for the status of the very 402 that was asked for. Every other failure is raised
     again.
     """
-    status = getattr(getattr(failure, "response", None), "status_code", None)
+    status = getattr(failure, "status", None)  # aiohttp's errors have it themselves
+    if status is None:
+        status = getattr(getattr(failure, "response", None), "status_code", None)
     if pending.quote is None or status != 402 or isinstance(failure, X402Error):
         raise failure
     return pending.quote

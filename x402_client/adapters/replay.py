@@ -145,10 +145,15 @@ def rewind(file: Any, start: int) -> None:
     try:
         file.seek(start)
     except (OSError, ValueError) as failure:
-        raise BodyNotReplayable(
-            f"The file of the request's body cannot be rewound ({type(failure).__name__}), so it cannot be sent again "
-            "with a payment. Keep it open until the call returns. Nothing was paid."
-        ) from failure
+        raise not_rewound(failure) from failure
+
+
+def not_rewound(failure: Exception) -> BodyNotReplayable:
+    """Return the error for a file that cannot be brought back to where it stood."""
+    return BodyNotReplayable(
+        f"The file of the request's body cannot be rewound ({type(failure).__name__}), so it cannot be sent again "
+        "with a payment. Keep it open until the call returns. Nothing was paid."
+    )
 
 
 def digest(chunks: Iterable[bytes], content_type: str = "") -> bytes:
@@ -156,10 +161,37 @@ def digest(chunks: Iterable[bytes], content_type: str = "") -> bytes:
 
     A multipart boundary is drawn anew for each call, so it is no part of what is bought.
     """
-    found = hashlib.sha256()
-    for chunk in _without(_boundary(content_type), chunks):
-        found.update(chunk)
-    return found.digest()
+    found = RunningDigest(content_type)
+    for chunk in chunks:
+        found.add(chunk)
+    return found.value()
+
+
+class RunningDigest:
+    """``digest`` of a body that comes chunk by chunk."""
+
+    __slots__ = ("_boundary", "_found", "_tail")
+
+    def __init__(self, content_type: str = "") -> None:
+        self._boundary = _boundary(content_type)
+        self._found = hashlib.sha256()
+        self._tail = b""
+
+    def add(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the next chunk."""
+        if not self._boundary:
+            self._found.update(chunk)
+            return
+        # The boundary may lie across two chunks, so its length less one is carried over.
+        text = (self._tail + chunk).replace(self._boundary, b"")
+        cut = max(0, len(text) - len(self._boundary) + 1)
+        self._found.update(text[:cut])
+        self._tail = text[cut:]
+
+    def value(self) -> bytes:
+        """Return the digest of all that came."""
+        self._found.update(self._tail)
+        return self._found.digest()
 
 
 def _boundary(content_type: str) -> bytes:
@@ -170,20 +202,6 @@ def _boundary(content_type: str) -> bytes:
             if name.lower() == "boundary":
                 return value.strip('"').encode()
     return b""
-
-
-def _without(boundary: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    if not boundary:
-        yield from chunks
-        return
-    tail = b""
-    for chunk in chunks:
-        # The boundary may lie across two chunks, so its length less one is carried over.
-        text = (tail + chunk).replace(boundary, b"")
-        cut = max(0, len(text) - len(boundary) + 1)
-        yield text[:cut]
-        tail = text[cut:]
-    yield tail
 
 
 #: The digest of no body.

@@ -33,6 +33,11 @@ def requests_cut(response: Any) -> Callable[[], object]:
     return lambda: shut(sock)
 
 
+def aiohttp_leads_here(peer: Any, through_proxy: bool, port: int) -> bool:
+    """Return True if a connection with this peer was seen to end on this very machine and port, and in no proxy."""
+    return not through_proxy and peer is not None and _is_here(lambda: peer, port)
+
+
 def _is_here(peer: Callable[[], Any], port: int) -> bool:
     try:
         return is_here(peer(), port)

@@ -15,7 +15,11 @@ from ..model.hosts import Origin
 #: The most sellers that are remembered. Beyond that, the one with the oldest failure is forgotten.
 _SELLERS = 1_000
 #: Failures before anything reached the seller, as the HTTP libraries name them.
-_OURS = ("PoolTimeout", "ConnectTimeout", "ConnectError")
+_OURS = frozenset({
+    "PoolTimeout", "ConnectTimeout", "ConnectError",
+    "ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorSSLError", "ClientConnectorCertificateError",
+    "ClientProxyConnectionError", "ClientHttpProxyError", "ConnectionTimeoutError", "ServerFingerprintMismatch",
+})  # fmt: skip
 
 
 @dataclass(slots=True)

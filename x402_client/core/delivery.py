@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .. import events
@@ -11,7 +11,7 @@ from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
 from .asks import Ask, Claim, Close, Tell
 from .call import Call
-from .drive import Flow, arun, run
+from .drive import Flow, arun, begin, run
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None
@@ -73,6 +73,15 @@ class Delivery:
         """
         self._judge_close(unreadable)
         self.done()
+
+    def begin_done(self) -> Coroutine[Any, Any, None] | None:
+        """``done`` where an async client cannot await. Returns the rest of it, to be awaited; None: it is done."""
+        return None if self.over else begin(self.resolved(), self._answer)
+
+    def begin_closed(self, unreadable: type[Exception] | tuple[()] = ()) -> Coroutine[Any, Any, None] | None:
+        """``closed`` where an async client cannot await. Returns as ``begin_done`` does."""
+        self._judge_close(unreadable)
+        return self.begin_done()
 
     async def aclosed(self, unreadable: type[Exception] | tuple[()] = ()) -> None:
         """Await ``closed``."""

@@ -1,0 +1,237 @@
+"""The content of answers through aiohttp: a 402 that is looked at and given back, a paid answer that is watched."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from aiohttp import ClientPayloadError, ClientResponse
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import ContentEncodingError
+from aiohttp.streams import StreamReader
+
+from ..core.delivery import Delivery
+from ..wire.content_encoding import decoded
+
+#: What the caller's own bounds raise: nothing is broken.
+_BOUNDS = (asyncio.IncompleteReadError, ValueError)
+#: Kept until they are done: the loop itself holds tasks weakly.
+_unfinished: set[asyncio.Task[None]] = set()
+
+
+async def peek(response: ClientResponse, limit: int) -> bytes | None:
+    """Return the body of a 402 without its content encoding, and leave it as it came; None if it is too large.
+
+    Read to its end, its connection is free again.
+    """
+    content, chunks, size = response.content, list[bytes](), 0
+    if content.at_eof():
+        return b""  # for an answer without a body aiohttp has one stream for all, which is no real one
+    try:
+        while size <= limit and (chunk := await content.readany()):
+            chunks.append(chunk)
+            size += len(chunk)
+    except ClientPayloadError as failure:
+        if not isinstance(failure.__cause__, ContentEncodingError):
+            raise
+        return b""  # a body that lies about its encoding says nothing
+    body = b"".join(chunks)
+    unread(content, body)
+    if size > limit:
+        return None
+    if content.total_compressed_bytes is not None:
+        return body
+    # Under auto_decompress=False the bytes are as they were sent. The call's frame alone knows that setting.
+    return decoded(body, response.headers.get("Content-Encoding", ""), limit)
+
+
+def unread(content: StreamReader, data: bytes) -> None:
+    """Put data back where it was read. ``StreamReader.unread_data`` does this and warns that it will go."""
+    if not data:
+        return
+    if content._buffer_offset:
+        content._buffer[0] = content._buffer[0][content._buffer_offset :]
+        content._buffer_offset = 0
+    content._size += len(data)
+    content._cursor -= len(data)
+    content._buffer.appendleft(data)
+    content._eof_counter = 0
+
+
+def watch(response: ClientResponse, delivery: Delivery) -> None:
+    """Tell a delivery what becomes of an answer's content."""
+    watched = Watched(response.content, delivery)
+    _loosen(response, watched)
+    response.content = watched
+
+
+class Watched(StreamReader):
+    """The content of a paid answer: the same stream under another name, which sees what the caller does with it.
+
+    The parser keeps feeding the original. All slots of ``StreamReader`` stay empty here, and reading or setting one
+    goes to the original, so that all which is not overridden works on it. Nothing calls ``set_exception`` of this
+    object but ``ClientResponse.close`` and ``release``: aiohttp tells what breaks to the original.
+    """
+
+    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_source", "_writing")
+
+    def __init__(self, source: StreamReader, delivery: Delivery) -> None:
+        self._own(_source=source, _delivery=delivery, _interrupted=False, _writing=None, _left=None)
+
+    def _own(self, **values: Any) -> None:
+        """Set what is ours and not the original's."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def writing(self) -> asyncio.Task[None] | None:
+        """The task that writes the delivery, where a sync method could not await it."""
+        found: asyncio.Task[None] | None = self._writing
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "_source"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._source, name, value)
+
+    async def _seen(self, reading: Coroutine[Any, Any, Any]) -> Any:
+        source, delivery = self._source, self._delivery
+        try:
+            data = await reading
+        except BaseException as failure:
+            self._failed(failure)
+            if isinstance(failure, asyncio.IncompleteReadError) and source.at_eof():
+                await delivery.adone()
+            raise
+        self._own(_interrupted=False)
+        if source.at_eof() and not delivery.over:
+            await delivery.adone()
+        return data
+
+    def _failed(self, failure: BaseException) -> None:
+        """Judge a read that failed. Where the stream is sound it may be read again, so a close alone makes it final."""
+        if self._source.exception() is not None or isinstance(failure, TimeoutError):
+            self._delivery.broke(failure)
+            self.let_go()
+        elif not isinstance(failure, _BOUNDS):
+            self._own(_interrupted=True)
+
+    async def read(self, n: int = -1) -> bytes:
+        return await self._seen(self._source.read(n))  # type: ignore[no-any-return]
+
+    async def readany(self) -> bytes:
+        return await self._seen(self._source.readany())  # type: ignore[no-any-return]
+
+    async def readchunk(self) -> tuple[bytes, bool]:
+        return await self._seen(self._source.readchunk())  # type: ignore[no-any-return]
+
+    async def readline(self, **limits: Any) -> bytes:
+        return await self._seen(self._source.readline(**limits))  # type: ignore[no-any-return]
+
+    async def readuntil(self, separator: bytes = b"\n", **limits: Any) -> bytes:
+        return await self._seen(self._source.readuntil(separator, **limits))  # type: ignore[no-any-return]
+
+    async def readexactly(self, n: int) -> bytes:
+        return await self._seen(self._source.readexactly(n))  # type: ignore[no-any-return]
+
+    def read_nowait(self, n: int = -1) -> bytes:
+        data: bytes = self._source.read_nowait(n)
+        if self._source.at_eof() and not self._delivery.over:
+            self._finish(self._delivery.begin_done)
+        return data
+
+    def set_exception(self, exc: Any, *cause: Any) -> None:
+        """Take note that the caller closed the answer, or that something did as it failed."""
+        self._source.set_exception(exc)
+        if self._interrupted:
+            self._delivery.dropped()
+        elif not self._delivery.over:
+            self._finish(self._delivery.begin_closed)
+
+    def _finish(self, begin: Callable[[], Coroutine[Any, Any, None] | None]) -> None:
+        """Resolve the purchase; let what cannot be awaited go on in a task."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # the loop is over: the purchase stays unresolved, and is presented again
+            self._delivery.dropped()
+            return
+        rest = begin()
+        if rest is None:
+            return
+        task = loop.create_task(rest)
+        self._own(_writing=task)
+        _unfinished.add(task)
+        task.add_done_callback(_unfinished.discard)
+
+    def take_over(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
+        """Keep the connection of a response that the caller forgot, as long as its content is read."""
+        self._own(_left=(connection, upload))
+
+    def let_go(self) -> None:
+        """Give back what was taken over."""
+        if self._left is not None:
+            connection, upload = self._left
+            self._own(_left=None)
+            connection.release()
+            if upload is not None:
+                upload.cancel()
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # it was never made
+            self._delivery.dropped()
+            self.let_go()
+
+
+def _loosen(response: ClientResponse, watched: Watched) -> None:
+    """Let an answer go that its caller forgot.
+
+    aiohttp's connection holds the stream until its end, the stream holds a callback of the response, and the connector
+    holds the connection: a large answer that is dropped unread would stay until the session is closed.
+    """
+    callbacks = response.content._eof_callbacks
+    its_response, its_content = weakref.ref(response), weakref.ref(watched)
+
+    def at_eof() -> None:
+        found, content = its_response(), its_content()
+        if found is not None:
+            found._response_eof()
+        elif content is not None:
+            content.let_go()
+
+    callbacks[:] = [at_eof if getattr(one, "__self__", None) is response else one for one in callbacks]
+
+
+class _Paid:
+    """A paid answer: the end of its ``async with`` waits until the delivery is written.
+
+    Its content can outlive it, as without us.
+    """
+
+    def __del__(self) -> None:
+        response: Any = self
+        content, connection = self.__dict__.get("content"), response._connection
+        if connection is not None and not response._closed and isinstance(content, Watched):
+            response._connection, response._closed = None, True
+            content.take_over(connection, response._writer)
+        super().__del__()  # type: ignore[misc]
+
+    async def wait_for_close(self) -> None:
+        await super().wait_for_close()  # type: ignore[misc]
+        content = self.content  # type: ignore[attr-defined]
+        if isinstance(content, Watched) and content.writing is not None:
+            await asyncio.wait({content.writing})
+
+
+def paid_class(base: type[ClientResponse]) -> type[ClientResponse]:
+    """Return the class for a paid answer: one of the caller's own class, under its name."""
+    return _made(base)  # type: ignore[arg-type]  # by the stubs of aiohttp its classes have no hash
+
+
+@lru_cache(maxsize=32)
+def _made(base: type[ClientResponse]) -> type[ClientResponse]:
+    return base if issubclass(base, _Paid) else type(base.__name__, (_Paid, base), {"__module__": base.__module__})

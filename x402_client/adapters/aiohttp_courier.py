@@ -1,0 +1,245 @@
+"""A courier for aiohttp: it looks into a 402, sends a clone that pays, and hands the answer over."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientRequest, ClientResponse, ClientResponseError
+
+from ..core.asks import Failure, Reply
+from ..core.call import HttpRequest
+from ..core.delivery import Delivery
+from ..errors import MalformedQuote
+from ..guards.tracebacks import forget_frames
+from ..model.hosts import Origin
+from ..wire.leaks import repeats
+from .aiohttp_bodies import Body
+from .aiohttp_content import paid_class, peek, watch
+from .failures import links
+from .sockets import aiohttp_leads_here
+
+if TYPE_CHECKING:
+    from ..buyer.buyer import Buyer
+
+#: aiohttp's own part of a call: it connects, sends, and brings the answer's head.
+Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
+#: What belongs to one sending of a request and is not copied.
+_OF_ONE_SENDING = ("send", "response", "_ClientRequest__writer")
+
+
+class Leg:
+    """A record of one sending. It stands around ``send`` of one request object, which aiohttp calls once connected.
+
+    ``patience``: seconds that each read of the answer may take at least.
+    """
+
+    __slots__ = ("_inner", "_patience", "_request", "peer", "sent")
+
+    def __init__(self, request: ClientRequest, patience: float | None = None) -> None:
+        #: The other end of the connection.
+        self.peer: Any = None
+        #: From here on something may have left this machine.
+        self.sent = False
+        self._request, self._patience = request, patience
+        self._inner = request.send
+        request.send = self._send  # type: ignore[method-assign,assignment]
+
+    async def _send(self, connection: Any) -> ClientResponse:
+        transport, protocol = connection.transport, connection.protocol
+        if transport is not None:
+            self.peer = transport.get_extra_info("peername")
+        if self._patience is not None and protocol.read_timeout:
+            protocol.read_timeout = max(protocol.read_timeout, self._patience)
+        self.sent = True
+        return await self._inner(connection)
+
+    def over(self) -> None:
+        """Leave the request as it was."""
+        self._request.__dict__.pop("send", None)
+
+
+class AsyncCourier:
+    """Sends, peeks and hands over for one request of a session."""
+
+    def __init__(
+        self,
+        buyer: Buyer,
+        native: ClientRequest,
+        handler: Handler,
+        body: Body,
+        proxy_headers: Any,
+        leg: Leg | None = None,
+    ) -> None:
+        self._buyer, self._native, self._handler, self._body = buyer, native, handler, body
+        self.request = facts(native)
+        self._proxy_headers = proxy_headers
+        #: The sending at hand, and the request object that went out with it.
+        self._leg, self._last = leg, native
+        #: What has not been handed over: after a failure these connections are given back.
+        self._open: list[ClientResponse] = []
+        self._cookies: set[str] = set()
+
+    def reply(self, response: ClientResponse) -> Reply:
+        """Return a response as the flow sees it."""
+        self._open.append(response)
+        ends_here = None
+        if self._leg is not None and self.request.origin.scheme != "https":
+            ends_here = partial(aiohttp_leads_here, self._leg.peer, self._native.proxy is not None)
+        return Reply(response.status, response.headers.get, response, ends_here=ends_here)
+
+    def failed(self, failure: Exception) -> Failure:
+        """Say what kind of failure this is: by Python's class for time-outs, and by how far the sending came."""
+        if any(isinstance(seen, TimeoutError) for seen in links(failure)):
+            return "timeout"
+        return "lost" if self._leg is None or self._leg.sent else "not_sent"
+
+    async def peek(self, reply: Reply) -> bytes | None:
+        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        response: ClientResponse = reply.native
+        bounds = self._buyer.bounds
+        try:
+            async with asyncio.timeout(bounds.terms_time) as clock:
+                return await peek(response, bounds.terms_body)
+        except TimeoutError:
+            if not clock.expired():
+                raise  # the call's own ``total``
+            response.close()
+            raise MalformedQuote(
+                f"The body of the 402 of {self.request.shown} did not end within {bounds.terms_time:g} seconds. "
+                "Nothing was paid."
+            ) from None
+
+    async def digest(self) -> bytes:
+        """The digest of the request's body."""
+        await self._settle()
+        return await self._body.digest()
+
+    async def send(self, header: tuple[str, str] | None) -> Reply:
+        """The request once more, with a payment or without."""
+        try:
+            self._take_cookies()
+            await self._settle()
+            await self.let_go()
+            clone = self._clone(await self._body.again())
+            self._last = clone
+            return self.reply(await (self._sent(clone) if header is None else self._paid(clone, *header)))
+        finally:
+            header = None  # tools that print the variables of a traceback must find none
+
+    async def hand_over(self, reply: Reply, delivery: Delivery | None) -> ClientResponse:
+        """Return the library's own response, with the outcome on it and its content watched."""
+        response: ClientResponse = reply.native
+        self._open = [other for other in self._open if other is not response]
+        await self.let_go()
+        if reply.outcome is not None:
+            response.x402 = reply.outcome  # type: ignore[attr-defined]
+        if delivery is not None:
+            await watch_or_deliver(response, delivery)
+        return response
+
+    async def let_go(self, kept: Any = None) -> None:
+        """Give connections back. What was read to its end has given its own back, and stays readable."""
+        while self._open:
+            response = self._open.pop()
+            if not response.closed:
+                response.close()
+
+    async def _settle(self) -> None:
+        """Wait until nothing sends any more, and nothing reads the caller's body."""
+        if any(not response.closed for response in self._open):
+            self._last.terminate()  # an answer that is too large to be read: its request may never be read either
+        await self._last.close()
+        await self._body.settle()
+
+    async def _paid(self, clone: ClientRequest, name: str, value: str) -> ClientResponse:
+        """Send with the header. ``request_info`` of answers and errors is a view of the headers: it shows none then."""
+        clone.headers[name] = value
+        try:
+            return await self._sent(clone, self._buyer.settle_timeout)
+        except ClientResponseError as failure:  # it quotes a head that it cannot read
+            if repeats(failure.message, value):
+                failure.message, failure.__cause__ = "The answer has no head that can be read.", None
+                failure.__context__ = None
+            raise
+        finally:
+            value = ""
+            clone.headers.popall(name, None)
+
+    async def _sent(self, clone: ClientRequest, patience: float | None = None) -> ClientResponse:
+        leg = self._leg = Leg(clone, patience)
+        try:
+            with (
+                clone._timer
+            ):  # where the call's ``total`` is up this makes it a TimeoutError, and no bare cancellation
+                return await self._handler(clone)
+        except BaseException as failure:
+            forget_frames(failure)
+            if isinstance(failure, Exception):  # it may be sent again at once, with the same file
+                await clone.close()
+                await self._body.stop()
+            raise
+        finally:
+            leg.over()
+
+    def _clone(self, body: Any) -> ClientRequest:
+        """The request once more: its own header lines in their order. What belongs to one sending only is new."""
+        clone = copy.copy(self._native)
+        for name in _OF_ONE_SENDING:
+            clone.__dict__.pop(name, None)
+        clone.headers = self._native.headers.copy()
+        clone.proxy_headers = self._proxy_headers and self._proxy_headers.copy()
+        clone._body = body
+        if self._native._continue is not None:
+            clone._continue = None
+            clone.update_expect_continue()
+        clone._traces = [_Discreet(trace) for trace in self._native._traces]  # type: ignore[misc]
+        clone.response_class = paid_class(self._native.response_class)
+        if self._cookies:
+            sent = self._native.session.cookie_jar.filter_cookies(self._native.url)
+            fresh = {name: sent[name] for name in self._cookies if name in sent}
+            if fresh:
+                clone.update_cookies(fresh)
+        return clone
+
+    def _take_cookies(self) -> None:
+        """Put what the 402s set into the session's jar: aiohttp itself takes only from the answer that it is handed."""
+        jar = self._native.session.cookie_jar
+        for response in self._open:
+            if response.status == 402 and response._raw_cookie_headers:
+                jar.update_cookies_from_headers(response._raw_cookie_headers, response.url)
+                self._cookies.update(response.cookies)
+
+
+class _Discreet:
+    """A trace of the caller's, which is told all but the payment."""
+
+    def __init__(self, trace: Any) -> None:
+        self._trace = trace
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trace, name)
+
+    async def send_request_headers(self, method: str, url: Any, headers: Any) -> None:
+        shown = headers.copy()
+        for name in ("PAYMENT-SIGNATURE", "X-PAYMENT"):
+            shown.popall(name, None)
+        await self._trace.send_request_headers(method, url, shown)
+
+
+async def watch_or_deliver(response: ClientResponse, delivery: Delivery) -> None:
+    """Watch what the caller does with the content of an answer; one without content is delivered now."""
+    if response.content.at_eof():  # aiohttp has one stream for all such answers
+        await delivery.adone()
+    else:
+        watch(response, delivery)
+
+
+def facts(native: ClientRequest) -> HttpRequest:
+    """Return what the exchange has to know of a request."""
+    url = native.url
+    origin = Origin.of(url.scheme, url.raw_host or "", url.port)
+    return HttpRequest(native.method, origin, url.raw_path_qs, native.headers)

@@ -1,0 +1,177 @@
+"""``Paying``: a client middleware for aiohttp that pays for what answers 402."""
+
+from __future__ import annotations
+
+import io
+import re
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter, hdrs
+from aiohttp.payload import AsyncIterablePayload, BytesIOPayload
+from aiohttp.streams import StreamReader
+from yarl import URL
+
+from ..buyer.scopes import mandate_around
+from ..core.delivery import Delivery
+from ..errors import ConfigurationError
+from ..policy.choice import Mandate
+from .aiohttp_bodies import Body
+from .aiohttp_content import paid_class
+from .aiohttp_courier import AsyncCourier, Handler, Leg, facts, watch_or_deliver
+from .exchange import Exchange
+from .hops import REDIRECTS, Hops
+
+if TYPE_CHECKING:
+    from ..buyer.buyer import Buyer
+
+#: The first aiohttp that unpacks a 402 piece by piece, and closes a connection whose Expect was refused.
+_OLDEST, _NEXT = (3, 14, 4), (4,)
+
+
+class _Call(Hops):
+    """The hops of one call of the application.
+
+    aiohttp hands one and the same list, ``_traces``, to every request of a call: to each hop, and to its own repetition
+    after a lost connection. The call keeps that list alive, so its id is no other's as long as the call is known; and
+    it is kept alive by the answers that redirect, which aiohttp has in its history, and by nothing else.
+    """
+
+    __slots__ = ("__weakref__", "_traces")
+
+    @classmethod
+    def of_request(cls, request: ClientRequest) -> _Call:
+        """Return the call that a redirect led to this request, or a new one."""
+        return _led_on.get(id(request._traces)) or cls()
+
+    def leads_on(self, request: ClientRequest, response: ClientResponse) -> None:
+        """Remember the call for the next hop."""
+        if self.came_from is None:
+            self.came_from = facts(request).origin
+        self._traces = request._traces
+        _led_on[id(self._traces)] = self
+        response._x402_call = self  # type: ignore[attr-defined]
+
+
+_led_on: weakref.WeakValueDictionary[int, _Call] = weakref.WeakValueDictionary()
+
+
+class Paying:
+    """Sends, and pays where it is asked for. aiohttp runs it for each hop of a call.
+
+    aiohttp repeats an idempotent request by itself once after a lost connection, and then runs this anew. What is
+    raised after a payment is an ``X402Error``, which it neither repeats nor wraps.
+    """
+
+    def __init__(self, buyer: Buyer) -> None:
+        self._exchange = Exchange(buyer, is_async=True)
+        self._buyer = buyer
+
+    async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
+        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+            return await handler(request)  # an answer that never ends cannot be seen to be delivered
+        call, body = _Call.of_request(request), Body(request, self._buyer.bounds.kept_body)
+        try:
+            response = await self._answer(request, handler, call, body)
+        finally:
+            request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave
+            body.release()
+        if response.status in REDIRECTS:
+            call.leads_on(request, response)
+        elif call.redirect_delivery is not None and 200 <= response.status < 300:
+            await _arrive(response, call.redirect_delivery)
+        return response
+
+    async def _answer(self, request: ClientRequest, handler: Handler, call: _Call, body: Body) -> ClientResponse:
+        exchange, mandate = self._exchange, mandate_around(self._buyer)
+        # Connecting through a proxy writes a Host line into them, and then no pooled connection has their hash.
+        proxy_headers = request.proxy_headers and request.proxy_headers.copy()
+        ahead = self._ahead(request, call, mandate, body)
+        if ahead is not None:
+            paid = await exchange.arun(ahead, AsyncCourier(self._buyer, request, handler, body, proxy_headers))
+            if paid is not None:
+                return paid  # type: ignore[no-any-return]
+        leg = Leg(request)
+        response = await _first_leg(request, handler, call, body, leg)
+        if not exchange.asks_to_pay(response.status, request.method, request.headers):
+            return response
+        courier = AsyncCourier(self._buyer, request, handler, body, proxy_headers, leg)
+        flow = exchange.pay(courier.request, call, mandate, courier.reply(response))
+        return await exchange.arun(flow, courier)  # type: ignore[no-any-return]
+
+    def _ahead(self, request: ClientRequest, call: _Call, mandate: Mandate, body: Body) -> Any:
+        """Return the flow that pays at once, if this call may."""
+        if self._exchange.memory is None or body.once:
+            return None
+        if request.proxy is not None and request.url.scheme != "https":
+            return None  # plain http that ends on this machine shows only in the answer, if a proxy may be in between
+        return self._exchange.pay_ahead(facts(request), call, mandate)
+
+
+async def _first_leg(request: ClientRequest, handler: Handler, call: _Call, body: Body, leg: Leg) -> ClientResponse:
+    """Send the caller's own request."""
+    request._body = body.first()
+    if call.redirect_delivery is not None:
+        request.response_class = paid_class(request.response_class)
+    try:
+        return await handler(request)
+    except Exception:  # aiohttp may repeat it at once, with the same file
+        await request.close()
+        await body.stop()
+        raise
+    finally:
+        leg.over()
+
+
+async def _arrive(response: ClientResponse, delivery: Delivery) -> None:
+    """Watch the content that an earlier hop paid for."""
+    try:
+        await watch_or_deliver(response, delivery)
+        if not delivery.over:
+            await delivery.aarrived()
+    except BaseException:
+        response.close()
+        raise
+
+
+def put_in(session: ClientSession, buyer: Buyer) -> None:
+    """Make a session pay: innermost, so that its other middlewares never see a payment."""
+    check_understood(session)
+    for one in session._middlewares:
+        if isinstance(one, Paying):
+            if one._buyer is not buyer:
+                raise ConfigurationError("This session pays with another buyer already; a session has one buyer.")
+            return
+    session._middlewares = (*session._middlewares, Paying(buyer))
+
+
+def check_understood(session: ClientSession) -> None:
+    """Refuse an aiohttp whose private names are not those that are relied on here."""
+    version = tuple(int(number) for number in re.findall(r"\d+", aiohttp.__version__)[:3])
+    missing = [] if not _OLDEST <= version < _NEXT else _missing(session)
+    if missing or not _OLDEST <= version < _NEXT:
+        lacks = f" It has no {', '.join(missing)}." if missing else ""
+        raise ConfigurationError(
+            f"This is aiohttp {aiohttp.__version__}, and x402_client understands aiohttp>=3.14.4,<4.{lacks}"
+        )
+
+
+def _missing(session: ClientSession) -> list[str]:
+    request = ClientRequest("GET", URL("http://localhost/"), loop=session._loop, session=session)
+    relied_on: tuple[tuple[Any, str], ...] = (
+        (session, "_middlewares"),
+        (request, "_body _traces _timer _continue _ClientRequest__writer proxy_headers response_class terminate send"),
+        (ClientResponse, "_raw_cookie_headers _response_eof _notify_content wait_for_close"),
+        (ClientResponse, "_connection _closed _writer"),
+        (StreamReader, "_buffer _buffer_offset _size _cursor _eof_counter _eof_callbacks total_compressed_bytes"),
+        (MultipartWriter(), "_parts"),
+        (BytesIOPayload(io.BytesIO()), "_value write_with_length"),
+        (AsyncIterablePayload, "_cached_chunks"),
+    )
+    return [
+        f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
+        for owner, names in relied_on
+        for name in names.split()
+        if not hasattr(owner, name)
+    ]

@@ -1,0 +1,50 @@
+"""The buyer's side of x402 for aiohttp: wrap a session.
+
+session = wrap(aiohttp.ClientSession(), buyer)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientSession
+from yarl import URL
+
+from .adapters.aiohttp_middleware import put_in
+from .adapters.exchange import check_buyer, refuse_client
+from .adapters.quoting import finished_quote, quote_despite, quote_request
+from .core.call import HttpRequest
+from .model.offers import Quote
+from .receipts import outcome, receipt
+
+if TYPE_CHECKING:
+    from .buyer.buyer import Buyer
+
+__all__ = ["outcome", "quote", "receipt", "wrap"]
+
+
+def wrap(session: ClientSession, buyer: Buyer) -> ClientSession:
+    """Make a session pay, in place, by a middleware of its own below yours. Returns the same session.
+
+    ``middlewares=`` of a single request stands for all of the session's: ``()`` goes round this one, and nothing is
+    paid. ``total=`` covers the payment too. A websocket is never paid for.
+    """
+    if not isinstance(session, ClientSession):
+        raise refuse_client(session, "an aiohttp.ClientSession", "aiohttp")
+    check_buyer(buyer)
+    put_in(session, buyer)
+    return session
+
+
+async def quote(session: ClientSession, method: str, url: URL | str, **request: Any) -> Quote:
+    """Return what a request would cost: every offer, its price, the choice, the reasons against the others. Never pays.
+
+    Further keywords go to ``session.request``.
+    """
+    with quote_request() as asked:
+        try:
+            async with session.request(method, url, **request) as response:
+                shown = HttpRequest.of(method, str(response.url)).shown
+                return finished_quote(asked, shown, response.status)
+        except Exception as failure:
+            return quote_despite(asked, failure)
