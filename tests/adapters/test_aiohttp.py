@@ -230,6 +230,7 @@ class TestSession(Ours):
             assert client.get("http://seller.example/paid", **said).content == b"the goods"
         proxy.close()
         assert len(till.headers) == 2
+        assert proxy.connections == 1
 
 
 class TestWrap(Ours):

@@ -125,6 +125,27 @@ MUTATIONS = (
         (f"{KILLED}[httpx]",),
     ),
     Mutation(
+        "headers resolve a purchase: aiohttp",
+        "adapters/aiohttp_courier.py",
+        "    if response.content.at_eof():  #",
+        "    if True:  #",
+        ("tests/adapters/test_aiohttp_content.py::TestNotDelivered", f"{KILLED}[aiohttp]"),
+    ),
+    Mutation(
+        "a call through aiohttp forgets what its earlier hops paid",
+        "adapters/aiohttp_middleware.py",
+        "return _led_on.get(id(request._traces)) or cls()",
+        "return cls()",
+        ("tests/adapters/test_aiohttp.py::TestOneCall",),
+    ),
+    Mutation(
+        "an answer through aiohttp shows the payment of its request",
+        "adapters/aiohttp_courier.py",
+        "            clone.headers.popall(name, None)\n",
+        "",
+        ("tests/adapters/test_aiohttp.py::TestSession",),
+    ),
+    Mutation(
         "headers resolve a purchase: requests",
         "adapters/requests_bodies.py",
         "    if consumed(response):\n        delivery.done()",

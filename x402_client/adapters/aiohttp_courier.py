@@ -172,9 +172,8 @@ class AsyncCourier:
     async def _sent(self, clone: ClientRequest, patience: float | None = None) -> ClientResponse:
         leg = self._leg = Leg(clone, patience)
         try:
-            with (
-                clone._timer
-            ):  # where the call's ``total`` is up this makes it a TimeoutError, and no bare cancellation
+            # Where the call's ``total`` is up, this makes it a TimeoutError, and no bare cancellation.
+            with clone._timer:
                 return await self._handler(clone)
         except BaseException as failure:
             forget_frames(failure)
