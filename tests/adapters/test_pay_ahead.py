@@ -14,7 +14,7 @@ from x402_client import Buyer, Limit, Policy, errors, receipt
 from .aiohttp_driver import Aiohttp
 from .cash_register import PRICE, Till, delivered
 from .checks import new_buyer, outcome
-from .drivers import Client, Driver, Httpx, Httpx2, Requests
+from .drivers import Client, Driver, Httpx, Httpx2, Requests, only
 from .scripted_server import Exchange, Server
 
 AHEAD = {"per_request": "0.05", "per_day": "50", "pay_ahead": True}
