@@ -21,8 +21,8 @@ from x402_client.receipts import outcome
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import PAYMENT, Till, delivered
-from .checks import Ground, new_buyer, paid, unresolved, untouched
-from .drivers import Client, Driver
+from .checks import new_buyer, paid, unresolved, untouched
+from .drivers import Client, Driver, only
 from .scripted_server import Exchange, Server
 from .test_failures import Holding
 from .test_redirects import payments, settled_and_leads, to
@@ -31,9 +31,8 @@ Session = aiohttp.ClientSession
 LARGE = b"".join(b"%07d\n" % number for number in range(250_000))
 
 
-class Ours(Ground):
-    driver = Aiohttp
-
+@only(Aiohttp)
+class Ours:
     @staticmethod
     def run(client: Client, call: Callable[[Session], Awaitable[Any]]) -> Any:
         """What a coroutine gives on the client's own loop."""

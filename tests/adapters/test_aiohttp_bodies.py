@@ -21,8 +21,8 @@ from x402_client.wire.bounds import Bounds
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import Till, delivered
-from .checks import Ground, new_buyer, paid, unresolved, untouched, without_payment
-from .drivers import Client, Driver
+from .checks import new_buyer, paid, unresolved, untouched, without_payment
+from .drivers import Client, Driver, only
 from .scripted_server import PATIENCE, Exchange, Server
 from .test_bodies import Pipe
 from .test_failures import reset
@@ -131,9 +131,8 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-class Ours(Ground):
-    driver = Aiohttp
-
+@only(Aiohttp)
+class Ours:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
         path = tmp_path / "body.txt"

@@ -20,8 +20,8 @@ from x402_client.wire.bounds import Bounds
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import Till
-from .checks import Ground, new_buyer, paid, unresolved, untouched
-from .drivers import Client, Driver
+from .checks import new_buyer, paid, unresolved, untouched
+from .drivers import Client, Driver, only
 from .scripted_server import PATIENCE, Exchange, Server
 
 BIG = b"0123456789" * 100_000
@@ -51,9 +51,9 @@ class Slow(MemoryLedger):
         return Awaiting(self)
 
 
-class Ours(Ground):
-    driver = Aiohttp
-
+@only(Aiohttp)
+@pytest.mark.usefixtures("shell")
+class Ours:
     @pytest.fixture(params=["at once", "awaited"])
     def buyer(self, request: pytest.FixtureRequest) -> Buyer:
         return new_buyer(ledger=MemoryLedger() if request.param == "at once" else Slow())
