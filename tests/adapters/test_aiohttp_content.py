@@ -52,7 +52,6 @@ class Slow(MemoryLedger):
 
 
 @only(Aiohttp)
-@pytest.mark.usefixtures("shell")
 class Ours:
     @pytest.fixture(params=["at once", "awaited"])
     def buyer(self, request: pytest.FixtureRequest) -> Buyer:
@@ -363,20 +362,6 @@ class TestNotDelivered(Ours):
         go_on.set()
         assert unresolved(buyer, till.nonces[0])
 
-    def test_closed_when_the_loop_is_over(self, server: Server, till: Till) -> None:
-        buyer, kept = new_buyer(ledger=Slow()), list[Any]()
-        url = server.on("/paid", till.sells(answers("small")))
-
-        async def forgetful() -> None:
-            async with Session() as session:
-                import x402_client.aiohttp
-
-                kept.append(await x402_client.aiohttp.wrap(session, buyer).get(url))
-
-        asyncio.run(forgetful())
-        kept.pop().close()
-        assert unresolved(buyer, till.nonces[0])
-
 
 class TestThe402(Ours):
     @pytest.fixture
@@ -419,19 +404,35 @@ class TestThe402(Ours):
             shell.client(payer, auto_decompress=decompress, **shell.single()).get(url)
         assert untouched(payer)
 
-    def test_of_an_error_can_be_read(self, server: Server, till: Till) -> None:
-        import x402_client.aiohttp
 
-        async def refused() -> tuple[int, bytes, str]:
-            async with x402_client.aiohttp.wrap(Session(), new_buyer(Policy(per_request="0.001"))) as session:
-                with pytest.raises(errors.PaymentRefused) as caught:
-                    await session.get(server.on("/paid", till.sells()))
-            response = caught.value.response
-            return response.status, await response.read(), await response.text()
+def test_closed_when_the_loop_is_over(server: Server, till: Till) -> None:
+    buyer, kept = new_buyer(ledger=Slow()), list[Any]()
+    url = server.on("/paid", till.sells(answers("small")))
 
-        assert asyncio.run(refused()) == (402, b"{}", "{}")
+    async def forgetful() -> None:
+        async with Session() as session:
+            import x402_client.aiohttp
 
-    def test_a_rejection_shows_no_payment(self, server: Server, till: Till) -> None:
+            kept.append(await x402_client.aiohttp.wrap(session, buyer).get(url))
+
+    asyncio.run(forgetful())
+    kept.pop().close()
+    assert unresolved(buyer, till.nonces[0])
+
+
+def test_of_an_error_can_be_read(server: Server, till: Till) -> None:
+    import x402_client.aiohttp
+
+    async def refused() -> tuple[int, bytes, str]:
+        async with x402_client.aiohttp.wrap(Session(), new_buyer(Policy(per_request="0.001"))) as session:
+            with pytest.raises(errors.PaymentRefused) as caught:
+                await session.get(server.on("/paid", till.sells()))
+        response = caught.value.response
+        return response.status, await response.read(), await response.text()
+
+    assert asyncio.run(refused()) == (402, b"{}", "{}")
+
+    def test_a_rejection_shows_no_payment(server: Server, till: Till) -> None:
         import x402_client.aiohttp
 
         async def rejected() -> Any:
