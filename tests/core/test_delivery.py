@@ -17,9 +17,12 @@ from tests.adapters.checks import new_buyer
 from tests.adapters.scripted_server import Server
 from x402_client.adapters.httpx_bodies import Library
 from x402_client.adapters.requests_adapter import PaymentAdapter
+from x402_client.core import asks
 from x402_client.core.delivery import Delivery, delivers
+from x402_client.core.drive import run
+from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
-from x402_client.model.holds import Hold, Outcome
+from x402_client.model.holds import Busy, Hold, Outcome
 from x402_client.model.offers import Receipt
 
 from .scripted_flow import called
@@ -96,3 +99,52 @@ def test_where_a_redirect_leads_the_delivery_is_its_own_buyers() -> None:
                 session.mount(server.url(), PaymentAdapter(buyer))
             assert session.get(url).content == b"the goods"
         assert [(len(buyer.holds()), len(buyer.history())) for buyer in buyers] == [(0, 1), (0, 0)]
+
+
+class Scripted:
+    """Answers the asks of a delivery, and keeps them."""
+
+    def __init__(self, claimed: Any = None) -> None:
+        self.claimed, self.asked = claimed, list[Any]()
+
+    def __call__(self, ask: asks.Ask[Any]) -> Any:
+        self.asked.append(ask)
+        if isinstance(ask, asks.Claim) and isinstance(self.claimed, Exception):
+            raise self.claimed
+        return self.claimed if isinstance(ask, asks.Claim) else None
+
+
+@pytest.mark.parametrize(
+    ("claimed", "alive"),
+    [(HOLD, True), (None, False), (Busy(HOLD), False), (HOLD.but(id="2"), False), (LedgerUnavailable("gone"), False)],
+)
+def test_content_that_a_redirect_led_to_is_watched_under_a_claim_of_its_own(claimed: Any, alive: bool) -> None:
+    call, answers = called(), Scripted(claimed)
+    call.attempt.end()
+    delivery = Delivery(call, outcome(), answers)
+    delivery.arrived()
+    assert call.attempt.alive is alive
+    assert [type(ask) for ask in answers.asked] == [asks.Claim]
+    delivery.done()
+    assert not call.attempt.alive
+    assert asks.Close in [type(ask) for ask in answers.asked]
+
+
+def test_it_is_resolved_once() -> None:
+    answers = Scripted()
+    delivery = Delivery(called(), outcome(), answers)
+    delivery.done()
+    run(delivery.resolved(), answers)
+    asyncio.run(delivery.adone())
+    asyncio.run(delivery.aclosed())
+    delivery.closed()
+    delivery.broke(OSError("too late"))
+    assert [type(ask) for ask in answers.asked] == [asks.Close, asks.Tell]
+
+
+def test_of_an_async_client() -> None:
+    answers = Scripted(HOLD)
+    delivery = Delivery(called(), outcome(), answers)
+    asyncio.run(delivery.aarrived())
+    asyncio.run(delivery.aclosed())
+    assert [type(ask) for ask in answers.asked] == [asks.Claim, asks.Close, asks.Tell]
