@@ -1,10 +1,7 @@
-"""Paying through an HTTP client that has no face of its own: here urllib, of the standard library.
-
-A courier does what only the library can. All decisions stay where they are for every library.
-"""
+"""Paying through an HTTP client that has no face of its own, here urllib: a courier does what only it can."""
 
 import hashlib
-import urllib.error
+import http.client
 import urllib.request
 from typing import Any
 
@@ -14,46 +11,49 @@ from x402_client.core import Delivery, Failure, HttpRequest, Reply
 from x402_client.sandbox import Sandbox
 
 
-class NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Hands redirects over: urllib would carry the payment along."""
+class Untouched(urllib.request.HTTPErrorProcessor):
+    """Hands every answer over as it is: urllib would raise for a 402, and carry a payment along a redirect."""
 
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
+    def http_response(self, request: Any, response: Any) -> Any:
+        return response
 
 
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirects)
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Untouched)
 
 
 class Courier:
     """Sends, peeks and hands over for one request."""
 
-    def __init__(self, url: str, body: bytes | None = None, method: str = "GET") -> None:
-        self.url, self.body, self.request = url, body, HttpRequest.of(method, url)
+    def __init__(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> None:
+        self.url, self.body, self.headers, self.peeked = url, body, headers, dict[Any, bytes]()
+        self.request = HttpRequest.of(method, url, headers)
+        self.timeout = self.settle_timeout = 60.0  # seconds for an answer, and for one to a payment
 
     def send(self, header: tuple[str, str] | None) -> Reply:
-        headers = dict([header] if header else [])
+        headers = self.headers | dict([header] if header else [])
         request = urllib.request.Request(self.url, self.body, headers, method=self.request.method)
-        try:
-            response: Any = OPENER.open(request, timeout=60)
-        except urllib.error.HTTPError as answer:
-            response = answer
+        response = OPENER.open(request, timeout=max(self.timeout, self.settle_timeout if header else 0))
+        self.peeked[response] = b""
         return Reply(response.status, response.headers.get, response)
 
     def peek(self, reply: Reply) -> bytes | None:
-        body: bytes = reply.native.read(256 * 1024 + 1)
-        return body if len(body) <= 256 * 1024 else None
+        body = self.peeked[reply.native] = reply.native.read(256 * 1024)
+        if reply.native.length and len(body) < 256 * 1024:  # a read of some size says nothing of a body that broke off
+            raise http.client.IncompleteRead(body)
+        return body if len(body) < 256 * 1024 else None
 
     def digest(self) -> bytes:
         return hashlib.sha256(self.body or b"").digest()
 
-    def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[int, bytes, Any]:
-        content = bytes(reply.native.read())  # if this fails, the purchase stays unresolved
+    def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[Reply, bytes]:
+        content = self.peeked[reply.native] + bytes(reply.native.read())  # if it fails, nothing is resolved
         if delivery is not None:
             delivery.done()
-        return reply.status, content, reply.outcome
+        return reply, content
 
     def let_go(self, kept: Any) -> None:
-        """Nothing to do: urllib closes what is forgotten."""
+        for response in self.peeked:
+            response.close()
 
     def failed(self, failure: Exception) -> Failure:
         return "timeout" if isinstance(failure, TimeoutError) else "lost"
@@ -65,9 +65,7 @@ if __name__ == "__main__":
         buyer = seller.buyer(Policy(per_request="0.10", http_hosts=["127.0.0.1"]))
         exchange = Exchange(buyer)
         with buyer.purchase(key="order-42", per_request="0.05"):
-            status, content, outcome = exchange.send(Courier(f"{seller.url}/weather"))
-            print(content.decode(), "Paid", outcome.hold.price, "and the money is", outcome.money)
-        # The line breaks after the payment, and the same payment is presented again.
-        status, content, _ = exchange.send(Courier(seller.fault_url("drop-before-settling")))
-        print(status, content.decode())
+            reply, content = exchange.send(Courier(f"{seller.url}/weather"))
+            print(content.decode(), "Paid", reply.outcome.hold.price, "and the money is", reply.outcome.money)
+        print(*exchange.send(Courier(seller.fault_url("drop-before-settling")))[1:])  # presented again
         print("Spent", buyer.spent(), "in", len(seller.settlements), "payments;", len(buyer.holds()), "open")

@@ -14,7 +14,6 @@ from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
-from ..guards.tracebacks import forget_frames
 from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
@@ -187,7 +186,6 @@ class Courier(BaseCourier):
         try:
             return self.reply(self.inner.handle_request(clone))
         except BaseException as failure:
-            forget_frames(failure)
             _point_at(failure, self.native)
             raise
 
@@ -299,7 +297,6 @@ class AsyncCourier(BaseCourier):
         try:
             return self.reply(await self.inner.handle_async_request(clone))
         except BaseException as failure:
-            forget_frames(failure)
             _point_at(failure, self.native)
             raise
 

@@ -19,7 +19,6 @@ from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
-from ..guards.tracebacks import forget_frames
 from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
@@ -129,7 +128,6 @@ class Courier:
         try:
             response = self._inner.send(clone, *args, **kwargs)
         except BaseException as failure:
-            forget_frames(failure)
             point_at(failure, self._native)
             raise
         response.request = self._native

@@ -13,6 +13,7 @@ from ..core.drive import arun, is_coming, run
 from ..core.ports import AsyncCourier, Courier
 from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
+from ..guards.tracebacks import forget_frames
 from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
@@ -57,6 +58,13 @@ class Answers:
             getattr(returned, "close", bool)()  # or Python complains of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
         return _given(signer, returned, read, started)
+
+    def _send(self, question: asks.Send) -> asks.Reply:
+        try:
+            return self._courier.send(question.header)
+        except BaseException as failure:
+            forget_frames(failure)  # they have the payment in their variables
+            raise
 
     def _approve(self, ask: asks.Approve) -> asks.Approved:
         started = time.monotonic()
@@ -117,6 +125,13 @@ class AsyncAnswers:
         while is_coming(coming):  # a thread may bring another awaitable
             coming = await coming
         return _given(signer, coming, read, started)
+
+    async def _send(self, question: asks.Send) -> asks.Reply:
+        try:
+            return await self._courier.send(question.header)
+        except BaseException as failure:
+            forget_frames(failure)
+            raise
 
     async def _approve(self, ask: asks.Approve) -> asks.Approved:
         import anyio
@@ -205,7 +220,7 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Peek: lambda self, ask: self._courier.peek(ask.reply),
     asks.Digest: lambda self, ask: self._courier.digest(),
-    asks.Send: lambda self, ask: self._courier.send(ask.header),
+    asks.Send: Answers._send,
     asks.LookAgain: lambda self, ask: self._courier.send(None),
     asks.Failed: lambda self, ask: self._courier.failed(ask.failure),
     asks.Pause: lambda self, ask: time.sleep(ask.seconds),
@@ -228,6 +243,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.SignMessage: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
+    asks.Send: AsyncAnswers._send,
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.Reclaim: AsyncAnswers._reclaim,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),

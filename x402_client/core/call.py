@@ -24,10 +24,11 @@ class HttpRequest(NamedTuple):
 
     @classmethod
     def of(cls, method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpRequest:
-        """Return the facts of a request to an absolute URL."""
+        """Return the facts of a request to an absolute URL. Names of headers may be in any case."""
         parts = urlsplit(url)
+        named = {name.lower(): value for name, value in (headers or {}).items()}
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return cls(method.upper(), Origin.of(parts.scheme, parts.hostname or "", parts.port), target, headers or {})
+        return cls(method.upper(), Origin.of(parts.scheme, parts.hostname or "", parts.port), target, named)
 
     @property
     def shown(self) -> str:

@@ -16,7 +16,7 @@
 
 An async library gives ``async def``s and sets ``backend = "asyncio"``. What a library cannot do is a flag that is
 False: ``streams``, ``follows_redirects``, ``one_shot_bodies``, ``files``, ``keeps_cookies``, ``pools``, ``quotes``,
-``pays_ahead``, ``joins_errors``. What concerns money has no flag.
+``pays_ahead``, ``joins_errors``, ``sees_loopback``. What concerns money has no flag.
 
 Every test has a ``Sandbox`` of its own on a real socket: invented money, real checks of every signature.
 """

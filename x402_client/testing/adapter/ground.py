@@ -20,6 +20,7 @@ from ...buyer.wallet import Wallet
 from ...core.ports import Maybe
 from ...errors import X402Error
 from ...model.holds import Hold, Outcome
+from ...model.hosts import Pattern
 from ...model.offers import Quote
 from ...policy.policy import Policy
 from ...receipts import outcome
@@ -102,6 +103,9 @@ class AdapterUnderTest(ABC):
     quotes: ClassVar[bool] = True
     #: Whether errors are the library's and ours at once: after silence, and in the middle of a paid body.
     joins_errors: ClassVar[bool] = True
+
+    #: Whether ``Reply.ends_here`` shows that plain http ended on this machine. Else policies here allow 127.0.0.1.
+    sees_loopback: ClassVar[bool] = True
 
     @abstractmethod
     def client(
@@ -193,6 +197,8 @@ class Ground(AdapterUnderTest):
 
     def buyer(self, policy: Policy = POLICY, **settings: Any) -> Buyer:
         """Return a buyer with the test's wallet, which presents a payment once in a call."""
+        if not self.sees_loopback:
+            policy = policy.but(http_hosts=(Pattern.parse("127.0.0.1"),))
         return self.sandbox.buyer(policy, wallet=self.wallet, **{"repeat": (), **settings})
 
     def another_gate(self) -> Gate:
