@@ -14,7 +14,6 @@ from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..errors import MalformedQuote
-from ..guards.tracebacks import forget_frames
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
@@ -176,11 +175,9 @@ class AsyncCourier:
             # Where the call's ``total`` is up, this makes it a TimeoutError, and no bare cancellation.
             with clone._timer:
                 return await self._handler(clone)
-        except BaseException as failure:
-            forget_frames(failure)
-            if isinstance(failure, Exception):  # it may be sent again at once, with the same file
-                await clone.close()
-                await self._body.stop()
+        except Exception:  # it may be sent again at once, with the same file
+            await clone.close()
+            await self._body.stop()
             raise
         finally:
             leg.over()
