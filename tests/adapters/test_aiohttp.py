@@ -218,6 +218,14 @@ class TestSession(Ours):
         assert response.x402 is outcome(response) is x402_client.aiohttp.outcome(response)
         assert response.x402.money == "spent"
 
+    def test_a_proxy_at_the_port_of_the_address_is_not_this_machine(
+        self, shell: Driver, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        server.fallback = till.sells()
+        with pytest.raises(errors.HostNotAllowed, match="was not seen to end on this machine"):
+            shell.client(buyer, proxy=server.url()).get(server.url("/paid"))
+        assert untouched(buyer)
+
     def test_proxy_headers_go_through_one_tunnel(self, shell: Driver, server: Server, till: Till, buyer: Buyer) -> None:
         """Connecting writes into them, and a pool finds connections by their hash."""
         proxy = Server()
@@ -303,6 +311,27 @@ class TestTime(Ours):
         assert unresolved(buyer, till.nonces[0])
         assert client.get(url).content == b"the goods"
         assert len(set(till.headers)) == 1
+
+    def test_total_that_is_up_before_there_is_a_connection(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """aiohttp itself sees a bare cancellation there, and nobody would say what became of the payment."""
+        connect, calls = aiohttp.TCPConnector.connect, list[Any]()
+
+        async def late(connector: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+            calls.append(request)
+            if len(calls) == 2:
+                await asyncio.sleep(5)
+            return await connect(connector, request, *args, **kwargs)
+
+        monkeypatch.setattr(aiohttp.TCPConnector, "connect", late)
+        url = server.on("/paid", till.sells())
+        with pytest.raises(errors.PaymentOutcomeUnknown) as caught:
+            client.get(url, timeout=aiohttp.ClientTimeout(total=0.4))
+        assert isinstance(caught.value.__cause__, TimeoutError)
+        assert client.get(url).content == b"the goods"
+        assert len(set(till.headers)) == 1
+        assert paid(buyer)
 
     def test_a_time_limit_of_the_callers_own_is_that(
         self, client: Client, server: Server, till: Till, buyer: Buyer

@@ -404,6 +404,21 @@ class TestThe402(Ours):
             shell.client(payer, auto_decompress=decompress, **shell.single()).get(url)
         assert untouched(payer)
 
+    def test_of_an_error_keeps_no_connection(self, shell: Driver, server: Server, till: Till) -> None:
+        """Also where the error is kept, and its 402 was too large to be read."""
+        client, kept = shell.client(new_buyer(), **shell.single()), list[Any]()
+        url = server.on("/large", lambda ex: ex.answer(402, b" " * 1_000_000, till.terms()[0]))
+
+        async def refused(session: Session, url: str) -> None:
+            with pytest.raises(errors.MalformedQuote) as caught:
+                await session.get(url)
+            kept.append(caught.value)
+
+        for _ in range(2):
+            self.run(client, refused, url)
+        assert self.run(client, read, server.on("/free", lambda ex: ex.answer(200, b"free"))) == b"free"
+        assert [error.response.closed for error in kept] == [True, True]
+
 
 def test_closed_when_the_loop_is_over(server: Server, till: Till) -> None:
     buyer, kept = new_buyer(ledger=Slow()), list[Any]()

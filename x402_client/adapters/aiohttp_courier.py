@@ -14,7 +14,6 @@ from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..errors import MalformedQuote
-from ..guards.tracebacks import forget_frames
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
@@ -158,6 +157,7 @@ class AsyncCourier:
     async def _paid(self, clone: ClientRequest, name: str, value: str) -> ClientResponse:
         """Send with the header. ``request_info`` of answers and errors is a view of the headers: it shows none then."""
         clone.headers[name] = value
+        clone._traces = [_Discreet(trace, name) for trace in self._native._traces]  # type: ignore[misc]
         try:
             return await self._sent(clone, self._buyer.settle_timeout)
         except ClientResponseError as failure:  # it quotes a head that it cannot read
@@ -175,11 +175,9 @@ class AsyncCourier:
             # Where the call's ``total`` is up, this makes it a TimeoutError, and no bare cancellation.
             with clone._timer:
                 return await self._handler(clone)
-        except BaseException as failure:
-            forget_frames(failure)
-            if isinstance(failure, Exception):  # it may be sent again at once, with the same file
-                await clone.close()
-                await self._body.stop()
+        except Exception:  # it may be sent again at once, with the same file
+            await clone.close()
+            await self._body.stop()
             raise
         finally:
             leg.over()
@@ -195,7 +193,6 @@ class AsyncCourier:
         if self._native._continue is not None:
             clone._continue = None
             clone.update_expect_continue()
-        clone._traces = [_Discreet(trace) for trace in self._native._traces]  # type: ignore[misc]
         clone.response_class = paid_class(self._native.response_class)
         if self._cookies:
             sent = self._native.session.cookie_jar.filter_cookies(self._native.url)
@@ -216,16 +213,15 @@ class AsyncCourier:
 class _Discreet:
     """A trace of the caller's, which is told all but the payment."""
 
-    def __init__(self, trace: Any) -> None:
-        self._trace = trace
+    def __init__(self, trace: Any, hidden: str) -> None:
+        self._trace, self._hidden = trace, hidden
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._trace, name)
 
     async def send_request_headers(self, method: str, url: Any, headers: Any) -> None:
         shown = headers.copy()
-        for name in ("PAYMENT-SIGNATURE", "X-PAYMENT"):
-            shown.popall(name, None)
+        shown.popall(self._hidden, None)
         await self._trace.send_request_headers(method, url, shown)
 
 
