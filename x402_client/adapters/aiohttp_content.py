@@ -145,7 +145,7 @@ class Watched(StreamReader):
             self._finish(self._delivery.begin_done)
         return data
 
-    def set_exception(self, exc: Any, *cause: Any) -> None:
+    def set_exception(self, exc: Any, exc_cause: Any = None) -> None:
         """Take note that the caller closed the answer, or that something did as it failed."""
         self._source.set_exception(exc)
         if self._interrupted:

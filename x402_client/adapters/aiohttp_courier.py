@@ -100,8 +100,9 @@ class AsyncCourier:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
         response: ClientResponse = reply.native
         bounds = self._buyer.bounds
+        clock = asyncio.timeout(bounds.terms_time)
         try:
-            async with asyncio.timeout(bounds.terms_time) as clock:
+            async with clock:
                 return await peek(response, bounds.terms_body)
         except TimeoutError:
             if not clock.expired():
