@@ -23,6 +23,10 @@ class Wrapping(Exception):
         self.reason, self.__cause__ = reason, cause
 
 
+class StrangeTimeout(Exception):
+    """As a transport raises that we do not know."""
+
+
 POOL: Any = None
 REFUSED = urllib3.exceptions.NewConnectionError(POOL, "refused")
 SILENT = urllib3.exceptions.ReadTimeoutError(POOL, "/", "silent")
@@ -43,7 +47,7 @@ def test_of_httpx(module: Any) -> None:
         assert failed(sound("no way")) == "not_sent"
     for lost in (module.ReadError, module.WriteError, module.RemoteProtocolError, OSError, ValueError):
         assert failed(lost("gone")) == "lost"
-    assert failed(Wrapping(cause=TimeoutError())) == "timeout"
+    assert failed(Wrapping(cause=TimeoutError())) == failed(StrangeTimeout()) == "timeout"
     assert failed(OSError("Timeout")) == "lost", "a word in a message is no class"
 
 
@@ -58,6 +62,8 @@ def test_of_httpx(module: Any) -> None:
         (OSError(Wrapping(cause=TimeoutError())), "timeout"),
         (Wrapping(cause=OSError(Wrapping(reason=SILENT))), "timeout"),
         (OSError(Wrapping(reason=OSError("reset"))), "lost"),
+        (StrangeTimeout(), "timeout"),
+        (Wrapping(cause=StrangeTimeout()), "timeout"),
         (Wrapping(), "lost"),
         (OSError("Timeout"), "lost"),
     ],

@@ -70,6 +70,14 @@ def test_a_copy_of_a_wrapped_session_pays(x402_sandbox: Sandbox, buyer: Buyer) -
     assert pays(copy.deepcopy(session), x402_sandbox)
 
 
+def test_the_adapters_of_a_wrapped_session_are_copied_as_ever(x402_sandbox: Sandbox, buyer: Buyer) -> None:
+    session = x402_client.requests.wrap(requests.Session(), buyer)
+    adapters: Any = session.adapters
+    session.adapters = adapters.copy() | {f"{x402_sandbox.url}/": HTTPAdapter()}
+    assert len(session.adapters) == len(adapters) + 1
+    assert pays(session, x402_sandbox)
+
+
 def test_a_wrapped_session_says_why_it_is_not_pickled(buyer: Buyer) -> None:
     with pytest.raises(TypeError, match=r"This requests\.Session pays.*wrap one where it is used"):
         pickle.dumps(x402_client.requests.wrap(requests.Session(), buyer))

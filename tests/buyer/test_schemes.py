@@ -318,7 +318,16 @@ GOOD = ({"a": 1}, "nonce", PAYER, 2**31)
 
 @pytest.mark.parametrize(
     "returned",
-    [None, GOOD, Signed(GOOD[0], "", *GOOD[2:]), Signed(*GOOD[:3], 1e9), Signed(*GOOD[:2], None, 1)],  # type: ignore[arg-type]
+    [
+        None,
+        GOOD,
+        Signed(GOOD[0], "", *GOOD[2:]),
+        Signed(*GOOD[:3], 1e9),
+        Signed(*GOOD[:2], None, 1),
+        Signed(*GOOD[:3], 0),
+        Signed(*GOOD[:3], 10**30),
+        Signed(*GOOD, None),
+    ],  # type: ignore[arg-type]
 )
 def test_what_is_not_a_payment_is_not_recorded(till: Till, returned: Any) -> None:
     assert "did not return a Signed" in str(refused(result(returned), till))

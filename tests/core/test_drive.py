@@ -208,3 +208,24 @@ def test_a_rest_that_is_cancelled_closes_its_flow() -> None:
 
     asyncio.run(cancelled())
     assert log == ["closed"]
+
+
+class Ended:
+    """A flow whose close is interrupted."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def __next__(self) -> Any:
+        raise StopIteration("the answer")
+
+    def close(self) -> None:
+        self.closed += 1
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("drive", [run, lambda flow, answer: anyio.run(arun, flow, answer)])
+def test_what_a_flow_gave_is_not_lost_in_an_interrupted_close(drive: Any) -> None:
+    flow = Ended()
+    assert drive(flow, lambda ask: None) == "the answer"
+    assert flow.closed == 0

@@ -18,7 +18,7 @@ from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
 from .aiohttp_content import paid_class, peek, watch
-from .failures import links
+from .failures import links, timed_out
 from .sockets import aiohttp_leads_here
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class AsyncCourier:
         return Reply(response.status, response.headers.get, response, ends_here=ends_here)
 
     def failed(self, failure: Exception) -> Failure:
-        """Say what kind of failure this is: by Python's class for time-outs, and by how far the sending came."""
-        if any(isinstance(seen, TimeoutError) for seen in links(failure)):
+        """Say what kind of failure this is: a time-out, or by how far the sending came."""
+        if any(map(timed_out, links(failure))):
             return "timeout"
         return "lost" if self._leg is None or self._leg.sent else "not_sent"
 

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 
+def timed_out(failure: BaseException) -> bool:
+    """Return True for a time-out, also of a library that we do not know: its class is named so."""
+    return isinstance(failure, TimeoutError) or type(failure).__name__.endswith(("Timeout", "TimeoutError"))
+
+
 def links(failure: BaseException) -> Iterator[BaseException]:
     """Yield a failure and the failures it wraps.
 

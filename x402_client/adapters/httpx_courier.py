@@ -17,7 +17,7 @@ from ..guards.deadlines import Deadline
 from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
-from .failures import links
+from .failures import links, timed_out
 from .httpx_bodies import Library, ReplayedBody
 from .sockets import httpx_cut, httpx_leads_here
 
@@ -63,9 +63,9 @@ class BaseCourier:
         return isinstance(self.inner, self.library.in_process) or httpx_leads_here(response, port)
 
     def failed(self, failure: Exception) -> Failure:
-        """Say what kind of failure this is, by the classes of the library and of Python."""
+        """Say what kind of failure this is, by its class and by those of what it wraps."""
         for seen in links(failure):
-            if isinstance(seen, (self.library.timeout, TimeoutError)):
+            if isinstance(seen, self.library.timeout) or timed_out(seen):
                 return "timeout"
             if isinstance(seen, self.library.not_sent):
                 return "not_sent"

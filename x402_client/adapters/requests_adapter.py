@@ -129,8 +129,15 @@ class PayingAdapters(OrderedDict[str, BaseAdapter]):
         paying = isinstance(adapter, PaymentAdapter) and adapter._buyer is self._buyer
         super().__setitem__(prefix, adapter if paying else PaymentAdapter(self._buyer, adapter))
 
-    def __copy__(self) -> PayingAdapters:
+    def copy(self) -> PayingAdapters:
         return PayingAdapters(self._buyer, self)
+
+    __copy__ = copy
+
+    def __or__(self, other: Mapping[str, BaseAdapter]) -> PayingAdapters:  # type: ignore[override]
+        both = self.copy()
+        both.update(other)
+        return both
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PayingAdapters:
         return PayingAdapters(self._buyer, {prefix: copy.deepcopy(one, memo) for prefix, one in self.items()})

@@ -22,7 +22,7 @@ from ..guards.deadlines import Deadline
 from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
-from .failures import links
+from .failures import links, timed_out
 from .requests_bodies import Body, consumed, in_memory, read, rejoined, text, watch_or_deliver, with_body
 from .sockets import requests_cut, requests_leads_here
 
@@ -67,11 +67,11 @@ class Courier:
         return Reply(response.status_code, response.headers.get, response, ends_here=ends_here)
 
     def failed(self, failure: Exception) -> Failure:
-        """Say what kind of failure this is, by the classes of requests, of urllib3 below it, and of Python."""
+        """Say what kind of failure this is, by its class and by those of what it wraps."""
         for seen in links(failure):
             if isinstance(seen, urllib3.exceptions.NewConnectionError):  # first, because it is a subclass of a time-out
                 return "not_sent"
-            if isinstance(seen, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+            if isinstance(seen, (requests.Timeout, urllib3.exceptions.TimeoutError)) or timed_out(seen):
                 return "timeout"
         return "lost"
 

@@ -30,6 +30,9 @@ class HttpRequest(NamedTuple):
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(method.upper(), Origin.of(parts.scheme, parts.hostname or "", parts.port), target, named)
 
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.shown})"  # headers and query hold secrets of the caller's
+
     @property
     def shown(self) -> str:
         """Return the URL as it may be shown: without its query."""

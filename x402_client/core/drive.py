@@ -35,9 +35,11 @@ def run(flow: Flow[T], answer: Callable[[Ask[Any]], Any]) -> T:
             else:
                 ask = flow.send(given)
     except StopIteration as end:
+        # Without a close: an interrupt in it would lose what the flow gave, and with it the end of an attempt.
         return end.value  # type: ignore[no-any-return]
-    finally:
+    except BaseException:
         flow.close()
+        raise
 
 
 async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Any], ask: Ask[Any] | None = None) -> T:
@@ -58,9 +60,11 @@ async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Any], ask: Ask[Any] |
             else:
                 ask = flow.send(given)
     except StopIteration as end:
+        # Without a close: an interrupt in it would lose what the flow gave, and with it the end of an attempt.
         return end.value  # type: ignore[no-any-return]
-    finally:
+    except BaseException:
         flow.close()
+        raise
 
 
 def begin(flow: Flow[None], answer: Callable[[Ask[Any]], Any]) -> Coroutine[Any, Any, None] | None:

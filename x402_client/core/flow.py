@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from .. import events
@@ -53,6 +54,8 @@ from .rules import Rules
 
 #: How long a call waits for another one under the same key, in steps.
 _PATIENCE = (0.05,) * 10 + (0.25,) * 18
+#: The end of the year 9999: the latest expiry that can be written as a date.
+_LATEST = 253_402_300_800
 #: How many dead payments of one purchase a call clears away before it gives up on the ledger.
 _DEAD = 100
 
@@ -259,13 +262,14 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
 
 def _checked(signed: Signed) -> Signed:
     """Return what a scheme made. One that is written elsewhere could return anything, and a ledger would keep it."""
-    sound = isinstance(signed, Signed) and type(signed.expires) is int
-    if sound and isinstance(signed.nonce, str) and isinstance(signed.payer, str) and signed.nonce and signed.payer:
-        return signed
+    if isinstance(signed, Signed) and isinstance(signed.evidence, Mapping):
+        named = all(isinstance(text, str) and text for text in (signed.nonce, signed.payer))
+        if named and type(signed.expires) is int and 0 < signed.expires < _LATEST:
+            return signed
     signed = None  # type: ignore[assignment]  # tools that print the variables of a traceback must find no signature
     raise SigningError(
-        "The payment scheme did not return a Signed(payload, nonce, payer, expires) with texts and a whole number of "
-        "seconds. Nothing was sent."
+        "The payment scheme did not return a Signed(payload, nonce, payer, expires, evidence): nonce and payer are "
+        "texts, expires is in whole seconds since 1970, evidence is a mapping. Nothing was sent."
     )
 
 
