@@ -21,8 +21,8 @@ from tests.wire.terms import entry as evm_entry
 from x402_client import Buyer, Policy, Token, Wallet, errors
 from x402_client.buyer import settlement_reader
 from x402_client.chains.settlement import ChainReader
+from x402_client.core import ChainFamily, Scheme
 from x402_client.core.asks import Fetch, SignTyped
-from x402_client.core.ports import ChainFamily, Scheme
 from x402_client.model.holds import Authorization, Hold, Purchase
 from x402_client.model.offers import Offer, Quote
 from x402_client.model.signing import Signed

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .. import events
-from ..core.ports import Approver, Ledger
-from .breaker import Breaker
-from .ledger_notices import Notices
-from .settlement_reader import Reader
-from .wallet import Wallet
+
+if TYPE_CHECKING:  # a face needs no more of these than their names
+    from ..core.ports import Approver, Ledger
+    from .breaker import Breaker
+    from .ledger_notices import Notices
+    from .settlement_reader import Reader
+    from .wallet import Wallet
 
 log = logging.getLogger("x402_client")
 log.addHandler(logging.NullHandler())  # without a handler, Python prints warnings in programs that set up no logging

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from ..core.ports import Ledger
 from ..errors import ConfigurationError
-from ..ledgers.urls import REDIS, scheme_of
 from ..model.networks import caip2
 from ..policy.checks import is_unicode
 
@@ -29,6 +28,8 @@ def ledger(given: Any) -> Ledger:
 
 
 def _opened(given: Any) -> Ledger:
+    from ..ledgers.urls import REDIS, scheme_of
+
     try:
         if given == ":memory:":
             from ..ledgers.memory import MemoryLedger

@@ -11,7 +11,6 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ..chains.settlement import ChainReader
 from ..model.holds import MARGIN, Fate, Hold, Settled
 from .settings import is_async
 
@@ -186,6 +185,8 @@ def _reader_failed(failure: Exception) -> Settled:
 
 
 def _goes_by_the_chain(reader: Any, hold: Hold) -> bool:
+    from ..chains.settlement import ChainReader  # a face alone does without
+
     return isinstance(reader, ChainReader) and reader.goes_by_the_chain(hold)
 
 

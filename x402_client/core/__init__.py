@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..chains.families import ChainFamily
     from ..model.budgets import Cap
     from ..model.holds import (
         Attempt,
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from .ports import (
         Approver,
         AsyncCourier,
-        ChainFamily,
         Courier,
         EvmSigner,
         FurtherSigner,
@@ -144,6 +144,7 @@ __all__ = [
 
 #: Which module each name lives in. Loaded when it is asked for.
 _HOMES = {
+    "..chains.families": ("ChainFamily",),
     "..model.budgets": ("Cap",),
     "..model.holds": (
         "Attempt",
@@ -199,7 +200,6 @@ _HOMES = {
     ".ports": (
         "Approver",
         "AsyncCourier",
-        "ChainFamily",
         "Courier",
         "EvmSigner",
         "FurtherSigner",

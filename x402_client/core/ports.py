@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import Any, Literal, Protocol, TypeVar, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Union, runtime_checkable
 
-from ..chains.families import ChainFamily as ChainFamily
-from ..errors import MoneyState
-from ..model.holds import (
-    Attempt,
-    Authorization,
-    Busy,
-    Hold,
-    Order,
-    Purchase,
-    Spending,
-)
-from ..model.offers import Offer, Receipt
-from ..model.signing import Approval, Signed
-from .asks import Ask, Failure, Reply
-from .call import HttpRequest
-from .delivery import Delivery
+if TYPE_CHECKING:
+    from ..chains.families import ChainFamily
+    from ..errors import MoneyState
+    from ..model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+    from ..model.offers import Offer, Receipt
+    from ..model.signing import Approval, Signed
+    from .asks import Ask, Failure, Reply
+    from .call import HttpRequest
+    from .delivery import Delivery
 
 T = TypeVar("T")
 Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the form that type checkers take

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ..policy.choice import Means
-from ..policy.policy import Policy
-from ..wire.bounds import Bounds
-from .ports import Scheme
+if TYPE_CHECKING:
+    from ..policy.choice import Means
+    from ..policy.policy import Policy
+    from ..wire.bounds import Bounds
+    from .ports import Scheme
 
 
 @dataclass(frozen=True, slots=True)
