@@ -364,10 +364,13 @@ _TRIO_REMARKS = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarni
 
 def params(*drivers: type[Driver]) -> list[Any]:
     """Return these drivers as parameters of a fixture, each under its name: ``async-httpx-trio``."""
-    return [
-        pytest.param(one, id=one.name.replace(" ", "-"), marks=_TRIO_REMARKS if one.backend == "trio" else ())
-        for one in drivers
-    ]
+    return [pytest.param(one, id=one.name.replace(" ", "-"), marks=_marks(one)) for one in drivers]
+
+
+def _marks(driver: type[Driver]) -> list[pytest.MarkDecorator]:
+    if driver.backend == "trio":
+        return [_TRIO_REMARKS]
+    return [pytest.mark.twin] if "httpx2" in driver.name else []
 
 
 def only(*drivers: type[Driver]) -> pytest.MarkDecorator:

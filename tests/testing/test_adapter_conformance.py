@@ -14,6 +14,7 @@ class TestHttpx(HttpxConformance):
     pass
 
 
+@pytest.mark.twin
 class TestHttpx2(HttpxConformance):
     library = httpx2
     adapter = x402_client.httpx2
@@ -29,6 +30,7 @@ class TestAsyncHttpxOnTrio(AsyncHttpxConformance):
     backend = "trio"
 
 
+@pytest.mark.twin
 class TestAsyncHttpx2(AsyncHttpxConformance):
     library = httpx2
     adapter = x402_client.httpx2
