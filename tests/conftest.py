@@ -40,6 +40,11 @@ from tests.real.fixtures import own_world, world  # noqa: E402
 __all__ = ["own_world", "world"]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the workers of ``-n auto``: one more than cores, as many tests wait for time-outs."""
+    return (os.cpu_count() or 1) + 1
+
+
 #: Seconds for a test among real sellers: the first one may install the environments that they run in.
 _WORLD_SECONDS = 900
 
