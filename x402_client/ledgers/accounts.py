@@ -14,7 +14,7 @@ OVERALL = ""
 def accounts_of(order: Order) -> tuple[str, ...]:
     """Return every account in which a payment counts, each once. Hot path: called once per payment.
 
-    DESIGN.md: "Every matching entry of `hosts` counts". The order names those that set a budget; the purse and the
+    The rule: "Every matching entry of `hosts` counts". The order names those that set a budget; the purse and the
     host are counted in any case, for `spent()`.
     """
     return _accounts(order.purchase.origin.host, order.caps)
