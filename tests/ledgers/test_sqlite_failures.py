@@ -211,7 +211,7 @@ import resource, signal, sys
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import order, purchase
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.core.ports import Attempt
+from x402_client.core import Attempt
 ledger, attempt = SqliteLedger(sys.argv[1]), Attempt()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
@@ -239,7 +239,7 @@ import os, sys, urllib.parse  # pathlib imports that late, where the interpreter
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import order
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.core.ports import Attempt
+from x402_client.core import Attempt
 if os.getuid() == 0:
     os.setgid(65534); os.setuid(65534)
 try:
