@@ -187,5 +187,5 @@ def test_what_became_free_meanwhile_is_not_paid(seller: Sandbox, ask: Ask) -> No
 
 
 def test_a_threshold_needs_somebody_to_ask(seller: Sandbox) -> None:
-    with pytest.raises(errors.ConfigurationError, match="nobody to ask"):
+    with pytest.raises(errors.ConfigurationError, match="there is no approver"):
         seller.buyer(POLICY)

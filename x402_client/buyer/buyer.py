@@ -98,7 +98,7 @@ class Buyer:
         if on_refusal not in ("raise", "return"):
             raise ConfigurationError(f'on_refusal is "raise" or "return", not {on_refusal!r}.')
         if self.policy.approve_above is not None and approve is None:
-            raise ConfigurationError("The policy has approve_above and nobody to ask; pass Buyer(approve=...).")
+            raise ConfigurationError("The policy has approve_above and there is no approver; pass Buyer(approve=...).")
         self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
         get_ready()
         if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
