@@ -14,7 +14,7 @@ from x402_client.adapters import Exchange
 from x402_client.core import Delivery, Failure, Reply
 from x402_client.testing.adapter_conformance import Answer
 
-from .urllib_client import Courier, UrllibConformance
+from .urllib_client import Courier, UrllibConformance, courier_for
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -77,10 +77,7 @@ class TestAsyncUrllib(UrllibConformance):
         headers: Sequence[tuple[str, str]] = (),
         read_timeout: float | None = None,
     ) -> Answer:
-        courier = Courier(url, method, body.encode() if isinstance(body, str) else body, **dict(headers))
-        courier.timeout = 60.0 if read_timeout is None else read_timeout
-        courier.settle_timeout = 0 if client is None else client.buyer.settle_timeout or 0
-        hands = AsyncCourier(courier)
+        hands = AsyncCourier(courier_for(client, method, url, body, headers, read_timeout))
         if client is None:
             reply, content = await hands.hand_over(await hands.send(None), None)
         else:

@@ -17,6 +17,21 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "own_http_client.py"
 Courier: Any = runpy.run_path(str(EXAMPLE))["Courier"]
 
 
+def courier_for(
+    client: Exchange | None,
+    method: str,
+    url: str,
+    body: Any,
+    headers: Sequence[tuple[str, str]],
+    read_timeout: float | None,
+) -> Any:
+    """Return the courier of one call."""
+    courier = Courier(url, method, body.encode() if isinstance(body, str) else body, **dict(headers))
+    courier.timeout = 60.0 if read_timeout is None else read_timeout
+    courier.settle_timeout = 0 if client is None else client.buyer.settle_timeout or 0
+    return courier
+
+
 class UrllibConformance(AdapterConformance):
     """What such a client can do."""
 
@@ -38,9 +53,7 @@ class UrllibConformance(AdapterConformance):
         headers: Sequence[tuple[str, str]] = (),
         read_timeout: float | None = None,
     ) -> Answer:
-        courier = Courier(url, method, body.encode() if isinstance(body, str) else body, **dict(headers))
-        courier.timeout = 60.0 if read_timeout is None else read_timeout
-        courier.settle_timeout = 0 if client is None else client.buyer.settle_timeout or 0
+        courier = courier_for(client, method, url, body, headers, read_timeout)
         send = client.send if client is not None else lambda one: one.hand_over(one.send(None), None)
         reply, content = send(courier)
         return Answer(reply.status, reply.native.headers.items(), content, reply)

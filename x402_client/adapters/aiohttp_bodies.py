@@ -193,9 +193,6 @@ class Relay(Payload):
 class _Sink(AbstractStreamWriter):
     """A writer as far as payloads need one: they only write."""
 
-    async def write(self, chunk: Any) -> None:
-        raise NotImplementedError
-
     async def write_eof(self, chunk: bytes = b"") -> None:
         return
 

@@ -143,7 +143,7 @@ def _priced(amount: str) -> Callable[[Offer], Offer]:
 _ABOUT_TERMS = (
     Fault("wrong-token", "asks for a token nobody knows", "NoAcceptableOffer, nothing signed", terms=_other_token),
     Fault("swapped-token", "asks for a lookalike of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
-    Fault("pay-to-zero", "asks to pay nobody", "NoAcceptableOffer, nothing signed", terms=_to_zero),
+    Fault("pay-to-zero", "asks to pay the zero address", "NoAcceptableOffer, nothing signed", terms=_to_zero),
     Fault(
         "forged-domain",
         "names another EIP-712 domain for the token",

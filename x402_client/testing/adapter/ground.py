@@ -140,11 +140,11 @@ class AdapterUnderTest(ABC):
 
     def open(self, client: Any, method: str, url: str) -> Maybe[Stream]:
         """Make one call and return its answer as soon as the headers are here."""
-        raise NotImplementedError("streams is True: give open(client, method, url), or set streams = False.")
+        pytest.fail("streams is True: give open(client, method, url), or set streams = False.")
 
     def quote(self, client: Any, method: str, url: str) -> Maybe[Quote]:
         """Ask for the price of a call."""
-        raise NotImplementedError("quotes is True: give quote(client, method, url), or set quotes = False.")
+        pytest.fail("quotes is True: give quote(client, method, url), or set quotes = False.")
 
     def outcome(self, native: Any) -> Outcome | None:
         """Return the outcome that a native response carries."""
