@@ -387,6 +387,9 @@ class OwnLedger:
 
     def unfreeze(self, pattern: str) -> None: ...
 
+    def freezes(self) -> tuple[str, ...]:
+        return ()
+
 
 class OwnScheme:
     """One that signs typed data."""

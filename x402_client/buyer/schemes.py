@@ -11,6 +11,7 @@ from ..chains.rpc import Endpoints
 from ..chains.tokens import Tokens
 from ..core.ports import Scheme
 from ..errors import ConfigurationError
+from ..model.holds import payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
 from ..model.offers import Offer, words
@@ -62,7 +63,7 @@ SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
 class PaymentMeans:
     """The means of a buyer: its schemes, the families of chains they pay on, and the tokens it knows."""
 
-    __slots__ = ("_names", "families", "same_account", "schemes", "tokens")
+    __slots__ = ("_names", "_payers", "families", "payers", "same_account", "schemes", "tokens")
 
     def __init__(
         self,
@@ -78,6 +79,13 @@ class PaymentMeans:
         self.tokens = Tokens(tokens, self.families)
         self._names = {name for name, _ in (*SHIPPED, *self.schemes)}
         self.same_account = self.families.same_account
+        #: The account that pays in each family of chains.
+        self._payers = {family: payer_name(address) for family, address in wallet.addresses.items()}
+        self.payers = tuple(self._payers.values())
+
+    def payer(self, network: str) -> str:
+        """Return the account that pays on a network, as ``payer_name`` writes it; "" if there is none."""
+        return self._payers.get(family_of(network), "")
 
     def token(self, network: str, asset: str) -> Token | None:
         """Return the token behind an address or a symbol, if the buyer knows it."""

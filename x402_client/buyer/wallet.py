@@ -108,6 +108,12 @@ class Wallet:
         return found
 
     @property
+    def addresses(self) -> dict[str, str]:
+        """Return the account that pays in each family of chains."""
+        families = {"evm": EVM_FAMILY, "solana": SOLANA_FAMILY}
+        return {families.get(name, name): signer.address for name, signer in self._signers()}
+
+    @property
     def async_only(self) -> tuple[str, ...]:
         """Return the names of the signers that a sync client cannot use."""
         return tuple(name for name, signer in self._signers() if signer.is_async)

@@ -22,7 +22,7 @@ from ..errors import (
     SigningError,
     X402Error,
 )
-from ..model.holds import Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
+from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
 from ..model.signing import Approval, Signed
@@ -54,8 +54,6 @@ from .rules import Rules
 
 #: How long a call waits for another one under the same key, in steps.
 _PATIENCE = (0.05,) * 10 + (0.25,) * 18
-#: The end of the year 9999: the latest expiry that can be written as a date.
-_LATEST = 253_402_300_800
 #: How many dead payments of one purchase a call clears away before it gives up on the ledger.
 _DEAD = 100
 
@@ -134,7 +132,8 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
 def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
     assert offer.price is not None
     caps = rules.policy.caps(call.origin, offer.price.currency)
-    order = Order((yield from purchase_of(call, rules)), offer, offer.price, caps)
+    payer = rules.means.payer(offer.network)
+    order = Order((yield from purchase_of(call, rules)), offer, offer.price, caps, payer)
     try:
         hold = yield from _patiently(Reserve(order, call.attempt))
     except OverLimit:
@@ -189,7 +188,8 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     key = call.mandate.key
     kind, what = ("request", request) if key is None else ("key", key)
     name = hashlib.sha256(f"{kind} {len(rules.purse)} {rules.purse} {what}".encode()).hexdigest()
-    return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse)
+    payers = rules.means.payers
+    return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse, payers)
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
@@ -264,7 +264,7 @@ def _checked(signed: Signed) -> Signed:
     """Return what a scheme made. One that is written elsewhere could return anything, and a ledger would keep it."""
     if isinstance(signed, Signed) and isinstance(signed.evidence, Mapping):
         named = all(isinstance(text, str) and text for text in (signed.nonce, signed.payer))
-        if named and type(signed.expires) is int and 0 < signed.expires < _LATEST:
+        if named and type(signed.expires) is int and 0 < signed.expires <= NEVER:
             return signed
     signed = None  # type: ignore[assignment]  # tools that print the variables of a traceback must find no signature
     raise SigningError(

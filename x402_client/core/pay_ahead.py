@@ -48,7 +48,8 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
         return None
     try:
         purchase = yield from purchase_of(call, rules)
-        order = Order(purchase, terms.offer, price, rules.policy.caps(call.origin, price.currency))
+        caps, payer = rules.policy.caps(call.origin, price.currency), rules.means.payer(terms.offer.network)
+        order = Order(purchase, terms.offer, price, caps, payer)
         found = yield from Reserve(order, call.attempt)
     except X402Error:
         return None

@@ -27,7 +27,12 @@ class Ledger(Protocol):
     """
 
     def reserve(self, order: Order, attempt: Attempt) -> Maybe[Hold | Busy]:
-        """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused."""
+        """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused.
+
+        The unresolved hold is one of ``purchase.names`` for which ``purchase.is_paid_by(hold.payer)``. Under a key, one
+        of another wallet is refused. Each account of ``accounts_of(order)`` counts, and one that is met for the first
+        time starts from the sums of the hosts that it matches.
+        """
         ...
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Maybe[Hold | Busy | None]:
@@ -75,6 +80,10 @@ class Ledger(Protocol):
 
     def unfreeze(self, pattern: str) -> Maybe[None]:
         """Lift a freeze again."""
+        ...
+
+    def freezes(self) -> Maybe[tuple[str, ...]]:
+        """Return the patterns that are frozen, sorted."""
         ...
 
 

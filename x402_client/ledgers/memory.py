@@ -144,6 +144,10 @@ class MemoryLedger:
         with self._lock:
             self._frozen.discard(pattern)
 
+    def freezes(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(sorted(self._frozen))
+
     def close_ledger(self) -> None:
         """Do nothing: there is nothing to let go of, and other buyers may share the ledger."""
 
@@ -173,7 +177,7 @@ class MemoryLedger:
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
                 raise refusals.over_limit(order, exceeded)
-        hold = Hold(os.urandom(8).hex(), order.purchase, order.offer, order.price, now)
+        hold = Hold(os.urandom(8).hex(), order.purchase, order.offer, order.price, now, payer=order.payer)
         row = _Row(hold, self._counting(order), weakref.ref(attempt))
         self._count(row, +1)
         self._rows[hold.id] = row

@@ -49,11 +49,19 @@ def check_frozen(patterns: Iterable[str], purchase: Purchase) -> None:
 
 def check_key(known: Hold, purchase: Purchase) -> None:
     """Refuse another request under a known key."""
-    if known.purchase.request != purchase.request:
+    if not purchase.is_request_of(known.purchase):
         raise PaymentRefused(
             f"This key was used for another request ({known.purchase.method} {known.url}); one key names one "
             "payment. Nothing was paid."
         )
+
+
+def another_wallet(known: Hold) -> PaymentRefused:
+    """Build the refusal for a key whose payment another wallet made: it is neither presented nor made again."""
+    return PaymentRefused(
+        f"This key names a payment of {known.price} to {known.host} that another wallet ({known.payer}) made and that "
+        "is not resolved. Repeat the request with that wallet, or use another key. Nothing was paid."
+    )
 
 
 def already_paid(paid: Hold) -> AlreadyPaid:

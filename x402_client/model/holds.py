@@ -17,6 +17,8 @@ from .offers import Offer, Receipt
 HoldState = Literal["reserved", "signed", "delivered", "written_off"]
 #: Seconds after a payment's expiry before a "not settled" counts that does not come from the chain itself.
 MARGIN = 120
+#: The expiry of a signature that the chain never forgets: the last second that can be written as a date.
+NEVER = 253_402_300_799
 #: A reader's answer about a payment.
 Settled = Literal["settled", "not_settled", "unknown"]
 #: The fate of a payment. "open": it can still settle. "early": it expired too recently for a proof that it is unused.
@@ -48,9 +50,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A purchase. The same request is the same purchase, unless the caller's key says otherwise.
+    """A purchase: what the caller asked for. The same request is the same one, unless the caller's key says otherwise.
 
-    ``id`` and ``request`` are digests. URL queries, bodies and keys never leave the process that saw them.
+    ``id`` and ``request`` are digests. URL queries, bodies and keys never leave the process that saw them. ``url`` and
+    ``origin`` are those of the payee, which asked for money; redirects may have led there.
     """
 
     id: str
@@ -60,27 +63,67 @@ class Purchase:
     url: str
     origin: Origin
     purse: str = "default"
+    #: The accounts of the wallet that buys, as ``payer_name`` writes them. Empty: any.
+    payers: tuple[str, ...] = field(default=(), compare=False)
+    #: ``id`` and ``request`` as version 0.1 made them, if they differ. Older rows are found under these too.
+    former: tuple[str, str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every id under which a ledger may know this purchase, the present one first."""
+        return (self.id,) if self.former is None or self.former[0] == self.id else (self.id, self.former[0])
+
+    def is_request_of(self, known: Purchase) -> bool:
+        """Return True if a purchase in a ledger stands for the same request as this one."""
+        return known.request == self.request or (self.former is not None and known.request == self.former[1])
+
+    def is_paid_by(self, payer: str) -> bool:
+        """Return True if this wallet may present a hold of ``payer``. "" is a payer that was never noted.
+
+        The rule: "an unresolved hold is claimed only if its payer is one of this wallet's addresses".
+        """
+        return not payer or not self.payers or payer in self.payers
+
+
+def payer_name(address: str) -> str:
+    """Return the one spelling of an account that pays: addresses in hexadecimal are written in either case."""
+    return address.lower() if address[:2] in ("0x", "0X") else address
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The record of what we signed. The header is worth money until it expires, so it is never shown."""
+    """The record of a signature that can move money. The header is worth money until it expires, so it is never shown.
+
+    The rule: "kind, ceiling, what proves it used (a nonce, a bit, a channel), when the chain forgets it, or never".
+    """
 
     nonce: str
     payer: str
+    #: When the chain forgets the signature, in seconds since 1970; ``NEVER`` if it does not.
     expires: int
     header: tuple[str, str] = field(repr=False, compare=False)
     #: The facts by which a reader finds the payment on its chain. ``payment_id`` is in here where the seller promised
     #: to recognise the same payment by it. Nothing in here can be spent.
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    #: What was signed: "transfer" moves exactly the offer's amount.
+    kind: str = "transfer"
+    #: The most that it can move, in the token's smallest unit. None: the offer's amount.
+    ceiling: int | None = None
+    #: What shows on the chain that it was used: "nonce", "bit", "channel".
+    proof: str = "nonce"
 
     @property
     def shown(self) -> Authorization:
         """Return a copy without the header."""
-        return Authorization(self.nonce, self.payer, self.expires, ("", ""), self.evidence)
+        return Authorization(*_shown_facts(self), self.kind, self.ceiling, self.proof)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Authorization, (self.nonce, self.payer, self.expires, ("", ""), dict(self.evidence)))
+        nonce, payer, expires, header, evidence = _shown_facts(self)
+        return (Authorization, (nonce, payer, expires, header, dict(evidence), self.kind, self.ceiling, self.proof))
+
+
+def _shown_facts(signed: Authorization) -> tuple[str, str, int, tuple[str, str], Mapping[str, Any]]:
+    return signed.nonce, signed.payer, signed.expires, ("", ""), signed.evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +141,8 @@ class Hold:
     receipt: Receipt | None = None
     #: The number of times that another attempt took this hold over.
     tries: int = 0
+    #: The account that pays, as ``payer_name`` writes it. Known from the reservation on.
+    payer: str = ""
 
     @property
     def nonce(self) -> str | None:
@@ -156,6 +201,10 @@ class Order(NamedTuple):
     offer: Offer
     price: Money
     caps: tuple[Cap, ...]
+    #: The account that will pay, as ``payer_name`` writes it.
+    payer: str = ""
+    #: The accounts of a tree in which it counts besides, from the root down: an allowance's, and those above it.
+    path: tuple[str, ...] = ()
 
 
 class Busy(NamedTuple):

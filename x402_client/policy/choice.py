@@ -50,6 +50,15 @@ class Means(Protocol):
         """Return True if two addresses on a network are one account."""
         ...
 
+    @property
+    def payers(self) -> tuple[str, ...]:
+        """Return every account of the wallet, as ``payer_name`` writes it."""
+        ...
+
+    def payer(self, network: str) -> str:
+        """Return the account that pays on a network, as ``payer_name`` writes it."""
+        ...
+
 
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """Return the quote with every offer judged.

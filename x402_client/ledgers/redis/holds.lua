@@ -344,5 +344,9 @@ function everywhere.unfreeze_all()
   return call("SMEMBERS", PURSES)
 end
 
+function everywhere.frozen()
+  return call("SMEMBERS", FROZEN)
+end
+
 if everywhere[op] then return everywhere[op]() end
 return enter() or ops[op]()

@@ -136,6 +136,10 @@ class RedisLedger:
         """Lift a freeze again."""
         self._run(self._steps.freeze(pattern, thaw=True))
 
+    def freezes(self) -> tuple[str, ...]:
+        """Return the patterns that are frozen, sorted."""
+        return self._run(self._steps.freezes())
+
     def close_ledger(self) -> None:
         """Close the connections and give up this program's claims. The next use opens the ledger again."""
         self._lease_thread.stop()
@@ -221,6 +225,10 @@ class AsyncRedisLedger:
     async def unfreeze(self, pattern: str) -> None:
         """Lift a freeze again."""
         await self._run(self._steps.freeze(pattern, thaw=True))
+
+    async def freezes(self) -> tuple[str, ...]:
+        """Return the patterns that are frozen, sorted."""
+        return await self._run(self._steps.freezes())
 
     async def close_ledger(self) -> None:
         """Close the connections of the running event loop."""

@@ -136,6 +136,9 @@ class LedgerSteps:
         if failure is not None:
             raise failure
 
+    def freezes(self) -> Steps[tuple[str, ...]]:
+        return tuple(sorted((yield from script.everywhere("frozen", {}))))
+
     def beat(self, purse: str) -> Steps[None]:
         """Renew the lease. Claims that ended go along, as with every step."""
         answer = yield from self._ask(purse, "beat")

@@ -187,6 +187,10 @@ class SqliteLedger:
         """Lift a freeze again."""
         self._write(lambda db, meta: _freeze(db, {*_patterns(meta)} - {pattern}))
 
+    def freezes(self) -> tuple[str, ...]:
+        """Return the patterns that are frozen, sorted."""
+        return self._read(lambda db, meta: tuple(sorted(_patterns(meta))))
+
     def close_ledger(self) -> None:
         """Close the file and give up this process's claims. The next use opens it again."""
         owner = self._claims.existing_lock
