@@ -191,9 +191,7 @@ class _AsyncAnew(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with self.buyer.purchase(key=uuid.uuid4().hex):
             response = await self.below.handle_async_request(request)
-        for _ in range(
-            10
-        ):  # which pause of a call is the n-th changes with what has arrived; these are not passed over
+        for _ in range(10):  # the n-th pause of a call is another one each time, and these are not passed over
             await anyio.lowlevel.checkpoint()
         return response
 

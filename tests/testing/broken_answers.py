@@ -179,7 +179,7 @@ class LosesCookies(Sound):
     above = _Jarless
 
 
-#: Pauses before a body. Which pause of a call is the n-th one changes with what has arrived; these are not passed over.
+#: Pauses before a body. The n-th pause of a call is another one each time, and these are not passed over.
 _MANY = 10
 
 
