@@ -1,0 +1,160 @@
+"""The books and the four oracles: what was asked for, what settled, what arrived, and what each end said of the money."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from x402_client import events
+
+from .callers import End
+from .chain import Chain, Payment
+from .events import Call, Setting
+from .seller import GOODS, PRICE, Visit
+from .things import THINGS
+
+#: The day of a budget, less what may pass between a reservation and the arrival of its payment.
+DAY = 86_400 - 60
+#: Real seconds within which a machine may be too busy to see what happened first.
+CLOSE = 0.03
+TWICE, OVER, WITHHELD, UNTRUE = "settled twice", "over a budget", "content withheld", "not true of the money"
+
+
+class Broken(Exception):
+    """A promise was broken. ``oracle`` names which."""
+
+    def __init__(self, oracle: str, text: str) -> None:
+        super().__init__(f"{oracle}: {text}")
+        self.oracle = oracle
+
+
+@dataclass
+class Made:
+    """One call, in the books."""
+
+    call: Call
+    visit: Visit
+    started: float
+    end: End | None = None
+
+
+class Books:
+    """What callers asked for, and how often each thing may settle. A thing is of one wallet."""
+
+    def __init__(self, chain: Chain, setting: Setting, alphabet: frozenset[str]) -> None:
+        self.chain, self.setting, self.alphabet = chain, setting, alphabet
+        self.made: dict[int, Made] = {}
+        self.opened: Counter[tuple[int, int]] = Counter()
+        self.undelivered: Counter[tuple[int, int]] = Counter()
+        #: The user itself gives purchases up at this moment.
+        self.user_gives_up = False
+        self.endpoint_lied = False
+
+    def begin(self, made: list[Made]) -> None:
+        """Enter calls that start at once. Those for a thing that was not delivered go on with that purchase."""
+        starting = Counter(one.visit.thing for one in made)
+        for thing, number in starting.items():
+            more = max(0, number - self.undelivered[thing])
+            if THINGS[thing[0]].key and self.opened[thing]:
+                more = 0
+            self.opened[thing] += more
+            self.undelivered[thing] += more
+        for one in made:
+            self.made[one.visit.number] = one
+            self._beside_running(one)
+
+    def _beside_running(self, one: Made) -> None:
+        """A call whose headers are here is not overdue: beside it the same request is a purchase of its own."""
+        for other in self.made.values():
+            if other.end is None or other.end.how != "running" or other.visit.thing != one.visit.thing:
+                continue
+            if other.visit.headed is not None:
+                self.opened[one.visit.thing] += 1
+
+    def finish(self, number: int, end: End) -> None:
+        """Enter an end, and hold it to oracles 3 and 4."""
+        made = self.made[number]
+        made.end = end
+        if end.how == "running":
+            return
+        thing = made.visit.thing
+        if end.whole and end.how == "stopped":
+            self.opened[thing] += 1  # it had all of it: delivered or not
+        elif end.whole or (end.closed and end.status is not None and end.status < 300):
+            self.undelivered[thing] = max(0, self.undelivered[thing] - 1)
+        elif (end.how == "dead" or made.call.stop == "interrupt") and made.visit.complete is not None:
+            self.opened[thing] += 1  # nobody can say how much its code had
+        elif end.status is not None and 200 <= end.status < 300 and end.how == "answer" and made.call.stop != "drop":
+            self.undelivered[thing] = max(0, self.undelivered[thing] - 1)  # an odd 2xx, read to its end
+        self._races(made, end)
+        self._withheld(made, end)
+        self._truth(made, end)
+
+    def _races(self, made: Made, end: End) -> None:
+        """One that came to its end just as another one started: either order may be meant."""
+        for other in self.made.values():
+            if other is not made and other.visit.thing == made.visit.thing and abs(other.started - end.at) < CLOSE:
+                if made.call.stop == "abandon":
+                    self.opened[made.visit.thing] += 1
+
+    def note(self, event: events.Event) -> None:
+        """Learn from an event of the buyer that a purchase was given up."""
+        if isinstance(event, events.WrittenOff):
+            self.given_up(event.hold.nonce, self.user_gives_up)
+
+    def given_up(self, nonce: str | None, by_user: bool) -> None:
+        """A purchase that was given up may be made anew; by itself the policy may do so where nothing can settle."""
+        payment = self.chain.payments.get(nonce or "")
+        if payment is not None and (by_user or not self.chain.lives(payment)):
+            self.opened[payment.thing] += 1
+
+    # --- the oracles
+
+    def check(self) -> None:
+        """Hold what happened so far to oracles 1 and 2."""
+        settled = Counter(one.thing for one in self.chain.payments.values() if one.settled is not None)
+        for thing, number in settled.items():
+            if number > self.opened[thing]:
+                asked = THINGS[thing[0]]
+                raise Broken(
+                    TWICE, f"{asked.method} {asked.host}{asked.path} of wallet {thing[1]} settled {number} times, "
+                    f"and was asked for {self.opened[thing]} times",
+                )  # fmt: skip
+        now = self.chain.clock.chain()
+        out = [one for one in self.chain.payments.values() if one.handed > now - DAY and self._at_risk(one)]
+        for name, ending, cents in self._budgets():
+            total = sum(one.amount for one in out if one.host.endswith(ending))
+            if total > cents * PRICE:
+                raise Broken(OVER, f"{total} units are out under {cents * PRICE} a day for {name}")
+
+    def _at_risk(self, payment: Payment) -> bool:
+        return payment.settled is not None or self.chain.lives(payment)
+
+    def _budgets(self) -> list[tuple[str, str, int]]:
+        said = self.setting
+        found = [("all", "", said.budget), ("*.shop.test", ".shop.test", said.wildcard), ("a", "a.shop.test", said.host)]
+        return [(name, ending, cents) for name, ending, cents in found if cents is not None]
+
+    def _withheld(self, made: Made, end: End) -> None:
+        complete = made.visit.complete
+        if complete is None or end.whole or end.how in ("dead", "content") or end.at - complete < CLOSE:
+            return
+        stopped_itself = made.call.stop in ("cancel", "interrupt", "deadline", "drop", "break", "handled")
+        patient = made.call.stop == "timeout" and end.at - complete > 0.15
+        if stopped_itself or (made.call.stop == "timeout" and not patient) or "Timeout" in end.error.partition(":")[0]:
+            if not patient:
+                return
+        raise Broken(WITHHELD, f"call {made.visit.number} was sent all {len(GOODS)} bytes and ended in {end}")
+
+    def _truth(self, made: Made, end: End) -> None:
+        presented = [self.chain.payments[nonce] for nonce in dict.fromkeys(made.visit.presented)]
+        if end.how == "dead":
+            return
+        if end.money == "untouched" and any(self._at_risk(one) for one in presented):
+            raise Broken(UNTRUE, f"a payment is out, and call {made.visit.number} says untouched: {end}")
+        if end.money == "spent" and end.nonce is not None and not self.endpoint_lied:
+            payment = self.chain.payments.get(end.nonce)
+            if payment is None or (payment.settled is None and not payment.lied):
+                raise Broken(UNTRUE, f"nothing was settled, and call {made.visit.number} says spent: {end}")
+        if "tell" in self.alphabet and presented and end.how == "raised" and not end.told:
+            raise Broken(UNTRUE, f"a payment is out, and the failure of call {made.visit.number} says nothing: {end}")

@@ -1,0 +1,174 @@
+"""What may happen: the events of a script, as plain data that prints as it is written."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeAlias
+
+
+class Written:
+    """Data that prints without what it leaves at its default, so that a script can be pasted back."""
+
+    def __repr__(self) -> str:
+        said = []
+        for place in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, place.name)
+            usual = place.default_factory() if place.default_factory is not MISSING else place.default
+            if value != usual:
+                said.append(f"{place.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Plan(Written):
+    """What the seller does to one call."""
+
+    #: Redirects before the 402, each "status where": where is same, new, common, other.
+    lead: tuple[str, ...] = ()
+    #: What the 402 says: v2, v1, both, dear, drip.
+    terms: str = "v2"
+    #: The answer to each presentation of a payment; the last one for ever.
+    pays: tuple[str, ...] = ("goods",)
+    #: When a payment is settled: before the answer, after it, or never.
+    settles: str = "before"
+    #: The receipt: good, none, wrong, failed, false.
+    receipt: str = "good"
+    #: Answers to requests without payment, after a paid redirect.
+    after: tuple[str, ...] = ("goods",)
+
+
+@dataclass(frozen=True, repr=False)
+class Call(Written):
+    """One call of the application, and how it stops."""
+
+    thing: int = 0
+    client: str = "httpx"
+    plan: Plan = field(default_factory=Plan)
+    #: read, stream, break, deadline, handled, drop, timeout, cancel, interrupt, abandon.
+    stop: str = "read"
+    #: Pieces, milliseconds, awaits or moments before it stops.
+    at: int = 0
+    wallet: int = 0
+    program: int = 0
+    #: here; child: another program; fork: a child of this one; dies: another program that is killed at moment ``at``.
+    where: str = "here"
+
+
+@dataclass(frozen=True, repr=False)
+class Together(Written):
+    """Calls that start at once, as purchases of their own."""
+
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class Wait(Written):
+    """Time that passes, on every clock."""
+
+    seconds: int = 60
+
+
+@dataclass(frozen=True, repr=False)
+class Skew(Written):
+    """This machine's clock is set: by so many seconds from the chain's."""
+
+    seconds: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class SettleLate(Written):
+    """The seller settles each payment that it was handed and that the chain still takes."""
+
+
+@dataclass(frozen=True, repr=False)
+class Restart(Written):
+    """A program ends in good order and starts anew."""
+
+    program: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class Keep(Written):
+    """Somebody makes a copy of the ledger."""
+
+
+@dataclass(frozen=True, repr=False)
+class PutBack(Written):
+    """The copy is put back, while the programs live: an older file, a failover that lost a second."""
+
+
+@dataclass(frozen=True, repr=False)
+class LoseLog(Written):
+    """A program makes a call and is killed, and the ledger's log is lost."""
+
+    call: Call = field(default_factory=Call)
+
+
+@dataclass(frozen=True, repr=False)
+class Evict(Written):
+    """The store's policy changes, and it throws a key away."""
+
+    which: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class Empty(Written):
+    """The store loses all it had, while the programs live."""
+
+
+@dataclass(frozen=True, repr=False)
+class Endpoint(Written):
+    """One of the chain's endpoints changes: true, silent, garbage, foreign, lies."""
+
+    which: int = 0
+    mood: str = "true"
+
+
+@dataclass(frozen=True, repr=False)
+class WriteOff(Written):
+    """The user gives up each purchase that can be given up."""
+
+
+Event: TypeAlias = (
+    Call | Together | Wait | Skew | SettleLate | Restart | Keep | PutBack | LoseLog | Evict | Empty | Endpoint | WriteOff
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Setting(Written):
+    """What a script is played with. Budgets are in cents a day; None: there is no such budget."""
+
+    ledger: str = "memory"
+    budget: int = 5
+    wildcard: int | None = None
+    host: int | None = None
+    #: An entry for one host that has no budget, below a wildcard that has one.
+    exact: bool = False
+    breaker: bool = False
+    loss: str = "0"
+    #: Milliseconds: the clients' time-out for reading, and the one for a seller that settles.
+    read: int = 400
+    settle: int = 400
+    witnesses: int = 2
+
+
+@dataclass(frozen=True, repr=False)
+class Script(Written):
+    """A whole case."""
+
+    setting: Setting = field(default_factory=Setting)
+    events: tuple[Event, ...] = ()
+
+    def shown(self) -> str:
+        """Return the script as Python, an event a line."""
+        lines = "".join(f"        {event!r},\n" for event in self.events)
+        return f"Script(\n    {self.setting!r},\n    (\n{lines}    ),\n)"
+
+
+NAMES: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, LoseLog, Evict, Empty, Endpoint, WriteOff,
+        Setting, Script,
+    )
+}  # fmt: skip

@@ -1,0 +1,244 @@
+"""Draws scripts from seeds. A seed with an alphabet gives one script, wherever it is drawn."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from .events import (
+    Call,
+    Empty,
+    Endpoint,
+    Event,
+    Evict,
+    Keep,
+    LoseLog,
+    Plan,
+    PutBack,
+    Restart,
+    Script,
+    Setting,
+    SettleLate,
+    Skew,
+    Together,
+    Wait,
+    WriteOff,
+)
+from .machines import MACHINES
+
+#: What scripts may be about besides the plain life of sellers and callers, and what it is.
+THEMES = {
+    "lead": "redirects before the 402 and after the payment",
+    "both": "two challenges in one 402",
+    "deadline": "a failure of the caller's own in the middle of a body",
+    "abandon": "a thread that its caller gave up on",
+    "busy": "a ledger that is busy when the content arrives",
+    "keep": "an older ledger in the place of the one that programs use",
+    "lose log": "a ledger file without its log",
+    "wallets": "two wallets on one ledger and purse",
+    "fork": "a forked child with its parent's buyer",
+    "evict": "a store that throws keys away",
+    "empty": "a store that loses all it had",
+    "jsonrpc": "a call of a tool that is the same but for its id",
+    "multipart": "a form whose boundary is drawn anew",
+    "skew": "a machine's clock that is set, and losses that the policy accepts",
+    "endpoint": "endpoints that are silent, speak of another chain, or lie",
+    "wildcard": "an exact entry below a wildcard that has a budget",
+    "give up": "a user who gives purchases up",
+    "tell": "failures of the library's own say what became of the money",
+    "drip": "a 402 that comes in drops",
+}
+#: What a machine has to know for a theme.
+_NEEDS = {"keep": "keep", "lose log": "lose log", "busy": "busy", "evict": "evict", "empty": "empty"}
+_CLIENTS = ("httpx", "requests", "ahttpx", "aiohttp", "trio")
+_PAYS = (
+    ("goods", 30), ("pieces", 16), ("drop", 12), ("cut", 8), ("402", 8), ("reset", 5), ("cut head", 4), ("500", 4),
+    ("503", 3), ("404", 3), ("401", 2), ("407", 1), ("402 dear", 2), ("402 garbage", 1), ("402 v1", 2), ("garbage", 2),
+    ("empty", 1), ("hang", 1), ("goods late", 1), ("pieces drip", 1),
+)  # fmt: skip
+_RECEIPTS = (("good", 12), ("none", 3), ("wrong", 1), ("failed", 1), ("false", 2))
+_SETTLES = (("before", 6), ("after", 2), ("never", 3))
+_LEAD = ("302 new", "307 new", "303 new", "307 same", "302 common", "307 common", "302 other", "307 other")
+_AFTER = (("goods", 5), ("402", 2), ("404", 1), ("drop", 1), ("cut", 1), ("pieces", 2), ("to 302 new", 1))
+
+
+def themes(ledger: str) -> frozenset[str]:
+    """Return the themes that mean something on a machine."""
+    knows = MACHINES[ledger].knows  # type: ignore[attr-defined]
+    return frozenset(theme for theme in THEMES if theme not in _NEEDS or _NEEDS[theme] in knows)
+
+
+def script(seed: int, ledger: str, alphabet: frozenset[str]) -> Script:
+    """Return the script of a seed."""
+    return _Drawing(Random(f"{seed} {ledger}"), ledger, alphabet).script()
+
+
+def _weighted(rng: Random, choices: tuple[tuple[Any, int], ...]) -> Any:
+    return rng.choices([one for one, _ in choices], [weight for _, weight in choices])[0]
+
+
+class _Drawing:
+    """One script while it is drawn. It is about a few themes, or each would be too rare."""
+
+    def __init__(self, rng: Random, ledger: str, alphabet: frozenset[str]) -> None:
+        self.rng, self.ledger = rng, ledger
+        possible = sorted(alphabet & themes(ledger))
+        self.about = set(rng.sample(possible, min(len(possible), rng.choice((0, 1, 1, 2, 3)))))
+        self.shared = ledger != "memory"
+        things = [0, 1, 2, 3, *([4] if "multipart" in self.about else []), *([5] if "jsonrpc" in self.about else [])]
+        self.things = rng.sample(things, rng.choice((1, 1, 2, 3)))
+        self.things += [thing for thing in (4, 5) if thing in things and rng.random() < 0.7]
+        self.thing = self.things[0]
+
+    def chance(self, theme: str, odds: float) -> bool:
+        """Return True if it happens, in a script that is about the theme."""
+        return theme in self.about and self.rng.random() < odds
+
+    def script(self) -> Script:
+        """Draw it all."""
+        events: list[Event] = []
+        for _ in range(self.rng.randint(3, 11)):
+            events += self.next()
+        if self.rng.random() < 0.5:
+            events.append(self.again())
+        return Script(self.setting(), tuple(events))
+
+    def setting(self) -> Setting:
+        """Draw the policy."""
+        rng = self.rng
+        abandons = "abandon" in self.about
+        return Setting(
+            ledger=self.ledger,
+            budget=rng.choice((2, 3, 5, 9, 20)),
+            wildcard=rng.choice((None, 2, 4)) if "wildcard" not in self.about else rng.choice((1, 2, 3)),
+            host=None if "wildcard" in self.about else rng.choice((None, None, 1, 3)),
+            exact="wildcard" in self.about,
+            breaker=rng.random() < 0.2,
+            loss=rng.choice(("0", "0.02")) if "skew" in self.about else "0",
+            read=60 if abandons else 400,
+            settle=8_000 if abandons else 400,
+            witnesses=2,
+        )
+
+    def next(self) -> list[Event]:
+        """Draw what happens next."""
+        rng = self.rng
+        special = self.special()
+        if special is not None:
+            return special
+        kind = rng.random()
+        if kind < 0.74:
+            return [self.call()]
+        if kind < 0.80:
+            return [Together(tuple(self.call(crowd=True) for _ in range(rng.choice((2, 3)))))]
+        if kind < 0.87:
+            return [Wait(rng.choice((5, 61, 200, 700, 4_000, 90_000)))]
+        if kind < 0.93 or not self.shared:
+            return [SettleLate()]
+        return [Restart(rng.randrange(2))]
+
+    def special(self) -> list[Event] | None:
+        """Draw an event of a theme, with what it takes to matter."""
+        rng = self.rng
+        if self.chance("keep", 0.3):
+            lost = [self.call(failing=True) for _ in range(rng.choice((1, 1, 2)))]
+            pushing = [self.call(program=1, other=True) for _ in range(rng.choice((0, 2, 4)))]
+            return [Keep(), *lost, PutBack(), *pushing, self.again()]
+        if self.chance("lose log", 0.25):
+            return [LoseLog(self.call(failing=True)), self.again()]
+        if self.chance("evict", 0.2):
+            return [Evict(rng.randrange(40)), self.again()]
+        if self.chance("empty", 0.15):
+            return [Empty(), self.again()]
+        if self.chance("skew", 0.25):
+            return [Skew(rng.choice((0, 100, 780, 4_000, -100, -780, 100_000)))]
+        if self.chance("endpoint", 0.25):
+            return [Endpoint(rng.randrange(2), rng.choice(("true", "silent", "garbage", "foreign", "lies")))]
+        if self.chance("give up", 0.15):
+            return [WriteOff()]
+        return None
+
+    def again(self) -> Call:
+        """Draw the last request once more, as a caller who wants the content."""
+        return Call(self.thing, self.rng.choice(_CLIENTS), plan=Plan(terms=self.terms()))
+
+    def terms(self) -> str:
+        """Draw what a 402 says."""
+        if self.chance("both", 0.5):
+            return "both"
+        if self.chance("drip", 0.3):
+            return "drip"
+        return str(_weighted(self.rng, (("v2", 12), ("v1", 3), ("dear", 2))))
+
+    def call(self, crowd: bool = False, failing: bool = False, program: int | None = None, other: bool = False) -> Call:
+        """Draw a call."""
+        rng = self.rng
+        if other or rng.random() < 0.3:
+            self.thing, thing = rng.choice(self.things), self.thing
+            if other:
+                self.thing, thing = thing, rng.choice((0, 1, 2))
+        if not other:
+            thing = self.thing
+        client = rng.choice(_CLIENTS)
+        stop, at = self.stop(client, crowd)
+        where, at = ("here", at) if crowd or failing or other else self.where(stop, at)
+        return Call(
+            thing, client, self.plan(stop, failing), stop if where == "here" else "read", at,
+            wallet=rng.randrange(2) if "wallets" in self.about else 0,
+            program=(rng.randrange(2) if self.shared else 0) if program is None else program,
+            where=where,
+        )  # fmt: skip
+
+    def stop(self, client: str, crowd: bool) -> tuple[str, int]:
+        """Draw how the caller stops."""
+        rng = self.rng
+        waits = client in ("ahttpx", "aiohttp", "trio")
+        if self.chance("abandon", 0.5) and not waits:
+            return "abandon", 200
+        if self.chance("busy", 0.6) and waits:
+            return "timeout", 300
+        if self.chance("deadline", 0.5):
+            return rng.choice(("deadline", "deadline", "handled")), rng.randrange(3)
+        kind = rng.random()
+        if kind < 0.55 or crowd:
+            return "read", 0
+        if kind < 0.70:
+            return "stream", 0
+        if kind < 0.76:
+            return "break", rng.randrange(2)
+        if kind < 0.80:
+            return "drop", 0
+        if client in ("ahttpx", "aiohttp"):
+            return "cancel", rng.randint(1, 24)
+        return ("interrupt", rng.randint(1, 34)) if not waits else ("read", 0)
+
+    def where(self, stop: str, at: int) -> tuple[str, int]:
+        """Draw the process that calls."""
+        rng = self.rng
+        if self.chance("fork", 0.4):
+            return "fork", 0
+        if self.shared and stop in ("read", "stream") and rng.random() < 0.12:
+            return rng.choice((("child", 0), ("dies", rng.randint(1, 34)), ("dies", rng.randint(1, 34))))
+        return "here", at
+
+    def plan(self, stop: str, failing: bool) -> Plan:
+        """Draw what the seller does."""
+        rng = self.rng
+        pays = tuple(_weighted(rng, _PAYS) for _ in range(rng.choice((1, 1, 2, 3))))
+        if failing:
+            pays = (rng.choice(("drop", "cut", "402", "500")),)
+        if stop == "abandon":
+            pays = (rng.choice(("hang", "hang goods", "hang goods", "hang 402", "hang cut")),)
+        elif self.chance("busy", 0.7):
+            pays = (rng.choice(("goods busy", "pieces busy")),)
+        elif stop in ("deadline", "handled", "break") and rng.random() < 0.7:
+            pays = ("pieces",)
+        lead: tuple[str, ...] = ()
+        if self.chance("lead", 0.6):
+            lead = tuple(rng.choice(_LEAD) for _ in range(rng.choice((1, 1, 2))))
+        if self.chance("lead", 0.3):
+            pays = (*pays[:-1], "to " + rng.choice(_LEAD))
+        return Plan(
+            lead, self.terms(), pays, _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS),
+            tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if lead or "lead" in self.about else ("goods",),
+        )  # fmt: skip

@@ -1,0 +1,200 @@
+"""The machines that ledgers live on: what a program opens, and what may be taken back behind its back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.ledgers.redis.server import Server
+from x402_client.ledgers.memory import MemoryLedger
+from x402_client.ledgers.redis import RedisLedger
+
+from .clock import Clock
+
+#: For how long a ledger is kept busy, in real seconds.
+BUSY = 0.5
+
+
+class Machine:
+    """A place for one ledger. ``shared``: programs have objects of their own."""
+
+    shared = True
+    #: Events that mean something here.
+    knows: frozenset[str] = frozenset()
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def open(self) -> Any:
+        """Return what a program gives to its buyers."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Begin a script with nothing."""
+
+    def passed(self, seconds: float) -> None:
+        """Have the store's own clock go on."""
+
+    def busy(self) -> None:
+        """Keep the store busy for a while."""
+
+    def keep(self) -> None:
+        """Copy what is there."""
+
+    def put_back(self) -> None:
+        """Put the copy in the place of what is there."""
+
+    def close(self) -> None:
+        """Leave nothing."""
+
+
+class Memory(Machine):
+    """One process."""
+
+    shared = False
+
+    def reset(self) -> None:
+        self._ledger = MemoryLedger()
+
+    def open(self) -> Any:
+        return self._ledger
+
+
+class File(Machine):
+    """A file in a directory of its own for each script."""
+
+    knows = frozenset({"restart", "child", "keep", "lose log", "busy"})
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._all = Path(tempfile.mkdtemp(prefix="adversary"))
+        self._number = 0
+
+    def reset(self) -> None:
+        shutil.rmtree(self._all / str(self._number), ignore_errors=True)
+        self._number += 1
+        self.path = self._all / str(self._number) / "ledger.db"
+        self.path.parent.mkdir()
+        self._copies: dict[str, bytes] | None = None
+
+    def open(self) -> Any:
+        return str(self.path)
+
+    def busy(self) -> None:
+        writer = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.3)
+        with contextlib.suppress(sqlite3.OperationalError):
+            writer.execute("BEGIN IMMEDIATE")
+        threading.Timer(BUSY, writer.close).start()
+
+    def _files(self) -> list[Path]:
+        return [path for path in self.path.parent.glob("ledger.db*") if path.is_file()]
+
+    def keep(self) -> None:
+        self._copies = {path.name: path.read_bytes() for path in self._files()}
+
+    def put_back(self) -> None:
+        """Put an older file in its place. Programs have closed it."""
+        if self._copies is not None:
+            for path in self._files():
+                path.unlink()
+            for name, data in self._copies.items():
+                if not name.endswith("-shm"):
+                    self.path.with_name(name).write_bytes(data)
+
+    def lose_log(self) -> None:
+        """Lose the log, as where only the file itself lies on a volume."""
+        for ending in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        shutil.rmtree(self._all, ignore_errors=True)
+
+
+class Redis(Machine):
+    """A server of its own."""
+
+    knows = frozenset({"restart", "child", "keep", "evict", "empty", "busy", "clone"})
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._directory = Path(tempfile.mkdtemp(prefix="adversary"))
+        self.server = Server(self._directory)
+        self.client = self.server.client
+
+    def reset(self) -> None:
+        self.client.config_set("maxmemory-policy", "noeviction")
+        self.client.flushall()
+        self._copies: dict[bytes, tuple[int, bytes]] | None = None
+
+    def open(self) -> Any:
+        return RedisLedger(self.server.url, lease=4.0)
+
+    def passed(self, seconds: float) -> None:
+        """Step the clock that the purse keeps: it never goes back."""
+        for key in self.client.scan_iter("*:meta"):
+            clock = self.client.hget(key, "clock")
+            if clock is not None:
+                self.client.hset(key, "clock", int(clock) + int(seconds * 1e6))
+
+    def _times(self) -> dict[str, int]:
+        return {key: int(self.client.hget(key, "clock") or 0) for key in self.client.scan_iter("*:meta")}
+
+    def busy(self) -> None:
+        self.client.execute_command("CLIENT", "PAUSE", int(BUSY * 1000), "ALL")
+
+    def keep(self) -> None:
+        raw = self._raw()
+        self._copies = {key: (max(raw.pttl(key), 0), raw.dump(key)) for key in raw.scan_iter()}
+        raw.close()
+
+    def put_back(self) -> None:
+        """Lose all since the copy, as a failover does; the clock has gone on."""
+        if self._copies is None:
+            return
+        times, raw = self._times(), self._raw()
+        with raw.pipeline() as steps:
+            steps.flushall()
+            for key, (ttl, data) in self._copies.items():
+                steps.restore(key, ttl, data)
+            steps.execute()
+        raw.close()
+        for key, clock in times.items():
+            if self.client.exists(key):
+                self.client.hset(key, "clock", clock)
+        self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def evict(self, which: int) -> None:
+        """Have the server throw a key away, as one with another policy does when its memory is full."""
+        self.client.config_set("maxmemory-policy", "allkeys-lru")
+        keys = sorted(self.client.scan_iter())
+        if keys:
+            self.client.delete(keys[which % len(keys)])
+
+    def empty(self) -> None:
+        """Lose all."""
+        self.client.flushall()
+
+    def _raw(self) -> Any:
+        import redis
+
+        return redis.Redis(port=self.server.port)
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+MACHINES: dict[str, Callable[[Clock], Machine]] = {"memory": Memory, "sqlite": File, "redis": Redis}
+
+
+def die() -> None:
+    """End at once, as from a power switch."""
+    os.kill(os.getpid(), 9)

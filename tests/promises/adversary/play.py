@@ -1,0 +1,378 @@
+"""Plays a script on a machine, checks the oracles after each event, and makes failing scripts shorter."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import httpx
+import requests
+
+import x402_client.aiohttp
+import x402_client.httpx
+import x402_client.requests
+from tests.promises.moments import Points, watched
+from x402_client import Buyer, Limit, Policy, Wallet, errors
+from x402_client.chains import rpc as _rpc
+from x402_client.core import flow as _flow
+from x402_client.core import present as _present
+
+from . import events
+from .books import Books, Broken, Made
+from .callers import End, async_client, make
+from .chain import Chain
+from .clock import Clock, real
+from .events import Call, Script, Setting, Together
+from .machines import MACHINES, Machine, die
+from .seller import Seller, names_lead_here
+
+KEYS = ("0x" + "42" * 32, "0x" + "43" * 32)
+#: The longest that anything here may take, in real seconds, before it is said to hang.
+PATIENCE = 20.0
+#: Pauses inside the package that nothing here is about, made short. Names that are no more are passed over.
+_SHORT = (
+    (_present, "_PAUSES", (0.002, 0.004)),
+    (_flow, "_PATIENCE", (0.01,) * 12),
+    (_rpc, "_PAUSES", (0.002, 0.004)),
+)
+
+
+class Program:
+    """One program: its ledger, its buyers, its clients."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.ledger: Any = None
+        self._buyers: dict[int, Buyer] = {}
+        self._clients: dict[tuple[str, int], Any] = {}
+
+    def buyer(self, wallet: int) -> Buyer:
+        """Return the buyer of one wallet."""
+        if wallet not in self._buyers:
+            said = self.world.setting
+            if self.ledger is None:
+                self.ledger = self.world.machine.open()
+            self._buyers[wallet] = Buyer(
+                Wallet(evm=KEYS[wallet]), policy(said), ledger=self.ledger, settle_timeout=said.settle / 1000,
+                breaker_after=5 if said.breaker else None, on_event=self.world.books.note,
+                rpc={"eip155:84532": [self.world.seller.endpoint(number) for number in range(said.witnesses)]},
+            )  # fmt: skip
+        return self._buyers[wallet]
+
+    def client(self, library: str, wallet: int) -> Any:
+        """Return the client of a sync library."""
+        found = self._clients.get((library, wallet))
+        if found is None:
+            buyer = self.buyer(wallet)
+            if library == "httpx":
+                wait = httpx.Timeout(2, read=self.world.setting.read / 1000)
+                client = httpx.Client(trust_env=False, verify=False, timeout=wait)
+                found = x402_client.httpx.wrap(client, buyer)
+            else:
+                session = requests.Session()
+                session.trust_env = False
+                found = x402_client.requests.wrap(session, buyer)
+            self._clients[library, wallet] = found
+        return found
+
+    def async_client(self, library: str, wallet: int) -> Any:
+        """Return a new client of an async library."""
+        shell: Any = x402_client.httpx if library == "httpx" else x402_client.aiohttp
+        buyer = self.buyer(wallet)
+        return async_client(library, self.world.setting.read / 1000, lambda native: shell.wrap(native, buyer))
+
+    async def leave_loop(self) -> None:
+        """Close what belongs to the running loop."""
+        for buyer in list(self._buyers.values()):
+            twin = getattr(buyer.ledger, "asynchronous", None)
+            if twin is not None:
+                with contextlib.suppress(errors.X402Error):
+                    await twin.close_ledger()
+
+    def close_ledgers(self) -> None:
+        """Close the ledgers, which open again when they are used."""
+        for buyer in self._buyers.values():
+            with contextlib.suppress(errors.X402Error):
+                buyer.close()
+
+    def end(self) -> None:
+        """End in good order."""
+        for client in self._clients.values():
+            client.close()
+        self.close_ledgers()
+        self._buyers, self._clients, self.ledger = {}, {}, None
+
+    def forget_clients(self) -> None:
+        """Leave the connections of a parent alone."""
+        self._clients = {}
+
+
+def policy(said: Setting) -> Policy:
+    """Return the policy that a setting means."""
+
+    def limit(cents: int | None) -> Limit:
+        return Limit(per_request="0.05") if cents is None else Limit(per_day=f"{cents / 100:.2f}")
+
+    hosts: dict[str, Limit | str] = {"*.shop.test": limit(said.wildcard), "127.0.0.1": limit(None)}
+    if said.host is not None or said.exact:
+        hosts["a.shop.test"] = limit(said.host)
+    return Policy(
+        per_request="0.05", per_day=f"{said.budget / 100:.2f}", hosts=hosts, http_hosts=["*.shop.test"],
+        accept_loss=said.loss,
+    )  # fmt: skip
+
+
+class World:
+    """One kind of machine, and all scripts that are played on it."""
+
+    def __init__(self, ledger: str) -> None:
+        self.clock = Clock()
+        self.machine: Machine = MACHINES[ledger](self.clock)
+        self.chain = Chain(self.clock)
+        self.seller = Seller(self.chain)
+        self.setting, self.number = Setting(), 0
+        self.books = Books(self.chain, self.setting, frozenset())
+        self.programs: list[Program] = []
+        self.running: list[tuple[int, threading.Thread, list[End]]] = []
+
+    def play(self, script: Script, alphabet: frozenset[str]) -> Broken | None:
+        """Return the promise that a script breaks."""
+        self._begin(script.setting, alphabet)
+        try:
+            for event in script.events:
+                self._happens(event)
+                self._gather()
+                self.books.check()
+            self._let_go()
+            self.chain.settle_late()
+            self.books.check()
+            if self.seller.troubles:
+                raise self.seller.troubles[0]
+        except Broken as broken:
+            return broken
+        finally:
+            self._over()
+        return None
+
+    def _begin(self, setting: Setting, alphabet: frozenset[str]) -> None:
+        self.clock.reset()
+        self.machine.reset()
+        self.seller.reset()
+        self.chain.payments, self.chain.moods = {}, ["true", "true"]
+        self.setting, self.books = setting, Books(self.chain, setting, alphabet)
+        self.programs = [Program(self), Program(self)]
+        self.seller.busy = self.machine.busy
+        self.running = []
+
+    def _over(self) -> None:
+        self.seller.release.set()
+        for _, thread, _ in self.running:
+            thread.join(PATIENCE)
+        for program in self.programs:
+            with contextlib.suppress(Exception):
+                program.end()
+        self.programs = []
+        self.seller.reset()
+
+    # --- events
+
+    def _happens(self, event: events.Event) -> None:
+        getattr(self, f"_{type(event).__name__.lower()}")(event)
+
+    def _call(self, call: Call) -> None:
+        made = self._expect(call)
+        self.books.begin([made])
+        self._run(made)
+
+    def _together(self, event: Together) -> None:
+        made = [self._expect(call) for call in event.calls]
+        self.books.begin(made)
+        threads = [threading.Thread(target=self._note, args=(one, box := []), daemon=True) for one in made]  # noqa: F841
+        boxes: list[list[End]] = [thread._args[1] for thread in threads]  # type: ignore[attr-defined]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        for one, box in zip(made, boxes, strict=True):
+            self._finish(one.visit.number, box)
+
+    def _expect(self, call: Call) -> Made:
+        self.number += 1
+        visit = self.seller.expect(self.number, (call.thing, call.wallet), call.plan)
+        return Made(call, visit, real())
+
+    def _run(self, made: Made) -> None:
+        call, number, box = made.call, made.visit.number, list[End]()
+        if call.where != "here":
+            box.append(self._in_child(call, number))
+        elif call.stop == "abandon":
+            thread = threading.Thread(target=self._note, args=(made, box), daemon=True)
+            thread.start()
+            thread.join(call.at / 1000)
+            if thread.is_alive():
+                self.running.append((number, thread, box))
+                self.books.finish(number, End("running"))
+                return
+        else:
+            self._note(made, box)
+        self._finish(number, box)
+
+    def _note(self, made: Made, box: list[End]) -> None:
+        call = made.call
+        program = self.programs[call.program if self.machine.shared else 0]
+        if call.stop == "interrupt":
+
+            def act() -> None:
+                raise KeyboardInterrupt
+
+            with watched(Points(call.at, act)):
+                box.append(make(program, call, made.visit.number))
+        else:
+            box.append(make(program, call, made.visit.number))
+
+    def _finish(self, number: int, box: list[End]) -> None:
+        if not box:
+            raise Broken("a call never ends", f"call {number} is still running after {PATIENCE:.0f} s")
+        self.books.finish(number, box[0])
+
+    def _gather(self) -> None:
+        for entry in list(self.running):
+            number, thread, box = entry
+            if not thread.is_alive():
+                self.running.remove(entry)
+                self._finish(number, box)
+
+    def _let_go(self) -> None:
+        """End each silence, and wait for those who were left behind."""
+        self.seller.release.set()
+        for _, thread, _ in self.running:
+            thread.join(PATIENCE)
+        self._gather()
+        self.seller.release = threading.Event()
+
+    def _in_child(self, call: Call, number: int) -> End:
+        mine, theirs = multiprocessing.Pipe(duplex=False)
+        child = os.fork()
+        if not child:
+            self._child(call, number, theirs)
+        theirs.close()
+        end, lost = End("dead", at=real()), list[str]()
+        with contextlib.suppress(EOFError):
+            while mine.poll(PATIENCE):
+                kind, said = mine.recv()
+                if kind == "end":
+                    end = said
+                else:
+                    lost.append(said)
+        mine.close()
+        os.waitpid(child, 0)
+        for nonce in lost:
+            self.books.given_up(nonce, False)
+        return end
+
+    def _child(self, call: Call, number: int, pipe: Any) -> None:
+        try:
+            program = self.programs[call.program if self.machine.shared else 0]
+            if call.where == "fork":
+                program.forget_clients()
+            else:
+                program = Program(self)
+            given_up = self.books.given_up
+
+            def tell(nonce: str | None, by_user: bool) -> None:
+                pipe.send(("lost", nonce))
+                given_up(nonce, by_user)
+
+            self.books.given_up = tell  # type: ignore[method-assign]
+            points = Points(call.at if call.where == "dies" else 0, die)
+            with watched(points):
+                end = make(program, call, number)
+            pipe.send(("end", end))
+            if call.where == "dies":
+                die()
+            if call.where == "child":
+                program.end()
+        finally:
+            os._exit(0)
+
+    def _wait(self, event: events.Wait) -> None:
+        self._let_go()
+        self.clock.step(event.seconds)
+        self.machine.passed(event.seconds)
+
+    def _skew(self, event: events.Skew) -> None:
+        self.clock.skew = event.seconds
+
+    def _settlelate(self, event: events.SettleLate) -> None:
+        self.chain.settle_late()
+
+    def _restart(self, event: events.Restart) -> None:
+        self._let_go()
+        if self.machine.shared:
+            self.programs[event.program].end()
+
+    def _keep(self, event: events.Keep) -> None:
+        self.machine.keep()
+
+    def _putback(self, event: events.PutBack) -> None:
+        self._let_go()
+        if self.setting.ledger == "sqlite":
+            for program in self.programs:
+                program.close_ledgers()
+        self.machine.put_back()
+
+    def _loselog(self, event: events.LoseLog) -> None:
+        self._let_go()
+        for program in self.programs:
+            program.end()
+        self._call(replace(event.call, where="dies"))
+        self.machine.lose_log()  # type: ignore[attr-defined]
+
+    def _evict(self, event: events.Evict) -> None:
+        self.machine.evict(event.which)  # type: ignore[attr-defined]
+
+    def _empty(self, event: events.Empty) -> None:
+        self.machine.empty()  # type: ignore[attr-defined]
+
+    def _endpoint(self, event: events.Endpoint) -> None:
+        self.chain.moods[event.which] = event.mood
+        self.books.endpoint_lied = self.books.endpoint_lied or event.mood == "lies"
+
+    def _writeoff(self, event: events.WriteOff) -> None:
+        self.books.user_gives_up = True
+        try:
+            buyer = self.programs[0].buyer(0)
+            for hold in buyer.holds():
+                with contextlib.suppress(errors.X402Error):
+                    buyer.write_off(hold)
+        except errors.X402Error:
+            pass
+        finally:
+            self.books.user_gives_up = False
+
+    def close(self) -> None:
+        """Leave nothing."""
+        self.seller.close()
+        self.machine.close()
+
+
+@contextlib.contextmanager
+def world(ledger: str) -> Iterator[World]:
+    """A world whose clocks are stepped."""
+    with contextlib.ExitStack() as stack:
+        made = World(ledger)
+        stack.callback(made.close)
+        stack.enter_context(made.clock.installed())
+        stack.enter_context(names_lead_here())
+        for module, name, value in _SHORT:
+            if hasattr(module, name):
+                stack.enter_context(mock.patch.object(module, name, value))
+        yield made
+        gc.collect()

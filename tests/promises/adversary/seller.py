@@ -1,0 +1,345 @@
+"""The seller: a server on loopback sockets that answers each call by its plan, and hands each payment to the chain."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from tests.adapters.cash_register import PAY_TO, USDC
+from x402_client.testing.adapter.gate import PAYMENT, Seen, read_request
+
+from .chain import Chain, Payment
+from .clock import real
+from .events import Plan
+
+PIECES = (b"the ", b"good ", b"goods")
+GOODS = b"".join(PIECES)
+PRICES = {"dear": 20_000}
+PRICE = 10_000
+#: The longest silence, and what a dripping answer waits between its pieces, in real seconds.
+SILENCE, DRIP = 1.2, 0.03
+_RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
+_NETWORK = {1: "base-sepolia", 2: "eip155:84532"}
+
+
+@dataclass
+class Visit:
+    """One call, as the seller sees it."""
+
+    number: int
+    thing: tuple[int, int]
+    plan: Plan
+    unpaid: int = 0
+    paid: int = 0
+    presented: list[str] = field(default_factory=list)
+    #: When the head of an answer to a payment was written, and when the whole content was, in real seconds.
+    headed: float | None = None
+    complete: float | None = None
+
+
+class Seller:
+    """Two ports of one seller. ``busy`` keeps the buyer's ledger busy for a while."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.visits: dict[int, Visit] = {}
+        self.release = threading.Event()
+        self.busy: Callable[[], Any] = bool
+        self.troubles: list[BaseException] = []
+        self.lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._listeners = [socket.create_server(("127.0.0.1", 0), backlog=64) for _ in range(2)]
+        self.ports = [listener.getsockname()[1] for listener in self._listeners]
+        for listener in self._listeners:
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def endpoint(self, which: int) -> str:
+        """Return the URL of one of the chain's endpoints."""
+        return f"http://127.0.0.1:{self.ports[0]}/rpc/{which}"
+
+    def expect(self, number: int, thing: tuple[int, int], plan: Plan) -> Visit:
+        """Await a call."""
+        visit = self.visits[number] = Visit(number, thing, plan)
+        return visit
+
+    def reset(self) -> None:
+        """Begin a script."""
+        self.release.set()
+        self.visits, self.troubles, self.busy = {}, [], bool
+        self.drop_connections()
+        self.release = threading.Event()
+
+    def drop_connections(self) -> None:
+        """Cut what is open."""
+        with self.lock:
+            for sock in self._open:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.reset()
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with self.lock:
+            self._open.add(sock)
+        try:
+            with contextlib.suppress(OSError, ValueError), sock.makefile("rb") as source:
+                while (seen := read_request(source, 0)) is not None and self._answer(Answering(self, sock, seen)):
+                    pass
+        finally:
+            with self.lock:
+                self._open.discard(sock)
+            sock.close()
+
+    def _answer(self, answering: Answering) -> bool:
+        try:
+            answering.answer()
+        except OSError:
+            return False
+        except Exception as trouble:
+            self.troubles.append(trouble)
+            return False
+        return answering.keep
+
+
+class Answering:
+    """One request, and what is said to it."""
+
+    def __init__(self, seller: Seller, sock: socket.socket, seen: Seen) -> None:
+        self.seller, self.sock, self.seen = seller, sock, seen
+        self.keep = True
+        self.visit: Any = None
+        self.payment: Payment | None = None
+        #: The receipt of what was paid, if there is one.
+        self.headers: list[tuple[str, str]] = []
+
+    def answer(self) -> None:
+        """Answer as the plan of this call says."""
+        if self.seen.path.startswith("/rpc/"):
+            self.send(*self.seller.chain.rpc(int(self.seen.path[5:]), self.seen.body))
+            return
+        self.visit = self.seller.visits.get(int(self.seen.header("x-call") or 0))
+        if self.visit is None:
+            self.keep = False
+            return
+        header = self.seen.payment
+        with self.seller.lock:
+            token = self._unpaid() if header is None else self._paid(header)
+        if header is not None:
+            self._settle_and_say(token)
+        else:
+            self.say(token)
+
+    def _unpaid(self) -> str:
+        visit, plan = self.visit, self.visit.plan
+        if visit.paid:
+            visit.unpaid += 1
+            return str(plan.after[min(visit.unpaid, len(plan.after)) - 1])
+        if visit.unpaid < len(plan.lead):
+            visit.unpaid += 1
+            return "to " + plan.lead[visit.unpaid - 1]
+        return "402"
+
+    def _paid(self, header: str) -> str:
+        visit, plan = self.visit, self.visit.plan
+        host = (self.seen.header("host") or "").partition(":")[0]
+        self.payment = self.seller.chain.handed(header, visit.number, visit.thing, host)
+        visit.presented.append(self.payment.nonce)
+        token = plan.pays[min(visit.paid, len(plan.pays) - 1)]
+        if not visit.paid:
+            visit.unpaid = 0
+        visit.paid += 1
+        return str(token)
+
+    def _settle_and_say(self, token: str) -> None:
+        plan, payment = self.visit.plan, self.payment
+        assert payment is not None
+        if plan.settles == "before":
+            self.seller.chain.settle(payment)
+        self.headers = self._receipt(payment)
+        try:
+            self.say(token)
+        finally:
+            if plan.settles == "after":
+                self.seller.chain.settle(payment)
+
+    def _receipt(self, payment: Payment) -> list[tuple[str, str]]:
+        kind, version = self.visit.plan.receipt, 1 if self.seen.header(PAYMENT[1]) else 2
+        settled = payment.settled is not None
+        if kind == "none" or (kind == "good" and not settled):
+            return []
+        if kind == "false" or (kind == "failed" and settled):
+            payment.lied = payment.lied or not settled
+        success = kind != "failed"
+        payer = "0x" + "1" * 40 if kind == "wrong" else payment.payer
+        said = {"success": success, "transaction": "0x" + payment.nonce[-64:], "network": _NETWORK[version]}
+        return [(_RECEIPT[version], _encoded({**said, "payer": payer} | ({} if success else {"errorReason": "no"})))]
+
+    # --- the answers
+
+    def say(self, token: str) -> None:
+        """Say what a token of a plan means."""
+        name, _, rest = token.partition(" ")
+        if name.isdigit():
+            self._status(int(name), rest)
+        else:
+            getattr(self, f"_say_{name}")(rest)
+
+    def _status(self, status: int, rest: str) -> None:
+        if status == 402:
+            self._challenge(rest)
+        else:
+            more = [("WWW-Authenticate", "Basic")] if status == 401 else []
+            self.send(status, b"no", [*self.headers, *more])
+
+    def _say_to(self, rest: str) -> None:
+        status, _, where = rest.partition(" ")
+        path = {"same": self.seen.target, "common": "/common"}.get(where, f"{self.seen.path}?t={os.urandom(6).hex()}")
+        base = ""
+        if where == "other":
+            name = (self.seen.header("host") or "").partition(":")[0]
+            mine = int((self.seen.header("host") or "").partition(":")[2])
+            other = next(port for port in self.seller.ports if port != mine)
+            base = f"http://{name}:{other}"
+        self.send(int(status), b"", [("Location", base + path), *self.headers])
+
+    def _say_goods(self, rest: str) -> None:
+        if rest == "busy":
+            self.seller.busy()
+        if rest == "late":
+            self._silent(SILENCE / 6)
+        self.send(200, GOODS, self.headers)
+        self.visit.complete = real()
+
+    def _say_pieces(self, rest: str) -> None:
+        self._head(200, [("Transfer-Encoding", "chunked"), *self.headers])
+        for number, piece in enumerate(PIECES):
+            if rest == "busy" and number == len(PIECES) - 1:
+                self.seller.busy()
+            self.sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+            time.sleep(DRIP if rest == "drip" else 0.002)
+        self.sock.sendall(b"0\r\n\r\n")
+        self.visit.complete = real()
+
+    def _say_cut(self, rest: str) -> None:
+        if rest == "head":
+            self.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
+        else:
+            self._head(200, [("Content-Length", str(len(GOODS))), *self.headers])
+            self.sock.sendall(PIECES[0])
+        self.keep = False
+
+    def _say_drop(self, rest: str) -> None:
+        self.keep = False
+
+    def _say_reset(self, rest: str) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.keep = False
+
+    def _say_hang(self, rest: str) -> None:
+        """Be silent until the client leaves or the scene is over; then say the rest, or nothing."""
+        left = self._silent(SILENCE)
+        if rest and not left:
+            self.say(rest)
+        else:
+            self.keep = False
+
+    def _say_garbage(self, rest: str) -> None:
+        self.send(200, b"\x00\x01\x02", [("Content-Encoding", "gzip"), *self.headers])
+
+    def _say_empty(self, rest: str) -> None:
+        self.send(204, b"", self.headers)
+
+    def _silent(self, seconds: float) -> bool:
+        """Return True if the client left meanwhile."""
+        until = real() + seconds
+        while real() < until and not self.seller.release.is_set():
+            if select.select([self.sock], [], [], 0.01)[0]:
+                return not self.sock.recv(1, socket.MSG_PEEK)
+        return False
+
+    def _challenge(self, kind: str) -> None:
+        kind = kind or self.visit.plan.terms
+        if kind == "garbage":
+            self.send(402, b"{}", [("PAYMENT-REQUIRED", "e30=")])
+            return
+        price, headers, body = PRICES.get(kind, PRICE), [], b"{}"
+        if kind != "v1":
+            said = {"x402Version": 2, "error": "pay", "resource": {"url": "http://x/"}, "accepts": [_offer(2, price)]}
+            headers = [("PAYMENT-REQUIRED", _encoded(said))]
+        if kind in ("v1", "both"):
+            body = json.dumps({"x402Version": 1, "error": "pay", "accepts": [_offer(1, price)]}).encode()
+        headers.append(("Content-Type", "application/json"))
+        if kind == "drip":
+            self._drip(402, body, headers)
+        else:
+            self.send(402, body, headers)
+
+    def _drip(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:
+        text = _head(status, [*headers, ("Content-Length", str(len(body)))]) + body
+        for at in range(0, len(text), len(text) // 6):
+            self.sock.sendall(text[at : at + len(text) // 6])
+            time.sleep(DRIP)
+
+    def send(self, status: int, body: bytes, headers: list[tuple[str, str]] = []) -> None:  # noqa: B006
+        """Send a whole answer."""
+        length = [] if status == 204 else [("Content-Length", str(len(body)))]
+        self._head(status, [*headers, *length], body)
+
+    def _head(self, status: int, headers: list[tuple[str, str]], body: bytes = b"") -> None:
+        self.sock.sendall(_head(status, headers) + body)
+        if self.payment is not None:
+            self.visit.headed = self.visit.headed or real()
+
+
+def _head(status: int, headers: list[tuple[str, str]]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return f"HTTP/1.1 {status} Said\r\n{lines}\r\n".encode("latin-1")
+
+
+def _offer(version: int, price: int) -> dict[str, Any]:
+    common = {"scheme": "exact", "network": _NETWORK[version], "asset": USDC, "payTo": PAY_TO}
+    common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USDC", "version": "2"}}
+    if version == 2:
+        return common | {"amount": str(price)}
+    return common | {"maxAmountRequired": str(price), "resource": "http://x/", "description": "", "mimeType": ""}
+
+
+def _encoded(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+@contextlib.contextmanager
+def names_lead_here() -> Iterator[None]:
+    """Have each name below ``shop.test`` lead to this machine."""
+    found = socket.getaddrinfo
+
+    def look(host: Any, *said: Any, **more: Any) -> Any:
+        named = host.decode() if isinstance(host, bytes) else host
+        return found("127.0.0.1" if str(named).endswith(".shop.test") else host, *said, **more)
+
+    with mock.patch.object(socket, "getaddrinfo", look):
+        yield
