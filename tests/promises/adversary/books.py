@@ -146,13 +146,16 @@ class Books:
                 return
         raise Broken(WITHHELD, f"call {made.visit.number} was sent all {len(GOODS)} bytes and ended in {end}")
 
+    def _says_so_itself(self, end: End) -> bool:
+        return "tell" in self.alphabet or not end.error.startswith("AlreadyPaid")
+
     def _truth(self, made: Made, end: End) -> None:
         presented = [self.chain.payments[nonce] for nonce in dict.fromkeys(made.visit.presented)]
         if end.how == "dead":
             return
         if end.money == "untouched" and any(self._at_risk(one) for one in presented):
             raise Broken(UNTRUE, f"a payment is out, and call {made.visit.number} says untouched: {end}")
-        if end.money == "spent" and end.nonce is not None and not self.endpoint_lied:
+        if end.money == "spent" and end.nonce is not None and not self.endpoint_lied and self._says_so_itself(end):
             payment = self.chain.payments.get(end.nonce)
             if payment is None or (payment.settled is None and not payment.lied):
                 raise Broken(UNTRUE, f"nothing was settled, and call {made.visit.number} says spent: {end}")

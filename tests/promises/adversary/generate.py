@@ -30,6 +30,7 @@ from .machines import MACHINES
 THEMES = {
     "lead": "redirects before the 402 and after the payment",
     "both": "two challenges in one 402",
+    "await": "a cancellation at any await",
     "deadline": "a failure of the caller's own in the middle of a body",
     "abandon": "a thread that its caller gave up on",
     "busy": "a ledger that is busy when the content arrives",
@@ -107,11 +108,14 @@ class _Drawing:
         """Draw the policy."""
         rng = self.rng
         abandons = "abandon" in self.about
+        wildcard, host = rng.choice(((None, None), (None, None), (2, None), (4, None)))
+        if "wildcard" in self.about:
+            wildcard, host = rng.choice((1, 2, 3)), rng.choice((None, 3))
         return Setting(
             ledger=self.ledger,
             budget=rng.choice((2, 3, 5, 9, 20)),
-            wildcard=rng.choice((None, 2, 4)) if "wildcard" not in self.about else rng.choice((1, 2, 3)),
-            host=None if "wildcard" in self.about else rng.choice((None, None, 1, 3)),
+            wildcard=wildcard,
+            host=host,
             exact="wildcard" in self.about,
             breaker=rng.random() < 0.2,
             loss=rng.choice(("0", "0.02")) if "skew" in self.about else "0",
@@ -199,17 +203,17 @@ class _Drawing:
             return "timeout", 300
         if self.chance("deadline", 0.5):
             return rng.choice(("deadline", "deadline", "handled")), rng.randrange(3)
-        kind = rng.random()
-        if kind < 0.55 or crowd:
-            return "read", 0
-        if kind < 0.70:
-            return "stream", 0
-        if kind < 0.76:
-            return "break", rng.randrange(2)
-        if kind < 0.80:
-            return "drop", 0
-        if client in ("ahttpx", "aiohttp"):
+        if self.chance("await", 0.6) and client in ("ahttpx", "aiohttp"):
             return "cancel", rng.randint(1, 24)
+        kind = rng.random()
+        if kind < 0.6 or crowd:
+            return "read", 0
+        if kind < 0.76:
+            return "stream", 0
+        if kind < 0.82:
+            return "break", rng.randrange(2)
+        if kind < 0.86:
+            return "drop", 0
         return ("interrupt", rng.randint(1, 34)) if not waits else ("read", 0)
 
     def where(self, stop: str, at: int) -> tuple[str, int]:

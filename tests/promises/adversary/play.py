@@ -374,5 +374,8 @@ def world(ledger: str) -> Iterator[World]:
         for module, name, value in _SHORT:
             if hasattr(module, name):
                 stack.enter_context(mock.patch.object(module, name, value))
+        gc.collect()
+        gc.freeze()  # or each look for dropped answers would look at all that was ever imported
+        stack.callback(gc.unfreeze)
         yield made
         gc.collect()
