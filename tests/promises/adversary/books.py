@@ -49,6 +49,11 @@ class Books:
         #: The user itself gives purchases up at this moment.
         self.user_gives_up = False
         self.endpoint_lied = False
+        #: When the ledger was copied; the buyers that saw more than the copy has; calls by others after it was put back.
+        self._kept_at: float | None = None
+        self._knows: set[tuple[int, int]] = set()
+        self._forgiven: set[int] = set()
+        self._put_back = False
 
     def begin(self, made: list[Made]) -> None:
         """Enter calls that start at once. Those for a thing that was not delivered go on with that purchase."""
@@ -75,9 +80,11 @@ class Books:
         """Enter an end, and hold it to oracles 3 and 4."""
         made = self.made[number]
         made.end = end
-        if end.how == "running":
-            return
         thing = made.visit.thing
+        if end.how == "running":
+            if made.call.at <= self.setting.read * 2:  # not overdue yet: beside it the same request is its own purchase
+                self.opened[thing] += 1
+            return
         if end.whole and end.how == "stopped":
             self.opened[thing] += 1  # it had all of it: delivered or not
         elif end.whole or (end.closed and end.status is not None and end.status < 300):
@@ -86,6 +93,7 @@ class Books:
             self.opened[thing] += 1  # nobody can say how much its code had
         elif end.status is not None and 200 <= end.status < 300 and end.how == "answer" and made.call.stop != "drop":
             self.undelivered[thing] = max(0, self.undelivered[thing] - 1)  # an odd 2xx, read to its end
+        self._sees(made)
         self._races(made, end)
         self._withheld(made, end)
         self._truth(made, end)
@@ -108,11 +116,32 @@ class Books:
         if payment is not None and (by_user or not self.chain.lives(payment)):
             self.opened[payment.thing] += 1
 
+    def kept(self) -> None:
+        """The ledger was copied."""
+        if not self._put_back:
+            self._kept_at, self._knows = self.chain.clock.chain(), set()
+
+    def put_back(self) -> None:
+        """The copy was put back. Who saw nothing since cannot know of it, and is not blamed."""
+        self._put_back = self._put_back or self._kept_at is not None
+
+    def restarted(self, program: int) -> None:
+        """A program began anew: it knows nothing."""
+        self._knows = {one for one in self._knows if one[0] != program}
+
+    def _sees(self, made: Made) -> None:
+        who = (made.call.program, made.call.wallet)
+        if not self._put_back and made.visit.presented and made.call.where == "here":
+            self._knows.add(who)
+        if self._put_back and (who not in self._knows or made.call.where != "here"):
+            self._forgiven.add(made.visit.number)
+
     # --- the oracles
 
     def check(self) -> None:
         """Hold what happened so far to oracles 1 and 2."""
-        settled = Counter(one.thing for one in self.chain.payments.values() if one.settled is not None)
+        blamed = [one for one in self.chain.payments.values() if one.call not in self._forgiven]
+        settled = Counter(one.thing for one in blamed if one.settled is not None)
         for thing, number in settled.items():
             if number > self.opened[thing]:
                 asked = THINGS[thing[0]]
@@ -121,7 +150,7 @@ class Books:
                     f"and was asked for {self.opened[thing]} times",
                 )  # fmt: skip
         now = self.chain.clock.chain()
-        out = [one for one in self.chain.payments.values() if one.handed > now - DAY and self._at_risk(one)]
+        out = [one for one in blamed if one.handed > now - DAY and self._at_risk(one)]
         for name, ending, cents in self._budgets():
             total = sum(one.amount for one in out if one.host.endswith(ending))
             if total > cents * PRICE:

@@ -317,9 +317,11 @@ class World:
         self._let_go()
         if self.machine.shared:
             self.programs[event.program].end()
+            self.books.restarted(event.program)
 
     def _keep(self, event: events.Keep) -> None:
         self.machine.keep()
+        self.books.kept()
 
     def _putback(self, event: events.PutBack) -> None:
         self._let_go()
@@ -327,6 +329,7 @@ class World:
             for program in self.programs:
                 program.close_ledgers()
         self.machine.put_back()
+        self.books.put_back()
 
     def _loselog(self, event: events.LoseLog) -> None:
         self._let_go()

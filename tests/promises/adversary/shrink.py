@@ -66,7 +66,7 @@ def _simpler(event: Any) -> Iterator[Any]:
             yield replace(event, plan=replace(event.plan, pays=event.plan.pays[:1]))
         if len(event.plan.lead) > 1:
             yield replace(event, plan=replace(event.plan, lead=event.plan.lead[:1]))
-        yield from _plainer(event, Call())
+        yield from _plainer(event, Call(at=event.at if event.stop != "read" else 0))
 
 
 def _plainer(given: Any, usual: Any) -> Iterator[Any]:
