@@ -52,6 +52,7 @@ class Books:
         #: When the ledger was copied; the buyers that saw more than the copy has; calls by others after it was put back.
         self._kept_at: float | None = None
         self._knows: set[tuple[int, int]] = set()
+        self._knows_any: set[tuple[int, int]] = set()
         self._forgiven: set[int] = set()
         self._put_back = False
 
@@ -111,9 +112,9 @@ class Books:
             self.given_up(event.hold.nonce, self.user_gives_up)
 
     def given_up(self, nonce: str | None, by_user: bool) -> None:
-        """A purchase that was given up may be made anew; by itself the policy may do so where nothing can settle."""
+        """A purchase that was given up may be made anew; the policy may give up by itself only what has expired."""
         payment = self.chain.payments.get(nonce or "")
-        if payment is not None and (by_user or not self.chain.lives(payment)):
+        if payment is not None and (by_user or self.chain.clock.chain() >= payment.expires):
             self.opened[payment.thing] += 1
 
     def kept(self) -> None:
@@ -125,14 +126,21 @@ class Books:
         """The copy was put back. Who saw nothing since cannot know of it, and is not blamed."""
         self._put_back = self._put_back or self._kept_at is not None
 
+    def emptied(self) -> None:
+        """All was lost. Who never saw the ledger cannot know of it, and is not blamed."""
+        if not self._put_back:
+            self._put_back, self._knows = True, set(self._knows_any)
+
     def restarted(self, program: int) -> None:
         """A program began anew: it knows nothing."""
-        self._knows = {one for one in self._knows if one[0] != program}
+        for known in (self._knows, self._knows_any):
+            known.difference_update([one for one in known if one[0] == program])
 
     def _sees(self, made: Made) -> None:
         who = (made.call.program, made.call.wallet)
         if not self._put_back and made.visit.presented and made.call.where == "here":
             self._knows.add(who)
+            self._knows_any.add(who)
         if self._put_back and (who not in self._knows or made.call.where != "here"):
             self._forgiven.add(made.visit.number)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -145,7 +146,7 @@ class _Drawing:
         """Draw an event of a theme, with what it takes to matter."""
         rng = self.rng
         if self.chance("keep", 0.3):
-            lost = [self.call(failing=True) for _ in range(rng.choice((1, 1, 2)))]
+            lost = [self.call(failing=True, program=0) for _ in range(rng.choice((1, 1, 2)))]
             pushing = [self.call(program=1, other=True) for _ in range(rng.choice((0, 2, 4)))]
             return [Keep(), *lost, PutBack(), *pushing, self.again()]
         if self.chance("lose log", 0.25):
@@ -154,13 +155,27 @@ class _Drawing:
             return [Evict(rng.randrange(40)), self.again()]
         if self.chance("empty", 0.15):
             return [Empty(), self.again()]
-        if self.chance("skew", 0.25):
-            return [Skew(rng.choice((0, 100, 780, 4_000, -100, -780, 100_000)))]
-        if self.chance("endpoint", 0.25):
-            return [Endpoint(rng.randrange(2), rng.choice(("true", "silent", "garbage", "foreign", "lies")))]
+        if self.chance("skew", 0.3):
+            skewed = Skew(rng.choice((0, 100, 780, 4_000, -100, -780, 100_000)))
+            if rng.random() < 0.5:
+                return [skewed]
+            return [self.call(failing=True, program=0), skewed, replace(self.again(), plan=Plan(pays=("402", "goods")))]
+        if self.chance("endpoint", 0.3):
+            return self.endpoints()
         if self.chance("give up", 0.15):
             return [WriteOff()]
         return None
+
+    def endpoints(self) -> list[Event]:
+        """Draw what becomes of the chain's endpoints. Not both of them lie."""
+        rng = self.rng
+        mood = rng.choice(("true", "silent", "garbage", "foreign", "lies"))
+        changed: list[Event] = [Endpoint(0, mood)]
+        if mood != "lies" and rng.random() < 0.6:
+            changed.append(Endpoint(1, mood))
+        if rng.random() < 0.4:
+            return changed
+        return [self.call(failing=True), *changed, Wait(700), self.again()]
 
     def again(self) -> Call:
         """Draw the last request once more, as a caller who wants the content."""

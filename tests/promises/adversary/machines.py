@@ -170,9 +170,12 @@ class Redis(Machine):
                 self.client.hset(key, "clock", clock)
         self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-    def evict(self, which: int) -> None:
-        """Have the server throw a key away, as one with another policy does when its memory is full."""
+    def evicts(self) -> None:
+        """Set a policy under which keys are thrown away."""
         self.client.config_set("maxmemory-policy", "allkeys-lru")
+
+    def evict(self, which: int) -> None:
+        """Have the server throw a key away, as it does when its memory is full."""
         keys = sorted(self.client.scan_iter())
         if keys:
             self.client.delete(keys[which % len(keys)])

@@ -339,10 +339,14 @@ class World:
         self.machine.lose_log()  # type: ignore[attr-defined]
 
     def _evict(self, event: events.Evict) -> None:
+        """Change the policy, let more than a minute pass, for it is looked at that often, and only then throw away."""
+        self.machine.evicts()  # type: ignore[attr-defined]
+        self._wait(events.Wait(90))
         self.machine.evict(event.which)  # type: ignore[attr-defined]
 
     def _empty(self, event: events.Empty) -> None:
         self.machine.empty()  # type: ignore[attr-defined]
+        self.books.emptied()
 
     def _endpoint(self, event: events.Endpoint) -> None:
         self.chain.moods[event.which] = event.mood
