@@ -194,8 +194,10 @@ class World:
     def _together(self, event: Together) -> None:
         made = [self._expect(call) for call in event.calls]
         self.books.begin(made)
-        threads = [threading.Thread(target=self._note, args=(one, box := []), daemon=True) for one in made]  # noqa: F841
-        boxes: list[list[End]] = [thread._args[1] for thread in threads]  # type: ignore[attr-defined]
+        boxes: list[list[End]] = [[] for _ in made]
+        threads = [
+            threading.Thread(target=self._note, args=both, daemon=True) for both in zip(made, boxes, strict=True)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

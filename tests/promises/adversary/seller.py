@@ -231,8 +231,8 @@ class Answering:
             self.seller.busy()
         if rest == "late":
             self._silent(SILENCE / 6)
+        self.visit.complete = real()  # before, or a caller that is quick has left when it is noted
         self.send(200, GOODS, self.headers)
-        self.visit.complete = real()
 
     def _say_pieces(self, rest: str) -> None:
         self._head(200, [("Transfer-Encoding", "chunked"), *self.headers])
@@ -241,8 +241,8 @@ class Answering:
                 self.seller.busy()
             self.sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
             time.sleep(DRIP if rest == "drip" else 0.002)
-        self.sock.sendall(b"0\r\n\r\n")
         self.visit.complete = real()
+        self.sock.sendall(b"0\r\n\r\n")
 
     def _say_cut(self, rest: str) -> None:
         if rest == "head":

@@ -1,0 +1,151 @@
+"""Scripts that the machine found, each with the seed and the rule that it broke. Each is played as a test of its own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .events import Call, Endpoint, Evict, Keep, LoseLog, Plan, PutBack, Script, Setting, Skew, Together, Wait
+
+#: Themes that no script of the suite is about yet, and the rule that is not kept yet. A theme goes when its rule is.
+PENDING: dict[str, str] = {
+    "lead": "a purchase is what the caller asked for, wherever redirects lead before the 402",
+    "deadline": "a close while an exception is under way before the body's end does not resolve",
+    "await": "between the last byte and the caller there is no await",
+    "abandon": "the same request as an overdue one reserves, asks and signs nothing: it joins",
+    "busy": "an end that would have to wait is written after the hand-over",
+    "keep": "a store that went back is refused, also when others pushed its steps past the loss",
+    "lose log": "a file without its log is refused",
+    "wallets": "an unresolved hold is claimed only if its payer is one of this wallet's addresses",
+    "fork": "a forked memory ledger refuses in the child",
+    "evict": "an eviction policy is looked at again with each join and each minute",
+    "jsonrpc": "a call of a tool has one name: endpoint, tool, canonical arguments",
+    "skew": "a loss is accepted only of what expired by the chain's clock",
+    "endpoint": "each endpoint is asked once which chain it is",
+    "wildcard": "every matching entry of hosts counts",
+    "tell": "a failure in the middle of a paid body carries the outcome",
+}
+
+
+class Found(NamedTuple):
+    """One script."""
+
+    #: Its rule, or its theme where the rule stands in PENDING.
+    theme: str
+    seed: int
+    script: Script
+
+
+_FAIL = Plan(pays=("drop",))
+_LOST = Plan(pays=("cut",))
+_ON_FILE, _IN_REDIS = Setting(ledger="sqlite", budget=20), Setting(ledger="redis", budget=20)
+_HUNG = Setting(budget=20, read=60, settle=8_000)
+
+FOUND: dict[str, Found] = {
+    "a new address on every retry": Found(
+        "lead", 3, Script(Setting(budget=20), (Call(plan=Plan(lead=("302 new",), pays=("drop",))), Call()))
+    ),
+    "another port before the 402": Found(
+        "lead",
+        1,
+        Script(
+            Setting(budget=20), (Call(thing=1, plan=Plan(lead=("302 other",), pays=("drop",))), Call(thing=1))
+        ),
+    ),
+    "a deadline in the body: httpx": Found(
+        "deadline",
+        5,
+        Script(Setting(budget=20), (Call(thing=2, plan=Plan(pays=("pieces",)), stop="deadline"), Call(thing=2))),
+    ),
+    "a deadline in the body: requests": Found(
+        "deadline", 3, Script(Setting(budget=20), (Call(client="requests", stop="deadline"), Call()))
+    ),
+    "cancelled between the last byte and the caller": Found(
+        "await", 40, Script(Setting(budget=20), (Call(client="ahttpx", stop="cancel", at=14), Call()))
+    ),
+    "a thread that hangs": Found(
+        "abandon", 13, Script(_HUNG, (Call(plan=Plan(pays=("hang",)), stop="abandon", at=200), Call()))
+    ),
+    "a thread that is refused later": Found(
+        "abandon",
+        10,
+        Script(_HUNG, (Call(thing=2, plan=Plan(pays=("hang 402",)), stop="abandon", at=200), Call(thing=2))),
+    ),
+    "a busy file: trio": Found(
+        "busy", 3, Script(_ON_FILE, (Call(client="trio", plan=Plan(pays=("goods busy",)), stop="timeout", at=300),))
+    ),
+    "a busy file: aiohttp": Found(
+        "busy", 6, Script(_ON_FILE, (Call(client="aiohttp", plan=Plan(pays=("goods busy",)), stop="timeout", at=300),))
+    ),
+    "a busy server: trio": Found(
+        "busy", 0, Script(_IN_REDIS, (Call(client="trio", plan=Plan(pays=("pieces busy",)), stop="timeout", at=300),))
+    ),
+    "a failover behind another program's steps": Found(
+        "keep",
+        1,
+        Script(
+            _IN_REDIS,
+            (
+                Call(),
+                Keep(),
+                Call(thing=1, plan=_LOST),
+                PutBack(),
+                *(Call(program=1),) * 4,
+                Call(thing=1),
+            ),
+        ),
+    ),
+    "a file without its log": Found("lose log", 1, Script(_ON_FILE, (LoseLog(Call(1, plan=_LOST)), Call(1)))),
+    "another wallet takes a payment over: memory": Found(
+        "wallets", 9, Script(Setting(budget=20), (Call(2, plan=_FAIL), Call(2, wallet=1), Call(2)))
+    ),
+    "another wallet takes a payment over: a file": Found(
+        "wallets", 42, Script(_ON_FILE, (Call(1, plan=_LOST), Call(1, wallet=1), Call(1)))
+    ),
+    "another wallet takes a payment over: Redis": Found(
+        "wallets", 12, Script(_IN_REDIS, (Call(1, stop="drop", wallet=1), Call(1), Call(1, wallet=1)))
+    ),
+    "a child has the whole budget": Found(
+        "fork", 10, Script(Setting(budget=20, wildcard=2), (Call(), Call(where="fork"), Call()))
+    ),
+    "a child's payment is not its parent's": Found(
+        "fork", 5, Script(Setting(budget=20), (Call(2, plan=_FAIL, where="fork"), Call(2)))
+    ),
+    "a purchase is thrown away": Found("evict", 48, Script(_IN_REDIS, (Call(stop="drop"), Evict(), Call()))),
+    "a sum is thrown away": Found(
+        "evict",
+        112,
+        Script(Setting(ledger="redis", budget=3), (Call(plan=Plan(terms="dear")), Evict(6), Call(), Call())),
+    ),
+    "a tool is called again under another id": Found(
+        "jsonrpc", 8, Script(Setting(budget=20), (Call(5, plan=_FAIL), Call(5)))
+    ),
+    "a clock that is fast": Found(
+        "skew",
+        9,
+        Script(
+            Setting(budget=20, loss="0.02"),
+            (Call(2, plan=Plan(pays=("402",))), Skew(4_000), Call(2, plan=Plan(pays=("402",)))),
+        ),
+    ),
+    "endpoints of another chain": Found(
+        "endpoint",
+        33,
+        Script(
+            Setting(budget=20),
+            (Call(stop="drop"), Endpoint(0, "foreign"), Endpoint(1, "foreign"), Wait(700), Call()),
+        ),
+    ),
+    "an exact entry without a budget": Found(
+        "wildcard", 13, Script(Setting(budget=20, wildcard=1, exact=True), (Call(plan=Plan(terms="dear")),))
+    ),
+    "an exact entry with a larger budget": Found(
+        "wildcard", 39, Script(Setting(budget=20, wildcard=2, host=3), (Call(), Call(plan=Plan(terms="dear"))))
+    ),
+    "two at once below a wildcard": Found(
+        "wildcard", 3, Script(Setting(budget=20, wildcard=1, exact=True), (Together((Call(), Call(client="aiohttp"))),))
+    ),
+    "a body that breaks off": Found("tell", 0, Script(Setting(budget=20), (Call(plan=_LOST),))),
+    "a key that was delivered and never settled": Found(
+        "tell", 18, Script(Setting(budget=20), (Call(3, plan=Plan(settles="never")), Call(3)))
+    ),
+}
