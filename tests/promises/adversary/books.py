@@ -1,4 +1,4 @@
-"""The books and the four oracles: what was asked for, what settled, what arrived, and what each end said of the money."""
+"""The books and the four oracles: what was asked for, what settled, what arrived, what each end said of the money."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from .things import THINGS
 DAY = 86_400 - 60
 #: Real seconds within which a machine may be too busy to see what happened first.
 CLOSE = 0.03
+#: Real seconds for which a caller waited for what was here: then it was withheld.
+PATIENT = 0.15
 TWICE, OVER, WITHHELD, UNTRUE = "settled twice", "over a budget", "content withheld", "not true of the money"
 
 
@@ -49,7 +51,7 @@ class Books:
         #: The user itself gives purchases up at this moment.
         self.user_gives_up = False
         self.endpoint_lied = False
-        #: When the ledger was copied; the buyers that saw more than the copy has; calls by others after it was put back.
+        #: When the ledger was copied, the buyers that saw more than the copy has, and later calls by others.
         self._kept_at: float | None = None
         self._knows: set[tuple[int, int]] = set()
         self._knows_any: set[tuple[int, int]] = set()
@@ -102,9 +104,9 @@ class Books:
     def _races(self, made: Made, end: End) -> None:
         """One that came to its end just as another one started: either order may be meant."""
         for other in self.made.values():
-            if other is not made and other.visit.thing == made.visit.thing and abs(other.started - end.at) < CLOSE:
-                if made.call.stop == "abandon":
-                    self.opened[made.visit.thing] += 1
+            same = other is not made and other.visit.thing == made.visit.thing
+            if same and made.call.stop == "abandon" and abs(other.started - end.at) < CLOSE:
+                self.opened[made.visit.thing] += 1
 
     def note(self, event: events.Event) -> None:
         """Learn from an event of the buyer that a purchase was given up."""
@@ -169,18 +171,20 @@ class Books:
 
     def _budgets(self) -> list[tuple[str, str, int]]:
         said = self.setting
-        found = [("all", "", said.budget), ("*.shop.test", ".shop.test", said.wildcard), ("a", "a.shop.test", said.host)]
+        below = ("*.shop.test", ".shop.test", said.wildcard)
+        found = [("all", "", said.budget), below, ("a.shop.test", "a.shop.test", said.host)]
         return [(name, ending, cents) for name, ending, cents in found if cents is not None]
 
     def _withheld(self, made: Made, end: End) -> None:
         complete = made.visit.complete
         if complete is None or end.whole or end.how in ("dead", "content") or end.at - complete < CLOSE:
             return
-        stopped_itself = made.call.stop in ("cancel", "interrupt", "deadline", "drop", "break", "handled")
-        patient = made.call.stop == "timeout" and end.at - complete > 0.15
-        if stopped_itself or (made.call.stop == "timeout" and not patient) or "Timeout" in end.error.partition(":")[0]:
-            if not patient:
-                return
+        if made.call.stop in ("cancel", "interrupt", "deadline", "drop", "break", "handled"):
+            return
+        if made.call.stop == "timeout" and end.at - complete < PATIENT:
+            return
+        if end.how == "raised" and "Timeout" in end.error.partition(":")[0]:
+            return
         raise Broken(WITHHELD, f"call {made.visit.number} was sent all {len(GOODS)} bytes and ended in {end}")
 
     def _says_so_itself(self, end: End) -> bool:

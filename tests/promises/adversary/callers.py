@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import anyio
 import httpx
+import trio
 
 from x402_client import errors, outcome
 
@@ -263,11 +264,27 @@ def _disturbed(coroutine: Coroutine[Any, Any, None], at: int, act: Callable[[], 
             failure = thrown
 
 
+class _Steps(trio.abc.Instrument):
+    """Cancels a scope of trio's where the one task that it counts waits for the ``at``-th time."""
+
+    def __init__(self, at: int, scope: anyio.CancelScope) -> None:
+        self._left, self._scope, self._task = at, scope, trio.lowlevel.current_task()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count, and cancel."""
+        if task is self._task:
+            self._left -= 1
+            if not self._left:
+                self._scope.cancel()
+
+
 def _by_trio(program: Any, request: Request, heard: Heard) -> None:
     async def scene() -> None:
         call = heard.call
         limit = call.at / 1000 if call.stop == "timeout" else 60
         with anyio.move_on_after(limit) as scope:
+            if call.stop == "cancel":
+                trio.lowlevel.add_instrument(_Steps(call.at, scope))
             await _ahttpx(program, request, heard)
         await program.leave_loop()
         if scope.cancelled_caught:

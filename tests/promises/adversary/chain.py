@@ -1,4 +1,4 @@
-"""The oracles' chain: it verifies signatures with eth_account, keeps nonces as the token's contract does, and answers."""
+"""The oracles' chain: it verifies signatures with eth_account, and keeps nonces as the token's contract does."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Chain:
                 assert signer(signed, signature) == signed["from"]
                 assert signed["to"] == PAY_TO
                 found = self.payments[signed["nonce"]] = Payment(
-                    signed["nonce"], signed["from"], int(signed["value"]), int(signed["validBefore"]), call, thing, host,
-                    self.clock.chain(),
+                    signed["nonce"], signed["from"], int(signed["value"]), int(signed["validBefore"]),
+                    call, thing, host, self.clock.chain(),
                 )  # fmt: skip
             return found
 

@@ -38,10 +38,16 @@ class Clock:
         """Have the modules that ask for the time get it from here."""
         with (
             mock.patch.object(time, "time", self.wall),
-            mock.patch.object(time, "monotonic", lambda: _monotonic() + self.steady),
-            mock.patch.object(time, "clock_gettime", lambda which: _gettime(which) + self.steady),
+            mock.patch.object(time, "monotonic", self._steadily),
+            mock.patch.object(time, "clock_gettime", self._read),
         ):
             yield self
+
+    def _steadily(self) -> float:
+        return _monotonic() + self.steady
+
+    def _read(self, which: int) -> float:
+        return _gettime(which) + self.steady
 
 
 def real() -> float:

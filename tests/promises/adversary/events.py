@@ -129,9 +129,8 @@ class WriteOff(Written):
     """The user gives up each purchase that can be given up."""
 
 
-Event: TypeAlias = (
-    Call | Together | Wait | Skew | SettleLate | Restart | Keep | PutBack | LoseLog | Evict | Empty | Endpoint | WriteOff
-)
+_Taken: TypeAlias = Keep | PutBack | LoseLog | Evict | Empty | Restart
+Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | _Taken
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,6 +145,9 @@ class Setting(Written):
     exact: bool = False
     breaker: bool = False
     loss: str = "0"
+    #: Remembered terms are paid in the first request; refusals come back as the 402.
+    ahead: bool = False
+    returns: bool = False
     #: Milliseconds: the clients' time-out for reading, and the one for a seller that settles.
     read: int = 400
     settle: int = 400

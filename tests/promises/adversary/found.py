@@ -1,4 +1,4 @@
-"""Scripts that the machine found, each with the seed and the rule that it broke. Each is played as a test of its own."""
+"""Scripts that the machine found, with the seed and the rule that each broke. Each is played as a test of its own."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ FOUND: dict[str, Found] = {
     "another port before the 402": Found(
         "lead",
         1,
-        Script(
-            Setting(budget=20), (Call(thing=1, plan=Plan(lead=("302 other",), pays=("drop",))), Call(thing=1))
-        ),
+        Script(Setting(budget=20), (Call(thing=1, plan=Plan(lead=("302 other",), pays=("drop",))), Call(thing=1))),
     ),
     "a deadline in the body: httpx": Found(
         "deadline",

@@ -48,6 +48,9 @@ THEMES = {
     "wildcard": "an exact entry below a wildcard that has a budget",
     "give up": "a user who gives purchases up",
     "tell": "failures of the library's own say what became of the money",
+    "ahead": "terms that are remembered, and paid in the first request",
+    "return": "refusals that come back as the 402",
+    "crowd": "many calls at once, of two programs",
     "drip": "a 402 that comes in drops",
 }
 #: What a machine has to know for a theme.
@@ -109,7 +112,7 @@ class _Drawing:
         """Draw the policy."""
         rng = self.rng
         abandons = "abandon" in self.about
-        wildcard, host = rng.choice(((None, None), (None, None), (2, None), (4, None)))
+        wildcard, host = rng.choice((None, None, 2, 4)), None
         if "wildcard" in self.about:
             wildcard, host = rng.choice((1, 2, 3)), rng.choice((None, 3))
         return Setting(
@@ -120,6 +123,8 @@ class _Drawing:
             exact="wildcard" in self.about,
             breaker=rng.random() < 0.2,
             loss=rng.choice(("0", "0.02")) if "skew" in self.about else "0",
+            ahead="ahead" in self.about,
+            returns="return" in self.about,
             read=60 if abandons else 400,
             settle=8_000 if abandons else 400,
             witnesses=2,
@@ -162,6 +167,8 @@ class _Drawing:
             return [self.call(failing=True, program=0), skewed, replace(self.again(), plan=Plan(pays=("402", "goods")))]
         if self.chance("endpoint", 0.3):
             return self.endpoints()
+        if self.chance("crowd", 0.4):
+            return [Together(tuple(self.call(crowd=True) for _ in range(rng.choice((2, 4, 6)))))]
         if self.chance("give up", 0.15):
             return [WriteOff()]
         return None
@@ -218,7 +225,7 @@ class _Drawing:
             return "timeout", 300
         if self.chance("deadline", 0.5):
             return rng.choice(("deadline", "deadline", "handled")), rng.randrange(3)
-        if self.chance("await", 0.6) and client in ("ahttpx", "aiohttp"):
+        if self.chance("await", 0.6) and waits:
             return "cancel", rng.randint(1, 24)
         kind = rng.random()
         if kind < 0.6 or crowd:
@@ -259,5 +266,5 @@ class _Drawing:
             pays = (*pays[:-1], "to " + rng.choice(_LEAD))
         return Plan(
             lead, self.terms(), pays, _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS),
-            tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if lead or "lead" in self.about else ("goods",),
+            tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "lead" in self.about else ("goods",),
         )  # fmt: skip

@@ -143,11 +143,11 @@ class Redis(Machine):
             if clock is not None:
                 self.client.hset(key, "clock", int(clock) + int(seconds * 1e6))
 
-    def _times(self) -> dict[str, int]:
+    def _times(self) -> dict[Any, int]:
         return {key: int(self.client.hget(key, "clock") or 0) for key in self.client.scan_iter("*:meta")}
 
     def busy(self) -> None:
-        self.client.execute_command("CLIENT", "PAUSE", int(BUSY * 1000), "ALL")
+        self.client.client_pause(int(BUSY * 1000))
 
     def keep(self) -> None:
         raw = self._raw()
@@ -168,7 +168,7 @@ class Redis(Machine):
         for key, clock in times.items():
             if self.client.exists(key):
                 self.client.hset(key, "clock", clock)
-        self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.client.client_kill_filter(_type="normal", skipme=True)
 
     def evicts(self) -> None:
         """Set a policy under which keys are thrown away."""

@@ -61,7 +61,8 @@ class Program:
                 self.ledger = self.world.machine.open()
             self._buyers[wallet] = Buyer(
                 Wallet(evm=KEYS[wallet]), policy(said), ledger=self.ledger, settle_timeout=said.settle / 1000,
-                breaker_after=5 if said.breaker else None, on_event=self.world.books.note,
+                breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
+                on_event=self.world.books.note,
                 rpc={"eip155:84532": [self.world.seller.endpoint(number) for number in range(said.witnesses)]},
             )  # fmt: skip
         return self._buyers[wallet]
@@ -125,7 +126,7 @@ def policy(said: Setting) -> Policy:
         hosts["a.shop.test"] = limit(said.host)
     return Policy(
         per_request="0.05", per_day=f"{said.budget / 100:.2f}", hosts=hosts, http_hosts=["*.shop.test"],
-        accept_loss=said.loss,
+        accept_loss=said.loss, pay_ahead=said.ahead,
     )  # fmt: skip
 
 

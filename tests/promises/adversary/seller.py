@@ -160,11 +160,12 @@ class Answering:
             return str(plan.after[min(visit.unpaid, len(plan.after)) - 1])
         if visit.unpaid < len(plan.lead):
             visit.unpaid += 1
-            return "to " + plan.lead[visit.unpaid - 1]
+            return str(token)
         return "402"
 
     def _paid(self, header: str) -> str:
-        visit, plan = self.visit, self.visit.plan
+        visit: Visit = self.visit
+        plan = visit.plan
         host = (self.seen.header("host") or "").partition(":")[0]
         self.payment = self.seller.chain.handed(header, visit.number, visit.thing, host)
         visit.presented.append(self.payment.nonce)
@@ -172,7 +173,7 @@ class Answering:
         if not visit.paid:
             visit.unpaid = 0
         visit.paid += 1
-        return str(token)
+        return token
 
     def _settle_and_say(self, token: str) -> None:
         plan, payment = self.visit.plan, self.payment
@@ -288,7 +289,12 @@ class Answering:
             return
         price, headers, body = PRICES.get(kind, PRICE), [], b"{}"
         if kind != "v1":
-            said = {"x402Version": 2, "error": "pay", "resource": {"url": "http://x/"}, "accepts": [_offer(2, price)]}
+            said: Any = {
+                "x402Version": 2,
+                "error": "pay",
+                "accepts": [_offer(2, price)],
+                "resource": {"url": "http://x/"},
+            }
             headers = [("PAYMENT-REQUIRED", _encoded(said))]
         if kind in ("v1", "both"):
             body = json.dumps({"x402Version": 1, "error": "pay", "accepts": [_offer(1, price)]}).encode()
@@ -321,7 +327,7 @@ def _head(status: int, headers: list[tuple[str, str]]) -> bytes:
 
 
 def _offer(version: int, price: int) -> dict[str, Any]:
-    common = {"scheme": "exact", "network": _NETWORK[version], "asset": USDC, "payTo": PAY_TO}
+    common: dict[str, Any] = {"scheme": "exact", "network": _NETWORK[version], "asset": USDC, "payTo": PAY_TO}
     common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USDC", "version": "2"}}
     if version == 2:
         return common | {"amount": str(price)}

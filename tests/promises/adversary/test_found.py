@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from .found import FOUND, PENDING
@@ -10,7 +12,7 @@ from .hunt import replays
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def _cases() -> list[object]:
+def _cases() -> list[Any]:
     found = []
     for name, one in FOUND.items():
         marks = [pytest.mark.xfail(strict=True, reason=PENDING[one.theme])] if one.theme in PENDING else []
