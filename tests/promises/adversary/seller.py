@@ -160,7 +160,7 @@ class Answering:
             return str(plan.after[min(visit.unpaid, len(plan.after)) - 1])
         if visit.unpaid < len(plan.lead):
             visit.unpaid += 1
-            return str(token)
+            return f"to {plan.lead[visit.unpaid - 1]}"
         return "402"
 
     def _paid(self, header: str) -> str:
