@@ -63,8 +63,8 @@ class Books:
         starting = Counter(one.visit.thing for one in made)
         for thing, number in starting.items():
             more = max(0, number - self.undelivered[thing])
-            if THINGS[thing[0]].key and self.opened[thing]:
-                more = 0
+            if THINGS[thing[0]].key:
+                more = min(more, 1 - self.opened[thing])  # a key names one payment
             self.opened[thing] += more
             self.undelivered[thing] += more
         for one in made:

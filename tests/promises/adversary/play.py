@@ -50,38 +50,43 @@ class Program:
     def __init__(self, world: World) -> None:
         self.world = world
         self.ledger: Any = None
+        self._lock = threading.RLock()
         self._buyers: dict[int, Buyer] = {}
         self._clients: dict[tuple[str, int], Any] = {}
 
     def buyer(self, wallet: int) -> Buyer:
         """Return the buyer of one wallet."""
-        if wallet not in self._buyers:
-            said = self.world.setting
-            if self.ledger is None:
-                self.ledger = self.world.machine.open()
-            self._buyers[wallet] = Buyer(
-                Wallet(evm=KEYS[wallet]), policy(said), ledger=self.ledger, settle_timeout=said.settle / 1000,
-                breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
-                on_event=self.world.books.note,
-                rpc={"eip155:84532": [self.world.seller.endpoint(number) for number in range(said.witnesses)]},
-            )  # fmt: skip
-        return self._buyers[wallet]
+        with self._lock:
+            if wallet not in self._buyers:
+                self._buyers[wallet] = self._made(wallet)
+            return self._buyers[wallet]
+
+    def _made(self, wallet: int) -> Buyer:
+        said = self.world.setting
+        if self.ledger is None:
+            self.ledger = self.world.machine.open()
+        return Buyer(
+            Wallet(evm=KEYS[wallet]), policy(said), ledger=self.ledger, settle_timeout=said.settle / 1000,
+            breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
+            on_event=self.world.books.note,
+            rpc={"eip155:84532": [self.world.seller.endpoint(number) for number in range(said.witnesses)]},
+        )  # fmt: skip
 
     def client(self, library: str, wallet: int) -> Any:
         """Return the client of a sync library."""
-        found = self._clients.get((library, wallet))
-        if found is None:
-            buyer = self.buyer(wallet)
-            if library == "httpx":
-                wait = httpx.Timeout(2, read=self.world.setting.read / 1000)
-                client = httpx.Client(trust_env=False, verify=False, timeout=wait)
-                found = x402_client.httpx.wrap(client, buyer)
-            else:
-                session = requests.Session()
-                session.trust_env = False
-                found = x402_client.requests.wrap(session, buyer)
-            self._clients[library, wallet] = found
-        return found
+        with self._lock:
+            found = self._clients.get((library, wallet))
+            if found is None:
+                found = self._clients[library, wallet] = self._wrapped(library, self.buyer(wallet))
+            return found
+
+    def _wrapped(self, library: str, buyer: Buyer) -> Any:
+        if library == "httpx":
+            wait = httpx.Timeout(2, read=self.world.setting.read / 1000)
+            return x402_client.httpx.wrap(httpx.Client(trust_env=False, verify=False, timeout=wait), buyer)
+        session = requests.Session()
+        session.trust_env = False
+        return x402_client.requests.wrap(session, buyer)
 
     def async_client(self, library: str, wallet: int) -> Any:
         """Return a new client of an async library."""
