@@ -64,7 +64,7 @@ class Books:
         for thing, number in starting.items():
             more = max(0, number - self.undelivered[thing])
             if THINGS[thing[0]].key:
-                more = min(more, 1 - self.opened[thing])  # a key names one payment
+                more = max(0, min(more, 1 - self.opened[thing]))  # a key names one payment
             self.opened[thing] += more
             self.undelivered[thing] += more
         for one in made:
@@ -92,7 +92,7 @@ class Books:
             self.opened[thing] += 1  # it had all of it: delivered or not
         elif end.whole or (end.closed and end.status is not None and end.status < 300):
             self.undelivered[thing] = max(0, self.undelivered[thing] - 1)
-        elif (end.how == "dead" or made.call.stop == "interrupt") and made.visit.complete is not None:
+        elif (end.how == "dead" or made.call.stop == "interrupt") and (made.visit.complete or made.visit.odd):
             self.opened[thing] += 1  # nobody can say how much its code had
         elif end.status is not None and 200 <= end.status < 300 and end.how == "answer" and made.call.stop != "drop":
             self.undelivered[thing] = max(0, self.undelivered[thing] - 1)  # an odd 2xx, read to its end

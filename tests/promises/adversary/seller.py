@@ -46,6 +46,8 @@ class Visit:
     #: When the head of an answer to a payment was written, and when the whole content was, in real seconds.
     headed: float | None = None
     complete: float | None = None
+    #: It was sent an odd 2xx, which some libraries hand over and others refuse.
+    odd: bool = False
 
 
 class Seller:
@@ -247,6 +249,7 @@ class Answering:
 
     def _say_cut(self, rest: str) -> None:
         if rest == "head":
+            self.visit.odd = True  # http.client takes it for an empty answer
             self.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
         else:
             self._head(200, [("Content-Length", str(len(GOODS))), *self.headers])
@@ -269,9 +272,11 @@ class Answering:
             self.keep = False
 
     def _say_garbage(self, rest: str) -> None:
+        self.visit.odd = True
         self.send(200, b"\x00\x01\x02", [("Content-Encoding", "gzip"), *self.headers])
 
     def _say_empty(self, rest: str) -> None:
+        self.visit.odd = True
         self.send(204, b"", self.headers)
 
     def _silent(self, seconds: float) -> bool:
