@@ -12,6 +12,7 @@ PENDING: dict[str, str] = {
     "deadline": "a close while an exception is under way before the body's end does not resolve",
     "await": "between the last byte and the caller there is no await",
     "abandon": "the same request as an overdue one reserves, asks and signs nothing: it joins",
+    "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
     "busy": "an end that would have to wait is written after the hand-over",
     "keep": "a store that went back is refused, also when others pushed its steps past the loss",
     "lose log": "a file without its log is refused",
@@ -67,6 +68,9 @@ FOUND: dict[str, Found] = {
         "abandon",
         10,
         Script(_HUNG, (Call(thing=2, plan=Plan(pays=("hang 402",)), stop="abandon", at=200), Call(thing=2))),
+    ),
+    "a thread that hangs before its 402": Found(
+        "late", 0, Script(_HUNG, (Call(plan=Plan(terms="drip"), stop="abandon", at=130), Call()))
     ),
     "a busy file: trio": Found(
         "busy", 3, Script(_ON_FILE, (Call(client="trio", plan=Plan(pays=("goods busy",)), stop="timeout", at=300),))

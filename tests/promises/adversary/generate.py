@@ -34,6 +34,7 @@ THEMES = {
     "await": "a cancellation at any await",
     "deadline": "a failure of the caller's own in the middle of a body",
     "abandon": "a thread that its caller gave up on",
+    "late": "a thread that its caller gave up on before its 402 was here",
     "busy": "a ledger that is busy when the content arrives",
     "keep": "an older ledger in the place of the one that programs use",
     "lose log": "a ledger file without its log",
@@ -111,7 +112,7 @@ class _Drawing:
     def setting(self) -> Setting:
         """Draw the policy."""
         rng = self.rng
-        abandons = "abandon" in self.about
+        abandons = "abandon" in self.about or "late" in self.about
         wildcard, host = rng.choice((None, None, 2, 4)), None
         if "wildcard" in self.about:
             wildcard, host = rng.choice((1, 2, 3)), rng.choice((None, 3))
@@ -192,7 +193,7 @@ class _Drawing:
         """Draw what a 402 says."""
         if self.chance("both", 0.5):
             return "both"
-        if self.chance("drip", 0.3):
+        if self.chance("drip", 0.3) and "abandon" not in self.about:
             return "drip"
         return str(_weighted(self.rng, (("v2", 12), ("v1", 3), ("dear", 2))))
 
@@ -209,7 +210,7 @@ class _Drawing:
         stop, at = self.stop(client, crowd)
         where, at = ("here", at) if crowd or failing or other else self.where(stop, at)
         return Call(
-            thing, client, self.plan(stop, failing), stop if where == "here" else "read", at,
+            thing, client, self.plan(stop, at, failing), stop if where == "here" else "read", at,
             wallet=rng.randrange(2) if "wallets" in self.about else 0,
             program=(rng.randrange(2) if self.shared else 0) if program is None else program,
             where=where,
@@ -221,6 +222,8 @@ class _Drawing:
         waits = client in ("ahttpx", "aiohttp", "trio")
         if self.chance("abandon", 0.5) and not waits:
             return "abandon", 200
+        if self.chance("late", 0.5) and not waits:
+            return "abandon", 130
         if self.chance("busy", 0.6) and waits:
             return "timeout", 300
         if self.chance("deadline", 0.5):
@@ -247,12 +250,14 @@ class _Drawing:
             return rng.choice((("child", 0), ("dies", rng.randint(1, 34)), ("dies", rng.randint(1, 34))))
         return "here", at
 
-    def plan(self, stop: str, failing: bool) -> Plan:
+    def plan(self, stop: str, at: int, failing: bool) -> Plan:
         """Draw what the seller does."""
         rng = self.rng
         pays = tuple(_weighted(rng, _PAYS) for _ in range(rng.choice((1, 1, 2, 3))))
         if failing:
             pays = (rng.choice(("drop", "cut", "402", "500")),)
+        if at == 130:
+            return Plan(terms="drip", settles=_weighted(rng, _SETTLES))
         if stop == "abandon":
             pays = (rng.choice(("hang", "hang goods", "hang goods", "hang 402", "hang cut")),)
         elif self.chance("busy", 0.7):

@@ -138,13 +138,13 @@ class Redis(Machine):
 
     def passed(self, seconds: float) -> None:
         """Step the clock that the purse keeps: it never goes back."""
-        for key in self.client.scan_iter("*:meta"):
-            clock = self.client.hget(key, "clock")
-            if clock is not None:
-                self.client.hset(key, "clock", int(clock) + int(seconds * 1e6))
+        for key, clock in self._times().items():
+            self.client.hset(key, "clock", clock + int(seconds * 1e6))
 
     def _times(self) -> dict[Any, int]:
-        return {key: int(self.client.hget(key, "clock") or 0) for key in self.client.scan_iter("*:meta")}
+        hashes = [key for key in self.client.scan_iter() if self.client.type(key) == "hash"]
+        found = {key: self.client.hget(key, "clock") for key in hashes}
+        return {key: int(clock) for key, clock in found.items() if clock is not None}
 
     def busy(self) -> None:
         self.client.client_pause(int(BUSY * 1000))

@@ -223,6 +223,7 @@ class World:
         elif call.stop == "abandon":
             thread = threading.Thread(target=self._note, args=(made, box), daemon=True)
             thread.start()
+            self._reaches_the_seller(made, thread)
             thread.join(call.at / 1000)
             if thread.is_alive():
                 self.running.append((number, thread, box))
@@ -231,6 +232,12 @@ class World:
         else:
             self._note(made, box)
         self._finish(number, box)
+
+    def _reaches_the_seller(self, made: Made, thread: threading.Thread) -> None:
+        """Wait until the call presents its payment: who is late on a busy machine is another matter, and a theme."""
+        until = real() + PATIENCE
+        while made.call.plan.terms != "drip" and real() < until and thread.is_alive() and not made.visit.presented:
+            thread.join(0.005)
 
     def _note(self, made: Made, box: list[End]) -> None:
         call = made.call

@@ -22,5 +22,6 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize("name", _cases())
 def test_a_script_that_broke_a_promise_once_breaks_none(name: str) -> None:
-    failure = replays(FOUND[name].script)
+    found = FOUND[name]
+    failure = replays(found.script, {found.theme})
     assert failure is None, f"{failure}"
