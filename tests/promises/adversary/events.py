@@ -118,7 +118,7 @@ class Empty(Written):
 
 @dataclass(frozen=True, repr=False)
 class Endpoint(Written):
-    """One of the chain's endpoints changes: true, silent, garbage, foreign, lies."""
+    """One of the chain's endpoints changes: true, silent, garbage, lies."""
 
     which: int = 0
     mood: str = "true"
@@ -151,7 +151,8 @@ class Setting(Written):
     #: Milliseconds: the clients' time-out for reading, and the one for a seller that settles.
     read: int = 400
     settle: int = 400
-    witnesses: int = 2
+    #: The endpoints that are named are another chain's, from the start on.
+    foreign: bool = False
 
 
 @dataclass(frozen=True, repr=False)

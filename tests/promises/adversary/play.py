@@ -69,7 +69,7 @@ class Program:
             Wallet(evm=KEYS[wallet]), policy(said), ledger=self.ledger, settle_timeout=said.settle / 1000,
             breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
             on_event=self.world.books.note,
-            rpc={"eip155:84532": [self.world.seller.endpoint(number) for number in range(said.witnesses)]},
+            rpc={"eip155:84532": [self.world.seller.endpoint(number) for number in range(2)]},
         )  # fmt: skip
 
     def client(self, library: str, wallet: int) -> Any:
@@ -172,6 +172,7 @@ class World:
         self.machine.reset()
         self.seller.reset()
         self.chain.payments, self.chain.moods = {}, ["true", "true"]
+        self.chain.foreign = setting.foreign
         self.setting, self.books = setting, Books(self.chain, setting, alphabet)
         self.programs = [Program(self), Program(self)]
         self.seller.busy = self.machine.busy

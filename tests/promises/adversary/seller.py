@@ -68,7 +68,7 @@ class Seller:
 
     def endpoint(self, which: int) -> str:
         """Return the URL of one of the chain's endpoints."""
-        return f"http://127.0.0.1:{self.ports[0]}/rpc/{which}"
+        return f"http://127.0.0.1:{self.ports[which]}/rpc/{which}"
 
     def expect(self, number: int, thing: tuple[int, int], plan: Plan) -> Visit:
         """Await a call."""
