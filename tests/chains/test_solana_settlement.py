@@ -17,6 +17,8 @@ from tests.promises.test_pays_solana import buyer_for
 from tests.real.world import Seller, World
 from x402_client import Buyer, errors
 
+pytestmark = pytest.mark.slow
+
 
 def unresolved(world: World, keypair: Keypair, seller: Seller, path: str, arrives: bool) -> Buyer:
     buyer = buyer_for(world, keypair)

@@ -24,7 +24,7 @@ from . import children
 from .moments import Points, watched
 from .settling_seller import GOODS, Shop, busy, in_pieces
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")]
 
 #: Moments that come after the end of the body. At any other, nothing may count as delivered.
 ENDED = {
