@@ -13,8 +13,8 @@ from types import ModuleType
 import pytest
 
 import x402_client
-from x402_client.errors import X402Error
 from x402_client import errors
+from x402_client.errors import X402Error
 
 PACKAGE = Path(x402_client.__file__).parent
 PUBLIC = {
