@@ -304,7 +304,7 @@ def test_an_accepted_loss_is_written_off_and_bought_again_in_the_same_call(fate:
     assert ground.spent == 2 * PRICE
 
 
-@pytest.mark.parametrize("again", [reply(503), reply(410), reply(401), DROP, reply(402, {"a": 1})])
+@pytest.mark.parametrize("again", [reply(503), reply(410), DROP, reply(402, {"a": 1})])
 @pytest.mark.parametrize("fate", ["settled", "unknown"])
 def test_only_a_seller_that_asks_for_money_again_makes_a_loss(again: Any, fate: str) -> None:
     """One that is down for a minute may deliver yet."""

@@ -128,6 +128,7 @@ def test_a_loop_around_an_sdk_presents_the_same_payment(seller: Sandbox) -> None
         with pytest.raises(Exception) as raised:
             ask_openai(seller.url, wrap(httpx2.Client(transport=line), buyer))
         found.append(type(errors.find(raised.value)))
-    assert found == [errors.PaymentOutcomeUnknown, errors.PaymentRejected, errors.PaymentRejected]
+    # The lost answer is httpx2's own error, after which this SDK asks again by itself: with the same payment.
+    assert found == [errors.PaymentRejected] * 3
     assert len(set(line.payments)) == 1
     assert [done.amount for done in seller.settlements] == [20_000]

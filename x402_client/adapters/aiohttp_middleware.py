@@ -19,7 +19,7 @@ from ..errors import ConfigurationError
 from ..policy.choice import Mandate
 from .aiohttp_bodies import Body
 from .aiohttp_content import paid_class
-from .aiohttp_courier import AsyncCourier, Handler, Leg, facts, watch_or_deliver
+from .aiohttp_courier import OWN_ERRORS, AsyncCourier, Handler, Leg, facts, watch_or_deliver
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 
@@ -65,7 +65,7 @@ class Paying:
     """
 
     def __init__(self, buyer: Buyer) -> None:
-        self._exchange = Exchange(buyer, is_async=True)
+        self._exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
         self._buyer = buyer
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:

@@ -60,16 +60,21 @@ class BaseCourier:
         return Reply(response.status_code, response.headers.get, response, ends_here=ends_here)
 
     def _ends_here(self, response: Any, port: int) -> bool:
-        return isinstance(self.inner, self.library.in_process) or httpx_leads_here(response, port)
+        if isinstance(self.inner, self.library.in_process):
+            return True
+        pool = type(getattr(self.inner, "_pool", None)).__name__  # a proxy has a class of its own
+        own = type(self.inner) in self.library.own_transports
+        return httpx_leads_here(response, self.request.origin, own and pool.endswith("ConnectionPool"))
 
     def failed(self, failure: Exception) -> Failure:
-        """Say what kind of failure this is, by its class and by those of what it wraps."""
-        for seen in links(failure):
-            if isinstance(seen, self.library.timeout) or timed_out(seen):
-                return "timeout"
-            if isinstance(seen, self.library.not_sent):
-                return "not_sent"
-        return "lost"
+        """Say what kind of failure this is, by its class and by those of what it wraps.
+
+        Only the library's own transport is known to make one try, and to raise these before a byte left.
+        """
+        if isinstance(failure, self.library.not_sent) and type(self.inner) in self.library.own_transports:
+            return "not_sent"
+        late = any(isinstance(seen, self.library.timeout) or timed_out(seen) for seen in links(failure))
+        return "timeout" if late else "lost"
 
     def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
         """Return the request once more: its own header lines in their order, and ``header`` if it pays."""

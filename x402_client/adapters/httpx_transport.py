@@ -35,7 +35,7 @@ class _Paying:
     _inner: Any
 
     def __init__(self, buyer: Buyer, inner: Any, *, is_async: bool) -> None:
-        self._exchange = Exchange(buyer, is_async=is_async)
+        self._exchange = Exchange(buyer, is_async=is_async, own_errors=self._library.own_errors)
         if isinstance(inner, _Paying):
             # The same buyer under itself pays once. Two buyers would both claim the request.
             if inner._buyer is not buyer:

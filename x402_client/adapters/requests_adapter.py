@@ -17,7 +17,7 @@ from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .requests_bodies import Body, watch_or_deliver
-from .requests_courier import Courier, facts, origin_of, point_at
+from .requests_courier import OWN_ERRORS, Courier, facts, origin_of, point_at
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -37,7 +37,7 @@ class PaymentAdapter(BaseAdapter):
 
     def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
         super().__init__()
-        self._exchange = Exchange(buyer)
+        self._exchange = Exchange(buyer, own_errors=OWN_ERRORS)
         if inner is not None and adapter:
             raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
         if isinstance(inner, PaymentAdapter):

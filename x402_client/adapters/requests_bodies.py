@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError, SSLError
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from ..core.delivery import Delivery
+from ..core.delivery import Delivery, tell_of_the_money
+from .failures import links
 from .replay import Kept, KeptStream, digest, octets, position, rewind
 
 _CHUNK = 16 * 1024
@@ -232,6 +234,27 @@ class _Watched(HTTPResponse):
             self._reading = before
 
 
+class _Paid(requests.Response):
+    """A paid answer. requests wraps what urllib3 raises in an error of its own, which has to tell of the money too."""
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+        return _telling(super().iter_content(chunk_size, decode_unicode))
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # Caches pickle answers, and find requests' own there.
+        return (copyreg._reconstructor, (requests.Response, object, None), self.__getstate__())  # type: ignore[attr-defined]
+
+
+def _telling(chunks: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from chunks
+    except Exception as failure:
+        told = next((seen for seen in links(failure) if "outcome" in vars(seen)), failure)
+        if told is not failure:
+            tell_of_the_money(failure, vars(told)["outcome"])
+        raise
+
+
 def watch_or_deliver(response: requests.Response, delivery: Delivery) -> None:
     """Watch a body that is still to come, and deliver one that is already in memory."""
     if consumed(response):
@@ -249,5 +272,7 @@ def _watch(response: requests.Response, delivery: Delivery) -> None:
     if not isinstance(raw, HTTPResponse):  # a plain file
         raw = response.raw = rejoined(response, [], raw)
     kind = type(raw)
+    if type(response) is requests.Response:
+        response.__class__ = _Paid
     raw.__class__ = _Watched if kind is HTTPResponse else type(kind.__name__, (_Watched, kind), {})
     cast("_Watched", raw)._delivery = delivery

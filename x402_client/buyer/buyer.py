@@ -115,6 +115,7 @@ class Buyer:
             on_refusal=on_refusal,
             approve_all=self.services.approver is not None and self.policy.approve_above is None,
             terms_age=settings.at_least_zero("terms_age", terms_age),
+            settle_timeout=self.settle_timeout,
             repeat=repeat,
         )
 

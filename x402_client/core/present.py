@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import events
-from ..errors import PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
+from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
 from ..model.offers import Quote
 from ..wire.leaks import repeats
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Before a payment is presented once more within one call. All that such a call adds to the answers' own time.
 _PAUSES = (0.25, 0.75)
+
+
+_AUTH = (401, 407)
 
 
 class Lost(NamedTuple):
@@ -42,6 +45,8 @@ class _Tries:
     again: int = 0
     #: The last answer was none, a 402, or another one that is kept with its body.
     failure: Exception | None = None
+    #: True if that failure was a time-out.
+    late: bool = False
     refusal: Reply | None = None
     #: The terms of that 402, as far as it could be read.
     terms: Quote | QuoteError | None = field(default=None, repr=False)
@@ -88,8 +93,11 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
     try:
         reply = yield from Send(hold.authorization.header)
     except Exception as failure:
-        # After a time-out the caller has waited long enough.
-        tries.failure, tries.most = failure, 0 if (yield from Failed(failure)) == "timeout" else 2
+        kind = yield from Failed(failure)
+        if kind == "not_sent":
+            yield from _not_sent(call, tries, failure)
+        # Where the caller waited, or could not even connect, it has waited long enough.
+        tries.failure, tries.late, tries.most = failure, kind == "timeout", 2 if kind == "lost" else 0
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
     reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
@@ -98,10 +106,31 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
         tries.refusal, tries.most = reply, 1
         tries.terms = yield from _refused_terms(call, reply, hold, rules)
         return None
-    if reply.status < 400 or (hold.money == "held" and reply.outcome.money == "spent"):
+    # 401 and 407 are for the library's own auth flow, which sends the request again.
+    if reply.status < 400 or reply.status in _AUTH or (hold.money == "held" and reply.outcome.money == "spent"):
         return _handed_over(call, reply)
     tries.most = 1 if reply.status < 500 else 2
     return (yield from _keep(call, tries, reply, rules))
+
+
+def _not_sent(call: Call, tries: _Tries, failure: Exception) -> Flow[None]:
+    """Give back a payment that never left this machine, and raise.
+
+    The rule: "the first presentation of a hold"; one that may have left before stays unresolved, as do its budgets.
+    """
+    hold = tries.hold
+    if hold.tries > 0:
+        return
+    call.attempt.end()  # a ledger gives back only what no attempt presents
+    if not (yield from _written(call, Conclude(hold, False))):
+        return
+    call.paid = None
+    raise PaymentNotSent(
+        f"No connection to {call.origin} for the payment of {hold.price} ({type(failure).__name__}). Nothing left this "
+        "machine, and the amount was given back. Make the same request again.",
+        hold=hold.shown,
+        offer=hold.offer,
+    ) from failure
 
 
 def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Quote | QuoteError | None]:
@@ -177,7 +206,7 @@ def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
         return tries.kept
     if tries.failure is not None:
-        raise _outcome_unknown(call, tries) from tries.failure
+        raise _outcome_unknown(call, tries, rules) from tries.failure
     raise _rejected(call, tries)
 
 
@@ -230,12 +259,14 @@ def _words(tries: _Tries) -> str:
     return tries.terms.error if isinstance(tries.terms, Quote) else ""
 
 
-def _outcome_unknown(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
-    hold = tries.hold
+def _outcome_unknown(call: Call, tries: _Tries, rules: Rules) -> PaymentOutcomeUnknown:
+    hold, waited = tries.hold, ""
+    if tries.late and rules.settle_timeout is not None:
+        waited = f", in at least the {rules.settle_timeout:g} seconds of Buyer(settle_timeout=...)"
     then = ", and once more it asked for payment" if tries.refusal is not None else ""
     return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}. "
-        f"Nobody knows yet whether it was settled; it can be until {_until(hold)}. {NEXT}",
+        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}{waited})"
+        f"{then}. Nobody knows yet whether it was settled; it can be until {_until(hold)}. {NEXT}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,

@@ -44,7 +44,12 @@ class Origin:
         """Return True if the host is this machine, by name or by address."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
+
+    @property
+    def is_loopback_address(self) -> bool:
+        """Return True if the host is an address of this machine, so that no lookup of a name can lead elsewhere."""
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -147,12 +152,13 @@ def is_here(peer: object, port: int) -> bool:
         return True  # a Unix socket
     match peer:
         case (str(address), int(found), *_):
-            return found == port and _is_loopback(address)
+            return found == port and is_loopback(address)
     return False
 
 
 @lru_cache(maxsize=1024)
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return True if a host is written as an address of this machine."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
