@@ -43,7 +43,7 @@ class SolanaChains:
 def _exact_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
     from ..schemes.exact_evm import ExactEvm
 
-    return ExactEvm(payer, endpoints.of if check_funds else None)
+    return ExactEvm(payer, endpoints.of, check_funds)
 
 
 def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:

@@ -1,6 +1,6 @@
 """Looks up whether a payment settled. Four answers; "unknown" is never read as "not settled".
 
-"Live" is what a chain's own clock before the expiry says, whatever ours says. "Not settled" comes only from states past
+"Live" is what a chain's own clock before the expiry says, against ours too. "Not settled" comes only from states past
 the payment's expiry, by the chain's own clock, and only if every endpoint that was named agrees. Garbage, silence and
 contradiction are "unknown". Reads block; async callers use a thread.
 """

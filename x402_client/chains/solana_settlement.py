@@ -13,7 +13,7 @@ _MARGIN = 60
 #: Slots that a Solana blockhash lives.
 _LIFE_SLOTS = 150
 #: The most entries that one page of an account's history has, and the most pages and transactions looked through.
-_PAGE, _PAGES, _LOOKUPS = 1000, 10, 1000
+_PAGE, _PAGES, _LOOKUPS = 1000, 25, 1000
 
 
 def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:

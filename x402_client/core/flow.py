@@ -144,7 +144,7 @@ def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
     return hold
 
 
-#: "'Still live' is what a chain's clock before the expiry says, whatever the local one says": such a payment is held.
+#: A payment that lives, by its chain's own clock, is held, also where the local clock says that it expired.
 _MONEY: dict[Fate, MoneyState] = {"open": "held", "live": "held", "settled": "spent"}
 
 
