@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from x402_client.chains.tokens import KNOWN
-from x402_client.model.networks import caip2
+from x402_client.model.networks import SOLANA, caip2
 
 Public = dict[str, tuple[str, ...]]
 #: Networks with one endpoint: of a second operator's nothing is documented that needs no key.
@@ -26,6 +26,6 @@ def test_they_are_of_different_operators_over_https(public_endpoints: Public) ->
 
 
 def test_networks_of_real_money_have_two_where_two_are_documented(public_endpoints: Public) -> None:
-    main = {"eip155:" + str(n) for n in (1, 10, 14, 50, 137, 143, 988, 1329, 3338, 4689, 5042, 8453, 36900, 42161, 42220,
-                                         43114, 190415)} | {caip2("solana") or ""}  # fmt: skip
+    numbers = (1, 10, 14, 50, 137, 143, 988, 1329, 3338, 4689, 5042, 8453, 36900, 42161, 42220, 43114, 190415)
+    main = {f"eip155:{number}" for number in numbers} | {SOLANA}
     assert {network for network in main if len(public_endpoints[network]) < 2} == ONE

@@ -6,6 +6,7 @@ one of few places until it ends, and what is asked meanwhile gets no answer at o
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextvars import copy_context
 from typing import Any
 
+log = logging.getLogger("x402_client")
 #: The rule: "four looks in flight per network, one answer for all who ask the same".
 MOST = 4
 #: A task looks this often whether another one's look has ended, in seconds, at first and at last.
@@ -94,6 +96,8 @@ class Looks:
     def _run(self, name: Hashable, look: Look, ask: Callable[[], Any]) -> None:
         try:
             look.answer = ask()
+        except Exception as failure:
+            log.warning("A look at %s failed", look.network, exc_info=failure)
         finally:
             self._end(name, look)
 
