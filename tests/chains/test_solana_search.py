@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,7 +43,8 @@ class Node:
 
     def __init__(self, entries: list[dict[str, Any]], most: int = 1000, **answers: Any) -> None:
         self.entries, self.most = entries, most
-        self.answers = {"getSlot": MADE + 500, "getBlockHeight": LAST + 400} | answers
+        known = {"getSlot": MADE + 500, "getBlockHeight": LAST + 400, "getFirstAvailableBlock": 0}
+        self.answers = known | answers
         self.pages = self.lookups = 0
 
     def call(self, method: str, *params: Any) -> Any:
@@ -186,6 +188,29 @@ def check(node: Node, authorization: Authorization, expected: Any) -> None:
     else:
         with pytest.raises(expected):
             asked(node, authorization)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [(0, "not_settled"), (MADE - 151, "not_settled"), (MADE - 150, "not_settled"), (MADE - 149, "unknown"),
+     (MADE + 400, "unknown"), (None, Garbage), ("0", Garbage)],
+)  # fmt: skip
+def test_a_history_that_begins_after_the_payment_proves_nothing(first: Any, expected: Any) -> None:
+    """Nodes forget after a few days: a payment that landed before is absent there."""
+    check(Node([], getFirstAvailableBlock=first), signed(), expected)
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"), [(-7 * 3600, "not_settled"), (-5 * 3600, "unknown"), (0, "unknown"), (None, "unknown")]
+)
+def test_where_the_slot_of_a_hint_is_not_known_the_first_blocks_time_tells(at: int | None, expected: str) -> None:
+    def time_of(slot: int) -> int | None:
+        return NOW + 1_000 if slot != 5 else None if at is None else NOW + at
+
+    node = Node(OLD, isBlockhashValid={"value": False}, getBlockTime=time_of, getFirstAvailableBlock=5)
+    hint = signed(last=None)
+    hint = replace(hint, evidence={**hint.evidence, "slot": None})
+    check(node, hint, expected)
 
 
 def test_a_slot_that_is_none_tells_nothing() -> None:

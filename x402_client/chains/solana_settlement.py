@@ -10,6 +10,8 @@ from .rpc_answers import Garbage, text
 
 #: Seconds past a Solana payment's expiry, on the chain's clock, where its last valid height is not known.
 _MARGIN = 60
+#: Seconds before its expiry, by our clock, at which a payment was not made yet, however wrong that clock may be.
+_WELL_BEFORE = 6 * 3600
 #: Slots that a Solana blockhash lives.
 _LIFE_SLOTS = 150
 #: The most entries that one page of an account's history has, and the most pages and transactions looked through.
@@ -27,7 +29,21 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     if standing != "past":
         return standing
     final = {"commitment": "finalized", "minContextSlot": slot}
-    return "settled" if _solana_landed(rpc, signed, final) else "not_settled"
+    if _solana_landed(rpc, signed, final):
+        return "settled"
+    return "not_settled" if _remembers(rpc, signed) else "unknown"
+
+
+def _remembers(rpc: Rpc, signed: Authorization) -> bool:
+    """Return True if an endpoint's history begins before the payment. In a shorter one its absence proves nothing."""
+    first = rpc.call("getFirstAvailableBlock")
+    if type(first) is not int:
+        raise Garbage
+    made = signed.evidence.get("slot")
+    if type(made) is int or first == 0:
+        return first <= max(0, (made or 0) - _LIFE_SLOTS)
+    at = rpc.call("getBlockTime", first)
+    return type(at) is int and at < signed.expires - _WELL_BEFORE
 
 
 def _standing(rpc: Rpc, signed: Authorization, slot: int) -> Literal["past", "live", "unknown"]:

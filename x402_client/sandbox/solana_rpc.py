@@ -30,6 +30,7 @@ def methods(chain: SolanaChain) -> dict[str, Callable[..., Any]]:
 
     return {
         "getGenesisHash": lambda: _GENESIS,
+        "getFirstAvailableBlock": lambda: 0,
         "getHealth": lambda: "ok",
         "getVersion": lambda: {"solana-core": "sandbox"},
         "getSlot": run(_bank),
