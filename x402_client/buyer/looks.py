@@ -96,7 +96,7 @@ class Looks:
     def _run(self, name: Hashable, look: Look, ask: Callable[[], Any]) -> None:
         try:
             look.answer = ask()
-        except Exception as failure:
+        except BaseException as failure:  # the thread is ours, and ends here in any case
             log.warning("A look at %s failed", look.network, exc_info=failure)
         finally:
             self._end(name, look)
