@@ -18,7 +18,6 @@ from ..wire.leaks import repeats
 from ..wire.read import read_quote
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
-from .empty_wallet import is_short, may_mean_no_funds, what_to_send
 from .receipt_check import judge, says_pending
 
 if TYPE_CHECKING:
@@ -196,6 +195,8 @@ def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
         yield from _look(tries.kept)
         return tries.kept
+    from .empty_wallet import may_mean_no_funds  # its patterns take a while to compile, and few calls end here
+
     funds = tries.failure is None and may_mean_no_funds(_words(tries))
     seen = yield from _seen(tries.hold.shown, funds)
     if tries.failure is not None:
@@ -233,6 +234,8 @@ def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
 
 def _rejected(call: Call, tries: _Tries, seen: Seen) -> PaymentRejected:
     """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
+    from .empty_wallet import is_short, what_to_send
+
     hold, said = tries.hold, _words(tries)
     outcome = tries.refusal and tries.refusal.outcome
     quoted = f' It says: "{said}".' if said else ""
