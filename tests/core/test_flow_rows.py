@@ -171,7 +171,7 @@ REFUSED: dict[str, tuple[Policy, Origin, asks.Reply, type[PaymentRefused], list[
         Origin("https", "a.example", 443),
         asking(),
         OverLimit,
-        [*BEFORE, "Reclaim"],
+        [*BEFORE, "Expired"],
     ),
 }
 

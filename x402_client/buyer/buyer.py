@@ -34,7 +34,7 @@ from .schemes import PaymentMeans
 from .scopes import Scope, mandate
 from .services import Services
 from .settings import is_async
-from .settlement_reader import Reader, Reconciled, aread, due, read
+from .settlement_reader import Reader, Reconciled, aread, due, fate_of, read
 from .wallet import Wallet
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Buyer:
         finally:
             ledger = None  # a URL may hold a password, and tools print the variables of a traceback
         self.purse = settings.purse(purse)
-        self.endpoints = Endpoints(settings.endpoints(rpc or {}))
+        self.endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
         self.means = PaymentMeans(
             self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
         )
@@ -86,7 +86,7 @@ class Buyer:
             wallet=self.wallet,
             ledger=self.ledger,
             purse=self.purse,
-            settlement=Reader(self.reader),
+            settlement=Reader(self.reader, self.means.balance),
             breaker=Breaker(
                 settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
             ),
@@ -195,16 +195,18 @@ class Buyer:
         """
         found = Reconciled()
         for hold in filter(due, self.holds()):
-            answer = read(self.reader, hold)
-            found = found.with_one(hold, run(reclaim(hold, answer), Answers(self.services, NO_COURIER)))
+            fate = fate_of(self.reader, hold, read(self.reader, hold))
+            answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
+            found = found.with_one(hold, answered)
         return found
 
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         found = Reconciled()
         for hold in filter(due, await self.aholds()):
-            answer = await aread(self.reader, hold)
-            found = found.with_one(hold, await arun(reclaim(hold, answer), AsyncAnswers(self.services, NO_COURIER)))
+            fate = fate_of(self.reader, hold, await aread(self.reader, hold))
+            answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
+            found = found.with_one(hold, answered)
         return found
 
     @overload

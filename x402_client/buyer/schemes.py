@@ -10,8 +10,8 @@ from ..chains.families import Families, Look
 from ..chains.rpc import Endpoints
 from ..chains.tokens import Tokens
 from ..core.ports import Scheme
-from ..errors import ConfigurationError
-from ..model.holds import payer_name
+from ..errors import ChainUnavailable, ConfigurationError
+from ..model.holds import Hold, payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
 from ..model.offers import Offer, words
@@ -43,7 +43,7 @@ class SolanaChains:
 def _exact_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
     from ..schemes.exact_evm import ExactEvm
 
-    return ExactEvm(payer, endpoints.of if check_funds else None)
+    return ExactEvm(payer, endpoints.of, check_funds)
 
 
 def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
@@ -63,7 +63,7 @@ SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
 class PaymentMeans:
     """The means of a buyer: its schemes, the families of chains they pay on, and the tokens it knows."""
 
-    __slots__ = ("_names", "_payers", "families", "payers", "same_account", "schemes", "tokens")
+    __slots__ = ("_endpoints", "_names", "_payers", "families", "payers", "same_account", "schemes", "tokens")
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class PaymentMeans:
         tokens: Iterable[Token] = (),
     ) -> None:
         added = _checked(further)
+        self._endpoints = endpoints
         self.families = Families(scheme.family for scheme in added if not isinstance(scheme.family, str))
         self.schemes = {**_shipped(wallet, endpoints, check_funds), **_by_place(added)}
         self.tokens = Tokens(tokens, self.families)
@@ -119,6 +120,16 @@ class PaymentMeans:
         """
         own = getattr(self.schemes.get((offer.scheme, family_of(offer.network))), "look", None)
         return own or self.families.look(offer.network)
+
+    def balance(self, hold: Hold) -> int | None:
+        """Return what the payer of a hold has of its token, in its smallest unit; None: that cannot be told."""
+        read_balance = self.families.balance(hold.offer.network)
+        if read_balance is None or hold.authorization is None or not self._endpoints.reach(hold.offer.network):
+            return None
+        try:
+            return read_balance(self._endpoints.of(hold.offer.network), hold, hold.authorization)
+        except ChainUnavailable:
+            return None
 
 
 def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tuple[str, str], Scheme]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ..core.ports import Ledger
 from ..errors import ConfigurationError
+from ..model.hosts import Origin, Pattern
 from ..model.networks import caip2
 from ..policy.checks import is_unicode
 
@@ -60,7 +61,10 @@ def reader(given: Any) -> Any:
     return given
 
 
-def endpoints(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+def endpoints(
+    given: Mapping[str, str | Iterable[str]], http_hosts: Iterable[Pattern] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Return the endpoints of each network. Those over plain http are on this machine, or among ``http_hosts``."""
     if not isinstance(given, Mapping):
         raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {given!r}.')
     found: dict[str, tuple[str, ...]] = {}
@@ -69,12 +73,29 @@ def endpoints(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, 
         listed = (urls,) if isinstance(urls, str) else tuple(urls) if isinstance(urls, Iterable) else ()
         if network is None or not listed or not all(map(_is_url, listed)):
             raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {name!r}.')
+        for url in listed:
+            _check_way(url, http_hosts)
         found[network] = listed
     return found
 
 
+def _check_way(url: str, http_hosts: Iterable[Pattern]) -> None:
+    """Refuse an endpoint that anybody on the way could speak for. A URL may hold a key, so only its host is shown."""
+    parts = urlsplit(url)
+    origin = Origin.of(parts.scheme, parts.hostname or "", parts.port)
+    if parts.scheme == "http" and not origin.loopback and not any(one.matches(origin) for one in http_hosts):
+        raise ConfigurationError(
+            f"The endpoint at {origin.host} is not https, so anybody on the way could say what settled; "
+            f"Policy(http_hosts=[{origin.host!r}]) allows it."
+        )
+
+
 def _is_url(url: object) -> bool:
-    return isinstance(url, str) and urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def purse(name: str) -> str:

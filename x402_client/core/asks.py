@@ -125,6 +125,30 @@ class Settlement(Ask["Fate"]):
         self.hold = hold
 
 
+class Seen:
+    """The chain's answer at once: True if the payment settled, and the payer's balance in the token's smallest unit.
+
+    None as a balance: it was not asked for, or could not be told in time.
+    """
+
+    __slots__ = ("balance", "settled")
+
+    def __init__(self, settled: bool, balance: int | None = None) -> None:
+        self.settled, self.balance = settled, balance
+
+
+class LookNow(Ask[Seen]):
+    """Look at the chain after an end that leaves open what became of the money. It takes two seconds at most.
+
+    ``funds``: look up the payer's balance besides.
+    """
+
+    __slots__ = ("funds", "hold")
+
+    def __init__(self, hold: Hold, funds: bool = False) -> None:
+        self.hold, self.funds = hold, funds
+
+
 class Conclude(Ask[bool]):
     """Keep what the chain told of a hold. False: an attempt presents it at this moment, and all stays as it is."""
 
@@ -143,8 +167,8 @@ class WriteOff(Ask["Hold"]):
         self.hold = hold
 
 
-class Reclaim(Ask[bool]):
-    """Ask the chain about all expired payments without an answer, bounded in time. True: some budget came back."""
+class Expired(Ask["list[tuple[Hold, Fate]]"]):
+    """The fates of all expired payments without an answer: asked of the chain, bounded in time."""
 
     __slots__ = ()
 

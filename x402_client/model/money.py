@@ -174,3 +174,8 @@ class Token:
     def price(self, amount: int) -> Money:
         """Return the price of ``amount`` of the token's smallest units, rounded up to a millionth."""
         return Money.of_units(-(-amount * UNITS_PER_ONE // 10**self.decimals), self.currency)
+
+    def whole(self, units: int) -> str:
+        """Return an amount of the token's smallest units in whole tokens, exactly."""
+        digits = f"{Decimal(units).scaleb(-self.decimals):f}"
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits

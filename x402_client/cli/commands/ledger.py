@@ -11,18 +11,21 @@ from typing import IO, Annotated, Any
 import typer
 
 from ...buyer import settings
+from ...buyer.answers import ledger_answers
 from ...buyer.ledger_calls import call_ledger
-from ...buyer.settlement_reader import Reconciled, due, read
+from ...buyer.settlement_reader import Reconciled, due, fate_of, read
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
+from ...core.drive import run
+from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of
 from ...model.budgets import WINDOWS
-from ...model.holds import Hold, Settled, Spending
+from ...model.holds import Hold, Spending
 from ...model.hosts import Pattern
 from ...model.money import Money
 from .. import export as exporting
 from .. import options, spending
-from ..buying import endpoints, ledger_file
+from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..running import Stop, command, leave
 from ..screen import bar, confirmed, facts, interactive, progress, put, say, show, show_json, table
@@ -111,19 +114,20 @@ def reconcile(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     rpc: options.Rpc = None,
+    policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Ask the chains about every expired payment without an answer; what did not settle is given back."""
-    reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())))))
+    rules = policy_of(Choices(policy))
+    reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())), rules.http_hosts)))
     result = Reconciled()
     with _opened(ledger, fresh=False) as found:
         holds = [hold for hold in _open(found, purse) if due(hold)]
         shown = progress(len(holds), "Asking the chains")
         with shown:
             for hold in holds:
-                answer = read(reader, hold)
-                _conclude(found, hold, answer)
-                result = result.with_one(hold, answer)
+                fate = fate_of(reader, hold, read(reader, hold))
+                result = result.with_one(hold, run(reclaim(hold, fate, rules), ledger_answers(found)))
                 shown.advance(shown.task_ids[0])
     _tell_reconciled(result, as_json)
 
@@ -210,11 +214,6 @@ def _check_there(named: str | None) -> None:
         raise Stop(Code.USAGE, f"There is no ledger at {path}: nothing was ever paid through it.")
 
 
-def _conclude(ledger: Any, hold: Hold, answer: Settled) -> None:
-    if answer != "unknown":
-        call_ledger(ledger, lambda found: found.conclude(hold, answer == "settled"))
-
-
 def _open(ledger: Any, purse: str) -> tuple[Hold, ...]:
     found: tuple[Hold, ...] = call_ledger(ledger, lambda port: port.holds(purse))
     return found
@@ -263,21 +262,25 @@ def _spent_document(counted: dict[str, dict[str, Money]], groups: dict[str, list
 
 
 def _tell_reconciled(result: Reconciled, as_json: bool) -> None:
-    groups = {"given_back": result.released, "settled": result.settled, "unknown": result.unknown}
+    groups = {
+        "given_back": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
+    }  # fmt: skip
     if as_json:
         show_json({name: [exporting.row(hold) for hold in holds] for name, holds in groups.items()})
         groups = {}
     said = {
         "given_back": "did not settle: given back to the budget",
         "settled": "settled: make the same request again, or write it off",
-        "unknown": "the chain could not tell; try again later, or name an endpoint with --rpc",
+        "live": "can settle yet, by the chain's own clock, which is behind this machine's",
+        "unknown": "the chain could not tell, or one endpoint alone may not give back more; try again later, or "
+        "name two endpoints with --rpc",
     }
     for name, holds in groups.items():
         for hold in holds:
             show(f"{hold.id}  {hold.price}  {hold.url}  {said[name]}")
     if not as_json and not any(groups.values()):
         show("Nothing to ask about: no payment without an answer has expired.")
-    if result.unknown:
+    if result.unknown or result.live:
         raise Stop(Code.UNKNOWN)
 
 

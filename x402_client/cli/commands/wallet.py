@@ -93,15 +93,17 @@ def balance(
         options.MaybeTexts, typer.Option("--network", metavar="NAME", help="base, solana, ... May be repeated.")
     ] = None,
     rpc: options.Rpc = None,
+    policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Ask the chains what the wallet holds of the stablecoins that x402 knows. Needs no passphrase."""
     from ..balances import known_balances
+    from ..buying import Choices, policy_of
 
     found = wallets.find(name or wallet)
     if found.no_wallet:
         raise Stop(Code.USAGE, wallets.NO_WALLET)
-    known_balances(found.wallet, network or [], tuple(rpc or ()), as_json)
+    known_balances(found.wallet, network or [], tuple(rpc or ()), policy_of(Choices(policy)).http_hosts, as_json)
 
 
 def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file: Path | None) -> None:
