@@ -211,7 +211,7 @@ class TestOutcomes:
             ({"payer": PAY_TO}, "unknown"),
             ({"payer": None}, "spent"),
             ({"network": "eip155:1"}, "unknown"),
-            ({"network": "base-sepolia"}, "spent"),
+            ({"network": "base"}, "spent"),
             ({"amount": str(PRICE + 1)}, "unknown"),
             ({"amount": str(PRICE)}, "spent"),
             ({"transaction": ""}, "unknown"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..model.money import Token
+from ..model.money import Token, currency_on
 from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
 from .families import FAMILIES, Families
 
@@ -70,7 +70,8 @@ def _evm(table: str, currency: str) -> list[Token]:
     for line in table.strip().splitlines():
         chain_id, address, symbol, domain = line.split(maxsplit=3)
         name, version = domain.split("|")
-        tokens.append(Token(f"eip155:{chain_id}", address, symbol, 6, name, version, currency))
+        network = f"eip155:{chain_id}"
+        tokens.append(Token(network, address, symbol, 6, name, version, currency_on(network, currency)))
     return tokens
 
 

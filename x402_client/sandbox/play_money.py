@@ -7,6 +7,7 @@ memo belongs to the plain name. A payment names a blockhash of the sandbox's own
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from ..chains.tokens import Tokens
 from ..errors import ConfigurationError
@@ -22,7 +23,8 @@ V1_NAMES = {EVM: EVM, SOLANA: "solana-devnet"}
 CHAINS = {"evm": EVM, "solana": SOLANA}
 
 EVM_TOKEN = Token(EVM, "0x4024024024024024024024024024024024024024", "USDC", 6, "Sandbox USDC", "1")
-SOLANA_TOKEN = Tokens().find(SOLANA, "USDC") or Token(SOLANA, "")
+# Counted as dollars, also where devnet's token is test money elsewhere: a policy is tried out as it will be used.
+SOLANA_TOKEN = replace(Tokens().find(SOLANA, "USDC") or Token(SOLANA, ""), currency="USD")
 TOKENS = (EVM_TOKEN, SOLANA_TOKEN)
 
 #: Well-known keys, for tests that need the same address every time. The sandbox takes these and its own.
