@@ -44,8 +44,8 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
         if given == ":memory:":
             if must_exist:
                 raise ConfigurationError(
-                    "must_exist=True needs a ledger that outlives the program, and one in memory starts anew each time; "
-                    "pass a path or redis://..."
+                    "must_exist=True needs a ledger that outlives the program, and one in memory never does; pass a "
+                    "path or redis://..."
                 )
             from ..ledgers.memory import MemoryLedger
 

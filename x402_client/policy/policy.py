@@ -84,7 +84,7 @@ class Policy:
         super().__setattr__(name, value)
 
     def but(self, **changes: Any) -> Self:
-        """Return a policy that differs in these keywords of ``Policy``. They are checked as ever; None takes one out."""
+        """Return a policy that differs in these keywords of ``Policy``. All of them are checked as ever."""
         return type(self)(**{**self._keywords(), **changes})
 
     def _keywords(self) -> dict[str, Any]:
