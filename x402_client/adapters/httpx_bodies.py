@@ -13,6 +13,7 @@ class Library:
     """The classes of one of the two libraries, and our subclasses of them."""
 
     def __init__(self, module: Any) -> None:
+        self.name: str = module.__name__
         self.request, self.response = module.Request, module.Response
         self.byte_stream = module.ByteStream
         self.decoding_error = module.DecodingError

@@ -12,7 +12,7 @@ import typer
 
 from ...buyer.wallet import Wallet
 from ...errors import ConfigurationError
-from ...signers.keystore import Family, keep_in_keyring, new_secret, read, seal, secrets_of, write
+from ...signers.keystore import SHORTEST_PASSPHRASE, Family, keep_in_keyring, new_secret, read, seal, secrets_of, write
 from .. import options, wallets
 from ..exits import Code
 from ..running import Stop, command
@@ -20,7 +20,6 @@ from ..screen import interactive, put, say, show, show_json, table, waiting
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
 _NAMES = {"evm": "EVM chains (Base, Ethereum, Polygon, ...)", "solana": "Solana"}
-_SHORTEST = 8
 Name = Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="A plain word; default: default.")]
 Keyring = Annotated[
     bool, typer.Option("--keyring", help="Make up a passphrase and keep it in the operating system's keyring.")
@@ -145,9 +144,9 @@ def _new_passphrase(file: Path | None) -> str:
             "or --keyring.",
         )
     while True:
-        first = wallets.ask(f"New passphrase, {_SHORTEST} characters or more: ")
-        if len(first) < _SHORTEST:
-            say(f"That has {len(first)} characters; {_SHORTEST} are the least.")
+        first = wallets.ask(f"New passphrase, {SHORTEST_PASSPHRASE} characters or more: ")
+        if len(first) < SHORTEST_PASSPHRASE:
+            say(f"That has {len(first)} characters; {SHORTEST_PASSPHRASE} are the least.")
         elif wallets.ask("The same again: ") == first:
             return first
         else:
