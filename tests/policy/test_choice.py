@@ -251,6 +251,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"per_day": Decimal("NaN")}, "finite"),
     ({"per_day": True}, "not True"),
     ({"per_day": []}, "names no amount"),
+    ({"per_day": {"1": "2"}}, "is a str, an int or a Decimal"),
+    ({"per_day": memoryview(b"1")}, "is a str, an int or a Decimal"),
     ({"max_payments": 30}, "30/minute"),
     ({"hosts": ["a.example"]}, "hosts maps names"),
     ({"hosts": {"a.example": "allow"}}, 'is a Limit\\(...\\) or "deny"'),

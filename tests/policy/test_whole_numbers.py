@@ -148,3 +148,8 @@ def test_a_kind_of_policy_stays_one() -> None:
         """A policy of somebody's own."""
 
     assert type(Mine(per_day="1").but(per_day="2")) is Mine
+
+
+def test_a_number_beyond_all_money_is_a_mistake_too() -> None:
+    with pytest.raises(ConfigurationError, match="is a mistake"):
+        Policy(per_request=10**5_000)

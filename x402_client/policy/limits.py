@@ -17,7 +17,9 @@ _COUNT = re.compile(rf"\s*([0-9]{{1,9}})\s*/\s*({'|'.join(_NAMES)})\s*", re.ASCI
 #: The keyword of each window, in the order of the table.
 _KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
 #: From this whole number on, an amount is probably written in a token's smallest units.
-_SUSPECT = 1_000
+_SUSPECT = range(1_000, 10**24)
+#: What can be iterated and is no list of amounts.
+_NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
 LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")
 
@@ -130,7 +132,7 @@ def as_amounts(amounts: Amounts | None) -> tuple[Amount, ...] | None:
     """Return one amount or several as a tuple, not looked at."""
     if amounts is None:
         return None
-    one = isinstance(amounts, (str, bytes, bytearray, Money)) or not isinstance(amounts, Iterable)
+    one = isinstance(amounts, _NO_LISTS) or not isinstance(amounts, Iterable)
     return (amounts,) if one else tuple(amounts)  # type: ignore[arg-type,return-value]
 
 
@@ -142,7 +144,7 @@ def sane_amounts(name: str, amounts: tuple[Amount, ...] | None) -> tuple[Amount,
 
 
 def _is_suspect(amount: Amount) -> bool:
-    return isinstance(amount, int) and not isinstance(amount, bool) and amount >= _SUSPECT
+    return isinstance(amount, int) and not isinstance(amount, bool) and int(amount) in _SUSPECT
 
 
 def _suspicion(name: str, amount: Amount) -> str:
