@@ -13,7 +13,7 @@ from ..model.hosts import Origin, Pattern
 from ..model.money import Amount, Money, Token
 from . import checks
 from .checks import HostRule
-from .limits import Amounts, Limit
+from .limits import LIMIT_KEYWORDS, Amounts, Limit
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -85,7 +85,10 @@ class Policy:
 
     def but(self, **changes: Any) -> Self:
         """Return a policy that differs in these keywords of ``Policy``. All of them are checked as ever."""
-        return type(self)(**{**self._keywords(), **changes})
+        made = type(self)(**{**self._keywords(), **changes})
+        if changes.keys().isdisjoint(LIMIT_KEYWORDS):
+            vars(made)["overall"] = self.overall
+        return made
 
     def _keywords(self) -> dict[str, Any]:
         """Return the keywords that make this policy again."""

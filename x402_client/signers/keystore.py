@@ -26,7 +26,7 @@ Family = Literal["evm", "solana"]
 PASSPHRASE_VARIABLE = "X402_PASSPHRASE"
 #: Under this name the operating system's keyring keeps passphrases, by address.
 KEYRING_SERVICE = "x402_client"
-#: The fewest characters of a new passphrase, wherever it comes from. A keystore that exists opens with its own.
+#: The fewest characters of a passphrase that the command takes for a new wallet, wherever it comes from.
 SHORTEST_PASSPHRASE = 8
 _MOST_BYTES = 64 * 1024
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -124,16 +124,9 @@ def new_secret() -> bytes:
 
 
 def seal(family: Family, secret: bytes, passphrase: str, *, in_keyring: bool = False) -> dict[str, Any]:
-    """Return the encrypted document of a key. A passphrase that is too short is a ConfigurationError."""
+    """Return the encrypted document of a key."""
     from eth_keyfile.keyfile import create_keyfile_json
 
-    length = len(passphrase)
-    if length < SHORTEST_PASSPHRASE:
-        secret, passphrase = b"", ""  # tools that print the variables of a traceback must find none
-        raise ConfigurationError(
-            f"The passphrase has {length} characters, and {SHORTEST_PASSPHRASE} are the least, also in "
-            f"{PASSPHRASE_VARIABLE} and in a file. Nothing was written."
-        )
     address = _signer(family, secret).address
     document = create_keyfile_json(secret, passphrase.encode(), kdf="scrypt")
     # The library takes every 32 bytes for an EVM key, and names its address; on Solana ours replaces it.

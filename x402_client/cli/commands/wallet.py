@@ -136,6 +136,12 @@ def _free(name: str) -> Path:
 def _new_passphrase(file: Path | None) -> str:
     given = wallets.given_passphrase(file)
     if given is not None:
+        if len(given) < SHORTEST_PASSPHRASE:
+            raise Stop(
+                Code.USAGE,
+                f"The passphrase has {len(given)} characters, and {SHORTEST_PASSPHRASE} are the least, also in "
+                "X402_PASSPHRASE and in a file. Nothing was written.",
+            )
         return given
     if not interactive():
         raise Stop(
