@@ -93,8 +93,8 @@ class Ground:
 
     @property
     def spent(self) -> int:
-        """Millionths counted today."""
-        return self.ledger.spent(Spending("", "day", "USD"))
+        """Millionths of test money counted today: the offers here are on a test network."""
+        return self.ledger.spent(Spending("", "day", "USD (test)"))
 
 
 _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {

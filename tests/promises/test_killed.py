@@ -243,7 +243,7 @@ def test_killed_on_a_real_chain(world: World, tmp_path: Path, moment: str) -> No
     assert children.done(lambda: buys(Points(moment, children.die))) == -9
     buyer = Buyer(wallet, ledger=tmp_path / "ledger.db")
     settled = transfers()
-    assert buyer.spent().units >= sum(settled)
+    assert buyer.spent(currency="USD (test)").units >= sum(settled)
     assert settled == ([PRICE] if moment in ("after Send", "piece 0") else [])
     nonces = [hold.nonce for hold in buyer.holds() if hold.nonce]
     assert len(nonces) == (moment != "after SignTyped")
@@ -256,5 +256,5 @@ def test_killed_on_a_real_chain(world: World, tmp_path: Path, moment: str) -> No
         assert {hold.nonce for hold in buyer.history()} >= set(nonces)
         assert len(buyer.history()) == 1
     assert transfers() == [PRICE]
-    assert buyer.spent().units == PRICE
+    assert buyer.spent(currency="USD (test)").units == PRICE
     buyer.close()

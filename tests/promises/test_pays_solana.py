@@ -52,7 +52,7 @@ def test_pays_once_and_exactly(world: World, ask: Ask, name: str, method: str) -
     buyer, since = buyer_for(world, keypair), world.solana.slot()
     response = ask(buyer, method, seller.url("/paid"), **({"json": {"n": 1}} if method == "POST" else {}))
     check(world, keypair, seller, response, since, seller.price(method), USDC_DEVNET)
-    assert buyer.spent().units == seller.price(method)
+    assert buyer.spent(currency="USD (test)").units == seller.price(method)
     assert buyer.holds() == ()
     [done] = buyer.history()
     assert done.money == "spent"
@@ -200,7 +200,7 @@ def test_no_endpoint_at_all_leaves_the_money_alone(world: World) -> None:
     with pytest.raises(errors.ChainUnavailable) as raised:
         through_httpx(buyer, "GET", seller.url("/paid"))
     assert raised.value.money == "untouched"
-    assert buyer.spent().units == 0
+    assert buyer.spent(currency="USD (test)").units == 0
     assert world.solana.balance(keypair) == 1_000_000
 
 
@@ -213,11 +213,11 @@ def test_a_send_that_was_dropped_is_presented_again(own_world: World) -> None:
     with pytest.raises(errors.PaymentRejected) as raised:
         through_httpx(buyer, "GET", seller.url("/paid"), timeout=60)
     assert raised.value.money == "unknown", "it says that the settlement is pending, and names the transaction"
-    assert buyer.spent().units == 10_000
+    assert buyer.spent(currency="USD (test)").units == 10_000
     response = through_httpx(buyer, "GET", seller.url("/paid"), timeout=60)
     check(own_world, keypair, seller, response, since, 10_000, USDC_DEVNET)
     assert [one.nonce for one in buyer.history()] == [raised.value.hold.nonce]
-    assert buyer.spent().units == 10_000
+    assert buyer.spent(currency="USD (test)").units == 10_000
 
 
 @pytest.mark.slow

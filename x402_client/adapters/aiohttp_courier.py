@@ -27,7 +27,7 @@ from ..errors import MalformedQuote
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
-from .aiohttp_content import paid_class, peek, watch
+from .aiohttp_content import paid_class, peek, replace_content, watch
 from .failures import links, timed_out
 from .own_errors import OwnErrors
 from .sockets import aiohttp_leads_here
@@ -153,6 +153,9 @@ class AsyncCourier:
         response: ClientResponse = reply.native
         self._open = [other for other in self._open if other is not response]
         await self.let_go()
+        if reply.refusal is not None:
+            response.x402_refusal = reply.refusal  # type: ignore[attr-defined]
+            replace_content(response, reply.body or b"")
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
         if delivery is not None:

@@ -163,7 +163,7 @@ def _missing(session: ClientSession) -> list[str]:
         (session, "_middlewares"),
         (request, "_body _traces _timer _continue _ClientRequest__writer proxy_headers response_class terminate send"),
         (ClientResponse, "_raw_cookie_headers _response_eof _notify_content wait_for_close"),
-        (ClientResponse, "_connection _closed _writer"),
+        (ClientResponse, "_connection _closed _writer _headers _raw_headers"),
         (StreamReader, "_buffer _buffer_offset _size _cursor _eof_counter _eof_callbacks total_compressed_bytes"),
         (MultipartWriter(), "_parts"),
         (BytesIOPayload(io.BytesIO()), "_value write_with_length"),

@@ -14,7 +14,8 @@ class Library:
     """The classes of one of the two libraries, and our subclasses of them."""
 
     def __init__(self, module: Any, face: str) -> None:
-        self.request = module.Request
+        self.name: str = module.__name__
+        self.request, self.response = module.Request, module.Response
         self.byte_stream = module.ByteStream
         self.decoding_error = module.DecodingError
         self.timeout = module.TimeoutException

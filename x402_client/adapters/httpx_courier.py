@@ -19,6 +19,7 @@ from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import links, timed_out
 from .httpx_bodies import Library, ReplayedBody
+from .refusals import raw_lines_about_refusal
 from .sockets import httpx_cut, httpx_leads_here
 
 if TYPE_CHECKING:
@@ -118,6 +119,16 @@ class BaseCourier:
                 ours = [(b"set-cookie", line.encode()) for line in self._cookies]
                 response.headers = type(response.headers)([*ours, *response.headers.raw])
 
+    def refused(self, reply: Reply) -> Any:
+        """Return the 402 with the body that says why it was not paid, and the refusal for ``errors.find``."""
+        response, body = reply.native, reply.body or b""
+        return self.library.response(
+            response.status_code,
+            headers=raw_lines_about_refusal(response.headers.raw, body),
+            stream=self.library.byte_stream(body),
+            extensions={**response.extensions, "x402_refusal": reply.refusal},
+        )
+
     def _forget(self, response: Any) -> None:
         """Forget a response that needs no closing here, or that the caller closes."""
         self._open = [other for other in self._open if other is not response]
@@ -206,6 +217,9 @@ class Courier(BaseCourier):
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
         """Return the library's own response, with the outcome on it and its body watched."""
         response = reply.native
+        if reply.refusal is not None:
+            self.let_go()
+            return self.refused(reply)
         self._forget(response)
         self.let_go()
         self.restore(response, self.library.rejoined)
@@ -320,6 +334,9 @@ class AsyncCourier(BaseCourier):
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
         """Return the library's own response, with the outcome on it and its body watched."""
         response = reply.native
+        if reply.refusal is not None:
+            await self.let_go()
+            return self.refused(reply)
         self._forget(response)
         await self.let_go()
         self.restore(response, self.library.arejoined)

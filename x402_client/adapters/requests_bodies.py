@@ -11,11 +11,12 @@ from typing import Any, cast
 import requests
 import urllib3.exceptions
 from requests.exceptions import ChunkedEncodingError, ConnectionError, SSLError
-from urllib3 import HTTPResponse
+from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from ..core.delivery import Delivery, tell_of_the_money
 from .failures import links
+from .refusals import lines_about_refusal
 from .replay import Kept, KeptStream, digest, octets, position, rewind
 
 _CHUNK = 16 * 1024
@@ -164,6 +165,17 @@ def rejoined(response: requests.Response, chunks: list[bytes], rest: Any) -> HTT
         original_response=getattr(raw, "_original_response", None),
         enforce_content_length=False,
     )
+
+
+def replace_body(response: requests.Response, body: bytes) -> None:
+    """Give a 402 that was read to its end another body, and the header lines that fit it."""
+    lines = lines_about_refusal(response.headers.items(), body)
+    response.headers.clear()
+    response.headers.update(lines)
+    response.encoding = "utf-8"
+    response._content, response._content_consumed = False, False  # type: ignore[assignment,attr-defined]
+    response.raw = rejoined(response, [body], None)
+    response.raw.headers = HTTPHeaderDict(lines)
 
 
 def consumed(response: requests.Response) -> bool:

@@ -26,7 +26,7 @@ from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import links, timed_out
 from .own_errors import OwnErrors
-from .requests_bodies import Body, consumed, in_memory, read, rejoined, text, watch_or_deliver, with_body
+from .requests_bodies import Body, consumed, in_memory, read, rejoined, replace_body, text, watch_or_deliver, with_body
 from .sockets import requests_cut, requests_leads_here
 
 if TYPE_CHECKING:
@@ -182,6 +182,9 @@ class Courier:
         """Return the library's own response, with the outcome on it and its body watched."""
         response: requests.Response = reply.native
         self._open = [other for other in self._open if other is not response]
+        if reply.refusal is not None:
+            response.x402_refusal = reply.refusal  # type: ignore[attr-defined]
+            replace_body(response, reply.body or b"")
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
             # Sessions read the cookies of every response in the history. So the 402's cookies reach the jar.

@@ -162,7 +162,9 @@ async def _pause(seconds: float) -> None:
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
     import anyio.to_thread
 
-    return await anyio.to_thread.run_sync(lambda: function(*arguments), abandon_on_cancel=True)
+    # In a list: trio takes no function that returns an awaitable.
+    [found] = await anyio.to_thread.run_sync(lambda: [function(*arguments)], abandon_on_cancel=True)
+    return found
 
 
 def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:

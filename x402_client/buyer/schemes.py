@@ -15,6 +15,7 @@ from ..model.holds import Hold, payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
 from ..model.offers import Offer, words
+from ..signers.play_keys import is_play_signer, takes_play_keys
 from .wallet import Wallet
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
 class PaymentMeans:
     """The means of a buyer: its schemes, the families of chains they pay on, and the tokens it knows."""
 
-    __slots__ = ("_endpoints", "_names", "_payers", "families", "payers", "same_account", "schemes", "tokens")
+    __slots__ = ("_endpoints", "_names", "_payers", "_play", "families", "payers", "same_account", "schemes", "tokens")
 
     def __init__(
         self,
@@ -83,6 +84,8 @@ class PaymentMeans:
         #: The account that pays in each family of chains.
         self._payers = {family: payer_name(address) for family, address in wallet.addresses.items()}
         self.payers = tuple(self._payers.values())
+        #: The families of chains that the wallet pays on with a key of the sandbox.
+        self._play = {family for family in wallet.addresses if is_play_signer(wallet.signer(family))}
 
     def payer(self, network: str) -> str:
         """Return the account that pays on a network, as ``payer_name`` writes it; "" if there is none."""
@@ -98,6 +101,11 @@ class PaymentMeans:
         scheme = self.schemes.get(place)
         if scheme is None:
             return self._nothing_signs(offer)
+        if place[1] in self._play and not takes_play_keys(offer.network):
+            return (
+                "the wallet's key is one of the sandbox's, which anybody may know; pay with a key of your own on "
+                f"{words(short_name(offer.network), 60)}"
+            )
         try:
             return scheme.objection(offer) or None
         except Exception as failure:  # the scheme is not ours, and the quote's other offers may be sound

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import ConfigurationError, SigningError
-from ..model.money import Token
+from ..model.money import Token, currency_on
 from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_FAMILY, SOLANA_TESTNET, family_of, short_name
 from .families import FAMILIES, Families
 
@@ -79,7 +79,8 @@ def _evm(table: str, currency: str) -> list[Token]:
     for line in table.strip().splitlines():
         chain_id, address, symbol, domain = line.split(maxsplit=3)
         name, version = domain.split("|")
-        tokens.append(Token(f"eip155:{chain_id}", address, symbol, 6, name, version, currency))
+        network = f"eip155:{chain_id}"
+        tokens.append(Token(network, address, symbol, 6, name, version, currency_on(network, currency)))
     return tokens
 
 

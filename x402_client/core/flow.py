@@ -28,7 +28,7 @@ from ..model.offers import Offer, Quote
 from ..model.signing import Approval, Signed
 from ..policy.choice import choose, refuse
 from ..policy.policy import admit
-from ..wire.write import payment_header, takes_payment_id
+from ..wire.write import payment_header, refusal_body, takes_payment_id
 from .asks import (
     Approve,
     Ask,
@@ -84,6 +84,8 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             raise refusal from call.accepted_loss
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
         if rules.on_refusal == "return" and not call.signing:
+            refusal.__traceback__ = None  # its frames would live as long as the response
+            first.refusal, first.body = refusal, refusal_body(first.body, str(refusal), rules.bounds)
             return first
         raise
     except (QuoteError, PaymentNotSent) as trouble:

@@ -58,8 +58,8 @@ class _Tries:
 
 def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
     """Return the terms of a 402. None: it is not x402."""
-    body = yield from Peek(reply)
-    return read_quote(reply.header, body, call.url, rules.bounds)
+    reply.body = yield from Peek(reply)
+    return read_quote(reply.header, reply.body, call.url, rules.bounds)
 
 
 def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | None]:

@@ -119,7 +119,16 @@ class Pattern(NamedTuple):
         """Return True if the pattern covers this origin."""
         if self.port is not None and self.port != origin.port:
             return False
-        return origin.host.endswith(self.host[1:]) if self.host.startswith("*.") else origin.host == self.host
+        return self._covers(origin.host)
+
+    def overlaps(self, other: Pattern) -> bool:
+        """Return True if some origin is covered by both patterns."""
+        if None not in (self.port, other.port) and self.port != other.port:
+            return False
+        return self._covers(other.host) or other._covers(self.host)
+
+    def _covers(self, host: str) -> bool:
+        return host.endswith(self.host[1:]) if self.host.startswith("*.") else host == self.host
 
     @property
     def rank(self) -> tuple[bool, int, bool]:
@@ -130,7 +139,10 @@ class Pattern(NamedTuple):
         return (not self.host.startswith("*."), len(self.host), self.port is not None)
 
     def __str__(self) -> str:
-        return self.host if self.port is None else f"{self.host}:{self.port}"
+        if self.port is None:
+            return self.host
+        # Without brackets it would read as another address, and a freeze of it would stop nothing.
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def _split(text: str) -> tuple[str, int | None]:

@@ -12,6 +12,7 @@ import typer
 
 from ...buyer import settings
 from ...buyer.answers import ledger_answers
+from ...buyer.freezes import still_frozen
 from ...buyer.ledger_calls import call_ledger
 from ...buyer.settlement_reader import Reconciled, due, fate_of, read
 from ...chains.rpc import Endpoints
@@ -71,6 +72,7 @@ def spent(
         holds = spending.since((*_open(found, purse), *_history(found, purse)), days or None)
         currencies = sorted({hold.price.currency for hold in holds} | {"USD"}, key=lambda c: (c != "USD", c))
         counted = {c: {w: _counted(found, purse, w, c) for w in WINDOWS} for c in currencies}
+        frozen = _frozen(found)
     groups = {
         "host": spending.shares(holds, spending.host),
         "day": spending.shares(holds, spending.day, by_size=False),
@@ -80,6 +82,7 @@ def spent(
         show_json(_spent_document(counted, groups))
         return
     rows = [(f"{'in' if w == 'total' else 'last'} {w}", c) for w in WINDOWS for c in [_listed_money(counted, w)]]
+    rows += [("frozen", ", ".join(frozen))] if frozen else []
     facts(rows)
     for name, shares in groups.items():
         _draw(name, shares)
@@ -190,8 +193,38 @@ def unfreeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     """Lift a freeze again. It has to be named as it was set: * lifts only *."""
     pattern = _pattern(host)
     with _opened(ledger, fresh=False) as found:
+        before = _frozen(found)
         call_ledger(found, lambda port: port.unfreeze(pattern))
-    say(f"Not frozen any more: {_payee(pattern)}.")
+        after = _frozen(found)
+    named = f"Not frozen any more: {_payee(pattern)}" if pattern in before else f"{pattern!r} was not frozen"
+    say(f"{named}{_still(still_frozen(pattern, after))}")
+
+
+@app.command("freezes")
+@command
+def freezes(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
+    """List what is frozen: nothing is paid there until it is unfrozen."""
+    with _opened(ledger, fresh=False) as found:
+        patterns = _frozen(found)
+    if as_json:
+        show_json(list(patterns))
+        return
+    if not patterns:
+        show("Nothing is frozen.")
+    for pattern in patterns:
+        show(f"{pattern}  `x402 ledger unfreeze {_quoted(pattern)}` lifts it")
+
+
+def _frozen(ledger: Any) -> tuple[str, ...]:
+    return tuple(call_ledger(ledger, lambda port: port.freezes()))
+
+
+def _still(left: tuple[str, ...]) -> str:
+    """Return the end of a sentence about what was lifted."""
+    if not left:
+        return "."
+    lifts = " && ".join(f"x402 ledger unfreeze {_quoted(pattern)}" for pattern in left)
+    return f", but payments there are still stopped by {', '.join(left)}: `{lifts}`."
 
 
 @contextmanager
