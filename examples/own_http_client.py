@@ -46,6 +46,8 @@ class Courier:
         return hashlib.sha256(self.body or b"").digest()
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[Reply, bytes]:
+        if reply.refusal is not None:
+            return reply, reply.body or b""  # it says why nothing was paid
         content = self.peeked[reply.native] + bytes(reply.native.read())  # if it fails, nothing is resolved
         if delivery is not None:
             delivery.done()

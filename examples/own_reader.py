@@ -1,7 +1,8 @@
 """A settlement reader of your own: a seller's statement says what became of payments that brought no answer.
 
-Two payments break off, one before it settled and one after. Both stay counted until somebody knows more. Once they
-expired the reader is asked: what did not settle is given back. So that nobody has to wait, the clock is moved here.
+Two payments break off, one before it settled and one after. The reader is asked at once: what settled is spent.
+Both stay counted until somebody knows more. Once they expired it is asked again: what did not settle is given back. So
+that nobody has to wait, the clock is moved here.
 """
 
 import time

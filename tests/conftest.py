@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,14 @@ def _a_data_directory_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """Give each test a data directory, where buyers keep their ledgers: no test spends from the budgets of its user."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def public_endpoints() -> Iterator[dict[str, tuple[str, ...]]]:
+    """Let no test ask an endpoint on the internet: what a test does not name is not there. Gives what there is else."""
+    from x402_client.chains.public_endpoints import PUBLIC
+
+    there = dict(PUBLIC)
+    PUBLIC.clear()
+    yield there
+    PUBLIC.update(there)

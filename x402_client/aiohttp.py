@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientSession
 from yarl import URL
 
+from .adapters.aiohttp_courier import OWN_ERRORS
 from .adapters.aiohttp_middleware import put_in
 from .adapters.exchange import check_buyer, refuse_client
 from .adapters.quoting import finished_quote, quote_despite, quote_request
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .buyer.buyer import Buyer
 
 __all__ = ["outcome", "quote", "receipt", "wrap"]
+
+globals().update(OWN_ERRORS.named)
 
 
 def wrap(session: ClientSession, buyer: Buyer) -> ClientSession:

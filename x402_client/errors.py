@@ -229,8 +229,19 @@ class ConfigurationError(X402Error):
 
 
 def find(exc: BaseException | None) -> X402Error | None:
-    """Return the X402Error inside an exception that an SDK raised. Causes, contexts and groups are searched."""
-    return next((found for found in causes(exc) if isinstance(found, X402Error)), None)
+    """Return the X402Error inside an exception that an SDK raised. Causes, contexts and groups are searched.
+
+    A refusal that was handed back as a 402 (``Buyer(on_refusal="return")``) is found on the response of an exception.
+    """
+    found = (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))
+    return next((one for one in found if one is not None), None)
+
+
+def _refusal_on(failure: BaseException) -> X402Error | None:
+    response = vars(failure).get("response")  # not getattr: a stranger's property may fail
+    extensions = getattr(response, "extensions", None)
+    hung = extensions.get("x402_refusal") if isinstance(extensions, dict) else getattr(response, "x402_refusal", None)
+    return hung if isinstance(hung, X402Error) else None
 
 
 def causes(exc: BaseException | None) -> Iterator[BaseException]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"]
 
-_LIBRARY = Library(httpx)
+_LIBRARY = Library(httpx, __name__)
+globals().update(_LIBRARY.own_errors.named)
 _Client = TypeVar("_Client", bound=httpx.Client | httpx.AsyncClient)
 
 

@@ -13,6 +13,7 @@ import requests
 from .adapters.exchange import refuse_client
 from .adapters.quoting import finished_quote, quote_despite, quote_request
 from .adapters.requests_adapter import PayingAdapters, PaymentAdapter
+from .adapters.requests_courier import OWN_ERRORS
 from .core.call import HttpRequest
 from .model.offers import Quote
 from .receipts import outcome, receipt
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .buyer.buyer import Buyer
 
 __all__ = ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"]
+
+globals().update(OWN_ERRORS.named)
 
 
 def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:

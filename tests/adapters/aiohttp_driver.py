@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import aiohttp
@@ -82,7 +83,8 @@ async def whole(session: aiohttp.ClientSession, method: str, url: str, **said: A
         return AiohttpAnswer(response, await response.read())
     except X402Error as failure:
         if isinstance(failure.response, aiohttp.ClientResponse):
-            failure.response = await _readable(failure.response)
+            with suppress(TimeoutError):  # aiohttp lets nothing be read once the call's ``total`` is up
+                failure.response = await _readable(failure.response)
         raise
 
 

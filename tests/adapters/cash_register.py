@@ -14,14 +14,14 @@ from eth_account.messages import encode_typed_data
 
 from .scripted_server import Exchange, Script, Seen
 
-USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
+USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 PAY_TO = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"
 KEY = "0x" + "42" * 32
 PAYER: str = Account.from_key(KEY).address
 PRICE = 10_000
 PAYMENT = {1: "X-PAYMENT", 2: "PAYMENT-SIGNATURE"}
 RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
-NETWORK = {1: "base-sepolia", 2: "eip155:84532"}
+NETWORK = {1: "base", 2: "eip155:8453"}
 _FIELDS = ("address from", "address to", "uint256 value", "uint256 validAfter", "uint256 validBefore", "bytes32 nonce")
 _DOMAIN = ("string name", "string version", "uint256 chainId", "address verifyingContract")
 
@@ -44,7 +44,7 @@ class Till:
 
     def offer(self) -> dict[str, Any]:
         common = {"scheme": "exact", "network": NETWORK[self.version], "asset": USDC, "payTo": PAY_TO}
-        common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USDC", "version": "2"}}
+        common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USD Coin", "version": "2"}}
         if self.version == 2:
             return common | {"amount": str(self.price)}
         return common | {
@@ -87,7 +87,7 @@ class Till:
         if self.version == 2:
             assert payment["accepted"] == offer
         else:
-            assert (payment["scheme"], payment["network"]) == ("exact", "base-sepolia")
+            assert (payment["scheme"], payment["network"]) == ("exact", NETWORK[1])
         signed = payment["payload"]["authorization"]
         assert signed["value"] == str(self.price)
         assert signed["to"] == PAY_TO
@@ -118,12 +118,12 @@ def delivered(exchange: Exchange, till: Till) -> None:
 
 
 def signer(message: dict[str, str], signature: str) -> str:
-    """Who signed the transfer, by the domain of USDC on Base Sepolia."""
+    """Who signed the transfer, by the domain of USDC on Base."""
     numbers = {name: int(message[name]) for name in ("value", "validAfter", "validBefore")}
     full = {
         "types": {"EIP712Domain": _typed(_DOMAIN), "TransferWithAuthorization": _typed(_FIELDS)},
         "primaryType": "TransferWithAuthorization",
-        "domain": {"name": "USDC", "version": "2", "chainId": 84532, "verifyingContract": USDC},
+        "domain": {"name": "USD Coin", "version": "2", "chainId": 8453, "verifyingContract": USDC},
         "message": message | numbers,
     }
     found: str = Account.recover_message(encode_typed_data(full_message=full), signature=signature)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
 import threading
 import time
 import traceback
 from typing import Any
 
+import aiohttp
+import httpx
+import httpx2
 import pytest
+import requests
 
 from x402_client import Buyer, errors
-from x402_client.errors import PaymentOutcomeUnknown
+from x402_client.errors import PaymentNotSent, PaymentOutcomeUnknown
 
 from .cash_register import Till, delivered
 from .checks import new_buyer, paid, shows_payment, unresolved, untouched
@@ -213,10 +218,16 @@ class TestFailures:
             exchange.send(body)
             exchange.leave()
 
-        with pytest.raises(PaymentOutcomeUnknown) as caught:
+        with pytest.raises(PaymentNotSent) as caught:
             client.get(server.on("/paid", last_words))
         assert isinstance(caught.value.__cause__, shell.errors["connect"])
-        assert [hold.nonce for hold in buyer.holds()] == [caught.value.hold.nonce]
+        assert isinstance(
+            caught.value,
+            (httpx.ConnectError, httpx2.ConnectError, requests.ConnectionError, aiohttp.ClientConnectionError),
+        )
+        assert caught.value.money == "untouched"
+        assert (buyer.holds(), buyer.spent().units) == ((), 0)
+        assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)
 
     def test_a_402_that_drips(self, shell: Driver, server: Server, till: Till) -> None:
         from x402_client.wire.bounds import Bounds

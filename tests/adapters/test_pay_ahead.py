@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from x402_client import Buyer, Limit, Policy, errors, receipt
 
@@ -23,6 +25,12 @@ AHEAD = {"per_request": "0.05", "per_day": "50", "pay_ahead": True}
 @pytest.fixture
 def buyer() -> Buyer:
     return new_buyer(Policy(**AHEAD))
+
+
+@pytest.fixture
+def proxy() -> Iterator[Server]:
+    with Server() as proxy:
+        yield proxy
 
 
 def requests_of(server: Server) -> list[str]:
@@ -340,3 +348,30 @@ def test_hosts_have_their_own_caps(shell: Driver, server: Server, till: Till) ->
     with pytest.raises(errors.OverLimit):
         client.get(url)
     assert requests_of(server) == ["bare"]
+
+
+@only(Requests, Aiohttp)
+def test_behind_a_proxy_plain_http_is_never_paid_ahead(
+    shell: Driver, server: Server, proxy: Server, till: Till, client: Client
+) -> None:
+    """The proxy's own loopback is somebody else's, and the terms were learnt on this machine's."""
+    url = server.on("/paid", till.sells())
+    learnt(client, server, url)
+    proxy.fallback = till.sells()
+    option: Any = {"proxies": {"http": proxy.url()}} if shell.name == "requests" else {"proxy": proxy.url()}
+    with pytest.raises(errors.HostNotAllowed, match="was not seen to end on this machine"):
+        client.get(f"{url}?page=2", **option)
+    assert requests_of(proxy) == ["bare"]
+
+
+@only(Requests)
+def test_proxies_are_seen_by_position_too(
+    shell: Driver, server: Server, proxy: Server, till: Till, client: Client
+) -> None:
+    url = server.on("/paid", till.sells())
+    learnt(client, server, url)
+    proxy.fallback = till.sells()
+    request = requests.Request("GET", f"{url}?page=2").prepare()
+    with pytest.raises(errors.HostNotAllowed):
+        client.native.get_adapter(url).send(request, False, None, True, None, {"http": proxy.url()})
+    assert requests_of(proxy) == ["bare"]

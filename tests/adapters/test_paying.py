@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gzip
+import json
 import pickle
 from typing import Any
 
@@ -140,8 +141,12 @@ class TestPaying:
     def test_a_refusal_can_be_returned(self, shell: Driver, server: Server, till: Till) -> None:
         buyer = new_buyer(Policy(per_request="0.001"), on_refusal="return")
         response = shell.client(buyer).get(server.on("/paid", till.sells()))
-        assert (response.status_code, response.content) == (402, b"{}")
+        assert response.status_code == 402
         assert response.headers["PAYMENT-REQUIRED"] == encoded_terms(till)
+        why = json.loads(response.content)["error"]["message"]
+        assert "one payment may cost 0.001 USD" in why
+        assert response.headers["Content-Type"] == "application/json"
+        assert response.headers["Content-Length"] == str(len(response.content))
         assert shell.outcome(response) is None
         assert untouched(buyer)
 
@@ -158,7 +163,8 @@ class TestPaying:
                 shell.client(buyer).get(url)
         else:
             response = shell.client(buyer).get(url)
-            assert (response.status_code, response.content) == (402, b"{}")
+            assert response.status_code == 402
+            assert b"it differs from the quote this purchase is bound to" in response.content
         assert len(server.requests) == 2
         assert untouched(buyer)
         assert till.nonces == dear.nonces == []
@@ -211,7 +217,7 @@ class TestOutcomes:
             ({"payer": PAY_TO}, "unknown"),
             ({"payer": None}, "spent"),
             ({"network": "eip155:1"}, "unknown"),
-            ({"network": "base-sepolia"}, "spent"),
+            ({"network": "base"}, "spent"),
             ({"amount": str(PRICE + 1)}, "unknown"),
             ({"amount": str(PRICE)}, "spent"),
             ({"transaction": ""}, "unknown"),

@@ -120,14 +120,43 @@ def test_a_coroutine_approves(seller: Sandbox) -> None:
     assert async_get(buyer, seller.url + "/report").status_code == 200
 
 
-def test_a_coroutine_that_sleeps_too_long_means_no(seller: Sandbox) -> None:
-    async def approve(approval: Approval) -> bool:
-        await anyio.sleep(60)
+class Waiting:
+    """An approver that never answers, in each form that can be awaited. ``ended`` once it is cancelled."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    async def __call__(self, approval: Approval) -> bool:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.ended = True
         return True
 
+    async def method(self, approval: Approval) -> bool:
+        return await self(approval)
+
+    def awaitable(self, approval: Approval) -> Any:
+        return self(approval)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("form", ["__call__", "method", "awaitable"])
+def test_a_coroutine_that_never_answers_means_no(seller: Sandbox, form: str, backend: str) -> None:
+    waiting = Waiting()
+    approve = waiting if form == "__call__" else getattr(waiting, form)
     buyer = seller.buyer(POLICY, approve=approve, approve_timeout=0.1)
-    with pytest.raises(errors.ApprovalDenied):
-        async_get(buyer, seller.url + "/report")
+
+    async def get() -> None:
+        async with x402_client.httpx.wrap(httpx.AsyncClient(), buyer) as client:
+            with anyio.fail_after(30):  # or a time-out that is lost would stop the tests for ever
+                await client.get(seller.url + "/report")
+
+    with pytest.raises(errors.ApprovalDenied, match=r"did not answer within 0\.1 seconds"):
+        anyio.run(get, backend=backend)
+    assert waiting.ended
+    assert seller.settlements == []
+    assert (buyer.spent().units, buyer.holds()) == (0, ())
 
 
 def test_a_sync_client_cannot_await_an_approver(seller: Sandbox) -> None:

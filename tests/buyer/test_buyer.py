@@ -234,4 +234,4 @@ def test_a_redirect_to_the_content_delivers_if_the_settlement_is_proven(proof: A
     # Without a proof the same payment is presented again, never a second one signed.
     assert len(buyer.history()) == (2 if delivered else 0)
     assert len(buyer.holds()) == (0 if delivered else 1)
-    assert buyer.spent().units == (20_000 if delivered else 10_000)
+    assert buyer.spent(currency="USD (test)").units == (20_000 if delivered else 10_000)

@@ -38,10 +38,11 @@ class _Server(ThreadingHTTPServer):
 
 
 class Scripted:
-    """Answers in turn; the last answer for ever. Or by method."""
+    """Answers in turn; the last answer for ever. Or by method: then it is an endpoint of Base's test network."""
 
     def __init__(self, *answers: Answer, **by_method: Answer) -> None:
-        self._answers, self._by_method = list(answers), by_method
+        self._answers = list(answers)
+        self._by_method = {"eth_chainId": result(hex(84532)), **by_method} if by_method else {}
         self.asked: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         outer = self

@@ -226,5 +226,4 @@ def test_endpoints_of_a_network_are_made_once_and_asked_one_by_one() -> None:
     assert endpoints.of("eip155:8453") is endpoints.of("eip155:8453")
     assert endpoints.each("eip155:8453") == endpoints.each("eip155:8453")
     assert len(endpoints.each("eip155:8453")) == 2
-    assert len(endpoints.each("eip155:1")) == 1, "well-known networks have a public endpoint"
     assert endpoints.each("eip155:999999") == []

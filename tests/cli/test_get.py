@@ -63,7 +63,7 @@ ENDS = {
         "/fault/error-after-settling/weather",
         ("-X", "POST", "--yes"),
         7,
-        "answered 502, and has the",
+        "answered 502, and took the",
         1,
     ),
     "another 402": ("/fault/not-x402/weather", ("--yes",), 22, "does not speak x402", 0),

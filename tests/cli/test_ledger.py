@@ -177,6 +177,32 @@ def test_a_freeze_stops_payments_until_it_is_lifted(seller: Sandbox, given: dict
     assert in_process(["ledger", "freeze", "http://a.example/"], given).code == 2
 
 
+def test_what_is_frozen_is_listed_and_lifting_tells_what_is_left(given: dict[str, str]) -> None:
+    for host in ("*", "a.example"):
+        assert in_process(["ledger", "freeze", host], given).code == 0
+    assert json.loads(in_process(["ledger", "freezes", "--json"], given).out) == ["*", "a.example"]
+    assert "`x402 ledger unfreeze '*'` lifts it" in in_process(["ledger", "freezes"], given).text
+    assert "frozen" in in_process(["ledger"], given).text
+    left = in_process(["ledger", "unfreeze", "a.example"], given)
+    assert "payments there are still stopped by *: `x402 ledger unfreeze '*'`" in left.err
+    assert "'b.example' was not frozen, but payments" in in_process(["ledger", "unfreeze", "b.example"], given).err
+    assert in_process(["ledger", "unfreeze"], given).err.strip() == "Not frozen any more: anybody."
+    assert in_process(["ledger", "freezes"], given).text == "Nothing is frozen.\n"
+    assert "frozen" not in in_process(["ledger"], given).text
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_a_ledger_that_must_exist_pays_only_if_it_does(seller: Sandbox, given: dict[str, str], way: str) -> None:
+    command = ["get", f"{seller.url}/weather", "--yes"]
+    strict = [*command, "--must-exist"] if way == "option" else command
+    settings = given if way == "option" else given | {"X402_MUST_EXIST": "1"}
+    refused = in_process(strict, settings)
+    assert (refused.code, "must_exist" in refused.err) == (4, True)
+    assert not Path(given["X402_LEDGER"]).exists()
+    assert in_process(command, given).code == 0
+    assert in_process(strict, settings).code == 0
+
+
 @pytest.fixture
 def lost(tmp_path: Path, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """One payment that settled and one that did not, neither answered, both expired by every clock."""

@@ -18,6 +18,7 @@ from x402_client.sandbox import TEST_EVM_KEYS, Sandbox
 from .running import Ran, in_process
 
 PASSPHRASE = "correct horse"
+REAL_KEY = "0x" + "46" * 32
 PAIR = Keypair.from_seed(bytes(range(32)))
 EVM = Wallet(evm=TEST_EVM_KEYS[0]).evm
 WORDS = "abandon " * 11 + "about"
@@ -135,6 +136,23 @@ def test_without_a_passphrase_and_a_terminal_it_says_how(bare: dict[str, str], t
             file.write_bytes(written)
         assert in_process(["wallet", "new", "--passphrase-file", str(file)], bare).code == code
     assert Wallet.from_keystore(place(bare), "from a file").evm is not None
+
+
+@pytest.mark.parametrize("passphrase", ["x", "1234567", "äöüäöüä"])
+@pytest.mark.parametrize("by", ["variable", "file"])
+@pytest.mark.parametrize("command", ["new", "import"])
+def test_a_short_passphrase_is_refused_wherever_it_comes_from(
+    bare: dict[str, str], tmp_path: Path, passphrase: str, by: str, command: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(passphrase, "utf-8")
+    settings = bare | ({"X402_PASSPHRASE": passphrase} if by == "variable" else {})
+    options = ["--passphrase-file", str(file)] if by == "file" else []
+    ran = in_process(["wallet", command, *options], settings, REAL_KEY.encode())
+    assert ran.code == 2
+    assert f"The passphrase has {len(passphrase)} characters, and 8 are the least" in ran.err
+    assert len(passphrase) == 1 or passphrase not in ran.text + ran.err
+    assert not place(bare).exists()
 
 
 def test_the_keyring_keeps_a_passphrase_that_nobody_types(

@@ -93,8 +93,8 @@ class Ground:
 
     @property
     def spent(self) -> int:
-        """Millionths counted today."""
-        return self.ledger.spent(Spending("", "day", "USD"))
+        """Millionths of test money counted today: the offers here are on a test network."""
+        return self.ledger.spent(Spending("", "day", "USD (test)"))
 
 
 _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
@@ -108,7 +108,8 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
     asks.Settlement: lambda ledger, ask: "open",
-    asks.Reclaim: lambda ledger, ask: False,
+    asks.Expired: lambda ledger, ask: [],
+    asks.LookNow: lambda ledger, ask: asks.Seen(False),
     asks.LeftAlone: lambda ledger, ask: None,
     asks.SignTyped: lambda ledger, ask: signature(ask),
     asks.Approve: lambda ledger, ask: asks.Approved(True, 0.0),

@@ -29,7 +29,7 @@ from .scripted_flow import called
 
 ORDER = order(purchase("a"))
 HOLD = Hold("1", ORDER.purchase, ORDER.offer, ORDER.price, 0.0, "signed")
-LIBRARY = Library(httpx)
+LIBRARY = Library(httpx, __name__)
 
 
 def outcome(money: Any = "spent", receipt: Receipt | None = None, mismatches: tuple[str, ...] = ()) -> Outcome:

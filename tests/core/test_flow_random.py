@@ -38,7 +38,8 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
     asks.Conclude: LEDGER_TROUBLE,
     asks.WriteOff: [*LEDGER_TROUBLE, lambda: errors.PaymentRefused("claimed meanwhile")],
     asks.Settlement: [],
-    asks.Reclaim: LEDGER_TROUBLE,
+    asks.Expired: LEDGER_TROUBLE,
+    asks.LookNow: [OSError],
     asks.LeftAlone: [],
     asks.SignTyped: [
         OSError, StopIteration, lambda: errors.SigningError("no"), lambda: errors.Frozen("odd"),
@@ -74,7 +75,8 @@ ANSWERS: dict[type[Any], list[Callable[[Any], Any]]] = {
     asks.Approve: [lambda ask: asks.Approved(True, 0.0), lambda ask: asks.Approved(True, 99.0),
                    lambda ask: asks.Approved(False, 0.0)],
     asks.SignTyped: [signature, signature, lambda ask: asks.SignatureGiven(b"\1" * 65)],
-    asks.Settlement: [lambda ask, fate=fate: fate for fate in ("open", "open", "open", "settled", "unknown")],
+    asks.Settlement: [lambda ask, fate=fate: fate for fate in ("open", "open", "open", "live", "settled", "unknown")],
+    asks.LookNow: [lambda ask: asks.Seen(False), lambda ask: asks.Seen(True)],
     asks.LeftAlone: [lambda ask: None, lambda ask: None, lambda ask: datetime(2030, 1, 1, tzinfo=UTC)],
 }  # fmt: skip
 
@@ -87,7 +89,7 @@ class Run:
         self.sends = self.signatures = 0
         actions = st.sampled_from(["fail", "late", "close"])
         self.planned = draw(st.dictionaries(st.sampled_from(list(TROUBLE)), actions, max_size=2))
-        self.recorded = False
+        self.recorded = self.shown = False
         self.counted = self.solid
 
     @property
@@ -129,7 +131,9 @@ class Run:
     def done(self, ask: Any) -> tuple[Any, BaseException | None]:
         """The answer; what really was done counts even if its answer is lost."""
         if type(ask) in ANSWERS:
-            return self.draw(st.sampled_from(ANSWERS[type(ask)]))(ask), self.failure
+            answer = self.draw(st.sampled_from(ANSWERS[type(ask)]))(ask)
+            self.shown |= isinstance(answer, asks.Seen) and answer.settled
+            return answer, self.failure
         try:
             answer = self.ground.answer(ask)
         except errors.X402Error as refused:
@@ -164,6 +168,7 @@ class Run:
         if isinstance(failure, errors.X402Error):
             assert failure.money != "untouched" or self.sends == 0
             after = ("spent",) if isinstance(failure, errors.PaidNotDelivered) else ("held", "unknown")
+            after += ("spent",) if self.shown else ()
             assert self.sends == 0 or failure.money in after
             assert failure.hold is None or isinstance(failure.hold, Hold)
             header = failure.hold and failure.hold.authorization and failure.hold.authorization.header

@@ -45,8 +45,8 @@ def test_a_payment_by_hand() -> None:
     assert isinstance(flow.send(first.native), asks.Digest)
     reserve = flow.send(b"digest")
     assert isinstance(reserve, asks.Reserve)
-    assert reserve.order.price == Money("0.01")
-    assert [str(cap) for cap in reserve.order.caps] == ["0.05 USD per day"]
+    assert reserve.order.price == Money("0.01 USD (test)")
+    assert [str(cap) for cap in reserve.order.caps] == ["0.05 USD (test) per day"]
     assert reserve.attempt is call.attempt
     rest = flow.send(ground.answer(reserve))
     assert isinstance(rest, asks.LeftAlone)
@@ -171,7 +171,7 @@ REFUSED: dict[str, tuple[Policy, Origin, asks.Reply, type[PaymentRefused], list[
         Origin("https", "a.example", 443),
         asking(),
         OverLimit,
-        [*BEFORE, "Reclaim"],
+        [*BEFORE, "Expired"],
     ),
 }
 
@@ -228,7 +228,7 @@ def test_who_approves_sees_what_is_paid() -> None:
     assert ground.names == [*BEFORE, "LeftAlone", "Approve", "SignTyped", "Record", "Send"]
     [ask] = ground.all(asks.Approve)
     assert (ask.approval.price, ask.approval.host, ask.approval.description) == (
-        Money("0.01"), "api.example.com", "the weather",
+        Money("0.01 USD (test)"), "api.example.com", "the weather",
     )  # fmt: skip
 
 

@@ -324,6 +324,7 @@ _FREE = max(window.number for window in BUDGET_WINDOWS) + 1
 _NAMES = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12).filter(lambda name: name not in WINDOWS)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=6,
     deadline=None,

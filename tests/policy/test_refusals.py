@@ -88,8 +88,8 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
         {"network": "base", "asset": BASE_EURC},
         'no limit of the policy for this host is in EUR; name one, for example per_request="0.10 EUR"',
     ),
-    "too dear": (OPEN, {"amount": "1000001"}, "it costs 1.000001 USD; one payment may cost 1.00 USD"),
-    "beyond all numbers": (OPEN, {"amount": str(2**256 - 1)}, "one payment may cost 1.00 USD"),
+    "too dear": (OPEN, {"amount": "1000001"}, "it costs 1.000001 USD (test); one payment may cost 1.00 USD (test)"),
+    "beyond all numbers": (OPEN, {"amount": str(2**256 - 1)}, "one payment may cost 1.00 USD (test)"),
     "too large to echo": (OPEN, {"extra": {"blob": "x" * 20_000}}, "echoed in a header of about"),
 }
 
@@ -142,7 +142,9 @@ def test_too_expensive_is_both_over_a_limit_and_no_acceptable_offer() -> None:
     error = refusal(quote, policy)
     assert isinstance(error, TooExpensive)
     assert isinstance(error, OverLimit)
-    assert (error.limit, error.asked, error.spent, error.resets_at) == (Money("0.01"), Money("0.02"), None, None)
+    assert (error.limit, error.asked, error.spent, error.resets_at) == (
+        Money("0.01 USD (test)"), Money("0.02 USD (test)"), None, None,
+    )  # fmt: skip
     assert error.offer is quote.offers[1]
     assert len(error.reasons) == 4
     assert "No offer of the 4" in str(error)
@@ -182,7 +184,7 @@ def test_a_cap_of_the_callers_own(cap: str, limit: str) -> None:
     quote = judged(OPEN, entry(), mandate=mandate)
     error = refusal(quote, OPEN, mandate)
     assert isinstance(error, TooExpensive)
-    assert error.limit == Money(limit)
+    assert error.limit == Money(limit, "USD (test)")
 
 
 def test_a_cap_of_the_callers_own_does_not_widen_the_policy() -> None:
@@ -212,7 +214,8 @@ def test_terms_that_were_frozen_hold(changes: dict[str, Any], accepted: bool) ->
     assert (quote.choice is not None) is accepted
     if not accepted:
         assert (
-            "it differs from the quote this purchase is bound to (exact on base-sepolia, 0.01 USD)" in quote.reasons[0]
+            "it differs from the quote this purchase is bound to (exact on base-sepolia, 0.01 USD (test))"
+            in quote.reasons[0]
         )
 
 

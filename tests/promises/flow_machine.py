@@ -204,8 +204,11 @@ class FlowMachine(RuleBasedStateMachine):
             self.check_second(running, ask)
         if isinstance(ask, asks.Settlement):
             return self.fate(ask.hold.nonce, data)
-        if isinstance(ask, asks.Reclaim):
-            return self.reclaimed(data)
+        if isinstance(ask, asks.Expired):
+            return self.fates(data)
+        if isinstance(ask, asks.LookNow):
+            payment = self.payments[ask.hold.nonce]
+            return asks.Seen(payment.settled and data.draw(st.booleans()))
         answer = self.ground.answer(ask)
         if isinstance(ask, asks.Record):
             self.payments[ask.authorization.nonce] = Payment(ask.hold.purchase.id, ask.authorization.expires, running)
@@ -241,20 +244,14 @@ class FlowMachine(RuleBasedStateMachine):
         payment = self.payments[nonce]
         silent = data.draw(st.booleans())
         if self.valid(payment):
-            return "open"
+            return data.draw(st.sampled_from(["open", "live"]))
         if silent:
             return "unknown"
         return "settled" if payment.settled else "not_settled"
 
-    def reclaimed(self, data: st.DataObject) -> bool:
-        gone = False
+    def fates(self, data: st.DataObject) -> list[Any]:
         open_ones = {hold.nonce: hold for hold in self.ground.ledger.holds() if hold.nonce}
-        for nonce in [nonce for nonce in self.payments if nonce in open_ones]:
-            answer = self.fate(nonce, data)
-            if answer in ("settled", "not_settled"):
-                self.ground.ledger.conclude(open_ones[nonce], answer == "settled")
-                gone |= answer == "not_settled"
-        return gone
+        return [(open_ones[nonce], self.fate(nonce, data)) for nonce in self.payments if nonce in open_ones]
 
     # --- the books
 

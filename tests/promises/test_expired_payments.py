@@ -116,7 +116,7 @@ def test_proven_unused_it_is_bought_anew_in_the_same_call(story: Story, shell: A
     assert found is not None
     assert found.success
     assert story.paid == [PRICE]
-    assert story.buyer.spent().units == PRICE
+    assert story.buyer.spent(currency="USD (test)").units == PRICE
     assert story.buyer.holds() == ()
     [done] = story.buyer.history()
     assert done.nonce != old.nonce
@@ -137,7 +137,7 @@ def test_proven_settled_and_not_delivered(story: Story, shell: Ask) -> None:
     story.buyer.write_off(raised.value.hold)
     assert shell(story.buyer, "GET", story.url, timeout=60).status_code == 200
     assert story.paid == [PRICE, PRICE]
-    assert story.buyer.spent().units == 2 * PRICE
+    assert story.buyer.spent(currency="USD (test)").units == 2 * PRICE
     assert [one.state for one in story.buyer.history()] == ["delivered", "written_off"]
 
 
@@ -151,7 +151,7 @@ def test_nobody_can_tell(story: Story, shell: Ask) -> None:
         assert raised.value.money == "unknown"
         assert "Buyer(rpc=...)" in str(raised.value)
     assert len(story.buyer.holds()) == 1
-    assert story.buyer.spent().units == PRICE
+    assert story.buyer.spent(currency="USD (test)").units == PRICE
     assert len(story.paid) <= 1
 
 
@@ -160,7 +160,7 @@ def test_an_accepted_loss_is_bought_anew_in_the_same_call(story: Story, shell: A
     response = shell(story.buyer, "GET", story.url, timeout=60)
     assert response.status_code == 200
     assert story.paid == [PRICE, PRICE]
-    assert story.buyer.spent().units == 2 * PRICE
+    assert story.buyer.spent(currency="USD (test)").units == 2 * PRICE
     assert [one.state for one in story.buyer.history()] == ["delivered", "written_off"]
     assert sum(isinstance(event, events.WrittenOff) for event in story.told) == 1
 
@@ -170,7 +170,7 @@ def test_over_the_limit_the_chain_gives_back_what_it_proves_unused(story: Story,
     response = shell(story.buyer, "GET", story.url + "?other", timeout=60)
     assert response.status_code == 200
     assert story.paid == [PRICE]
-    assert story.buyer.spent().units == PRICE
+    assert story.buyer.spent(currency="USD (test)").units == PRICE
     with pytest.raises(errors.OverLimit):
         shell(story.buyer, "GET", story.url + "?third", timeout=60)
 

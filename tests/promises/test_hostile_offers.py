@@ -17,10 +17,10 @@ from x402_client.events import Warned
 
 from .hostile_seller import GOODS, Case, Till402, asking, offer, opened, terms
 
-BASE_USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
+SEPOLIA_USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
 UNKNOWN = "0x" + "ab" * 20
 SOMEBODY = "0x52908400098527886E0F7030069857D2E4169EE7"
-EXTRA = {"name": "USDC", "version": "2"}
+EXTRA = {"name": "USD Coin", "version": "2"}
 Refused, Unreadable, Unsupported = errors.NoAcceptableOffer, errors.MalformedQuote, errors.UnsupportedVersion
 
 #: What is changed in a sound offer, and why it is then not paid.
@@ -58,10 +58,10 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "payTo as an object": ({"payTo": {"0": PAY_TO}}, Unreadable, "payTo"),
     "an unknown token": ({"asset": UNKNOWN}, Refused, "is not a token this buyer knows"),
     "an unknown token named USDC": ({"asset": UNKNOWN, "extra": EXTRA}, Refused, "is not a token this buyer knows"),
-    "a token of another network": ({"asset": BASE_USDC}, Refused, "is not a token this buyer knows"),
+    "a token of another network": ({"asset": SEPOLIA_USDC}, Refused, "is not a token this buyer knows"),
     "a symbol with a Cyrillic letter": ({"asset": "USD\u0421"}, Refused, "is not a token this buyer knows"),
     "an unknown network": ({"network": "moon"}, Refused, "is not a token this buyer knows"),
-    "a network with a zero before it": ({"network": "eip155:084532"}, Refused, "is not a token this buyer knows"),
+    "a network with a zero before it": ({"network": "eip155:08453"}, Refused, "is not a token this buyer knows"),
     "an unknown scheme": ({"scheme": "subscription"}, Refused, "'subscription' is not supported"),
     "upto": ({"scheme": "upto"}, Refused, "'upto' is not supported"),
     "the scheme in other letters": ({"scheme": "Exact"}, Refused, "'Exact' is not supported"),
@@ -129,7 +129,7 @@ def test_paid_exactly_once(
     assert expected - 30 < left <= expected
     noted = [event.problem for event in case.events if isinstance(event, Warned)]
     theirs = changes.get("extra", EXTRA)
-    assert bool(noted) is ((theirs.get("name"), theirs.get("version")) != ("USDC", "2"))
+    assert bool(noted) is ((theirs.get("name"), theirs.get("version")) != ("USD Coin", "2"))
     assert not noted or "The seller names the token's EIP-712 domain" in noted[0]
     if version == 2:
         assert payment["accepted"] == offer(2, **changes)

@@ -32,6 +32,6 @@ def test_pays_once_and_exactly(world: World, ask: Ask, name: str, method: str) -
     assert found is not None
     assert found.success
     assert found.transaction == transfers[0].tx_hash
-    assert buyer.spent().units == price
+    assert buyer.spent(currency="USD (test)").units == price
     assert buyer.holds() == ()
     assert [hold.money for hold in buyer.history()] == ["spent"]

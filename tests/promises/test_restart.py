@@ -65,7 +65,7 @@ def test_killed_at_the_payment(world: World, tmp_path: Path, kind: str, moment: 
     endpoints = {"solana-devnet": rpc} if rpc else None
     buyer = Buyer(Wallet(**{kind: key}), POLICY, ledger=str(ledger), rpc=endpoints)
     [left] = buyer.holds()
-    assert buyer.spent().units == 10_000, "what a dead process signed stays counted"
+    assert buyer.spent(currency="USD (test)").units == 10_000, "what a dead process signed stays counted"
     if moment == "before":
         assert through_httpx(buyer, "GET", seller.url("/paid"), timeout=60).status_code == 200
         assert [one.nonce for one in buyer.history()] == [left.nonce]
@@ -79,7 +79,7 @@ def test_killed_at_the_payment(world: World, tmp_path: Path, kind: str, moment: 
     else:
         paid = [one.amount for one in world.solana.transfers(slot) if one.sender == who]
     assert paid == [10_000]
-    assert buyer.spent().units == 10_000
+    assert buyer.spent(currency="USD (test)").units == 10_000
     buyer.close()
 
 

@@ -128,6 +128,21 @@ def test_a_loop_around_an_sdk_presents_the_same_payment(seller: Sandbox) -> None
         with pytest.raises(Exception) as raised:
             ask_openai(seller.url, wrap(httpx2.Client(transport=line), buyer))
         found.append(type(errors.find(raised.value)))
-    assert found == [errors.PaymentOutcomeUnknown, errors.PaymentRejected, errors.PaymentRejected]
+    # The lost answer is httpx2's own error, after which this SDK asks again by itself: with the same payment.
+    assert found == [errors.PaymentRejected] * 3
     assert len(set(line.payments)) == 1
     assert [done.amount for done in seller.settlements] == [20_000]
+
+
+@pytest.mark.parametrize("ask", [ask_openai, ask_anthropic])
+def test_a_refusal_that_is_returned_stops_an_sdk_at_once(seller: Sandbox, ask: Any) -> None:
+    buyer = seller.buyer(Policy(per_request="0.01"), on_refusal="return")
+    with pytest.raises(
+        (openai.APIStatusError, anthropic.APIStatusError), match=r"one payment may cost 0\.01 USD"
+    ) as raised:
+        ask(seller.url, wrap(httpx2.Client(), buyer))
+    assert raised.value.status_code == 402
+    assert len(seller.visits) == 1, "what is raised, these packages ask for three times"
+    found = errors.find(raised.value)
+    assert isinstance(found, errors.OverLimit)
+    assert found.money == "untouched"

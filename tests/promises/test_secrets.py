@@ -292,10 +292,10 @@ def test_a_seller_that_is_gone(shell: Driver, server: Server, sweep: Sweep, monk
 
 
 def test_a_slow_seller(shell: Driver, server: Server, sweep: Sweep) -> None:
-    buyer = Buyer(wallet(), POLICY, ledger=":memory:", on_event=sweep.event, settle_timeout=0.05)
+    buyer = Buyer(wallet(), POLICY, ledger=":memory:", on_event=sweep.event, settle_timeout=0.5)
     holding = Holding()
     till = Till402(asking(2, terms(2, offer())), holding)
-    call(shell, buyer, sweep, server.on("/case", till), timeout=0.05)
+    call(shell, buyer, sweep, server.on("/case", till), timeout=0.5)
     holding.over.set()
     assert len(till.handed) == 1
     assert sweep.finds(*payment_secrets(till.handed)) == []

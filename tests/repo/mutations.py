@@ -56,6 +56,58 @@ LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_present
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
 MUTATIONS = (
+    # --- what is allowed
+    Mutation(
+        "a more exact entry of hosts escapes the wildcard's budget",
+        "policy/policy.py",
+        "for pattern, rule in self.rules(origin) if isinstance(rule, Limit)]",
+        "for pattern, rule in self.rules(origin)[:1] if isinstance(rule, Limit)]",
+        ("tests/policy/test_every_entry.py",),
+    ),
+    Mutation(
+        "a dollar does not limit test money",
+        "policy/limits.py",
+        "return next((most for one in amounts.values() if (most := one.as_limit_on(currency)) is not None), None)",
+        "return None",
+        ("tests/policy/test_test_money.py",),
+    ),
+    Mutation(
+        "a number of smallest units is taken for dollars",
+        "policy/limits.py",
+        "filter(_is_suspect, amounts or ())",
+        "()",
+        ("tests/policy/test_whole_numbers.py",),
+    ),
+    Mutation(
+        "a key of the sandbox signs for real networks",
+        "buyer/schemes.py",
+        "if place[1] in self._play and not takes_play_keys(offer.network):",
+        "if False:",
+        ("tests/signers/test_play_keys.py",),
+    ),
+    Mutation(
+        "an async approver that never times out",
+        "buyer/answers.py",
+        "with anyio.move_on_after(limit):",
+        "with anyio.move_on_after(None):",
+        ("tests/buyer/test_approval.py::test_a_coroutine_that_never_answers_means_no",),
+    ),
+    Mutation(
+        "requests pays ahead over plain http through a proxy",
+        "adapters/requests_adapter.py",
+        """        if _proxies(*arguments) and not (request.url or "").lower().startswith("https:"):
+            return None  # behind a proxy, only the answer shows whether plain http ends on this machine
+""",
+        "",
+        ("tests/adapters/test_pay_ahead.py::test_behind_a_proxy_plain_http_is_never_paid_ahead[requests]",),
+    ),
+    Mutation(
+        "a refusal that is returned says nothing",
+        "errors.py",
+        "return hung if isinstance(hung, X402Error) else None",
+        "return None",
+        ("tests/adapters/test_returned_refusals.py",),
+    ),
     # --- the journal
     Mutation(
         "what was signed never reaches the ledger",
@@ -341,8 +393,8 @@ MUTATIONS = (
     Mutation(
         "a reader's silence means not settled",
         "buyer/settlement_reader.py",
-        '    if answer not in ("settled", "not_settled"):\n        return "unknown"\n',
-        '    if answer not in ("settled", "not_settled"):\n        return "not_settled"\n',
+        '    if answer not in ("settled", "not_settled", "live"):\n        return "unknown"\n',
+        '    if answer not in ("settled", "not_settled", "live"):\n        return "not_settled"\n',
         ("tests/promises/test_release_of_holds.py",),
     ),
     Mutation(
@@ -358,6 +410,55 @@ MUTATIONS = (
         'if answer == "not_settled" and expired_recently(hold) and not _goes_by_the_chain(reader, hold):',
         "if False:",
         ("tests/promises/test_release_of_holds.py",),
+    ),
+    Mutation(
+        "what lives by the chain's own clock is lost",
+        "chains/evm_settlement.py",
+        '    if number(head, "timestamp") < signed.expires:\n',
+        "    if False:\n",
+        ("tests/chains/test_settlement.py", "tests/promises/test_chain_answers.py"),
+    ),
+    Mutation(
+        "the Solana search stops after one page",
+        "chains/solana_settlement.py",
+        "        if not page or _before(page[-1], signed):\n",
+        "        if True:\n",
+        ("tests/chains/test_solana_search.py",),
+    ),
+    Mutation(
+        "a hint's expiry without a margin",
+        "chains/solana_settlement.py",
+        "at > signed.expires + _MARGIN",
+        "at > signed.expires",
+        ("tests/chains/test_solana_search.py",),
+    ),
+    Mutation(
+        "another chain's endpoint is believed",
+        "chains/rpc.py",
+        "        if found != self.network:\n",
+        "        if False:\n",
+        ("tests/chains/test_identity.py",),
+    ),
+    Mutation(
+        "one witness gives back all",
+        "core/reclaim.py",
+        "    except X402Error:  # over the limit, frozen, or the ledger cannot count it\n        return False\n",
+        "    except X402Error:  # over the limit, frozen, or the ledger cannot count it\n        return True\n",
+        ("tests/core/test_reclaim.py",),
+    ),
+    Mutation(
+        "a silent endpoint piles up threads",
+        "buyer/looks.py",
+        ">= MOST:\n",
+        ">= 10**9:\n",
+        ("tests/buyer/test_looks.py",),
+    ),
+    Mutation(
+        "wrong decimals of a vouched token are signed",
+        "schemes/exact_evm.py",
+        "            if found != token.decimals:\n",
+        "            if False:\n",
+        ("tests/buyer/test_endpoints.py",),
     ),
     Mutation(
         "an unknown family of chains is Solana",

@@ -23,7 +23,7 @@ SAYS = {
     "openai_sdk.py": ["Paid 0.02 USD for: Forty-two.", "Refused: ", "The money is untouched"],
     "own_http_client.py": ["Paid 0.01 USD and the money is spent", "Spent 0.02 USD in 2 payments; 0 open"],
     "own_reader.py": [
-        "drop-after-settling: the money is unknown",
+        "drop-after-settling: the money is spent",
         "Counted 0.02 USD for 2 payments without an answer",
         "Given back 1 and settled 1",
         "Counted 0.01 USD for 1 payment that arrived",

@@ -64,6 +64,7 @@ def test_there_is_a_time_out_by_default() -> None:
     assert not settings.keys() & {"timeout_method", "timeout_func_only"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="without SIGALRM the first test that hangs ends the process")
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["here", "in a worker"])
 def test_a_test_that_hangs_is_ended_and_the_next_one_runs(tmp_path: Path, workers: list[str]) -> None:

@@ -32,7 +32,7 @@ def leave_unresolved(sandbox: Sandbox, fault: str, way: str) -> Buyer:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("fault", "at_once", "later"),
-    [("drop-after-settling", "settled", "settled"), ("drop-before-settling", "unknown", "not_settled")],
+    [("drop-after-settling", "settled", "settled"), ("drop-before-settling", "live", "not_settled")],
 )
 def test_the_reader_learns_what_became_of_a_payment(
     sandbox: Sandbox, way: str, fault: str, at_once: str, later: str
@@ -152,7 +152,7 @@ def test_the_rest_of_what_solana_is_asked(sandbox: Sandbox) -> None:
     sandbox.advance(200)
     assert reader.call("isBlockhashValid", blockhash.value, {"commitment": "processed"})["value"] is False
     assert reader.call("getBlockHeight") > (blockhash.last_valid_height or 0)
-    assert reader.call("getGenesisHash") != "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"
+    assert reader.call("getGenesisHash")[:32] == SOLANA.network.partition(":")[2]
     assert reader.call("getBlockTime", reader.call("getSlot")) > time.time() + 100
     assert reader.call("getBalance", SOLANA.address)["value"] > 0
     reader.close()

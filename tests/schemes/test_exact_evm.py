@@ -329,7 +329,7 @@ def test_where_asked_the_balance_is_looked_at_first(have: int, signs: bool) -> N
         asked.append(type(ask))
         return have if isinstance(ask, Fetch) else signature(ask)
 
-    scheme = ExactEvm(PAYER, Rpc)
+    scheme = ExactEvm(PAYER, Rpc, check_funds=True)
     if signs:
         assert run(scheme.sign(offered(), 600), answer)
         assert asked == [Fetch, SignTyped]

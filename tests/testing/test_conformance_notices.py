@@ -13,6 +13,8 @@ import pytest
 
 from . import broken_adapters, broken_answers
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 _ROOT = HERE.parent.parent
 REDIRECTED = "test_a_redirect_after_paying_never_carries_the_payment"

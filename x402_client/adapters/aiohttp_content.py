@@ -10,12 +10,15 @@ from functools import lru_cache
 from typing import Any
 
 from aiohttp import ClientPayloadError, ClientResponse
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.streams import StreamReader
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..core.delivery import Delivery
 from ..wire.content_encoding import decoded
+from .refusals import lines_about_refusal
 
 #: What the caller's own bounds raise: nothing is broken.
 _BOUNDS = (asyncio.IncompleteReadError, ValueError)
@@ -60,6 +63,19 @@ def unread(content: StreamReader, data: bytes) -> None:
     content._cursor -= len(data)
     content._buffer.appendleft(data)
     content._eof_counter = 0
+
+
+def replace_content(response: ClientResponse, body: bytes) -> None:
+    """Give a 402 that was read to its end other content, and the header lines that fit it."""
+    lines = lines_about_refusal(response.headers.items(), body)
+    response._headers = CIMultiDictProxy(CIMultiDict(lines))
+    response._raw_headers = tuple((name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in lines)
+    for name in ("headers", "raw_headers"):  # they were read before, and are kept
+        response._cache.pop(name, None)
+    loop = asyncio.get_running_loop()
+    response.content = StreamReader(BaseProtocol(loop), 2 * len(body) + 1, loop=loop)
+    response.content.feed_data(body)
+    response.content.feed_eof()
 
 
 def watch(response: ClientResponse, delivery: Delivery) -> None:

@@ -8,7 +8,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientRequest, ClientResponse, ClientResponseError
+from aiohttp import (
+    ClientConnectionError,
+    ClientError,
+    ClientPayloadError,
+    ClientRequest,
+    ClientResponse,
+    ClientResponseError,
+    ConnectionTimeoutError,
+    ServerTimeoutError,
+    SocketTimeoutError,
+)
 
 from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
@@ -17,13 +27,21 @@ from ..errors import MalformedQuote
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
-from .aiohttp_content import paid_class, peek, watch
+from .aiohttp_content import paid_class, peek, replace_content, watch
 from .failures import links, timed_out
+from .own_errors import OwnErrors
 from .sockets import aiohttp_leads_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
+#: None of them is a ClientOSError or a ServerDisconnectedError: aiohttp repeats after those by itself, and a payment
+#: that was presented as often as is useful would be presented as often again.
+OWN_ERRORS = OwnErrors(
+    "x402_client.aiohttp",
+    [ClientError, ClientConnectionError, ClientPayloadError, ServerTimeoutError, SocketTimeoutError, TimeoutError],
+    [ClientError, ClientConnectionError, ServerTimeoutError, ConnectionTimeoutError, TimeoutError],
+)
 #: aiohttp's own part of a call: it connects, sends, and brings the answer's head.
 Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
 #: What belongs to one sending of a request and is not copied.
@@ -92,9 +110,9 @@ class AsyncCourier:
 
     def failed(self, failure: Exception) -> Failure:
         """Say what kind of failure this is: a time-out, or by how far the sending came."""
-        if any(map(timed_out, links(failure))):
-            return "timeout"
-        return "lost" if self._leg is None or self._leg.sent else "not_sent"
+        if self._leg is not None and not self._leg.sent:
+            return "not_sent"
+        return "timeout" if any(map(timed_out, links(failure))) else "lost"
 
     async def peek(self, reply: Reply) -> bytes | None:
         """The body of a 402, if it is within bounds; its connection goes back to the pool."""
@@ -135,6 +153,9 @@ class AsyncCourier:
         response: ClientResponse = reply.native
         self._open = [other for other in self._open if other is not response]
         await self.let_go()
+        if reply.refusal is not None:
+            response.x402_refusal = reply.refusal  # type: ignore[attr-defined]
+            replace_content(response, reply.body or b"")
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
         if delivery is not None:

@@ -19,7 +19,7 @@ from ..errors import ConfigurationError
 from ..policy.choice import Mandate
 from .aiohttp_bodies import Body
 from .aiohttp_content import paid_class
-from .aiohttp_courier import AsyncCourier, Handler, Leg, facts, watch_or_deliver
+from .aiohttp_courier import OWN_ERRORS, AsyncCourier, Handler, Leg, facts, watch_or_deliver
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 
@@ -65,7 +65,7 @@ class Paying:
     """
 
     def __init__(self, buyer: Buyer) -> None:
-        self._exchange = Exchange(buyer, is_async=True)
+        self._exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
         self._buyer = buyer
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
@@ -163,7 +163,7 @@ def _missing(session: ClientSession) -> list[str]:
         (session, "_middlewares"),
         (request, "_body _traces _timer _continue _ClientRequest__writer proxy_headers response_class terminate send"),
         (ClientResponse, "_raw_cookie_headers _response_eof _notify_content wait_for_close"),
-        (ClientResponse, "_connection _closed _writer"),
+        (ClientResponse, "_connection _closed _writer _headers _raw_headers"),
         (StreamReader, "_buffer _buffer_offset _size _cursor _eof_counter _eof_callbacks total_compressed_bytes"),
         (MultipartWriter(), "_parts"),
         (BytesIOPayload(io.BytesIO()), "_value write_with_length"),

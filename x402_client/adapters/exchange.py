@@ -30,6 +30,7 @@ from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_requ
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from .own_errors import OwnErrors
 
 #: A flow that gives the answer for the caller, and the delivery that watches its body. None: nothing was paid ahead.
 Payment = Flow[tuple[Reply, Delivery | None] | None]
@@ -38,13 +39,16 @@ UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
 
 
 class Exchange:
-    """The paying side of one HTTP client. ``send`` sends a whole request; ``pay`` goes on from its 402."""
+    """The paying side of one HTTP client. ``send`` sends a whole request; ``pay`` goes on from its 402.
 
-    def __init__(self, buyer: Buyer, *, is_async: bool = False) -> None:
+    ``own_errors`` are those of our errors that are the client's own too, so that its users' ``except`` clauses hold.
+    """
+
+    def __init__(self, buyer: Buyer, *, is_async: bool = False, own_errors: OwnErrors | None = None) -> None:
         check_buyer(buyer)
         if not is_async:
             buyer.check_sync()
-        self.buyer = buyer
+        self.buyer, self._own_errors = buyer, own_errors
         #: The terms of deliveries, for a policy that pays ahead.
         self.memory = Memory() if buyer.policy.pay_ahead else None
         self._deliver = (AsyncAnswers if is_async else Answers)(buyer.services, NO_COURIER)
@@ -82,6 +86,9 @@ class Exchange:
             if delivery is not None:
                 delivery.dropped()
             courier.let_go(_response_of(failure))
+            own = self._own_errors.of(failure) if self._own_errors is not None else failure
+            if own is not failure:
+                raise own  # noqa: B904 - it has its cause
             raise
 
     async def arun(self, payment: Payment, courier: AsyncCourier) -> Any:
@@ -97,6 +104,9 @@ class Exchange:
             if delivery is not None:
                 delivery.dropped()
             await courier.let_go(_response_of(failure))
+            own = self._own_errors.of(failure) if self._own_errors is not None else failure
+            if own is not failure:
+                raise own  # noqa: B904 - it has its cause
             raise
 
     def asks_to_pay(self, status: int, method: str, headers: Container[str]) -> bool:

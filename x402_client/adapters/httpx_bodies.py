@@ -6,20 +6,28 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from ..core.delivery import Delivery
+from .own_errors import OwnErrors
 from .replay import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
 
 
 class Library:
     """The classes of one of the two libraries, and our subclasses of them."""
 
-    def __init__(self, module: Any) -> None:
-        self.request = module.Request
+    def __init__(self, module: Any, face: str) -> None:
+        self.name: str = module.__name__
+        self.request, self.response = module.Request, module.Response
         self.byte_stream = module.ByteStream
         self.decoding_error = module.DecodingError
         self.timeout = module.TimeoutException
-        #: Errors raised before a byte of the request left: no connection, no place in the pool, a refusing proxy.
-        self.not_sent = (module.ConnectError, module.ConnectTimeout, module.PoolTimeout, module.UnsupportedProtocol)
+        #: Errors that the library's own transports raise before a byte of the request left: no connection, no place in
+        #: the pool, a proxy that refuses.
+        self.not_sent = (
+            module.ConnectError, module.ConnectTimeout, module.PoolTimeout, module.ProxyError,
+            module.UnsupportedProtocol,
+        )  # fmt: skip
+        self.own_errors = OwnErrors(face, _transport_errors(module), self.not_sent)
         self.async_transport = module.AsyncHTTPTransport
+        self.own_transports = (module.HTTPTransport, module.AsyncHTTPTransport)
         #: Transports that open no connection.
         self.in_process = (module.MockTransport, module.ASGITransport, module.WSGITransport)
         self.kept = type("KeptStream", (KeptStream, module.SyncByteStream), {})
@@ -45,6 +53,11 @@ class Library:
         if start is not None and hasattr(file, "read"):
             return FileBody(request, file, start)
         return KeptBody(request, kept(stream, limit), self.byte_stream)
+
+
+def _transport_errors(module: Any) -> list[type[Exception]]:
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
+    return [kind for kind in kinds if issubclass(kind, module.TransportError)]
 
 
 class ReplayedBody:

@@ -19,6 +19,7 @@ from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import links, timed_out
 from .httpx_bodies import Library, ReplayedBody
+from .refusals import raw_lines_about_refusal
 from .sockets import httpx_cut, httpx_leads_here
 
 if TYPE_CHECKING:
@@ -60,16 +61,21 @@ class BaseCourier:
         return Reply(response.status_code, response.headers.get, response, ends_here=ends_here)
 
     def _ends_here(self, response: Any, port: int) -> bool:
-        return isinstance(self.inner, self.library.in_process) or httpx_leads_here(response, port)
+        if isinstance(self.inner, self.library.in_process):
+            return True
+        pool = type(getattr(self.inner, "_pool", None)).__name__  # a proxy has a class of its own
+        own = type(self.inner) in self.library.own_transports
+        return httpx_leads_here(response, self.request.origin, own and pool.endswith("ConnectionPool"))
 
     def failed(self, failure: Exception) -> Failure:
-        """Say what kind of failure this is, by its class and by those of what it wraps."""
-        for seen in links(failure):
-            if isinstance(seen, self.library.timeout) or timed_out(seen):
-                return "timeout"
-            if isinstance(seen, self.library.not_sent):
-                return "not_sent"
-        return "lost"
+        """Say what kind of failure this is, by its class and by those of what it wraps.
+
+        Only the library's own transport is known to make one try, and to raise these before a byte left.
+        """
+        if isinstance(failure, self.library.not_sent) and type(self.inner) in self.library.own_transports:
+            return "not_sent"
+        late = any(isinstance(seen, self.library.timeout) or timed_out(seen) for seen in links(failure))
+        return "timeout" if late else "lost"
 
     def clone(self, header: tuple[str, str] | None, stream: Any) -> Any:
         """Return the request once more: its own header lines in their order, and ``header`` if it pays."""
@@ -112,6 +118,16 @@ class BaseCourier:
             if self._cookies:
                 ours = [(b"set-cookie", line.encode()) for line in self._cookies]
                 response.headers = type(response.headers)([*ours, *response.headers.raw])
+
+    def refused(self, reply: Reply) -> Any:
+        """Return the 402 with the body that says why it was not paid, and the refusal for ``errors.find``."""
+        response, body = reply.native, reply.body or b""
+        return self.library.response(
+            response.status_code,
+            headers=raw_lines_about_refusal(response.headers.raw, body),
+            stream=self.library.byte_stream(body),
+            extensions={**response.extensions, "x402_refusal": reply.refusal},
+        )
 
     def _forget(self, response: Any) -> None:
         """Forget a response that needs no closing here, or that the caller closes."""
@@ -201,6 +217,9 @@ class Courier(BaseCourier):
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
         """Return the library's own response, with the outcome on it and its body watched."""
         response = reply.native
+        if reply.refusal is not None:
+            self.let_go()
+            return self.refused(reply)
         self._forget(response)
         self.let_go()
         self.restore(response, self.library.rejoined)
@@ -315,6 +334,9 @@ class AsyncCourier(BaseCourier):
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
         """Return the library's own response, with the outcome on it and its body watched."""
         response = reply.native
+        if reply.refusal is not None:
+            await self.let_go()
+            return self.refused(reply)
         self._forget(response)
         await self.let_go()
         self.restore(response, self.library.arejoined)

@@ -22,6 +22,7 @@ from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody
 from .httpx_courier import AsyncCourier, Courier, facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
+from .unseen_hops import UnseenHops, httpx_follows
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -35,7 +36,8 @@ class _Paying:
     _inner: Any
 
     def __init__(self, buyer: Buyer, inner: Any, *, is_async: bool) -> None:
-        self._exchange = Exchange(buyer, is_async=is_async)
+        self._exchange = Exchange(buyer, is_async=is_async, own_errors=self._library.own_errors)
+        self._unseen_hops = UnseenHops(buyer, httpx_follows(self._library.name))
         if isinstance(inner, _Paying):
             # The same buyer under itself pays once. Two buyers would both claim the request.
             if inner._buyer is not buyer:
@@ -107,6 +109,8 @@ class SyncPaying(_Paying):
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
         courier = self._courier(request, body)
+        if hops.began_with(request):
+            self._unseen_hops.look(courier.request)
         flow = exchange.pay(courier.request, _placed(hops, request), mandated, courier.reply(response))
         return exchange.run(flow, courier)
 
@@ -186,6 +190,8 @@ class AsyncPaying(_Paying):
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
         courier = self._courier(request, body)
+        if hops.began_with(request):
+            self._unseen_hops.look(courier.request)
         flow = exchange.pay(courier.request, _placed(hops, request), mandated, courier.reply(response))
         return await exchange.arun(flow, courier)
 

@@ -17,7 +17,8 @@ from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .requests_bodies import Body, watch_or_deliver
-from .requests_courier import Courier, facts, origin_of, point_at
+from .requests_courier import OWN_ERRORS, Courier, facts, origin_of, point_at
+from .unseen_hops import UnseenHops, requests_follows
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -37,7 +38,8 @@ class PaymentAdapter(BaseAdapter):
 
     def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
         super().__init__()
-        self._exchange = Exchange(buyer)
+        self._exchange = Exchange(buyer, own_errors=OWN_ERRORS)
+        self._unseen_hops = UnseenHops(buyer, requests_follows)
         if inner is not None and adapter:
             raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
         if isinstance(inner, PaymentAdapter):
@@ -64,7 +66,7 @@ class PaymentAdapter(BaseAdapter):
     def _paid(self, request: requests.PreparedRequest, hops: Hops, arguments: Arguments) -> requests.Response:
         exchange, mandate = self._exchange, mandate_around(self._buyer)
         body = Body(request, self._buyer.bounds.kept_body)
-        ahead = self._ahead(request, hops, mandate, body, arguments[1])
+        ahead = self._ahead(request, hops, mandate, body, arguments)
         if ahead is not None:
             paid = exchange.run(ahead, Courier(self._buyer, self._inner, request, body, arguments))
             if paid is not None:
@@ -79,16 +81,18 @@ class PaymentAdapter(BaseAdapter):
         if not exchange.asks_to_pay(response.status_code, request.method or "GET", request.headers):
             return response
         courier = Courier(self._buyer, self._inner, request, body, arguments)
+        if hops.began_with(request):
+            self._unseen_hops.look(courier.request)
         flow = exchange.pay(courier.request, _placed(hops, request), mandate, courier.reply(response))
         return self._own(exchange.run(flow, courier), request)
 
     def _ahead(
-        self, request: requests.PreparedRequest, hops: Hops, mandate: Mandate, body: Body, options: dict[str, Any]
+        self, request: requests.PreparedRequest, hops: Hops, mandate: Mandate, body: Body, arguments: Arguments
     ) -> Any:
         """Return the flow that pays in the first request, if this call may."""
         if self._exchange.memory is None or body.once:
             return None
-        if options.get("proxies") and not (request.url or "").lower().startswith("https:"):
+        if _proxies(*arguments) and not (request.url or "").lower().startswith("https:"):
             return None  # behind a proxy, only the answer shows whether plain http ends on this machine
         return self._exchange.pay_ahead(facts(request), _placed(hops, request), mandate)
 
@@ -147,6 +151,11 @@ class PayingAdapters(OrderedDict[str, BaseAdapter]):
             "This requests.Session pays, so it leads to a wallet and is not pickled; pickle a session before wrap, or "
             "wrap one where it is used."
         )
+
+
+def _proxies(args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Return the proxies that ``send(request, stream, timeout, verify, cert, proxies)`` was given."""
+    return args[4] if len(args) > 4 else options.get("proxies")
 
 
 def _placed(hops: Hops, request: requests.PreparedRequest) -> Hops:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from typing import Any, cast
 import requests
 import urllib3.exceptions
 from requests.exceptions import ChunkedEncodingError, ConnectionError, SSLError
-from urllib3 import HTTPResponse
+from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from ..core.delivery import Delivery
+from ..core.delivery import Delivery, tell_of_the_money
+from .failures import links
+from .refusals import lines_about_refusal
 from .replay import Kept, KeptStream, digest, octets, position, rewind
 
 _CHUNK = 16 * 1024
@@ -164,6 +167,17 @@ def rejoined(response: requests.Response, chunks: list[bytes], rest: Any) -> HTT
     )
 
 
+def replace_body(response: requests.Response, body: bytes) -> None:
+    """Give a 402 that was read to its end another body, and the header lines that fit it."""
+    lines = lines_about_refusal(response.headers.items(), body)
+    response.headers.clear()
+    response.headers.update(lines)
+    response.encoding = "utf-8"
+    response._content, response._content_consumed = False, False  # type: ignore[assignment,attr-defined]
+    response.raw = rejoined(response, [body], None)
+    response.raw.headers = HTTPHeaderDict(lines)
+
+
 def consumed(response: requests.Response) -> bool:
     # An inner adapter may set the content itself, and then there need not be a raw response.
     content: Any = response._content
@@ -232,6 +246,27 @@ class _Watched(HTTPResponse):
             self._reading = before
 
 
+class _Paid(requests.Response):
+    """A paid answer. requests wraps what urllib3 raises in an error of its own, which has to tell of the money too."""
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+        return _telling(super().iter_content(chunk_size, decode_unicode))
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # Caches pickle answers, and find requests' own there.
+        return (copyreg._reconstructor, (requests.Response, object, None), self.__getstate__())  # type: ignore[attr-defined]
+
+
+def _telling(chunks: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from chunks
+    except Exception as failure:
+        told = next((seen for seen in links(failure) if "outcome" in vars(seen)), failure)
+        if told is not failure:
+            tell_of_the_money(failure, vars(told)["outcome"])
+        raise
+
+
 def watch_or_deliver(response: requests.Response, delivery: Delivery) -> None:
     """Watch a body that is still to come, and deliver one that is already in memory."""
     if consumed(response):
@@ -249,5 +284,7 @@ def _watch(response: requests.Response, delivery: Delivery) -> None:
     if not isinstance(raw, HTTPResponse):  # a plain file
         raw = response.raw = rejoined(response, [], raw)
     kind = type(raw)
+    if type(response) is requests.Response:
+        response.__class__ = _Paid
     raw.__class__ = _Watched if kind is HTTPResponse else type(kind.__name__, (_Watched, kind), {})
     cast("_Watched", raw)._delivery = delivery

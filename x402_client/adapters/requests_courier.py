@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -10,8 +11,9 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
-from requests.adapters import BaseAdapter
-from requests.exceptions import ContentDecodingError
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError, ProxyError, SSLError
+from requests.utils import select_proxy
 from urllib3.util import Timeout
 
 from ..core.asks import Failure, Reply
@@ -23,11 +25,31 @@ from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import links, timed_out
-from .requests_bodies import Body, consumed, in_memory, read, rejoined, text, watch_or_deliver, with_body
+from .own_errors import OwnErrors
+from .requests_bodies import Body, consumed, in_memory, read, rejoined, replace_body, text, watch_or_deliver, with_body
 from .sockets import requests_cut, requests_leads_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+
+
+#: Errors that urllib3 raises before a byte of the request left: no connection, an untrusted certificate, a refusing
+#: proxy, a pool that is closed.
+_NOT_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.ClosedPoolError,
+    ssl.SSLCertVerificationError,
+)
+OWN_ERRORS = OwnErrors(
+    "x402_client.requests",
+    [
+        requests.RequestException, requests.ConnectionError, requests.Timeout, requests.ReadTimeout,
+        requests.ConnectTimeout, SSLError, ProxyError, ChunkedEncodingError, ContentDecodingError,
+    ],
+    [requests.ConnectionError, requests.ConnectTimeout, SSLError, ProxyError],
+)  # fmt: skip
 
 
 def point_at(failure: BaseException, request: requests.PreparedRequest) -> None:
@@ -63,17 +85,36 @@ class Courier:
         self._open.append(response)
         if response.status_code == 402:
             self._asked.append(response)
-        ends_here = partial(requests_leads_here, response)
-        return Reply(response.status_code, response.headers.get, response, ends_here=ends_here)
+        return Reply(response.status_code, response.headers.get, response, ends_here=partial(self._ends_here, response))
+
+    def _ends_here(self, response: requests.Response, port: int) -> bool:
+        """Return True if an answer came from this machine. A seller may have closed the connection already."""
+        straight = type(self._inner) is HTTPAdapter and not self._through_proxy
+        return requests_leads_here(response, self.request.origin, straight)
+
+    @property
+    def _through_proxy(self) -> bool:
+        args, kwargs = self._arguments
+        proxies = args[4] if len(args) > 4 else kwargs.get("proxies")
+        return select_proxy(self._native.url or "", proxies) is not None
 
     def failed(self, failure: Exception) -> Failure:
         """Say what kind of failure this is, by its class and by those of what it wraps."""
-        for seen in links(failure):
-            if isinstance(seen, urllib3.exceptions.NewConnectionError):  # first, because it is a subclass of a time-out
-                return "not_sent"
-            if isinstance(seen, (requests.Timeout, urllib3.exceptions.TimeoutError)) or timed_out(seen):
-                return "timeout"
-        return "lost"
+        if self._tries_once and any(isinstance(seen, _NOT_SENT) for seen in links(failure)):
+            return "not_sent"
+        late = (requests.Timeout, urllib3.exceptions.TimeoutError)
+        return "timeout" if any(isinstance(seen, late) or timed_out(seen) for seen in links(failure)) else "lost"
+
+    @property
+    def _tries_once(self) -> bool:
+        """Return True if requests' own adapter sends, and repeats nothing but connecting."""
+        retries = self._inner.max_retries if type(self._inner) is HTTPAdapter else None
+        if retries is None:
+            return False
+        # None is no number of its own: then the total counts.
+        return retries.total in (0, False) or all(
+            n in (0, False) for n in (retries.read, retries.status, retries.other)
+        )
 
     def peek(self, reply: Reply) -> bytes | None:
         """Return the body of a 402 if it is within bounds, else None.
@@ -141,6 +182,9 @@ class Courier:
         """Return the library's own response, with the outcome on it and its body watched."""
         response: requests.Response = reply.native
         self._open = [other for other in self._open if other is not response]
+        if reply.refusal is not None:
+            response.x402_refusal = reply.refusal  # type: ignore[attr-defined]
+            replace_body(response, reply.body or b"")
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
             # Sessions read the cookies of every response in the history. So the 402's cookies reach the jar.

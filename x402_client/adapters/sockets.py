@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
 from ..guards.deadlines import shut
-from ..model.hosts import is_here
+from ..model.hosts import Origin, is_here, is_loopback
 
 
-def httpx_leads_here(response: Any, port: int) -> bool:
-    """Return True if the response was seen to come from ``port`` of this machine, through no proxy."""
+def httpx_leads_here(response: Any, origin: Origin, straight: bool) -> bool:
+    """Return True if the response was seen to come from the origin's port of this machine, through no proxy.
+
+    ``straight``: the library's own transport connected, and through no proxy.
+    """
     stream = response.extensions.get("network_stream")
-    return stream is not None and _is_here(lambda: stream.get_extra_info("server_addr"), port)
+    ends = None if stream is None else (lambda: _info(stream, "server_addr"), lambda: _info(stream, "client_addr"))
+    return _leads_here(ends, origin, straight and stream is not None)
 
 
 def httpx_cut(response: Any) -> Callable[[], object]:
@@ -21,10 +27,12 @@ def httpx_cut(response: Any) -> Callable[[], object]:
     return lambda: None if stream is None else shut(stream.get_extra_info("socket"))
 
 
-def requests_leads_here(response: Any, port: int) -> bool:
-    """Return True if the response was seen to come from ``port`` of this machine, through no proxy."""
+def requests_leads_here(response: Any, origin: Origin, straight: bool) -> bool:
+    """Return True for requests as ``httpx_leads_here`` does."""
     sock = _socket_of(response.raw)
-    return sock is not None and _is_here(sock.getpeername, port)
+    return _leads_here(
+        None if sock is None else (lambda: sock.getpeername(), lambda: sock.getsockname()), origin, straight
+    )
 
 
 def requests_cut(response: Any) -> Callable[[], object]:
@@ -35,14 +43,43 @@ def requests_cut(response: Any) -> Callable[[], object]:
 
 def aiohttp_leads_here(peer: Any, through_proxy: bool, port: int) -> bool:
     """Return True if a connection with this peer was seen to end on this very machine and port, and in no proxy."""
-    return not through_proxy and peer is not None and _is_here(lambda: peer, port)
+    return not through_proxy and peer is not None and is_here(peer, port)
 
 
-def _is_here(peer: Callable[[], Any], port: int) -> bool:
+def _leads_here(ends: tuple[Callable[[], Any], Callable[[], Any]] | None, origin: Origin, straight: bool) -> bool:
+    """Judge a connection by its far end, and by its near one. A seller may have closed it right after its answer.
+
+    Where no proxy was between, an address of this machine needs no look, and our own end shows that it was a loop.
+    Where nothing is left of the connection, the one name that has always meant this machine is looked up.
+    """
+    if straight and origin.is_loopback_address:
+        return True
+    if ends is not None:
+        far, near = ends
+        try:
+            return is_here(far(), origin.port)
+        except OSError:  # it is gone
+            with contextlib.suppress(OSError):
+                return straight and is_loopback(near()[0])
+        except Exception:  # a stream or a socket that is not the library's: nothing was seen
+            return False
+    return straight and origin.host == "localhost" and _names_this_machine(origin)
+
+
+def _info(stream: Any, name: str) -> Any:
+    found = stream.get_extra_info(name)
+    if found is None:  # anyio says so of a socket that was closed
+        raise OSError(name)
+    return found
+
+
+def _names_this_machine(origin: Origin) -> bool:
+    """Return True if a name leads to this machine alone."""
     try:
-        return is_here(peer(), port)
-    except Exception:  # a stream that is not the library's, or a connection that is gone: nothing was seen
+        found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    except OSError:
         return False
+    return bool(found) and all(is_loopback(str(address[0])) for *_, address in found)
 
 
 def _socket_of(raw: Any) -> Any:

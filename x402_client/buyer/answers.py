@@ -9,11 +9,11 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from ..core import asks
-from ..core.drive import arun, is_coming, run
+from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
-from ..core.reclaim import reclaim
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
+from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.further import read_signature as read_further_signature
@@ -46,11 +46,10 @@ class Answers:
         self._services.tell_news()
         return held
 
-    def _reclaim(self, question: asks.Reclaim) -> bool:
+    def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
         services = self._services
         holds = call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse))
-        found = services.settlement.fates(filter(due, holds))
-        return "not_settled" in [run(reclaim(hold, answer), self) for hold, answer in found]
+        return services.settlement.fates(filter(due, holds))
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._services, ask)
@@ -109,11 +108,10 @@ class AsyncAnswers:
         self._services.tell_news()
         return held
 
-    async def _reclaim(self, question: asks.Reclaim) -> bool:
+    async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
         services = self._services
         holds = await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse))
-        found = await services.settlement.afates(filter(due, holds))
-        return "not_settled" in [await arun(reclaim(hold, answer), self) for hold, answer in found]
+        return await services.settlement.afates(filter(due, holds))
 
     def _sign(self, ask: Any) -> Any:
         signer, asked, read = _signing(self._services, ask)
@@ -164,7 +162,9 @@ async def _pause(seconds: float) -> None:
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
     import anyio.to_thread
 
-    return await anyio.to_thread.run_sync(lambda: function(*arguments), abandon_on_cancel=True)
+    # In a list: trio takes no function that returns an awaitable.
+    [found] = await anyio.to_thread.run_sync(lambda: [function(*arguments)], abandon_on_cancel=True)
+    return found
 
 
 def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], bytes]]:
@@ -242,7 +242,8 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
     asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
-    asks.Reclaim: Answers._reclaim,
+    asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
+    asks.Expired: Answers._expired,
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Reserve: Answers._reserve,
@@ -258,7 +259,17 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Approve: AsyncAnswers._approve,
     asks.Send: AsyncAnswers._send,
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
-    asks.Reclaim: AsyncAnswers._reclaim,
+    asks.LookNow: lambda self, ask: self._services.settlement.asee(ask.hold, ask.funds),
+    asks.Expired: AsyncAnswers._expired,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Reserve: AsyncAnswers._reserve,
 }
+
+
+def ledger_answers(ledger: Any) -> Callable[[asks.Ask[Any]], Any]:
+    """Return what answers a flow that speaks to a ledger and to no one else."""
+
+    def answer(ask: asks.Ask[Any]) -> Any:
+        return None if isinstance(ask, asks.Tell) else call_ledger(ledger, _LEDGER[type(ask)], ask)
+
+    return answer

@@ -15,12 +15,12 @@ from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
 from ..core.reclaim import reclaim
 from ..core.rules import Rules
 from ..errors import ConfigurationError
-from ..events import Event, WrittenOff
+from ..events import Event, Warned, WrittenOff
 from ..ledgers.extras import closer_of, closers_of
 from ..model.budgets import WINDOWS, Cap
 from ..model.holds import Hold, Spending
 from ..model.hosts import Origin, Pattern
-from ..model.money import Amount, Money
+from ..model.money import Amount, Money, currency_code
 from ..model.offers import Quote
 from ..policy.policy import CAREFUL, Policy
 from ..wire.bounds import DEFAULT, Bounds
@@ -28,13 +28,14 @@ from ..wire.read import get_ready
 from . import settings
 from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
+from .freezes import freeze_name, still_frozen, unfreeze_remark
 from .ledger_calls import acall_ledger, call_ledger
 from .ledger_notices import Notices
 from .schemes import PaymentMeans
 from .scopes import Scope, mandate
 from .services import Services
 from .settings import is_async
-from .settlement_reader import Reader, Reconciled, aread, due, read
+from .settlement_reader import Reader, Reconciled, aread, due, fate_of, read
 from .wallet import Wallet
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Buyer:
         *,
         ledger: Ledger | str | PathLike[str] | None = None,
         purse: str = "default",
+        must_exist: bool = False,
         rpc: Mapping[str, str | Iterable[str]] | None = None,
         reader: Any = None,
         schemes: Iterable[Scheme] = (),
@@ -72,11 +74,11 @@ class Buyer:
         self.policy = settings.instance("policy", policy, Policy)
         self.bounds = settings.instance("bounds", bounds, Bounds)
         try:
-            self.ledger = settings.ledger(ledger)
+            self.ledger = settings.ledger(ledger, must_exist)
         finally:
             ledger = None  # a URL may hold a password, and tools print the variables of a traceback
         self.purse = settings.purse(purse)
-        self.endpoints = Endpoints(settings.endpoints(rpc or {}))
+        self.endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
         self.means = PaymentMeans(
             self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
         )
@@ -86,7 +88,7 @@ class Buyer:
             wallet=self.wallet,
             ledger=self.ledger,
             purse=self.purse,
-            settlement=Reader(self.reader),
+            settlement=Reader(self.reader, self.means.balance),
             breaker=Breaker(
                 settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
             ),
@@ -104,6 +106,8 @@ class Buyer:
         if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
             self.endpoints.get_ready()
         self.services.tell_news()
+        for remark in self.policy.remarks:
+            self.services.tell(Warned("", "", remark))
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
         return Rules(
@@ -115,6 +119,7 @@ class Buyer:
             on_refusal=on_refusal,
             approve_all=self.services.approver is not None and self.policy.approve_above is None,
             terms_age=settings.at_least_zero("terms_age", terms_age),
+            settle_timeout=self.settle_timeout,
             repeat=repeat,
         )
 
@@ -194,16 +199,18 @@ class Buyer:
         """
         found = Reconciled()
         for hold in filter(due, self.holds()):
-            answer = read(self.reader, hold)
-            found = found.with_one(hold, run(reclaim(hold, answer), Answers(self.services, NO_COURIER)))
+            fate = fate_of(self.reader, hold, read(self.reader, hold))
+            answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
+            found = found.with_one(hold, answered)
         return found
 
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         found = Reconciled()
         for hold in filter(due, await self.aholds()):
-            answer = await aread(self.reader, hold)
-            found = found.with_one(hold, await arun(reclaim(hold, answer), AsyncAnswers(self.services, NO_COURIER)))
+            fate = fate_of(self.reader, hold, await aread(self.reader, hold))
+            answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
+            found = found.with_one(hold, answered)
         return found
 
     @overload
@@ -221,19 +228,41 @@ class Buyer:
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all payments, at once."""
-        call_ledger(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
+        call_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
 
     async def afreeze(self, host: str = "*") -> None:
         """Async twin of ``freeze``."""
-        await acall_ledger(self.ledger, lambda ledger: ledger.freeze(_freezable(host)))
+        await acall_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
 
-    def unfreeze(self, host: str = "*") -> None:
-        """Lift a freeze."""
-        call_ledger(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
+    def unfreeze(self, host: str = "*") -> tuple[str, ...]:
+        """Lift one freeze, by the name it was set under, and return the freezes that still stop payments there.
 
-    async def aunfreeze(self, host: str = "*") -> None:
+        What is left, or a name that was not frozen, is told as an event too.
+        """
+        named, before = freeze_name(host), self.freezes()
+        call_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
+        return self._unfrozen(named, before, self.freezes())
+
+    async def aunfreeze(self, host: str = "*") -> tuple[str, ...]:
         """Async twin of ``unfreeze``."""
-        await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(_freezable(host)))
+        named, before = freeze_name(host), await self.afreezes()
+        await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
+        return self._unfrozen(named, before, await self.afreezes())
+
+    def freezes(self) -> tuple[str, ...]:
+        """Return the host patterns to which payments are stopped; ``*`` stops all."""
+        return tuple(call_ledger(self.ledger, lambda ledger: ledger.freezes()))
+
+    async def afreezes(self) -> tuple[str, ...]:
+        """Async twin of ``freezes``."""
+        return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.freezes()))
+
+    def _unfrozen(self, named: str, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
+        left = still_frozen(named, after)
+        remark = unfreeze_remark(named, named in before, left)
+        if remark is not None:
+            self.services.tell(Warned("", "", remark))
+        return left
 
     def check_sync(self) -> None:
         """Refuse a buyer that a sync client cannot use, because a part of it has to be awaited.
@@ -254,7 +283,7 @@ class Buyer:
         if window not in WINDOWS:
             raise ConfigurationError(f"window is one of {', '.join(WINDOWS)}, not {window!r}.")
         account = "" if host is None else str(Pattern.parse(host))
-        return Spending(account, window, currency.upper(), self.purse)
+        return Spending(account, window, currency_code(currency), self.purse)
 
     def _caps(self, host: str | None, window: str, currency: str) -> list[Cap]:
         """Return the budgets that a payment has to fit: the overall ones, and at a host also its own."""
@@ -269,9 +298,9 @@ class Buyer:
     def _least(self, counted: list[tuple[Cap, int]], host: str | None, currency: str) -> Money | None:
         rule = None if host is None else self.policy.rule(_origin(host))
         if rule is not None and rule[1] == "deny":
-            return Money.of_units(0, currency.upper())
+            return Money.of_units(0, currency_code(currency))
         left = [max(0, cap.most - units) for cap, units in counted]
-        return Money.of_units(min(left), currency.upper()) if left else None
+        return Money.of_units(min(left), currency_code(currency)) if left else None
 
     def close(self) -> None:
         """Close the connections and files that the ledger and the chain readers hold open."""
@@ -300,10 +329,8 @@ def _counted(question: Spending, ledger: Any) -> Any:
 
 
 def _origin(host: str) -> Origin:
-    """Return the origin that a host's name means. Without a port it is the usual one."""
+    """Return the origin that a host's name means. Without a port it is the usual one.
+
+    A wildcard is covered by itself and by wider ones, as every name below it is."""
     pattern = Pattern.parse(host)
-    return Origin("https", pattern.host.replace("*.", "any.", 1), pattern.port or 443)
-
-
-def _freezable(host: str) -> str:
-    return host if host == "*" else str(Pattern.parse(host))
+    return Origin("https", pattern.host, pattern.port or 443)

@@ -10,11 +10,12 @@ from ..chains.families import Families, Look
 from ..chains.rpc import Endpoints
 from ..chains.tokens import Tokens
 from ..core.ports import Scheme
-from ..errors import ConfigurationError
-from ..model.holds import payer_name
+from ..errors import ChainUnavailable, ConfigurationError
+from ..model.holds import Hold, payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
 from ..model.offers import Offer, words
+from ..signers.play_keys import is_play_signer, takes_play_keys
 from .wallet import Wallet
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class SolanaChains:
 def _exact_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
     from ..schemes.exact_evm import ExactEvm
 
-    return ExactEvm(payer, endpoints.of if check_funds else None)
+    return ExactEvm(payer, endpoints.of, check_funds)
 
 
 def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
@@ -63,7 +64,7 @@ SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
 class PaymentMeans:
     """The means of a buyer: its schemes, the families of chains they pay on, and the tokens it knows."""
 
-    __slots__ = ("_names", "_payers", "families", "payers", "same_account", "schemes", "tokens")
+    __slots__ = ("_endpoints", "_names", "_payers", "_play", "families", "payers", "same_account", "schemes", "tokens")
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class PaymentMeans:
         tokens: Iterable[Token] = (),
     ) -> None:
         added = _checked(further)
+        self._endpoints = endpoints
         self.families = Families(scheme.family for scheme in added if not isinstance(scheme.family, str))
         self.schemes = {**_shipped(wallet, endpoints, check_funds), **_by_place(added)}
         self.tokens = Tokens(tokens, self.families)
@@ -82,6 +84,8 @@ class PaymentMeans:
         #: The account that pays in each family of chains.
         self._payers = {family: payer_name(address) for family, address in wallet.addresses.items()}
         self.payers = tuple(self._payers.values())
+        #: The families of chains that the wallet pays on with a key of the sandbox.
+        self._play = {family for family in wallet.addresses if is_play_signer(wallet.signer(family))}
 
     def payer(self, network: str) -> str:
         """Return the account that pays on a network, as ``payer_name`` writes it; "" if there is none."""
@@ -97,6 +101,11 @@ class PaymentMeans:
         scheme = self.schemes.get(place)
         if scheme is None:
             return self._nothing_signs(offer)
+        if place[1] in self._play and not takes_play_keys(offer.network):
+            return (
+                "the wallet's key is one of the sandbox's, which anybody may know; pay with a key of your own on "
+                f"{words(short_name(offer.network), 60)}"
+            )
         try:
             return scheme.objection(offer) or None
         except Exception as failure:  # the scheme is not ours, and the quote's other offers may be sound
@@ -119,6 +128,16 @@ class PaymentMeans:
         """
         own = getattr(self.schemes.get((offer.scheme, family_of(offer.network))), "look", None)
         return own or self.families.look(offer.network)
+
+    def balance(self, hold: Hold) -> int | None:
+        """Return what the payer of a hold has of its token, in its smallest unit; None: that cannot be told."""
+        read_balance = self.families.balance(hold.offer.network)
+        if read_balance is None or hold.authorization is None or not self._endpoints.reach(hold.offer.network):
+            return None
+        try:
+            return read_balance(self._endpoints.of(hold.offer.network), hold, hold.authorization)
+        except ChainUnavailable:
+            return None
 
 
 def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tuple[str, str], Scheme]:

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from ..errors import ConfigurationError
-from ..model.money import Amount, Money
+from ..model.money import Amount
 from ..model.offers import Quote
-from ..policy.checks import is_unicode
+from ..policy import checks
 from ..policy.choice import Mandate
 
 P = ParamSpec("P")
@@ -84,8 +84,8 @@ def mandate_around(buyer: object) -> Mandate:
 
 def mandate(key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None) -> Mandate:
     """Return the caller's terms for one purchase, checked."""
-    if key is not None and (not isinstance(key, str) or not key or not is_unicode(key)):
+    if key is not None and (not isinstance(key, str) or not key or not checks.is_unicode(key)):
         raise ConfigurationError(f"A purchase key is a str of Unicode that is not empty, not {type(key).__name__}.")
     if quote is not None and not isinstance(quote, Quote):
         raise ConfigurationError("purchase(quote=...) takes what quote(client, method, url) returned.")
-    return Mandate(key, None if per_request is None else Money(per_request), quote)
+    return Mandate(key, None if per_request is None else checks.amount("per_request", per_request), quote)

@@ -20,7 +20,7 @@ log = logging.getLogger("x402_client")
 log.addHandler(logging.NullHandler())  # without a handler, Python prints warnings in programs that set up no logging
 
 #: Events that a person should see. They go to the log as warnings.
-_ALARMING = (events.Warned, events.Unknown, events.ClockJumped)
+_ALARMING = (events.Warned, events.Unknown, events.ClockJumped, events.LedgerStarted)
 
 
 @dataclass(slots=True)

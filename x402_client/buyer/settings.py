@@ -9,41 +9,69 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..core.ports import Ledger
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LedgerUnavailable
+from ..ledgers.extras import is_fresh, name_of
+from ..model.hosts import Origin, Pattern
 from ..model.networks import caip2
-from ..policy.checks import is_unicode
+from ..policy.checks import flag, is_unicode
+from .ledger_calls import call_ledger
 
 T = TypeVar("T")
 _LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 
 
-def ledger(given: Any) -> Ledger:
-    """Make a ledger of a path, ``":memory:"`` or a URL, or check one. None is the file in the user's data directory."""
+def ledger(given: Any, must_exist: bool = False) -> Ledger:
+    """Make a ledger of a path, ``":memory:"`` or a URL, or check one. None is the file in the user's data directory.
+
+    With ``must_exist`` a ledger that starts with nothing spent is refused.
+    """
     try:
         if given is None or isinstance(given, (str, bytes, os.PathLike)):
-            return _opened(given)
-        return _ledger_like(given)
+            found = _opened(given, flag("must_exist", must_exist))
+        else:
+            found = _ledger_like(given)
+        if flag("must_exist", must_exist):
+            _check_used_before(found)
+        return found
     finally:
         given = None  # a URL may hold a password, and tools print the variables of a traceback
 
 
-def _opened(given: Any) -> Ledger:
+def _opened(given: Any, must_exist: bool) -> Ledger:
     from ..ledgers.urls import REDIS, scheme_of
 
+    asked: dict[str, Any] = {"must_exist": True} if must_exist else {}
     try:
         if given == ":memory:":
+            if must_exist:
+                raise ConfigurationError(
+                    "must_exist=True needs a ledger that outlives the program, and one in memory never does; pass a "
+                    "path or redis://..."
+                )
             from ..ledgers.memory import MemoryLedger
 
             return MemoryLedger()
         if given is not None and scheme_of(given) in REDIS:
             from ..ledgers.redis.ledger import RedisLedger
 
-            return RedisLedger(os.fsdecode(given))
+            return RedisLedger(os.fsdecode(given), **asked)
         from ..ledgers.sqlite.ledger import SqliteLedger, default_path
 
-        return SqliteLedger(default_path() if given is None else os.fsdecode(given))
+        return SqliteLedger(default_path() if given is None else os.fsdecode(given), **asked)
     finally:
         given = None
+
+
+def _check_used_before(found: Ledger) -> None:
+    """Refuse a ledger whose budgets start at zero. One that connects when it is first used connects now."""
+    if not is_async(found.freezes):
+        call_ledger(found, lambda port: port.freezes())
+    if is_fresh(found):
+        raise LedgerUnavailable(
+            f"There was no ledger at {name_of(found)} before: its budgets would start at zero, and must_exist=True "
+            "refuses that. Mount or name the ledger that was used before; for the very first use, leave must_exist out "
+            "once. Nothing is paid."
+        )
 
 
 def _ledger_like(given: Any) -> Ledger:
@@ -60,7 +88,10 @@ def reader(given: Any) -> Any:
     return given
 
 
-def endpoints(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+def endpoints(
+    given: Mapping[str, str | Iterable[str]], http_hosts: Iterable[Pattern] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Return the endpoints of each network. Those over plain http are on this machine, or among ``http_hosts``."""
     if not isinstance(given, Mapping):
         raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {given!r}.')
     found: dict[str, tuple[str, ...]] = {}
@@ -69,12 +100,29 @@ def endpoints(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, 
         listed = (urls,) if isinstance(urls, str) else tuple(urls) if isinstance(urls, Iterable) else ()
         if network is None or not listed or not all(map(_is_url, listed)):
             raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {name!r}.')
+        for url in listed:
+            _check_way(url, http_hosts)
         found[network] = listed
     return found
 
 
+def _check_way(url: str, http_hosts: Iterable[Pattern]) -> None:
+    """Refuse an endpoint that anybody on the way could speak for. A URL may hold a key, so only its host is shown."""
+    parts = urlsplit(url)
+    origin = Origin.of(parts.scheme, parts.hostname or "", parts.port)
+    if parts.scheme == "http" and not origin.loopback and not any(one.matches(origin) for one in http_hosts):
+        raise ConfigurationError(
+            f"The endpoint at {origin.host} is not https, so anybody on the way could say what settled; "
+            f"Policy(http_hosts=[{origin.host!r}]) allows it."
+        )
+
+
 def _is_url(url: object) -> bool:
-    return isinstance(url, str) and urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def purse(name: str) -> str:

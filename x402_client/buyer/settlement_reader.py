@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
-from contextvars import copy_context
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
+from ..core.asks import Seen
 from ..model.holds import MARGIN, Fate, Hold, Settled
+from .looks import Looks, ended
 from .settings import is_async
 
-T = TypeVar("T")
 log = logging.getLogger("x402_client")
 #: Seconds that a request waits for the chain's answer. ``reconcile`` takes the time it needs.
 PATIENCE = 10.0
+#: Seconds that a request waits for it after an answer that leaves open what became of the money.
+AT_ONCE = 2.0
 #: Seconds that further requests do not ask, after one waited in vain: a refusal over a limit has to be quick.
 _REST = 60.0
 _SLOW = 1.0
@@ -25,119 +26,144 @@ _SLOW = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """The result of ``reconcile``: payments given back, spent after all, or still unknown."""
+    """The result of ``reconcile``: payments given back, spent after all, still unknown, or not expired on the chain."""
 
     released: tuple[Hold, ...] = ()
     settled: tuple[Hold, ...] = ()
     unknown: tuple[Hold, ...] = ()
+    live: tuple[Hold, ...] = ()
 
     def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
         """Return a copy with one more hold, filed by its answer."""
-        name = {"not_settled": "released", "settled": "settled", "unknown": "unknown"}[answer]
+        name = {"not_settled": "released"}.get(answer, answer)
         return replace(self, **{name: (*getattr(self, name), hold)})
 
 
 class Reader:
-    """A settlement reader as requests use it: bounded in time. An answer that does not come in time is "unknown"."""
+    """A settlement reader as requests use it: bounded in time. An answer that does not come in time is "unknown".
 
-    def __init__(self, reader: Any) -> None:
-        self.reader = reader
+    ``balance`` reads what the account of a hold's payer holds of its token; None: it cannot be told.
+    """
+
+    def __init__(self, reader: Any, balance: Callable[[Hold], int | None] | None = None) -> None:
+        self.reader, self._balance = reader, balance
         self._resting_until = 0.0
-        #: Payments that a thread is asking about. The thread may hang, and one is enough.
-        self._asking: set[str] = set()
+        self._looks = Looks()
 
     def fate(self, hold: Hold) -> Fate:
         """Return the fate of one payment."""
         if not due(hold):
             return "open"
-        if hold.id in self._asking:
-            return _unknown(hold)
-        self._asking.add(hold.id)
-        answer: Settled = _bounded(lambda: self._read(hold), "unknown")
-        return _unknown(hold) if answer == "unknown" else answer
+        return fate_of(self.reader, hold, self._answer(hold, time.monotonic() + PATIENCE))
 
     async def afate(self, hold: Hold) -> Fate:
         """Async twin of ``fate``."""
-        import anyio
-
         if not due(hold):
             return "open"
-        if hold.id in self._asking:
-            return _unknown(hold)
-        self._asking.add(hold.id)
-        answer: Settled = "unknown"
-        with anyio.move_on_after(PATIENCE):
-            answer = await self._aread(hold)
-        return _unknown(hold) if answer == "unknown" else answer
+        return fate_of(self.reader, hold, await self._aanswer(hold, PATIENCE))
 
-    def _read(self, hold: Hold) -> Settled:
-        try:
-            return read(self.reader, hold)
-        finally:
-            self._asking.discard(hold.id)
-
-    async def _aread(self, hold: Hold) -> Settled:
-        import anyio.to_thread
-
-        if is_async(self.reader.read):
-            try:
-                return await aread(self.reader, hold)
-            finally:
-                self._asking.discard(hold.id)
-        # The thread is left behind if it hangs. It takes the payment off the list itself when it is done.
-        return await anyio.to_thread.run_sync(self._read, hold, abandon_on_cancel=True)
-
-    def fates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
+    def fates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Fate]]:
         """Return the answers about several payments that came in time."""
-        found: list[tuple[Hold, Settled]] = []
-
-        def look() -> bool:
-            found.extend((hold, read(self.reader, hold)) for hold in holds)
-            return True
-
-        if self._awake():
-            started = time.monotonic()
-            _bounded(look, False)
-            self._rest_after(started, found)
-        return list(found)
-
-    async def afates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Settled]]:
-        """Async twin of ``fates``."""
-        import anyio
-
-        found: list[tuple[Hold, Settled]] = []
-        if self._awake():
-            started = time.monotonic()
-            with anyio.move_on_after(PATIENCE):
-                for hold in holds:
-                    found.append((hold, await aread(self.reader, hold)))
-            self._rest_after(started, found)
+        found: list[tuple[Hold, Fate]] = []
+        started = time.monotonic()
+        if started < self._resting_until:
+            return found
+        for hold in holds:
+            if time.monotonic() - started >= PATIENCE:
+                break
+            _keep(found, hold, fate_of(self.reader, hold, self._answer(hold, started + PATIENCE)))
+        self._rest_after(started, found)
         return found
 
-    def _awake(self) -> bool:
-        return time.monotonic() >= self._resting_until
+    async def afates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Fate]]:
+        """Async twin of ``fates``."""
+        found: list[tuple[Hold, Fate]] = []
+        started = time.monotonic()
+        if started < self._resting_until:
+            return found
+        for hold in holds:
+            left = started + PATIENCE - time.monotonic()
+            if left <= 0:
+                break
+            _keep(found, hold, fate_of(self.reader, hold, await self._aanswer(hold, left)))
+        self._rest_after(started, found)
+        return found
 
-    def _rest_after(self, started: float, found: list[tuple[Hold, Settled]]) -> None:
+    def see(self, hold: Hold, funds: bool) -> Seen:
+        """Look at the chain at once, for a short time. Where nothing can be asked, it takes none."""
+        until = time.monotonic() + AT_ONCE
+        balance = self._begin_balance(hold) if funds else None
+        settled = can_look(self.reader, hold) and self._answer(hold, until) == "settled"
+        if balance is not None:
+            balance.over.wait(max(0.0, until - time.monotonic()))
+        return Seen(settled, balance.answer if balance is not None else None)
+
+    async def asee(self, hold: Hold, funds: bool) -> Seen:
+        """Async twin of ``see``."""
+        import anyio
+
+        until = time.monotonic() + AT_ONCE
+        balance = self._begin_balance(hold) if funds else None
+        settled = can_look(self.reader, hold) and await self._aanswer(hold, AT_ONCE) == "settled"
+        if balance is not None:
+            with anyio.move_on_after(max(0.0, until - time.monotonic())):
+                await ended(balance)
+        return Seen(settled, balance.answer if balance is not None else None)
+
+    def _begin_balance(self, hold: Hold) -> Any:
+        read_balance = self._balance
+        if read_balance is None:
+            return None
+        return self._looks.in_thread(("balance", hold.id), hold.offer.network, lambda: read_balance(hold), AT_ONCE)
+
+    def _answer(self, hold: Hold, until: float) -> Settled:
+        look = self._looks.in_thread(hold.id, hold.offer.network, lambda: read(self.reader, hold), PATIENCE)
+        if look is None or not look.over.wait(max(0.0, min(until, look.began + PATIENCE) - time.monotonic())):
+            return "unknown"
+        return look.answer or "unknown"
+
+    async def _aanswer(self, hold: Hold, seconds: float) -> Settled:
+        import anyio
+
+        name, network = hold.id, hold.offer.network
+        answer: Settled | None = None
+        with anyio.move_on_after(seconds):
+            if is_async(self.reader.read):
+                answer = await self._looks.in_task(name, network, lambda: aread(self.reader, hold), PATIENCE)
+            else:
+                look = self._looks.in_thread(name, network, lambda: read(self.reader, hold), PATIENCE)
+                if look is not None:
+                    await ended(look)
+                    answer = look.answer
+        return answer or "unknown"
+
+    def _rest_after(self, started: float, found: list[tuple[Hold, Fate]]) -> None:
         slow = time.monotonic() - started > _SLOW
-        if slow and not any(answer == "not_settled" for _, answer in found):
+        if slow and not any(answer in ("not_settled", "one_says_not") for _, answer in found):
             self._resting_until = time.monotonic() + _REST
 
 
-def _unknown(hold: Hold) -> Fate:
-    return "early" if expired_recently(hold) else "unknown"
+def _keep(found: list[tuple[Hold, Fate]], hold: Hold, fate: Fate) -> None:
+    if fate not in ("unknown", "early"):
+        found.append((hold, fate))
 
 
-def _bounded(function: Callable[[], T], otherwise: T) -> T:
-    """Call ``function``, and return ``otherwise`` after ``PATIENCE`` seconds.
+def can_look(reader: Any, hold: Hold) -> bool:
+    """Return False where a look cannot bring anything: the default reader without an endpoint for the network."""
+    chain = _chain_reader(reader)
+    return chain is None or chain.can_look(hold)
 
-    It runs in a thread of its own, because an endpoint may drip its answer for ever.
+
+def fate_of(reader: Any, hold: Hold, answer: Settled) -> Fate:
+    """Return the fate that a reader's answer means for a payment.
+
+    The rule: "A single witness's 'not settled' gives back, in a window, no more than that window's tightest overall
+    limit"; "a `reader=` of the user's own is the user's word".
     """
-    said: list[T] = []
-    context = copy_context()
-    thread = threading.Thread(target=lambda: said.append(context.run(function)), daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    return said[0] if said else otherwise
+    if answer == "unknown":
+        return "early" if expired_recently(hold) else "unknown"
+    chain = _chain_reader(reader) if answer == "not_settled" else None
+    return "one_says_not" if chain is not None and chain.is_one_witness(hold) else answer
 
 
 def due(hold: Hold) -> bool:
@@ -184,18 +210,23 @@ def _reader_failed(failure: Exception) -> Settled:
     return "unknown"
 
 
-def _goes_by_the_chain(reader: Any, hold: Hold) -> bool:
+def _chain_reader(reader: Any) -> Any:
     from ..chains.settlement import ChainReader  # a face alone does without
 
-    return isinstance(reader, ChainReader) and reader.goes_by_the_chain(hold)
+    return reader if isinstance(reader, ChainReader) else None
+
+
+def _goes_by_the_chain(reader: Any, hold: Hold) -> bool:
+    chain = _chain_reader(reader)
+    return chain is not None and bool(chain.goes_by_the_chain(hold))
 
 
 def _believed(reader: Any, hold: Hold, answer: Any) -> Settled:
-    """Return the answer if it is believed, else "unknown".
+    """Return the answer if it is believed, else "unknown". "Settled" is believed whenever it is seen.
 
     A reader that we did not write may judge too early: its "not settled" counts only well after the expiry.
     """
-    if answer not in ("settled", "not_settled"):
+    if answer not in ("settled", "not_settled", "live"):
         return "unknown"
     assert hold.authorization is not None
     if answer == "not_settled" and expired_recently(hold) and not _goes_by_the_chain(reader, hold):

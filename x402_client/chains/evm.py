@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
 _BALANCE_OF = "0x70a08231"  # balanceOf(address)
+_DECIMALS = "0x313ce567"  # decimals()
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}", re.ASCII)
 ZERO = "0x" + "0" * 40
 #: Half of the curve's order: a signature above it is the other form of one below, and tokens refuse it.
@@ -98,6 +99,14 @@ def token_balance(rpc: Rpc, token: str, owner: str) -> int:
     answer = rpc.call("eth_call", {"to": token, "data": _BALANCE_OF + owner[2:].lower().zfill(64)}, "latest")
     if not isinstance(answer, str) or not _WORD.fullmatch(answer):
         raise ChainUnavailable(f"The endpoint's answer about {owner}'s balance makes no sense. Nothing was sent.")
+    return int(answer, 16)
+
+
+def token_decimals(rpc: Rpc, token: str) -> int:
+    """Return the decimals of a token, as its contract says."""
+    answer = rpc.call("eth_call", {"to": token, "data": _DECIMALS}, "latest")
+    if not isinstance(answer, str) or not _WORD.fullmatch(answer):
+        raise ChainUnavailable(f"The endpoint's answer about the decimals of {token} makes no sense. Nothing was sent.")
     return int(answer, 16)
 
 

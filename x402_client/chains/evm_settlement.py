@@ -23,7 +23,11 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
         raise Garbage
     if _evm_used(rpc, hold, signed, "latest"):
         return "settled"
-    block = _deep_block(rpc)
+    head = rpc.call("eth_getBlockByNumber", "latest", False)
+    # A token takes an authorization while the block's own timestamp is before ``validBefore``.
+    if number(head, "timestamp") < signed.expires:
+        return "live"
+    block = _deep_block(rpc, head)
     if number(block, "timestamp") <= signed.expires:
         return "unknown"
     return "settled" if _evm_used(rpc, hold, signed, text(block, "number")) else "not_settled"
@@ -41,13 +45,12 @@ def _evm_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
     raise Garbage
 
 
-def _deep_block(rpc: Rpc) -> Any:
+def _deep_block(rpc: Rpc, head: Any) -> Any:
     """Return the latest block that is not expected to be undone."""
     try:
         block = rpc.call("eth_getBlockByNumber", "safe", False)
     except ChainUnavailable:
         block = None
     if block is None:
-        head = rpc.call("eth_getBlockByNumber", "latest", False)
         block = rpc.call("eth_getBlockByNumber", hex(max(0, number(head, "number") - _DEEP)), False)
     return block

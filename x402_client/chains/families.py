@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Asks one endpoint whether a payment settled.
 Look: TypeAlias = "Callable[[Rpc, Hold, Authorization], Settled]"
+#: Reads what a payer has of the token, in its smallest unit.
+ReadBalance: TypeAlias = "Callable[[Rpc, Hold, Authorization], int | None]"
 #: The payloads whose settlement the families that ship can look up. Of any other scheme's they know nothing.
 _LOOKED_UP = ("exact",)
 _TOKEN_PROGRAMS = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
@@ -30,9 +32,10 @@ class ChainFamily(Protocol):
     """The facts of a family of chains.
 
     Optional besides: ``look(rpc, hold, authorization)`` asks one endpoint of ``Buyer(rpc=...)`` whether a payment
-    settled and returns "settled", "not_settled" or "unknown"; ``rpc.call(method, *params)`` speaks JSON-RPC, and
-    ``rpc.urls`` are there for what does not. ``token_problem(token)`` returns what is wrong with a token that a user
-    vouches for, or None.
+    settled and returns "settled", "not_settled", "live" (the chain's own clock is before the expiry) or "unknown";
+    ``rpc.call(method, *params)`` speaks JSON-RPC, and ``rpc.urls`` are there for what does not.
+    ``balance(rpc, hold, authorization)`` returns what the payer has of the token, in its smallest unit.
+    ``token_problem(token)`` returns what is wrong with a token that a user vouches for, or None.
     """
 
     @property
@@ -77,6 +80,13 @@ class Evm:
 
         return look(rpc, hold, signed) if hold.offer.scheme in _LOOKED_UP else "unknown"
 
+    def balance(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
+        """Read the payer's balance of the token."""
+        from .evm import token_balance
+
+        token = hold.offer.token
+        return None if token is None else token_balance(rpc, token.address, signed.payer)
+
 
 class Solana:
     """Solana and its test networks."""
@@ -109,6 +119,13 @@ class Solana:
         from .solana_settlement import look
 
         return look(rpc, hold, signed) if hold.offer.scheme in _LOOKED_UP else "unknown"
+
+    def balance(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
+        """Read the balance of the token account that pays. One that does not exist holds nothing."""
+        from .solana import SolanaChain
+
+        account = signed.evidence.get("token_account")
+        return SolanaChain(rpc).balances([account])[0] or 0 if isinstance(account, str) else None
 
 
 EVM, SOLANA = Evm(), Solana()
@@ -156,6 +173,10 @@ class Families:
     def look(self, network: str) -> Look | None:
         """Return what asks an endpoint of a network whether a payment settled; None: nothing does."""
         return getattr(self.of(network), "look", None)
+
+    def balance(self, network: str) -> ReadBalance | None:
+        """Return what reads a payer's balance on a network; None: nothing does."""
+        return getattr(self.of(network), "balance", None)
 
     def check_token(self, token: Token) -> None:
         """Raise ConfigurationError for a token that cannot be: now, rather than in the middle of a payment."""

@@ -17,29 +17,18 @@ from urllib.parse import urlsplit
 
 from ..errors import ChainUnavailable, MalformedQuote
 from ..guards.deadlines import Deadline, shut
-from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, short_name
+from ..model.networks import short_name
 from ..model.offers import words
 from ..wire.content_encoding import decoded
 from ..wire.json_text import load
+from .identity import named_by, question
+from .public_endpoints import PUBLIC
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
 
-#: Public endpoints of well-known networks. They are slow and ration callers: a program in earnest names its own.
-PUBLIC = {
-    "eip155:1": ("https://ethereum-rpc.publicnode.com",),
-    "eip155:10": ("https://mainnet.optimism.io",),
-    "eip155:137": ("https://polygon-rpc.com",),
-    "eip155:8453": ("https://mainnet.base.org",),
-    "eip155:42161": ("https://arb1.arbitrum.io/rpc",),
-    "eip155:43114": ("https://api.avax.network/ext/bc/C/rpc",),
-    "eip155:84532": ("https://sepolia.base.org",),
-    SOLANA: ("https://api.mainnet-beta.solana.com",),
-    SOLANA_DEVNET: ("https://api.devnet.solana.com",),
-    SOLANA_TESTNET: ("https://api.testnet.solana.com",),
-}
 _PAUSES = (0.2, 0.5, 1.0)
 _LONGEST_PAUSE = 3.0
 _MOST_BYTES = 4 * 1024 * 1024
@@ -53,9 +42,15 @@ _RATIONED = re.compile(r"\brate[ -]?limit|too many|\bthrottl|\bquota\b")
 class Rpc:
     """One network's endpoints. Safe between threads, and after a fork."""
 
-    def __init__(self, network: str, urls: Sequence[str] = ()) -> None:
+    def __init__(self, network: str, urls: Sequence[str] = (), known: set[tuple[str, str]] | None = None) -> None:
+        """Take a network and its endpoints.
+
+        With ``known``, each endpoint is asked once which chain it is. The set has those that said it, with their
+        network: several readers may share it.
+        """
         self.network = network
         self.urls = tuple(urls) or PUBLIC.get(network, ())
+        self._known = known
         self._lock = threading.Lock()
         self._idle: dict[int, list[_Line]] = {}
         self._numbers = itertools.count(1)
@@ -66,7 +61,7 @@ class Rpc:
         """Return the result of one read. ChainUnavailable when no endpoint gave it."""
         if not self.urls:
             raise ChainUnavailable(
-                f"No endpoint is known for {short_name(self.network)}; name one with "
+                f"No endpoint is known for {short_name(self.network)} ({self.network}); name one with "
                 f'Buyer(rpc={{"{short_name(self.network)}": "https://..."}}).'
             )
         problem = "no answer"
@@ -75,6 +70,7 @@ class Rpc:
             waits = []
             for url in self.urls:
                 try:
+                    self._recognise(url, until)
                     return self._ask(url, method, params, until - time.monotonic())
                 except _Failed as failure:
                     problem = f"{urlsplit(url).hostname}: {failure}"
@@ -84,6 +80,19 @@ class Rpc:
                 break
             time.sleep(rest)
         raise ChainUnavailable(f"{short_name(self.network)} did not answer {method} ({problem}).")
+
+    def _recognise(self, url: str, until: float) -> None:
+        """Ask an endpoint which chain it is, unless it said so before. Another chain's is as good as none."""
+        method = question(self.network)
+        if self._known is None or method is None or (self.network, url) in self._known:
+            return
+        found = named_by(self.network, self._ask(url, method, (), until - time.monotonic()))
+        if found is None:
+            raise _Failed("it does not say which chain it is", passing=False)
+        if found != self.network:
+            wanted = f"{short_name(self.network)} ({self.network})"
+            raise _Failed(f"it is an endpoint of {short_name(found)} ({found}), not of {wanted}", passing=False)
+        self._known.add((self.network, url))
 
     def _ask(self, url: str, method: str, params: tuple[Any, ...], seconds: float) -> Any:
         if seconds <= 0:
@@ -200,6 +209,8 @@ class Endpoints:
     def __init__(self, urls: dict[str, tuple[str, ...]]) -> None:
         self._urls = urls
         self._rpcs: dict[tuple[str, str], Rpc] = {}
+        #: Endpoints that said which chain they are.
+        self._known: set[tuple[str, str]] = set()
 
     def of(self, network: str) -> Rpc:
         """Return the reader of one network."""
@@ -210,9 +221,21 @@ class Endpoints:
         urls = self._urls.get(network) or PUBLIC.get(network) or ()
         return [self._made((network, url), (url,)) for url in urls]
 
+    def reach(self, network: str) -> bool:
+        """Return True if there is an endpoint for a network."""
+        return bool(self._urls.get(network) or PUBLIC.get(network))
+
+    def witnesses(self, network: str) -> int:
+        """Return how many endpoints of a network are at places of their own.
+
+        Two at one host and port, with two keys maybe, are one operator's: they are one witness.
+        """
+        urls = self._urls.get(network) or PUBLIC.get(network) or ()
+        return len({(parts.hostname, parts.port or parts.scheme) for parts in map(urlsplit, urls)})
+
     def _made(self, name: tuple[str, str], urls: tuple[str, ...]) -> Rpc:
         found = self._rpcs.get(name)
-        return found or self._rpcs.setdefault(name, Rpc(name[0], urls))
+        return found or self._rpcs.setdefault(name, Rpc(name[0], urls, self._known))
 
     def get_ready(self) -> None:
         """Import what reading a chain takes: no loop should wait for it at its first payment."""

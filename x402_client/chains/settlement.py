@@ -1,7 +1,8 @@
-"""Looks up whether a payment settled. Three answers; "unknown" is never read as "not settled".
+"""Looks up whether a payment settled. Four answers; "unknown" is never read as "not settled".
 
-"Not settled" comes only from states past the payment's expiry, by the chain's own clock, and only if every endpoint
-that was named agrees. Garbage, silence and contradiction are "unknown". Reads block; async callers use a thread.
+"Live" is what a chain's own clock before the expiry says, against ours too. "Not settled" comes only from states past
+the payment's expiry, by the chain's own clock, and only if every endpoint that was named agrees. Garbage, silence and
+contradiction are "unknown". Reads block; async callers use a thread.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ class ChainReader:
         look = self._look_for(hold.offer)
         return look is not None and is_shipped(look)
 
+    def can_look(self, hold: Hold) -> bool:
+        """Return True if there is an endpoint to ask about a hold, and something that asks it."""
+        return self._look_for(hold.offer) is not None and self._endpoints.reach(hold.offer.network)
+
+    def is_one_witness(self, hold: Hold) -> bool:
+        """Return True if a single operator's endpoint is asked about a hold."""
+        return self._endpoints.witnesses(hold.offer.network) < 2
+
 
 def _one(look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     try:
@@ -50,8 +59,16 @@ def _one(look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
 
 
 def _agreed(answers: Iterable[Settled]) -> Settled:
-    """Count it as paid if one endpoint saw it, and as not paid only if all of them say so."""
-    given = set(answers)
-    if "settled" in given:
-        return "settled"
+    """Count it as paid if one endpoint saw it, and as not paid only if all of them say so.
+
+    Where one says that it lives still, another one's "not settled" is a contradiction, or that one is behind: no loss
+    is accepted on it.
+    """
+    given = set()
+    for answer in answers:
+        if answer == "settled":
+            return "settled"
+        given.add(answer)
+    if "live" in given:
+        return "live"
     return "not_settled" if given == {"not_settled"} else "unknown"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
@@ -10,9 +10,12 @@ from .rpc_answers import Garbage, text
 
 #: Seconds past a Solana payment's expiry, on the chain's clock, where its last valid height is not known.
 _MARGIN = 60
+#: Seconds before its expiry, by our clock, at which a payment was not made yet, however wrong that clock may be.
+_WELL_BEFORE = 6 * 3600
 #: Slots that a Solana blockhash lives.
 _LIFE_SLOTS = 150
-_PAGE, _PAGES = 200, 5
+#: The most entries that one page of an account's history has, and the most pages and transactions looked through.
+_PAGE, _PAGES, _LOOKUPS = 1000, 25, 1000
 
 
 def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
@@ -20,54 +23,99 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     if _solana_landed(rpc, signed, {"commitment": "confirmed"}):
         return "settled"
     slot = rpc.call("getSlot", {"commitment": "finalized"})
-    if type(slot) is not int or not _past_expiry(rpc, signed, slot):
-        return "unknown"
+    if type(slot) is not int:
+        raise Garbage
+    standing = _standing(rpc, signed, slot)
+    if standing != "past":
+        return standing
     final = {"commitment": "finalized", "minContextSlot": slot}
-    return "settled" if _solana_landed(rpc, signed, final) else "not_settled"
+    if _solana_landed(rpc, signed, final):
+        return "settled"
+    return "not_settled" if _remembers(rpc, signed) else "unknown"
 
 
-def _past_expiry(rpc: Rpc, signed: Authorization, slot: int) -> bool:
+def _remembers(rpc: Rpc, signed: Authorization) -> bool:
+    """Return True if an endpoint's history begins before the payment. In a shorter one its absence proves nothing."""
+    first = rpc.call("getFirstAvailableBlock")
+    if type(first) is not int:
+        raise Garbage
+    made = signed.evidence.get("slot")
+    if type(made) is int or first == 0:
+        return first <= max(0, (made or 0) - _LIFE_SLOTS)
+    at = rpc.call("getBlockTime", first)
+    return type(at) is int and at < signed.expires - _WELL_BEFORE
+
+
+def _standing(rpc: Rpc, signed: Authorization, slot: int) -> Literal["past", "live", "unknown"]:
+    """Return where the chain's own clock is: past the payment's expiry for good, before it, or in between."""
     last = signed.evidence.get("last_valid_height")
     if isinstance(last, int):
-        height = rpc.call("getBlockHeight", {"commitment": "finalized"})
-        return type(height) is int and height > last
+        if _height(rpc, "finalized") > last:
+            return "past"
+        return "unknown" if _height(rpc, "processed") > last else "live"
     # A seller's hint does not say how long it lives. The chain says whether it does; and since a node that never saw
     # it says no as well, the chain's clock has to be well past the payment's expiry too.
     options = {"commitment": "processed", "minContextSlot": slot}
     found = rpc.call("isBlockhashValid", signed.evidence.get("blockhash"), options)
-    if not isinstance(found, dict) or found.get("value") is not False:
-        return False
+    usable = found.get("value") if isinstance(found, dict) else None
     at = rpc.call("getBlockTime", slot)
-    return type(at) is int and at > signed.expires + _MARGIN
+    if type(usable) is not bool or type(at) is not int:
+        raise Garbage
+    if usable or at <= signed.expires:
+        return "live"
+    return "past" if at > signed.expires + _MARGIN else "unknown"
+
+
+def _height(rpc: Rpc, commitment: str) -> int:
+    height = rpc.call("getBlockHeight", {"commitment": commitment})
+    if type(height) is not int:
+        raise Garbage
+    return height
 
 
 def _solana_landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> bool:
-    """Return True if a transaction of our token account carries our signature and did not fail."""
+    """Return True if a transaction of our token account carries our signature and did not fail.
+
+    The search goes on, page by page, until what it finds is older than the payment, or until there is no more. A page
+    that is not full is no end: some endpoints give fewer entries than they are asked for.
+    """
     account, own = signed.evidence.get("token_account"), signed.evidence.get("signature")
     if not isinstance(account, str) or not isinstance(own, str):
         raise Garbage
     before: dict[str, str] = {}
+    lookups = 0
     for _ in range(_PAGES):
         page = rpc.call("getSignaturesForAddress", account, {**options, **before, "limit": _PAGE})
         if not isinstance(page, list):
             raise Garbage
         for entry in page:
-            if _is_ours(rpc, entry, signed, own):
+            if not _may_be_ours(entry, signed):
+                continue
+            memo = _memo(entry, signed, own)
+            lookups += memo is None
+            if lookups > _LOOKUPS:
+                raise Garbage
+            if signed.nonce in memo if memo is not None else _carries(rpc, entry, own):
                 return True
-        if len(page) < _PAGE or _before(page[-1], signed):
+        if not page or _before(page[-1], signed):
             return False
         before = {"before": text(page[-1], "signature")}
     raise Garbage  # more traffic than is looked through: that is no proof of absence
 
 
-def _is_ours(rpc: Rpc, entry: Any, signed: Authorization, own: str) -> bool:
+def _may_be_ours(entry: Any, signed: Authorization) -> bool:
     if not isinstance(entry, dict):
         raise Garbage
-    if entry.get("err") is not None or _before(entry, signed):
-        return False
+    return entry.get("err") is None and not _before(entry, signed)
+
+
+def _memo(entry: dict[str, Any], signed: Authorization, own: str) -> str | None:
+    """Return the memo that tells whether an entry is ours; None: only its transaction can tell."""
     memo = entry.get("memo")
-    if signed.nonce != own and isinstance(memo, str):
-        return signed.nonce in memo
+    return memo if signed.nonce != own and isinstance(memo, str) else None
+
+
+def _carries(rpc: Rpc, entry: dict[str, Any], own: str) -> bool:
     options = {"encoding": "json", "commitment": "confirmed", "maxSupportedTransactionVersion": 0}
     found = rpc.call("getTransaction", text(entry, "signature"), options)
     try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..model.money import Token
-from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
+from ..errors import ConfigurationError, SigningError
+from ..model.money import Token, currency_on
+from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_FAMILY, SOLANA_TESTNET, family_of, short_name
 from .families import FAMILIES, Families
 
 #: chain id, address, symbol, EIP-712 name, EIP-712 version
@@ -65,12 +66,21 @@ _SOLANA_USD = (
 )
 
 
+def wrong_decimals(token: Token, found: int) -> SigningError:
+    """Build the refusal of a vouched token whose decimals are not those of its contract or mint."""
+    return SigningError(
+        f"{token.address} has {found} decimals on {short_name(token.network)} and {token.decimals} in "
+        f"Policy(tokens=...); its price would be wrong. Nothing was sent; write Token(..., decimals={found})."
+    )
+
+
 def _evm(table: str, currency: str) -> list[Token]:
     tokens = []
     for line in table.strip().splitlines():
         chain_id, address, symbol, domain = line.split(maxsplit=3)
         name, version = domain.split("|")
-        tokens.append(Token(f"eip155:{chain_id}", address, symbol, 6, name, version, currency))
+        network = f"eip155:{chain_id}"
+        tokens.append(Token(network, address, symbol, 6, name, version, currency_on(network, currency)))
     return tokens
 
 
@@ -85,6 +95,7 @@ class Tokens:
         self._by_symbol = dict(_BY_SYMBOL)
         for token in vouched:
             self._families.check_token(token)
+            _check_mint(token)
             self._by_address[_place(self._families, token.network, token.address)] = token
             self._by_symbol.setdefault((token.network, token.symbol.upper()), token)
 
@@ -92,6 +103,23 @@ class Tokens:
         """Return a token by its address, else by its symbol: some sellers write "USDC" for the asset."""
         place = _place(self._families, network, asset)
         return self._by_address.get(place) or self._by_symbol.get((network, asset.upper()))
+
+
+def _check_mint(token: Token) -> None:
+    """Refuse a mint of one Solana network that is vouched for on another.
+
+    A transaction names no network but by its blockhash, which a seller may suggest: play money would be paid for real.
+    EVM signatures name their chain, and there many tokens have one address on several.
+    """
+    if family_of(token.network) != SOLANA_FAMILY:
+        return
+    homes = [known.network for known in KNOWN if known.address == token.address]
+    if homes and token.network not in homes:
+        named = " and ".join(dict.fromkeys(map(short_name, homes)))
+        raise ConfigurationError(
+            f"{token.address} is a mint of {named}, and Policy(tokens=...) vouches for it on "
+            f"{short_name(token.network)}; name the mint that is used there."
+        )
 
 
 def _place(families: Families, network: str, address: str) -> tuple[str, str]:
@@ -103,5 +131,7 @@ KNOWN = (
     *_evm(_EIP3009_EUR, "EUR"),
     *(Token(network, mint, symbol, program=program) for network, mint, symbol, program in _SOLANA_USD),
 )
+#: The tokens of the table: their decimals need no look at a chain.
+SHIPPED = frozenset(KNOWN)
 _BY_ADDRESS = {_place(FAMILIES, token.network, token.address): token for token in KNOWN}
 _BY_SYMBOL = {(token.network, token.symbol.upper()): token for token in reversed(KNOWN)}

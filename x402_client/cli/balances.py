@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from ..buyer import settings
 from ..buyer.wallet import Wallet
 from ..chains.evm import token_balance
-from ..chains.rpc import PUBLIC, Endpoints
+from ..chains.public_endpoints import PUBLIC
+from ..chains.rpc import Endpoints
 from ..chains.solana import SolanaChain
 from ..chains.tokens import KNOWN
 from ..errors import ChainUnavailable
+from ..model.hosts import Pattern
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, short_name
 from ..schemes.exact_solana import TOKEN_PROGRAM
@@ -23,12 +24,14 @@ from .screen import progress, put, say, show_json, table
 _USUAL = ("base", "base-sepolia", "solana", "solana-devnet")
 
 
-def known_balances(wallet: Wallet, networks: Sequence[str], rpc: tuple[str, ...], as_json: bool) -> None:
+def known_balances(
+    wallet: Wallet, networks: Sequence[str], rpc: tuple[str, ...], http_hosts: tuple[Pattern, ...], as_json: bool
+) -> None:
     """Show every token of the table on these networks.
 
     A chain that cannot be read is named, and the rest is shown.
     """
-    named = settings.endpoints(endpoints(rpc))
+    named = settings.endpoints(endpoints(rpc), http_hosts)
     asked = _networks(networks, named)
     reader = Endpoints(named)
     tokens = [token for token in KNOWN if token.network in asked and owner_of(wallet, token) is not None]
@@ -76,8 +79,7 @@ def token_account(owner: str, token: Token) -> str:
 
 def whole_tokens(amount: int, token: Token) -> str:
     """Return an amount in whole tokens, exactly."""
-    digits = f"{Decimal(amount).scaleb(-token.decimals):f}"
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return token.whole(amount)
 
 
 def _balance(reader: Endpoints, wallet: Wallet, token: Token) -> int | str | None:

@@ -36,6 +36,7 @@ class Choices:
     passphrase_file: Path | None = None
     rpc: tuple[str, ...] = ()
     most: Money | None = None
+    must_exist: bool = False
 
 
 @contextmanager
@@ -57,6 +58,7 @@ def buying(
         policy,
         ledger=choices.ledger if ledger is None else ledger,
         purse=choices.purse,
+        must_exist=choices.must_exist and ledger is None,
         rpc=endpoints(choices.rpc),
         approve=approve or (None if policy.approve_above is None else _refuse_all),
         on_event=on_event,
@@ -139,7 +141,7 @@ def left_in_words(remaining: dict[str, Money]) -> str:
 
 def number(money: Money) -> str:
     """Return an amount of money without its currency."""
-    return str(money).rpartition(" ")[0]
+    return str(money).partition(" ")[0]
 
 
 def _refuse_all(approval: object) -> bool:

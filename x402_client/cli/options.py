@@ -29,6 +29,14 @@ LedgerAt = Annotated[
         help="Where payments are written down: a file or redis://... Without it, the file in your data directory.",
     ),
 ]
+MustExist = Annotated[
+    bool,
+    typer.Option(
+        "--must-exist",
+        envvar="X402_MUST_EXIST",
+        help="Refuse a ledger that was never used before: its budgets would start at zero.",
+    ),
+]
 Purse = Annotated[str, typer.Option("--purse", metavar="NAME", help="The budget inside the ledger.")]
 WalletAt = Annotated[
     MaybeText,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 if TYPE_CHECKING:
     from datetime import datetime as datetime
 
-    from ..errors import MoneyState
+    from ..errors import MoneyState, PaymentRefused
     from ..events import Event
     from ..model.holds import Attempt, Authorization, Hold, Order, Outcome, Purchase
     from ..model.holds import Busy as Busy
@@ -40,9 +40,12 @@ class Reply:
 
     ``ends_here`` tells whether its connection was seen to end on this machine, at the given port and in no proxy. It is
     asked where plain http leads to a loopback address. None: that was not looked at, so it is not believed.
+
+    A 402 that is handed back because payment was refused carries the ``refusal``, for ``errors.find``, and the ``body``
+    that the caller reads instead of the seller's: it says why.
     """
 
-    __slots__ = ("ends_here", "header", "native", "outcome", "status")
+    __slots__ = ("body", "ends_here", "header", "native", "outcome", "refusal", "status")
 
     def __init__(
         self,
@@ -54,6 +57,9 @@ class Reply:
     ) -> None:
         self.status, self.header, self.native, self.outcome = status, header, native, outcome
         self.ends_here = ends_here
+        self.refusal: PaymentRefused | None = None
+        #: The seller's own body, once it was looked at, until a refusal changes it.
+        self.body: bytes | None = None
 
 
 class Peek(Ask["bytes | None"]):
@@ -125,6 +131,30 @@ class Settlement(Ask["Fate"]):
         self.hold = hold
 
 
+class Seen:
+    """The chain's answer at once: True if the payment settled, and the payer's balance in the token's smallest unit.
+
+    None as a balance: it was not asked for, or could not be told in time.
+    """
+
+    __slots__ = ("balance", "settled")
+
+    def __init__(self, settled: bool, balance: int | None = None) -> None:
+        self.settled, self.balance = settled, balance
+
+
+class LookNow(Ask[Seen]):
+    """Look at the chain after an end that leaves open what became of the money. It takes two seconds at most.
+
+    ``funds``: look up the payer's balance besides.
+    """
+
+    __slots__ = ("funds", "hold")
+
+    def __init__(self, hold: Hold, funds: bool = False) -> None:
+        self.hold, self.funds = hold, funds
+
+
 class Conclude(Ask[bool]):
     """Keep what the chain told of a hold. False: an attempt presents it at this moment, and all stays as it is."""
 
@@ -143,8 +173,8 @@ class WriteOff(Ask["Hold"]):
         self.hold = hold
 
 
-class Reclaim(Ask[bool]):
-    """Ask the chain about all expired payments without an answer, bounded in time. True: some budget came back."""
+class Expired(Ask["list[tuple[Hold, Fate]]"]):
+    """The fates of all expired payments without an answer: asked of the chain, bounded in time."""
 
     __slots__ = ()
 

@@ -60,6 +60,8 @@ class Call:
     accepted_loss: X402Error | None = None
     #: True if the payment at hand expired a short time ago: the chain may yet prove it unused.
     expired_recently: bool = False
+    #: True if the payment at hand expired by our clock, and the chain's own says that it did not.
+    is_live: bool = False
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None
     terms: Terms | None = field(default=None, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -39,6 +40,16 @@ def deliver(call: Call, outcome: Outcome) -> Flow[None]:
         yield from Tell(events.Warned(call.method, call.url, f"A delivered purchase could not be closed: {failure}"))
     finally:
         call.attempt.end()
+
+
+def tell_of_the_money(failure: Exception, outcome: Outcome) -> None:
+    """Put the outcome on a library's own error in the middle of a paid body, for ``outcome(error)``, and a note."""
+    with contextlib.suppress(AttributeError, TypeError):  # an exception may have slots
+        failure.outcome = outcome  # type: ignore[attr-defined]
+    price, host = outcome.hold.price, outcome.hold.host
+    known = "was paid" if outcome.money == "spent" else "was presented, and may be paid,"
+    then = "The same request presents the same payment again, never a second one."
+    failure.add_note(f"{price} {known} to {host} for this answer. {then}")
 
 
 class Delivery:
@@ -96,8 +107,11 @@ class Delivery:
 
     def broke(self, failure: BaseException) -> None:
         """Leave the purchase unresolved: reading failed or was cancelled. Leaving a loop early is no failure."""
-        if not isinstance(failure, GeneratorExit):
-            self.dropped()
+        if isinstance(failure, GeneratorExit):
+            return
+        if isinstance(failure, Exception) and not self.over:
+            tell_of_the_money(failure, self._outcome)
+        self.dropped()
 
     def resolved(self) -> Flow[None]:
         """Tell the ledger that the content is with the caller. Happens once."""

@@ -28,7 +28,7 @@ from ..model.offers import Offer, Quote
 from ..model.signing import Approval, Signed
 from ..policy.choice import choose, refuse
 from ..policy.policy import admit
-from ..wire.write import payment_header, takes_payment_id
+from ..wire.write import payment_header, refusal_body, takes_payment_id
 from .asks import (
     Approve,
     Ask,
@@ -38,7 +38,6 @@ from .asks import (
     LeftAlone,
     LookAgain,
     Pause,
-    Reclaim,
     Record,
     Release,
     Reply,
@@ -50,6 +49,7 @@ from .call import Call
 from .drive import Flow
 from .known_terms import lasting
 from .present import NEXT, expiry, present, read, terms
+from .reclaim import may_give_back, reclaim_expired
 from .rules import Rules
 
 #: How long a call waits for another one under the same key, in steps.
@@ -84,6 +84,8 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             raise refusal from call.accepted_loss
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
         if rules.on_refusal == "return" and not call.signing:
+            refusal.__traceback__ = None  # its frames would live as long as the response
+            first.refusal, first.body = refusal, refusal_body(first.body, str(refusal), rules.bounds)
             return first
         raise
     except (QuoteError, PaymentNotSent) as trouble:
@@ -121,7 +123,7 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
             found = yield from _reserve(call, offer, rules)
             if found.authorization is None:
                 return (yield from _authorize(call, judged, found, rules))
-        hold = yield from _alive(call, found)
+        hold = yield from _alive(call, found, rules)
         if hold is not None:
             return hold
     raise LedgerUnavailable(
@@ -137,26 +139,29 @@ def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
     try:
         hold = yield from _patiently(Reserve(order, call.attempt))
     except OverLimit:
-        if not (yield from Reclaim()):
+        if not (yield from reclaim_expired(rules.policy)):
             raise
         hold = yield from _patiently(Reserve(order, call.attempt))
     assert hold is not None
     return hold
 
 
-_MONEY: dict[Fate, MoneyState] = {"open": "held", "early": "unknown", "settled": "spent", "unknown": "unknown"}
+#: A payment that lives, by its chain's own clock, is held, also where the local clock says that it expired.
+_MONEY: dict[Fate, MoneyState] = {"open": "held", "live": "held", "settled": "spent"}
 
 
-def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
+def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
     """Return an unresolved hold with what is known of its money.
 
     None: the chain proves it unused, and it was given back."""
     if hold.money == "spent":
         return hold
     fate = yield from Settlement(hold.shown)
+    if fate == "one_says_not" and (yield from may_give_back(hold, rules.policy)):
+        fate = "not_settled"
     if fate != "not_settled":
-        call.expired_recently = fate == "early"
-        return hold.but(money=_MONEY[fate])
+        call.expired_recently, call.is_live = fate == "early", fate == "live"
+        return hold.but(money=_MONEY.get(fate, "unknown"))
     call.attempt.end()  # a ledger concludes only what no attempt presents
     call.attempt = Attempt()
     if (yield from Conclude(hold, False)):

@@ -294,6 +294,8 @@ class SettlementReader(Protocol):
     """A reader that tells whether an authorization settled. Sync or async.
 
     It may be asked about a payment of another wallet that shares the purse: of what it does not know it says "unknown".
+    It is asked before the expiry too, after an end that leaves open what became of the money: "settled" is believed at
+    any time. "live" is for readers that know the chain's own clock: it is before the expiry.
     """
 
-    def read(self, hold: Hold, /) -> Maybe[Literal["settled", "not_settled", "unknown"]]: ...
+    def read(self, hold: Hold, /) -> Maybe[Literal["settled", "not_settled", "live", "unknown"]]: ...

@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import events
-from ..errors import PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
+from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
+from ..model.networks import short_name
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
-from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
+from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
-from .receipt_check import judge
+from .receipt_check import judge, says_pending
 
 if TYPE_CHECKING:
     from .call import Call
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Before a payment is presented once more within one call. All that such a call adds to the answers' own time.
 _PAUSES = (0.25, 0.75)
+
+
+_AUTH = (401, 407)
 
 
 class Lost(NamedTuple):
@@ -42,6 +46,8 @@ class _Tries:
     again: int = 0
     #: The last answer was none, a 402, or another one that is kept with its body.
     failure: Exception | None = None
+    #: True if that failure was a time-out.
+    late: bool = False
     refusal: Reply | None = None
     #: The terms of that 402, as far as it could be read.
     terms: Quote | QuoteError | None = field(default=None, repr=False)
@@ -52,8 +58,8 @@ class _Tries:
 
 def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
     """Return the terms of a 402. None: it is not x402."""
-    body = yield from Peek(reply)
-    return read_quote(reply.header, body, call.url, rules.bounds)
+    reply.body = yield from Peek(reply)
+    return read_quote(reply.header, reply.body, call.url, rules.bounds)
 
 
 def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | None]:
@@ -88,20 +94,45 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
     try:
         reply = yield from Send(hold.authorization.header)
     except Exception as failure:
-        # After a time-out the caller has waited long enough.
-        tries.failure, tries.most = failure, 0 if (yield from Failed(failure)) == "timeout" else 2
+        kind = yield from Failed(failure)
+        if kind == "not_sent":
+            yield from _not_sent(call, tries, failure)
+        # Where the caller waited, or could not even connect, it has waited long enough.
+        tries.failure, tries.late, tries.most = failure, kind == "timeout", 2 if kind == "lost" else 0
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
     reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
     if reply.status == 402:
-        tries.refusal, tries.most = reply, 1
+        # What is broadcast and not confirmed may take a moment: the same payment is presented, never another.
+        tries.refusal, tries.most = reply, 2 if says_pending(reply.outcome.receipt) else 1
         tries.terms = yield from _refused_terms(call, reply, hold, rules)
         return None
-    if reply.status < 400 or (hold.money == "held" and reply.outcome.money == "spent"):
-        return _handed_over(call, reply)
+    # 401 and 407 are for the library's own auth flow, which sends the request again.
+    if reply.status < 400 or reply.status in _AUTH or (hold.money == "held" and reply.outcome.money == "spent"):
+        return (yield from _handed_over(call, reply))
     tries.most = 1 if reply.status < 500 else 2
     return (yield from _keep(call, tries, reply, rules))
+
+
+def _not_sent(call: Call, tries: _Tries, failure: Exception) -> Flow[None]:
+    """Give back a payment that never left this machine, and raise.
+
+    The rule: "the first presentation of a hold"; one that may have left before stays unresolved, as do its budgets.
+    """
+    hold = tries.hold
+    if hold.tries > 0:
+        return
+    call.attempt.end()  # a ledger gives back only what no attempt presents
+    if not (yield from _written(call, Conclude(hold, False))):
+        return
+    call.paid = None
+    raise PaymentNotSent(
+        f"No connection to {call.origin} for the payment of {hold.price} ({type(failure).__name__}). Nothing left this "
+        "machine, and the amount was given back. Make the same request again.",
+        hold=hold.shown,
+        offer=hold.offer,
+    ) from failure
 
 
 def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Quote | QuoteError | None]:
@@ -123,20 +154,36 @@ def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:
     return replace(outcome, money="unknown") if outcome.money == "held" and tries.failure is not None else outcome
 
 
-def _handed_over(call: Call, reply: Reply) -> Reply:
+def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
     if not 200 <= reply.status < 300:
         call.attempt.end()
+    if reply.status >= 400:
+        yield from _look(reply)
     return reply
+
+
+def _look(reply: Reply) -> Flow[None]:
+    """Look at the chain where an answer leaves open the money's fate: it changes ``.money`` and nothing else."""
+    outcome = reply.outcome
+    if outcome is not None and outcome.money == "unknown" and (yield from _seen(outcome.hold)).settled:
+        reply.outcome = replace(outcome, money="spent")
+
+
+def _seen(hold: Hold, funds: bool = False) -> Flow[Seen]:
+    try:
+        return (yield from LookNow(hold, funds))
+    except Exception:  # no look may take the place of the end that it is about
+        return Seen(False)
 
 
 def _keep(call: Call, tries: _Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
     """Keep an answer, with its body, in case nothing better comes. One that is too large is handed over now."""
     alive = tries.hold.money == "held"
     if alive and not _may_repeat(call, tries, rules):
-        return _handed_over(call, reply)
+        return (yield from _handed_over(call, reply))
     try:
         if (yield from Peek(reply)) is None and alive:
-            return _handed_over(call, reply)
+            return (yield from _handed_over(call, reply))
     except Exception as failure:
         tries.failure = failure
         return None
@@ -175,10 +222,15 @@ def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
         return (yield from _expired(call, tries, rules))
     if tries.kept is not None and tries.kept.outcome is not None:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
+        yield from _look(tries.kept)
         return tries.kept
+    from .empty_wallet import may_mean_no_funds  # its patterns take a while to compile, and few calls end here
+
+    funds = tries.failure is None and may_mean_no_funds(_words(tries))
+    seen = yield from _seen(tries.hold.shown, funds)
     if tries.failure is not None:
-        raise _outcome_unknown(call, tries) from tries.failure
-    raise _rejected(call, tries)
+        raise _outcome_unknown(call, tries, rules, seen) from tries.failure
+    raise _rejected(call, tries, seen)
 
 
 def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
@@ -209,17 +261,25 @@ def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
         return False
 
 
-def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
+def _rejected(call: Call, tries: _Tries, seen: Seen) -> PaymentRejected:
     """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
-    hold, words = tries.hold, _words(tries)
-    said = f' It says: "{words}".' if words else ""
-    return PaymentRejected(
-        f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
-        f"until {_until(hold)}, so the amount stays counted. {NEXT}",
-        hold=hold.shown,
-        offer=hold.offer,
-        response=tries.refusal and tries.refusal.native,
-    )
+    from .empty_wallet import is_short, what_to_send
+
+    hold, said = tries.hold, _words(tries)
+    outcome = tries.refusal and tries.refusal.outcome
+    quoted = f' It says: "{said}".' if said else ""
+    asked_again = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
+    stays = f"The payment can settle until {_until(call, hold)}, so the amount stays counted."
+    if seen.settled:
+        text = f"{asked_again}{_SHOWN} {NEXT}"
+    elif is_short(hold, said, seen.balance):
+        text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {NEXT}"
+    else:
+        text = f"{asked_again}{stays} {NEXT}"
+    error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
+    if seen.settled or (outcome and outcome.money == "unknown"):
+        error.money = "spent" if seen.settled else "unknown"
+    return error
 
 
 def _words(tries: _Tries) -> str:
@@ -230,19 +290,26 @@ def _words(tries: _Tries) -> str:
     return tries.terms.error if isinstance(tries.terms, Quote) else ""
 
 
-def _outcome_unknown(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
-    hold = tries.hold
+def _outcome_unknown(call: Call, tries: _Tries, rules: Rules, seen: Seen) -> PaymentOutcomeUnknown:
+    hold, waited = tries.hold, ""
+    if tries.late and rules.settle_timeout is not None:
+        waited = f", in at least the {rules.settle_timeout:g} seconds of Buyer(settle_timeout=...)"
     then = ", and once more it asked for payment" if tries.refusal is not None else ""
-    return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}. "
-        f"Nobody knows yet whether it was settled; it can be until {_until(hold)}. {NEXT}",
+    known = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}."
+    error = PaymentOutcomeUnknown(
+        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}{waited})"
+        f"{then}. {_SHOWN if seen.settled else known} {NEXT}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
         wait_until=expiry(hold),
     )
+    if seen.settled:
+        error.money = "spent"
+    return error
 
 
+_SHOWN = "The chain shows that it was paid, so the content is owed."
 NEXT = (
     "Make the same request again: it presents the same payment, never a second one, and after that time it asks the "
     "chain first. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
@@ -252,13 +319,15 @@ NEXT = (
 def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     hold, answer = tries.hold, tries.refusal or tries.kept
     assert hold.authorization is not None
+    network = hold.offer.network
+    name = network if short_name(network) == network else f"{short_name(network)} ({network})"
     later = moment(hold.authorization.expires + MARGIN) if call.expired_recently else None
     wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
     return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} before it expired at {_until(hold)}, brought {_brought(tries)} "
-        f"now, and whether it was settled could not be learnt from {hold.offer.network}. {wait}. Name "
-        "endpoints that answer in Buyer(rpc=...), or look the payment up by error.hold.nonce; "
-        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
+        f"{hold.price} was presented to {call.origin} before it expired at {_until(call, hold)}, brought "
+        f"{_brought(tries)} now, and whether it was settled could not be learnt from {network}. {wait}. Name "
+        f"endpoints of {name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by "
+        "error.hold.nonce; buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
         "Policy(accept_loss=...) does so by itself for small amounts.",
         hold=hold.shown,
         offer=hold.offer,
@@ -284,9 +353,10 @@ def _brought(tries: _Tries) -> str:
     return f"an answer of {answer.status}" if answer is not None else f"no answer ({type(tries.failure).__name__})"
 
 
-def _until(hold: Hold) -> str:
+def _until(call: Call, hold: Hold) -> str:
     at = expiry(hold)
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "it expires"
+    behind = ", by the chain's clock, which is behind this machine's" if call.is_live else ""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC{behind}" if at else "it expires"
 
 
 def expiry(hold: Hold) -> datetime | None:

@@ -46,9 +46,36 @@ def _without_payment(found: Receipt, hold: Hold, signed: Authorization, same: Sa
     return replace(found, transaction=transaction, network=network, payer=payer or None, error=error, raw={})
 
 
+def says_pending(found: Receipt | None) -> bool:
+    """Return True if a seller says that the payment is on its way: such a no is none.
+
+    Of a seller's own orders only those are heeded that make us more careful: one that asks for a new signature is not.
+    """
+    if found is None or found.success:
+        return False
+    state, order = (str(found.raw.get(name)).lower() for name in ("payment_state", "retry_action"))
+    said = "settlement_pending" in found.error.lower() and bool(found.transaction)
+    return said or state in _ON_ITS_WAY or order in _SAME_AGAIN
+
+
+_ON_ITS_WAY = (
+    "pending",
+    "submitted",
+    "broadcast",
+    "processing",
+    "settlement_pending",
+    "settling",
+    "settled",
+    "unknown",
+)
+_SAME_AGAIN = ("poll", "retry_same_payment")
+
+
 def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...]) -> MoneyState:
     if found is not None and found.success and not mismatches and status != 402:
         return "spent"
+    if says_pending(found):
+        return "unknown"
     return "held" if 400 <= status < 500 else "unknown"
 
 

@@ -2,15 +2,70 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from ..errors import AlreadyPaid, X402Error
 from ..events import Concluded
-from ..model.holds import Hold, Settled
-from .asks import Conclude, Tell
+from ..model.budgets import Cap
+from ..model.holds import Attempt, Authorization, Fate, Hold, Order, Purchase, Settled
+from ..policy.policy import Policy
+from .asks import Close, Conclude, Expired, Record, Reserve, Tell
 from .drive import Flow
 
+#: What one witness may give back where nothing limits all payments together.
+_WITHOUT_LIMIT = (Cap("", "hour", None, 10),)
 
-def reclaim(hold: Hold, answer: Settled) -> Flow[Settled]:
+
+def reclaim(hold: Hold, fate: Fate, policy: Policy | None = None) -> Flow[Settled]:
     """Conclude one payment. Return "unknown" where the reader could not tell, or the ledger did not take it."""
-    if answer == "unknown" or (yield from Conclude(hold, answer == "settled")) is False:
+    if fate == "live":
+        return "live"
+    if fate == "one_says_not" and (yield from may_give_back(hold, policy)):
+        fate = "not_settled"
+    if fate not in ("settled", "not_settled") or (yield from Conclude(hold, fate == "settled")) is False:
         return "unknown"
-    yield from Tell(Concluded(hold.purchase.method, hold.url, hold.shown, settled=answer == "settled"))
-    return answer
+    yield from Tell(Concluded(hold.purchase.method, hold.url, hold.shown, settled=fate == "settled"))
+    return "settled" if fate == "settled" else "not_settled"
+
+
+def reclaim_expired(policy: Policy) -> Flow[bool]:
+    """Conclude every expired payment that the chain tells about. Return True if some budget came back."""
+    gone = False
+    for hold, fate in (yield from Expired()):
+        gone |= (yield from reclaim(hold, fate, policy)) == "not_settled"
+    return gone
+
+
+def may_give_back(hold: Hold, policy: Policy | None) -> Flow[bool]:
+    """Count what the word of a single witness gives back. Return False if that would be too much.
+
+    The rule: "A single witness's 'not settled' gives back, in a window, no more than that window's tightest overall
+    limit (without one: ten payments an hour)". It is counted in the ledger, in a purse of its own beside the buyer's,
+    so that it holds for all who share the ledger, and over restarts. Each hold counts once, by its key.
+    """
+    attempt = Attempt()
+    try:
+        taken = yield from Reserve(_entry(hold, policy), attempt)
+        signed = hold.authorization
+        if not isinstance(taken, Hold) or signed is None:
+            return False
+        if taken.authorization is None:
+            # Nothing of the payment but its name: what is counted here cannot be presented.
+            taken = yield from Record(taken, Authorization(signed.nonce, signed.payer, signed.expires, ("", "")))
+        yield from Close(taken, "spent", None)
+        return True
+    except AlreadyPaid:
+        return True
+    except X402Error:  # over the limit, frozen, or the ledger cannot count it
+        return False
+    finally:
+        attempt.end()
+
+
+def _entry(hold: Hold, policy: Policy | None) -> Order:
+    caps = policy.overall.caps("", hold.price.currency) if policy is not None else ()
+    bought = hold.purchase
+    name = hashlib.sha256(f"one witness {hold.id}".encode()).hexdigest()
+    purse = f"{bought.purse} (given back on one witness's word)"
+    purchase = Purchase(name, name, True, bought.method, bought.url, bought.origin, purse)
+    return Order(purchase, hold.offer, hold.price, caps or _WITHOUT_LIMIT, hold.payer)

@@ -27,5 +27,7 @@ class Rules:
     approve_all: bool = False
     #: Terms older than this many seconds are looked at again before they are signed.
     terms_age: float = 30.0
+    #: Seconds that the answer to a payment may take at least. None: as long as the client says.
+    settle_timeout: float | None = None
     #: Methods whose payment is presented once more within one call.
     repeat: frozenset[str] = frozenset({"GET", "PUT", "DELETE"})

@@ -8,12 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .accounts import OVERALL, accounts_of
+    from .accounts import OVERALL, accounts_of, hosts_of
     from .memory import MemoryLedger
     from .redis.ledger import AsyncRedisLedger, RedisLedger
     from .refusals import (
         Exceeded,
         already_paid,
+        another_wallet,
         check_frozen,
         check_key,
         hold_is_gone,
@@ -33,21 +34,24 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "SqliteLedger",
     "accounts_of",
     "already_paid",
+    "another_wallet",
     "check_frozen",
     "check_key",
     "hold_is_gone",
+    "hosts_of",
     "nothing_to_write_off",
     "over_limit",
 ]
 
 #: Which module each name lives in. Loaded when it is asked for.
 _HOMES = {
-    ".accounts": ("OVERALL", "accounts_of"),
+    ".accounts": ("OVERALL", "accounts_of", "hosts_of"),
     ".memory": ("MemoryLedger",),
     ".redis.ledger": ("AsyncRedisLedger", "RedisLedger"),
     ".refusals": (
         "Exceeded",
         "already_paid",
+        "another_wallet",
         "check_frozen",
         "check_key",
         "hold_is_gone",

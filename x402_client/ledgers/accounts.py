@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
+from ..errors import ConfigurationError
 from ..model.budgets import Cap
 from ..model.holds import Order
+from ..model.hosts import Pattern
 
 #: The account of all payments of a purse.
 OVERALL = ""
@@ -27,3 +30,20 @@ def _accounts(host: str, caps: tuple[Cap, ...], path: tuple[str, ...]) -> tuple[
     names += path  # "a child's spending counts at every ancestor, in the same step"
     # Another kind of budget is one more line here.
     return tuple(dict.fromkeys(names))
+
+
+def hosts_of(account: str, hosts: Iterable[str]) -> list[str]:
+    """Return those of the hosts that an account matches, other than itself.
+
+    The rule: "An account seen for the first time starts from the sums of the hosts it matches". Sums of hosts know no
+    ports, so a pattern with a port starts from all that was paid to its host: too much at first, never too little.
+    """
+    if account == OVERALL:
+        return []
+    try:
+        pattern = Pattern.parse(account)
+    except ConfigurationError:  # an account of another kind
+        return []
+    if pattern.host.startswith("*."):
+        return [host for host in hosts if host.endswith(pattern.host[1:])]
+    return [pattern.host] if pattern.host != account and pattern.host in hosts else []

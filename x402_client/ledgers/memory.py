@@ -11,17 +11,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..errors import MoneyState
+from ..errors import LedgerUnavailable, MoneyState
 from ..model.budgets import Cap
 from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, Order, Purchase, Spending
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
-from .accounts import accounts_of
+from .accounts import accounts_of, hosts_of
 from .windows import Account
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
 _HISTORY = 500
+#: Accounts before idle ones are pruned for the first time, and entries of the cache.
+_PRUNED, _CACHED = 256, 1_024
 
 
 _Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any]]
@@ -54,18 +56,23 @@ class MemoryLedger:
     asynchronous = impatient = None
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock: threading.Lock | _Copied = threading.Lock()
         # Wall-clock time that only the monotonic clock advances: setting the clock opens no budget.
         self._epoch = time.time() - time.monotonic()
         self._rows: dict[str, _Row] = {}
         self._purchases: dict[str, list[_Row]] = {}
         self._keys: dict[str, _Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
-        #: By purse, currency and names: sums that payments are counted in together.
+        #: The number of accounts at which those that are idle are pruned.
+        self._prune_at = _PRUNED
+        #: The hosts that were paid, by purse.
+        self._hosts: dict[str, set[str]] = {}
+        #: By purse, currency and names: sums that payments are counted in together. A cache.
         self._counted_in: dict[tuple[str, str, tuple[str, ...]], list[tuple[Account, Account]]] = {}
         self._frozen: set[str] = set()
         #: As flat as can be: there are many of them, and few are ever asked for.
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
+        _LEDGERS.add(self)
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         with self._lock:
@@ -164,10 +171,12 @@ class MemoryLedger:
             if row.in_flight:
                 if purchase.keyed:
                     return Busy(row.hold)
-            else:
+            elif purchase.is_paid_by(row.hold.payer):
                 row.attempt = weakref.ref(attempt)
                 row.hold = row.hold.but(tries=row.hold.tries + 1)
                 return row.hold
+            elif purchase.keyed:
+                raise refusals.another_wallet(row.hold)
         return None
 
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
@@ -189,12 +198,35 @@ class MemoryLedger:
         purse, currency, names = order.purchase.purse, order.price.currency, accounts_of(order)
         known = self._counted_in.get((purse, currency, names))
         if known is None:
-            known = [(self._account((purse, name, currency)), self._account((purse, name, None))) for name in names]
+            self._prune()
+            known = [
+                (self._account(purse, name, currency, order), self._account(purse, name, None, order)) for name in names
+            ]
+            self._hosts.setdefault(purse, set()).add(order.purchase.origin.host)
             self._counted_in[purse, currency, names] = known
         return known
 
-    def _account(self, key: tuple[str, str, str | None]) -> Account:
-        return self._accounts.setdefault(key, Account())
+    def _account(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
+        """Return an account. The rule: "An account seen for the first time starts from the sums of the hosts"."""
+        found = self._accounts.get((purse, name, currency))
+        if found is None:
+            found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
+        return found
+
+    def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
+        hosts = () if name in order.path else hosts_of(name, self._hosts.get(purse, ()))
+        known = [self._accounts.get((purse, host, currency)) for host in hosts]
+        return Account.sum_of([account for account in known if account is not None])
+
+    def _prune(self) -> None:
+        """Let go of what idle accounts do not count any more, each time that their number has doubled."""
+        if len(self._counted_in) >= _CACHED:
+            self._counted_in.clear()
+        if len(self._accounts) >= self._prune_at:
+            now = self._now()
+            for account in self._accounts.values():
+                account.prune(now)
+            self._prune_at = 2 * len(self._accounts)
 
     def _count(self, row: _Row, sign: int) -> None:
         units, at = sign * row.hold.price.units, row.hold.created
@@ -207,18 +239,15 @@ class MemoryLedger:
         found = []
         purse, units = order.purchase.purse, order.price.units
         for cap in order.caps:
-            account = self._accounts.get((purse, cap.account, cap.currency))
-            counted = 0 if account is None else account.roll(cap.window, now)
+            account = self._account(purse, cap.account, cap.currency, order)
+            counted = account.roll(cap.window, now)
             over = counted + (1 if cap.currency is None else units) - cap.most
             if over > 0:
                 found.append((cap, over))
         return found
 
     def _exceeded(self, cap: Cap, order: Order, over: int) -> refusals.Exceeded:
-        account = self._accounts.get((order.purchase.purse, cap.account, cap.currency))
-        if account is None:
-            return refusals.Exceeded(cap, 0, None)
-        window = account.window(cap.window)
+        window = self._account(order.purchase.purse, cap.account, cap.currency, order).window(cap.window)
         return refusals.Exceeded(cap, window.total, window.fits_at(over))
 
     def _reap(self, rows: Iterable[_Row]) -> None:
@@ -273,3 +302,27 @@ def _shown(signed: _Signed | None) -> Authorization | None:
         return None
     nonce, payer, expires, evidence = signed
     return Authorization(nonce, payer, expires, ("", ""), evidence)
+
+
+class _Copied:
+    """The lock of a ledger in a child process: it lets no call in."""
+
+    def __enter__(self) -> None:
+        raise LedgerUnavailable(
+            "This ledger is in memory and was copied by a fork, and each copy could spend the whole budget. "
+            'Make the Buyer after the fork, or name a file: Buyer(ledger="spend.db"). Nothing is paid from a copy.'
+        )
+
+    def __exit__(self, *failure: object) -> None:
+        """Do nothing."""
+
+
+def _forked_child() -> None:
+    for ledger in list(_LEDGERS):
+        ledger._lock = _Copied()
+
+
+_LEDGERS: weakref.WeakSet[MemoryLedger] = weakref.WeakSet()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked_child)

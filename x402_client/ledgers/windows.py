@@ -6,7 +6,9 @@ bucket longer than its window, never shorter.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Self
 
 from ..model.budgets import WINDOWS
 
@@ -21,14 +23,27 @@ class Window:
     def __init__(self, length: int | None) -> None:
         self._length = length
         self._width = (length or BUCKETS) // BUCKETS
-        self._buckets: deque[list[int]] = deque()
+        #: Number and units of each bucket, oldest first. A list, because an empty deque takes ten times its memory.
+        self._buckets: list[list[int]] = []
         self.total = 0
+
+    @classmethod
+    def sum_of(cls, length: int | None, others: Iterable[Window]) -> Self:
+        """Return a window that has counted what the others did."""
+        units: defaultdict[int, int] = defaultdict(int)
+        for other in others:
+            for number, counted in other._buckets:
+                units[number] += counted
+        made = cls(length)
+        made._buckets = [[number, units[number]] for number in sorted(units)]
+        made.total = sum(units.values())
+        return made
 
     def roll(self, now: float) -> int:
         """Forget what is older than the window. Return what is left."""
         if self._length is not None:
             while self._buckets and (self._buckets[0][0] + 1) * self._width + self._length <= now:
-                self.total -= self._buckets.popleft()[1]
+                self.total -= self._buckets.pop(0)[1]
         return self.total
 
     def add(self, units: int, at: float) -> None:
@@ -57,6 +72,11 @@ class Window:
                 return float((number + 1) * self._width + self._length)
         return None
 
+    @property
+    def is_empty(self) -> bool:
+        """Return True if nothing counts here any more."""
+        return not self._buckets
+
 
 class Account:
     """Sum with all its windows. The running second is kept aside: no bucket is finer than that."""
@@ -64,8 +84,19 @@ class Account:
     __slots__ = ("_latest", "_second", "_windows")
 
     def __init__(self) -> None:
-        self._windows = {name: Window(length) for name, length in WINDOWS.items()}
+        #: Only those windows in which something counts, or did until lately.
+        self._windows: dict[str, Window] = {}
         self._second = self._latest = 0
+
+    @classmethod
+    def sum_of(cls, others: Iterable[Account]) -> Self:
+        """Return an account that has counted what the others did, each payment at its time."""
+        made, counted = cls(), list(others)
+        for name, length in WINDOWS.items():
+            windows = [other.window(name) for other in counted]
+            if any(not window.is_empty for window in windows):
+                made._windows[name] = Window.sum_of(length, windows)
+        return made
 
     def add(self, units: int, at: float) -> None:
         """Count in every window, as ``Window.add`` does."""
@@ -81,12 +112,20 @@ class Account:
         """Forget what is older than one window, as ``Window.roll`` does."""
         if int(now) != self._second:
             self._settle()
-        return self._windows[window].roll(now) + self._latest
+        found = self._windows.get(window)
+        return self._latest if found is None else found.roll(now) + self._latest
 
     def window(self, name: str) -> Window:
         """Return one window, with all that is counted."""
         self._settle()
-        return self._windows[name]
+        return self._windows.get(name) or Window(WINDOWS[name])
+
+    def prune(self, now: float) -> None:
+        """Let go of what has rolled out of each window. What counts for ever stays."""
+        self._settle()
+        for window in self._windows.values():
+            window.roll(now)
+        self._windows = {name: window for name, window in self._windows.items() if not window.is_empty}
 
     def _settle(self) -> None:
         latest, self._latest = self._latest, 0
@@ -94,5 +133,7 @@ class Account:
             self._pass_on(latest, self._second)
 
     def _pass_on(self, units: int, at: float) -> None:
+        if len(self._windows) < len(WINDOWS):
+            self._windows = {name: self._windows.get(name) or Window(length) for name, length in WINDOWS.items()}
         for window in self._windows.values():
             window.add(units, at)

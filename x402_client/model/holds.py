@@ -19,10 +19,11 @@ HoldState = Literal["reserved", "signed", "delivered", "written_off"]
 MARGIN = 120
 #: The expiry of a signature that the chain never forgets: the last second that can be written as a date.
 NEVER = 253_402_300_799
-#: A reader's answer about a payment.
-Settled = Literal["settled", "not_settled", "unknown"]
-#: The fate of a payment. "open": it can still settle. "early": it expired too recently for a proof that it is unused.
-Fate = Literal["open", "early", "settled", "not_settled", "unknown"]
+#: A reader's answer about a payment. "live": a chain's own clock is before the expiry, so it can still settle.
+Settled = Literal["settled", "not_settled", "live", "unknown"]
+#: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
+#: it is unused. "one_says_not": it did not settle, by the word of a single witness.
+Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "live", "unknown"]
 
 
 class Attempt:

@@ -44,7 +44,12 @@ class Origin:
         """Return True if the host is this machine, by name or by address."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
+
+    @property
+    def is_loopback_address(self) -> bool:
+        """Return True if the host is an address of this machine, so that no lookup of a name can lead elsewhere."""
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -114,7 +119,16 @@ class Pattern(NamedTuple):
         """Return True if the pattern covers this origin."""
         if self.port is not None and self.port != origin.port:
             return False
-        return origin.host.endswith(self.host[1:]) if self.host.startswith("*.") else origin.host == self.host
+        return self._covers(origin.host)
+
+    def overlaps(self, other: Pattern) -> bool:
+        """Return True if some origin is covered by both patterns."""
+        if None not in (self.port, other.port) and self.port != other.port:
+            return False
+        return self._covers(other.host) or other._covers(self.host)
+
+    def _covers(self, host: str) -> bool:
+        return host.endswith(self.host[1:]) if self.host.startswith("*.") else host == self.host
 
     @property
     def rank(self) -> tuple[bool, int, bool]:
@@ -125,7 +139,10 @@ class Pattern(NamedTuple):
         return (not self.host.startswith("*."), len(self.host), self.port is not None)
 
     def __str__(self) -> str:
-        return self.host if self.port is None else f"{self.host}:{self.port}"
+        if self.port is None:
+            return self.host
+        # Without brackets it would read as another address, and a freeze of it would stop nothing.
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def _split(text: str) -> tuple[str, int | None]:
@@ -147,12 +164,13 @@ def is_here(peer: object, port: int) -> bool:
         return True  # a Unix socket
     match peer:
         case (str(address), int(found), *_):
-            return found == port and _is_loopback(address)
+            return found == port and is_loopback(address)
     return False
 
 
 @lru_cache(maxsize=1024)
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return True if a host is written as an address of this machine."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -9,12 +9,21 @@ from functools import total_ordering
 from typing import TypeAlias
 
 from ..errors import ConfigurationError
+from .networks import TEST_NETWORKS, caip2
 
 UNITS_PER_ONE = 1_000_000
 _MOST = Decimal(10**24)
 #: A context of our own, so that the caller's precision plays no part. It refuses what it cannot hold exactly.
 _EXACT = Context(prec=60, traps=[Inexact])
-_WRITTEN = re.compile(r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3})?\s*", re.ASCII)
+_WRITTEN = re.compile(
+    r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3}(?:\s*\(test\))?)?\s*",
+    re.ASCII | re.IGNORECASE,
+)
+_CODE = re.compile(r"([A-Za-z]{3})(\s*\(test\))?", re.ASCII | re.IGNORECASE)
+#: Follows the code of a currency that is play money: `USD (test)` is what the tokens of test networks count in.
+_TEST = " (test)"
+#: Stands for a token's currency that was not named.
+_BY_NETWORK = "by network"
 
 
 Amount: TypeAlias = "str | int | Decimal | Money"
@@ -33,7 +42,7 @@ class Money:
 
     def __init__(self, amount: str | int | Decimal | Money, currency: str | None = None) -> None:
         number, written = _read(amount)
-        named = written if currency is None else _currency(currency)
+        named = written if currency is None else currency_code(currency)
         if written and named != written:
             raise ConfigurationError(f"{amount!r} names one currency and {currency!r} is another; name one of them.")
         object.__setattr__(self, "units", _whole_units(number, amount))
@@ -52,6 +61,11 @@ class Money:
         """Return the amount in whole units of the currency, exactly."""
         sign, digits, _ = Decimal(self.units).as_tuple()
         return Decimal((sign, digits, -6))
+
+    def as_limit_on(self, currency: str) -> Money | None:
+        """Return what this amount, as a limit, allows of a currency; None if it says nothing about it."""
+        # "An amount in dollars limits `USD (test)` too, [...] an amount that names `USD (test)` limits only that."
+        return Money.of_units(self.units, currency) if currency in (self.currency, self.currency + _TEST) else None
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("Money does not change; make a new one.")
@@ -119,7 +133,7 @@ def _read(amount: object) -> tuple[Decimal, str | None]:
     written = _WRITTEN.fullmatch(amount)
     if written is None or ("$" in amount and (written["currency"] or "USD").upper() != "USD"):
         raise ConfigurationError(f'{amount!r} is not an amount of money; write it like "0.10" or "0.10 EUR".')
-    return Decimal(written["number"]), written["currency"].upper() if written["currency"] else None
+    return Decimal(written["number"]), currency_code(written["currency"]) if written["currency"] else None
 
 
 def _whole_units(number: Decimal, amount: object) -> int:
@@ -137,10 +151,19 @@ def _whole_units(number: Decimal, amount: object) -> int:
     return int(whole)
 
 
-def _currency(code: str) -> str:
-    if not isinstance(code, str) or not re.fullmatch(r"[A-Za-z]{3}", code, re.ASCII):
-        raise ConfigurationError(f'{code!r} is not a currency; use its three letters, like "USD" or "EUR".')
-    return code.upper()
+def currency_code(code: str) -> str:
+    """Return the one spelling of a currency: ``USD``, or ``USD (test)`` for the money of test networks."""
+    written = _CODE.fullmatch(code) if isinstance(code, str) else None
+    if written is None:
+        raise ConfigurationError(
+            f'{code!r} is not a currency; use its three letters, like "USD" or "EUR", or "USD (test)" for test money.'
+        )
+    return written[1].upper() + (_TEST if written[2] else "")
+
+
+def currency_on(network: str, currency: str) -> str:
+    """Return the currency that a token of a network counts in: test money is kept apart."""
+    return currency + _TEST if caip2(network) in TEST_NETWORKS else currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +172,8 @@ class Token:
 
     The table that ships with the package covers the usual stablecoins. ``Policy(tokens=...)`` adds tokens that the user
     vouches for. ``name`` and ``version`` are the EIP-712 domain of an EVM token. ``program`` is the token program of a
-    Solana mint; it is read from the chain if it is left out. One whole token counts as one unit of ``currency``.
+    Solana mint; it is read from the chain if it is left out. One whole token counts as one unit of ``currency``:
+    US dollars if it is left out, and ``USD (test)`` on a test network.
     """
 
     network: str
@@ -158,7 +182,7 @@ class Token:
     decimals: int = 6
     name: str | None = None
     version: str | None = None
-    currency: str = "USD"
+    currency: str = _BY_NETWORK
     program: str | None = None
 
     def __post_init__(self) -> None:
@@ -169,8 +193,15 @@ class Token:
                 raise ConfigurationError(f"A Token's {part} is a str, not {value!r}.")
         if type(self.decimals) is not int or not 0 <= self.decimals <= 36:
             raise ConfigurationError(f"Token decimals are a whole number from 0 to 36, not {self.decimals!r}.")
-        object.__setattr__(self, "currency", _currency(self.currency))
+        by_network = self.currency is _BY_NETWORK
+        currency = currency_on(self.network, "USD") if by_network else currency_code(self.currency)
+        object.__setattr__(self, "currency", currency)
 
     def price(self, amount: int) -> Money:
         """Return the price of ``amount`` of the token's smallest units, rounded up to a millionth."""
         return Money.of_units(-(-amount * UNITS_PER_ONE // 10**self.decimals), self.currency)
+
+    def whole(self, units: int) -> str:
+        """Return an amount of the token's smallest units in whole tokens, exactly."""
+        digits = f"{Decimal(units).scaleb(-self.decimals):f}"
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits

@@ -68,6 +68,10 @@ _NAMES = {name: f"eip155:{chain_id}" for name, chain_id in _CHAIN_IDS.items()} |
     "solana:4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZ": SOLANA,
 }
 
+#: Networks whose money is worth nothing, by the words that their names have for it.
+TEST_NETWORKS = frozenset(
+    network for name, network in _NAMES.items() if re.search("testnet|devnet|sepolia|amoy|fuji|apothem", name)
+)
 _SHORT = {network: name for name, network in reversed(_NAMES.items()) if ":" not in name}
 _FAMILY = re.compile(r"[-a-z0-9]{3,8}", re.ASCII)
 _CAIP2 = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}", re.ASCII)

@@ -8,9 +8,9 @@ from typing import Literal, TypeVar
 
 from ..errors import ConfigurationError
 from ..model.hosts import Pattern
-from ..model.money import Token
+from ..model.money import Amount, Money, Token
 from ..model.networks import caip2, may_be_address, short_name
-from .limits import Limit
+from .limits import Amounts, Limit, as_amounts, by_currency, sane_amounts
 
 T = TypeVar("T")
 HostRule = Limit | Literal["deny"]
@@ -28,6 +28,18 @@ def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
         if pattern in found:
             raise ConfigurationError(f"hosts names {pattern} twice; keep one entry.")
         found[pattern] = rule if isinstance(rule, Limit) else "deny"
+    return found
+
+
+def threshold(name: str, amounts: Amounts) -> Limit:
+    """Return amounts of one payment, for each currency, as a limit."""
+    checked = by_currency(name, sane_amounts(name, as_amounts(amounts)))
+    return Limit(per_request=checked.values())
+
+
+def amount(name: str, written: Amount) -> Money:
+    """Return one amount of one payment."""
+    [found] = by_currency(name, sane_amounts(name, (written,))).values()
     return found
 
 

@@ -140,7 +140,7 @@ class _Judge:
         return (
             self._rank(self.policy.networks, offer.network),
             self._asset_rank(offer),
-            (currency != "USD", currency),
+            (not currency.startswith("USD"), currency),  # test dollars after real ones
             offer.price.units,
             offer.position,
         )
@@ -227,8 +227,9 @@ class _Judge:
 
 
 def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Money | None:
-    own = mandate.per_request
-    if own is not None and own.currency != currency:
+    asked = mandate.per_request
+    own = None if asked is None else asked.as_limit_on(currency)
+    if asked is not None and own is None:
         return Money.of_units(0, currency)  # the caller's own cap names another currency: not a single unit
     limits = [limit for limit in (policy.per_request(origin, currency), own) if limit is not None]
     return min(limits, default=None)

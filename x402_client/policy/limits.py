@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Never, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Never, TypeAlias
 
 from ..errors import ConfigurationError
 from ..model.budgets import BUDGET_WINDOWS, Cap
@@ -16,6 +16,10 @@ _NAMES = [window.name for window in BUDGET_WINDOWS]
 _COUNT = re.compile(rf"\s*([0-9]{{1,9}})\s*/\s*({'|'.join(_NAMES)})\s*", re.ASCII)
 #: The keyword of each window, in the order of the table.
 _KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
+#: From this whole number on, an amount is probably written in a token's smallest units.
+_SUSPECT = range(1_000, 10**24)
+#: What can be iterated and is no list of amounts.
+_NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
 LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")
 
@@ -24,12 +28,13 @@ class Limit:
     """Limits for one host: ``Limit(per_request="0.50", per_hour="2", max_payments="30/minute")``.
 
     Amounts are US dollars unless they name their currency. Several currencies go in a list: ``per_day=["5", "3 EUR"]``.
+    An amount limits the test money of its currency too, in accounts apart; ``"5 USD (test)"`` limits only that.
     """
 
     # A window that is new in the table works at once, as ``**further``; its keyword belongs into the signatures of
     # ``Limit`` and ``Policy`` too, for editors and type checkers, and a test says so.
 
-    __slots__ = ("_budgets", "_counts", "_per_request")
+    __slots__ = ("_budgets", "_counts", "_per_request", "_written")
 
     def __init__(
         self,
@@ -47,16 +52,38 @@ class Limit:
             "per_minute": per_minute, "per_hour": per_hour, "per_day": per_day, "per_month": per_month, "total": total,
             **further,
         }  # fmt: skip
-        self._per_request = _by_currency("per_request", per_request)
-        self._budgets = {window: _by_currency(name, given.pop(name, None)) for window, name in _KEYWORDS.items()}
+        self._written = {"per_request": as_amounts(per_request)}
+        self._per_request = by_currency("per_request", sane_amounts("per_request", self._written["per_request"]))
+        self._budgets: dict[str, dict[str, Money]] = {}
+        for window, name in _KEYWORDS.items():
+            self._written[name] = as_amounts(given.pop(name, None))
+            self._budgets[window] = by_currency(name, self._written[name])
         if given:
             raise TypeError(f"{min(given)!r} is an unexpected keyword; the limits are {', '.join(LIMIT_KEYWORDS)}.")
         self._counts = _counts(max_payments)
 
     @property
     def currencies(self) -> frozenset[str]:
-        """Return the currencies that some amount here limits."""
+        """Return the currencies that are named here. Each stands for its test money too."""
         return frozenset(self._per_request).union(*self._budgets.values())
+
+    def limits_currency(self, currency: str) -> bool:
+        """Return True if some amount here limits this currency."""
+        return any(_in(amounts, currency) is not None for amounts in (self._per_request, *self._budgets.values()))
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Return the keywords that make this limit again."""
+        counts = [f"{most}/{window}" for window, most in self._counts.items()]
+        return {name: amounts for name, amounts in self._written.items() if amounts is not None} | (
+            {"max_payments": counts} if counts else {}
+        )
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """Yield what looks like a mistake and is taken as written: budgets in whole numbers of thousands."""
+        for name, amounts in self._written.items():
+            yield from (_suspicion(name, amount) for amount in amounts or () if _is_suspect(amount))
 
     @property
     def empty(self) -> bool:
@@ -65,15 +92,12 @@ class Limit:
 
     def per_request(self, currency: str) -> Money | None:
         """Return the most that one payment in this currency may cost, or None."""
-        return self._per_request.get(currency)
+        return _in(self._per_request, currency)
 
     def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
         """Return the caps that the ledger has to check for a payment in this currency."""
-        money = (
-            Cap(account, window, currency, most[currency].units)
-            for window, most in self._budgets.items()
-            if currency in most
-        )
+        found = ((window, _in(amounts, currency)) for window, amounts in self._budgets.items())
+        money = (Cap(account, window, currency, most.units) for window, most in found if most is not None)
         return (*money, *(Cap(account, window, None, most) for window, most in self._counts.items()))
 
     def _shown(self) -> list[str]:
@@ -96,14 +120,50 @@ class Limit:
         return hash(frozenset(self._per_request.items()))
 
 
-def _by_currency(name: str, amounts: Amounts | None) -> dict[str, Money]:
+def _in(amounts: Mapping[str, Money], currency: str) -> Money | None:
+    """Return the amount that limits a currency: its own, else that of the money it is the test money of."""
+    found = amounts.get(currency)
+    if found is not None:
+        return found
+    return next((most for one in amounts.values() if (most := one.as_limit_on(currency)) is not None), None)
+
+
+def as_amounts(amounts: Amounts | None) -> tuple[Amount, ...] | None:
+    """Return one amount or several as a tuple, not looked at."""
+    if amounts is None:
+        return None
+    one = isinstance(amounts, _NO_LISTS) or not isinstance(amounts, Iterable)
+    return (amounts,) if one else tuple(amounts)  # type: ignore[arg-type,return-value]
+
+
+def sane_amounts(name: str, amounts: tuple[Amount, ...] | None) -> tuple[Amount, ...] | None:
+    """Return the amounts of one payment. Refuse a number that was meant in a token's smallest units."""
+    for amount in filter(_is_suspect, amounts or ()):
+        raise ConfigurationError(_suspicion(name, amount))
+    return amounts
+
+
+def _is_suspect(amount: Amount) -> bool:
+    return isinstance(amount, int) and not isinstance(amount, bool) and int(amount) in _SUSPECT
+
+
+def _suspicion(name: str, amount: Amount) -> str:
+    assert isinstance(amount, int)
+    return (
+        f"{name}={amount:d} means {amount:d} US dollars. Amounts are whole dollars, not a token's smallest units: "
+        f'{amount:d} of those are "{str(Money.of_units(amount)).removesuffix(" USD")}" with six decimals. '
+        f'If you mean the dollars, write a string: {name}="{amount:d}".'
+    )
+
+
+def by_currency(name: str, amounts: tuple[Amount, ...] | None) -> dict[str, Money]:
+    """Return the amounts by their currencies, checked. Errors call them ``name``."""
     if amounts is None:
         return {}
-    one = isinstance(amounts, (str, bytes, bytearray, Money)) or not isinstance(amounts, Iterable)
     found: dict[str, Money] = {}
-    for amount in [amounts] if one else amounts:  # type: ignore[union-attr]
+    for amount in amounts:
         try:
-            money = Money(amount)  # type: ignore[arg-type]
+            money = Money(amount)
         except ConfigurationError as problem:
             raise ConfigurationError(f"{name}: {problem}") from None
         if money.currency in found:

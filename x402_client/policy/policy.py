@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Never, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from ..errors import ConfigurationError, HostNotAllowed
 from ..model.budgets import Cap
@@ -14,7 +13,7 @@ from ..model.hosts import Origin, Pattern
 from ..model.money import Amount, Money, Token
 from . import checks
 from .checks import HostRule
-from .limits import Amounts, Limit
+from .limits import LIMIT_KEYWORDS, Amounts, Limit
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
 class Policy:
     """Limits and choices. What is not set is not limited, but a policy needs at least one limit.
 
-    A policy without any limit is a ConfigurationError. Amounts are US dollars unless a currency is named. A host's
-    ``per_request`` replaces the overall one. Its budgets come on top of the overall ones.
+    A policy without any limit is a ConfigurationError. Amounts are US dollars unless a currency is named. The budgets
+    of every entry of ``hosts`` that matches come on top of the overall ones. The most exact entry that sets a
+    ``per_request`` replaces the overall one.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Policy:
         self.assets = None if assets is None else tuple(checks.nonempty_name_list("assets", assets))
         self.tokens = tuple(checks.token(t) for t in checks.as_list("tokens", tokens))
         self.pay_to = None if pay_to is None else frozenset(checks.pinned(pay_to))
-        self.approve_above = None if approve_above is None else Limit(per_request=approve_above)
-        self.accept_loss = Money(accept_loss)
+        self.approve_above = None if approve_above is None else checks.threshold("approve_above", approve_above)
+        self.accept_loss = checks.amount("accept_loss", accept_loss)
         self.pay_ahead = checks.flag("pay_ahead", pay_ahead)
         self.http_hosts = tuple(Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts))
         self.validity = checks.validity(validity)
@@ -83,11 +83,34 @@ class Policy:
             raise AttributeError("A Policy does not change; make a new one, and a new Buyer with it.")
         super().__setattr__(name, value)
 
-    def but(self, **changes: object) -> Policy:
-        """Return a copy whose attributes are changed as named. The new values are not checked."""
-        made = copy.copy(self)
-        vars(made).update(changes)
+    def but(self, **changes: Any) -> Self:
+        """Return a policy that differs in these keywords of ``Policy``. All of them are checked as ever."""
+        made = type(self)(**{**self._keywords(), **changes})
+        if changes.keys().isdisjoint(LIMIT_KEYWORDS):
+            vars(made)["overall"] = self.overall
         return made
+
+    def _keywords(self) -> dict[str, Any]:
+        """Return the keywords that make this policy again."""
+        same = (
+            "only_listed_hosts", "networks", "assets", "tokens", "pay_to", "accept_loss", "pay_ahead", "validity",
+            "allow_zero", "check_funds",
+        )  # fmt: skip
+        return {
+            **self.overall.keywords,
+            **{name: getattr(self, name) for name in same},
+            "hosts": {str(pattern): rule for pattern, rule in self._hosts.items()},
+            "http_hosts": [str(pattern) for pattern in self.http_hosts],
+            "approve_above": None if self.approve_above is None else self.approve_above.keywords["per_request"],
+        }
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """Yield what looks like a mistake here and is taken as written. A buyer tells it when it is built."""
+        yield from self.overall.remarks
+        for pattern, rule in self._hosts.items():
+            if isinstance(rule, Limit):
+                yield from (f"hosts[{str(pattern)!r}]: {remark}" for remark in rule.remarks)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Self:
@@ -113,10 +136,19 @@ class Policy:
             )
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
-        """Return the most exact entry of ``hosts`` for an origin."""
-        matching: list[tuple[Pattern, HostRule]]
+        """Return the most exact entry of ``hosts`` for an origin. It alone decides "deny"."""
+        return next(iter(self.rules(origin)), None)
+
+    def rules(self, origin: Origin) -> list[tuple[Pattern, HostRule]]:
+        """Return every entry of ``hosts`` for an origin, the most exact one first."""
         matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
-        return max(matching, key=lambda entry: entry[0].rank, default=None)
+        return sorted(matching, key=lambda entry: entry[0].rank, reverse=True)
+
+    def limits(self, origin: Origin) -> list[tuple[str, Limit]]:
+        """Return every limit that counts for an origin, with its account: hosts, the most exact first, then overall."""
+        # "Every matching entry of `hosts` counts (a wildcard's budget holds for every name below it)."
+        own = [(str(pattern), rule) for pattern, rule in self.rules(origin) if isinstance(rule, Limit)]
+        return [*own, ("", self.overall)]
 
     def per_request(self, origin: Origin, currency: str) -> Money | None:
         """Return the most that one payment to this origin may cost, or None if there is no such limit."""
@@ -139,7 +171,8 @@ class Policy:
 
     def accepts_loss(self, price: Money) -> bool:
         """Return True if a payment that brought nothing is given up without asking."""
-        return price.currency == self.accept_loss.currency and price <= self.accept_loss
+        most = self.accept_loss.as_limit_on(price.currency)
+        return most is not None and price <= most
 
     def __repr__(self) -> str:
         hosts = {str(pattern): rule for pattern, rule in self.hosts.items()}
@@ -151,25 +184,23 @@ class Policy:
 
 @lru_cache(maxsize=256)
 def _per_request(policy: Policy, origin: Origin, currency: str) -> Money | None:
-    found = policy.rule(origin)
-    own = found[1].per_request(currency) if found and isinstance(found[1], Limit) else None
-    return own if own is not None else policy.overall.per_request(currency)
+    # "The most exact entry that sets one decides `per_request` [...], for each currency."
+    amounts = (limit.per_request(currency) for _, limit in policy.limits(origin))
+    return next((most for most in amounts if most is not None), None)
 
 
 @lru_cache(maxsize=256)
 def _limits_currency(policy: Policy, origin: Origin, currency: str) -> bool:
-    found = policy.rule(origin)
-    limits = [policy.overall, *([found[1]] if found and isinstance(found[1], Limit) else [])]
-    known = frozenset[str]().union(*(limit.currencies for limit in limits))
+    limits = [limit for _, limit in policy.limits(origin)]
+    if any(limit.limits_currency(currency) for limit in limits):
+        return True
     # If only payments are counted, any currency may be paid. If nothing at all is limited, none may.
-    return currency in known or (not known and not all(limit.empty for limit in limits))
+    return not any(limit.currencies for limit in limits) and not all(limit.empty for limit in limits)
 
 
 @lru_cache(maxsize=256)
 def _caps(policy: Policy, origin: Origin, currency: str) -> tuple[Cap, ...]:
-    found = policy.rule(origin)
-    own = found[1].caps(str(found[0]), currency) if found and isinstance(found[1], Limit) else ()
-    return (*policy.overall.caps("", currency), *own)
+    return tuple(cap for account, limit in reversed(policy.limits(origin)) for cap in limit.caps(account, currency))
 
 
 def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> None:

@@ -7,14 +7,16 @@ memo belongs to the plain name. A payment names a blockhash of the sandbox's own
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from ..chains.tokens import Tokens
 from ..errors import ConfigurationError
 from ..model.money import Token
 from ..model.networks import SOLANA_DEVNET, caip2, canonical_evm
 from ..signers.evm import LocalEvmSigner, read_hex_key
+from ..signers.play_keys import PLAY_NETWORK, WELL_KNOWN_BYTES, new_play_secret
 
-EVM = "eip155:402402402402"
+EVM = PLAY_NETWORK
 SOLANA = SOLANA_DEVNET
 #: The networks' names in version 1.
 V1_NAMES = {EVM: EVM, SOLANA: "solana-devnet"}
@@ -22,12 +24,13 @@ V1_NAMES = {EVM: EVM, SOLANA: "solana-devnet"}
 CHAINS = {"evm": EVM, "solana": SOLANA}
 
 EVM_TOKEN = Token(EVM, "0x4024024024024024024024024024024024024024", "USDC", 6, "Sandbox USDC", "1")
-SOLANA_TOKEN = Tokens().find(SOLANA, "USDC") or Token(SOLANA, "")
+# Counted as dollars, also where devnet's token is test money elsewhere: a policy is tried out as it will be used.
+SOLANA_TOKEN = replace(Tokens().find(SOLANA, "USDC") or Token(SOLANA, ""), currency="USD")
 TOKENS = (EVM_TOKEN, SOLANA_TOKEN)
 
 #: Well-known keys, for tests that need the same address every time. The sandbox takes these and its own.
-TEST_EVM_KEYS = tuple("0x" + byte * 32 for byte in ("ca", "cb", "cc", "cd"))
-TEST_SOLANA_KEYS = tuple(bytes([byte]) * 32 for byte in (0xCA, 0xCB, 0xCC, 0xCD))
+TEST_EVM_KEYS = tuple("0x" + bytes([byte] * 32).hex() for byte in WELL_KNOWN_BYTES)
+TEST_SOLANA_KEYS = tuple(bytes([byte]) * 32 for byte in WELL_KNOWN_BYTES)
 
 
 class Keyring:
@@ -40,9 +43,7 @@ class Keyring:
 
     def evm_key(self) -> str:
         """Return a new throw-away key, 0x hex."""
-        import secrets
-
-        key = "0x" + secrets.token_hex(32)
+        key = "0x" + new_play_secret().hex()
         self._add(LocalEvmSigner(read_hex_key(key)).address)
         return key
 
@@ -50,7 +51,7 @@ class Keyring:
         """Return a new throw-away key, base58 of 64 bytes."""
         from solders.keypair import Keypair
 
-        keypair = Keypair()
+        keypair = Keypair.from_seed(new_play_secret())
         self._add(str(keypair.pubkey()))
         return str(keypair)
 

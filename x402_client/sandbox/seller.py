@@ -132,7 +132,7 @@ class Sandbox:
 
     def policy(self, policy: Policy) -> Policy:
         """Return the policy with the sandbox's tokens and networks added. Its limits stay as they are."""
-        known: dict[str, object] = {"tokens": (*instance("policy", policy, Policy).tokens, EVM_TOKEN)}
+        known: dict[str, object] = {"tokens": (*instance("policy", policy, Policy).tokens, *TOKENS)}
         if policy.networks is not None:
             known["networks"] = (*policy.networks, *(n for n in CHAINS.values() if n not in policy.networks))
         if policy.assets is not None:

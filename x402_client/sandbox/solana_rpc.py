@@ -16,8 +16,8 @@ from .solana import SolanaChain
 from .solana_rules import TOKEN
 from .solana_vm import FINAL_DEPTH, LIFETIME, SKIPPED, Landed, Machine, held
 
-#: Not devnet's hash, though the network goes by devnet's name.
-_GENESIS = "Sandbox1111111111111111111111111111111111111"
+#: Devnet's: the network goes by that name, and readers of chains refuse an endpoint of another one.
+_GENESIS = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"
 _MOST_SIGNATURES = 1000
 _DEPTHS = {"processed": 0, "confirmed": 0, "finalized": FINAL_DEPTH}
 
@@ -30,6 +30,7 @@ def methods(chain: SolanaChain) -> dict[str, Callable[..., Any]]:
 
     return {
         "getGenesisHash": lambda: _GENESIS,
+        "getFirstAvailableBlock": lambda: 0,
         "getHealth": lambda: "ok",
         "getVersion": lambda: {"solana-core": "sandbox"},
         "getSlot": run(_bank),

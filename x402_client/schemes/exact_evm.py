@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import Any
 
-from ..chains.evm import ZERO, is_address, keccak, recover, token_balance
+from ..chains.evm import ZERO, is_address, keccak, recover, token_balance, token_decimals
 from ..chains.rpc import Rpc
+from ..chains.tokens import SHIPPED, wrong_decimals
 from ..core.asks import Ask, Fetch, SignTyped
 from ..errors import InsufficientFunds, SigningError
 from ..model.money import Token
@@ -37,10 +38,15 @@ class ExactEvm:
     name = "exact"
     family = "eip155"
 
-    def __init__(self, payer: str, rpc: Callable[[str], Rpc] | None = None) -> None:
-        """Take the payer's address. With ``rpc``, look at its balance before anything is signed."""
+    def __init__(self, payer: str, rpc: Callable[[str], Rpc] | None = None, check_funds: bool = False) -> None:
+        """Take the payer's address, and what reads a network.
+
+        ``check_funds``: look at the balance before anything is signed.
+        """
         self.payer = payer
-        self._rpc = rpc
+        self._rpc, self._check_funds = rpc, check_funds
+        #: Tokens whose decimals are known to be right, by the table or by their chain.
+        self._sound: set[Token] = set()
 
     def objection(self, offer: Offer) -> str | None:
         """Return why this offer must not be signed, or None."""
@@ -71,7 +77,10 @@ class ExactEvm:
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
         """Sign; if the signer took so long that the payment would lapse on its way, sign once more."""
         if self._rpc is not None:
-            yield from self._funds(self._rpc(offer.network), offer)
+            if offer.token not in self._sound:
+                yield from self._check_decimals(self._rpc(offer.network), offer)
+            if self._check_funds:
+                yield from self._funds(self._rpc(offer.network), offer)
         window = min(max(offer.timeout or 0, SETTLING), validity)
         for _ in range(2):
             expires = int(time.time()) + window
@@ -88,6 +97,19 @@ class ExactEvm:
             f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would lapse on its way. "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "Policy(validity=...) sets how long payments are valid. Nothing was sent."
         )
+
+    def _check_decimals(self, rpc: Rpc, offer: Offer) -> Generator[Ask[Any], Any, None]:
+        """Read the decimals of a token that the user vouches for, once: a price made with wrong ones is wrong.
+
+        Without an endpoint the user's word counts.
+        """
+        token = offer.token
+        assert token is not None
+        if token not in SHIPPED and rpc.urls:
+            found = yield from Fetch(lambda: token_decimals(rpc, token.address))
+            if found != token.decimals:
+                raise wrong_decimals(token, found)
+        self._sound.add(token)
 
     def _funds(self, rpc: Rpc, offer: Offer) -> Generator[Ask[Any], Any, None]:
         token = offer.token

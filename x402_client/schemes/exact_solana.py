@@ -19,6 +19,7 @@ from typing import Any
 
 from ..chains.solana import LIFE_SECONDS, Blockhash, Mint, SolanaChain
 from ..chains.solana_address import is_address
+from ..chains.tokens import SHIPPED, wrong_decimals
 from ..core.asks import Ask, Fetch, SignMessage
 from ..errors import InsufficientFunds, SigningError
 from ..model.money import Token
@@ -251,10 +252,13 @@ def _token_account(owner: str, mint: str, program: str) -> str:
 
 
 def _mint(chain: SolanaChain, offer: Offer) -> Generator[Ask[Any], Any, Mint]:
-    """Return the mint from the table. Look a token up once if the user vouched for it without its program."""
+    """Return the mint from the table. Look a token up once if the user vouches for it.
+
+    Without an endpoint the user's word counts, if it names the program.
+    """
     token = offer.token
     assert token is not None
-    if token.program is not None:
+    if token.program is not None and (token in SHIPPED or not chain.rpc.urls):
         return Mint(token.program, token.decimals)
     mint = chain.mint(token.address) or (yield from Fetch(lambda: chain.fetch_mint(token.address)))
     _check_mint(mint, token)
@@ -264,11 +268,13 @@ def _mint(chain: SolanaChain, offer: Offer) -> Generator[Ask[Any], Any, Mint]:
 def _check_mint(mint: Mint, token: Token) -> None:
     if mint.program not in _PROGRAMS:
         raise SigningError(f"{token.address} does not belong to a token program. Nothing was sent.")
-    if mint.decimals != token.decimals:
+    if token.program not in (None, mint.program):
         raise SigningError(
-            f"{token.address} has {mint.decimals} decimals on the chain and {token.decimals} in Policy(tokens=...); "
-            "its price would be wrong. Nothing was sent."
+            f"{token.address} belongs to the token program {mint.program}, and Policy(tokens=...) names "
+            f"{token.program}. Nothing was sent."
         )
+    if mint.decimals != token.decimals:
+        raise wrong_decimals(token, mint.decimals)
 
 
 def _blockhash(chain: SolanaChain, offer: Offer | None) -> Generator[Ask[Any], Any, Blockhash]:

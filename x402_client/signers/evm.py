@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ..chains.evm import address_of, checksum, is_address
 from ..errors import ConfigurationError, SigningError
 from ..model.signing import TypedData
+from .play_keys import is_play_secret
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -20,7 +21,7 @@ _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 class LocalEvmSigner:
     """Signs EIP-712 digests with coincurve, or without it in pure Python."""
 
-    __slots__ = ("_key", "address")
+    __slots__ = ("_key", "address", "is_play")
     blocking = False
     is_async = False
 
@@ -31,6 +32,8 @@ class LocalEvmSigner:
             raise ConfigurationError(problem)
         self._key = _backend_key(secret)
         self.address = address_of(_public(self._key))
+        #: True for a key of the sandbox, which signs for no real network.
+        self.is_play = is_play_secret(secret)
 
     @classmethod
     def generate(cls) -> LocalEvmSigner:

@@ -26,6 +26,8 @@ Family = Literal["evm", "solana"]
 PASSPHRASE_VARIABLE = "X402_PASSPHRASE"
 #: Under this name the operating system's keyring keeps passphrases, by address.
 KEYRING_SERVICE = "x402_client"
+#: The fewest characters of a passphrase that the command takes for a new wallet, wherever it comes from.
+SHORTEST_PASSPHRASE = 8
 _MOST_BYTES = 64 * 1024
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 

@@ -7,18 +7,21 @@ from typing import Any, NoReturn
 
 from ..chains.solana_address import is_address
 from ..errors import ConfigurationError, SigningError
+from .play_keys import is_play_secret
 
 
 class LocalSolanaSigner:
     """A key in this process. It shows in no repr, pickle or traceback of ours."""
 
-    __slots__ = ("_keypair", "address")
+    __slots__ = ("_keypair", "address", "is_play")
     blocking = False
     is_async = False
 
     def __init__(self, keypair: Any) -> None:
         self._keypair = keypair
         self.address = str(keypair.pubkey())
+        #: True for a key of the sandbox, which signs for no real network.
+        self.is_play = is_play_secret(bytes(keypair)[:32])
 
     def sign(self, message: bytes) -> bytes:
         """Return 64 bytes."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..errors import SigningError
+from ..errors import MalformedQuote, SigningError
 from ..model.offers import Offer, Quote
 from .bounds import Bounds
 from .by_identity import ByIdentity
-from .json_text import dump
+from .json_text import dump, load
 
 #: More characters of JSON than the payload of any scheme has: a Solana transaction takes 1,644, an EVM authorization
 #: 600.
@@ -58,6 +58,20 @@ def payment_header(
             "Nothing was sent."
         )
     return name, value
+
+
+def refusal_body(body: bytes | None, why: str, bounds: Bounds) -> bytes:
+    """Return the body of a 402 that is handed back unpaid: the seller's own document, with our reason as its error.
+
+    SDKs put ``error.message`` into the messages of what they raise. A body that is no JSON object gives way to one.
+    """
+    try:
+        said = load(body or b"", bounds.depth)
+    except MalformedQuote:
+        said = None
+    rest = said.items() if isinstance(said, dict) else ()
+    error = {"type": "payment_refused", "message": why}
+    return dump({"error": error, **{name: value for name, value in rest if name != "error"}}).encode()
 
 
 def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | None]:

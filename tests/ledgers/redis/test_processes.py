@@ -20,6 +20,8 @@ from x402_client.model.holds import Attempt, Busy, Hold, Order, Spending
 from . import children
 from .server import Server
 
+pytestmark = pytest.mark.slow
+
 TODAY = Spending("", "day", "USD")
 
 

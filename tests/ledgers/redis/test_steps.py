@@ -15,7 +15,8 @@ from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, 
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.redis import script as redis_script
 from x402_client.model.budgets import WINDOWS
-from x402_client.model.holds import Attempt, Hold, Spending
+from x402_client.model.holds import Attempt, Hold, Purchase, Spending
+from x402_client.model.hosts import Origin
 from x402_client.model.money import Money
 
 from .server import Server
@@ -205,6 +206,15 @@ def test_a_freeze_reaches_purses_that_come_later(server: Server, ledger: RedisLe
             ledger.reserve(order(purchase(purse=purse)), Attempt())
     RedisLedger(server.url).unfreeze("api.example.com")
     assert isinstance(ledger.reserve(order(purchase(purse="later")), Attempt()), Hold)
+
+
+@pytest.mark.parametrize("host", ["[::1]:8402", "::1", "*.example.com:8402", "127.1:8402"])
+def test_a_freeze_stops_what_it_names_in_every_spelling(ledger: RedisLedger, host: str) -> None:
+    ledger.freeze(host)
+    named = {"[": "::1", ":": "::1", "*": "a.example.com", "1": "127.0.0.1"}[host[0]]
+    origin = Origin.of("https", named, 8402)
+    with pytest.raises(Frozen):
+        ledger.reserve(order(Purchase("1", "1", False, "GET", f"{origin}/", origin)), Attempt())
 
 
 def test_every_key_of_a_purse_is_in_its_slot(server: Server, ledger: RedisLedger) -> None:

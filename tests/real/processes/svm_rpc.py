@@ -51,6 +51,7 @@ class Node:
             "getMinimumBalanceForRentExemption": lambda size, options=None: ledger.rent(int(size)),
             "getRecentPrioritizationFees": self.prioritization_fees,
             "getGenesisHash": lambda: GENESIS,
+            "getFirstAvailableBlock": lambda: 0,
             "getVersion": lambda: {"solana-core": VERSION, "feature-set": 1},
             "getHealth": self.health,
             "getEpochInfo": self.epoch_info,

@@ -214,5 +214,5 @@ def _failed(failure: Exception) -> Told:
 
 def total(paying: Buyer) -> int:
     """Millionths that count as spent."""
-    money: Money = paying.spent(window="total")
+    money: Money = paying.spent(window="total", currency="USD (test)")
     return money.units

@@ -68,6 +68,7 @@ def get(
     ] = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
     purse: options.Purse = "default",
     wallet: options.WalletAt = None,
     passphrase_file: options.PassphraseFile = None,
@@ -75,7 +76,7 @@ def get(
     timeout: options.Timeout = 30.0,
 ) -> None:
     """Fetch a URL. The help of the command is ``HELP``."""
-    choices = Choices(policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), amount(most))
+    choices = Choices(policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), amount(most), must_exist)
     with cli_request(url, method, data, header) as request:
         if dry_run:
             from .quote import dry_run as tell

@@ -11,18 +11,22 @@ from typing import IO, Annotated, Any
 import typer
 
 from ...buyer import settings
+from ...buyer.answers import ledger_answers
+from ...buyer.freezes import still_frozen
 from ...buyer.ledger_calls import call_ledger
-from ...buyer.settlement_reader import Reconciled, due, read
+from ...buyer.settlement_reader import Reconciled, due, fate_of, read
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
+from ...core.drive import run
+from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of
 from ...model.budgets import WINDOWS
-from ...model.holds import Hold, Settled, Spending
+from ...model.holds import Hold, Spending
 from ...model.hosts import Pattern
 from ...model.money import Money
 from .. import export as exporting
 from .. import options, spending
-from ..buying import endpoints, ledger_file
+from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..running import Stop, command, leave
 from ..screen import bar, confirmed, facts, interactive, progress, put, say, show, show_json, table
@@ -68,6 +72,7 @@ def spent(
         holds = spending.since((*_open(found, purse), *_history(found, purse)), days or None)
         currencies = sorted({hold.price.currency for hold in holds} | {"USD"}, key=lambda c: (c != "USD", c))
         counted = {c: {w: _counted(found, purse, w, c) for w in WINDOWS} for c in currencies}
+        frozen = _frozen(found)
     groups = {
         "host": spending.shares(holds, spending.host),
         "day": spending.shares(holds, spending.day, by_size=False),
@@ -77,6 +82,7 @@ def spent(
         show_json(_spent_document(counted, groups))
         return
     rows = [(f"{'in' if w == 'total' else 'last'} {w}", c) for w in WINDOWS for c in [_listed_money(counted, w)]]
+    rows += [("frozen", ", ".join(frozen))] if frozen else []
     facts(rows)
     for name, shares in groups.items():
         _draw(name, shares)
@@ -111,19 +117,20 @@ def reconcile(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     rpc: options.Rpc = None,
+    policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Ask the chains about every expired payment without an answer; what did not settle is given back."""
-    reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())))))
+    rules = policy_of(Choices(policy))
+    reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())), rules.http_hosts)))
     result = Reconciled()
     with _opened(ledger, fresh=False) as found:
         holds = [hold for hold in _open(found, purse) if due(hold)]
         shown = progress(len(holds), "Asking the chains")
         with shown:
             for hold in holds:
-                answer = read(reader, hold)
-                _conclude(found, hold, answer)
-                result = result.with_one(hold, answer)
+                fate = fate_of(reader, hold, read(reader, hold))
+                result = result.with_one(hold, run(reclaim(hold, fate, rules), ledger_answers(found)))
                 shown.advance(shown.task_ids[0])
     _tell_reconciled(result, as_json)
 
@@ -186,8 +193,38 @@ def unfreeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
     """Lift a freeze again. It has to be named as it was set: * lifts only *."""
     pattern = _pattern(host)
     with _opened(ledger, fresh=False) as found:
+        before = _frozen(found)
         call_ledger(found, lambda port: port.unfreeze(pattern))
-    say(f"Not frozen any more: {_payee(pattern)}.")
+        after = _frozen(found)
+    named = f"Not frozen any more: {_payee(pattern)}" if pattern in before else f"{pattern!r} was not frozen"
+    say(f"{named}{_still(still_frozen(pattern, after))}")
+
+
+@app.command("freezes")
+@command
+def freezes(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
+    """List what is frozen: nothing is paid there until it is unfrozen."""
+    with _opened(ledger, fresh=False) as found:
+        patterns = _frozen(found)
+    if as_json:
+        show_json(list(patterns))
+        return
+    if not patterns:
+        show("Nothing is frozen.")
+    for pattern in patterns:
+        show(f"{pattern}  `x402 ledger unfreeze {_quoted(pattern)}` lifts it")
+
+
+def _frozen(ledger: Any) -> tuple[str, ...]:
+    return tuple(call_ledger(ledger, lambda port: port.freezes()))
+
+
+def _still(left: tuple[str, ...]) -> str:
+    """Return the end of a sentence about what was lifted."""
+    if not left:
+        return "."
+    lifts = " && ".join(f"x402 ledger unfreeze {_quoted(pattern)}" for pattern in left)
+    return f", but payments there are still stopped by {', '.join(left)}: `{lifts}`."
 
 
 @contextmanager
@@ -208,11 +245,6 @@ def _check_there(named: str | None) -> None:
     path = ledger_file(named)
     if path is not None and not path.exists():
         raise Stop(Code.USAGE, f"There is no ledger at {path}: nothing was ever paid through it.")
-
-
-def _conclude(ledger: Any, hold: Hold, answer: Settled) -> None:
-    if answer != "unknown":
-        call_ledger(ledger, lambda found: found.conclude(hold, answer == "settled"))
 
 
 def _open(ledger: Any, purse: str) -> tuple[Hold, ...]:
@@ -263,21 +295,25 @@ def _spent_document(counted: dict[str, dict[str, Money]], groups: dict[str, list
 
 
 def _tell_reconciled(result: Reconciled, as_json: bool) -> None:
-    groups = {"given_back": result.released, "settled": result.settled, "unknown": result.unknown}
+    groups = {
+        "given_back": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
+    }  # fmt: skip
     if as_json:
         show_json({name: [exporting.row(hold) for hold in holds] for name, holds in groups.items()})
         groups = {}
     said = {
         "given_back": "did not settle: given back to the budget",
         "settled": "settled: make the same request again, or write it off",
-        "unknown": "the chain could not tell; try again later, or name an endpoint with --rpc",
+        "live": "can settle yet, by the chain's own clock, which is behind this machine's",
+        "unknown": "the chain could not tell, or one endpoint alone may not give back more; try again later, or "
+        "name two endpoints with --rpc",
     }
     for name, holds in groups.items():
         for hold in holds:
             show(f"{hold.id}  {hold.price}  {hold.url}  {said[name]}")
     if not as_json and not any(groups.values()):
         show("Nothing to ask about: no payment without an answer has expired.")
-    if result.unknown:
+    if result.unknown or result.live:
         raise Stop(Code.UNKNOWN)
 
 

@@ -8,12 +8,12 @@ import shlex
 import signal
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ...chains.tokens import Tokens
 from ...errors import ConfigurationError
 from ...model.networks import short_name
 from ...sandbox import FAULTS, Sandbox
@@ -94,15 +94,11 @@ def _settings(seller: Sandbox, directory: Path) -> Path:
 
 
 def policy_text(seller: Sandbox) -> str:
-    """Return a careful policy that knows the sandbox's own token."""
+    """Return a careful policy that knows the sandbox's tokens, and counts them as dollars."""
     lines = ['per_request = "0.10"', 'per_day = "5"']
     for token in seller.tokens:
-        if Tokens().find(token.network, token.address) is None:
-            facts: dict[str, Any] = {
-                "network": token.network, "address": token.address, "symbol": token.symbol, "name": token.name,
-                "version": token.version, "decimals": token.decimals,
-            }  # fmt: skip
-            lines += ["", "[[tokens]]", *(f"{name} = {json.dumps(value)}" for name, value in facts.items())]
+        facts = {name: value for name, value in asdict(token).items() if value is not None}
+        lines += ["", "[[tokens]]", *(f"{name} = {json.dumps(value)}" for name, value in facts.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ import typer
 
 from ...buyer.wallet import Wallet
 from ...errors import ConfigurationError
-from ...signers.keystore import Family, keep_in_keyring, new_secret, read, seal, secrets_of, write
+from ...signers.keystore import SHORTEST_PASSPHRASE, Family, keep_in_keyring, new_secret, read, seal, secrets_of, write
 from .. import options, wallets
 from ..exits import Code
 from ..running import Stop, command
@@ -20,7 +20,6 @@ from ..screen import interactive, put, say, show, show_json, table, waiting
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
 _NAMES = {"evm": "EVM chains (Base, Ethereum, Polygon, ...)", "solana": "Solana"}
-_SHORTEST = 8
 Name = Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="A plain word; default: default.")]
 Keyring = Annotated[
     bool, typer.Option("--keyring", help="Make up a passphrase and keep it in the operating system's keyring.")
@@ -93,15 +92,17 @@ def balance(
         options.MaybeTexts, typer.Option("--network", metavar="NAME", help="base, solana, ... May be repeated.")
     ] = None,
     rpc: options.Rpc = None,
+    policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Ask the chains what the wallet holds of the stablecoins that x402 knows. Needs no passphrase."""
     from ..balances import known_balances
+    from ..buying import Choices, policy_of
 
     found = wallets.find(name or wallet)
     if found.no_wallet:
         raise Stop(Code.USAGE, wallets.NO_WALLET)
-    known_balances(found.wallet, network or [], tuple(rpc or ()), as_json)
+    known_balances(found.wallet, network or [], tuple(rpc or ()), policy_of(Choices(policy)).http_hosts, as_json)
 
 
 def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file: Path | None) -> None:
@@ -137,6 +138,12 @@ def _free(name: str) -> Path:
 def _new_passphrase(file: Path | None) -> str:
     given = wallets.given_passphrase(file)
     if given is not None:
+        if len(given) < SHORTEST_PASSPHRASE:
+            raise Stop(
+                Code.USAGE,
+                f"The passphrase has {len(given)} characters, and {SHORTEST_PASSPHRASE} are the least, also in "
+                "X402_PASSPHRASE and in a file. Nothing was written.",
+            )
         return given
     if not interactive():
         raise Stop(
@@ -145,9 +152,9 @@ def _new_passphrase(file: Path | None) -> str:
             "or --keyring.",
         )
     while True:
-        first = wallets.ask(f"New passphrase, {_SHORTEST} characters or more: ")
-        if len(first) < _SHORTEST:
-            say(f"That has {len(first)} characters; {_SHORTEST} are the least.")
+        first = wallets.ask(f"New passphrase, {SHORTEST_PASSPHRASE} characters or more: ")
+        if len(first) < SHORTEST_PASSPHRASE:
+            say(f"That has {len(first)} characters; {SHORTEST_PASSPHRASE} are the least.")
         elif wallets.ask("The same again: ") == first:
             return first
         else:

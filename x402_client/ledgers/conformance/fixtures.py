@@ -17,20 +17,34 @@ from ..extras import closer_of
 
 E = TypeVar("E", bound=Exception)
 SECRET = "worth-money-until-it-expires"
+PAYER, OTHER_PAYER = "0xpayer", "0xother"
 TOKEN = Token("eip155:8453", "0x" + "a" * 40, "USDC", 6, "USD Coin", "2")
-RECEIPT = Receipt(True, "0xfeed", "eip155:8453", "0xpayer", 10_000, raw={"success": True})
+RECEIPT = Receipt(True, "0xfeed", "eip155:8453", PAYER, 10_000, raw={"success": True})
 
 
 def purchase(
-    name: str = "weather", *, key: str | None = None, host: str = "api.example.com", purse: str = "default"
+    name: str = "weather",
+    *,
+    key: str | None = None,
+    host: str = "api.example.com",
+    purse: str = "default",
+    payers: tuple[str, ...] = (PAYER,),
 ) -> Purchase:
     """Return a purchase as the flow describes it."""
     origin = Origin("https", host, 443)
     known = f"key {key} {purse}" if key else f"request {name} {purse}"
-    return Purchase(known, f"request {name}", key is not None, "GET", f"https://{host}/{name}", origin, purse)
+    url = f"https://{host}/{name}"
+    return Purchase(known, f"request {name}", key is not None, "GET", url, origin, purse, payers)
 
 
-def order(bought: Purchase | None = None, *caps: Cap, price: str = "0.01", amount: int = 10_000) -> Order:
+def order(
+    bought: Purchase | None = None,
+    *caps: Cap,
+    price: str = "0.01",
+    amount: int = 10_000,
+    payer: str = PAYER,
+    path: tuple[str, ...] = (),
+) -> Order:
     """Return an order for one payment."""
     money = Money(price)
     offer = Offer(
@@ -48,12 +62,12 @@ def order(bought: Purchase | None = None, *caps: Cap, price: str = "0.01", amoun
         "base",
         {"name": "x"},
     )
-    return Order(bought or purchase(), offer, money, caps)
+    return Order(bought or purchase(), offer, money, caps, payer, path)
 
 
 def signed(nonce: str = "0x01", header: str = SECRET) -> Authorization:
     """Return a signed payment, as a scheme makes it."""
-    return Authorization(nonce, "0xpayer", int(time.time()) + 600, ("PAYMENT-SIGNATURE", header), {"height": 7})
+    return Authorization(nonce, PAYER, int(time.time()) + 600, ("PAYMENT-SIGNATURE", header), {"height": 7})
 
 
 def cap(most: int, window: str = "day", account: str = "", currency: str | None = "USD") -> Cap:

@@ -45,6 +45,37 @@ class Counting(LedgerTestCase):
         self.answer(self.ledger.release(hold))
         assert {self.spent(name) for name in names} == {0}
 
+    def test_a_payment_counts_at_every_account_above_its_own(self) -> None:
+        path = ("allowance run", "allowance run/step")
+        hold = self.reserve(order(path=path), self.attempt())
+        assert {name: self.spent(name) for name in path} == dict.fromkeys(path, 10_000)
+        self.answer(self.ledger.release(hold))
+        assert {name: self.spent(name) for name in path} == dict.fromkeys(path, 0)
+        # A child's budget is full while its parent's is not, and the other way round: all are taken, or none.
+        self.reserve(order(None, cap(10_000, account=path[1]), path=path), self.attempt())
+        full = order(purchase("b"), cap(10_000, account=path[0]), path=path[:1])
+        expect(OverLimit, lambda: self.reserve(full, self.attempt()))
+        assert self.spent(path[0]) == 10_000
+
+    def test_an_account_that_is_new_starts_from_the_sums_of_its_hosts(self) -> None:
+        for host in ("a.example.com", "b.example.com", "a.example.org"):
+            self.delivered(order(purchase(host=host)))
+        wide, narrow = cap(30_000, account="*.example.com"), cap(10_000, account="a.example.com:443")
+        asked = order(purchase("more", host="a.example.com"), wide)
+        self.reserve(asked, self.attempt())
+        assert {window: self.spent("*.example.com", window) for window in WINDOWS} == dict.fromkeys(WINDOWS, 30_000)
+        refused = order(purchase("one too many", host="b.example.com"), wide)
+        assert expect(OverLimit, lambda: self.reserve(refused, self.attempt())).spent == Money("0.03")
+        refused = order(purchase("by its port", host="a.example.com"), narrow)
+        assert expect(OverLimit, lambda: self.reserve(refused, self.attempt())).spent == Money("0.02")
+        counted = order(purchase("counts", host="b.example.com"), cap(3, account="*.example.com", currency=None))
+        expect(OverLimit, lambda: self.reserve(counted, self.attempt()))
+
+    def test_an_account_of_another_kind_starts_at_zero(self) -> None:
+        self.delivered(order(purchase(host="a.example.com")))
+        self.reserve(order(purchase("more", host="a.example.com"), path=("*.example.com",)), self.attempt())
+        assert self.spent("*.example.com") == 10_000
+
     def test_a_budget_is_spent_to_the_last_millionth_and_not_beyond(self) -> None:
         attempt = self.attempt()
         for name in "abc":

@@ -6,7 +6,19 @@ import gc
 
 from ...errors import AlreadyPaid, Frozen, OverLimit, PaymentRefused
 from ...model.holds import Attempt, Busy, Hold
-from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
+from .fixtures import (
+    OTHER_PAYER,
+    PAYER,
+    RECEIPT,
+    SECRET,
+    LedgerTestCase,
+    at_once,
+    cap,
+    expect,
+    order,
+    purchase,
+    signed,
+)  # fmt: skip
 
 
 class Claims(LedgerTestCase):
@@ -54,6 +66,23 @@ class Claims(LedgerTestCase):
         found = at_once(8, lambda number: self.reserve(order(), attempts[number]))
         assert [hold.id for hold in found].count(first.id) == 1
         assert len({hold.id for hold in found}) == 8
+
+    def test_a_hold_of_another_wallet_is_not_claimed(self) -> None:
+        mine, theirs = order(), order(purchase(payers=(OTHER_PAYER,)), payer=OTHER_PAYER)
+        first = self.unresolved(mine)
+        assert first.payer == PAYER
+        assert self.answer(self.ledger.claim(theirs.purchase, self.attempt())) is None
+        second = self.unresolved(theirs, "0x02")
+        assert second.id != first.id
+        assert (self.spent(), {hold.payer for hold in self.holds()}) == (20_000, {PAYER, OTHER_PAYER})
+        assert self.reserve(mine, self.attempt()).id == first.id
+        assert self.answer(self.ledger.claim(theirs.purchase, self.attempt())).id == second.id
+
+    def test_a_wallet_with_two_kinds_of_keys_claims_what_either_pays(self) -> None:
+        first = self.unresolved(order())
+        both = purchase(payers=(OTHER_PAYER, PAYER))
+        again = self.reserve(order(both, payer=OTHER_PAYER), self.attempt())
+        assert (again.id, again.payer) == (first.id, PAYER)
 
     def test_nothing_to_claim(self) -> None:
         assert self.answer(self.ledger.claim(purchase(), self.attempt())) is None
@@ -185,6 +214,16 @@ class Keys(LedgerTestCase):
         assert [type(answer) for answer in found].count(Hold) == 1
         assert self.spent() == 10_000
 
+    def test_a_key_of_another_wallet_is_neither_presented_nor_paid_again(self) -> None:
+        first = self.unresolved(order(purchase(key="k")))
+        theirs = purchase(key="k", payers=(OTHER_PAYER,))
+        for _ in range(2):
+            refused = expect(PaymentRefused, lambda: self.reserve(order(theirs, payer=OTHER_PAYER), self.attempt()))
+            assert not isinstance(refused, OverLimit)
+            expect(PaymentRefused, lambda: self.answer(self.ledger.claim(theirs, self.attempt())))
+        assert self.spent() == 10_000
+        assert self.reserve(order(purchase(key="k")), self.attempt()).id == first.id
+
     def test_a_key_that_was_written_off_may_be_used_again(self) -> None:
         bought = purchase(key="k")
         self.answer(self.ledger.write_off(self.unresolved(order(bought))))
@@ -224,6 +263,8 @@ class Freezing(LedgerTestCase):
         expect(Frozen, lambda: self.reserve(order(), self.attempt()))
         expect(Frozen, lambda: self.reserve(order(purchase(host="bad.example")), self.attempt()))
         assert isinstance(self.reserve(order(purchase(host="good.example")), self.attempt()), Hold)
+        assert self.answer(self.ledger.freezes()) == ("*.example.com", "bad.example")
         self.answer(self.ledger.unfreeze("bad.example"))
         self.answer(self.ledger.unfreeze("never.example"))
         assert isinstance(self.reserve(order(purchase(host="bad.example")), self.attempt()), Hold)
+        assert self.answer(self.ledger.freezes()) == ("*.example.com",)

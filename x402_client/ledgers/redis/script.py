@@ -15,7 +15,7 @@ from ...core.asks import Ask
 from ...errors import LedgerUnavailable
 from ...model.budgets import WINDOWS
 from ...model.holds import Authorization, Hold, Order
-from ...model.hosts import Origin
+from ...model.hosts import Origin, Pattern
 from ..accounts import accounts_of
 from ..rows import authorization_row, hold_of, reserved_row
 from ..windows import BUCKETS
@@ -117,7 +117,7 @@ def patterns(origin: Origin) -> list[str]:
     """Return every pattern by which a freeze may name an origin."""
     labels = origin.host.split(".")
     hosts = [origin.host, *("*." + ".".join(labels[i:]) for i in range(1, len(labels)))]
-    return ["*", *(name for host in hosts for name in (host, f"{host}:{origin.port}"))]
+    return ["*", *(str(Pattern(host, port)) for host in hosts for port in (None, origin.port))]
 
 
 def caps(order: Order) -> list[tuple[str, str, str]]:

@@ -49,12 +49,19 @@ class SqliteLedger:
     asynchronous = None
 
     def __init__(
-        self, path: str | os.PathLike[str], *, durable: bool = False, clock: LedgerClock | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durable: bool = False,
+        must_exist: bool = False,
+        clock: LedgerClock | None = None,
     ) -> None:
         try:
             self.path = _absolute(path)
         finally:
             path = ""  # it may be a URL with a password, and tools print the variables of a traceback
+        if must_exist and not self.path.exists():
+            raise unavailable(self.path, "does not exist, and must_exist=True makes none")
         self._locks_directory = self.path.with_name(self.path.name + "-owners")
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, durable)

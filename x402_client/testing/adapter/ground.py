@@ -20,7 +20,6 @@ from ...buyer.wallet import Wallet
 from ...core.ports import Maybe
 from ...errors import X402Error
 from ...model.holds import Hold, Outcome
-from ...model.hosts import Pattern
 from ...model.offers import Quote
 from ...policy.policy import Policy
 from ...receipts import outcome
@@ -206,7 +205,7 @@ class Ground(AdapterUnderTest):
     def buyer(self, policy: Policy = POLICY, **settings: Any) -> Buyer:
         """Return a buyer with the test's wallet, which presents a payment once in a call."""
         if not self.sees_loopback:
-            policy = policy.but(http_hosts=(Pattern.parse("127.0.0.1"),))
+            policy = policy.but(http_hosts=("127.0.0.1",))
         return self.sandbox.buyer(policy, wallet=self.wallet, **{"repeat": (), **settings})
 
     def another_gate(self) -> Gate:

@@ -1,0 +1,143 @@
+"""The endpoints that a user names: over which way, and what is read from them about a token that is vouched for."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from solders.pubkey import Pubkey
+
+import x402_client.httpx
+from tests.adapters.one_request import SHELLS, Ask, name_of
+from tests.chains.scripted_rpc import Scripted, result
+from x402_client import Buyer, Policy, Token, Wallet, errors
+from x402_client.chains.tokens import KNOWN
+from x402_client.model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
+from x402_client.sandbox import TOKENS, Sandbox
+
+POLICY = Policy(per_request="0.05", per_day="1")
+EVM, SOLANAS = TOKENS
+
+
+def build(url: str | list[str], **policy: Any) -> Buyer:
+    return Buyer(Wallet(evm="11" * 32), Policy(per_day="1", **policy), ledger=":memory:", rpc={"base": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://node.internal:8545", "http://10.0.0.7/", "http://node.internal/v2/a-secret-key", "HTTP://EXAMPLE.com",
+     ["https://node.example.com", "http://node.example.com"]],
+)  # fmt: skip
+def test_plain_http_to_an_endpoint_elsewhere_needs_the_users_word(url: Any) -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        build(url)
+    assert "Policy(http_hosts=[" in str(raised.value)
+    assert "a-secret-key" not in str(raised.value)
+    host = str(raised.value).partition("http_hosts=['")[2].partition("'")[0]
+    build(url, http_hosts=[host])
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8545", "http://localhost:8545", "http://[::1]:8545", "http://node.localhost", "http://127.1:8545",
+     "https://node.example.com/v2/key"],
+)  # fmt: skip
+def test_this_machine_and_https_do_not(url: str) -> None:
+    build(url)
+
+
+@given(st.sampled_from(["http", "https"]), st.sampled_from(["node.example.com", "10.1.2.3", "127.0.0.1", "localhost"]))
+def test_nobody_on_the_way_speaks_for_a_chain(scheme: str, host: str) -> None:
+    from x402_client.buyer import settings
+
+    safe = scheme == "https" or host in ("127.0.0.1", "localhost")
+    with nullcontext() if safe else pytest.raises(errors.ConfigurationError):
+        settings.endpoints({"base": f"{scheme}://{host}:8545"})
+
+
+@pytest.mark.parametrize("url", ["http://node.example.com:99999", "ftp://127.0.0.1", "127.0.0.1:1", "http://:8545", ""])
+def test_what_is_no_url_is_named(url: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="rpc maps networks to URLs"):
+        build(url)
+
+
+# --- a token that the user vouches for
+
+
+def told_decimals(decimals: int, chain: str) -> Token:
+    token = EVM if chain == "evm" else SOLANAS
+    return replace(token, decimals=decimals, symbol="PLAY")  # the table has the one on Solana, under its own symbol
+
+
+@pytest.mark.parametrize("chain", ["evm", "solana"])
+@pytest.mark.parametrize("ask", SHELLS, ids=name_of)
+def test_wrong_decimals_are_refused_by_name_before_anything_is_signed(chain: str, ask: Ask) -> None:
+    """With 18 for 6, $10,000 would count as $0.000001."""
+    policy = Policy(per_request="0.05 USD", per_day="1", tokens=[told_decimals(18, chain)])
+    with Sandbox() as seller:
+        buyer = Buyer(seller.wallet("1"), policy, ledger=":memory:", rpc=seller.rpc)
+        with pytest.raises(errors.SigningError, match=r"has 6 decimals on .* and 18 in Policy\(tokens=") as raised:
+            ask(buyer, "GET", f"{seller.url}/{chain}/weather")
+        assert raised.value.money == "untouched"
+        assert (buyer.holds(), seller.settlements) == ((), [])
+        assert buyer.spent().units == 0
+
+
+@pytest.mark.parametrize("chain", ["evm", "solana"])
+def test_right_decimals_are_read_once(chain: str) -> None:
+    policy = Policy(per_request="0.05", per_day="1", tokens=[told_decimals(6, chain)])
+    with Sandbox() as seller:
+        buyer = Buyer(seller.wallet("1"), policy, ledger=":memory:", rpc=seller.rpc)
+        asked: list[str] = []
+        real = buyer.endpoints.of(EVM.network if chain == "evm" else SOLANAS.network)
+        ask = real.call
+        real.call = lambda method, *params: (asked.append(method), ask(method, *params))[1]  # type: ignore[method-assign]
+        with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+            for _ in range(3):
+                assert client.get(f"{seller.url}/{chain}/weather").status_code == 200
+        assert asked.count("eth_call" if chain == "evm" else "getAccountInfo") == 1
+
+
+def test_without_an_endpoint_the_users_word_counts() -> None:
+    policy = Policy(per_request="0.05", per_day="1", tokens=[told_decimals(6, "evm")])
+    with Sandbox() as seller:
+        buyer = Buyer(seller.wallet("1"), policy, ledger=":memory:")
+        with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+            assert client.get(f"{seller.url}/evm/weather").status_code == 200
+
+
+@pytest.mark.parametrize("answer", [result("0x"), result(None), result("0x" + "z" * 64)])
+def test_an_endpoint_that_does_not_tell_the_decimals_refuses_the_payment(answer: Any) -> None:
+    policy = Policy(per_request="0.05", per_day="1", tokens=[told_decimals(6, "evm")])
+    chain_id = result(hex(int(EVM.network.partition(":")[2])))
+    with Sandbox() as seller, Scripted(eth_chainId=chain_id, eth_call=answer) as endpoint:
+        buyer = Buyer(seller.wallet("1"), policy, ledger=":memory:", rpc={EVM.network: endpoint.url})
+        with x402_client.httpx.wrap(httpx.Client(), buyer) as client, pytest.raises(errors.ChainUnavailable):
+            client.get(f"{seller.url}/evm/weather")
+        assert seller.settlements == []
+
+
+MINTS = {token.address for token in KNOWN if token.network.startswith("solana:")}
+
+
+@pytest.mark.parametrize("network", [SOLANA, SOLANA_DEVNET, SOLANA_TESTNET])
+@pytest.mark.parametrize("mint", sorted(MINTS))
+def test_a_mint_is_vouched_for_where_it_is_at_home(mint: str, network: str) -> None:
+    """A Solana transaction names no network: "devnet" with mainnet's mint and blockhash would be real money."""
+    at_home = network in {token.network for token in KNOWN if token.address == mint}
+    policy = Policy(per_day="1", tokens=[Token(network, mint, "USDC")])
+    with nullcontext() if at_home else pytest.raises(errors.ConfigurationError, match="is a mint of"):
+        Buyer(Wallet(solana=bytes(range(32))), policy, ledger=":memory:")
+
+
+def test_a_mint_that_nothing_is_known_of_is_the_users_to_vouch_for() -> None:
+    Buyer(
+        Wallet(solana=bytes(range(32))),
+        Policy(per_day="1", tokens=[Token("devnet", str(Pubkey.new_unique()), "PLAY")]),
+        ledger=":memory:",
+    )

@@ -1,0 +1,77 @@
+"""Freezes: what is stopped can be seen, and lifting one tells what still is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.adapters.cash_register import KEY
+from x402_client import Buyer, Wallet, events
+from x402_client.errors import Frozen
+from x402_client.ledgers import check_frozen
+from x402_client.model.holds import Purchase
+from x402_client.model.hosts import Origin
+
+
+def buyer(*frozen: str) -> tuple[Buyer, list[events.Event]]:
+    told: list[events.Event] = []
+    made = Buyer(Wallet(evm=KEY), ledger=":memory:", on_event=told.append)
+    for host in frozen:
+        made.freeze(host)
+    return made, told
+
+
+def unfreeze(made: Buyer, host: str, asynchronous: bool) -> tuple[str, ...]:
+    return anyio.run(made.aunfreeze, host) if asynchronous else made.unfreeze(host)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("frozen", "lifted", "left", "remark"),
+    [
+        (["*"], "*", (), None),
+        (["*", "a.example"], "a.example", ("*",), "payments to it are still stopped by '*'"),
+        (["*", "a.example"], "*", ("a.example",), "still stopped by 'a.example'"),
+        (["*.example", "A.example."], "a.EXAMPLE", ("*.example",), "still stopped by '*.example'"),
+        (
+            ["a.example:8443", "b.example"],
+            "a.example",
+            ("a.example:8443",),
+            "'a.example' was not frozen under this name",
+        ),
+        (["x.a.example"], "*.a.example", ("x.a.example",), "'*.a.example' was not frozen"),
+        (["*.example"], "*.a.example", ("*.example",), "still stopped"),
+        (["a.example:8443"], "a.example:443", (), "was not frozen"),
+        (["b.example"], "a.example", (), "'a.example' was not frozen under this name"),
+        (["[::1]:8402"], "[::1]:8402", (), None),
+        (["[::1]:8402", "::1"], "::1", ("[::1]:8402",), "still stopped"),
+        (["bücher.example"], "xn--bcher-kva.example", (), None),
+    ],
+)
+def test_lifting_one_says_what_is_left(
+    frozen: list[str], lifted: str, left: tuple[str, ...], remark: str | None, asynchronous: bool
+) -> None:
+    made, told = buyer(*frozen)
+    assert unfreeze(made, lifted, asynchronous) == left
+    said = [str(event) for event in told if isinstance(event, events.Warned)]
+    assert len(said) == (remark is not None)
+    assert remark is None or remark in said[0]
+
+
+@pytest.mark.parametrize(
+    "host", ["*", "a.example", "*.example", "a.example:8443", "[::1]:8402", "127.1", "bücher.example"]
+)
+def test_what_is_frozen_is_listed_and_stops_what_it_names(host: str) -> None:
+    made, _ = buyer(host)
+    [named] = made.freezes()
+    assert anyio.run(made.afreezes) == (named,)
+    places: dict[str, Any] = {
+        "*": ("any.example", 443), "*.example": ("a.example", 443), "a.example:8443": ("a.example", 8443),
+        "[::1]:8402": ("::1", 8402), "127.1": ("127.0.0.1", 80),
+    }  # fmt: skip
+    origin = Origin.of("https", *places.get(host, (host, 443)))
+    with pytest.raises(Frozen):
+        check_frozen(made.freezes(), Purchase("1", "1", False, "GET", f"{origin}/", origin))
+    assert made.unfreeze(named) == made.freezes() == ()

@@ -1,0 +1,65 @@
+"""First use is said aloud; and ``must_exist=True`` refuses a ledger whose budgets would start at zero."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.cash_register import KEY
+from x402_client import Buyer, Wallet, errors, events
+from x402_client.ledgers.memory import MemoryLedger
+from x402_client.ledgers.sqlite import SqliteLedger
+
+
+def buyer(ledger: Any, **settings: Any) -> Buyer:
+    return Buyer(Wallet(evm=KEY), ledger=ledger, **settings)
+
+
+def test_a_first_use_is_a_warning_and_a_second_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[events.Event] = []
+    for _ in range(2):
+        buyer(tmp_path / "ledger.db", on_event=told.append).close()
+    assert [type(event) for event in told] == [events.LedgerStarted]
+    [record] = [one for one in caplog.records if one.name == "x402_client"]
+    assert record.levelno == logging.WARNING
+    assert str(tmp_path / "ledger.db") in record.getMessage()
+    assert "the ledger of before is lost" in record.getMessage()
+
+
+def test_memory_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    buyer(":memory:").close()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_ledger_that_must_exist(tmp_path: Path, kind: Any) -> None:
+    path = kind(tmp_path / "deep" / "ledger.db")
+    with pytest.raises(errors.X402Error, match="must_exist"):
+        buyer(path, must_exist=True)
+    assert list(tmp_path.iterdir()) == [], "what is refused is not made, or the next start would find it"
+    buyer(path).close()
+    told: list[events.Event] = []
+    buyer(path, must_exist=True, on_event=told.append).close()
+    assert told == []
+
+
+def test_the_users_own_ledger_object_is_asked(tmp_path: Path) -> None:
+    fresh = SqliteLedger(tmp_path / "ledger.db")
+    with pytest.raises(errors.LedgerUnavailable, match="its budgets would start at zero"):
+        buyer(fresh, must_exist=True)
+    fresh.close_ledger()
+    buyer(SqliteLedger(tmp_path / "ledger.db"), must_exist=True).close()
+    buyer(MemoryLedger(), must_exist=True).close()  # it says nothing about its past
+
+
+def test_memory_never_existed() -> None:
+    with pytest.raises(errors.ConfigurationError, match="outlives the program"):
+        buyer(":memory:", must_exist=True)
+
+
+def test_only_true_and_false(tmp_path: Path) -> None:
+    with pytest.raises(errors.ConfigurationError, match="must_exist is True or False"):
+        buyer(tmp_path / "ledger.db", must_exist="yes")

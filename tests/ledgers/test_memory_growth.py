@@ -1,0 +1,106 @@
+"""The ledger in memory over time: new accounts, idle hosts, and copies made by a fork."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tracemalloc
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from x402_client.errors import LedgerUnavailable, OverLimit
+from x402_client.ledgers.windows import BUCKETS, Account
+from x402_client.model.budgets import WINDOWS, Cap
+from x402_client.model.holds import Attempt, Order
+
+from .test_memory import Clocked, order, spent
+
+_MONTH = 30 * 86_400
+paid = st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(1, 50), st.floats(0, _MONTH / 4)), max_size=30)
+
+
+def deliver(ledger: Clocked, wanted: Order) -> None:
+    attempt = Attempt()
+    hold = ledger.reserve(wanted, attempt)
+    ledger.close(hold, "spent", None)  # type: ignore[arg-type]
+    attempt.end()
+
+
+@given(paid, st.sampled_from(["*.example", "a.example:443", "*.b.example"]), st.sampled_from(sorted(WINDOWS)))
+def test_an_account_first_seen_late_knows_what_its_hosts_spent(
+    payments: list[tuple[str, int, float]], account: str, window: str
+) -> None:
+    ledger, known = Clocked(), Clocked()
+    wide = (Cap(account, window, "USD", 10**9),)
+    for number, (host, units, later) in enumerate(payments):
+        ledger.time = known.time = ledger.time + later
+        matches = account == "*.example" or (host == "a" and account.startswith("a."))
+        named = order(str(number), units, host=f"{host}.example")
+        deliver(ledger, named)
+        deliver(known, named._replace(caps=wide) if matches else named)
+    late = order("late", 1, wide, host="a.example")
+    for each in (ledger, known):
+        deliver(each, late)
+    for name in WINDOWS:
+        assert spent(ledger, account, name) == spent(known, account, name)
+
+
+@given(paid)
+def test_pruning_changes_no_sum(payments: list[tuple[str, int, float]]) -> None:
+    one, pruned, now = Account(), Account(), 1_800_000_000.0
+    for _, units, later in payments:
+        now += later
+        one.add(units, now)
+        pruned.add(units, now)
+        pruned.prune(now)
+        assert {name: one.roll(name, now) for name in WINDOWS} == {name: pruned.roll(name, now) for name in WINDOWS}
+
+
+def test_an_idle_host_takes_little_memory_and_is_not_forgotten() -> None:
+    ledger = Clocked()
+    hosts = [f"h{number}.example" for number in range(4_000)]
+    tracemalloc.start()
+    for host in hosts[:2_000]:
+        deliver(ledger, order(host, 7, host=host))
+    ledger.time += _MONTH * (1 + 2 / BUCKETS)
+    for host in hosts[2_000:]:
+        deliver(ledger, order(host, 7, host=host))
+    ledger.time += _MONTH * (1 + 2 / BUCKETS)
+    ledger._prune_at = 0
+    deliver(ledger, order("last", 7, host="last.example"))
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / len(hosts) < 2_500, "bytes for each host that was paid once, a month ago"
+    everything = (Cap("*.example", "total", "USD", 7 * 4_001),)
+    with pytest.raises(OverLimit):
+        ledger.reserve(order("more", 1, everything, host="h1.example"), Attempt())
+    assert spent(ledger, "h0.example", "total") == 7
+    assert spent(ledger, "h0.example", "month") == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork on this system, so no copy of a ledger.")
+def test_a_copy_made_by_a_fork_refuses_and_the_parent_goes_on() -> None:
+    ledger = Clocked()
+    ask = order("p", 5, (Cap("", "day", "USD", 10),))
+    deliver(ledger, ask)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks in programs with threads
+        child = os.fork()
+    if child == 0:
+        refused = 0
+        for question in (lambda: ledger.reserve(ask, Attempt()), ledger.holds, lambda: spent(ledger)):
+            try:
+                question()
+            except LedgerUnavailable as failure:
+                refused += "fork" in str(failure)
+        try:
+            deliver(Clocked(), ask)  # one that is made in the child is its own
+        finally:
+            os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    deliver(ledger, ask)
+    assert spent(ledger) == 10

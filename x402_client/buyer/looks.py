@@ -1,0 +1,120 @@
+"""Looks at chains that are under way: few at a time, and one answer for all who ask the same.
+
+An endpoint may drip its answer for ever. A look at it then runs in a thread that its callers leave behind; it takes up
+one of few places until it ends, and what is asked meanwhile gets no answer at once instead of a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable
+from contextvars import copy_context
+from typing import Any
+
+log = logging.getLogger("x402_client")
+#: The rule: "four looks in flight per network, one answer for all who ask the same".
+MOST = 4
+#: A task looks this often whether another one's look has ended, in seconds, at first and at last.
+_FIRST_PAUSE, _LAST_PAUSE = 0.002, 0.05
+
+
+class Look:
+    """One look that is under way. ``answer`` is None if it brought none."""
+
+    __slots__ = ("answer", "began", "network", "over")
+
+    def __init__(self, network: str) -> None:
+        self.network = network
+        self.began = time.monotonic()
+        self.over = threading.Event()
+        self.answer: Any = None
+
+
+class Looks:
+    """The looks of one buyer. Safe between threads and tasks; a forked child starts without those of its parent."""
+
+    def __init__(self) -> None:
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._running: dict[Hashable, Look] = {}
+
+    def in_thread(self, name: Hashable, network: str, ask: Callable[[], Any], patience: float) -> Look | None:
+        """Return the look of this name, begun now in a thread if none is under way. None: nothing can be learnt.
+
+        That is so with too many in flight, and where the one under way has lasted longer than ``patience`` seconds.
+        """
+        look, is_new = self._join(name, network, patience)
+        if look is not None and is_new:
+            context = copy_context()
+            thread = threading.Thread(target=lambda: context.run(self._run, name, look, ask), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # this machine has no thread to spare, or the program is ending
+                self._end(name, look)
+                return None
+        return look
+
+    async def in_task(self, name: Hashable, network: str, ask: Callable[[], Awaitable[Any]], patience: float) -> Any:
+        """Await ``ask`` here, or the answer of the task that is asking the same. Cancelled, another one may ask.
+
+        The caller bounds it in time.
+        """
+        while True:
+            look, is_new = self._join(name, network, patience)
+            if look is None:
+                return None
+            if not is_new:
+                await ended(look)
+                if look.answer is not None:
+                    return look.answer
+                continue  # the task that asked gave up
+            try:
+                look.answer = await ask()
+                return look.answer
+            finally:
+                self._end(name, look)
+
+    def _join(self, name: Hashable, network: str, patience: float) -> tuple[Look | None, bool]:
+        if self._process != os.getpid():
+            self._start_anew()
+        with self._lock:
+            look = self._running.get(name)
+            if look is not None:
+                return (look if time.monotonic() - look.began < patience else None), False
+            if Counter(one.network for one in self._running.values())[network] >= MOST:
+                return None, False
+            look = self._running[name] = Look(network)
+            return look, True
+
+    def _run(self, name: Hashable, look: Look, ask: Callable[[], Any]) -> None:
+        try:
+            look.answer = ask()
+        except BaseException as failure:  # the thread is ours, and ends here in any case
+            log.warning("A look at %s failed", look.network, exc_info=failure)
+        finally:
+            self._end(name, look)
+
+    def _end(self, name: Hashable, look: Look) -> None:
+        """Take a look off the list, on every path: what is on it would be "could not tell" until the program ends."""
+        if self._process == os.getpid():
+            with self._lock:
+                if self._running.get(name) is look:
+                    del self._running[name]
+        look.over.set()
+
+
+async def ended(look: Look) -> None:
+    """Wait until a look is over. Polls: no thread is spent on waiting, and asyncio and trio do it alike."""
+    import anyio
+
+    pause = _FIRST_PAUSE
+    while not look.over.is_set():
+        await anyio.sleep(pause)
+        pause = min(pause * 2, _LAST_PAUSE)

@@ -1,0 +1,33 @@
+"""Tells which chain an endpoint serves.
+
+The rule: "An endpoint says once which chain it is (`eth_chainId`, `getGenesisHash`); another chain's is 'could not
+tell'." The reference in a network's CAIP-2 name is the chain's number, or how its genesis hash begins.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of
+
+_QUESTIONS = {EVM_FAMILY: "eth_chainId", SOLANA_FAMILY: "getGenesisHash"}
+_NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}", re.ASCII)
+_HASH = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}", re.ASCII)
+_REFERENCE = 32
+
+
+def question(network: str) -> str | None:
+    """Return the method by which an endpoint says which chain it is; None where a family has none."""
+    return _QUESTIONS.get(family_of(network))
+
+
+def named_by(network: str, answer: object) -> str | None:
+    """Return the CAIP-2 name of the chain that an endpoint's answer means; None if it makes no sense.
+
+    ``network`` is the one that the endpoint was named for: its family says how to read the answer.
+    """
+    if not isinstance(answer, str):
+        return None
+    if family_of(network) == EVM_FAMILY:
+        return f"{EVM_FAMILY}:{int(answer, 16)}" if _NUMBER.fullmatch(answer) else None
+    return f"{SOLANA_FAMILY}:{answer[:_REFERENCE]}" if _HASH.fullmatch(answer) else None

@@ -1,0 +1,62 @@
+"""Recognises a refusal for want of funds, in the dialects of sellers, facilitators and chains, and says what to do."""
+
+from __future__ import annotations
+
+import re
+
+from ..model.holds import Hold
+from ..model.networks import short_name
+from ..model.offers import words
+
+#: "insufficient_funds", "InsufficientBalance", "transfer amount exceeds balance" (ERC-20), 0xe450d38c (the same as an
+#: error of OpenZeppelin 5), "custom program error: 0x1" (SPL Token), "not enough USDC", "balance too low".
+_NO_FUNDS = re.compile(
+    r"insufficient[ _-]?(?:\w+[ _-])?(?:funds|balance|tokens?|usdc|usdt|amount)"
+    r"|exceeds[ _](?:the[ _]|account[ _]|available[ _])*balance|0xe450d38c"
+    r"|custom program error: 0x1\b|\bcustom\W{1,4}1\b"
+    r"|not[ _]enough[ _](?:\w+[ _])?(?:funds|balance|tokens?|usdc|usdt)"
+    r"|balance[ _](?:is[ _])?(?:too[ _]low|insufficient)|low[ _]balance|underfunded",
+    re.ASCII | re.IGNORECASE,
+)
+#: The fees are the facilitator's to pay, so this may be about another account than ours.
+_FEES = re.compile(r"\bgas\b|\bfees?\b|\blamports\b|fee[ _-]?payer|for[ _]rent", re.ASCII | re.IGNORECASE)
+#: Words that an empty wallet hides behind as well: only the chain can tell.
+_VAGUE = re.compile(r"invalid_exact_|simulation|transfer|transaction_(?:failed|state)|revert", re.ASCII | re.IGNORECASE)
+
+
+def says_no_funds(said: str) -> bool:
+    """Return True if a seller's words mean that the payer's account cannot pay."""
+    return _NO_FUNDS.search(said) is not None and _FEES.search(said) is None
+
+
+def may_mean_no_funds(said: str) -> bool:
+    """Return True if a look at the payer's balance may explain a seller's words."""
+    return any(pattern.search(said) for pattern in (_NO_FUNDS, _VAGUE))
+
+
+def is_short(hold: Hold, said: str, balance: int | None) -> bool:
+    """Return True if the wallet is why a payment was refused: the chain shows it, or the seller says it.
+
+    A seller's word does not stand against a balance that suffices.
+    """
+    return says_no_funds(said) if balance is None else balance < hold.offer.amount
+
+
+def what_to_send(hold: Hold, balance: int | None) -> str:
+    """Say which account is short of what, and where to send it."""
+    offer, token = hold.offer, hold.offer.token
+    name = words((token.symbol if token else "") or offer.asset, 60)
+    network = short_name(offer.network)
+    where = network if network == offer.network else f"{network} ({offer.network})"
+    payer = hold.authorization.payer if hold.authorization else hold.payer
+    asked = f"{_whole(hold, offer.amount)} {name}"
+    found = f"is said to hold less than {asked}" if balance is None else f"holds {_whole(hold, balance)} {name}"
+    asset = "" if token is None else f", token {token.address}"
+    return (
+        f"The account {payer} {found} on {where}{asset}, and {asked} are asked. Send {name} on {network} to {payer} "
+        "first; `x402 wallet balance` shows what arrived."
+    )
+
+
+def _whole(hold: Hold, units: int) -> str:
+    return str(units) if hold.offer.token is None else hold.offer.token.whole(units)
