@@ -44,6 +44,8 @@ class End:
     got: int = 0
     closed: bool = False
     error: str = ""
+    #: The error of the package behind it.
+    kind: str = ""
     money: str | None = None
     nonce: str | None = None
     #: The failure is one of the package, or carries an outcome.
@@ -93,6 +95,7 @@ class Heard:
         hold = found.hold if found is not None else carried.hold if carried is not None else None
         return replace(
             end, how="stopped" if own else "raised", error=f"{type(failure).__name__}: {failure}"[:300], money=money,
+            kind="" if found is None else type(found).__name__,
             nonce=hold.nonce if hold is not None else self.nonce, told=found is not None or carried is not None,
         )  # fmt: skip
 

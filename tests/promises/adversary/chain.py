@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.adapters.cash_register import PAY_TO, USDC, signer
+from tests.adapters.cash_register import NETWORK, PAY_TO, USDC, signer
 from x402_client.sandbox.jsonrpc import answer
 
 from .clock import Clock
 
-CHAIN, FOREIGN = 84532, 5042002
+CHAIN, FOREIGN = int(NETWORK[2].partition(":")[2]), 5042002
 _BLOCK = 20_000_000
 
 
@@ -44,6 +44,7 @@ class Chain:
         self.lock = threading.RLock()
         self.payments: dict[str, Payment] = {}
         self.moods = ["true", "true"]
+        self.foreign = False
 
     def handed(self, header: str, call: int, thing: tuple[int, int], host: str) -> Payment:
         """Note a payment as it arrives at a seller. One that is not good is a failure of the machine."""
@@ -88,7 +89,7 @@ class Chain:
         return 200, answer(self._methods(mood), request)
 
     def _methods(self, mood: str) -> dict[str, Callable[..., Any]]:
-        chain = FOREIGN if mood == "foreign" else CHAIN
+        chain = FOREIGN if self.foreign else CHAIN
         return {
             "eth_chainId": lambda: hex(chain),
             "net_version": lambda: str(chain),
@@ -116,7 +117,8 @@ class Chain:
         block = self._head(mood) if tag in ("latest", "safe", "finalized", "pending") else int(tag, 16)
         payment = self.payments.get("0x" + data[74:138])
         used = payment is not None and payment.settled is not None and payment.settled <= block - _BLOCK + 1
-        return f"0x{int(used and mood == 'true'):064x}"
+        shown = used and mood == "true" and not self.foreign
+        return f"0x{int(shown):064x}"
 
 
 def _opened(header: str) -> tuple[dict[str, str], str]:

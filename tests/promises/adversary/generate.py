@@ -45,18 +45,20 @@ THEMES = {
     "jsonrpc": "a call of a tool that is the same but for its id",
     "multipart": "a form whose boundary is drawn anew",
     "skew": "a machine's clock that is set, and losses that the policy accepts",
-    "endpoint": "endpoints that are silent, speak of another chain, or lie",
+    "endpoint": "endpoints that are silent, make no sense, or lie",
+    "foreign": "endpoints of another chain",
     "wildcard": "an exact entry below a wildcard that has a budget",
     "give up": "a user who gives purchases up",
     "tell": "failures of the library's own say what became of the money",
     "ahead": "terms that are remembered, and paid in the first request",
     "return": "refusals that come back as the 402",
     "crowd": "many calls at once, of two programs",
+    "already": "keys of what was delivered and never settled",
     "drip": "a 402 that comes in drops",
 }
 #: What a machine has to know for a theme.
 _NEEDS = {"keep": "keep", "lose log": "lose log", "busy": "busy", "evict": "evict", "empty": "empty"}
-_CLIENTS = ("httpx", "requests", "ahttpx", "aiohttp", "trio")
+CLIENTS = ("httpx", "requests", "ahttpx", "aiohttp", "trio")
 _PAYS = (
     ("goods", 30), ("pieces", 16), ("drop", 12), ("cut", 8), ("402", 8), ("reset", 5), ("cut head", 4), ("500", 4),
     ("503", 3), ("404", 3), ("401", 2), ("407", 1), ("402 dear", 2), ("402 garbage", 1), ("402 v1", 2), ("garbage", 2),
@@ -128,7 +130,7 @@ class _Drawing:
             returns="return" in self.about,
             read=60 if abandons else 400,
             settle=8_000 if abandons else 400,
-            witnesses=2,
+            foreign="foreign" in self.about,
         )
 
     def next(self) -> list[Event]:
@@ -170,6 +172,8 @@ class _Drawing:
             return self.endpoints()
         if self.chance("crowd", 0.4):
             return [Together(tuple(self.call(crowd=True) for _ in range(rng.choice((2, 4, 6)))))]
+        if self.chance("foreign", 0.3):
+            return [self.call(failing=True), Wait(700), self.again()]
         if self.chance("give up", 0.15):
             return [WriteOff()]
         return None
@@ -177,7 +181,7 @@ class _Drawing:
     def endpoints(self) -> list[Event]:
         """Draw what becomes of the chain's endpoints. Not both of them lie."""
         rng = self.rng
-        mood = rng.choice(("true", "silent", "garbage", "foreign", "lies"))
+        mood = rng.choice(("true", "silent", "garbage", "lies"))
         changed: list[Event] = [Endpoint(0, mood)]
         if mood != "lies" and rng.random() < 0.6:
             changed.append(Endpoint(1, mood))
@@ -187,7 +191,7 @@ class _Drawing:
 
     def again(self) -> Call:
         """Draw the last request once more, as a caller who wants the content."""
-        return Call(self.thing, self.rng.choice(_CLIENTS), plan=Plan(terms=self.terms()))
+        return Call(self.thing, self.rng.choice(CLIENTS), plan=Plan(terms=self.terms()))
 
     def terms(self) -> str:
         """Draw what a 402 says."""
@@ -206,7 +210,7 @@ class _Drawing:
                 self.thing, thing = thing, rng.choice((0, 1, 2))
         if not other:
             thing = self.thing
-        client = rng.choice(_CLIENTS)
+        client = rng.choice(CLIENTS)
         stop, at = self.stop(client, crowd)
         where, at = ("here", at) if crowd or failing or other else self.where(stop, at)
         return Call(

@@ -18,6 +18,7 @@ import requests
 import x402_client.aiohttp
 import x402_client.httpx
 import x402_client.requests
+from tests.adapters.cash_register import NETWORK
 from tests.promises.moments import Points, watched
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 from x402_client.chains import rpc as _rpc
@@ -69,7 +70,7 @@ class Program:
             Wallet(evm=KEYS[wallet]), policy(said), ledger=self.ledger, settle_timeout=said.settle / 1000,
             breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
             on_event=self.world.books.note,
-            rpc={"eip155:84532": [self.world.seller.endpoint(number) for number in range(2)]},
+            rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(2)]},
         )  # fmt: skip
 
     def client(self, library: str, wallet: int) -> Any:

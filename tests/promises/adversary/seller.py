@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from tests.adapters.cash_register import PAY_TO, USDC
+from tests.adapters.cash_register import NETWORK, PAY_TO, RECEIPT, USDC
 from x402_client.testing.adapter.gate import PAYMENT, Seen, read_request
 
 from .chain import Chain, Payment
@@ -29,8 +29,6 @@ PRICES = {"dear": 20_000}
 PRICE = 10_000
 #: The longest silence, and what a dripping answer waits between its pieces, in real seconds.
 SILENCE, DRIP = 1.2, 0.03
-_RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
-_NETWORK = {1: "base-sepolia", 2: "eip155:84532"}
 
 
 @dataclass
@@ -198,8 +196,8 @@ class Answering:
             payment.lied = payment.lied or not settled
         success = kind != "failed"
         payer = "0x" + "1" * 40 if kind == "wrong" else payment.payer
-        said = {"success": success, "transaction": "0x" + payment.nonce[-64:], "network": _NETWORK[version]}
-        return [(_RECEIPT[version], _encoded({**said, "payer": payer} | ({} if success else {"errorReason": "no"})))]
+        said = {"success": success, "transaction": "0x" + payment.nonce[-64:], "network": NETWORK[version]}
+        return [(RECEIPT[version], _encoded({**said, "payer": payer} | ({} if success else {"errorReason": "no"})))]
 
     # --- the answers
 
@@ -332,8 +330,8 @@ def _head(status: int, headers: list[tuple[str, str]]) -> bytes:
 
 
 def _offer(version: int, price: int) -> dict[str, Any]:
-    common: dict[str, Any] = {"scheme": "exact", "network": _NETWORK[version], "asset": USDC, "payTo": PAY_TO}
-    common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USDC", "version": "2"}}
+    common: dict[str, Any] = {"scheme": "exact", "network": NETWORK[version], "asset": USDC, "payTo": PAY_TO}
+    common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USD Coin", "version": "2"}}
     if version == 2:
         return common | {"amount": str(price)}
     return common | {"maxAmountRequired": str(price), "resource": "http://x/", "description": "", "mimeType": ""}

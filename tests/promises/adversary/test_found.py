@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from .found import FOUND, PENDING
+from .events import Call, Script, Setting
+from .found import FOUND, pending
+from .generate import CLIENTS
 from .hunt import replays
+from .machines import MACHINES
+from .play import world
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -15,9 +19,20 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def _cases() -> list[Any]:
     found = []
     for name, one in FOUND.items():
-        marks = [pytest.mark.xfail(strict=True, reason=PENDING[one.theme])] if one.theme in PENDING else []
+        rule = pending(one.theme, one.script.setting.ledger)
+        marks = [] if rule is None else [pytest.mark.xfail(strict=True, reason=rule)]
         found.append(pytest.param(name, id=name.replace(" ", "-").replace(":", ""), marks=marks))
     return found
+
+
+@pytest.mark.parametrize("ledger", sorted(MACHINES))
+def test_each_client_buys_on_each_machine(ledger: str) -> None:
+    """Else what follows would show nothing."""
+    calls = [Call(thing, client) for thing, client in enumerate(CLIENTS)]
+    elsewhere = [] if ledger == "memory" else [Call(where="child"), Call(2, program=1)]
+    with world(ledger) as place:
+        assert place.play(Script(Setting(ledger, 20), (*calls, *elsewhere)), frozenset()) is None
+        assert place.books.delivered == len(calls) + len(elsewhere)
 
 
 @pytest.mark.parametrize("name", _cases())
