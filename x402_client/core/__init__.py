@@ -51,8 +51,9 @@ if TYPE_CHECKING:
         Tell,
         WriteOff,
     )
-    from .call import Call, HttpRequest
+    from .call import Call, HttpRequest, tool_call
     from .delivery import Delivery, deliver
+    from .digests import BodyDigest, body_digest
     from .drive import Flow, arun, run
     from .flow import inspect, pay
     from .pay_ahead import pay_ahead
@@ -80,6 +81,7 @@ __all__ = [
     "AsyncCourier",
     "Attempt",
     "Authorization",
+    "BodyDigest",
     "Busy",
     "Call",
     "Cap",
@@ -135,11 +137,13 @@ __all__ = [
     "TypedData",
     "WriteOff",
     "arun",
+    "body_digest",
     "deliver",
     "inspect",
     "pay",
     "pay_ahead",
     "run",
+    "tool_call",
 ]
 
 #: Which module each name lives in. Loaded when it is asked for.
@@ -191,7 +195,8 @@ _HOMES = {
         "Tell",
         "WriteOff",
     ),
-    ".call": ("Call", "HttpRequest"),
+    ".digests": ("BodyDigest", "body_digest"),
+    ".call": ("Call", "HttpRequest", "tool_call"),
     ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("inspect", "pay"),

@@ -49,7 +49,7 @@ from .asks import (
 from .call import Call
 from .drive import Flow
 from .known_terms import lasting
-from .present import NEXT, expiry, present, read, terms
+from .present import NEXT, expiry, led_elsewhere, present, read, terms
 from .rules import Rules
 
 #: How long a call waits for another one under the same key, in steps.
@@ -67,13 +67,14 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             return first
         if call.paid is not None:
             raise _paid_before(call, call.paid)
-        admit(rules.policy, call.origin, call.came_from)
+        yield from _admit(call, quote, rules)
         while True:
             hold = yield from _secure(call, quote, rules)
             if isinstance(hold, Reply):
                 call.attempt.end()
                 return hold
-            answer = yield from present(call, hold, rules)
+            led = hold.purchase.origin != call.origin
+            answer = yield from led_elsewhere(call, hold, quote, rules) if led else present(call, hold, rules)
             if isinstance(answer, Reply):
                 return answer
             call.accepted_loss, quote = answer.error, answer.terms
@@ -95,17 +96,35 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
         raise
 
 
+def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
+    """Refuse a place that is not paid.
+
+    Where a redirect led there, an unresolved payment of the same purchase is told first. The rule: "Led to another
+    origin, the call presents and signs nothing: PaymentOutcomeUnknown".
+    """
+    try:
+        admit(rules.policy, call.origin, call.came_from)
+    except PaymentRefused:
+        found = None if call.came_from is None else (yield from _unresolved(call, rules))
+        if found is not None and found.purchase.origin != call.origin:
+            hold = yield from _alive(call, found)
+            if hold is not None:
+                call.accepted_loss = (yield from led_elsewhere(call, hold, quote, rules)).error
+        raise
+
+
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     """Return what would be chosen, and every reason against the rest. Nothing is reserved, signed or paid."""
     quote = yield from read(call, first, rules)
     if quote is None:
         return None
+    judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     try:
         admit(rules.policy, call.origin, call.came_from)
+        _check_quoted(call)
     except PaymentRefused as refusal:
-        judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
-        return replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
-    return choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+        judged = replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
+    return replace(judged, request=call.asked)
 
 
 def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
@@ -167,10 +186,22 @@ def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
     if isinstance(quote, QuoteError):
         raise quote
+    _check_quoted(call)
     judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     if judged.choice is None:
         raise refuse(judged, rules.policy, call.origin, call.mandate)
     return judged, judged.choice
+
+
+def _check_quoted(call: Call) -> None:
+    """Refuse another request than the one that the caller's quote was asked for."""
+    quote = call.mandate.quote
+    if quote is None or (quote.request == call.asked if quote.request else quote.url == call.url):
+        return
+    raise PaymentRefused(
+        f"This purchase is bound to a quote that was asked for another request ({quote.url}) than {call.method} "
+        f"{call.url}. Quote this request, method and query included, or leave quote= out. Nothing was paid."
+    )
 
 
 def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
@@ -182,14 +213,30 @@ def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
 
 
 def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
-    """Return the purchase of this call: its name and the request it stands for."""
-    body = yield from Digest()
-    request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
-    key = call.mandate.key
-    kind, what = ("request", request) if key is None else ("key", key)
-    name = hashlib.sha256(f"{kind} {len(rules.purse)} {rules.purse} {what}".encode()).hexdigest()
+    """Return the purchase of this call: its name and the request it stands for.
+
+    The rule: "A purchase is what the caller asked for. Its name is ... of the first request of the call that we see,
+    wherever a seller's redirects lead before the 402, or the caller's own key".
+    """
+    if isinstance(call.body, BodyNotReplayable):
+        raise call.body
+    here = yield from Digest()
+    request = _request_name(call.identity, (call.body or here).digest)
+    moved = call.hop or here.former != here.digest
+    former = _request_name(call.hop or call.identity, here.former) if moved else request
+    kind, what = ("request", request) if call.mandate.key is None else ("key", call.mandate.key)
+    name = _name(rules.purse, kind, what)
+    was = None if former == request else (name if kind == "key" else _name(rules.purse, kind, former), former)
     payers = rules.means.payers
-    return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse, payers)
+    return Purchase(name, request, kind == "key", call.method, call.url, call.origin, rules.purse, payers, was)
+
+
+def _request_name(identity: str, body: bytes) -> str:
+    return hashlib.sha256(b"\0".join((identity.encode(), body))).hexdigest()
+
+
+def _name(purse: str, kind: str, what: str) -> str:
+    return hashlib.sha256(f"{kind} {len(purse)} {purse} {what}".encode()).hexdigest()
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
