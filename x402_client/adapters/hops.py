@@ -85,9 +85,12 @@ class Hops:
         self.first = FirstRequest(request if self.first is None else self.first.request, body)
 
     def end(self, marks: dict[str, Any]) -> None:
-        """End the call: only a redirect has another hop."""
+        """End the call: only a redirect has another hop.
+
+        A later hop that paid keeps its mark: sent again by hand, it presents the same payment.
+        """
         self._over = True
-        if marks.get(_MARK) is self and self._last is _nothing:
+        if marks.get(_MARK) is self and (self._last is _nothing or self.paid is None):
             del marks[_MARK]
 
     def __reduce__(self) -> tuple[Any, ...]:
