@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def sound(parts: list[bytes], boundary: bytes) -> bool:
 
 def in_chunks(body: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    return [body[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [body[start:end] for start, end in pairwise(places)]
 
 
 def of_multipart(parts: list[bytes], boundary: bytes, cuts: list[int]) -> bytes:
@@ -128,6 +129,7 @@ def test_a_retry_has_the_digest_of_the_first_try(first: Any, again: Any) -> None
     assert of(first, "text/plain") != of(first)
 
 
+TOKEN = {"_meta": {"progressToken": 1}}
 OTHERS: dict[str, tuple[Any, Any]] = {
     "a tool": (WEATHER, call(name="time", arguments={"city": "Bern", "days": [1, 2.5]})),
     "an argument": (WEATHER, call(name="weather", arguments={"city": "Basel", "days": [1, 2.5]})),
