@@ -107,7 +107,7 @@ class Paying:
         courier = AsyncCourier(self._buyer, request, handler, body, None)
         courier.reply(response)
         try:
-            await self._exchange.aredirected(call, courier, response.status, unread=body.unread)
+            await self._exchange.aredirected(call, courier, response.status, unread=body.unread, once=body.once)
         except BaseException:
             response.close()
             raise

@@ -155,19 +155,29 @@ class Exchange:
             body = not_digested(failure)
         hops.lead_on(courier.request, body)
 
-    async def aredirected(self, hops: Hops, courier: AsyncCourier, status: int, *, unread: bool = False) -> None:
-        """Async twin of ``redirected``. A body that does not come to its end is waited for as long as a 402's."""
-        import anyio
-
+    async def aredirected(
+        self, hops: Hops, courier: AsyncCourier, status: int, *, unread: bool = False, once: bool = False
+    ) -> None:
+        """Async twin of ``redirected``. ``once``: the body's end is waited for, for as long as that of a 402."""
         if not hops.asks_for_digest:
             return
         body: BodyDigest | BodyNotReplayable | None
         try:
-            with anyio.fail_after(self.buyer.bounds.terms_time):
-                body = unread_body(courier.request.method, status) if unread else await courier.digest()
+            if unread:
+                body = unread_body(courier.request.method, status)
+            elif once:
+                body = await self._in_time(courier)
+            else:
+                body = await courier.digest()
         except Exception as failure:
             body = not_digested(failure)
         hops.lead_on(courier.request, body)
+
+    async def _in_time(self, courier: AsyncCourier) -> BodyDigest:
+        import anyio
+
+        with anyio.fail_after(self.buyer.bounds.terms_time):
+            return await courier.digest()
 
     def _send_and_pay(self, request: HttpRequest) -> Payment:
         mandate, hops = mandate_around(self.buyer), Hops()

@@ -209,7 +209,7 @@ class AsyncPaying(_Paying):
         """Note the first request of a call that is led on."""
         try:
             courier = self._courier(request, body)
-            await self._exchange.aredirected(hops, courier, response.status_code, unread=body.unread)
+            await self._exchange.aredirected(hops, courier, response.status_code, unread=body.unread, once=body.once)
         except BaseException:
             await _closed(response)
             raise
