@@ -15,7 +15,8 @@ from x402_client.core.call import Call, HttpRequest
 from x402_client.core.delivery import deliver
 from x402_client.core.digests import BodyDigest, body_digest
 from x402_client.core.drive import run
-from x402_client.core.flow import inspect, purchase_of
+from x402_client.core.flow import inspect
+from x402_client.core.purchase_name import purchase_of
 from x402_client.errors import (
     AlreadyPaid,
     BodyNotReplayable,

@@ -226,7 +226,7 @@ MUTATIONS = (
     Mutation(
         "frozen terms pay another request",
         "core/flow.py",
-        "        raise quote\n    _check_quoted(call)\n",
+        "        raise quote\n    check_quoted(call)\n",
         "        raise quote\n",
         ("tests/core/test_first_request.py",),
     ),

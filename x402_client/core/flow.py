@@ -22,7 +22,7 @@ from ..errors import (
     SigningError,
     X402Error,
 )
-from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
+from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
 from ..model.signing import Approval, Signed
@@ -34,7 +34,6 @@ from .asks import (
     Ask,
     Claim,
     Conclude,
-    Digest,
     LeftAlone,
     LookAgain,
     Pause,
@@ -50,6 +49,7 @@ from .call import Call
 from .drive import Flow
 from .known_terms import lasting
 from .present import NEXT, expiry, led_elsewhere, present, read, terms
+from .purchase_name import check_quoted, purchase_of
 from .rules import Rules
 
 #: How long a call waits for another one under the same key, in steps.
@@ -121,7 +121,7 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     try:
         admit(rules.policy, call.origin, call.came_from)
-        _check_quoted(call)
+        check_quoted(call)
     except PaymentRefused as refusal:
         judged = replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
     return replace(judged, request=call.asked)
@@ -186,22 +186,11 @@ def _alive(call: Call, hold: Hold) -> Flow[Hold | None]:
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
     if isinstance(quote, QuoteError):
         raise quote
-    _check_quoted(call)
+    check_quoted(call)
     judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     if judged.choice is None:
         raise refuse(judged, rules.policy, call.origin, call.mandate)
     return judged, judged.choice
-
-
-def _check_quoted(call: Call) -> None:
-    """Refuse another request than the one that the caller's quote was asked for."""
-    quote = call.mandate.quote
-    if quote is None or (quote.request == call.asked if quote.request else quote.url == call.url):
-        return
-    raise PaymentRefused(
-        f"This purchase is bound to a quote that was asked for another request ({quote.url}) than {call.method} "
-        f"{call.url}. Quote this request, method and query included, or leave quote= out. Nothing was paid."
-    )
 
 
 def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
@@ -210,33 +199,6 @@ def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
     except BodyNotReplayable:
         return None
     return (yield from _patiently(Claim(purchase, call.attempt)))
-
-
-def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
-    """Return the purchase of this call: its name and the request it stands for.
-
-    The rule: "A purchase is what the caller asked for. Its name is ... of the first request of the call that we see,
-    wherever a seller's redirects lead before the 402, or the caller's own key".
-    """
-    if isinstance(call.body, BodyNotReplayable):
-        raise call.body
-    here = yield from Digest()
-    request = _request_name(call.identity, (call.body or here).digest)
-    moved = call.hop or here.former != here.digest
-    former = _request_name(call.hop or call.identity, here.former) if moved else request
-    kind, what = ("request", request) if call.mandate.key is None else ("key", call.mandate.key)
-    name = _name(rules.purse, kind, what)
-    was = None if former == request else (name if kind == "key" else _name(rules.purse, kind, former), former)
-    payers = rules.means.payers
-    return Purchase(name, request, kind == "key", call.method, call.url, call.origin, rules.purse, payers, was)
-
-
-def _request_name(identity: str, body: bytes) -> str:
-    return hashlib.sha256(b"\0".join((identity.encode(), body))).hexdigest()
-
-
-def _name(purse: str, kind: str, what: str) -> str:
-    return hashlib.sha256(f"{kind} {len(purse)} {purse} {what}".encode()).hexdigest()
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
