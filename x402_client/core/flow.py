@@ -107,9 +107,9 @@ def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
     except PaymentRefused:
         found = None if call.came_from is None else (yield from _unresolved(call, rules))
         if found is not None and found.purchase.origin != call.origin:
-            hold = yield from _alive(call, found)
-            if hold is not None:
-                call.accepted_loss = (yield from led_elsewhere(call, hold, quote, rules)).error
+            open_yet = yield from _alive(call, found)
+            if open_yet is not None:
+                call.accepted_loss = (yield from led_elsewhere(call, open_yet, quote, rules)).error
         raise
 
 
