@@ -38,7 +38,8 @@ class HttpRequest(NamedTuple):
         The rule: "Headers are no part of it: tenants behind one buyer take a purse or a key each, or
         Buyer(identity_headers=(...))". ``names`` are these headers; their values are hashed.
         """
-        lines = [self.method, str(self.origin), self.target, ", ".join(self._values("range"))]
+        asked = "" if self.headers.get("range") is None else ", ".join(self._values("range"))
+        lines = [self.method, str(self.origin), self.target, asked]
         for name in names:
             values = "\0".join(self._values(name)).encode("utf-8", "surrogatepass")
             lines.append(f"{name}:{hashlib.sha256(values).hexdigest()}")
