@@ -1,13 +1,12 @@
 """Paying through an HTTP client that has no face of its own, here urllib: a courier does what only it can."""
 
-import hashlib
 import http.client
 import urllib.request
 from typing import Any
 
 from x402_client import Policy
 from x402_client.adapters import Exchange
-from x402_client.core import Delivery, Failure, HttpRequest, Reply
+from x402_client.core import BodyDigest, Delivery, Failure, HttpRequest, Reply, body_digest
 from x402_client.sandbox import Sandbox
 
 
@@ -42,8 +41,8 @@ class Courier:
             raise http.client.IncompleteRead(body)
         return body if len(body) < 256 * 1024 else None
 
-    def digest(self) -> bytes:
-        return hashlib.sha256(self.body or b"").digest()
+    def digest(self) -> BodyDigest:
+        return body_digest(self.body or b"", self.headers.get("Content-Type", ""))
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[Reply, bytes]:
         if reply.refusal is not None:

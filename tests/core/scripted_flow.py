@@ -10,6 +10,7 @@ from tests.wire.terms import KEY, ORIGIN, URL, document, encoded, headers
 from x402_client import Buyer, Policy, Wallet, events
 from x402_client.core import asks
 from x402_client.core.call import Call
+from x402_client.core.digests import body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import pay
 from x402_client.core.rules import Rules
@@ -99,7 +100,7 @@ class Ground:
 
 _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Peek: lambda ledger, ask: ask.reply.native,
-    asks.Digest: lambda ledger, ask: b"no body",
+    asks.Digest: lambda ledger, ask: body_digest(b"no body"),
     asks.Reserve: lambda ledger, ask: ledger.reserve(ask.order, ask.attempt),
     asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
     asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),

@@ -10,6 +10,7 @@ from tests.wire.terms import SELLER, document, entry
 from x402_client import Limit, Policy, events
 from x402_client.core import asks
 from x402_client.core.delivery import deliver
+from x402_client.core.digests import body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import inspect, pay
 from x402_client.errors import (
@@ -142,7 +143,7 @@ def test_another_request_is_another_purchase() -> None:
         ground.pay(called(), Send=TimeoutError())
     ground.pay(called("GET /other"), Send=paid())
     assert "SignTyped" in ground.names
-    ground.pay(called(), Send=paid(), Digest=b"another body")
+    ground.pay(called(), Send=paid(), Digest=body_digest(b"another body"))
     assert "SignTyped" in ground.names
     assert ground.spent == 3 * PRICE
 

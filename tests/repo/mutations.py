@@ -53,6 +53,7 @@ CANCELLED = "tests/promises/test_cancelled.py"
 ENDS = "tests/core/test_present.py"
 REDIRECTS = "tests/adapters/test_redirects.py::TestRedirects"
 LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[{}-402]"
+LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wish_is_paid_once"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
 MUTATIONS = (
@@ -238,6 +239,48 @@ MUTATIONS = (
         "        if call.paid is not None:\n",
         "        if False:\n",
         ("tests/core/test_flow_answers.py",),
+    ),
+    Mutation(
+        "a purchase is named by the hop that asks for money",
+        "adapters/exchange.py",
+        "(request if first is None else first.request).identity(names)",
+        "request.identity(names)",
+        (f"{LED_ANYWHERE}[httpx-0]", f"{LED_ANYWHERE}[requests-0]"),
+    ),
+    Mutation(
+        "a body that a redirect drops is no part of the purchase",
+        "adapters/exchange.py",
+        "body=None if first is None else first.body,",
+        "body=None,",
+        ("tests/adapters/test_first_request.py::TestRetries::test_another_body_is_another_purchase",),
+    ),
+    Mutation(
+        "another origin than the payee is shown its payment",
+        "core/flow.py",
+        "            led = hold.purchase.origin != call.origin\n",
+        "            led = False\n",
+        ("tests/core/test_first_request.py",),
+    ),
+    Mutation(
+        "a boundary is left out wherever it stands",
+        "core/digests.py",
+        "return BodyDigest(self._parts.digest(), self._former.value())",
+        "return BodyDigest(self._former.value(), b'')",
+        ("tests/core/test_digests.py",),
+    ),
+    Mutation(
+        "a JSON-RPC retry is another purchase",
+        "core/digests.py",
+        'if name != "id"}]',
+        "}]",
+        ("tests/core/test_digests.py",),
+    ),
+    Mutation(
+        "frozen terms pay another request",
+        "core/flow.py",
+        "        raise quote\n    check_quoted(call)\n",
+        "        raise quote\n",
+        ("tests/core/test_first_request.py",),
     ),
     # --- claims
     Mutation(

@@ -23,6 +23,7 @@ from aiohttp import (
 from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
+from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
@@ -131,9 +132,10 @@ class AsyncCourier:
                 "Nothing was paid."
             ) from None
 
-    async def digest(self) -> bytes:
+    async def digest(self) -> BodyDigest:
         """The digest of the request's body."""
-        await self._settle()
+        if not self._body.is_bytes:
+            await self._settle()
         return await self._body.digest()
 
     async def send(self, header: tuple[str, str] | None) -> Reply:

@@ -45,10 +45,8 @@ class _Call(Hops):
         """Return the call that a redirect led to this request, or a new one."""
         return _led_on.get(id(request._traces)) or cls()
 
-    def leads_on(self, request: ClientRequest, response: ClientResponse) -> None:
+    def keep(self, request: ClientRequest, response: ClientResponse) -> None:
         """Remember the call for the next hop."""
-        if self.came_from is None:
-            self.came_from = facts(request).origin
         self._traces = request._traces
         _led_on[id(self._traces)] = self
         response._x402_call = self  # type: ignore[attr-defined]
@@ -74,11 +72,13 @@ class Paying:
         call, body = _Call.of_request(request), Body(request, self._buyer.bounds.kept_body)
         try:
             response = await self._answer(request, handler, call, body)
+            if response.status in REDIRECTS and call.asks_for_digest:
+                await self._redirected(request, handler, call, body, response)
         finally:
             request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave
             body.release()
         if response.status in REDIRECTS:
-            call.leads_on(request, response)
+            call.keep(request, response)
         elif call.redirect_delivery is not None and 200 <= response.status < 300:
             await _arrive(response, call.redirect_delivery)
         return response
@@ -99,6 +99,18 @@ class Paying:
         courier = AsyncCourier(self._buyer, request, handler, body, proxy_headers, leg)
         flow = exchange.pay(courier.request, call, mandate, courier.reply(response))
         return await exchange.arun(flow, courier)  # type: ignore[no-any-return]
+
+    async def _redirected(
+        self, request: ClientRequest, handler: Handler, call: _Call, body: Body, response: ClientResponse
+    ) -> None:
+        """Note the first request of a call that is led on."""
+        courier = AsyncCourier(self._buyer, request, handler, body, None)
+        courier.reply(response)
+        try:
+            await self._exchange.aredirected(call, courier, response.status, unread=body.unread, once=body.once)
+        except BaseException:
+            response.close()
+            raise
 
     def _ahead(self, request: ClientRequest, call: _Call, mandate: Mandate, body: Body) -> Any:
         """Return the flow that pays at once, if this call may."""

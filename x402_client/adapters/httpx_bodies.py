@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from ..core.delivery import Delivery
+from ..core.digests import NOTHING, BodyDigest, body_digest
 from .own_errors import OwnErrors
-from .replay import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
+from .replay import AsyncKeptStream, KeptStream, position, rewind, seekable
 
 
 class Library:
@@ -65,6 +66,8 @@ class ReplayedBody:
 
     #: True if it can be read only once: then its content is known only while it is sent.
     once = False
+    #: True if it can be read only once, and nothing of it was read.
+    unread = False
 
     def __init__(self, request: Any) -> None:
         self.stream = request.stream
@@ -79,11 +82,11 @@ class ReplayedBody:
         """Return the stream for another send."""
         return self.stream
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         """Return the digest of the whole body, which identifies it."""
-        return digest(self.stream, self._content_type)
+        return body_digest(self.stream, self._content_type)
 
-    async def adigest(self) -> bytes:
+    async def adigest(self) -> BodyDigest:
         """Async twin of ``digest``."""
         return self.digest()
 
@@ -91,7 +94,7 @@ class ReplayedBody:
 class BytesBody(ReplayedBody):
     """Bytes in memory. Most requests have none."""
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         return super().digest() if any(self.stream) else NOTHING
 
 
@@ -106,9 +109,12 @@ class FileBody(ReplayedBody):
         rewind(self._file, self._start)
         return self.stream
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
+        here = position(self._file)  # a redirect goes on from there, as without us
         rewind(self._file, self._start)
-        return super().digest()
+        found = super().digest()
+        rewind(self._file, self._start if here is None else here)
+        return found
 
 
 class KeptBody(ReplayedBody):
@@ -121,16 +127,21 @@ class KeptBody(ReplayedBody):
         self.stream = stream
         self._byte_stream = byte_stream
 
+    @property
+    def unread(self) -> bool:  # type: ignore[override]
+        """Return True if nothing of it was read."""
+        return bool(self.stream.unread)
+
     def again(self) -> Any:
         return self._byte_stream(self.stream.kept.content())
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         self.stream.drain()
-        return digest([self.stream.kept.content()], self._content_type)
+        return body_digest(self.stream.kept.content(), self._content_type)
 
-    async def adigest(self) -> bytes:
+    async def adigest(self) -> BodyDigest:
         await self.stream.drain()
-        return digest([self.stream.kept.content()], self._content_type)
+        return body_digest(self.stream.kept.content(), self._content_type)
 
 
 def _rewinds(field: Any) -> bool:

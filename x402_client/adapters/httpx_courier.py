@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
+from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
 from ..model.hosts import Origin
@@ -197,7 +198,7 @@ class Courier(BaseCourier):
         self._forget(response)
         return self.whole(response, chunks)
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         """Return the digest of the request's body."""
         return self.body.digest()
 
@@ -314,7 +315,7 @@ class AsyncCourier(BaseCourier):
             return await anext(rest, None)
         raise self.too_slow()
 
-    async def digest(self) -> bytes:
+    async def digest(self) -> BodyDigest:
         """Return the digest of the request's body."""
         return await self.body.adigest()
 

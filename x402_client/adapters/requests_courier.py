@@ -19,6 +19,7 @@ from urllib3.util import Timeout
 from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
+from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
 from ..model.hosts import Origin
@@ -156,7 +157,7 @@ class Courier:
         response.raw = rejoined(response, chunks, response.raw)
         return None
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         """Return the digest of the request's body."""
         return self._body.digest()
 

@@ -66,6 +66,7 @@ class Buyer:
         approve_timeout: float | None = 300,
         terms_age: float = 30,
         repeat: Iterable[str] = ("GET", "PUT", "DELETE"),
+        identity_headers: Iterable[str] = (),
         breaker_after: int | None = 5,
         breaker_rest: float = 60,
         bounds: Bounds = DEFAULT,
@@ -78,6 +79,8 @@ class Buyer:
         finally:
             ledger = None  # a URL may hold a password, and tools print the variables of a traceback
         self.purse = settings.purse(purse)
+        #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
+        self.identity_headers = settings.header_names("identity_headers", identity_headers)
         self.endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
         self.means = PaymentMeans(
             self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..model.hosts import Origin
     from ..model.offers import Receipt
     from ..model.signing import Approval, TypedData
+    from .digests import BodyDigest as BodyDigest
 
 T = TypeVar("T")
 #: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": all else.
@@ -71,7 +72,7 @@ class Peek(Ask["bytes | None"]):
         self.reply = reply
 
 
-class Digest(Ask[bytes]):
+class Digest(Ask["BodyDigest"]):
     """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
 
     __slots__ = ()

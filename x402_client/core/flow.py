@@ -22,7 +22,7 @@ from ..errors import (
     SigningError,
     X402Error,
 )
-from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
+from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
 from ..model.signing import Approval, Signed
@@ -34,7 +34,6 @@ from .asks import (
     Ask,
     Claim,
     Conclude,
-    Digest,
     LeftAlone,
     LookAgain,
     Pause,
@@ -48,7 +47,8 @@ from .asks import (
 from .call import Call
 from .drive import Flow
 from .known_terms import lasting
-from .present import NEXT, expiry, present, read, terms
+from .present import NEXT, expiry, led_elsewhere, present, read, terms
+from .purchase_name import check_quoted, purchase_of
 from .reclaim import may_give_back, reclaim_expired
 from .rules import Rules
 
@@ -67,13 +67,14 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             return first
         if call.paid is not None:
             raise _paid_before(call, call.paid)
-        admit(rules.policy, call.origin, call.came_from)
+        yield from _admit(call, quote, rules)
         while True:
             hold = yield from _secure(call, quote, rules)
             if isinstance(hold, Reply):
                 call.attempt.end()
                 return hold
-            answer = yield from present(call, hold, rules)
+            led = hold.purchase.origin != call.origin
+            answer = yield from led_elsewhere(call, hold, quote, rules) if led else present(call, hold, rules)
             if isinstance(answer, Reply):
                 return answer
             call.accepted_loss, quote = answer.error, answer.terms
@@ -97,17 +98,35 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
         raise
 
 
+def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
+    """Refuse a place that is not paid.
+
+    Where a redirect led there, an unresolved payment of the same purchase is told first. The rule: "Led to another
+    origin, the call presents and signs nothing: PaymentOutcomeUnknown".
+    """
+    try:
+        admit(rules.policy, call.origin, call.came_from)
+    except PaymentRefused:
+        found = None if call.came_from is None else (yield from _unresolved(call, rules))
+        if found is not None and found.purchase.origin != call.origin:
+            open_yet = yield from _alive(call, found, rules)
+            if open_yet is not None:
+                call.accepted_loss = (yield from led_elsewhere(call, open_yet, quote, rules)).error
+        raise
+
+
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     """Return what would be chosen, and every reason against the rest. Nothing is reserved, signed or paid."""
     quote = yield from read(call, first, rules)
     if quote is None:
         return None
+    judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     try:
         admit(rules.policy, call.origin, call.came_from)
+        check_quoted(call)
     except PaymentRefused as refusal:
-        judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
-        return replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
-    return choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+        judged = replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
+    return replace(judged, request=call.asked)
 
 
 def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
@@ -172,6 +191,7 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
     if isinstance(quote, QuoteError):
         raise quote
+    check_quoted(call)
     judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     if judged.choice is None:
         raise refuse(judged, rules.policy, call.origin, call.mandate)
@@ -184,17 +204,6 @@ def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
     except BodyNotReplayable:
         return None
     return (yield from _patiently(Claim(purchase, call.attempt)))
-
-
-def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
-    """Return the purchase of this call: its name and the request it stands for."""
-    body = yield from Digest()
-    request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
-    key = call.mandate.key
-    kind, what = ("request", request) if key is None else ("key", key)
-    name = hashlib.sha256(f"{kind} {len(rules.purse)} {rules.purse} {what}".encode()).hexdigest()
-    payers = rules.means.payers
-    return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse, payers)
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:

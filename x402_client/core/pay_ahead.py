@@ -11,9 +11,10 @@ from ..model.holds import Hold, Order
 from .asks import LeftAlone, Reply, Reserve
 from .call import Call
 from .drive import Flow
-from .flow import give_back, purchase_of, sign
+from .flow import give_back, sign
 from .known_terms import Terms
 from .present import present
+from .purchase_name import purchase_of
 from .rules import Rules
 
 #: Seconds. Terms that changed leave a payment open for as long, so it is no longer than settling takes.
