@@ -29,6 +29,10 @@ class Courier:
         self.request = HttpRequest.of(method, url, headers)
         self.timeout = self.settle_timeout = 60.0  # seconds for an answer, and for one to a payment
 
+    @property
+    def read_timeout(self) -> float:  # a call in a thread that lasts longer is joined by the same request
+        return self.timeout
+
     def send(self, header: tuple[str, str] | None) -> Reply:
         headers = self.headers | dict([header] if header else [])
         request = urllib.request.Request(self.url, self.body, headers, method=self.request.method)

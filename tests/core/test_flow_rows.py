@@ -43,7 +43,8 @@ def test_a_payment_by_hand() -> None:
     assert isinstance(peek, asks.Peek)
     assert peek.reply is first
     assert isinstance(flow.send(first.native), asks.Digest)
-    reserve = flow.send(b"digest")
+    assert isinstance(flow.send(b"digest"), asks.Join)
+    reserve = flow.send(asks.Joined(None))
     assert isinstance(reserve, asks.Reserve)
     assert reserve.order.price == Money("0.01")
     assert [str(cap) for cap in reserve.order.caps] == ["0.05 USD per day"]

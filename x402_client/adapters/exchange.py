@@ -164,6 +164,7 @@ class Exchange:
             came_from=hops.came_from,
             paid=hops.paid,
             memory=self.memory,
+            started=hops.started,
         )
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
@@ -175,7 +176,7 @@ class Exchange:
         hops.redirect_delivery = None
         try:
             reply = yield from answer
-            if reply is None or reply.outcome is None or not delivers(reply.status, reply.outcome):
+            if reply is None or reply.outcome is None or call.resolved or not delivers(reply.status, reply.outcome):
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
             if reply.status < 300:

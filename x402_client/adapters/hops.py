@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +22,13 @@ class Hops:
     It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
-    __slots__ = ("_first", "_over", "came_from", "paid", "redirect_delivery", "url")
+    __slots__ = ("_first", "_over", "came_from", "paid", "redirect_delivery", "started", "url")
 
     def __init__(self, request: Any = None, url: Any = None) -> None:
         self._first: Callable[[], Any] = (lambda: None) if request is None else weakref.ref(request)
         self._over = request is None
+        #: When the call began, on the clock that only advances.
+        self.started = time.monotonic()
         #: The URL of the first request.
         self.url = url
         #: The origin where the call began, if a redirect led elsewhere.

@@ -19,6 +19,8 @@ class Library:
         self.timeout = module.TimeoutException
         #: Errors raised before a byte of the request left: no connection, no place in the pool, a refusing proxy.
         self.not_sent = (module.ConnectError, module.ConnectTimeout, module.PoolTimeout, module.UnsupportedProtocol)
+        #: The read time-out of a client that was given none. A caller's own 5.0 is another object.
+        self.default_read = module.Client.__init__.__kwdefaults__["timeout"].read
         self.async_transport = module.AsyncHTTPTransport
         #: Transports that open no connection.
         self.in_process = (module.MockTransport, module.ASGITransport, module.WSGITransport)

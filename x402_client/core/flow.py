@@ -48,6 +48,7 @@ from .asks import (
 )
 from .call import Call
 from .drive import Flow
+from .joining import join
 from .known_terms import lasting
 from .present import NEXT, expiry, present, read, terms
 from .rules import Rules
@@ -93,6 +94,9 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except BaseException:
         call.attempt.end()
         raise
+    finally:
+        if call.running is not None:
+            call.running.flow_ended(call.attempt)
 
 
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
@@ -109,7 +113,10 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
 
 
 def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
-    """Return a hold with an authorization that may leave: the unresolved one of the same purchase, or a new one."""
+    """Return a hold with an authorization that may leave: the unresolved one of the same purchase, or a new one.
+
+    Return a reply instead if an overdue call of the same request was joined and its payment brought the content.
+    """
     for _ in range(_DEAD):
         try:
             judged, offer = _decide(call, quote, rules)
@@ -119,8 +126,10 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
                 raise
         else:
             found = yield from _reserve(call, offer, rules)
-            if found.authorization is None:
+            if isinstance(found, Hold) and found.authorization is None:
                 return (yield from _authorize(call, judged, found, rules))
+        if isinstance(found, Reply):
+            return found
         hold = yield from _alive(call, found)
         if hold is not None:
             return hold
@@ -129,11 +138,15 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
     )
 
 
-def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
+def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
     assert offer.price is not None
+    purchase = yield from known_purchase(call, rules)
+    content = yield from join(call, purchase, rules)
+    if content is not None:
+        return content
     caps = rules.policy.caps(call.origin, offer.price.currency)
     payer = rules.means.payer(offer.network)
-    order = Order((yield from purchase_of(call, rules)), offer, offer.price, caps, payer)
+    order = Order(purchase, offer, offer.price, caps, payer)
     try:
         hold = yield from _patiently(Reserve(order, call.attempt))
     except OverLimit:
@@ -141,6 +154,8 @@ def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
             raise
         hold = yield from _patiently(Reserve(order, call.attempt))
     assert hold is not None
+    if call.running is not None:
+        call.running.hold = hold
     return hold
 
 
@@ -173,12 +188,22 @@ def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote,
     return judged, judged.choice
 
 
-def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
+def _unresolved(call: Call, rules: Rules) -> Flow[Hold | Reply | None]:
     try:
-        purchase = yield from purchase_of(call, rules)
+        purchase = yield from known_purchase(call, rules)
     except BodyNotReplayable:
         return None
+    content = yield from join(call, purchase, rules)
+    if content is not None:
+        return content
     return (yield from _patiently(Claim(purchase, call.attempt)))
+
+
+def known_purchase(call: Call, rules: Rules) -> Flow[Purchase]:
+    """Return the purchase of this call. It is named once."""
+    if call.purchase is None:
+        call.purchase = yield from purchase_of(call, rules)
+    return call.purchase
 
 
 def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
@@ -292,14 +317,15 @@ def give_back(call: Call, hold: Hold) -> Flow[None]:
 
 
 def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
-    if not (rules.approve_all or rules.policy.needs_approval(hold.price)):
-        return quote, hold
-    asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
-    answer = yield from Approve(asked)
-    if not answer.yes:
-        remark = answer.remark or "The approver said no."
-        raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
-    if answer.seconds <= rules.terms_age:
+    age = call.waited
+    if rules.approve_all or rules.policy.needs_approval(hold.price):
+        asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
+        answer = yield from Approve(asked)
+        if not answer.yes:
+            remark = answer.remark or "The approver said no."
+            raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
+        age += answer.seconds
+    if age <= rules.terms_age:
         return quote, hold
     return (yield from _look_again(call, hold, rules))
 

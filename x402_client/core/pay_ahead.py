@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ..errors import X402Error
 from ..model.holds import Hold, Order
-from .asks import LeftAlone, Reply, Reserve
+from .asks import Join, LeftAlone, Reply, Reserve
 from .call import Call
 from .drive import Flow
-from .flow import give_back, purchase_of, sign
+from .flow import give_back, known_purchase, sign
 from .known_terms import Terms
 from .present import present
 from .rules import Rules
@@ -33,6 +33,9 @@ def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
         call.attempt.end()
         call.forget_terms()
         raise
+    finally:
+        if call.running is not None:
+            call.running.flow_ended(call.attempt)
     assert isinstance(reply, Reply)  # only an old payment is ever given up as lost
     if not 200 <= reply.status < 300:
         call.forget_terms()
@@ -47,7 +50,11 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
     if (yield from LeftAlone(call.origin)) is not None:
         return None
     try:
-        purchase = yield from purchase_of(call, rules)
+        purchase = yield from known_purchase(call, rules)
+        joined = yield from Join(purchase, call.started, None)
+        call.running = joined.call
+        if joined.state != "free":
+            return None
         caps, payer = rules.policy.caps(call.origin, price.currency), rules.means.payer(terms.offer.network)
         order = Order(purchase, terms.offer, price, caps, payer)
         found = yield from Reserve(order, call.attempt)
