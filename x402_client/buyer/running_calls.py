@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..model.holds import Attempt, Hold, Outcome, Purchase
 
 Key = tuple[Hashable, str]
-#: The answer for a call that joins nothing and that nobody can join.
+#: The answer for a call that joins none and that none can join.
 _ALONE = Joined(None)
 
 
@@ -29,7 +29,7 @@ class _Registry:
     """The calls of this process that may be joined, by ledger and purchase."""
 
     def __init__(self) -> None:
-        #: Ends come from anywhere, also from the garbage collector in the middle of a look-up: it is entered twice then.
+        #: Ends come from anywhere, also from the garbage collector in the middle of a look-up.
         self.lock = threading.RLock()
         self.calls: dict[Key, list[RunningCall]] = {}
 
@@ -44,11 +44,12 @@ class RunningCall:
     """The record of one call while it runs, or waits for the call that it joined."""
 
     __slots__ = (
-        "_key", "attempt", "behind", "followers", "hold", "limit", "outcome", "over", "overdue_at", "purchase", "whole",
+        "_key", "attempt", "behind", "followers", "hold", "limit", "outcome", "over", "overdue_at", "purchase",
+        "started", "whole",
     )  # fmt: skip
 
     def __init__(self, key: Key, purchase: Purchase, started: float, patience: float | None, whole: bool) -> None:
-        self._key, self.purchase = key, purchase
+        self._key, self.purchase, self.started = key, purchase, started
         #: The time at which its caller's patience is over. None: never.
         self.limit = None if patience is None else started + patience
         #: The same, if its caller can give up on it: it runs in a thread.
@@ -113,6 +114,11 @@ class RunningCall:
         late = self.overdue_at is not None and now > self.overdue_at
         return late and self.runs and _one_wallet(self.purchase, purchase)
 
+    def repeats(self, first: RunningCall) -> bool:
+        """Return True if this call began after the caller of the first one gave up on it."""
+        later = first.overdue_at is not None and self.started > first.overdue_at
+        return later and self.runs and _one_wallet(self.purchase, first.purchase)
+
     def enter(self) -> None:
         """Become known to others, if the caller can give up on this call."""
         if self.overdue_at is not None:
@@ -168,10 +174,13 @@ class RunningCalls:
         return record
 
     def _place_behind(self, mine: RunningCall, purchase: Purchase) -> None:
-        """Put a call behind the overdue one that the fewest wait for, or enter it as one of its own."""
+        """Put a call behind the overdue one that the fewest wait for, or let it be a purchase of its own."""
         now = time.monotonic()
         calls = tuple(_registry.calls.get(mine._key, ()))
         overdue = [call for call in calls if call.is_overdue(purchase, now)]
+        if not overdue and mine.is_overdue(purchase, now):
+            # It is overdue itself before it has reserved anything, and its caller's repeat is under way.
+            overdue = [call for call in calls if call.repeats(mine)]
         if overdue:
             mine.behind = min(overdue, key=lambda call: len(call.followers))
             mine.behind.followers.append(mine)

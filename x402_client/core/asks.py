@@ -79,7 +79,7 @@ class Joined(NamedTuple):
     it is "delivered" for the joiner whose turn it is to present the payment, and "queued" for the others.
     """
 
-    #: The record of the call that asks. None: nobody can join it, and it joined none.
+    #: The record of the call that asks. None: it joined none, and none can join it.
     call: RunningCall | None
     state: Literal["free", "running", "queued", "delivered"] = "free"
     #: The hold of the call that was joined, as it may be shown, and how that call ended.

@@ -81,9 +81,9 @@ def _paid_already(found: Joined, then: str, reply: Reply | None = None) -> Alrea
         f"{what} was paid and delivered to an earlier call of this request, whose caller had given up on its thread. "
         f"{then}. Nothing was signed; the same request buys anew.",
         hold=hold,
-        offer=hold and hold.offer,
-        receipt=found.outcome and found.outcome.receipt,
-        response=reply and reply.native,
+        offer=None if hold is None else hold.offer,
+        receipt=None if found.outcome is None else found.outcome.receipt,
+        response=None if reply is None else reply.native,
     )
 
 
@@ -92,11 +92,11 @@ def _still_running(call: Call, found: Joined) -> AlreadyPaid | PaymentOutcomeUnk
         return _paid_already(found, "Another call presents its payment at this moment. Nothing was sent by this call")
     hold = found.hold
     return PaymentOutcomeUnknown(
-        f"An earlier call of the same request ({call.method} {call.url}) still runs in a thread of this process, for "
-        "longer than its read time-out. This call waited for it as long as its own time-out allows. Nothing was sent "
-        "or signed by this one. Make the same request again: it joins that call, or takes its payment over. Calls that "
-        "are meant to be purchases of their own take a key each.",
+        f"Another call of the same request ({call.method} {call.url}) still runs in a thread of this process, and a "
+        "call for it took longer than its read time-out, so its caller seems to have given up. This one waited as long "
+        "as its own time-out allows, and sent and signed nothing. Make the same request again: it joins the other call "
+        "or takes its payment over. Calls that are meant to be purchases of their own take a key each.",
         hold=hold,
-        offer=hold and hold.offer,
-        wait_until=hold and expiry(hold),
+        offer=None if hold is None else hold.offer,
+        wait_until=None if hold is None else expiry(hold),
     )
