@@ -79,11 +79,9 @@ def test_what_is_not_overdue_is_not_joined(calls: RunningCalls, said: dict[str, 
 
 def test_without_any_time_out_nothing_is_overdue() -> None:
     calls = RunningCalls(MemoryLedger(), None)
-    first = joins(calls, ago=9_999, read=None)
-    assert joins(calls).state == "free"
-    joins(calls, ago=9)
+    joins(calls, ago=9_999, read=None)
+    assert joins(calls, ago=2).state == "free"
     assert joins(calls, read=None).seconds == float("inf")
-    first.call.end()
     _registry.calls.clear()
 
 
@@ -221,8 +219,8 @@ LIBRARIES = [pytest.param(httpx, id="httpx"), pytest.param(httpx2, id="httpx2")]
 def test_the_read_time_out_that_a_caller_of_httpx_set(library: Any) -> None:
     buyer, known = Buyer(Wallet(evm=KEY), ledger=":memory:"), Library(library)
 
-    def read(timeout: Any = None, **said: Any) -> Any:
-        with library.Client(**({} if timeout is None else {"timeout": timeout})) as client:
+    def read(of_client: Any = None, **said: Any) -> Any:
+        with library.Client(**({} if of_client is None else {"timeout": of_client})) as client:
             request = client.build_request("GET", "http://localhost/", **said)
         return BaseCourier(buyer, known, None, request, Any).read_timeout  # type: ignore[arg-type]
 
