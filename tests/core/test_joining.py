@@ -11,6 +11,7 @@ from tests.wire.terms import entry
 from x402_client import Policy, events
 from x402_client.core import asks
 from x402_client.core.call import Call
+from x402_client.core.delivery import deliver
 from x402_client.core.drive import run
 from x402_client.core.known_terms import Memory
 from x402_client.core.pay_ahead import pay_ahead
@@ -84,13 +85,14 @@ def test_the_error_names_the_payment_that_is_waited_for() -> None:
 
 
 def test_what_was_overdue_failed_so_the_call_goes_on() -> None:
-    ground, record = Ground(), Record()
-    answer = ground.pay(
-        called(), Join=answers(asks.Joined(record, "running", seconds=9), asks.Joined(record)), Send=paid()
-    )
+    ground, record, call = Ground(), Record(), called()
+    answer = ground.pay(call, Join=answers(asks.Joined(record, "running", seconds=9), asks.Joined(record)), Send=paid())
     assert answer.status == 200
     assert names(ground) == [*WAITING, "Pause", "Join", "Reserve", "LeftAlone", "SignTyped", "Record", "Send"]
     assert record.told == ["answered"]
+    assert answer.outcome is not None
+    run(deliver(call, answer.outcome), ground.answer)
+    assert record.told == ["answered", "delivered"]
     assert record.hold is not None
     assert record.hold.authorization is not None
     assert record.hold.authorization.header[1]

@@ -126,7 +126,9 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
                 raise
         else:
             found = yield from _reserve(call, offer, rules)
-            if isinstance(found, Hold) and found.authorization is None:
+            if isinstance(found, Reply):
+                return found
+            if found.authorization is None:
                 return (yield from _authorize(call, judged, found, rules))
         if isinstance(found, Reply):
             return found
