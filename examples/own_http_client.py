@@ -24,6 +24,8 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Untouched)
 class Courier:
     """Sends, peeks and hands over for one request."""
 
+    reads_whole = True  # the caller gets an answer with its whole body, and nothing before
+
     def __init__(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> None:
         self.url, self.body, self.headers, self.peeked = url, body, headers, dict[Any, bytes]()
         self.request = HttpRequest.of(method, url, headers)

@@ -145,6 +145,36 @@ def test_nothing_is_kept_where_none_is_joined(calls: RunningCalls, delivers: boo
     assert _registry.calls == {}
 
 
+def test_a_joiner_that_presents_for_too_long_is_joined(calls: RunningCalls) -> None:
+    first = joins(calls, ago=2)
+    first.call.hold = HOLD
+    presents, never = joins(calls, ago=2, read=2.001), joins(calls, in_thread=False, read=0.0)
+    first.call.delivered(OUTCOME)
+    first.call.end()
+    assert [again(calls, presents).state for _ in range(2)] == ["delivered"] * 2
+    time.sleep(0.002)
+    following = joins(calls)
+    assert following.state == "queued"
+    never.call.end()
+    presents.call.end()
+    assert _registry.calls == {}
+    assert again(calls, following).state == "delivered"
+    assert following.call.hold is HOLD
+    following.call.end()
+    assert first.call.hold is None
+
+
+def test_a_joiner_whose_caller_has_gone_takes_nothing_over(calls: RunningCalls) -> None:
+    first = joins(calls, ago=2)
+    gone, waits = joins(calls, ago=2, read=1), joins(calls, in_thread=False, read=1)
+    first.call.end()
+    found = again(calls, gone)
+    assert (found.state, found.seconds < 0) == ("running", True)
+    assert again(calls, waits).state == "running"
+    gone.call.end()
+    assert again(calls, waits).state == "free"
+
+
 def test_a_joiner_leaves_from_anywhere_in_the_line(calls: RunningCalls) -> None:
     first = joins(calls, ago=2)
     one, other, third = joins(calls), joins(calls), joins(calls)

@@ -71,6 +71,8 @@ def test_a_call_that_waits_looks_again_until_its_time_is_over() -> None:
     assert record.told == ["ended"]
     assert not call.attempt.alive
     assert ground.spent == 0
+    assert [str(event) for event in ground.told if "is overdue in another thread" in str(event)] != []
+    assert len(ground.told) == 1
 
 
 def test_the_error_names_the_payment_that_is_waited_for() -> None:

@@ -250,6 +250,23 @@ def test_one_joiner_after_the_other(server: Server, caller: Caller) -> None:
     assert_paid(caller, shop)
 
 
+def test_a_joiner_that_is_given_up_on_while_it_presents_is_joined(server: Server, caller: Caller) -> None:
+    shop, held, second = Shop(), Held(), Held(leave)
+    url = server.on("/paid", shop.sells(held, second, delivered))
+    caller.given_up(url, held)
+    presents = caller.joined(url, 1.0)
+    held.go_on.set()
+    assert second.arrived.wait(PATIENCE)
+    time.sleep(1.0)
+    following = caller.start(url, LONG)
+    time.sleep(SOON)
+    second.go_on.set()
+    assert isinstance(presents.exception(), errors.AlreadyPaid)
+    assert following.result() == b"the goods"
+    assert len(shop.headers) == 3
+    assert_paid(caller, shop)
+
+
 def test_joiners_take_over_from_joiners(server: Server, caller: Caller) -> None:
     shop, held, second = Shop(), Held(leave), Held(leave)
     url = server.on("/paid", shop.sells(held, second, leave, status(500), delivered))

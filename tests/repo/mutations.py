@@ -92,8 +92,8 @@ MUTATIONS = (
     Mutation(
         "a header outlives those who joined",
         "buyer/running_calls.py",
-        "if self.over and (self.outcome is None or not self.followers):",
-        "if self.over and self.outcome is None:",
+        "if not self.followers if self.outcome is not None else self.over:",
+        "if self.outcome is None and self.over:",
         ("tests/buyer/test_running_calls.py",),
     ),
     Mutation(

@@ -70,6 +70,7 @@ class RunningCall:
         with _registry.lock:
             self.outcome = outcome
             self._leave()
+            self.drop_header()
 
     def flow_ended(self, attempt: Attempt) -> None:
         """Note that headers are here, or the call's end if its attempt is over.
@@ -98,7 +99,7 @@ class RunningCall:
 
     def drop_header(self) -> None:
         """Drop the header of a call that is over, unless it was delivered and somebody is joined."""
-        if self.over and (self.outcome is None or not self.followers):
+        if not self.followers if self.outcome is not None else self.over:
             self.hold = None
 
     @property
@@ -121,7 +122,7 @@ class RunningCall:
 
     def enter(self) -> None:
         """Become known to others, if the caller can give up on this call."""
-        if self.overdue_at is not None:
+        if self.overdue_at is not None and self not in _registry.calls.get(self._key, ()):
             _registry.calls.setdefault(self._key, []).append(self)
 
     def take_over(self, first: RunningCall) -> None:
@@ -182,7 +183,9 @@ class RunningCalls:
             # It is overdue itself before it has reserved anything, and its caller's repeat is under way.
             overdue = [call for call in calls if call.repeats(mine)]
         if overdue:
-            mine.behind = min(overdue, key=lambda call: len(call.followers))
+            chosen = min(overdue, key=lambda call: len(call.followers))
+            # A joiner that presents what was delivered has its turn in a line, and the new one comes to its end.
+            mine.behind = chosen.behind or chosen
             mine.behind.followers.append(mine)
         else:
             mine.enter()
@@ -193,15 +196,17 @@ def _look(mine: RunningCall) -> Joined:
     if first is None:
         return Joined(mine)
     my_turn = first.followers[0] is mine
-    if first.outcome is None and not first.runs and my_turn:
+    seconds = float("inf") if mine.limit is None else mine.limit - time.monotonic()
+    given_up = mine.overdue_at is not None and seconds <= 0  # its caller's repeat may claim the payment meanwhile
+    if first.outcome is None and not first.runs and my_turn and not given_up:
         mine.take_over(first)
         return Joined(mine)
-    seconds = float("inf") if mine.limit is None else mine.limit - time.monotonic()
     shown = first.hold and first.hold.shown
     if first.outcome is None:
         return Joined(mine, "running", shown, None, seconds)
     if my_turn:
         mine.hold = first.hold
+        mine.enter()
     return Joined(mine, "delivered" if my_turn else "queued", shown, first.outcome, seconds)
 
 

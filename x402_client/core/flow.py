@@ -121,7 +121,7 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
         try:
             judged, offer = _decide(call, quote, rules)
         except (QuoteError, PaymentRefused):
-            found = yield from _unresolved(call, rules)
+            found = (yield from _joined(call, rules)) or (yield from _unresolved(call, rules))
             if found is None:
                 raise
         else:
@@ -190,14 +190,19 @@ def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote,
     return judged, judged.choice
 
 
-def _unresolved(call: Call, rules: Rules) -> Flow[Hold | Reply | None]:
+def _joined(call: Call, rules: Rules) -> Flow[Reply | None]:
     try:
         purchase = yield from known_purchase(call, rules)
     except BodyNotReplayable:
         return None
-    content = yield from join(call, purchase, rules)
-    if content is not None:
-        return content
+    return (yield from join(call, purchase, rules))
+
+
+def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
+    try:
+        purchase = yield from known_purchase(call, rules)
+    except BodyNotReplayable:
+        return None
     return (yield from _patiently(Claim(purchase, call.attempt)))
 
 

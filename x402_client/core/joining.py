@@ -21,6 +21,7 @@ from .running_call import RunningCall
 
 #: Seconds between two looks at the call that is waited for.
 _STEP = 0.02
+_JOINED = "An earlier call of this request is overdue in another thread. This one waits for it, and signs nothing."
 
 
 def join(call: Call, purchase: Purchase, rules: Rules) -> Flow[Reply | None]:
@@ -37,6 +38,8 @@ def join(call: Call, purchase: Purchase, rules: Rules) -> Flow[Reply | None]:
             return (yield from _present(call, found.call, found, rules))
         if found.seconds <= 0:
             raise _still_running(call, found)
+        if not call.waited:
+            yield from Tell(events.Warned(call.method, call.url, _JOINED))
         step = min(_STEP, found.seconds)
         call.waited += step
         yield from Pause(step)
