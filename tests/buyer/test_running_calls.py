@@ -193,6 +193,28 @@ def test_the_same_ledger_is_the_same_place() -> None:
     _registry.calls.clear()
 
 
+class Named(MemoryLedger):
+    """A ledger at a place."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class Nameless:
+    """A ledger that says nothing of its place."""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "state"),
+    [(Named("a"), Named("a"), "running"), (Named("a"), Named("b"), "free"), (Nameless(), Nameless(), "free")],
+)
+def test_two_objects_may_be_one_ledger(one: Any, other: Any, state: str) -> None:
+    joins(RunningCalls(one, None), ago=2)
+    assert joins(RunningCalls(other, None)).state == state
+    _registry.calls.clear()
+
+
 @pytest.mark.parametrize(
     ("one", "other", "state"),
     [((), ("0xa",), "running"), (("0xa", "So1"), ("0xa",), "running"), (("0xb",), ("0xa",), "free")],

@@ -62,7 +62,9 @@ def names(ground: Ground) -> list[str]:
 def test_a_call_that_waits_looks_again_until_its_time_is_over() -> None:
     ground, record, call = Ground(), Record(), called()
     looks = [asks.Joined(record, "running", seconds=seconds) for seconds in (0.05, 0.01, 0.0)]
-    with pytest.raises(PaymentOutcomeUnknown, match=r"sent and signed nothing\. Make the same request again") as caught:
+    with pytest.raises(
+        PaymentOutcomeUnknown, match=r"sent and signed nothing\. Make the same request again, at once"
+    ) as caught:
         ground.pay(call, Join=answers(*looks))
     assert names(ground) == [*WAITING, "Pause", "Join", "Pause", "Join"]
     assert [ask.seconds for ask in ground.all(asks.Pause)] == [0.02, 0.01]

@@ -92,8 +92,8 @@ MUTATIONS = (
     Mutation(
         "a header outlives those who joined",
         "buyer/running_calls.py",
-        "if not self.followers if self.outcome is not None else self.over:",
-        "if self.outcome is None and self.over:",
+        "if (self.over or delivered) and not (delivered and self.followers):",
+        "if self.over and not delivered:",
         ("tests/buyer/test_running_calls.py",),
     ),
     Mutation(

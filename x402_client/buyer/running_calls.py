@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from ..core.asks import Join, Joined
-from ..ledgers.extras import name_of
+from ..ledgers.extras import place_of
 
 if TYPE_CHECKING:
     from ..core.ports import Ledger
@@ -99,7 +99,8 @@ class RunningCall:
 
     def drop_header(self) -> None:
         """Drop the header of a call that is over, unless it was delivered and somebody is joined."""
-        if not self.followers if self.outcome is not None else self.over:
+        delivered = self.outcome is not None
+        if (self.over or delivered) and not (delivered and self.followers):
             self.hold = None
 
     @property
@@ -147,9 +148,7 @@ class RunningCalls:
     __slots__ = ("_place", "_settle_timeout")
 
     def __init__(self, ledger: Ledger, settle_timeout: float | None) -> None:
-        name = name_of(ledger)
-        # A ledger in memory is no place: each is one of its own.
-        self._place: Hashable = id(ledger) if name == ":memory:" else (type(ledger), name)
+        self._place = place_of(ledger)
         self._settle_timeout = settle_timeout
 
     def join(self, ask: Join, courier: Any, in_thread: bool) -> Joined:
