@@ -23,10 +23,16 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Untouched)
 class Courier:
     """Sends, peeks and hands over for one request."""
 
+    reads_whole = True  # the caller gets an answer with its whole body, and nothing before
+
     def __init__(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> None:
         self.url, self.body, self.headers, self.peeked = url, body, headers, dict[Any, bytes]()
         self.request = HttpRequest.of(method, url, headers)
         self.timeout = self.settle_timeout = 60.0  # seconds for an answer, and for one to a payment
+
+    @property
+    def read_timeout(self) -> float:  # a call in a thread that lasts longer is joined by the same request
+        return self.timeout
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         headers = self.headers | dict([header] if header else [])

@@ -80,8 +80,8 @@ class Ground:
 
     @property
     def names(self) -> list[str]:
-        """The kinds of asks so far, without what was told."""
-        return [type(ask).__name__ for ask in self.asked if not isinstance(ask, asks.Tell)]
+        """The kinds of asks so far, without what was told, and without the look for a call to join."""
+        return [type(ask).__name__ for ask in self.asked if not isinstance(ask, (asks.Tell, asks.Join))]
 
     @property
     def told(self) -> list[events.Event]:
@@ -102,6 +102,7 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Peek: lambda ledger, ask: ask.reply.native,
     asks.Digest: lambda ledger, ask: body_digest(b"no body"),
     asks.Reserve: lambda ledger, ask: ledger.reserve(ask.order, ask.attempt),
+    asks.Join: lambda ledger, ask: asks.Joined(None),
     asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
     asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),

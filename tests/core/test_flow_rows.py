@@ -44,7 +44,8 @@ def test_a_payment_by_hand() -> None:
     assert isinstance(peek, asks.Peek)
     assert peek.reply is first
     assert isinstance(flow.send(first.native), asks.Digest)
-    reserve = flow.send(body_digest(b""))
+    assert isinstance(flow.send(body_digest(b"")), asks.Join)
+    reserve = flow.send(asks.Joined(None))
     assert isinstance(reserve, asks.Reserve)
     assert reserve.order.price == Money("0.01 USD (test)")
     assert [str(cap) for cap in reserve.order.caps] == ["0.05 USD (test) per day"]

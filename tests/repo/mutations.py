@@ -49,6 +49,7 @@ IN_MEMORY, IN_A_FILE = "tests/ledgers/test_conformance.py", "tests/ledgers/test_
 IN_REDIS = "tests/ledgers/redis/test_conformance.py"
 KILLED = "tests/promises/test_killed.py::test_killed_at_any_moment"
 AGAIN = "tests/promises/test_repeated_requests.py::test_the_same_request_presents_the_same_payment"
+OVERDUE = "tests/promises/test_overdue_calls.py"
 CANCELLED = "tests/promises/test_cancelled.py"
 ENDS = "tests/core/test_present.py"
 REDIRECTS = "tests/adapters/test_redirects.py::TestRedirects"
@@ -127,6 +128,27 @@ MUTATIONS = (
         (f"{KILLED}[httpx]",),
     ),
     # --- never twice
+    Mutation(
+        "a call whose caller gave up on its thread is paid for again",
+        "buyer/running_calls.py",
+        "late = self.overdue_at is not None and now > self.overdue_at",
+        "late = False",
+        (f"{OVERDUE}::test_while_it_still_runs_the_same_request_signs_nothing[httpx-memory]",),
+    ),
+    Mutation(
+        "all joiners present a payment at once",
+        "buyer/running_calls.py",
+        "my_turn = first.followers[0] is mine",
+        "my_turn = True",
+        (f"{OVERDUE}::test_one_joiner_after_the_other[httpx-memory]",),
+    ),
+    Mutation(
+        "a header outlives those who joined",
+        "buyer/running_calls.py",
+        "if (self.over or delivered) and not (delivered and self.followers):",
+        "if self.over and not delivered:",
+        ("tests/buyer/test_running_calls.py",),
+    ),
     Mutation(
         "an unresolved payment is signed anew",
         "core/flow.py",

@@ -9,7 +9,6 @@ import pytest
 #: The test, and why it fails today in every adapter of ours.
 NOT_YET = {
     "test_a_close_while_an_exception_is_under_way_is_none": "any close by the caller counts as a delivery",
-    "test_a_call_whose_caller_gave_up_on_its_thread_is_joined_and_not_paid_again": "nothing is overdue yet",
 }
 OURS = [Path(__file__).with_name(f"test_{name}.py") for name in ("adapter_conformance", "own_client")]
 

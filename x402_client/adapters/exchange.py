@@ -214,6 +214,7 @@ class Exchange:
             hop="" if first is None and not names else request.identity(),
             paid=hops.paid,
             memory=self.memory,
+            started=hops.started,
         )
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
@@ -225,7 +226,7 @@ class Exchange:
         hops.redirect_delivery = None
         try:
             reply = yield from answer
-            if reply is None or reply.outcome is None or not delivers(reply.status, reply.outcome):
+            if reply is None or reply.outcome is None or call.resolved or not delivers(reply.status, reply.outcome):
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
             if reply.status < 300:

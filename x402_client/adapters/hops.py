@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,13 +39,15 @@ class Hops:
     It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
-    __slots__ = ("_first", "_last", "_over", "first", "paid", "redirect_delivery")
+    __slots__ = ("_first", "_last", "_over", "first", "paid", "redirect_delivery", "started")
 
     def __init__(self, request: Any = None) -> None:
         self._first: Callable[[], Any] = _nothing if request is None else weakref.ref(request)
         #: The latest hop, if a redirect led there.
         self._last: Callable[[], Any] = _nothing
         self._over = request is None
+        #: When the call began, on the clock that only advances.
+        self.started = time.monotonic()
         #: Known once a redirect leads on.
         self.first: FirstRequest | None = None
         self.paid: Hold | None = None

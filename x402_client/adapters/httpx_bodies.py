@@ -27,6 +27,8 @@ class Library:
             module.UnsupportedProtocol,
         )  # fmt: skip
         self.own_errors = OwnErrors(face, _transport_errors(module), self.not_sent)
+        #: The read time-out of a client that was given none. A caller's own 5.0 is another object.
+        self.default_read = module.Client.__init__.__kwdefaults__["timeout"].read
         self.async_transport = module.AsyncHTTPTransport
         self.own_transports = (module.HTTPTransport, module.AsyncHTTPTransport)
         #: Transports that open no connection.

@@ -52,6 +52,12 @@ class BaseCourier:
         self._cookies: list[str] = []
         self._presented = False
 
+    @property
+    def read_timeout(self) -> float | None:
+        """Return the read time-out that the caller set. None: none, or only the library's default."""
+        read: float | None = (self.native.extensions.get("timeout") or {}).get("read")
+        return None if read is self.library.default_read else read
+
     def reply(self, response: Any) -> Reply:
         """Return a response as the flow sees it."""
         self._open.append(response)

@@ -81,6 +81,26 @@ class Courier:
         #: The 402s, of those looked at, that unfold into too much to be read into memory.
         self._large: list[requests.Response] = []
 
+    @property
+    def read_timeout(self) -> float | None:
+        """Return the read time-out that the caller set: the second of the pair. None: none."""
+        timeout = self._argument(1, "timeout")
+        if isinstance(timeout, Timeout):
+            said = [seconds for seconds in (timeout._read, timeout.total) if isinstance(seconds, (int, float))]
+            return min(said, default=None)
+        read = timeout[1] if isinstance(timeout, tuple) else timeout
+        return read if isinstance(read, (int, float)) else None
+
+    @property
+    def reads_whole(self) -> bool:
+        """Return True if the session reads the whole body before its caller gets anything."""
+        return not self._argument(0, "stream")
+
+    def _argument(self, place: int, name: str) -> Any:
+        """Return an argument of the session's ``send``, passed by position or by name."""
+        args, kwargs = self._arguments
+        return args[place] if len(args) > place else kwargs.get(name)
+
     def reply(self, response: requests.Response) -> Reply:
         """Return a response as the flow sees it."""
         self._open.append(response)

@@ -41,6 +41,10 @@ class Answers:
     def _ledger(self, question: Any) -> Any:
         return call_ledger(self._services.ledger, _LEDGER[type(question)], question)
 
+    def _join(self, question: asks.Join) -> asks.Joined:
+        in_thread = threading.get_ident() != threading.main_thread().ident
+        return self._services.running.join(question, self._courier, in_thread)
+
     def _reserve(self, question: asks.Reserve) -> Any:
         held = self._ledger(question)
         self._services.tell_news()
@@ -241,6 +245,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Sign: Answers._sign,
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
+    asks.Join: Answers._join,
     asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
     asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
     asks.Expired: Answers._expired,
@@ -257,6 +262,8 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Sign: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
+    # Async callers cancel instead of giving up, so such a call is never overdue; it may join one that is.
+    asks.Join: lambda self, ask: self._services.running.join(ask, self._courier, in_thread=False),
     asks.Send: AsyncAnswers._send,
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.LookNow: lambda self, ask: self._services.settlement.asee(ask.hold, ask.funds),

@@ -31,6 +31,7 @@ from .breaker import Breaker
 from .freezes import freeze_name, still_frozen, unfreeze_remark
 from .ledger_calls import acall_ledger, call_ledger
 from .ledger_notices import Notices
+from .running_calls import RunningCalls
 from .schemes import PaymentMeans
 from .scopes import Scope, mandate
 from .services import Services
@@ -96,6 +97,7 @@ class Buyer:
                 settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
             ),
             notices=Notices(self.ledger),
+            running=RunningCalls(self.ledger, self.settle_timeout),
             approver=settings.function("approve", approve),
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),

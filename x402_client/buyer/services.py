@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a face needs no more of these than their names
     from ..core.ports import Approver, Ledger
     from .breaker import Breaker
     from .ledger_notices import Notices
+    from .running_calls import RunningCalls
     from .settlement_reader import Reader
     from .wallet import Wallet
 
@@ -33,6 +34,7 @@ class Services:
     settlement: Reader
     breaker: Breaker
     notices: Notices
+    running: RunningCalls
     approver: Approver | None = None
     approve_timeout: float | None = None
     on_event: Callable[[events.Event], object] | None = None

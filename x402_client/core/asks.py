@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime as datetime
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..model.offers import Receipt
     from ..model.signing import Approval, TypedData
     from .digests import BodyDigest as BodyDigest
+    from .running_call import RunningCall
 
 T = TypeVar("T")
 #: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": all else.
@@ -76,6 +77,35 @@ class Digest(Ask["BodyDigest"]):
     """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
 
     __slots__ = ()
+
+
+class Joined(NamedTuple):
+    """The answer to ``Join``.
+
+    ``state`` is "free" if there is nothing to wait for, "running" while an overdue call runs. Once that is delivered,
+    it is "delivered" for the joiner whose turn it is to present the payment, and "queued" for the others.
+    """
+
+    #: The record of the call that asks. None: it joined none, and none can join it.
+    call: RunningCall | None
+    state: Literal["free", "running", "queued", "delivered"] = "free"
+    #: The hold of the call that was joined, as it may be shown, and how that call ended.
+    hold: Hold | None = None
+    outcome: Outcome | None = None
+    #: The seconds that are left of the caller's own time-out.
+    seconds: float = 0.0
+
+
+class Join(Ask[Joined]):
+    """The overdue call at the same purchase in this process that this call has to wait for, if there is one.
+
+    ``running`` is the record that an earlier answer gave. Without one, the call that asks becomes known to others.
+    """
+
+    __slots__ = ("purchase", "running", "started")
+
+    def __init__(self, purchase: Purchase, started: float, running: RunningCall | None) -> None:
+        self.purchase, self.started, self.running = purchase, started, running
 
 
 class Reserve(Ask["Hold | Busy | None"]):

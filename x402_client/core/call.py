@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import BodyNotReplayable, X402Error
-from ..model.holds import Attempt, Hold
+from ..model.holds import Attempt, Hold, Purchase
 from ..model.hosts import Origin
 from ..policy.choice import Mandate
 from .digests import BodyDigest, tool_digest
 from .known_terms import Memory, Terms
+
+if TYPE_CHECKING:
+    from .running_call import RunningCall
 
 
 class HttpRequest(NamedTuple):
@@ -100,6 +103,16 @@ class Call:
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None
     terms: Terms | None = field(default=None, repr=False)
+    #: When the call began, before its first request left, on the clock that only advances.
+    started: float = 0.0
+    #: What is bought, once it is known.
+    purchase: Purchase | None = None
+    #: The record by which others may join this call, or by which it joined another one.
+    running: RunningCall | None = field(default=None, repr=False)
+    #: Seconds for which it waited for an overdue call.
+    waited: float = 0.0
+    #: True if the answer is that to a payment whose purchase an earlier call resolved.
+    resolved: bool = False
 
     @property
     def asked(self) -> str:

@@ -31,6 +31,8 @@ def delivers(status: int, outcome: Outcome) -> bool:
 
 def deliver(call: Call, outcome: Outcome) -> Flow[None]:
     """Resolve the purchase: the answer reached the caller. A ledger that fails here never loses the answer."""
+    if call.running is not None:
+        call.running.delivered(outcome)
     if call.memory is not None:
         call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
     try:

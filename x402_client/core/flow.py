@@ -46,9 +46,10 @@ from .asks import (
 )
 from .call import Call
 from .drive import Flow
+from .joining import join
 from .known_terms import lasting
 from .present import NEXT, expiry, led_elsewhere, present, read, terms
-from .purchase_name import check_quoted, purchase_of
+from .purchase_name import check_quoted, known_purchase
 from .reclaim import may_give_back, reclaim_expired
 from .rules import Rules
 
@@ -96,6 +97,9 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except BaseException:
         call.attempt.end()
         raise
+    finally:
+        if call.running is not None:
+            call.running.flow_ended(call.attempt)
 
 
 def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
@@ -130,18 +134,25 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
 
 
 def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
-    """Return a hold with an authorization that may leave: the unresolved one of the same purchase, or a new one."""
+    """Return a hold with an authorization that may leave: the unresolved one of the same purchase, or a new one.
+
+    Return a reply instead if an overdue call of the same request was joined and its payment brought the content.
+    """
     for _ in range(_DEAD):
         try:
             judged, offer = _decide(call, quote, rules)
         except (QuoteError, PaymentRefused):
-            found = yield from _unresolved(call, rules)
+            found = (yield from _joined(call, rules)) or (yield from _unresolved(call, rules))
             if found is None:
                 raise
         else:
             found = yield from _reserve(call, offer, rules)
+            if isinstance(found, Reply):
+                return found
             if found.authorization is None:
                 return (yield from _authorize(call, judged, found, rules))
+        if isinstance(found, Reply):
+            return found
         hold = yield from _alive(call, found, rules)
         if hold is not None:
             return hold
@@ -150,11 +161,15 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
     )
 
 
-def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
+def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
     assert offer.price is not None
+    purchase = yield from known_purchase(call, rules)
+    content = yield from join(call, purchase, rules)
+    if content is not None:
+        return content
     caps = rules.policy.caps(call.origin, offer.price.currency)
     payer = rules.means.payer(offer.network)
-    order = Order((yield from purchase_of(call, rules)), offer, offer.price, caps, payer)
+    order = Order(purchase, offer, offer.price, caps, payer)
     try:
         hold = yield from _patiently(Reserve(order, call.attempt))
     except OverLimit:
@@ -162,6 +177,8 @@ def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
             raise
         hold = yield from _patiently(Reserve(order, call.attempt))
     assert hold is not None
+    if call.running is not None:
+        call.running.hold = hold
     return hold
 
 
@@ -198,9 +215,17 @@ def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote,
     return judged, judged.choice
 
 
+def _joined(call: Call, rules: Rules) -> Flow[Reply | None]:
+    try:
+        purchase = yield from known_purchase(call, rules)
+    except BodyNotReplayable:
+        return None
+    return (yield from join(call, purchase, rules))
+
+
 def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
     try:
-        purchase = yield from purchase_of(call, rules)
+        purchase = yield from known_purchase(call, rules)
     except BodyNotReplayable:
         return None
     return (yield from _patiently(Claim(purchase, call.attempt)))
@@ -306,14 +331,15 @@ def give_back(call: Call, hold: Hold) -> Flow[None]:
 
 
 def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
-    if not (rules.approve_all or rules.policy.needs_approval(hold.price)):
-        return quote, hold
-    asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
-    answer = yield from Approve(asked)
-    if not answer.yes:
-        remark = answer.remark or "The approver said no."
-        raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
-    if answer.seconds <= rules.terms_age:
+    age = call.waited
+    if rules.approve_all or rules.policy.needs_approval(hold.price):
+        asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
+        answer = yield from Approve(asked)
+        if not answer.yes:
+            remark = answer.remark or "The approver said no."
+            raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
+        age += answer.seconds
+    if age <= rules.terms_age:
         return quote, hold
     return (yield from _look_again(call, hold, rules))
 

@@ -79,6 +79,8 @@ def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
     did; "unknown": it expired, and no reader can tell.
     """
     tries = _Tries(hold)
+    if call.running is not None:
+        call.running.hold = hold
     while True:
         reply = yield from _once(call, tries, rules)
         if reply is not None:

@@ -34,6 +34,13 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     return Purchase(name, request, kind == "key", call.method, call.url, call.origin, rules.purse, payers, was)
 
 
+def known_purchase(call: Call, rules: Rules) -> Flow[Purchase]:
+    """Return the purchase of this call. It is named once."""
+    if call.purchase is None:
+        call.purchase = yield from purchase_of(call, rules)
+    return call.purchase
+
+
 def _request_name(identity: str, body: bytes) -> str:
     return hashlib.sha256(b"\0".join((identity.encode(), body))).hexdigest()
 

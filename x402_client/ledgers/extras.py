@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import cast
 
 from ..core.ports import Ledger, Maybe
@@ -11,6 +11,15 @@ from ..core.ports import Ledger, Maybe
 def name_of(ledger: Ledger) -> str:
     """Return where the ledger is, without passwords."""
     return str(getattr(ledger, "name", type(ledger).__name__))
+
+
+def place_of(ledger: Ledger) -> Hashable:
+    """Return what two objects have in common in this process if they are one ledger.
+
+    One in memory, or without a name, is a ledger of its own.
+    """
+    name = getattr(ledger, "name", ":memory:")
+    return id(ledger) if name == ":memory:" else (type(ledger), str(name))
 
 
 def is_fresh(ledger: Ledger) -> bool:
