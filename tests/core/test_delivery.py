@@ -78,7 +78,7 @@ def test_a_close_that_fails_ends_the_attempt_and_delivers_nothing(failure: BaseE
     """Else its claim would live on, and the same request would sign a second payment."""
     call = called()
     made = LIBRARY.awatched if is_async else LIBRARY.watched
-    body = made(_Stubborn(failure), Delivery(call, outcome(), new_buyer(ledger=":memory:")))
+    body = made(_Stubborn(failure), Delivery(call, outcome(), Scripted()), httpx.Response(200))
     with pytest.raises(type(failure)):
         if is_async:
             anyio.run(body.aclose)

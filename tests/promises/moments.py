@@ -69,7 +69,11 @@ def _async(kind: type[Any], real: Callable[..., Any], points: Points) -> Callabl
         await _awaited(points(f"after {_name(ask)}"))
         return given
 
-    return answer
+    def answer_or_end(answers: Any, ask: Any) -> Any:
+        # Nothing is awaited between the last byte and the caller, so nothing can happen there.
+        return real(answers, ask) if _name(ask) in ("Close", "Tell Delivered") else answer(answers, ask)
+
+    return answer_or_end
 
 
 async def _awaited(given: Any) -> Any:

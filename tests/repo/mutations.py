@@ -113,7 +113,7 @@ MUTATIONS = (
         "a 402 after a payment resolves it",
         "core/present.py",
         "    raise _rejected(call, tries)\n",
-        "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None)\n"
+        "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
         "    raise _rejected(call, tries)\n",
         (f"{AGAIN}[402, the same terms-by_a_loop]",),
     ),

@@ -208,7 +208,7 @@ class Courier(BaseCourier):
         if delivery is not None and response.is_closed:
             delivery.done()
         elif delivery is not None:
-            response.stream = self.library.watched(response.stream, delivery)
+            response.stream = self.library.watched(response.stream, delivery, response)
         return response
 
     def let_go(self, kept: Any = None) -> None:
@@ -320,9 +320,9 @@ class AsyncCourier(BaseCourier):
         self.restore(response, self.library.arejoined)
         self.attach(reply)
         if delivery is not None and response.is_closed:
-            await delivery.adone()
+            delivery.done()
         elif delivery is not None:
-            response.stream = self.library.awatched(response.stream, delivery)
+            response.stream = self.library.awatched(response.stream, delivery, response)
         return response
 
     async def let_go(self, kept: Any = None) -> None:

@@ -118,7 +118,7 @@ class SyncPaying(_Paying):
         if response.is_closed:
             delivery.done()
             return
-        response.stream = self._library.watched(response.stream, delivery)
+        response.stream = self._library.watched(response.stream, delivery, response)
         try:
             delivery.arrived()
         except BaseException:
@@ -195,9 +195,9 @@ class AsyncPaying(_Paying):
     async def _arrive(self, response: Any, delivery: Delivery) -> None:
         """Watch the content that an earlier hop paid for."""
         if response.is_closed:
-            await delivery.adone()
+            delivery.done()
             return
-        response.stream = self._library.awatched(response.stream, delivery)
+        response.stream = self._library.awatched(response.stream, delivery, response)
         try:
             await delivery.aarrived()
         except BaseException:

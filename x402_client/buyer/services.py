@@ -12,6 +12,7 @@ from .. import events
 if TYPE_CHECKING:  # a face needs no more of these than their names
     from ..core.ports import Approver, Ledger
     from .breaker import Breaker
+    from .ends import EndsWriter
     from .ledger_notices import Notices
     from .settlement_reader import Reader
     from .wallet import Wallet
@@ -33,6 +34,7 @@ class Services:
     settlement: Reader
     breaker: Breaker
     notices: Notices
+    ends: EndsWriter
     approver: Approver | None = None
     approve_timeout: float | None = None
     on_event: Callable[[events.Event], object] | None = None

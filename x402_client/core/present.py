@@ -15,6 +15,7 @@ from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
+from . import interruptions
 from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
 from .drive import Flow
 from .receipt_check import judge
@@ -124,7 +125,7 @@ def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:
 
 
 def _handed_over(call: Call, reply: Reply) -> Reply:
-    if not 200 <= reply.status < 300:
+    if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
     return reply
 
@@ -215,7 +216,8 @@ def _rejected(call: Call, tries: _Tries) -> PaymentRejected:
     said = f' It says: "{words}".' if words else ""
     return PaymentRejected(
         f"{call.origin} asked for payment again after {hold.price} was presented.{said} The payment can settle "
-        f"until {_until(hold)}, so the amount stays counted. {NEXT}",
+        f"until {_until(hold)}, so the amount stays counted. {NEXT}"
+        f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -235,7 +237,8 @@ def _outcome_unknown(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     then = ", and once more it asked for payment" if tries.refusal is not None else ""
     return PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}. "
-        f"Nobody knows yet whether it was settled; it can be until {_until(hold)}. {NEXT}",
+        f"Nobody knows yet whether it was settled; it can be until {_until(hold)}. {NEXT}"
+        f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -259,7 +262,7 @@ def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
         f"now, and whether it was settled could not be learnt from {hold.offer.network}. {wait}. Name "
         "endpoints that answer in Buyer(rpc=...), or look the payment up by error.hold.nonce; "
         "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
-        "Policy(accept_loss=...) does so by itself for small amounts.",
+        f"Policy(accept_loss=...) does so by itself for small amounts.{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
@@ -272,7 +275,8 @@ def _undelivered(call: Call, tries: _Tries) -> PaidNotDelivered:
     return PaidNotDelivered(
         f"{hold.offer.network} shows that {hold.price} was paid to {call.origin}, and presenting the payment again "
         f"brought {_brought(tries)}. Ask the seller for the content or the money; error.hold.nonce names the payment. "
-        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew.",
+        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+        f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
