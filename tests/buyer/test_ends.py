@@ -214,9 +214,12 @@ def test_until_it_is_written_a_key_is_paid(waiting: Any) -> None:
         with buyer.purchase(key=name):
             assert client.get(url).content == b"the goods"
     assert len(ledger.holds()) == 2
-    twin = new_buyer(ledger=ledger)
-    for one, payer in ((client, buyer), (wrap(httpx.Client(), twin), twin)):
-        with pytest.raises(AlreadyPaid) as caught, payer.purchase(key="order-1"):
+    for payer in (buyer, new_buyer(ledger=ledger)):
+        with (
+            wrap(httpx.Client(), payer) as one,
+            payer.purchase(key="order-1"),
+            pytest.raises(AlreadyPaid) as caught,
+        ):
             one.get(url)
         assert caught.value.receipt is not None
         assert caught.value.hold is not None

@@ -12,7 +12,6 @@ NOT_YET = {
     "test_two_calls_that_are_led_to_one_address_are_two_purchases": _FIRST_REQUEST,
     "test_one_call_that_is_led_to_a_new_address_each_time_is_one_purchase": _FIRST_REQUEST,
     "test_a_body_belongs_to_the_purchase_where_a_redirect_drops_it": _FIRST_REQUEST,
-    "test_a_close_while_an_exception_is_under_way_is_none": "any close by the caller counts as a delivery",
     "test_a_call_whose_caller_gave_up_on_its_thread_is_joined_and_not_paid_again": "nothing is overdue yet",
     "test_silence_is_raised_as_the_librarys_own_error_too": "PaymentOutcomeUnknown is no error of the library",
     "test_a_broken_body_says_what_became_of_the_money": "an error of a paid body carries no outcome and no note",

@@ -12,7 +12,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -34,6 +34,8 @@ Key = tuple[str, str]
 _FIRST_REST, _LONGEST_REST = 0.05, 5.0
 #: Seconds that the thread waits for more before it stops.
 _LINGER = 2.0
+#: Seconds between two looks at the loop that an end is awaited on.
+_LOOK = 0.2
 #: Ends that may wait before each new payment has to write one first: else a busy ledger would fall behind for ever.
 _MOST = 100
 #: Seconds in which all is written when a buyer is closed or the process ends, and when it forks. A try may last longer.
@@ -295,13 +297,22 @@ def _run_to_its_end(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | No
         asyncio.get_running_loop()
         _comes(coming)
         raise LedgerBusy  # no waiting on a loop
-    if loop is None or not loop.is_running():
-        asyncio.run(await_ledger(coming))
-        return
-    future = asyncio.run_coroutine_threadsafe(await_ledger(coming), loop)
+    waiting = await_ledger(coming)
+    try:
+        if loop is not None and loop.is_running():
+            _run_there(waiting, loop)
+        else:
+            asyncio.run(waiting)
+    finally:
+        waiting.close()
+        _comes(coming)
+
+
+def _run_there(waiting: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+    future = asyncio.run_coroutine_threadsafe(waiting, loop)
     while True:
         try:
-            future.result(_LINGER)
+            future.result(_LOOK)
             return
         except TimeoutError:
             if not loop.is_running():
