@@ -209,7 +209,7 @@ class TestSession(Ours):
 
         async def connect(session: Session) -> Any:
             async with session.ws_connect(url) as socket:
-                assert paid(buyer)
+                assert paid(buyer, len(till.headers))
                 found = outcome(socket._response)
                 assert found is not None
                 return (await socket.receive()).data, found.money

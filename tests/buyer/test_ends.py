@@ -344,7 +344,7 @@ def pending(ledger: Any) -> Attempt:
     attempt = Attempt()
     hold = ledger.record(ledger.reserve(order(purchase()), attempt), signed())
     with contextlib.suppress(LedgerUnavailable):
-        ends.ends_writer(ledger).close(Close(hold.shown, "spent", None, attempt))
+        ends.ends_writer(ledger).close(Close(hold.shown, "spent", None, attempt), bool)
     return attempt
 
 
@@ -372,7 +372,7 @@ def test_a_fork_writes_first_what_can_be_written(tmp_path: Path) -> None:
     other = OtherProgram(path)
     hold = ledger.record(ledger.reserve(order(purchase()), attempt := Attempt()), signed())  # type: ignore[arg-type]
     other.stop()
-    ends.ends_writer(ledger).close(Close(hold.shown, "spent", None, attempt))
+    ends.ends_writer(ledger).close(Close(hold.shown, "spent", None, attempt), bool)
     threading.Timer(0.5, other.go_on).start()
 
     def child() -> None:

@@ -217,9 +217,13 @@ class AsyncWatched(Watched):
     """
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        import anyio.lowlevel
+
         try:
             async for chunk in self._source:
                 yield chunk
+            # A waiting cancellation shows here. Amid the library's closing it would lose the connection.
+            await anyio.lowlevel.checkpoint()
             await self._aclose()
         except BaseException as failure:
             self._delivery.broke(failure)

@@ -265,7 +265,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Reserve: Answers._reserve,
     asks.Claim: Answers._claim,
-    asks.Close: lambda self, ask: self._services.ends.close(ask),
+    asks.Close: lambda self, ask: self._services.ends.close(ask, self._services.tell),
 }
 
 _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {

@@ -12,7 +12,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from ..core.asks import Close
 from ..core.drive import is_coming
 from ..core.ports import Ledger
 from ..errors import X402Error
+from ..events import Event, Warned
 from ..ledgers.extras import at_once, name_of
 from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
@@ -49,7 +50,8 @@ class _End:
     said: Close
     #: The event loop of the delivery: a ledger that is async alone may belong to it.
     loop: asyncio.AbstractEventLoop | None
-    tried: bool = False
+    #: Told once if it cannot be written. None: that was told.
+    tell: Callable[[Event], object] | None
 
     @property
     def key(self) -> Key:
@@ -79,19 +81,20 @@ class EndsWriter:
         self._writing: set[Key] = set()
         self._thread: threading.Thread | None = None
 
-    def close(self, said: Close) -> None:
+    def close(self, said: Close, tell: Callable[[Event], object]) -> None:
         """Write an end now if the ledger takes it at once, else have it written. Raises what a failing ledger raises.
 
-        This waits for nothing, and may be called from any thread, with or without an event loop.
+        This waits for nothing, and may be called from any thread, with or without an event loop. ``tell`` is told, from
+        another thread, if it could not be written.
         """
         ledger = at_once(self._ledger)
         try:
             if ledger is None or _comes(guarded(_close, ledger, said)):
                 raise LedgerBusy
         except LedgerBusy:
-            self._later(said)
+            self._later(said, tell)
         except BaseException:
-            self._later(said)
+            self._later(said, None)
             raise
         else:
             said.attempt.end()
@@ -143,11 +146,11 @@ class EndsWriter:
         """Return True if more ends wait than may."""
         return len(self._waiting) > _MOST
 
-    def _later(self, said: Close) -> None:
+    def _later(self, said: Close, tell: Callable[[Event], object] | None) -> None:
         loop = None
         with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        end = _End(said, loop)
+        end = _End(said, loop, tell)
         with self._changed:
             self._waiting[end.key] = _pending[end.key] = end
             self._changed.notify_all()
@@ -218,9 +221,10 @@ class EndsWriter:
 
     def _put_back(self, end: _End, failure: BaseException) -> None:
         """Keep what could not be written. It goes to the end of the line, in case it is alone in its trouble."""
-        if isinstance(failure, X402Error) and not end.tried:
-            end.tried = True
-            log.warning("A delivered purchase is not in the ledger yet; that is tried again: %s", failure)
+        tell = end.tell
+        if isinstance(failure, X402Error) and tell is not None:
+            end.tell, hold = None, end.said.hold
+            tell(Warned(hold.purchase.method, hold.url, f"A delivery is not in the ledger yet: {failure}"))
         with self._changed:
             self._writing.discard(end.key)
             if end.key in self._waiting:
