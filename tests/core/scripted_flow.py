@@ -106,7 +106,7 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
     asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),
-    asks.Close: lambda ledger, ask: ledger.close(ask.hold, ask.money, ask.receipt),
+    asks.Close: lambda ledger, ask: _close(ledger, ask),
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
     asks.Settlement: lambda ledger, ask: "open",
@@ -119,6 +119,11 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Pause: lambda ledger, ask: None,
     asks.Tell: lambda ledger, ask: None,
 }
+
+
+def _close(ledger: MemoryLedger, ask: asks.Close) -> None:
+    ledger.close(ask.hold, ask.money, ask.receipt)
+    ask.attempt.end()
 
 
 def called(identity: str = "GET /weather", origin: Origin = ORIGIN, **more: Any) -> Call:

@@ -282,7 +282,17 @@ def test_a_ledger_that_fails_at_the_end_never_loses_the_answer() -> None:
     assert answer.outcome is not None
     ground.scripted[asks.Close] = LedgerUnavailable("disk")
     run(deliver(call, answer.outcome), ground.answer)
-    assert isinstance(ground.told[-1], events.Warned)
+    assert [type(event) for event in ground.told[-2:]] == [events.Warned, events.Delivered]
+    assert call.attempt.alive, "until it is written, no other call may take the hold over"
+
+
+def test_an_interrupt_at_the_end_gives_the_claim_up() -> None:
+    ground, call = Ground(), called()
+    answer = ground.pay(call)
+    assert answer.outcome is not None
+    ground.scripted[asks.Close] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(deliver(call, answer.outcome), ground.answer)
     assert not call.attempt.alive
 
 

@@ -253,6 +253,9 @@ def outcomes(one: httpx.Response, two: httpx2.Response, three: requests.Response
     for found in (outcome(one), outcome(two), outcome(three), outcome(failure)):
         assert_type(found, Outcome | None)
         if found is not None:
+            assert_type(found.accept(), bool)
+            assert_type(found.reject(), bool)
+        if found is not None:
             assert_type(found.money, MoneyState)
             assert_type(found.hold, Hold)
             assert_type(found.hold.nonce, str | None)

@@ -43,7 +43,7 @@ class AsyncCourier:
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[Reply, bytes]:
         handed: tuple[Reply, bytes] = await in_thread(self.courier.hand_over, reply, None)
         if delivery is not None:
-            await delivery.adone()
+            delivery.done()
         return handed
 
     async def let_go(self, kept: Any) -> None:

@@ -161,7 +161,7 @@ class AsyncCourier:
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
         if delivery is not None:
-            await watch_or_deliver(response, delivery)
+            watch_or_deliver(response, delivery)
         return response
 
     async def let_go(self, kept: Any = None) -> None:
@@ -249,10 +249,10 @@ class _Discreet:
         await self._trace.send_request_headers(method, url, shown)
 
 
-async def watch_or_deliver(response: ClientResponse, delivery: Delivery) -> None:
+def watch_or_deliver(response: ClientResponse, delivery: Delivery) -> None:
     """Watch what the caller does with the content of an answer; one without content is delivered now."""
     if response.content.at_eof():  # aiohttp has one stream for all such answers
-        await delivery.adone()
+        delivery.done()
     else:
         watch(response, delivery)
 

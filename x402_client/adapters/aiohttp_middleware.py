@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter, hdrs
+from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter
 from aiohttp.payload import AsyncIterablePayload, BytesIOPayload
 from aiohttp.streams import StreamReader
 from yarl import URL
@@ -67,8 +67,6 @@ class Paying:
         self._buyer = buyer
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
-        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await handler(request)  # an answer that never ends cannot be seen to be delivered
         call, body = _Call.of_request(request), Body(request, self._buyer.bounds.kept_body)
         try:
             response = await self._answer(request, handler, call, body)
@@ -139,7 +137,7 @@ async def _first_leg(request: ClientRequest, handler: Handler, call: _Call, body
 async def _arrive(response: ClientResponse, delivery: Delivery) -> None:
     """Watch the content that an earlier hop paid for."""
     try:
-        await watch_or_deliver(response, delivery)
+        watch_or_deliver(response, delivery)
         if not delivery.over:
             await delivery.aarrived()
     except BaseException:
@@ -174,7 +172,7 @@ def _missing(session: ClientSession) -> list[str]:
     relied_on: tuple[tuple[Any, str], ...] = (
         (session, "_middlewares"),
         (request, "_body _traces _timer _continue _ClientRequest__writer proxy_headers response_class terminate send"),
-        (ClientResponse, "_raw_cookie_headers _response_eof _notify_content wait_for_close"),
+        (ClientResponse, "_raw_cookie_headers _response_eof _notify_content"),
         (ClientResponse, "_connection _closed _writer _headers _raw_headers"),
         (StreamReader, "_buffer _buffer_offset _size _cursor _eof_counter _eof_callbacks total_compressed_bytes"),
         (MultipartWriter(), "_parts"),

@@ -15,7 +15,7 @@ from ..buyer.answers import Answers, AsyncAnswers
 from ..buyer.scopes import mandate_around
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
-from ..core.delivery import NO_COURIER, Delivery, delivers
+from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers
 from ..core.digests import BodyDigest
 from ..core.drive import Flow, arun, run
 from ..core.flow import inspect, pay
@@ -226,10 +226,14 @@ class Exchange:
         hops.redirect_delivery = None
         try:
             reply = yield from answer
-            if reply is None or reply.outcome is None or call.resolved or not delivers(reply.status, reply.outcome):
+            if reply is None or reply.outcome is None or call.resolved:
                 return None if reply is None else (reply, None)
+            if not delivers(reply.status, reply.outcome):
+                reply.outcome = Resolution(call, reply.outcome, self._deliver).told
+                return reply, None
             delivery = Delivery(call, reply.outcome, self._deliver)
-            if reply.status < 300:
+            reply.outcome = delivery.outcome
+            if 200 <= reply.status < 300:
                 return reply, delivery
             if reply.status in REDIRECTS and reply.header("location") is not None:
                 hops.redirect_delivery = delivery

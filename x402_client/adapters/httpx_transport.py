@@ -20,7 +20,8 @@ from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody
-from .httpx_courier import AsyncCourier, Courier, facts, origin_of
+from .httpx_courier import AsyncCourier, Courier
+from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
 from .unseen_hops import UnseenHops, httpx_follows
 
@@ -133,7 +134,7 @@ class SyncPaying(_Paying):
         if response.is_closed:
             delivery.done()
             return
-        response.stream = self._library.watched(response.stream, delivery)
+        response.stream = self._library.watched(response.stream, delivery, response)
         try:
             delivery.arrived()
         except BaseException:
@@ -223,9 +224,9 @@ class AsyncPaying(_Paying):
     async def _arrive(self, response: Any, delivery: Delivery) -> None:
         """Watch the content that an earlier hop paid for."""
         if response.is_closed:
-            await delivery.adone()
+            delivery.done()
             return
-        response.stream = self._library.awatched(response.stream, delivery)
+        response.stream = self._library.awatched(response.stream, delivery, response)
         try:
             await delivery.aarrived()
         except BaseException:

@@ -145,12 +145,12 @@ class Release(Ask[None]):
 
 
 class Close(Ask[None]):
-    """The purchase was delivered."""
+    """The purchase was delivered. This is answered at once, and ``attempt`` is ended when the ledger has it."""
 
-    __slots__ = ("hold", "money", "receipt")
+    __slots__ = ("attempt", "hold", "money", "receipt")
 
-    def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
-        self.hold, self.money, self.receipt = hold, money, receipt
+    def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None, attempt: Attempt) -> None:
+        self.hold, self.money, self.receipt, self.attempt = hold, money, receipt, attempt
 
 
 class Settlement(Ask["Fate"]):

@@ -49,7 +49,11 @@ class Ledger(Protocol):
         ...
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
-        """Resolve a delivered purchase. It stays counted."""
+        """Resolve a delivered purchase. It stays counted.
+
+        No caller waits for this, and it may be repeated. A thread may call it; where the ledger is async, that awaits
+        it on the loop of the delivery, or on one of its own once that loop ended.
+        """
         ...
 
     def write_off(self, hold: Hold) -> Maybe[Hold]:
@@ -125,7 +129,8 @@ class LedgerExtras(Protocol):
     def asynchronous(self) -> Ledger | None:
         """The twin of a sync ledger whose methods are async. Default: None.
 
-        Read at every call of an async client, which uses it instead of the ledger itself.
+        Read at every call of an async client, which uses it instead of the ledger itself. A ledger that has one is
+        waited for, so a thread calls its ``close``, of sync and async clients alike, when an answer was delivered.
         """
         ...
 
@@ -134,8 +139,9 @@ class LedgerExtras(Protocol):
         """A twin that raises ``LedgerBusy`` where the ledger would wait for a disk or a lock. Default: None.
 
         Read at every call of an async client if there is no ``asynchronous``. The twin is called on the event loop;
-        a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Without either, a ledger's
-        methods are called on the event loop: a sync ledger that may block must have one of them.
+        a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Sync clients call its ``close``
+        when an answer was delivered, and a thread does what was ``LedgerBusy``. Without either, a ledger's methods are
+        called on the event loop: a sync ledger that may block must have one of them.
         """
         ...
 

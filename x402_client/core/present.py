@@ -16,6 +16,7 @@ from ..model.networks import short_name
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
+from . import interruptions
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
 from .receipt_check import judge, says_pending
@@ -178,7 +179,7 @@ def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:
 
 
 def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
-    if not 200 <= reply.status < 300:
+    if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
     if reply.status >= 400:
         yield from _look(reply)
@@ -299,6 +300,7 @@ def _rejected(call: Call, tries: _Tries, seen: Seen) -> PaymentRejected:
         text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {NEXT}"
     else:
         text = f"{asked_again}{stays} {NEXT}"
+    text += interruptions.remark(hold)
     error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
     if seen.settled or (outcome and outcome.money == "unknown"):
         error.money = "spent" if seen.settled else "unknown"
@@ -321,7 +323,7 @@ def _outcome_unknown(call: Call, tries: _Tries, rules: Rules, seen: Seen) -> Pay
     known = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}."
     error = PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}{waited})"
-        f"{then}. {_SHOWN if seen.settled else known} {NEXT}",
+        f"{then}. {_SHOWN if seen.settled else known} {NEXT}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -351,7 +353,7 @@ def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
         f"{_brought(call, tries)} now, and whether it was settled could not be learnt from {network}. {wait}. Name "
         f"endpoints of {name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by "
         "error.hold.nonce; buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
-        "Policy(accept_loss=...) does so by itself for small amounts.",
+        f"Policy(accept_loss=...) does so by itself for small amounts.{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
@@ -364,7 +366,8 @@ def _undelivered(call: Call, tries: _Tries) -> PaidNotDelivered:
     return PaidNotDelivered(
         f"{hold.offer.network} shows that {hold.price} was paid to {hold.purchase.origin}, and the same request "
         f"brought {_brought(call, tries)}. Ask the seller for the content or the money; error.hold.nonce names the "
-        "payment. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew.",
+        "payment. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+        f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,

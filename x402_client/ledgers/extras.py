@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from inspect import iscoroutinefunction
 from typing import cast
 
 from ..core.ports import Ledger, Maybe
@@ -36,6 +37,13 @@ def for_async_callers(ledger: Ledger) -> Ledger:
     """Return the ledger that async callers ask: it answers awaitables, or at once, or raises LedgerBusy."""
     twin = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", None)
     return cast(Ledger, twin or ledger)
+
+
+def at_once(ledger: Ledger) -> Ledger | None:
+    """Return the ledger that answers now or raises LedgerBusy. None if each answer has to be waited for."""
+    if getattr(ledger, "asynchronous", None) is not None or iscoroutinefunction(ledger.close):
+        return None
+    return cast(Ledger, getattr(ledger, "impatient", None) or ledger)
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:
