@@ -1,13 +1,12 @@
 """Paying through an HTTP client that has no face of its own, here urllib: a courier does what only it can."""
 
-import hashlib
 import http.client
 import urllib.request
 from typing import Any
 
 from x402_client import Policy
 from x402_client.adapters import Exchange
-from x402_client.core import Delivery, Failure, HttpRequest, Reply
+from x402_client.core import BodyDigest, Delivery, Failure, HttpRequest, Reply, body_digest
 from x402_client.sandbox import Sandbox
 
 
@@ -24,10 +23,16 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Untouched)
 class Courier:
     """Sends, peeks and hands over for one request."""
 
+    reads_whole = True  # the caller gets an answer with its whole body, and nothing before
+
     def __init__(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> None:
         self.url, self.body, self.headers, self.peeked = url, body, headers, dict[Any, bytes]()
         self.request = HttpRequest.of(method, url, headers)
         self.timeout = self.settle_timeout = 60.0  # seconds for an answer, and for one to a payment
+
+    @property
+    def read_timeout(self) -> float:  # a call in a thread that lasts longer is joined by the same request
+        return self.timeout
 
     def send(self, header: tuple[str, str] | None) -> Reply:
         headers = self.headers | dict([header] if header else [])
@@ -42,8 +47,8 @@ class Courier:
             raise http.client.IncompleteRead(body)
         return body if len(body) < 256 * 1024 else None
 
-    def digest(self) -> bytes:
-        return hashlib.sha256(self.body or b"").digest()
+    def digest(self) -> BodyDigest:
+        return body_digest(self.body or b"", self.headers.get("Content-Type", ""))
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[Reply, bytes]:
         if reply.refusal is not None:

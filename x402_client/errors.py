@@ -215,7 +215,7 @@ class PaidNotDelivered(X402Error):
 
 
 class AlreadyPaid(X402Error):
-    """This key names a payment that was made and delivered before."""
+    """This key names a payment that was made and delivered before; or this request, to a call that was given up on."""
 
     money: MoneyState = "spent"
 

@@ -117,6 +117,10 @@ def delivered(exchange: Exchange, till: Till) -> None:
     exchange.answer(200, b"the goods", [till.receipt()])
 
 
+def opens_a_websocket(exchange: Exchange, till: Till) -> None:
+    exchange.open_websocket([till.receipt()])
+
+
 def signer(message: dict[str, str], signature: str) -> str:
     """Who signed the transfer, by the domain of USDC on Base."""
     numbers = {name: int(message[name]) for name in ("value", "validAfter", "validBefore")}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import socket
 import ssl
 import struct
@@ -127,6 +129,17 @@ class Exchange:
             there.start()
             _pump(far, self._sock)
             there.join(PATIENCE)
+
+    def open_websocket(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Switch protocols, say hello, and wait until the other side has enough."""
+        key = (self.seen.header("sec-websocket-key") or "").encode()
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
+        own = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (*headers, *own))
+        self.send(f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode("latin-1"))
+        self.send(b"\x81\x05hello")
+        self.keep = False
+        self._source.read(1)
 
 
 Script = Callable[[Exchange], Any]

@@ -20,7 +20,7 @@ from x402_client.errors import ConfigurationError
 from x402_client.receipts import outcome
 
 from .aiohttp_driver import Aiohttp
-from .cash_register import PAYMENT, Till, delivered
+from .cash_register import PAYMENT, Till, delivered, opens_a_websocket
 from .checks import new_buyer, paid, unresolved, untouched
 from .drivers import Client, Driver, only
 from .scripted_server import Exchange, Server
@@ -205,16 +205,38 @@ class TestSession(Ours):
 
         assert self.run(client, shouted) == ("THE GOODS", "Own")
 
-    def test_a_websocket_is_left_unpaid(self, client: Client, server: Server, till: Till, buyer: Buyer) -> None:
-        url = server.on("/socket", till.sells())
+    def test_a_websocket_is_delivered_when_it_is_open(
+        self, client: Client, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        url = server.on("/socket", till.sells(opens_a_websocket))
 
-        async def connect(session: Session) -> None:
-            await session.ws_connect(url)
+        async def connect(session: Session) -> Any:
+            async with session.ws_connect(url) as socket:
+                assert paid(buyer, len(till.headers))
+                found = outcome(socket._response)
+                assert found is not None
+                return (await socket.receive()).data, found.money
 
-        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        assert self.run(client, connect) == ("hello", "spent")
+        assert self.run(client, connect) == ("hello", "spent")
+        assert paid(buyer, 2)
+        assert len(set(till.headers)) == 2
+
+    def test_a_websocket_that_does_not_open_is_not_delivered(
+        self, client: Client, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        url = server.on("/socket", till.sells(lambda ex, till: ex.answer(503), opens_a_websocket))
+
+        async def connect(session: Session) -> Any:
+            async with session.ws_connect(url) as socket:
+                return (await socket.receive()).data
+
+        with pytest.raises(aiohttp.WSServerHandshakeError):
             self.run(client, connect)
-        assert caught.value.status == 402
-        assert untouched(buyer)
+        assert unresolved(buyer, till.nonces[0])
+        assert self.run(client, connect) == "hello"
+        assert len(set(till.headers)) == 1
+        assert paid(buyer)
 
     def test_the_outcome_is_an_attribute(self, client: Client, server: Server, till: Till) -> None:
         response = client.get(server.on("/paid", till.sells())).native

@@ -235,3 +235,14 @@ def test_a_redirect_to_the_content_delivers_if_the_settlement_is_proven(proof: A
     assert len(buyer.history()) == (2 if delivered else 0)
     assert len(buyer.holds()) == (0 if delivered else 1)
     assert buyer.spent(currency="USD (test)").units == (20_000 if delivered else 10_000)
+
+
+@pytest.mark.parametrize("names", ["authorization", b"x", 3, None, [1], [""], ["a b"], ["a:"], ["é"], ["a\n"]])
+def test_identity_headers_that_are_none(names: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match="identity_headers lists names of headers"):
+        Buyer(Wallet(evm=KEY), ledger=":memory:", identity_headers=names)
+
+
+def test_identity_headers_are_known_by_one_spelling() -> None:
+    buyer = Buyer(Wallet(evm=KEY), ledger=":memory:", identity_headers=iter(["X-Tenant", "authorization", "x-tenant"]))
+    assert buyer.identity_headers == ("authorization", "x-tenant")

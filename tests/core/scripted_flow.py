@@ -10,6 +10,7 @@ from tests.wire.terms import KEY, ORIGIN, URL, document, encoded, headers
 from x402_client import Buyer, Policy, Wallet, events
 from x402_client.core import asks
 from x402_client.core.call import Call
+from x402_client.core.digests import body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import pay
 from x402_client.core.rules import Rules
@@ -79,8 +80,8 @@ class Ground:
 
     @property
     def names(self) -> list[str]:
-        """The kinds of asks so far, without what was told."""
-        return [type(ask).__name__ for ask in self.asked if not isinstance(ask, asks.Tell)]
+        """The kinds of asks so far, without what was told, and without the look for a call to join."""
+        return [type(ask).__name__ for ask in self.asked if not isinstance(ask, (asks.Tell, asks.Join))]
 
     @property
     def told(self) -> list[events.Event]:
@@ -99,12 +100,13 @@ class Ground:
 
 _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Peek: lambda ledger, ask: ask.reply.native,
-    asks.Digest: lambda ledger, ask: b"no body",
+    asks.Digest: lambda ledger, ask: body_digest(b"no body"),
     asks.Reserve: lambda ledger, ask: ledger.reserve(ask.order, ask.attempt),
+    asks.Join: lambda ledger, ask: asks.Joined(None),
     asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
     asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),
-    asks.Close: lambda ledger, ask: ledger.close(ask.hold, ask.money, ask.receipt),
+    asks.Close: lambda ledger, ask: _close(ledger, ask),
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
     asks.Settlement: lambda ledger, ask: "open",
@@ -117,6 +119,11 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Pause: lambda ledger, ask: None,
     asks.Tell: lambda ledger, ask: None,
 }
+
+
+def _close(ledger: MemoryLedger, ask: asks.Close) -> None:
+    ledger.close(ask.hold, ask.money, ask.receipt)
+    ask.attempt.end()
 
 
 def called(identity: str = "GET /weather", origin: Origin = ORIGIN, **more: Any) -> Call:

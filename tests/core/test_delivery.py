@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import pickle
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -17,12 +20,12 @@ from tests.adapters.checks import new_buyer
 from tests.adapters.scripted_server import Server
 from x402_client.adapters.httpx_bodies import Library
 from x402_client.adapters.requests_adapter import PaymentAdapter
-from x402_client.core import asks
-from x402_client.core.delivery import Delivery, delivers
+from x402_client.core import asks, interruptions
+from x402_client.core.delivery import Delivery, Resolution, delivers
 from x402_client.core.drive import run
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
-from x402_client.model.holds import Busy, Hold, Outcome
+from x402_client.model.holds import Attempt, Busy, Hold, Outcome
 from x402_client.model.offers import Receipt
 
 from .scripted_flow import called
@@ -39,6 +42,7 @@ def outcome(money: Any = "spent", receipt: Receipt | None = None, mismatches: tu
 @pytest.mark.parametrize(
     ("status", "found", "yes"),
     [
+        (101, outcome("unknown"), True),
         (200, outcome("unknown"), True),
         (206, outcome("unknown"), True),
         (302, outcome("spent", Receipt(True, "0xfeed")), True),
@@ -78,7 +82,7 @@ def test_a_close_that_fails_ends_the_attempt_and_delivers_nothing(failure: BaseE
     """Else its claim would live on, and the same request would sign a second payment."""
     call = called()
     made = LIBRARY.awatched if is_async else LIBRARY.watched
-    body = made(_Stubborn(failure), Delivery(call, outcome(), new_buyer(ledger=":memory:")))
+    body = made(_Stubborn(failure), Delivery(call, outcome(), Scripted()), httpx.Response(200))
     with pytest.raises(type(failure)):
         if is_async:
             anyio.run(body.aclose)
@@ -111,23 +115,41 @@ class Scripted:
         self.asked.append(ask)
         if isinstance(ask, asks.Claim) and isinstance(self.claimed, Exception):
             raise self.claimed
+        if isinstance(ask, asks.Close):
+            ask.attempt.end()
         return self.claimed if isinstance(ask, asks.Claim) else None
 
+    @property
+    def kinds(self) -> list[type[Any]]:
+        return [type(ask) for ask in self.asked]
 
+
+@pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize(
     ("claimed", "alive"),
     [(HOLD, True), (None, False), (Busy(HOLD), False), (HOLD.but(id="2"), False), (LedgerUnavailable("gone"), False)],
 )
-def test_content_that_a_redirect_led_to_is_watched_under_a_claim_of_its_own(claimed: Any, alive: bool) -> None:
+def test_content_that_a_redirect_led_to_is_watched_under_a_claim_of_its_own(
+    claimed: Any, alive: bool, is_async: bool
+) -> None:
     call, answers = called(), Scripted(claimed)
     call.attempt.end()
     delivery = Delivery(call, outcome(), answers)
-    delivery.arrived()
+    asyncio.run(delivery.aarrived()) if is_async else delivery.arrived()
     assert call.attempt.alive is alive
-    assert [type(ask) for ask in answers.asked] == [asks.Claim]
+    assert answers.kinds == [asks.Claim]
     delivery.done()
     assert not call.attempt.alive
-    assert asks.Close in [type(ask) for ask in answers.asked]
+    assert answers.kinds == [asks.Claim, asks.Close, asks.Tell]
+
+
+def test_what_was_rejected_claims_nothing_where_it_arrives() -> None:
+    call, answers = called(), Scripted(HOLD)
+    delivery = Delivery(call, outcome(), answers)
+    assert delivery.outcome.reject()
+    delivery.arrived()
+    delivery.done()
+    assert (answers.asked, call.attempt.alive) == ([], False)
 
 
 def test_it_is_resolved_once() -> None:
@@ -135,16 +157,109 @@ def test_it_is_resolved_once() -> None:
     delivery = Delivery(called(), outcome(), answers)
     delivery.done()
     run(delivery.resolved(), answers)
-    asyncio.run(delivery.adone())
-    asyncio.run(delivery.aclosed())
     delivery.closed()
     delivery.broke(OSError("too late"))
-    assert [type(ask) for ask in answers.asked] == [asks.Close, asks.Tell]
+    assert delivery.outcome.accept()
+    assert not delivery.outcome.reject()
+    assert answers.kinds == [asks.Close, asks.Tell]
 
 
-def test_of_an_async_client() -> None:
-    answers = Scripted(HOLD)
-    delivery = Delivery(called(), outcome(), answers)
-    asyncio.run(delivery.aarrived())
-    asyncio.run(delivery.aclosed())
-    assert [type(ask) for ask in answers.asked] == [asks.Claim, asks.Close, asks.Tell]
+# --- what is under way at a close
+
+
+def closed_amid(failure: BaseException, before: bool) -> tuple[Scripted, Attempt]:
+    """Close an answer while this is handled, handed over before or after that began."""
+    answers, call = Scripted(), called()
+    delivery = Delivery(call, outcome(), answers)
+    try:
+        raise failure
+    except BaseException:
+        if before:
+            delivery = Delivery(call, outcome(), answers)
+        delivery.closed()
+    return answers, call.attempt
+
+
+@pytest.mark.parametrize("failure", [TimeoutError(), KeyboardInterrupt(), asyncio.CancelledError(), Exception()])
+def test_only_what_was_raised_since_the_hand_over_counts(failure: BaseException) -> None:
+    for _ in range(2):  # the second time it is the same object, and none of what was handled before
+        answers, attempt = closed_amid(failure, before=False)
+        assert (answers.asked, attempt.alive) == ([], False)
+    answers, _ = closed_amid(failure, before=True)
+    assert asks.Close in answers.kinds
+
+
+def test_leaving_a_loop_is_nothing_under_way_but_what_made_a_generator_close_is() -> None:
+    answers, _ = closed_amid(GeneratorExit(), before=False)
+    assert asks.Close in answers.kinds
+    failure = GeneratorExit()
+    failure.__context__ = TimeoutError()
+    answers, _ = closed_amid(failure, before=False)
+    assert answers.asked == []
+
+
+def test_a_chain_of_exceptions_without_end_is_followed_for_a_while() -> None:
+    one, other = GeneratorExit(), GeneratorExit()
+    one.__context__, other.__context__ = other, one
+    delivery = Delivery(called(), outcome(), answers := Scripted())
+    try:
+        raise one
+    except GeneratorExit:
+        one.__context__ = other
+        delivery.closed()
+    assert asks.Close in answers.kinds
+
+
+def test_an_exception_that_was_handled_is_pickled_as_ever() -> None:
+    failure = ValueError("mine")
+    closed_amid(failure, before=True)
+    again = pickle.loads(pickle.dumps(failure))
+    assert (type(again), again.args) == (ValueError, ("mine",))
+    answers, _ = closed_amid(again, before=False)
+    assert answers.asked == []
+
+
+# --- the caller's own word
+
+
+def test_an_outcome_that_is_kept_keeps_no_claim() -> None:
+    call, answers = called(), Scripted()
+    delivery = Delivery(call, outcome(), answers)
+    told, attempt = delivery.outcome, weakref.ref(call.attempt)
+    del call, delivery
+    gc.collect()
+    assert attempt() is None
+    assert told.reject()
+    assert told.accept()
+    assert told.accept()
+    assert not told.reject()
+    assert answers.kinds == [asks.Close, asks.Tell]
+
+
+def test_a_copy_from_another_process_says_nothing() -> None:
+    told = Delivery(called(), outcome(), Scripted()).outcome
+    again = pickle.loads(pickle.dumps(told))
+    assert again == told
+    assert repr(again) == repr(told)
+    assert (again.accept(), again.reject()) == (False, False)
+
+
+def test_any_paid_answer_may_be_accepted() -> None:
+    """A 404 that was paid for is no delivery by itself."""
+    answers = Scripted()
+    told = Resolution(called(), outcome(), answers).told
+    assert told.reject()
+    assert told.accept()
+    assert answers.kinds == [asks.Close, asks.Tell]
+
+
+def test_the_latest_interruptions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruptions, "_MOST", 2)
+    holds = [HOLD.but(id=f"interrupted {number}") for number in range(3)]
+    for hold in holds:
+        interruptions.note(hold, TimeoutError())
+    assert [bool(interruptions.remark(hold)) for hold in holds] == [False, True, True]
+    interruptions.forget(holds[1])
+    assert "TimeoutError" in interruptions.remark(holds[2])
+    assert "accept()" in interruptions.remark(holds[2])
+    assert interruptions.remark(holds[1]) == ""

@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from x402_client.core.asks import Digest, Pause
-from x402_client.core.drive import Flow, arun, begin, run
+from x402_client.core.drive import Flow, arun, run
 
 
 def told(log: list[str], catch: type[BaseException] = OSError) -> Flow[str]:
@@ -147,67 +147,6 @@ def counting(log: list[str]) -> Flow[None]:
                 log.append("failed")
     finally:
         log.append("closed")
-
-
-def test_what_is_at_hand_is_done_at_once() -> None:
-    log: list[str] = []
-    answers = iter([b"one", OSError(), b"three"])
-
-    def answer(ask: Any) -> Any:
-        given = next(answers)
-        if isinstance(given, Exception):
-            raise given
-        return given
-
-    assert begin(counting(log), answer) is None
-    assert log == ["one", "failed", "three", "closed"]
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_what_has_to_be_awaited_is_left(fails: bool) -> None:
-    log: list[str] = []
-    turns = iter(range(3))
-
-    async def later() -> bytes:
-        await asyncio.sleep(0)
-        if fails:
-            raise OSError
-        return b"later"
-
-    rest = begin(counting(log), lambda ask: later() if next(turns) else b"now")
-    assert log == ["now"]
-    assert rest is not None
-    asyncio.run(rest)
-    assert log == ["now", *["failed" if fails else "later"] * 2, "closed"]
-
-
-def test_the_rest_of_a_flow_may_end_with_its_first_answer() -> None:
-    log: list[str] = []
-    turns = iter(range(3))
-
-    async def later() -> bytes:
-        return b"later"
-
-    rest = begin(counting(log), lambda ask: later() if next(turns) == 2 else b"now")
-    assert rest is not None
-    asyncio.run(rest)
-    assert log == ["now", "now", "later", "closed"]
-
-
-def test_a_rest_that_is_cancelled_closes_its_flow() -> None:
-    log: list[str] = []
-
-    async def cancelled() -> None:
-        rest = begin(counting(log), lambda ask: asyncio.sleep(5))
-        assert rest is not None
-        task = asyncio.create_task(rest)
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
-
-    asyncio.run(cancelled())
-    assert log == ["closed"]
 
 
 class Ended:

@@ -10,6 +10,7 @@ from tests.wire.terms import SELLER, document, entry
 from x402_client import Limit, Policy, events
 from x402_client.core import asks
 from x402_client.core.delivery import deliver
+from x402_client.core.digests import body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import inspect, pay
 from x402_client.errors import (
@@ -142,7 +143,7 @@ def test_another_request_is_another_purchase() -> None:
         ground.pay(called(), Send=TimeoutError())
     ground.pay(called("GET /other"), Send=paid())
     assert "SignTyped" in ground.names
-    ground.pay(called(), Send=paid(), Digest=b"another body")
+    ground.pay(called(), Send=paid(), Digest=body_digest(b"another body"))
     assert "SignTyped" in ground.names
     assert ground.spent == 3 * PRICE
 
@@ -281,7 +282,17 @@ def test_a_ledger_that_fails_at_the_end_never_loses_the_answer() -> None:
     assert answer.outcome is not None
     ground.scripted[asks.Close] = LedgerUnavailable("disk")
     run(deliver(call, answer.outcome), ground.answer)
-    assert isinstance(ground.told[-1], events.Warned)
+    assert [type(event) for event in ground.told[-2:]] == [events.Warned, events.Delivered]
+    assert call.attempt.alive, "until it is written, no other call may take the hold over"
+
+
+def test_an_interrupt_at_the_end_gives_the_claim_up() -> None:
+    ground, call = Ground(), called()
+    answer = ground.pay(call)
+    assert answer.outcome is not None
+    ground.scripted[asks.Close] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(deliver(call, answer.outcome), ground.answer)
     assert not call.attempt.alive
 
 

@@ -31,6 +31,7 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
     asks.Peek: [OSError, lambda: errors.MalformedQuote("cut")],
     asks.Digest: [OSError, lambda: errors.BodyNotReplayable("gone")],
     asks.Reserve: [*LEDGER_TROUBLE, lambda: errors.OverLimit("full"), lambda: errors.AlreadyPaid("before")],
+    asks.Join: [],
     asks.Claim: LEDGER_TROUBLE,
     asks.Record: LEDGER_TROUBLE,
     asks.Release: LEDGER_TROUBLE,

@@ -10,6 +10,7 @@ from tests.wire.terms import SELLER, USDC, decoded, entry, entry_v1
 from x402_client import Money, Policy, events
 from x402_client.core import asks
 from x402_client.core.delivery import deliver
+from x402_client.core.digests import body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import pay
 from x402_client.errors import (
@@ -43,7 +44,8 @@ def test_a_payment_by_hand() -> None:
     assert isinstance(peek, asks.Peek)
     assert peek.reply is first
     assert isinstance(flow.send(first.native), asks.Digest)
-    reserve = flow.send(b"digest")
+    assert isinstance(flow.send(body_digest(b"")), asks.Join)
+    reserve = flow.send(asks.Joined(None))
     assert isinstance(reserve, asks.Reserve)
     assert reserve.order.price == Money("0.01 USD (test)")
     assert [str(cap) for cap in reserve.order.caps] == ["0.05 USD (test) per day"]

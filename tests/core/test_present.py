@@ -204,8 +204,7 @@ def test_what_the_chain_proves_unused_makes_room_for_a_new_purchase() -> None:
     [old] = ground.ledger.holds()
     answer = ground.pay(called(), Send=paid(), Settlement="not_settled")
     assert ground.names == [
-        "Peek", "Digest", "Reserve", "Settlement", "Conclude", "Digest", "Reserve", "LeftAlone", "SignTyped", "Record",
-        "Send",
+        "Peek", "Digest", "Reserve", "Settlement", "Conclude", "Reserve", "LeftAlone", "SignTyped", "Record", "Send",
     ]  # fmt: skip
     assert answer.outcome is not None
     assert answer.outcome.hold.id != old.id

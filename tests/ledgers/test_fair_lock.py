@@ -12,13 +12,10 @@ from pathlib import Path
 import pytest
 
 from x402_client.errors import LedgerUnavailable
-from x402_client.ledgers.conformance.ledger import RECEIPT, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite import file as sqlite_file
 from x402_client.ledgers.sqlite.fair_lock import FairLock
 from x402_client.ledgers.sqlite.file import LedgerFile
-from x402_client.ledgers.sqlite.holds import Delivery
-from x402_client.model.holds import Attempt
 
 
 def waiting(turns: FairLock, number: int) -> None:
@@ -153,22 +150,4 @@ def test_a_lock_of_long_ago_is_another_one(tmp_path: Path, monkeypatch: pytest.M
         found.append(round(ledger._file._locked_for(), 3))
     monkeypatch.undo()
     assert found == [0.0, 0.5, 1.0, 0.0, 0.9]
-    ledger.close_ledger()
-
-
-def test_a_delivery_that_waits_to_be_written_is_not_given_up(tmp_path: Path) -> None:
-    """The end of its attempt may be found while the delivery is on its way into the list of late ones."""
-    ledger, attempt = SqliteLedger(tmp_path / "ledger.db"), Attempt()
-    hold = ledger.record(ledger.reserve(order(purchase()), attempt), signed())  # type: ignore[arg-type]
-    settle = ledger._settle
-
-    def later(*given: object) -> None:
-        ledger._late[int(hold.id, 16)] = Delivery(int(hold.id, 16), False, "spent", RECEIPT)
-        attempt.end()
-        settle(*given)  # type: ignore[arg-type]
-
-    ledger._settle = later  # type: ignore[method-assign]
-    ledger._claims._some_ended = True
-    ledger._catch_up()
-    assert (ledger.holds(), [past.id for past in ledger.history(5)]) == ((), [hold.id])
     ledger.close_ledger()

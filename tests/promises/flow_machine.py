@@ -138,6 +138,8 @@ class FlowMachine(RuleBasedStateMachine):
                 ask = flow.throw(LedgerUnavailable("disk")) if failing else flow.send(None)
             except StopIteration:
                 ask = None
+        if how != "read":
+            running.call.attempt.end()  # the process ends before it is written
 
     @rule(which=_WHICH)
     def give_up(self, which: int) -> None:

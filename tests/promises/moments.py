@@ -22,6 +22,7 @@ class Points:
 
     def __init__(self, at: int | str = 0, act: Act = bool) -> None:
         self._at, self._act = at, act
+        self.waits = inspect.iscoroutinefunction(act)
         self.passed: list[str] = []
         #: Where it acted; empty: there was no such moment.
         self.reached = ""
@@ -69,7 +70,15 @@ def _async(kind: type[Any], real: Callable[..., Any], points: Points) -> Callabl
         await _awaited(points(f"after {_name(ask)}"))
         return given
 
-    return answer
+    at_the_end = _sync(kind, real, points)
+
+    def answer_or_end(answers: Any, ask: Any) -> Any:
+        if _name(ask) not in ("Close", "Tell Delivered"):
+            return answer(answers, ask)
+        # Nothing is awaited between the last byte and the caller, so an act that waits cannot happen there.
+        return real(answers, ask) if points.waits else at_the_end(answers, ask)
+
+    return answer_or_end
 
 
 async def _awaited(given: Any) -> Any:

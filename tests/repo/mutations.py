@@ -49,10 +49,12 @@ IN_MEMORY, IN_A_FILE = "tests/ledgers/test_conformance.py", "tests/ledgers/test_
 IN_REDIS = "tests/ledgers/redis/test_conformance.py"
 KILLED = "tests/promises/test_killed.py::test_killed_at_any_moment"
 AGAIN = "tests/promises/test_repeated_requests.py::test_the_same_request_presents_the_same_payment"
+OVERDUE = "tests/promises/test_overdue_calls.py"
 CANCELLED = "tests/promises/test_cancelled.py"
 ENDS = "tests/core/test_present.py"
 REDIRECTS = "tests/adapters/test_redirects.py::TestRedirects"
 LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[{}-402]"
+LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wish_is_paid_once"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
 MUTATIONS = (
@@ -127,6 +129,27 @@ MUTATIONS = (
     ),
     # --- never twice
     Mutation(
+        "a call whose caller gave up on its thread is paid for again",
+        "buyer/running_calls.py",
+        "late = self.overdue_at is not None and now > self.overdue_at",
+        "late = False",
+        (f"{OVERDUE}::test_while_it_still_runs_the_same_request_signs_nothing[httpx-memory]",),
+    ),
+    Mutation(
+        "all joiners present a payment at once",
+        "buyer/running_calls.py",
+        "my_turn = first.followers[0] is mine",
+        "my_turn = True",
+        (f"{OVERDUE}::test_one_joiner_after_the_other[httpx-memory]",),
+    ),
+    Mutation(
+        "a header outlives those who joined",
+        "buyer/running_calls.py",
+        "if (self.over or delivered) and not (delivered and self.followers):",
+        "if self.over and not delivered:",
+        ("tests/buyer/test_running_calls.py",),
+    ),
+    Mutation(
         "an unresolved payment is signed anew",
         "core/flow.py",
         "if found.authorization is None:",
@@ -165,7 +188,7 @@ MUTATIONS = (
         "a 402 after a payment resolves it",
         "core/present.py",
         "    raise _rejected(call, tries)\n",
-        "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None)\n"
+        "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
         "    raise _rejected(call, tries)\n",
         (f"{AGAIN}[402, the same terms-by_a_loop]",),
     ),
@@ -207,8 +230,8 @@ MUTATIONS = (
     Mutation(
         "while a redirect's content is read its payment may be presented",
         "core/delivery.py",
-        "        if not isinstance(found, Hold) or found.id != hold.id:\n            self._call.attempt.end()\n",
-        "        self._call.attempt.end()\n",
+        "        if not isinstance(found, Hold) or found.id != hold.id:\n            self.call.attempt.end()\n",
+        "        self.call.attempt.end()\n",
         (f"{REDIRECTS}::test_while_the_content_is_read_others_buy_their_own[httpx]",),
     ),
     Mutation(
@@ -221,8 +244,8 @@ MUTATIONS = (
     Mutation(
         "a body that broke off is a delivery",
         "core/delivery.py",
-        "        if not isinstance(failure, GeneratorExit):\n            self.dropped()",
-        "        pass",
+        "            interruptions.note(self._resolution.outcome.hold, failure)\n            self.dropped()",
+        "            pass",
         (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",),
     ),
     Mutation(
@@ -238,6 +261,48 @@ MUTATIONS = (
         "        if call.paid is not None:\n",
         "        if False:\n",
         ("tests/core/test_flow_answers.py",),
+    ),
+    Mutation(
+        "a purchase is named by the hop that asks for money",
+        "adapters/exchange.py",
+        "(request if first is None else first.request).identity(names)",
+        "request.identity(names)",
+        (f"{LED_ANYWHERE}[httpx-0]", f"{LED_ANYWHERE}[requests-0]"),
+    ),
+    Mutation(
+        "a body that a redirect drops is no part of the purchase",
+        "adapters/exchange.py",
+        "body=None if first is None else first.body,",
+        "body=None,",
+        ("tests/adapters/test_first_request.py::TestRetries::test_another_body_is_another_purchase",),
+    ),
+    Mutation(
+        "another origin than the payee is shown its payment",
+        "core/flow.py",
+        "            led = hold.purchase.origin != call.origin\n",
+        "            led = False\n",
+        ("tests/core/test_first_request.py",),
+    ),
+    Mutation(
+        "a boundary is left out wherever it stands",
+        "core/digests.py",
+        "return BodyDigest(self._parts.digest(), self._former.value())",
+        "return BodyDigest(self._former.value(), b'')",
+        ("tests/core/test_digests.py",),
+    ),
+    Mutation(
+        "a JSON-RPC retry is another purchase",
+        "core/digests.py",
+        'if name != "id"}]',
+        "}]",
+        ("tests/core/test_digests.py",),
+    ),
+    Mutation(
+        "frozen terms pay another request",
+        "core/flow.py",
+        "        raise quote\n    check_quoted(call)\n",
+        "        raise quote\n",
+        ("tests/core/test_first_request.py",),
     ),
     # --- claims
     Mutation(
@@ -559,8 +624,8 @@ MUTATIONS = (
     Mutation(
         "a close that fails keeps its claim",
         "adapters/httpx_bodies.py",
-        "            self._source.close()\n        except BaseException:\n            self._delivery.dropped()\n",
-        "            self._source.close()\n        except BaseException:\n            pass\n",
+        "            self._close()\n        except BaseException:\n            self._delivery.dropped()\n",
+        "            self._close()\n        except BaseException:\n            pass\n",
         ("tests/core/test_delivery.py",),
     ),
     Mutation(
@@ -652,18 +717,46 @@ MUTATIONS = (
         (IN_REDIS,),
     ),
     Mutation(
-        "a delivery that could not be written is forgotten: a file",
-        SQLITE,
-        "            self._late[found.number] = found\n",
-        "",
-        ("tests/ledgers/test_sqlite_failures.py",),
+        "a delivery that could not be written is forgotten",
+        "buyer/ends.py",
+        "        except LedgerBusy:\n            self._later(said, tell)\n",
+        "        except LedgerBusy:\n            said.attempt.end()\n",
+        ("tests/buyer/test_ends.py",),
     ),
     Mutation(
-        "a delivery that could not be written is forgotten: Redis",
-        "ledgers/redis/steps.py",
-        "        for hold, late in self._claims.late(purse):\n",
-        "        for hold, late in ():\n",
-        ("tests/promises/test_redis_failures.py",),
+        "an answer waits until its delivery is written",
+        "ledgers/extras.py",
+        '    return cast(Ledger, getattr(ledger, "impatient", None) or ledger)\n\n\ndef closer_of',
+        "    return ledger\n\n\ndef closer_of",
+        ("tests/buyer/test_ends.py",),
+    ),
+    Mutation(
+        "a key whose delivery is yet to be written is in flight",
+        "buyer/ends.py",
+        "        if end is not None:\n            raise already_paid(end.hold)\n",
+        "",
+        ("tests/buyer/test_ends.py",),
+    ),
+    Mutation(
+        "a forked child writes what is its parent's",
+        "buyer/ends.py",
+        "        writer._reset()\n",
+        "        pass\n",
+        ("tests/buyer/test_ends.py",),
+    ),
+    Mutation(
+        "a close while an exception is under way is a delivery",
+        "core/delivery.py",
+        "        if cause is None:\n            self.done()\n",
+        "        if True:\n            self.done()\n",
+        ("tests/core/test_delivery.py", "tests/adapters/test_under_way.py"),
+    ),
+    Mutation(
+        "an outcome that is kept keeps a claim alive",
+        "core/delivery.py",
+        "        self._call = replace(call, attempt=Attempt())\n",
+        "        self._call = call\n",
+        ("tests/core/test_delivery.py",),
     ),
     Mutation(
         "another ledger in its place is believed: Redis",

@@ -53,6 +53,7 @@ from x402_client.core import (
     AsyncCourier,
     Attempt,
     Authorization,
+    BodyDigest,
     Busy,
     Courier,
     Delivery,
@@ -73,6 +74,7 @@ from x402_client.core import (
     SolanaSigner,
     Spending,
     TypedData,
+    body_digest,
 )
 from x402_client.events import Event
 from x402_client.ledgers import MemoryLedger, RedisLedger, SqliteLedger
@@ -251,6 +253,9 @@ def outcomes(one: httpx.Response, two: httpx2.Response, three: requests.Response
     for found in (outcome(one), outcome(two), outcome(three), outcome(failure)):
         assert_type(found, Outcome | None)
         if found is not None:
+            assert_type(found.accept(), bool)
+            assert_type(found.reject(), bool)
+        if found is not None:
             assert_type(found.money, MoneyState)
             assert_type(found.hold, Hold)
             assert_type(found.hold.nonce, str | None)
@@ -302,8 +307,8 @@ class OwnCourier:
     def peek(self, reply: Reply) -> bytes | None:
         return None
 
-    def digest(self) -> bytes:
-        return b""
+    def digest(self) -> BodyDigest:
+        return body_digest(b"")
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[int, Outcome | None]:
         assert_type(reply.outcome, Outcome | None)
@@ -327,8 +332,8 @@ class OwnAsyncCourier:
     async def peek(self, reply: Reply) -> bytes | None:
         return None
 
-    async def digest(self) -> bytes:
-        return b""
+    async def digest(self) -> BodyDigest:
+        return body_digest(iter([b"", b""]), "application/json")
 
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> int:
         return reply.status

@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-_FIRST_REQUEST = "a purchase is named by the request that met the 402, and not by the first request of the call"
 #: The test, and why it fails today in every adapter of ours.
-NOT_YET = {
-    "test_two_calls_that_are_led_to_one_address_are_two_purchases": _FIRST_REQUEST,
-    "test_one_call_that_is_led_to_a_new_address_each_time_is_one_purchase": _FIRST_REQUEST,
-    "test_a_body_belongs_to_the_purchase_where_a_redirect_drops_it": _FIRST_REQUEST,
-    "test_a_close_while_an_exception_is_under_way_is_none": "any close by the caller counts as a delivery",
-    "test_a_call_whose_caller_gave_up_on_its_thread_is_joined_and_not_paid_again": "nothing is overdue yet",
-}
+NOT_YET = {}
 OURS = [Path(__file__).with_name(f"test_{name}.py") for name in ("adapter_conformance", "own_client")]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from x402_client import Buyer
 from x402_client.adapters import Exchange
-from x402_client.core import Delivery, Failure, Reply
+from x402_client.core import BodyDigest, Delivery, Failure, Reply
 from x402_client.testing.adapter_conformance import Answer
 
 from .urllib_client import Courier, UrllibConformance, courier_for
@@ -36,14 +36,14 @@ class AsyncCourier:
         body: bytes | None = await in_thread(self.courier.peek, reply)
         return body
 
-    async def digest(self) -> bytes:
-        found: bytes = self.courier.digest()
+    async def digest(self) -> BodyDigest:
+        found: BodyDigest = self.courier.digest()
         return found
 
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> tuple[Reply, bytes]:
         handed: tuple[Reply, bytes] = await in_thread(self.courier.hand_over, reply, None)
         if delivery is not None:
-            await delivery.adone()
+            delivery.done()
         return handed
 
     async def let_go(self, kept: Any) -> None:

@@ -16,7 +16,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.multipart import MultipartWriter
 from aiohttp.payload import AsyncIterablePayload, BytesIOPayload, BytesPayload, IOBasePayload, Payload
 
-from .replay import NOTHING, Kept, RunningDigest, digest, not_rewound, seekable
+from ..core.digests import NOTHING, BodyDigest, body_digest, running_digest
+from .replay import Kept, not_rewound, seekable
 
 
 class Body:
@@ -45,14 +46,24 @@ class Body:
             return BytesIOPayload(io.BytesIO(self._kept.content()))
         return self.first()
 
-    async def digest(self) -> bytes:
+    @property
+    def is_bytes(self) -> bool:
+        """Return True if there is no body, or one that can be read while it is sent."""
+        return self.inner is None or isinstance(self.inner, BytesPayload)
+
+    @property
+    def unread(self) -> bool:
+        """Return True if it can be read only once, and nothing of it was read."""
+        return self.once and (self._relay is None or not self._relay.begun)
+
+    async def digest(self) -> BodyDigest:
         """Return what identifies the body, all of it."""
         if self.inner is None:
             return NOTHING
         await self.settle()
         content_type = self._headers.get(hdrs.CONTENT_TYPE, "")
         if self._kept is not None:
-            return digest([self._kept.content()], content_type)
+            return body_digest(self._kept.content(), content_type)
         sink = _Digesting(content_type)
         try:
             await self.inner.write_with_length(sink, self._length)
@@ -91,6 +102,11 @@ class Relay(Payload):
         self._tap: _Tap | None = None
         self._pump: asyncio.Task[None] | None = None
         self._wanted = True
+
+    @property
+    def begun(self) -> bool:
+        """Return True if the source was begun to be read."""
+        return self._tap is not None
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         tap, pump = self._begin(writer, content_length)
@@ -213,7 +229,7 @@ class _Digesting(_Sink):
     """A sink that makes a digest."""
 
     def __init__(self, content_type: str) -> None:
-        self.found = RunningDigest(content_type)
+        self.found = running_digest(content_type)
 
     async def write(self, chunk: Any) -> None:
         self.found.add(chunk)

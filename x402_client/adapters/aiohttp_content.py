@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -22,8 +22,6 @@ from .refusals import lines_about_refusal
 
 #: What the caller's own bounds raise: nothing is broken.
 _BOUNDS = (asyncio.IncompleteReadError, ValueError)
-#: Kept until they are done: the loop itself holds tasks weakly.
-_unfinished: set[asyncio.Task[None]] = set()
 
 
 async def peek(response: ClientResponse, limit: int) -> bytes | None:
@@ -93,21 +91,15 @@ class Watched(StreamReader):
     object but ``ClientResponse.close`` and ``release``: aiohttp tells what breaks to the original.
     """
 
-    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_source", "_writing")
+    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_put_off", "_source")
 
     def __init__(self, source: StreamReader, delivery: Delivery) -> None:
-        self._own(_source=source, _delivery=delivery, _interrupted=False, _writing=None, _left=None)
+        self._own(_source=source, _delivery=delivery, _interrupted=False, _left=None, _put_off=False)
 
     def _own(self, **values: Any) -> None:
         """Set what is ours and not the original's."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
-
-    @property
-    def writing(self) -> asyncio.Task[None] | None:
-        """The task that writes the delivery, where a sync method could not await it."""
-        found: asyncio.Task[None] | None = self._writing
-        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "_source"), name)
@@ -116,18 +108,33 @@ class Watched(StreamReader):
         setattr(self._source, name, value)
 
     async def _seen(self, reading: Coroutine[Any, Any, Any]) -> Any:
-        source, delivery = self._source, self._delivery
         try:
             data = await reading
         except BaseException as failure:
             self._failed(failure)
-            if isinstance(failure, asyncio.IncompleteReadError) and source.at_eof():
-                await delivery.adone()
+            if isinstance(failure, asyncio.IncompleteReadError):
+                self._at_end()
             raise
         self._own(_interrupted=False)
-        if source.at_eof() and not delivery.over:
-            await delivery.adone()
+        self._at_end()
         return data
+
+    @contextmanager
+    def read_whole(self) -> Iterator[None]:
+        """Put the delivery off until the block ends."""
+        self._own(_put_off=True)
+        try:
+            yield
+        except BaseException as failure:
+            self._delivery.broke(failure)
+            raise
+        finally:
+            self._own(_put_off=False)
+        self._at_end()
+
+    def _at_end(self) -> None:
+        if not self._put_off and self._source.at_eof():
+            self._delivery.done()
 
     def _failed(self, failure: BaseException) -> None:
         """Judge a read that failed. Where the stream is sound it may be read again, so a close alone makes it final."""
@@ -157,8 +164,7 @@ class Watched(StreamReader):
 
     def read_nowait(self, n: int = -1) -> bytes:
         data: bytes = self._source.read_nowait(n)
-        if self._source.at_eof() and not self._delivery.over:
-            self._finish(self._delivery.begin_done)
+        self._at_end()
         return data
 
     def set_exception(self, exc: Any, exc_cause: Any = None) -> None:
@@ -166,23 +172,8 @@ class Watched(StreamReader):
         self._source.set_exception(exc)
         if self._interrupted:
             self._delivery.dropped()
-        elif not self._delivery.over:
-            self._finish(self._delivery.begin_closed)
-
-    def _finish(self, begin: Callable[[], Coroutine[Any, Any, None] | None]) -> None:
-        """Resolve the purchase; let what cannot be awaited go on in a task."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # the loop is over: the purchase stays unresolved, and is presented again
-            self._delivery.dropped()
-            return
-        rest = begin()
-        if rest is None:
-            return
-        task = loop.create_task(rest)
-        self._own(_writing=task)
-        _unfinished.add(task)
-        task.add_done_callback(_unfinished.discard)
+        else:
+            self._delivery.closed()
 
     def take_over(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
         """Keep the connection of a response that the caller forgot, as long as its content is read."""
@@ -223,10 +214,15 @@ def _loosen(response: ClientResponse, watched: Watched) -> None:
 
 
 class _Paid:
-    """A paid answer: the end of its ``async with`` waits until the delivery is written.
+    """A paid answer. Its content can outlive it, as without us."""
 
-    Its content can outlive it, as without us.
-    """
+    async def read(self) -> bytes:
+        """Read the whole body. aiohttp may wait once more after its end, so it counts as delivered only then."""
+        content = self.content  # type: ignore[attr-defined]
+        if not isinstance(content, Watched):
+            return await super().read()  # type: ignore[misc,no-any-return]
+        with content.read_whole():
+            return await super().read()  # type: ignore[misc,no-any-return]
 
     def __del__(self) -> None:
         response: Any = self
@@ -235,12 +231,6 @@ class _Paid:
             response._connection, response._closed = None, True
             content.take_over(connection, response._writer)
         super().__del__()  # type: ignore[misc]
-
-    async def wait_for_close(self) -> None:
-        await super().wait_for_close()  # type: ignore[misc]
-        content = self.content  # type: ignore[attr-defined]
-        if isinstance(content, Watched) and content.writing is not None:
-            await asyncio.wait({content.writing})
 
 
 def paid_class(base: type[ClientResponse]) -> type[ClientResponse]:

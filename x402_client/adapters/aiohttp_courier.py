@@ -23,6 +23,7 @@ from aiohttp import (
 from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
+from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
@@ -131,9 +132,10 @@ class AsyncCourier:
                 "Nothing was paid."
             ) from None
 
-    async def digest(self) -> bytes:
+    async def digest(self) -> BodyDigest:
         """The digest of the request's body."""
-        await self._settle()
+        if not self._body.is_bytes:
+            await self._settle()
         return await self._body.digest()
 
     async def send(self, header: tuple[str, str] | None) -> Reply:
@@ -159,7 +161,7 @@ class AsyncCourier:
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
         if delivery is not None:
-            await watch_or_deliver(response, delivery)
+            watch_or_deliver(response, delivery)
         return response
 
     async def let_go(self, kept: Any = None) -> None:
@@ -247,10 +249,10 @@ class _Discreet:
         await self._trace.send_request_headers(method, url, shown)
 
 
-async def watch_or_deliver(response: ClientResponse, delivery: Delivery) -> None:
+def watch_or_deliver(response: ClientResponse, delivery: Delivery) -> None:
     """Watch what the caller does with the content of an answer; one without content is delivered now."""
     if response.content.at_eof():  # aiohttp has one stream for all such answers
-        await delivery.adone()
+        delivery.done()
     else:
         watch(response, delivery)
 

@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter, hdrs
+from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter
 from aiohttp.payload import AsyncIterablePayload, BytesIOPayload
 from aiohttp.streams import StreamReader
 from yarl import URL
@@ -45,10 +45,8 @@ class _Call(Hops):
         """Return the call that a redirect led to this request, or a new one."""
         return _led_on.get(id(request._traces)) or cls()
 
-    def leads_on(self, request: ClientRequest, response: ClientResponse) -> None:
+    def keep(self, request: ClientRequest, response: ClientResponse) -> None:
         """Remember the call for the next hop."""
-        if self.came_from is None:
-            self.came_from = facts(request).origin
         self._traces = request._traces
         _led_on[id(self._traces)] = self
         response._x402_call = self  # type: ignore[attr-defined]
@@ -69,16 +67,16 @@ class Paying:
         self._buyer = buyer
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
-        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await handler(request)  # an answer that never ends cannot be seen to be delivered
         call, body = _Call.of_request(request), Body(request, self._buyer.bounds.kept_body)
         try:
             response = await self._answer(request, handler, call, body)
+            if response.status in REDIRECTS and call.asks_for_digest:
+                await self._redirected(request, handler, call, body, response)
         finally:
             request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave
             body.release()
         if response.status in REDIRECTS:
-            call.leads_on(request, response)
+            call.keep(request, response)
         elif call.redirect_delivery is not None and 200 <= response.status < 300:
             await _arrive(response, call.redirect_delivery)
         return response
@@ -99,6 +97,18 @@ class Paying:
         courier = AsyncCourier(self._buyer, request, handler, body, proxy_headers, leg)
         flow = exchange.pay(courier.request, call, mandate, courier.reply(response))
         return await exchange.arun(flow, courier)  # type: ignore[no-any-return]
+
+    async def _redirected(
+        self, request: ClientRequest, handler: Handler, call: _Call, body: Body, response: ClientResponse
+    ) -> None:
+        """Note the first request of a call that is led on."""
+        courier = AsyncCourier(self._buyer, request, handler, body, None)
+        courier.reply(response)
+        try:
+            await self._exchange.aredirected(call, courier, response.status, unread=body.unread, once=body.once)
+        except BaseException:
+            response.close()
+            raise
 
     def _ahead(self, request: ClientRequest, call: _Call, mandate: Mandate, body: Body) -> Any:
         """Return the flow that pays at once, if this call may."""
@@ -127,7 +137,7 @@ async def _first_leg(request: ClientRequest, handler: Handler, call: _Call, body
 async def _arrive(response: ClientResponse, delivery: Delivery) -> None:
     """Watch the content that an earlier hop paid for."""
     try:
-        await watch_or_deliver(response, delivery)
+        watch_or_deliver(response, delivery)
         if not delivery.over:
             await delivery.aarrived()
     except BaseException:
@@ -162,7 +172,7 @@ def _missing(session: ClientSession) -> list[str]:
     relied_on: tuple[tuple[Any, str], ...] = (
         (session, "_middlewares"),
         (request, "_body _traces _timer _continue _ClientRequest__writer proxy_headers response_class terminate send"),
-        (ClientResponse, "_raw_cookie_headers _response_eof _notify_content wait_for_close"),
+        (ClientResponse, "_raw_cookie_headers _response_eof _notify_content"),
         (ClientResponse, "_connection _closed _writer _headers _raw_headers"),
         (StreamReader, "_buffer _buffer_offset _size _cursor _eof_counter _eof_callbacks total_compressed_bytes"),
         (MultipartWriter(), "_parts"),

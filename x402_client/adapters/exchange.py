@@ -15,17 +15,18 @@ from ..buyer.answers import Answers, AsyncAnswers
 from ..buyer.scopes import mandate_around
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
-from ..core.delivery import NO_COURIER, Delivery, delivers
+from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers
+from ..core.digests import BodyDigest
 from ..core.drive import Flow, arun, run
 from ..core.flow import inspect, pay
 from ..core.known_terms import Memory
 from ..core.pay_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
-from ..errors import ConfigurationError, X402Error
+from ..errors import BodyNotReplayable, ConfigurationError, X402Error
 from ..model.hosts import Origin
 from ..model.offers import Quote
 from ..policy.choice import Mandate
-from .hops import REDIRECTS, Hops
+from .hops import REDIRECTS, Hops, not_digested, unread_body
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
 
 if TYPE_CHECKING:
@@ -149,6 +150,45 @@ class Exchange:
             return None
         return self._ended(call, hops, None, pay_ahead(call, terms, self.buyer.rules))
 
+    def redirected(self, hops: Hops, courier: Courier, status: int, *, unread: bool = False) -> None:
+        """Note that a redirect leads a call on: its first request names the purchase, wherever the 402 is.
+
+        The rule: "Where a request with a body is answered by a redirect, its digest is taken then". ``unread``: the
+        body can be read once, and nothing of it was read.
+        """
+        if not hops.asks_for_digest:
+            return
+        body: BodyDigest | BodyNotReplayable | None
+        try:
+            body = unread_body(courier.request.method, status) if unread else courier.digest()
+        except Exception as failure:
+            body = not_digested(failure)
+        hops.lead_on(courier.request, body)
+
+    async def aredirected(
+        self, hops: Hops, courier: AsyncCourier, status: int, *, unread: bool = False, once: bool = False
+    ) -> None:
+        """Async twin of ``redirected``. ``once``: the body's end is waited for, for as long as that of a 402."""
+        if not hops.asks_for_digest:
+            return
+        body: BodyDigest | BodyNotReplayable | None
+        try:
+            if unread:
+                body = unread_body(courier.request.method, status)
+            elif once:
+                body = await self._in_time(courier)
+            else:
+                body = await courier.digest()
+        except Exception as failure:
+            body = not_digested(failure)
+        hops.lead_on(courier.request, body)
+
+    async def _in_time(self, courier: AsyncCourier) -> BodyDigest:
+        import anyio
+
+        with anyio.fail_after(self.buyer.bounds.terms_time):
+            return await courier.digest()
+
     def _send_and_pay(self, request: HttpRequest) -> Payment:
         mandate, hops = mandate_around(self.buyer), Hops()
         ahead = self.pay_ahead(request, hops, mandate)
@@ -161,19 +201,20 @@ class Exchange:
         return (yield from self.pay(request, hops, mandate, first))
 
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
-        place, target = str(request.origin), request.target
-        byte_range = request.headers.get("range", "")
-        if isinstance(byte_range, bytes):  # requests leaves header values as they were given
-            byte_range = byte_range.decode("latin-1")
+        first, names = hops.first, self.buyer.identity_headers
+        identity = (request if first is None else first.request).identity(names)
         return Call(
             method=request.method,
             origin=origin,
-            url=place + target.partition("?")[0],
-            identity="\n".join((request.method, place, target, byte_range)),
+            url=request.shown,
+            identity=identity,
             mandate=mandate,
             came_from=hops.came_from,
+            body=None if first is None else first.body,
+            hop="" if first is None and not names else request.identity(),
             paid=hops.paid,
             memory=self.memory,
+            started=hops.started,
         )
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
@@ -185,10 +226,14 @@ class Exchange:
         hops.redirect_delivery = None
         try:
             reply = yield from answer
-            if reply is None or reply.outcome is None or not delivers(reply.status, reply.outcome):
+            if reply is None or reply.outcome is None or call.resolved:
                 return None if reply is None else (reply, None)
+            if not delivers(reply.status, reply.outcome):
+                reply.outcome = Resolution(call, reply.outcome, self._deliver).told
+                return reply, None
             delivery = Delivery(call, reply.outcome, self._deliver)
-            if reply.status < 300:
+            reply.outcome = delivery.outcome
+            if 200 <= reply.status < 300:
                 return reply, delivery
             if reply.status in REDIRECTS and reply.header("location") is not None:
                 hops.redirect_delivery = delivery

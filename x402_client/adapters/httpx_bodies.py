@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from weakref import ref
 
 from ..core.delivery import Delivery
+from ..core.digests import NOTHING, BodyDigest, body_digest
 from .own_errors import OwnErrors
-from .replay import NOTHING, AsyncKeptStream, KeptStream, digest, position, rewind, seekable
+from .replay import AsyncKeptStream, KeptStream, position, rewind, seekable
 
 
 class Library:
@@ -26,6 +29,8 @@ class Library:
             module.UnsupportedProtocol,
         )  # fmt: skip
         self.own_errors = OwnErrors(face, _transport_errors(module), self.not_sent)
+        #: The read time-out of a client that was given none. A caller's own 5.0 is another object.
+        self.default_read = module.Client.__init__.__kwdefaults__["timeout"].read
         self.async_transport = module.AsyncHTTPTransport
         self.own_transports = (module.HTTPTransport, module.AsyncHTTPTransport)
         #: Transports that open no connection.
@@ -34,10 +39,9 @@ class Library:
         self.akept = type("AsyncKeptStream", (AsyncKeptStream, module.AsyncByteStream), {})
         self.rejoined = type("Rejoined", (Rejoined, module.SyncByteStream), {})
         self.arejoined = type("AsyncRejoined", (AsyncRejoined, module.AsyncByteStream), {})
-        self.watched = type("Watched", (Watched, module.SyncByteStream), {"unreadable": module.DecodingError})
-        self.awatched = type(
-            "AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"unreadable": module.DecodingError}
-        )
+        response = module.Response
+        self.watched = type("Watched", (Watched, module.SyncByteStream), {"iteration": response.iter_raw})
+        self.awatched = type("AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"iteration": response.aiter_raw})
 
     def body(self, request: Any, kept: Any, limit: int) -> ReplayedBody:
         """Return the replayable body of a request. ``kept`` makes a stream that remembers what it gave."""
@@ -65,6 +69,8 @@ class ReplayedBody:
 
     #: True if it can be read only once: then its content is known only while it is sent.
     once = False
+    #: True if it can be read only once, and nothing of it was read.
+    unread = False
 
     def __init__(self, request: Any) -> None:
         self.stream = request.stream
@@ -79,11 +85,11 @@ class ReplayedBody:
         """Return the stream for another send."""
         return self.stream
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         """Return the digest of the whole body, which identifies it."""
-        return digest(self.stream, self._content_type)
+        return body_digest(self.stream, self._content_type)
 
-    async def adigest(self) -> bytes:
+    async def adigest(self) -> BodyDigest:
         """Async twin of ``digest``."""
         return self.digest()
 
@@ -91,7 +97,7 @@ class ReplayedBody:
 class BytesBody(ReplayedBody):
     """Bytes in memory. Most requests have none."""
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         return super().digest() if any(self.stream) else NOTHING
 
 
@@ -106,9 +112,12 @@ class FileBody(ReplayedBody):
         rewind(self._file, self._start)
         return self.stream
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
+        here = position(self._file)  # a redirect goes on from there, as without us
         rewind(self._file, self._start)
-        return super().digest()
+        found = super().digest()
+        rewind(self._file, self._start if here is None else here)
+        return found
 
 
 class KeptBody(ReplayedBody):
@@ -121,16 +130,21 @@ class KeptBody(ReplayedBody):
         self.stream = stream
         self._byte_stream = byte_stream
 
+    @property
+    def unread(self) -> bool:  # type: ignore[override]
+        """Return True if nothing of it was read."""
+        return bool(self.stream.unread)
+
     def again(self) -> Any:
         return self._byte_stream(self.stream.kept.content())
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         self.stream.drain()
-        return digest([self.stream.kept.content()], self._content_type)
+        return body_digest(self.stream.kept.content(), self._content_type)
 
-    async def adigest(self) -> bytes:
+    async def adigest(self) -> BodyDigest:
         await self.stream.drain()
-        return digest([self.stream.kept.content()], self._content_type)
+        return body_digest(self.stream.kept.content(), self._content_type)
 
 
 def _rewinds(field: Any) -> bool:
@@ -171,51 +185,87 @@ class AsyncRejoined:
 class Watched:
     """The body of a paid answer. Read to its end, or closed by the caller, it is delivered."""
 
-    unreadable: type[Exception]
+    #: The method of the library's response that iterates over this.
+    iteration: Any
 
-    def __init__(self, source: Any, delivery: Delivery) -> None:
-        self._source, self._delivery = source, delivery
+    def __init__(self, source: Any, delivery: Delivery, response: Any) -> None:
+        self._source, self._delivery, self._response = source, delivery, ref(response)
+        self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._source
+            self._close()
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
         self._delivery.done()
 
     def close(self) -> None:
+        by_caller = self._closed_by_caller()
         try:
-            self._source.close()
+            self._close()
         except BaseException:
             self._delivery.dropped()
             raise
-        if not self._delivery.over:
-            self._delivery.closed(self.unreadable)
+        self._judge(by_caller)
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._source.close()
+            self._closed = True
+
+    def _closed_by_caller(self) -> bool:
+        """Return False if the library's own iteration closes the body, because its generator was dropped.
+
+        httpx2 does so, and it comes before the ``with`` of the caller ends, which alone shows what is under way.
+        """
+        frame: Any = sys._getframe(1)
+        for _ in range(3):
+            frame = frame and frame.f_back
+            if frame is not None and frame.f_code is self.iteration.__code__:
+                return False
+        return True
+
+    def _judge(self, by_caller: bool) -> None:
+        response = self._response()
+        if by_caller:
+            self._delivery.closed()
+        elif response is not None and not self._delivery.over:
+            response.is_closed = False  # so that the caller's close comes here
 
 
-class AsyncWatched:
-    """Async twin of ``Watched``."""
+class AsyncWatched(Watched):
+    """Async twin of ``Watched``.
 
-    unreadable: type[Exception]
-
-    def __init__(self, source: Any, delivery: Delivery) -> None:
-        self._source, self._delivery = source, delivery
+    httpx closes a body whose end it read, and a cancellation may come while that waits. So it is closed here, before it
+    counts as delivered: from there on nothing waits until the caller has the content.
+    """
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        import anyio.lowlevel
+
         try:
             async for chunk in self._source:
                 yield chunk
+            # A waiting cancellation shows here. Amid the library's closing it would lose the connection.
+            await anyio.lowlevel.checkpoint()
+            await self._aclose()
         except BaseException as failure:
             self._delivery.broke(failure)
             raise
-        await self._delivery.adone()
+        self._delivery.done()
 
     async def aclose(self) -> None:
+        by_caller = self._closed_by_caller()
         try:
-            await self._source.aclose()
+            await self._aclose()
         except BaseException:
             self._delivery.dropped()
             raise
-        if not self._delivery.over:
-            await self._delivery.aclosed(self.unreadable)
+        self._judge(by_caller)
+
+    async def _aclose(self) -> None:
+        if not self._closed:
+            await self._source.aclose()
+            self._closed = True

@@ -10,15 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.asks import Failure, Reply
-from ..core.call import HttpRequest
 from ..core.delivery import Delivery
+from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
-from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import links, timed_out
 from .httpx_bodies import Library, ReplayedBody
+from .httpx_facts import facts
 from .refusals import raw_lines_about_refusal
 from .sockets import httpx_cut, httpx_leads_here
 
@@ -50,6 +50,12 @@ class BaseCourier:
         self._peeked: list[_Peeked] = []
         self._cookies: list[str] = []
         self._presented = False
+
+    @property
+    def read_timeout(self) -> float | None:
+        """Return the read time-out that the caller set. None: none, or only the library's default."""
+        read: float | None = (self.native.extensions.get("timeout") or {}).get("read")
+        return None if read is self.library.default_read else read
 
     def reply(self, response: Any) -> Reply:
         """Return a response as the flow sees it."""
@@ -197,7 +203,7 @@ class Courier(BaseCourier):
         self._forget(response)
         return self.whole(response, chunks)
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         """Return the digest of the request's body."""
         return self.body.digest()
 
@@ -227,7 +233,7 @@ class Courier(BaseCourier):
         if delivery is not None and response.is_closed:
             delivery.done()
         elif delivery is not None:
-            response.stream = self.library.watched(response.stream, delivery)
+            response.stream = self.library.watched(response.stream, delivery, response)
         return response
 
     def let_go(self, kept: Any = None) -> None:
@@ -314,7 +320,7 @@ class AsyncCourier(BaseCourier):
             return await anext(rest, None)
         raise self.too_slow()
 
-    async def digest(self) -> bytes:
+    async def digest(self) -> BodyDigest:
         """Return the digest of the request's body."""
         return await self.body.adigest()
 
@@ -342,9 +348,9 @@ class AsyncCourier(BaseCourier):
         self.restore(response, self.library.arejoined)
         self.attach(reply)
         if delivery is not None and response.is_closed:
-            await delivery.adone()
+            delivery.done()
         elif delivery is not None:
-            response.stream = self.library.awatched(response.stream, delivery)
+            response.stream = self.library.awatched(response.stream, delivery, response)
         return response
 
     async def let_go(self, kept: Any = None) -> None:
@@ -366,18 +372,6 @@ class AsyncCourier(BaseCourier):
         with anyio.CancelScope(shield=True):
             while self._open:
                 await self._open.pop().stream.aclose()
-
-
-def facts(native: Any) -> HttpRequest:
-    """Return the facts of a request that the exchange needs."""
-    return HttpRequest(
-        native.method, origin_of(native.url), native.url.raw_path.decode("ascii", "replace"), native.headers
-    )
-
-
-def origin_of(url: Any) -> Origin:
-    """Return the origin that the library will connect to."""
-    return Origin.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
 
 
 def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]:

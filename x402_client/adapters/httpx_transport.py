@@ -20,7 +20,8 @@ from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody
-from .httpx_courier import AsyncCourier, Courier, facts, origin_of
+from .httpx_courier import AsyncCourier, Courier
+from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
 from .unseen_hops import UnseenHops, httpx_follows
 
@@ -62,7 +63,7 @@ class _Paying:
         """Return the flow that pays in the first request, if this call may."""
         if self._exchange.memory is None or body.once:
             return None
-        return self._exchange.pay_ahead(facts(request), _placed(hops, request), mandated)
+        return self._exchange.pay_ahead(facts(request), hops, mandated)
 
     def _first_leg(self, request: Any, body: ReplayedBody) -> Any:
         if body.stream is request.stream:
@@ -84,9 +85,10 @@ class SyncPaying(_Paying):
 
     def _send(self, request: Any) -> Any:
         marks = request.extensions
-        hops = Hops.of(marks, request, request.url)
+        hops = Hops.of(marks, request)
         try:
-            response = self._paid(request, hops)
+            body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
+            response = self._paid(request, hops, body)
         except BaseException:
             hops.end(marks)
             raise
@@ -94,11 +96,12 @@ class SyncPaying(_Paying):
             hops.end(marks)
             if hops.redirect_delivery is not None and 200 <= response.status_code < 300:
                 self._arrive(response, hops.redirect_delivery)
+        elif hops.asks_for_digest:
+            self._redirected(request, hops, body, response)
         return response
 
-    def _paid(self, request: Any, hops: Hops) -> Any:
+    def _paid(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
         exchange, mandated = self._exchange, self._mandate(request)
-        body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
         ahead = self._ahead(request, hops, mandated, body)
         if ahead is not None:
             paid = exchange.run(ahead, self._courier(request, body))
@@ -109,20 +112,29 @@ class SyncPaying(_Paying):
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
         courier = self._courier(request, body)
-        if hops.began_with(request):
+        if hops.first is None:
             self._unseen_hops.look(courier.request)
-        flow = exchange.pay(courier.request, _placed(hops, request), mandated, courier.reply(response))
+        flow = exchange.pay(courier.request, hops, mandated, courier.reply(response))
         return exchange.run(flow, courier)
 
     def _courier(self, request: Any, body: ReplayedBody) -> Courier:
         return Courier(self._buyer, self._library, self._inner, request, body)
+
+    def _redirected(self, request: Any, hops: Hops, body: ReplayedBody, response: Any) -> None:
+        """Note the first request of a call that is led on."""
+        try:
+            courier = self._courier(request, body)
+            self._exchange.redirected(hops, courier, response.status_code, unread=body.unread)
+        except BaseException:
+            response.stream.close()
+            raise
 
     def _arrive(self, response: Any, delivery: Delivery) -> None:
         """Watch the content that an earlier hop paid for."""
         if response.is_closed:
             delivery.done()
             return
-        response.stream = self._library.watched(response.stream, delivery)
+        response.stream = self._library.watched(response.stream, delivery, response)
         try:
             delivery.arrived()
         except BaseException:
@@ -165,9 +177,10 @@ class AsyncPaying(_Paying):
 
     async def _send(self, request: Any) -> Any:
         marks = request.extensions
-        hops = Hops.of(marks, request, request.url)
+        hops = Hops.of(marks, request)
         try:
-            response = await self._paid(request, hops)
+            body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
+            response = await self._paid(request, hops, body)
         except BaseException:
             hops.end(marks)
             raise
@@ -175,11 +188,12 @@ class AsyncPaying(_Paying):
             hops.end(marks)
             if hops.redirect_delivery is not None and 200 <= response.status_code < 300:
                 await self._arrive(response, hops.redirect_delivery)
+        elif hops.asks_for_digest:
+            await self._redirected(request, hops, body, response)
         return response
 
-    async def _paid(self, request: Any, hops: Hops) -> Any:
+    async def _paid(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
         exchange, mandated = self._exchange, self._mandate(request)
-        body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
         ahead = self._ahead(request, hops, mandated, body)
         if ahead is not None:
             paid = await exchange.arun(ahead, self._courier(request, body))
@@ -190,27 +204,33 @@ class AsyncPaying(_Paying):
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
         courier = self._courier(request, body)
-        if hops.began_with(request):
+        if hops.first is None:
             self._unseen_hops.look(courier.request)
-        flow = exchange.pay(courier.request, _placed(hops, request), mandated, courier.reply(response))
+        flow = exchange.pay(courier.request, hops, mandated, courier.reply(response))
         return await exchange.arun(flow, courier)
 
     def _courier(self, request: Any, body: ReplayedBody) -> AsyncCourier:
         return AsyncCourier(self._buyer, self._library, self._inner, request, body)
 
+    async def _redirected(self, request: Any, hops: Hops, body: ReplayedBody, response: Any) -> None:
+        """Note the first request of a call that is led on."""
+        try:
+            courier = self._courier(request, body)
+            await self._exchange.aredirected(hops, courier, response.status_code, unread=body.unread, once=body.once)
+        except BaseException:
+            await _closed(response)
+            raise
+
     async def _arrive(self, response: Any, delivery: Delivery) -> None:
         """Watch the content that an earlier hop paid for."""
         if response.is_closed:
-            await delivery.adone()
+            delivery.done()
             return
-        response.stream = self._library.awatched(response.stream, delivery)
+        response.stream = self._library.awatched(response.stream, delivery, response)
         try:
             await delivery.aarrived()
         except BaseException:
-            import anyio
-
-            with anyio.CancelScope(shield=True):
-                await response.stream.aclose()
+            await _closed(response)
             raise
 
     def handle_request(self, request: Any) -> Any:
@@ -236,11 +256,12 @@ class AsyncPaying(_Paying):
         await self._inner.aclose()
 
 
-def _placed(hops: Hops, request: Any) -> Hops:
-    """Note where the call began, if this request is a later hop of it."""
-    if not hops.began_with(request):
-        hops.came_from = origin_of(hops.url)
-    return hops
+async def _closed(response: Any) -> None:
+    """Give a connection back, also while the task is being cancelled."""
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        await response.stream.aclose()
 
 
 def put_under(client: Any, paying: Callable[[Any], Any]) -> None:

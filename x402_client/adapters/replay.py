@@ -6,8 +6,7 @@ is still sent, and only paying for it is refused.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from ..errors import BodyNotReplayable
@@ -71,6 +70,11 @@ class KeptStream:
         self._rest = iter(self._source)
         yield from self._keeping()
 
+    @property
+    def unread(self) -> bool:
+        """Return True if nothing of it was read."""
+        return self._rest is None
+
     def drain(self) -> None:
         """Read the rest that the server did not wait for, up to the bound of what is kept."""
         if self._rest is None:
@@ -107,6 +111,11 @@ class AsyncKeptStream:
             self.kept.keep(chunk)
             yield chunk
         self.kept.whole = True
+
+    @property
+    def unread(self) -> bool:
+        """Return True if nothing of it was read."""
+        return self._rest is None
 
     async def drain(self) -> None:
         """Async twin of ``KeptStream.drain``."""
@@ -154,55 +163,3 @@ def not_rewound(failure: Exception) -> BodyNotReplayable:
         f"The file of the request's body cannot be rewound ({type(failure).__name__}), so it cannot be sent again "
         "with a payment. Keep it open until the call returns. Nothing was paid."
     )
-
-
-def digest(chunks: Iterable[bytes], content_type: str = "") -> bytes:
-    """Return the SHA-256 of a body.
-
-    A multipart boundary is drawn anew for each call, so it is no part of what is bought.
-    """
-    found = RunningDigest(content_type)
-    for chunk in chunks:
-        found.add(chunk)
-    return found.value()
-
-
-class RunningDigest:
-    """``digest`` of a body that comes chunk by chunk."""
-
-    __slots__ = ("_boundary", "_found", "_tail")
-
-    def __init__(self, content_type: str = "") -> None:
-        self._boundary = _boundary(content_type)
-        self._found = hashlib.sha256()
-        self._tail = b""
-
-    def add(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Take the next chunk."""
-        if not self._boundary:
-            self._found.update(chunk)
-            return
-        # The boundary may lie across two chunks, so its length less one is carried over.
-        text = (self._tail + chunk).replace(self._boundary, b"")
-        cut = max(0, len(text) - len(self._boundary) + 1)
-        self._found.update(text[:cut])
-        self._tail = text[cut:]
-
-    def value(self) -> bytes:
-        """Return the digest of all that came."""
-        self._found.update(self._tail)
-        return self._found.digest()
-
-
-def _boundary(content_type: str) -> bytes:
-    kind, _, parameters = content_type.partition(";")
-    if kind.strip().lower().startswith("multipart/"):
-        for parameter in parameters.split(";"):
-            name, _, value = parameter.strip().partition("=")
-            if name.lower() == "boundary":
-                return value.strip('"').encode()
-    return b""
-
-
-#: The digest of no body.
-NOTHING = digest(())

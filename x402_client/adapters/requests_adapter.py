@@ -17,7 +17,7 @@ from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .requests_bodies import Body, watch_or_deliver
-from .requests_courier import OWN_ERRORS, Courier, facts, origin_of, point_at
+from .requests_courier import OWN_ERRORS, Courier, facts, point_at
 from .unseen_hops import UnseenHops, requests_follows
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class PaymentAdapter(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         marks: dict[str, Any] = request.hooks  # a redirect's request shares it with the first
-        hops = Hops.of(marks, request, request.url)
+        hops = Hops.of(marks, request)
+        arguments: Arguments = (args, kwargs)
         try:
-            response = self._paid(request, hops, (args, kwargs))
+            body = Body(request, self._buyer.bounds.kept_body)
+            response = self._paid(request, hops, body, arguments)
         except BaseException:
             hops.end(marks)
             raise
@@ -61,11 +63,19 @@ class PaymentAdapter(BaseAdapter):
             hops.end(marks)
             if hops.redirect_delivery is not None and 200 <= response.status_code < 300:
                 _arrive(response, hops.redirect_delivery)
+        elif hops.asks_for_digest:
+            try:
+                courier = Courier(self._buyer, self._inner, request, body, arguments)
+                self._exchange.redirected(hops, courier, response.status_code, unread=body.unread)
+            except BaseException:
+                response.close()
+                raise
         return response
 
-    def _paid(self, request: requests.PreparedRequest, hops: Hops, arguments: Arguments) -> requests.Response:
+    def _paid(
+        self, request: requests.PreparedRequest, hops: Hops, body: Body, arguments: Arguments
+    ) -> requests.Response:
         exchange, mandate = self._exchange, mandate_around(self._buyer)
-        body = Body(request, self._buyer.bounds.kept_body)
         ahead = self._ahead(request, hops, mandate, body, arguments)
         if ahead is not None:
             paid = exchange.run(ahead, Courier(self._buyer, self._inner, request, body, arguments))
@@ -81,9 +91,9 @@ class PaymentAdapter(BaseAdapter):
         if not exchange.asks_to_pay(response.status_code, request.method or "GET", request.headers):
             return response
         courier = Courier(self._buyer, self._inner, request, body, arguments)
-        if hops.began_with(request):
+        if hops.first is None:
             self._unseen_hops.look(courier.request)
-        flow = exchange.pay(courier.request, _placed(hops, request), mandate, courier.reply(response))
+        flow = exchange.pay(courier.request, hops, mandate, courier.reply(response))
         return self._own(exchange.run(flow, courier), request)
 
     def _ahead(
@@ -94,7 +104,7 @@ class PaymentAdapter(BaseAdapter):
             return None
         if _proxies(*arguments) and not (request.url or "").lower().startswith("https:"):
             return None  # behind a proxy, only the answer shows whether plain http ends on this machine
-        return self._exchange.pay_ahead(facts(request), _placed(hops, request), mandate)
+        return self._exchange.pay_ahead(facts(request), hops, mandate)
 
     def close(self) -> None:
         """Close the adapter underneath. The buyer stays open: other sessions may share it."""
@@ -156,13 +166,6 @@ class PayingAdapters(OrderedDict[str, BaseAdapter]):
 def _proxies(args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Return the proxies that ``send(request, stream, timeout, verify, cert, proxies)`` was given."""
     return args[4] if len(args) > 4 else options.get("proxies")
-
-
-def _placed(hops: Hops, request: requests.PreparedRequest) -> Hops:
-    """Note where the call began, if this request is a later hop of it."""
-    if not hops.began_with(request):
-        hops.came_from = origin_of(hops.url)
-    return hops
 
 
 def _arrive(response: requests.Response, delivery: Delivery) -> None:

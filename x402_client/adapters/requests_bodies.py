@@ -15,9 +15,10 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from ..core.delivery import Delivery, tell_of_the_money
+from ..core.digests import BodyDigest, body_digest
 from .failures import links
 from .refusals import lines_about_refusal
-from .replay import Kept, KeptStream, digest, octets, position, rewind
+from .replay import Kept, KeptStream, octets, position, rewind
 
 _CHUNK = 16 * 1024
 
@@ -49,16 +50,24 @@ class Body:
             rewind(self._body, self._start)
         return self._body
 
-    def digest(self) -> bytes:
+    @property
+    def unread(self) -> bool:
+        """Return True if it can be read only once, and nothing of it was read."""
+        return self._kept is not None and self._kept.unread
+
+    def digest(self) -> BodyDigest:
         """Return the digest of the whole body, which identifies it."""
         content_type = text(self._request.headers.get("Content-Type"))
         if self._kept is not None:
             self._kept.drain()
-            return digest([self._kept.kept.content()], content_type)
-        if self._start is not None:
-            rewind(self._body, self._start)
-            return digest(iter(lambda: octets(self._body.read(_CHUNK)), b""), content_type)
-        return digest([octets(self._body or b"")], content_type)
+            return body_digest(self._kept.kept.content(), content_type)
+        if self._start is None:
+            return body_digest(octets(self._body or b""), content_type)
+        here = position(self._body)  # a redirect goes on from there, as without us
+        rewind(self._body, self._start)
+        found = body_digest(iter(lambda: octets(self._body.read(_CHUNK)), b""), content_type)
+        rewind(self._body, self._start if here is None else here)
+        return found
 
 
 class _KeptFile:
@@ -67,8 +76,11 @@ class _KeptFile:
     def __init__(self, source: Any, limit: int) -> None:
         self._source = source
         self.kept = Kept(limit)
+        #: True if nothing of it was read.
+        self.unread = True
 
     def read(self, size: int = -1) -> bytes:
+        self.unread = False
         # urllib3 encodes what text files give, and this object does not look like a text file.
         chunk = octets(self._source.read(size))
         self.kept.keep(chunk)

@@ -19,6 +19,7 @@ from urllib3.util import Timeout
 from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
+from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
 from ..model.hosts import Origin
@@ -79,6 +80,26 @@ class Courier:
         self._asked: list[requests.Response] = []
         #: The 402s, of those looked at, that unfold into too much to be read into memory.
         self._large: list[requests.Response] = []
+
+    @property
+    def read_timeout(self) -> float | None:
+        """Return the read time-out that the caller set: the second of the pair. None: none."""
+        timeout = self._argument(1, "timeout")
+        if isinstance(timeout, Timeout):
+            said = [seconds for seconds in (timeout._read, timeout.total) if isinstance(seconds, (int, float))]
+            return min(said, default=None)
+        read = timeout[1] if isinstance(timeout, tuple) else timeout
+        return read if isinstance(read, (int, float)) else None
+
+    @property
+    def reads_whole(self) -> bool:
+        """Return True if the session reads the whole body before its caller gets anything."""
+        return not self._argument(0, "stream")
+
+    def _argument(self, place: int, name: str) -> Any:
+        """Return an argument of the session's ``send``, passed by position or by name."""
+        args, kwargs = self._arguments
+        return args[place] if len(args) > place else kwargs.get(name)
 
     def reply(self, response: requests.Response) -> Reply:
         """Return a response as the flow sees it."""
@@ -156,7 +177,7 @@ class Courier:
         response.raw = rejoined(response, chunks, response.raw)
         return None
 
-    def digest(self) -> bytes:
+    def digest(self) -> BodyDigest:
         """Return the digest of the request's body."""
         return self._body.digest()
 

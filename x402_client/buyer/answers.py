@@ -19,6 +19,7 @@ from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
+from .ends import ended, not_paid_here, without
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .services import Services, log
 from .settings import is_async
@@ -41,14 +42,22 @@ class Answers:
     def _ledger(self, question: Any) -> Any:
         return call_ledger(self._services.ledger, _LEDGER[type(question)], question)
 
+    def _join(self, question: asks.Join) -> asks.Joined:
+        in_thread = threading.get_ident() != threading.main_thread().ident
+        return self._services.running.join(question, self._courier, in_thread)
+
     def _reserve(self, question: asks.Reserve) -> Any:
-        held = self._ledger(question)
+        self._services.ends.make_room()
+        held = not_paid_here(self._ledger(question))
         self._services.tell_news()
         return held
 
+    def _claim(self, question: asks.Claim) -> Any:
+        return not_paid_here(self._ledger(question))
+
     def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
-        services = self._services
-        holds = call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse))
+        services, ends = self._services, ended()
+        holds = without(ends, call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
         return services.settlement.fates(filter(due, holds))
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
@@ -97,20 +106,34 @@ class AsyncAnswers:
         return start_ledger_call(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
+        if self._services.ends.is_crowded:
+            return self._reserve_later(question)
         held = self._ledger(question)
         if is_coming(held):
             return self._reserved(held)
         self._services.tell_news()
-        return held
+        return not_paid_here(held)
+
+    async def _reserve_later(self, question: asks.Reserve) -> Any:
+        await self._services.ends.amake_room()
+        held = self._ledger(question)
+        return await self._reserved(held) if is_coming(held) else not_paid_here(held)
 
     async def _reserved(self, coming: Awaitable[Any]) -> Any:
         held = await coming
         self._services.tell_news()
-        return held
+        return not_paid_here(held)
+
+    def _claim(self, question: asks.Claim) -> Any:
+        found = self._ledger(question)
+        return self._claimed(found) if is_coming(found) else not_paid_here(found)
+
+    async def _claimed(self, coming: Awaitable[Any]) -> Any:
+        return not_paid_here(await coming)
 
     async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
-        services = self._services
-        holds = await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse))
+        services, ends = self._services, ended()
+        holds = without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
         return await services.settlement.afates(filter(due, holds))
 
     def _sign(self, ask: Any) -> Any:
@@ -223,7 +246,6 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Claim: lambda ledger, ask: ledger.claim(ask.purchase, ask.attempt),
     asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),
-    asks.Close: lambda ledger, ask: ledger.close(ask.hold, ask.money, ask.receipt),
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
 }
@@ -241,12 +263,15 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Sign: Answers._sign,
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
+    asks.Join: Answers._join,
     asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
     asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
     asks.Expired: Answers._expired,
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Reserve: Answers._reserve,
+    asks.Claim: Answers._claim,
+    asks.Close: lambda self, ask: self._services.ends.close(ask, self._services.tell),
 }
 
 _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -257,12 +282,15 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Sign: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,
+    # Async callers cancel instead of giving up, so such a call is never overdue; it may join one that is.
+    asks.Join: lambda self, ask: self._services.running.join(ask, self._courier, in_thread=False),
     asks.Send: AsyncAnswers._send,
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.LookNow: lambda self, ask: self._services.settlement.asee(ask.hold, ask.funds),
     asks.Expired: AsyncAnswers._expired,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Reserve: AsyncAnswers._reserve,
+    asks.Claim: AsyncAnswers._claim,
 }
 
 

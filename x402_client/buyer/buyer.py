@@ -28,9 +28,11 @@ from ..wire.read import get_ready
 from . import settings
 from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
+from .ends import ended, ends_writer, with_waiting, without
 from .freezes import freeze_name, still_frozen, unfreeze_remark
 from .ledger_calls import acall_ledger, call_ledger
 from .ledger_notices import Notices
+from .running_calls import RunningCalls
 from .schemes import PaymentMeans
 from .scopes import Scope, mandate
 from .services import Services
@@ -66,6 +68,7 @@ class Buyer:
         approve_timeout: float | None = 300,
         terms_age: float = 30,
         repeat: Iterable[str] = ("GET", "PUT", "DELETE"),
+        identity_headers: Iterable[str] = (),
         breaker_after: int | None = 5,
         breaker_rest: float = 60,
         bounds: Bounds = DEFAULT,
@@ -78,6 +81,8 @@ class Buyer:
         finally:
             ledger = None  # a URL may hold a password, and tools print the variables of a traceback
         self.purse = settings.purse(purse)
+        #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
+        self.identity_headers = settings.header_names("identity_headers", identity_headers)
         self.endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
         self.means = PaymentMeans(
             self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
@@ -93,6 +98,8 @@ class Buyer:
                 settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
             ),
             notices=Notices(self.ledger),
+            running=RunningCalls(self.ledger, self.settle_timeout),
+            ends=ends_writer(self.ledger),
             approver=settings.function("approve", approve),
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
@@ -163,19 +170,23 @@ class Buyer:
 
     def holds(self) -> tuple[Hold, ...]:
         """Return the purchases that are not resolved: reserved, in flight, or without a usable answer."""
-        return tuple(call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
+        ends = ended()
+        return without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     async def aholds(self) -> tuple[Hold, ...]:
         """Async twin of ``holds``."""
-        return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
+        ends = ended()
+        return without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     def history(self, limit: int = 100) -> tuple[Hold, ...]:
         """Return the latest resolved purchases, newest first."""
-        return tuple(call_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
+        waiting = self.services.ends.waiting(self.purse)
+        return with_waiting(waiting, call_ledger(self.ledger, partial(_latest, limit, self.purse)), limit)
 
     async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
         """Async twin of ``history``."""
-        return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)))
+        waiting = self.services.ends.waiting(self.purse)
+        return with_waiting(waiting, await acall_ledger(self.ledger, partial(_latest, limit, self.purse)), limit)
 
     def write_off(self, hold: Hold) -> Hold:
         """Give up an unresolved purchase.
@@ -303,9 +314,13 @@ class Buyer:
         return Money.of_units(min(left), currency_code(currency)) if left else None
 
     def close(self) -> None:
-        """Close the connections and files that the ledger and the chain readers hold open."""
+        """Close the connections and files that the ledger and the chain readers hold open.
+
+        Deliveries that the ledger was too busy to take are written first, for at most a few seconds.
+        """
         for rpc in self.endpoints:
             rpc.close()
+        self.services.ends.flush()
         call_ledger(self.ledger, lambda ledger: closer_of(ledger)())
 
     async def aclose(self) -> None:
@@ -315,6 +330,7 @@ class Buyer:
         """
         for rpc in self.endpoints:
             rpc.close()
+        await self.services.ends.aflush()
         for close in closers_of(self.ledger):
             closed = close()
             if inspect.isawaitable(closed):
@@ -322,6 +338,10 @@ class Buyer:
 
     def __repr__(self) -> str:
         return f"Buyer({self.wallet!r}, {self.policy!r})"
+
+
+def _latest(limit: int, purse: str, ledger: Any) -> Any:
+    return ledger.history(limit, purse)
 
 
 def _counted(question: Spending, ledger: Any) -> Any:

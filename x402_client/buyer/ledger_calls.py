@@ -19,7 +19,7 @@ Question = Callable[..., Any]
 
 def call_ledger(ledger: Ledger, question: Question, *arguments: Any) -> Any:
     """Call ``question(ledger, *arguments)`` for a sync caller, and return its answer."""
-    answer = _guarded(question, ledger, *arguments)
+    answer = guarded(question, ledger, *arguments)
     if is_coming(answer):
         getattr(answer, "close", bool)()  # or Python warns of a coroutine that was never awaited
         raise ConfigurationError("This buyer's ledger is async; use an async client, or the async twin of the method.")
@@ -38,20 +38,20 @@ def start_ledger_call(ledger: Ledger, question: Question, *arguments: Any) -> An
     If another writer holds the ledger's file, the call waits in a thread.
     """
     try:
-        answer = _guarded(question, for_async_callers(ledger), *arguments)
+        answer = guarded(question, for_async_callers(ledger), *arguments)
     except LedgerBusy:
-        return _in_thread(partial(_guarded, question, ledger, *arguments))
-    return _guarded_await(answer) if is_coming(answer) else answer
+        return _in_thread(partial(guarded, question, ledger, *arguments))
+    return await_ledger(answer) if is_coming(answer) else answer
 
 
 async def _in_thread(question: Callable[[], Any]) -> Any:
     import anyio.to_thread
 
     answer = await anyio.to_thread.run_sync(question, abandon_on_cancel=True)
-    return await _guarded_await(answer) if is_coming(answer) else answer
+    return await await_ledger(answer) if is_coming(answer) else answer
 
 
-def _guarded(question: Question, *arguments: Any) -> Any:
+def guarded(question: Question, *arguments: Any) -> Any:
     """Call the ledger. A ledger that we did not write may fail in any way: each becomes LedgerUnavailable."""
     try:
         return question(*arguments)
@@ -61,7 +61,8 @@ def _guarded(question: Question, *arguments: Any) -> Any:
         raise _failed(failure)  # noqa: B904 - it says itself what caused it
 
 
-async def _guarded_await(answer: Awaitable[T]) -> T:
+async def await_ledger(answer: Awaitable[T]) -> T:
+    """Await a ledger's answer. Any failure becomes LedgerUnavailable."""
     try:
         return await answer
     except Exception as failure:

@@ -12,7 +12,9 @@ from .. import events
 if TYPE_CHECKING:  # a face needs no more of these than their names
     from ..core.ports import Approver, Ledger
     from .breaker import Breaker
+    from .ends import EndsWriter
     from .ledger_notices import Notices
+    from .running_calls import RunningCalls
     from .settlement_reader import Reader
     from .wallet import Wallet
 
@@ -33,6 +35,8 @@ class Services:
     settlement: Reader
     breaker: Breaker
     notices: Notices
+    running: RunningCalls
+    ends: EndsWriter
     approver: Approver | None = None
     approve_timeout: float | None = None
     on_event: Callable[[events.Event], object] | None = None

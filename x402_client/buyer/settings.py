@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from ..policy.checks import flag, is_unicode
 from .ledger_calls import call_ledger
 
 T = TypeVar("T")
+#: A name by the grammar of HTTP.
+_HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", re.ASCII)
 _LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 
 
@@ -179,6 +182,14 @@ def methods(name: str, given: Iterable[str]) -> frozenset[str]:
     if listed is None or not all(isinstance(method, str) and method for method in listed):
         raise ConfigurationError(f'{name} lists methods, like ("GET", "PUT"), not {given!r}.')
     return frozenset(method.upper() for method in listed)
+
+
+def header_names(name: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of headers, each once, in lower case and sorted."""
+    listed = None if isinstance(given, (str, bytes)) or not isinstance(given, Iterable) else list(given)
+    if listed is None or not all(isinstance(one, str) and _HEADER_NAME.fullmatch(one) for one in listed):
+        raise ConfigurationError(f'{name} lists names of headers, like ("authorization",), not {given!r}.')
+    return tuple(sorted({one.lower() for one in listed}))
 
 
 def is_async(function: Any) -> bool:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         Failed,
         Failure,
         Fetch,
+        Join,
+        Joined,
         LeftAlone,
         LookAgain,
         LookNow,
@@ -53,8 +55,9 @@ if TYPE_CHECKING:
         Tell,
         WriteOff,
     )
-    from .call import Call, HttpRequest
+    from .call import Call, HttpRequest, tool_call
     from .delivery import Delivery, deliver
+    from .digests import BodyDigest, body_digest
     from .drive import Flow, arun, run
     from .flow import inspect, pay
     from .pay_ahead import pay_ahead
@@ -82,6 +85,7 @@ __all__ = [
     "AsyncCourier",
     "Attempt",
     "Authorization",
+    "BodyDigest",
     "Busy",
     "Call",
     "Cap",
@@ -103,6 +107,8 @@ __all__ = [
     "Hold",
     "HoldState",
     "HttpRequest",
+    "Join",
+    "Joined",
     "Ledger",
     "LedgerBusy",
     "LedgerExtras",
@@ -139,11 +145,13 @@ __all__ = [
     "TypedData",
     "WriteOff",
     "arun",
+    "body_digest",
     "deliver",
     "inspect",
     "pay",
     "pay_ahead",
     "run",
+    "tool_call",
 ]
 
 #: Which module each name lives in. Loaded when it is asked for.
@@ -178,6 +186,8 @@ _HOMES = {
         "Failed",
         "Failure",
         "Fetch",
+        "Join",
+        "Joined",
         "LeftAlone",
         "LookAgain",
         "LookNow",
@@ -197,7 +207,8 @@ _HOMES = {
         "Tell",
         "WriteOff",
     ),
-    ".call": ("Call", "HttpRequest"),
+    ".digests": ("BodyDigest", "body_digest"),
+    ".call": ("Call", "HttpRequest", "tool_call"),
     ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("inspect", "pay"),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime as datetime
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..model.hosts import Origin
     from ..model.offers import Receipt
     from ..model.signing import Approval, TypedData
+    from .digests import BodyDigest as BodyDigest
+    from .running_call import RunningCall
 
 T = TypeVar("T")
 #: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": all else.
@@ -71,10 +73,39 @@ class Peek(Ask["bytes | None"]):
         self.reply = reply
 
 
-class Digest(Ask[bytes]):
+class Digest(Ask["BodyDigest"]):
     """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
 
     __slots__ = ()
+
+
+class Joined(NamedTuple):
+    """The answer to ``Join``.
+
+    ``state`` is "free" if there is nothing to wait for, "running" while an overdue call runs. Once that is delivered,
+    it is "delivered" for the joiner whose turn it is to present the payment, and "queued" for the others.
+    """
+
+    #: The record of the call that asks. None: it joined none, and none can join it.
+    call: RunningCall | None
+    state: Literal["free", "running", "queued", "delivered"] = "free"
+    #: The hold of the call that was joined, as it may be shown, and how that call ended.
+    hold: Hold | None = None
+    outcome: Outcome | None = None
+    #: The seconds that are left of the caller's own time-out.
+    seconds: float = 0.0
+
+
+class Join(Ask[Joined]):
+    """The overdue call at the same purchase in this process that this call has to wait for, if there is one.
+
+    ``running`` is the record that an earlier answer gave. Without one, the call that asks becomes known to others.
+    """
+
+    __slots__ = ("purchase", "running", "started")
+
+    def __init__(self, purchase: Purchase, started: float, running: RunningCall | None) -> None:
+        self.purchase, self.started, self.running = purchase, started, running
 
 
 class Reserve(Ask["Hold | Busy | None"]):
@@ -114,12 +145,12 @@ class Release(Ask[None]):
 
 
 class Close(Ask[None]):
-    """The purchase was delivered."""
+    """The purchase was delivered. This is answered at once, and ``attempt`` is ended when the ledger has it."""
 
-    __slots__ = ("hold", "money", "receipt")
+    __slots__ = ("attempt", "hold", "money", "receipt")
 
-    def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
-        self.hold, self.money, self.receipt = hold, money, receipt
+    def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None, attempt: Attempt) -> None:
+        self.hold, self.money, self.receipt, self.attempt = hold, money, receipt, attempt
 
 
 class Settlement(Ask["Fate"]):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ..errors import X402Error
-from ..model.holds import Attempt, Hold
+from ..errors import BodyNotReplayable, X402Error
+from ..model.holds import Attempt, Hold, Purchase
 from ..model.hosts import Origin
 from ..policy.choice import Mandate
+from .digests import BodyDigest, tool_digest
 from .known_terms import Memory, Terms
+
+if TYPE_CHECKING:
+    from .running_call import RunningCall
 
 
 class HttpRequest(NamedTuple):
@@ -30,6 +35,26 @@ class HttpRequest(NamedTuple):
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(method.upper(), Origin.of(parts.scheme, parts.hostname or "", parts.port), target, named)
 
+    def identity(self, names: Iterable[str] = ()) -> str:
+        """Return all that tells this request from another, but for its body.
+
+        The rule: "Headers are no part of it: tenants behind one buyer take a purse or a key each, or
+        Buyer(identity_headers=(...))". ``names`` are these headers; their values are hashed.
+        """
+        asked = "" if self.headers.get("range") is None else ", ".join(self._values("range"))
+        lines = [self.method, str(self.origin), self.target, asked]
+        for name in names:
+            values = "\0".join(self._values(name)).encode("utf-8", "surrogatepass")
+            lines.append(f"{name}:{hashlib.sha256(values).hexdigest()}")
+        return "\n".join(lines)
+
+    def _values(self, name: str) -> list[str]:
+        """Return the values of a header, in every form in which the libraries keep them."""
+        many = getattr(self.headers, "getall", None)
+        found: list[Any] = [self.headers.get(name)] if many is None else many(name, [])
+        texts = [one.decode("latin-1") if isinstance(one, bytes) else one for one in found]
+        return [text for text in texts if text is not None]
+
     def __repr__(self) -> str:
         return f"HttpRequest({self.method} {self.shown})"  # headers and query hold secrets of the caller's
 
@@ -37,6 +62,14 @@ class HttpRequest(NamedTuple):
     def shown(self) -> str:
         """Return the URL as it may be shown: without its query."""
         return f"{self.origin}{self.target.partition('?')[0]}"
+
+
+def tool_call(endpoint: str, tool: str, arguments: Mapping[str, Any] | None = None) -> tuple[str, BodyDigest]:
+    """Return the identity and the digest of an MCP ``tools/call``, the same ones as of its HTTP request.
+
+    The rule: "A JSON-RPC tools/call has one name on HTTP and in MCP alike: endpoint, tool, canonical arguments".
+    """
+    return HttpRequest.of("POST", endpoint).identity(), tool_digest(tool, arguments)
 
 
 @dataclass(slots=True)
@@ -47,10 +80,15 @@ class Call:
     origin: Origin
     #: As it may be shown: without query.
     url: str
-    #: All that tells this request from another, but for its body.
+    #: All that tells the first request of the call from another, but for its body.
     identity: str = field(repr=False)
     mandate: Mandate = field(default_factory=Mandate)
+    #: The origin of the first request, where a redirect led on from it.
     came_from: Origin | None = None
+    #: The digest of that request's body, or why there is none. None: the courier's request has the same body.
+    body: BodyDigest | BodyNotReplayable | None = field(default=None, repr=False)
+    #: The identity of the request at hand, by which version 0.1 named a purchase. "": it is that of the first one.
+    hop: str = field(default="", repr=False)
     #: The hold that an earlier hop of the same call presented: one call pays at most once.
     paid: Hold | None = None
     attempt: Attempt = field(default_factory=Attempt)
@@ -65,6 +103,21 @@ class Call:
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None
     terms: Terms | None = field(default=None, repr=False)
+    #: When the call began, before its first request left, on the clock that only advances.
+    started: float = 0.0
+    #: What is bought, once it is known.
+    purchase: Purchase | None = None
+    #: The record by which others may join this call, or by which it joined another one.
+    running: RunningCall | None = field(default=None, repr=False)
+    #: Seconds for which it waited for an overdue call.
+    waited: float = 0.0
+    #: True if the answer is that to a payment whose purchase an earlier call resolved.
+    resolved: bool = False
+
+    @property
+    def asked(self) -> str:
+        """Return a digest of the call's first request, without its body: a quote is bound to it."""
+        return hashlib.sha256(self.identity.encode()).hexdigest()
 
     @property
     def place(self) -> str:

@@ -4,42 +4,100 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
+from weakref import WeakSet, ref
 
 from .. import events
 from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
+from . import interruptions
 from .asks import Ask, Claim, Close, Tell
 from .call import Call
-from .drive import Flow, arun, begin, run
+from .drive import Flow, arun, run
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None
 
 
 def delivers(status: int, outcome: Outcome) -> bool:
-    """Return True if an answer can be the content: a 2xx, or a redirect to it by a seller that proves the settlement.
+    """Return True if an answer can be the content: a 2xx, a 101, or a redirect to it that proves the settlement.
 
     Such a redirect is delivered where it leads, when the same call reads that to its end. Without a proof it may lead
     anywhere. If nothing arrived, the same request presents the same payment again.
     """
     proof = outcome.receipt
     proven = proof is not None and proof.success and not outcome.mismatches and outcome.money == "spent"
-    return 200 <= status < 300 or (300 <= status < 400 and proven)
+    return status == 101 or 200 <= status < 300 or (300 <= status < 400 and proven)
 
 
 def deliver(call: Call, outcome: Outcome) -> Flow[None]:
-    """Resolve the purchase: the answer reached the caller. A ledger that fails here never loses the answer."""
+    """Resolve the purchase: the answer reached the caller. A ledger that fails here never loses the answer.
+
+    The rule: "Until it is written the hold is in flight for others". So the one that writes it ends the attempt.
+    """
+    if call.running is not None:
+        call.running.delivered(outcome)
     if call.memory is not None:
         call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
+    interruptions.forget(outcome.hold)
     try:
-        yield from Close(outcome.hold, outcome.money, outcome.receipt)
-        yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
+        yield from Close(outcome.hold, outcome.money, outcome.receipt, call.attempt)
     except X402Error as failure:
-        yield from Tell(events.Warned(call.method, call.url, f"A delivered purchase could not be closed: {failure}"))
-    finally:
+        yield from Tell(events.Warned(call.method, call.url, f"A delivery is not in the ledger yet: {failure}"))
+    except BaseException:
         call.attempt.end()
+        raise
+    yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
+
+
+class Resolution:
+    """The end of one purchase, which comes once: by a delivery, or by the caller's own word on the outcome.
+
+    An outcome may be kept long after its answer is gone. So it holds this alone, which keeps no claim alive.
+    """
+
+    __slots__ = ("_answer", "_call", "delivery", "outcome", "resolved")
+
+    def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
+        self._call = replace(call, attempt=Attempt())
+        #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
+        self._answer = answer
+        self.outcome = outcome
+        self.delivery: Callable[[], Delivery | None] = lambda: None
+        self.resolved = False
+
+    @property
+    def told(self) -> Outcome:
+        """Return the outcome for the caller, whose ``accept`` and ``reject`` end here."""
+        return replace(self.outcome, own_word=self._heard)
+
+    def _heard(self, has_it: bool) -> bool:
+        """Take the caller's word. Return False if it comes too late: what is resolved is never opened again."""
+        delivery = self.delivery()
+        if has_it and delivery is not None:
+            delivery.over = True
+            self.run(self.by(delivery.call))
+        elif has_it:
+            self.run(self.by(self._call))
+        elif delivery is not None:
+            delivery.dropped()
+        return self.resolved is has_it
+
+    def by(self, call: Call) -> Flow[None]:
+        """Tell the ledger that the content is with the caller. Happens once."""
+        if not self.resolved:
+            self.resolved = True
+            yield from deliver(call, self.outcome)
+
+    def run(self, flow: Flow[None]) -> None:
+        """Run a flow that waits for nothing."""
+        run(flow, self._answer)
+
+    async def arun(self, flow: Flow[None]) -> None:
+        """Run a flow that may wait."""
+        await arun(flow, self._answer)
 
 
 def tell_of_the_money(failure: Exception, outcome: Outcome) -> None:
@@ -56,88 +114,124 @@ class Delivery:
     """One paid answer on its way to the caller. An HTTP client tells it what becomes of the body.
 
     ``done``: it was read to its end. ``closed``: the caller closed it. ``broke``: reading failed. ``dropped``: it was
-    forgotten. The first of them counts; ``adone`` and ``aclosed`` are for async clients.
+    forgotten. The first of them counts. None of them waits for anything, so async clients call them as they are.
     """
 
-    __slots__ = ("_answer", "_call", "_outcome", "over")
+    __slots__ = ("__weakref__", "_resolution", "call", "over")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
-        #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
-        self._answer = answer
-        self._call, self._outcome = call, outcome
+        self.call = call
+        self._resolution = Resolution(call, outcome, answer)
+        self._resolution.delivery = ref(self)
         self.over = False
+        self._is_handed_over()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome for the caller, who may give a word of their own by it."""
+        return self._resolution.told
 
     def done(self) -> None:
         """Resolve the purchase: the end of the body was read."""
         if not self.over:
-            run(self.resolved(), self._answer)
+            self._resolution.run(self.resolved())
 
-    async def adone(self) -> None:
-        """Await ``done``."""
-        if not self.over:
-            await arun(self.resolved(), self._answer)
+    def closed(self) -> None:
+        """Resolve the purchase if the caller closed the answer, and not something that was raised.
 
-    def closed(self, unreadable: type[Exception] | tuple[()] = ()) -> None:
-        """Resolve the purchase if the caller closed the answer. A cancellation or an interrupt that closes it does not.
-
-        ``unreadable``: what a library raises while it closes a body that it cannot make sense of. That does not either.
+        The rule: "a close while an exception is under way before the body's end does not resolve".
         """
-        self._judge_close(unreadable)
-        self.done()
-
-    def begin_done(self) -> Coroutine[Any, Any, None] | None:
-        """``done`` where an async client cannot await. Returns the rest of it, to be awaited; None: it is done."""
-        return None if self.over else begin(self.resolved(), self._answer)
-
-    def begin_closed(self, unreadable: type[Exception] | tuple[()] = ()) -> Coroutine[Any, Any, None] | None:
-        """``closed`` where an async client cannot await. Returns as ``begin_done`` does."""
-        self._judge_close(unreadable)
-        return self.begin_done()
-
-    async def aclosed(self, unreadable: type[Exception] | tuple[()] = ()) -> None:
-        """Await ``closed``."""
-        self._judge_close(unreadable)
-        await self.adone()
+        cause = self._under_way()
+        if cause is None:
+            self.done()
+        else:
+            self.broke(cause)
 
     def dropped(self) -> None:
         """Leave the purchase unresolved: the answer was forgotten, neither read nor closed."""
         if not self.over:
             self.over = True
-            self._call.attempt.end()
+            self.call.attempt.end()
 
     def broke(self, failure: BaseException) -> None:
         """Leave the purchase unresolved: reading failed or was cancelled. Leaving a loop early is no failure."""
-        if isinstance(failure, GeneratorExit):
+        if self.over or isinstance(failure, GeneratorExit):
             return
-        if isinstance(failure, Exception) and not self.over:
-            tell_of_the_money(failure, self._outcome)
+        if isinstance(failure, Exception):
+            tell_of_the_money(failure, self.outcome)
+        interruptions.note(self._resolution.outcome.hold, failure)
         self.dropped()
 
     def resolved(self) -> Flow[None]:
-        """Tell the ledger that the content is with the caller. Happens once."""
+        """Tell the ledger that the content is with the caller, unless something else became of it before."""
         if not self.over:
             self.over = True
-            yield from deliver(self._call, self._outcome)
+            yield from self._resolution.by(self.call)
 
     def arrives(self) -> Flow[None]:
         """Claim the payment anew: the content is where a redirect led, and no other call presents it meanwhile."""
-        hold, self._call.attempt = self._outcome.hold, Attempt()
+        if self.over:
+            return
+        self._is_handed_over()
+        hold, self.call.attempt = self._resolution.outcome.hold, Attempt()
         try:
-            found = yield from Claim(hold.purchase, self._call.attempt)
+            found = yield from Claim(hold.purchase, self.call.attempt)
         except X402Error:
             found = None
         if not isinstance(found, Hold) or found.id != hold.id:
-            self._call.attempt.end()
+            self.call.attempt.end()
 
     def arrived(self) -> None:
         """Run ``arrives``."""
-        run(self.arrives(), self._answer)
+        self._resolution.run(self.arrives())
 
     async def aarrived(self) -> None:
         """Await ``arrives``."""
-        await arun(self.arrives(), self._answer)
+        await self._resolution.arun(self.arrives())
 
-    def _judge_close(self, unreadable: type[Exception] | tuple[()]) -> None:
-        cause = sys.exc_info()[1]
-        if cause is not None and (not isinstance(cause, Exception) or isinstance(cause, unreadable)):
-            self.broke(cause)
+    def _is_handed_over(self) -> None:
+        for failure in _handled_now():
+            _HandedOver.during(failure).add(self)
+
+    def _under_way(self) -> BaseException | None:
+        """Return the exception that was raised since the hand-over and is under way now.
+
+        The rule: "raised since the answer was handed over (one already being handled then is another matter), and no
+        GeneratorExit, which is leaving a loop". Where a generator is closed because of something else, that counts.
+        """
+        for cause in _handled_now():
+            if not isinstance(cause, GeneratorExit):
+                return None if self in _HandedOver.during(cause) else cause
+        return None
+
+
+class _HandedOver:
+    """The answers that were handed over while an exception was being handled. It is kept on that exception.
+
+    A reference from the delivery to the exception would keep its frames, and in one of these the answer itself, alive.
+    """
+
+    __slots__ = ("answers",)
+    NAME = "_x402_handed_over"
+
+    def __init__(self) -> None:
+        self.answers: WeakSet[Delivery] = WeakSet()
+
+    @classmethod
+    def during(cls, failure: BaseException) -> WeakSet[Delivery]:
+        """Return these answers."""
+        found = vars(failure).get(cls.NAME)
+        if not isinstance(found, cls):
+            found = vars(failure)[cls.NAME] = cls()
+        return found.answers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (int, ())  # answers stay in their process
+
+
+def _handled_now() -> Iterator[BaseException]:
+    """Give the exception that is being handled, and those during whose handling it was raised."""
+    failure, left = sys.exc_info()[1], 100
+    while failure is not None and left:
+        yield failure
+        failure, left = failure.__context__, left - 1

@@ -7,7 +7,7 @@ judges it. The flow is closed in the end, always, so that its ``finally`` blocks
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from types import GeneratorType
 from typing import Any, TypeVar
 
@@ -42,14 +42,10 @@ def run(flow: Flow[T], answer: Callable[[Ask[Any]], Any]) -> T:
         raise
 
 
-async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Any], ask: Ask[Any] | None = None) -> T:
-    """Step a flow to its end with answers of which some are awaited. Most are at hand, and awaiting has its price.
-
-    ``ask`` is what a flow that is under way asked last.
-    """
+async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Any]) -> T:
+    """Step a flow to its end with answers of which some are awaited. Most are at hand, and awaiting has its price."""
     try:
-        if ask is None:
-            ask = next(flow)
+        ask = next(flow)
         while True:
             try:
                 given = answer(ask)
@@ -65,33 +61,3 @@ async def arun(flow: Flow[T], answer: Callable[[Ask[Any]], Any], ask: Ask[Any] |
     except BaseException:
         flow.close()
         raise
-
-
-def begin(flow: Flow[None], answer: Callable[[Ask[Any]], Any]) -> Coroutine[Any, Any, None] | None:
-    """Step a flow as far as its answers are at hand. Returns what is left of it, to be awaited; None at its end."""
-    try:
-        ask = next(flow)
-        while True:
-            try:
-                given = answer(ask)
-            except BaseException as failure:
-                ask = flow.throw(failure)
-            else:
-                if is_coming(given):
-                    return _rest(flow, given, answer)
-                ask = flow.send(given)
-    except StopIteration:
-        return None
-
-
-async def _rest(flow: Flow[None], coming: Awaitable[Any], answer: Callable[[Ask[Any]], Any]) -> None:
-    try:
-        try:
-            given = await coming
-        except BaseException as failure:
-            ask = flow.throw(failure)
-        else:
-            ask = flow.send(given)
-    except StopIteration:
-        return
-    await arun(flow, answer, ask)

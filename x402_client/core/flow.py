@@ -22,7 +22,7 @@ from ..errors import (
     SigningError,
     X402Error,
 )
-from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order, Purchase
+from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
 from ..model.signing import Approval, Signed
@@ -34,7 +34,6 @@ from .asks import (
     Ask,
     Claim,
     Conclude,
-    Digest,
     LeftAlone,
     LookAgain,
     Pause,
@@ -47,8 +46,10 @@ from .asks import (
 )
 from .call import Call
 from .drive import Flow
+from .joining import join
 from .known_terms import lasting
-from .present import NEXT, expiry, present, read, terms
+from .present import NEXT, expiry, led_elsewhere, present, read, terms
+from .purchase_name import check_quoted, known_purchase
 from .reclaim import may_give_back, reclaim_expired
 from .rules import Rules
 
@@ -67,13 +68,14 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             return first
         if call.paid is not None:
             raise _paid_before(call, call.paid)
-        admit(rules.policy, call.origin, call.came_from)
+        yield from _admit(call, quote, rules)
         while True:
             hold = yield from _secure(call, quote, rules)
             if isinstance(hold, Reply):
                 call.attempt.end()
                 return hold
-            answer = yield from present(call, hold, rules)
+            led = hold.purchase.origin != call.origin
+            answer = yield from led_elsewhere(call, hold, quote, rules) if led else present(call, hold, rules)
             if isinstance(answer, Reply):
                 return answer
             call.accepted_loss, quote = answer.error, answer.terms
@@ -95,6 +97,26 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except BaseException:
         call.attempt.end()
         raise
+    finally:
+        if call.running is not None:
+            call.running.flow_ended(call.attempt)
+
+
+def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
+    """Refuse a place that is not paid.
+
+    Where a redirect led there, an unresolved payment of the same purchase is told first. The rule: "Led to another
+    origin, the call presents and signs nothing: PaymentOutcomeUnknown".
+    """
+    try:
+        admit(rules.policy, call.origin, call.came_from)
+    except PaymentRefused:
+        found = None if call.came_from is None else (yield from _unresolved(call, rules))
+        if found is not None and found.purchase.origin != call.origin:
+            open_yet = yield from _alive(call, found, rules)
+            if open_yet is not None:
+                call.accepted_loss = (yield from led_elsewhere(call, open_yet, quote, rules)).error
+        raise
 
 
 def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
@@ -102,27 +124,35 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     quote = yield from read(call, first, rules)
     if quote is None:
         return None
+    judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     try:
         admit(rules.policy, call.origin, call.came_from)
+        check_quoted(call)
     except PaymentRefused as refusal:
-        judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
-        return replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
-    return choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+        judged = replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
+    return replace(judged, request=call.asked)
 
 
 def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | Reply]:
-    """Return a hold with an authorization that may leave: the unresolved one of the same purchase, or a new one."""
+    """Return a hold with an authorization that may leave: the unresolved one of the same purchase, or a new one.
+
+    Return a reply instead if an overdue call of the same request was joined and its payment brought the content.
+    """
     for _ in range(_DEAD):
         try:
             judged, offer = _decide(call, quote, rules)
         except (QuoteError, PaymentRefused):
-            found = yield from _unresolved(call, rules)
+            found = (yield from _joined(call, rules)) or (yield from _unresolved(call, rules))
             if found is None:
                 raise
         else:
             found = yield from _reserve(call, offer, rules)
+            if isinstance(found, Reply):
+                return found
             if found.authorization is None:
                 return (yield from _authorize(call, judged, found, rules))
+        if isinstance(found, Reply):
+            return found
         hold = yield from _alive(call, found, rules)
         if hold is not None:
             return hold
@@ -131,11 +161,15 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
     )
 
 
-def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
+def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
     assert offer.price is not None
+    purchase = yield from known_purchase(call, rules)
+    content = yield from join(call, purchase, rules)
+    if content is not None:
+        return content
     caps = rules.policy.caps(call.origin, offer.price.currency)
     payer = rules.means.payer(offer.network)
-    order = Order((yield from purchase_of(call, rules)), offer, offer.price, caps, payer)
+    order = Order(purchase, offer, offer.price, caps, payer)
     try:
         hold = yield from _patiently(Reserve(order, call.attempt))
     except OverLimit:
@@ -143,6 +177,8 @@ def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold]:
             raise
         hold = yield from _patiently(Reserve(order, call.attempt))
     assert hold is not None
+    if call.running is not None:
+        call.running.hold = hold
     return hold
 
 
@@ -172,29 +208,27 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
     if isinstance(quote, QuoteError):
         raise quote
+    check_quoted(call)
     judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     if judged.choice is None:
         raise refuse(judged, rules.policy, call.origin, call.mandate)
     return judged, judged.choice
 
 
+def _joined(call: Call, rules: Rules) -> Flow[Reply | None]:
+    try:
+        purchase = yield from known_purchase(call, rules)
+    except BodyNotReplayable:
+        return None
+    return (yield from join(call, purchase, rules))
+
+
 def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
     try:
-        purchase = yield from purchase_of(call, rules)
+        purchase = yield from known_purchase(call, rules)
     except BodyNotReplayable:
         return None
     return (yield from _patiently(Claim(purchase, call.attempt)))
-
-
-def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
-    """Return the purchase of this call: its name and the request it stands for."""
-    body = yield from Digest()
-    request = hashlib.sha256(b"\0".join((call.identity.encode(), body))).hexdigest()
-    key = call.mandate.key
-    kind, what = ("request", request) if key is None else ("key", key)
-    name = hashlib.sha256(f"{kind} {len(rules.purse)} {rules.purse} {what}".encode()).hexdigest()
-    payers = rules.means.payers
-    return Purchase(name, request, key is not None, call.method, call.url, call.origin, rules.purse, payers)
 
 
 def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
@@ -297,14 +331,15 @@ def give_back(call: Call, hold: Hold) -> Flow[None]:
 
 
 def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
-    if not (rules.approve_all or rules.policy.needs_approval(hold.price)):
-        return quote, hold
-    asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
-    answer = yield from Approve(asked)
-    if not answer.yes:
-        remark = answer.remark or "The approver said no."
-        raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
-    if answer.seconds <= rules.terms_age:
+    age = call.waited
+    if rules.approve_all or rules.policy.needs_approval(hold.price):
+        asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
+        answer = yield from Approve(asked)
+        if not answer.yes:
+            remark = answer.remark or "The approver said no."
+            raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
+        age += answer.seconds
+    if age <= rules.terms_age:
         return quote, hold
     return (yield from _look_again(call, hold, rules))
 

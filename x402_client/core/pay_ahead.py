@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from ..errors import X402Error
 from ..model.holds import Hold, Order
-from .asks import LeftAlone, Reply, Reserve
+from .asks import Join, LeftAlone, Reply, Reserve
 from .call import Call
 from .drive import Flow
-from .flow import give_back, purchase_of, sign
+from .flow import give_back, sign
 from .known_terms import Terms
 from .present import present
+from .purchase_name import known_purchase
 from .rules import Rules
 
 #: Seconds. Terms that changed leave a payment open for as long, so it is no longer than settling takes.
@@ -33,6 +34,9 @@ def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
         call.attempt.end()
         call.forget_terms()
         raise
+    finally:
+        if call.running is not None:
+            call.running.flow_ended(call.attempt)
     assert isinstance(reply, Reply)  # only an old payment is ever given up as lost
     if not 200 <= reply.status < 300:
         call.forget_terms()
@@ -47,7 +51,11 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
     if (yield from LeftAlone(call.origin)) is not None:
         return None
     try:
-        purchase = yield from purchase_of(call, rules)
+        purchase = yield from known_purchase(call, rules)
+        joined = yield from Join(purchase, call.started, None)
+        call.running = joined.call
+        if joined.state != "free":
+            return None
         caps, payer = rules.policy.caps(call.origin, price.currency), rules.means.payer(terms.offer.network)
         order = Order(purchase, terms.offer, price, caps, payer)
         found = yield from Reserve(order, call.attempt)

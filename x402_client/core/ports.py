@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .asks import Ask, Failure, Reply
     from .call import HttpRequest
     from .delivery import Delivery
+    from .digests import BodyDigest
 
 T = TypeVar("T")
 Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the form that type checkers take
@@ -48,7 +49,11 @@ class Ledger(Protocol):
         ...
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
-        """Resolve a delivered purchase. It stays counted."""
+        """Resolve a delivered purchase. It stays counted.
+
+        No caller waits for this, and it may be repeated. A thread may call it; where the ledger is async, that awaits
+        it on the loop of the delivery, or on one of its own once that loop ended.
+        """
         ...
 
     def write_off(self, hold: Hold) -> Maybe[Hold]:
@@ -124,7 +129,8 @@ class LedgerExtras(Protocol):
     def asynchronous(self) -> Ledger | None:
         """The twin of a sync ledger whose methods are async. Default: None.
 
-        Read at every call of an async client, which uses it instead of the ledger itself.
+        Read at every call of an async client, which uses it instead of the ledger itself. A ledger that has one is
+        waited for, so a thread calls its ``close``, of sync and async clients alike, when an answer was delivered.
         """
         ...
 
@@ -133,8 +139,9 @@ class LedgerExtras(Protocol):
         """A twin that raises ``LedgerBusy`` where the ledger would wait for a disk or a lock. Default: None.
 
         Read at every call of an async client if there is no ``asynchronous``. The twin is called on the event loop;
-        a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Without either, a ledger's
-        methods are called on the event loop: a sync ledger that may block must have one of them.
+        a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Sync clients call its ``close``
+        when an answer was delivered, and a thread does what was ``LedgerBusy``. Without either, a ledger's methods are
+        called on the event loop: a sync ledger that may block must have one of them.
         """
         ...
 
@@ -177,7 +184,12 @@ class SolanaSigner(Protocol):
 
 
 class Courier(Protocol):
-    """The sending side of one call through a sync HTTP client: what only that client can do."""
+    """The sending side of one call through a sync HTTP client: what only that client can do.
+
+    Optional besides: ``read_timeout``, the seconds that the caller set for an answer, or None if it set none; and
+    ``reads_whole``, True if the caller gets an answer with its whole body and nothing before. By them a call is known
+    that runs in a thread which its caller has given up on: the same request joins it and pays nothing.
+    """
 
     @property
     def request(self) -> HttpRequest:
@@ -195,8 +207,8 @@ class Courier(Protocol):
         """Return the body of a response without its content encoding; None if it is larger than terms may be."""
         ...
 
-    def digest(self) -> bytes:
-        """Return a digest of the request's body, all of it: it tells this request from others."""
+    def digest(self) -> BodyDigest:
+        """Return ``body_digest`` of the request's body, all of it: it tells this request from others."""
         ...
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
@@ -225,7 +237,7 @@ class AsyncCourier(Protocol):
     def request(self) -> HttpRequest: ...
     async def send(self, header: tuple[str, str] | None) -> Reply: ...
     async def peek(self, reply: Reply) -> bytes | None: ...
-    async def digest(self) -> bytes: ...
+    async def digest(self) -> BodyDigest: ...
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any: ...
     async def let_go(self, kept: Any) -> None: ...
     def failed(self, failure: Exception) -> Failure: ...

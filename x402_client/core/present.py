@@ -16,6 +16,7 @@ from ..model.networks import short_name
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
+from . import interruptions
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
 from .receipt_check import judge, says_pending
@@ -54,6 +55,8 @@ class _Tries:
     kept: Reply | None = None
     #: How often the payment may be presented again after what came last.
     most: int = 0
+    #: True if a redirect led to another origin than the payee's, so that nothing was presented.
+    elsewhere: bool = False
 
 
 def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
@@ -77,12 +80,33 @@ def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
     did; "unknown": it expired, and no reader can tell.
     """
     tries = _Tries(hold)
+    if call.running is not None:
+        call.running.hold = hold
     while True:
         reply = yield from _once(call, tries, rules)
         if reply is not None:
             return reply
         if not _may_repeat(call, tries, rules) or not (yield from _claim_again(call, tries)):
             return (yield from _end(call, tries, rules))
+
+
+def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rules) -> Flow[Lost]:
+    """End a call that a redirect led to another origin than that of its unresolved payment's payee.
+
+    The rule: "A hold is presented only to its payee's origin, under any path".
+    """
+    call.attempt.end()
+    if hold.money != "held":
+        return (yield from _expired(call, _Tries(hold, terms=quote, elsewhere=True), rules))
+    payee = hold.purchase.origin
+    raise PaymentOutcomeUnknown(
+        f"{hold.price} was presented to {payee} before, and this call was led to {call.origin}. A payment is shown to "
+        f"the origin that asked for it alone, and no second one is signed: nothing was sent. The payment can settle "
+        f"until {_until(call, hold)}. {NEXT}",
+        hold=hold.shown,
+        offer=hold.offer,
+        wait_until=expiry(hold),
+    )
 
 
 def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
@@ -155,7 +179,7 @@ def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:
 
 
 def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
-    if not 200 <= reply.status < 300:
+    if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
     if reply.status >= 400:
         yield from _look(reply)
@@ -276,6 +300,7 @@ def _rejected(call: Call, tries: _Tries, seen: Seen) -> PaymentRejected:
         text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {NEXT}"
     else:
         text = f"{asked_again}{stays} {NEXT}"
+    text += interruptions.remark(hold)
     error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
     if seen.settled or (outcome and outcome.money == "unknown"):
         error.money = "spent" if seen.settled else "unknown"
@@ -298,7 +323,7 @@ def _outcome_unknown(call: Call, tries: _Tries, rules: Rules, seen: Seen) -> Pay
     known = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}."
     error = PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}{waited})"
-        f"{then}. {_SHOWN if seen.settled else known} {NEXT}",
+        f"{then}. {_SHOWN if seen.settled else known} {NEXT}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -324,11 +349,11 @@ def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     later = moment(hold.authorization.expires + MARGIN) if call.expired_recently else None
     wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
     return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} before it expired at {_until(call, hold)}, brought "
-        f"{_brought(tries)} now, and whether it was settled could not be learnt from {network}. {wait}. Name "
+        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, brought "
+        f"{_brought(call, tries)} now, and whether it was settled could not be learnt from {network}. {wait}. Name "
         f"endpoints of {name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by "
         "error.hold.nonce; buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
-        "Policy(accept_loss=...) does so by itself for small amounts.",
+        f"Policy(accept_loss=...) does so by itself for small amounts.{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
@@ -339,16 +364,19 @@ def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
 def _undelivered(call: Call, tries: _Tries) -> PaidNotDelivered:
     hold, answer = tries.hold, tries.refusal or tries.kept
     return PaidNotDelivered(
-        f"{hold.offer.network} shows that {hold.price} was paid to {call.origin}, and presenting the payment again "
-        f"brought {_brought(tries)}. Ask the seller for the content or the money; error.hold.nonce names the payment. "
-        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew.",
+        f"{hold.offer.network} shows that {hold.price} was paid to {hold.purchase.origin}, and the same request "
+        f"brought {_brought(call, tries)}. Ask the seller for the content or the money; error.hold.nonce names the "
+        "payment. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+        f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
     )
 
 
-def _brought(tries: _Tries) -> str:
+def _brought(call: Call, tries: _Tries) -> str:
+    if tries.elsewhere:
+        return f"a redirect to {call.origin}, where the payment is not shown,"
     answer = tries.refusal or tries.kept
     return f"an answer of {answer.status}" if answer is not None else f"no answer ({type(tries.failure).__name__})"
 

@@ -52,7 +52,7 @@ def may_give_back(hold: Hold, policy: Policy | None) -> Flow[bool]:
         if taken.authorization is None:
             # Nothing of the payment but its name: what is counted here cannot be presented.
             taken = yield from Record(taken, Authorization(signed.nonce, signed.payer, signed.expires, ("", "")))
-        yield from Close(taken, "spent", None)
+        yield from Close(taken, "spent", None, attempt)
         return True
     except AlreadyPaid:
         return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from inspect import iscoroutinefunction
 from typing import cast
 
 from ..core.ports import Ledger, Maybe
@@ -11,6 +12,15 @@ from ..core.ports import Ledger, Maybe
 def name_of(ledger: Ledger) -> str:
     """Return where the ledger is, without passwords."""
     return str(getattr(ledger, "name", type(ledger).__name__))
+
+
+def place_of(ledger: Ledger) -> Hashable:
+    """Return what two objects have in common in this process if they are one ledger.
+
+    One in memory, or without a name, is a ledger of its own.
+    """
+    name = getattr(ledger, "name", ":memory:")
+    return id(ledger) if name == ":memory:" else (type(ledger), str(name))
 
 
 def is_fresh(ledger: Ledger) -> bool:
@@ -27,6 +37,13 @@ def for_async_callers(ledger: Ledger) -> Ledger:
     """Return the ledger that async callers ask: it answers awaitables, or at once, or raises LedgerBusy."""
     twin = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", None)
     return cast(Ledger, twin or ledger)
+
+
+def at_once(ledger: Ledger) -> Ledger | None:
+    """Return the ledger that answers now or raises LedgerBusy. None if each answer has to be waited for."""
+    if getattr(ledger, "asynchronous", None) is not None or iscoroutinefunction(ledger.close):
+        return None
+    return cast(Ledger, getattr(ledger, "impatient", None) or ledger)
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:

@@ -193,6 +193,26 @@ class Outcome:
     receipt: Receipt | None = None
     #: Disagreements between the receipt and what was signed, one line each.
     mismatches: tuple[str, ...] = ()
+    #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
+    own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)
+
+    def accept(self) -> bool:
+        """Say that you have what you wanted: the purchase is resolved now, and nothing that follows changes that.
+
+        The same request is a new purchase from here on. Return False if this is a copy from another process.
+        """
+        return self.own_word is not None and self.own_word(True)
+
+    def reject(self) -> bool:
+        """Say that you have not what you wanted: the purchase stays unresolved, however its answer ends.
+
+        The same request presents the same payment. Return False if that comes too late, because the answer was read to
+        its end or closed before, or if this is a copy from another process.
+        """
+        return self.own_word is not None and self.own_word(False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Outcome, (self.money, self.hold, self.offer, self.receipt, self.mismatches))
 
 
 class Order(NamedTuple):

@@ -72,6 +72,8 @@ class Quote:
     extensions: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     #: True if the terms are short enough to be kept, in case the same are offered again.
     brief: bool = field(default=True, repr=False, compare=False)
+    #: A digest of the request that was asked about, without its body. ``purchase(quote=...)`` pays no other one.
+    request: str = field(default="", repr=False, compare=False)
 
     @property
     def free(self) -> bool:

@@ -7,6 +7,7 @@ import binascii
 import json
 import math
 import re
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -52,12 +53,21 @@ def load(data: bytes | str, depth: int) -> Any:
 
     Refuse duplicate keys, NaN, lone surrogates, and nesting beyond ``depth``.
     """
+    return _load(data, depth, _decode)
+
+
+def load_exactly(data: bytes | str, depth: int) -> Any:
+    """Read as ``load`` does, and refuse numbers that would lose digits: two different texts are never one value."""
+    return _load(data, depth, _decode_exactly)
+
+
+def _load(data: bytes | str, depth: int, decode: Any) -> Any:
     try:
         text = data if isinstance(data, str) else data.removeprefix(_MARK).decode()
         # Bounds the nesting by itself. The standard library's parser relies on the recursion limit, which other
         # libraries raise (py_ecc does), and then overflows the stack of the process on a hostile document.
         _from_json()(text.encode(), allow_inf_nan=False)
-        value = _decode(text)
+        value = decode(text)
         _check_depth(text, value, depth)
     except ValueError as fault:  # JSON and Unicode errors, and integers of thousands of digits
         if "recursion" in str(fault):
@@ -92,7 +102,15 @@ def _finite(text: str) -> float:
     return number
 
 
+def _exact(text: str) -> float:
+    number = _finite(text)
+    if Decimal(text) != Decimal(repr(number)):
+        raise MalformedQuote(f"{text[:40]} has more digits than are kept.")
+    return number
+
+
 _decode = json.JSONDecoder(object_pairs_hook=_once, parse_float=_finite).decode
+_decode_exactly = json.JSONDecoder(object_pairs_hook=_once, parse_float=_exact).decode
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 

@@ -26,7 +26,7 @@ _SHELL = (_httpxes, _httpx_couriers, _httpx_streams)
 _STEPS = {
     "looking into the 402, within bounds and in time": ("> Peek", "Peek"),
     "reading the terms, choosing an offer": ("> Digest",),
-    "telling this purchase from all others": ("Digest", "> Reserve"),
+    "telling this purchase from all others": ("Digest", "> Join", "Join", "> Reserve"),
     "taking the price from every budget": ("Reserve",),
     "packing and hashing what is signed": ("> LeftAlone", "LeftAlone", "> SignTyped"),
     "the signature": ("SignTyped",),

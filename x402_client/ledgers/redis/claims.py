@@ -1,14 +1,13 @@
-"""Claims of this process's attempts: those that live, those that ended, and deliveries still to be written."""
+"""Claims of this process's attempts: those that live, and those that ended."""
 
 from __future__ import annotations
 
 import secrets
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any
 
 from ...model.holds import Attempt, Purchase
 
@@ -25,8 +24,6 @@ class Claim:
     hold: str | None = None
     #: The call that asked for it failed.
     void: bool = False
-    #: The purchase was delivered, and the ledger could not be told yet.
-    delivered: bool = False
     #: True if its attempt calls back when it ends.
     watched: bool = False
 
@@ -34,7 +31,7 @@ class Claim:
     def ended(self) -> bool:
         """Return True if its attempt is over, so that no call presents the hold."""
         attempt = self.attempt()
-        return not self.delivered and (self.void or attempt is None or not attempt.alive)
+        return self.void or attempt is None or not attempt.alive
 
     @property
     def given_up(self) -> tuple[str, str, str]:
@@ -42,24 +39,15 @@ class Claim:
         return self.purchase, self.token, "" if self.hold else "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """A delivery that could not be written."""
-
-    purse: str
-    said: Mapping[str, Any] = field(repr=False)
-
-
 class Claims:
     """The claims of one ledger object, under the name by which the server knows it."""
 
-    __slots__ = ("__weakref__", "_claims", "_late", "_lock", "ends", "owner")
+    __slots__ = ("__weakref__", "_claims", "_lock", "ends", "owner")
 
     def __init__(self) -> None:
         self.owner = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
-        self._late: dict[str, Late] = {}
         #: Gets an item when an attempt ends.
         self.ends: SimpleQueue[bool] = SimpleQueue()
 
@@ -91,7 +79,6 @@ class Claims:
     def drop_hold(self, hold: str) -> None:
         """Forget the claims of this hold, once the ledger knows that they are over."""
         with self._lock:
-            self._late.pop(hold, None)
             for token in [token for token, claim in self._claims.items() if claim.hold == hold]:
                 del self._claims[token]
 
@@ -109,7 +96,6 @@ class Claims:
         """Drop all claims of a purse that the server no longer knows."""
         with self._lock:
             self._claims = {token: claim for token, claim in self._claims.items() if claim.purse != purse}
-            self._late = {hold: late for hold, late in self._late.items() if late.purse != purse}
 
     def give_all_up(self) -> None:
         """End every claim of this process."""
@@ -117,30 +103,16 @@ class Claims:
             for claim in self._claims.values():
                 claim.void = True
 
-    def delivered_late(self, purse: str, hold: str, said: Mapping[str, Any]) -> None:
-        """Keep a delivery until the server answers. Until it is written, no other call may take the hold over."""
-        with self._lock:
-            self._late[hold] = Late(purse, said)
-            for claim in self._claims.values():
-                claim.delivered = claim.delivered or claim.hold == hold
-        self.ends.put(True)
-
-    def late(self, purse: str) -> list[tuple[str, Late]]:
-        """Return the deliveries that are not written yet, each with its hold."""
-        with self._lock:
-            return [(hold, late) for hold, late in self._late.items() if late.purse == purse]
-
     @property
     def purses(self) -> set[str]:
-        """Return the purses in which this process has claims or unwritten deliveries."""
+        """Return the purses in which this process has claims."""
         with self._lock:
-            return {claim.purse for claim in self._claims.values()} | {late.purse for late in self._late.values()}
+            return {claim.purse for claim in self._claims.values()}
 
     def purses_to_write(self, purses: Iterable[str]) -> list[str]:
         """Return those of the purses for which something waits to be written."""
         with self._lock:
             found = {claim.purse for claim in self._claims.values() if claim.ended}
-            found |= {late.purse for late in self._late.values()}
         return [purse for purse in purses if purse in found]
 
     @property

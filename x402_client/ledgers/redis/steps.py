@@ -91,12 +91,7 @@ class LedgerSteps:
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Steps[None]:
         purse = hold.purchase.purse
         said = {"id": hold.id, "money": money, "receipt": receipt_text(receipt) or ""}
-        try:
-            yield from self._ask(purse, "close", **said)
-        except BaseException:
-            self._claims.delivered_late(purse, hold.id, said)
-            self._claimed()
-            raise
+        yield from self._ask(purse, "close", **said)
         self._claims.drop_hold(hold.id)
 
     def write_off(self, hold: Hold) -> Steps[Hold]:
@@ -201,12 +196,9 @@ class LedgerSteps:
         return (yield from self._step(purse, op, said))
 
     def _ready(self, purse: str) -> Steps[None]:
-        """Join the purse if it is new, and write what could not be written before."""
+        """Join the purse if it is new."""
         if purse not in self.known:
             yield from self._join(purse)
-        for hold, late in self._claims.late(purse):
-            yield from self._step(purse, "close", dict(late.said))
-            self._claims.drop_hold(hold)
 
     def _join(self, purse: str) -> Steps[None]:
         if not self._looked:

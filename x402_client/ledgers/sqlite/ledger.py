@@ -66,8 +66,6 @@ class SqliteLedger:
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, durable)
         self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
-        #: Deliveries that could not be written; the next use of the ledger writes them.
-        self._late: dict[int, rows.Delivery] = {}
         self._patience = _PATIENCE
         self._file.read(lambda db, meta: None, _PATIENCE)
         weakref.finalize(self, _close_both, self._claims, self._file)
@@ -134,11 +132,7 @@ class SqliteLedger:
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
         """Resolve a delivered purchase. It stays counted."""
         found = rows.Delivery(number_of(hold.id), hold.purchase.keyed, money, receipt)
-        try:
-            self._write(lambda db, meta: rows.deliver(db, found))
-        except LedgerUnavailable:
-            self._late[found.number] = found
-            raise
+        self._write(lambda db, meta: rows.deliver(db, found))
         self._claims.drop(found.number)
 
     def write_off(self, hold: Hold) -> Hold:
@@ -216,25 +210,18 @@ class SqliteLedger:
         return self._file.write(work, self._patience)
 
     def _catch_up(self) -> None:
-        """Write which attempts ended, and deliveries that could not be written before."""
-        if not (self._claims.some_ended or self._late):
+        """Write which attempts ended."""
+        if not self._claims.some_ended:
             return
         ended: set[int] = set()
-        late: dict[int, rows.Delivery] = {}
         try:
-            self._file.write(lambda db, meta: self._settle(db, ended, late), self._patience)
+            self._file.write(lambda db, meta: self._give_up(db, ended), self._patience)
         except BaseException:
             self._claims.put_back(ended)
             raise
-        for number in late:
-            self._late.pop(number, None)
 
-    def _settle(self, db: sqlite3.Connection, ended: set[int], late: dict[int, rows.Delivery]) -> None:
+    def _give_up(self, db: sqlite3.Connection, ended: set[int]) -> None:
         ended |= self._claims.take_ended()
-        # In this order: an attempt ends after it left its delivery here, or else it would be given up as well.
-        late.update(self._late)
-        for found in late.values():
-            rows.deliver(db, found)
         owner = self._claims.existing_lock
         for number in ended:
             row = rows.find_number(db, number)

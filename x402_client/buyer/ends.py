@@ -1,0 +1,370 @@
+"""Writes down that purchases were delivered. No caller waits: a thread writes what the ledger cannot take at once.
+
+The rule: "An end is written at once, before the hand-over, where nothing has to be waited for. Only what would wait is
+written after, by a writer that no cancellation and no ending loop reaches. Until it is written the hold is in flight
+for others and resolved for its own process."
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from ..core.asks import Close
+from ..core.drive import is_coming
+from ..core.ports import Ledger
+from ..errors import X402Error
+from ..events import Event, Warned
+from ..ledgers.extras import at_once, name_of
+from ..ledgers.refusals import already_paid
+from ..model.holds import Busy, Hold, LedgerBusy
+from .ledger_calls import acall_ledger, await_ledger, guarded
+from .services import log
+
+T = TypeVar("T")
+Key = tuple[str, str]
+#: Seconds between two tries of a ledger that cannot take an end: the first time, and at most.
+_FIRST_REST, _LONGEST_REST = 0.05, 5.0
+#: Seconds that the thread waits for more before it stops.
+_LINGER = 2.0
+#: Seconds between two looks at the loop that an end is awaited on.
+_LOOK = 0.2
+#: Ends that may wait before each new payment has to write one first: else a busy ledger would fall behind for ever.
+_MOST = 100
+#: Seconds in which all is written when a buyer is closed or the process ends, and when it forks. A try may last longer.
+_AT_CLOSE, _AT_FORK = 5.0, 2.0
+
+
+@dataclass(slots=True, eq=False)
+class _End:
+    """Delivery of one purchase. Its attempt lives until it is written, so that no other call takes the hold over."""
+
+    said: Close
+    #: The event loop of the delivery: a ledger that is async alone may belong to it.
+    loop: asyncio.AbstractEventLoop | None
+    #: Told once if it cannot be written. None: that was told.
+    tell: Callable[[Event], object] | None
+
+    @property
+    def key(self) -> Key:
+        return _key(self.said.hold)
+
+    @property
+    def hold(self) -> Hold:
+        """Return the hold as the ledger will have it."""
+        return self.said.hold.shown_as(state="delivered", money=self.said.money, receipt=self.said.receipt)
+
+
+#: Ends that this process has yet to write, of all its ledgers.
+_pending: dict[Key, _End] = {}
+
+
+class EndsWriter:
+    """Writer of the ends of one ledger object, for all buyers that share it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._reset()
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        #: The ends that are not written, oldest first, and the keys of those that some thread is writing.
+        self._waiting: dict[Key, _End] = {}
+        self._writing: set[Key] = set()
+        self._thread: threading.Thread | None = None
+
+    def close(self, said: Close, tell: Callable[[Event], object]) -> None:
+        """Write an end now if the ledger takes it at once, else have it written. Raises what a failing ledger raises.
+
+        This waits for nothing, and may be called from any thread, with or without an event loop. ``tell`` is told, from
+        another thread, if it could not be written.
+        """
+        ledger = at_once(self._ledger)
+        try:
+            if ledger is None or _comes(guarded(_close, ledger, said)):
+                raise LedgerBusy
+        except LedgerBusy:
+            self._later(said, tell)
+        except BaseException:
+            self._later(said, None)
+            raise
+        else:
+            said.attempt.end()
+
+    def waiting(self, purse: str) -> list[Hold]:
+        """Return the delivered purchases of a purse that are not written yet, newest first."""
+        with self._changed:
+            found = [end.hold for end in self._waiting.values() if end.said.hold.purchase.purse == purse]
+        return sorted(found, key=lambda hold: hold.created, reverse=True)
+
+    def flush(self, seconds: float = _AT_CLOSE) -> bool:
+        """Write all that waits, in this thread. Return False if that was not possible in time."""
+        until = time.monotonic() + seconds
+        while self._waiting:
+            end = self._take()
+            if (end is None or not self._write(end)) and not self._wait(_FIRST_REST, until):
+                return False
+        return True
+
+    async def aflush(self) -> None:
+        """Async twin of ``flush``. It goes on in a thread if it is cancelled."""
+        if self._waiting:
+            import anyio.to_thread
+
+            await anyio.to_thread.run_sync(self.flush, abandon_on_cancel=True)
+
+    def make_room(self) -> None:
+        """Write one end for each new payment while too many wait."""
+        if self.is_crowded and (end := self._take()) is not None:
+            self._write(end)
+
+    async def amake_room(self) -> None:
+        """Async twin of ``make_room``."""
+        end = self._take()
+        if end is None:
+            return
+        try:
+            await acall_ledger(self._ledger, _close, end.said)
+        except X402Error as failure:
+            self._put_back(end, failure)
+        except BaseException as failure:
+            self._put_back(end, failure)
+            raise
+        else:
+            self._written(end)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Return True if more ends wait than may."""
+        return len(self._waiting) > _MOST
+
+    def _later(self, said: Close, tell: Callable[[Event], object] | None) -> None:
+        loop = None
+        with suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+        end = _End(said, loop, tell)
+        with self._changed:
+            self._waiting[end.key] = _pending[end.key] = end
+            self._changed.notify_all()
+        self._start()
+
+    def _start(self) -> None:
+        _look_after(type(self._ledger))
+        with self._changed:
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._run, name="x402-ends", daemon=True)
+            try:
+                self._thread.start()
+                return
+            except RuntimeError:  # the interpreter is ending, and starts none
+                self._thread = None
+        self.flush()
+
+    def _run(self) -> None:
+        rest = _FIRST_REST
+        while (end := self._next()) is not None:
+            if self._write(end):
+                rest = _FIRST_REST
+            else:
+                self._wait(rest)
+                rest = min(2 * rest, _LONGEST_REST)
+
+    def _next(self) -> _End | None:
+        """Wait for an end to write. Return None if the thread is to stop, as none came for a while."""
+        with self._changed:
+            while (end := self._take()) is None:
+                if not self._changed.wait(_LINGER) and not self._waiting.keys() - self._writing:
+                    self._thread = None
+                    return None
+            return end
+
+    def _take(self) -> _End | None:
+        """Return the oldest end that no thread is writing."""
+        with self._changed:
+            for key, end in self._waiting.items():
+                if key not in self._writing:
+                    self._writing.add(key)
+                    return end
+        return None
+
+    def _write(self, end: _End) -> bool:
+        """Write one end, as patiently as the ledger is. Return False if it could not be written."""
+        try:
+            answer = guarded(_close, self._ledger, end.said)
+            if is_coming(answer):
+                _run_to_its_end(answer, end.loop)
+        except Exception as failure:
+            self._put_back(end, failure)
+            return False
+        except BaseException as failure:
+            self._put_back(end, failure)
+            raise
+        self._written(end)
+        return True
+
+    def _written(self, end: _End) -> None:
+        with self._changed:
+            self._waiting.pop(end.key, None)
+            self._writing.discard(end.key)
+            _pending.pop(end.key, None)
+            self._changed.notify_all()
+        end.said.attempt.end()
+
+    def _put_back(self, end: _End, failure: BaseException) -> None:
+        """Keep what could not be written. It goes to the end of the line, in case it is alone in its trouble."""
+        tell = end.tell
+        if isinstance(failure, X402Error) and tell is not None:
+            end.tell, hold = None, end.said.hold
+            tell(Warned(hold.purchase.method, hold.url, f"A delivery is not in the ledger yet: {failure}"))
+        with self._changed:
+            self._writing.discard(end.key)
+            if end.key in self._waiting:
+                self._waiting[end.key] = self._waiting.pop(end.key)
+
+    def _wait(self, seconds: float, until: float | None = None) -> bool:
+        """Wait until something changes, at most these seconds. Return False if it is later than ``until``."""
+        if until is not None and time.monotonic() >= until:
+            return False
+        with self._changed:
+            self._changed.wait(seconds)
+        return True
+
+
+def ends_writer(ledger: Ledger) -> EndsWriter:
+    """Return the writer for a ledger object: one for all buyers that share it."""
+    with _making:
+        found = _writers.get(id(ledger))
+        if found is None:
+            found = _writers[id(ledger)] = EndsWriter(ledger)
+        return found
+
+
+#: By the id of the ledger, which its writer keeps alive.
+_writers: WeakValueDictionary[int, EndsWriter] = WeakValueDictionary()
+_making = threading.Lock()
+
+
+def ended() -> frozenset[Key]:
+    """Return the purchases that are resolved for this process alone. Ask this before the ledger is asked."""
+    return frozenset(_pending)
+
+
+def without(ends: frozenset[Key], holds: Iterable[Hold]) -> tuple[Hold, ...]:
+    """Return the holds of a ledger that are not resolved for this process either."""
+    return tuple(hold for hold in holds if _key(hold) not in ends) if ends else tuple(holds)
+
+
+def with_waiting(waiting: list[Hold], known: Iterable[Hold], limit: int) -> tuple[Hold, ...]:
+    """Return a ledger's latest purchases together with those that are not written yet."""
+    known = tuple(known)
+    written = {hold.id for hold in known} if waiting else ()
+    return (*(hold for hold in waiting if hold.id not in written), *known)[: max(0, limit)]
+
+
+def not_paid_here(found: T) -> T:
+    """Return a ledger's answer. Raise AlreadyPaid if what holds a key is a delivery that is not written yet."""
+    if isinstance(found, Busy):
+        end = _pending.get(_key(found.hold))
+        if end is not None:
+            raise already_paid(end.hold)
+    return found
+
+
+def _key(hold: Hold) -> Key:
+    return hold.id, hold.purchase.id
+
+
+def _close(ledger: Any, said: Close) -> Any:
+    return ledger.close(said.hold, said.money, said.receipt)
+
+
+def _comes(answer: object) -> bool:
+    """Return True if an answer would have to be awaited. It is dropped then."""
+    if is_coming(answer):
+        getattr(answer, "close", bool)()  # or Python warns of a coroutine that was never awaited
+        return True
+    return False
+
+
+def _run_to_its_end(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
+    """Await an answer of an async ledger: on the loop where the delivery was, while that runs, or on one of our own."""
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        _comes(coming)
+        raise LedgerBusy  # no waiting on a loop
+    waiting = await_ledger(coming)
+    try:
+        if loop is not None and loop.is_running():
+            _run_there(waiting, loop)
+        else:
+            asyncio.run(waiting)
+    finally:
+        waiting.close()
+        _comes(coming)
+
+
+def _run_there(waiting: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+    future = asyncio.run_coroutine_threadsafe(waiting, loop)
+    while True:
+        try:
+            future.result(_LOOK)
+            return
+        except TimeoutError:
+            if not loop.is_running():
+                future.cancel()
+                raise
+
+
+_looked_after: set[type[Any]] = set()
+
+
+def _look_after(kind: type[Any]) -> None:
+    """Flush before a fork and at the exit.
+
+    This is said when a ledger of this kind first needs it. What is said last comes first, and a ledger's own module,
+    which holds its file during a fork, has been imported by then.
+    """
+    with _making:
+        if kind in _looked_after:
+            return
+        if not _looked_after:
+            atexit.register(_at_exit)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_forget_parent)
+        _looked_after.add(kind)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lambda: _flush(kind, _AT_FORK))
+
+
+def _flush(kind: type[Any], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    found = [writer for writer in list(_writers.values()) if isinstance(writer._ledger, kind)]
+    left = [writer for writer in found if not writer.flush(max(0.0, until - time.monotonic()))]
+    return not left
+
+
+def _at_exit() -> None:
+    if not _flush(object, _AT_CLOSE):
+        names = sorted({name_of(writer._ledger) for writer in _writers.values() if writer._waiting})
+        log.warning(
+            "Deliveries could not be written to %s before the end. The next start presents these payments again.",
+            ", ".join(names),
+        )
+
+
+def _forget_parent() -> None:
+    """Drop in a forked child what is its parent's to write."""
+    global _making
+    _making = threading.Lock()
+    _pending.clear()
+    for writer in list(_writers.values()):
+        writer._reset()

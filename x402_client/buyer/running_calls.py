@@ -1,0 +1,214 @@
+"""The running calls of this process that may be joined: calls of sync clients in threads that a caller can give up.
+
+Strategy: a call that could be abandoned is entered under its ledger and purchase once its 402 was read, and leaves at
+its end. Joiners look from time to time, so that sync and async ones wait alike and no thread has to wake another.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from ..core.asks import Join, Joined
+from ..ledgers.extras import place_of
+
+if TYPE_CHECKING:
+    from ..core.ports import Ledger
+    from ..model.holds import Attempt, Hold, Outcome, Purchase
+
+Key = tuple[Hashable, str]
+#: The answer for a call that joins none and that none can join.
+_ALONE = Joined(None)
+
+
+class _Registry:
+    """The calls of this process that may be joined, by ledger and purchase."""
+
+    def __init__(self) -> None:
+        #: Ends come from anywhere, also from the garbage collector in the middle of a look-up.
+        self.lock = threading.RLock()
+        self.calls: dict[Key, list[RunningCall]] = {}
+
+
+_registry = _Registry()
+if hasattr(os, "register_at_fork"):
+    # The threads stayed with the parent, and one of them may have had the lock.
+    os.register_at_fork(after_in_child=_registry.__init__)  # type: ignore[misc]
+
+
+class RunningCall:
+    """The record of one call while it runs, or waits for the call that it joined."""
+
+    __slots__ = (
+        "_key", "attempt", "behind", "followers", "hold", "limit", "outcome", "over", "overdue_at", "purchase",
+        "started", "whole",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, purchase: Purchase, started: float, patience: float | None, whole: bool) -> None:
+        self._key, self.purchase, self.started = key, purchase, started
+        #: The time at which its caller's patience is over. None: never.
+        self.limit = None if patience is None else started + patience
+        #: The same, if its caller can give up on it: it runs in a thread.
+        self.overdue_at: float | None = None
+        #: True if its caller gets the answer with its whole body, and nothing before.
+        self.whole = whole
+        self.hold: Hold | None = None
+        self.outcome: Outcome | None = None
+        #: The attempt by which a body is read that is still to come.
+        self.attempt: weakref.ref[Attempt] | None = None
+        self.over = False
+        #: The call that this one joined, and those that joined this one, in their order.
+        self.behind: RunningCall | None = None
+        self.followers: list[RunningCall] = []
+
+    def delivered(self, outcome: Outcome) -> None:
+        """Note that the answer reached the call. From now on nothing is overdue, also while the end is written."""
+        with _registry.lock:
+            self.outcome = outcome
+            self._leave()
+            self.drop_header()
+
+    def flow_ended(self, attempt: Attempt) -> None:
+        """Note that headers are here, or the call's end if its attempt is over.
+
+        The rule: "With headers here or its end pending nothing is overdue (an abandoned non-streaming requests body
+        counts as still coming)".
+        """
+        with _registry.lock:
+            self.attempt = weakref.ref(attempt)
+            if not self.whole:
+                self._leave()
+        attempt.watch(self.end)
+        if not attempt.alive:
+            self.end()
+
+    def end(self) -> None:
+        """End the call, or leave the call that it joined."""
+        with _registry.lock:
+            self.over = True
+            self._leave()
+            first, self.behind = self.behind, None
+            if first is not None and self in first.followers:
+                first.followers.remove(self)
+                first.drop_header()
+            self.drop_header()
+
+    def drop_header(self) -> None:
+        """Drop the header of a call that is over, unless it was delivered and somebody is joined."""
+        delivered = self.outcome is not None
+        if (self.over or delivered) and not (delivered and self.followers):
+            self.hold = None
+
+    @property
+    def runs(self) -> bool:
+        """Return True until the call was delivered or failed. One that was garbage-collected failed."""
+        if self.over or self.outcome is not None:
+            return False
+        attempt = None if self.attempt is None else self.attempt()
+        return self.attempt is None or (attempt is not None and attempt.alive)
+
+    def is_overdue(self, purchase: Purchase, now: float) -> bool:
+        """Return True if the same request has to join this call."""
+        late = self.overdue_at is not None and now > self.overdue_at
+        return late and self.runs and _one_wallet(self.purchase, purchase)
+
+    def repeats(self, first: RunningCall) -> bool:
+        """Return True if this call began after the caller of the first one gave up on it."""
+        later = first.overdue_at is not None and self.started > first.overdue_at
+        return later and self.runs and _one_wallet(self.purchase, first.purchase)
+
+    def enter(self) -> None:
+        """Become known to others, if the caller can give up on this call."""
+        if self.overdue_at is not None and self not in _registry.calls.get(self._key, ()):
+            _registry.calls.setdefault(self._key, []).append(self)
+
+    def take_over(self, first: RunningCall) -> None:
+        """Take the place of a call that failed. Those that wait behind it wait for this one from now on."""
+        self.followers = [other for other in first.followers if other is not self]
+        for other in self.followers:
+            other.behind = self
+        self.behind, first.followers = None, []
+        self.enter()
+
+    def _leave(self) -> None:
+        calls = _registry.calls.get(self._key)
+        if calls is not None and self in calls:
+            calls.remove(self)
+            if not calls:
+                del _registry.calls[self._key]
+
+
+class RunningCalls:
+    """The running calls of all buyers of this process that share a ledger."""
+
+    __slots__ = ("_place", "_settle_timeout")
+
+    def __init__(self, ledger: Ledger, settle_timeout: float | None) -> None:
+        self._place = place_of(ledger)
+        self._settle_timeout = settle_timeout
+
+    def join(self, ask: Join, courier: Any, in_thread: bool) -> Joined:
+        """Return the overdue call that a call has to wait for, or enter it among those that may be joined."""
+        mine: Any = ask.running
+        if mine is None:
+            key = (self._place, ask.purchase.id)
+            if not in_thread and key not in _registry.calls:
+                return _ALONE
+            mine = self._record(key, ask, courier, in_thread)
+        with _registry.lock:
+            if ask.running is None:
+                self._place_behind(mine, ask.purchase)
+            return _look(mine)
+
+    def _record(self, key: Key, ask: Join, courier: Any, in_thread: bool) -> RunningCall:
+        # The rule: "the read time-out its caller set (none, or only the library's default: settle_timeout)".
+        patience = getattr(courier, "read_timeout", None)
+        if patience is None:
+            patience = self._settle_timeout
+        record = RunningCall(key, ask.purchase, ask.started, patience, bool(getattr(courier, "reads_whole", False)))
+        record.overdue_at = record.limit if in_thread else None
+        return record
+
+    def _place_behind(self, mine: RunningCall, purchase: Purchase) -> None:
+        """Put a call behind the overdue one that the fewest wait for, or let it be a purchase of its own."""
+        now = time.monotonic()
+        calls = tuple(_registry.calls.get(mine._key, ()))
+        overdue = [call for call in calls if call.is_overdue(purchase, now)]
+        if not overdue and mine.is_overdue(purchase, now):
+            # It is overdue itself before it has reserved anything, and its caller's repeat is under way.
+            overdue = [call for call in calls if call.repeats(mine)]
+        if overdue:
+            chosen = min(overdue, key=lambda call: len(call.followers))
+            # A joiner that presents what was delivered has its turn in a line, and the new one comes to its end.
+            mine.behind = chosen.behind or chosen
+            mine.behind.followers.append(mine)
+        else:
+            mine.enter()
+
+
+def _look(mine: RunningCall) -> Joined:
+    first = mine.behind
+    if first is None:
+        return Joined(mine)
+    my_turn = first.followers[0] is mine
+    seconds = float("inf") if mine.limit is None else mine.limit - time.monotonic()
+    given_up = mine.overdue_at is not None and seconds <= 0  # its caller's repeat may claim the payment meanwhile
+    if first.outcome is None and not first.runs and my_turn and not given_up:
+        mine.take_over(first)
+        return Joined(mine)
+    shown = first.hold and first.hold.shown
+    if first.outcome is None:
+        return Joined(mine, "running", shown, None, seconds)
+    if my_turn:
+        mine.hold = first.hold
+        mine.enter()
+    return Joined(mine, "delivered" if my_turn else "queued", shown, first.outcome, seconds)
+
+
+def _one_wallet(one: Purchase, other: Purchase) -> bool:
+    """Return True if one wallet makes both purchases: another's payment is neither presented nor waited for."""
+    return not one.payers or not other.payers or not set(one.payers).isdisjoint(other.payers)

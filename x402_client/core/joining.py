@@ -1,0 +1,106 @@
+"""Joins an overdue call: its caller gave up on a thread that still runs, and makes the same request again.
+
+The rule: "Then the same request reserves, asks and signs nothing: it joins, waits within its own time-out, one joiner
+after the other."
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import events
+from ..errors import AlreadyPaid, PaymentOutcomeUnknown
+from ..model.holds import Purchase
+from .asks import Join, Joined, Pause, Reply, Send, Tell
+from .call import Call
+from .drive import Flow
+from .present import expiry
+from .receipt_check import judge
+from .rules import Rules
+from .running_call import RunningCall
+
+#: Seconds between two looks at the call that is waited for.
+_STEP = 0.02
+_JOINED = "An earlier call of this request is overdue in another thread. This one waits for it, and signs nothing."
+
+
+def join(call: Call, purchase: Purchase, rules: Rules) -> Flow[Reply | None]:
+    """Wait for an overdue call at the same purchase, if there is one. Return its content.
+
+    None: nothing is overdue, or what was overdue brought nothing. Then this call goes on like any other.
+    """
+    while True:
+        found = yield from Join(purchase, call.started, call.running)
+        call.running = found.call
+        if found.call is None or found.state == "free":
+            return None
+        if found.state == "delivered":
+            return (yield from _present(call, found.call, found, rules))
+        if found.seconds <= 0:
+            raise _still_running(call, found)
+        if not call.waited:
+            yield from Tell(events.Warned(call.method, call.url, _JOINED))
+        step = min(_STEP, found.seconds)
+        call.waited += step
+        yield from Pause(step)
+
+
+def _present(call: Call, mine: RunningCall, found: Joined, rules: Rules) -> Flow[Reply]:
+    """Present the payment of a delivered call.
+
+    The rule: "its header is kept while somebody is joined and is presented once; a 2xx is the content, all else
+    AlreadyPaid". The purchase is resolved, so no delivery follows. No variable here has the header.
+    """
+    call.attempt.end()
+    shown = mine.hold and mine.hold.shown
+    if mine.hold is None or mine.hold.authorization is None or shown is None or shown.purchase.origin != call.origin:
+        raise _paid_already(found, "That answer went there. Nothing was sent by this call")
+    call.paid = shown
+    yield from Tell(events.Presented(call.method, call.url, shown, again=True))
+    try:
+        reply = yield from Send(mine.hold.authorization.header)
+        outcome = judge(reply, mine.hold, shown, rules.bounds, rules.means.same_account)
+    except Exception as failure:
+        yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
+        raise _paid_already(found, f"{_BROUGHT} no answer ({type(failure).__name__})") from failure
+    finally:
+        mine.end()
+    if found.outcome is not None and found.outcome.money == "spent":
+        outcome = replace(outcome, money="spent")
+    yield from Tell(events.Answered(call.method, call.url, reply.status, outcome))
+    if not 200 <= reply.status < 300:
+        raise _paid_already(found, f"{_BROUGHT} an answer of {reply.status}", reply)
+    reply.outcome, call.resolved = outcome, True
+    return reply
+
+
+_BROUGHT = "Its payment was presented once more and brought"
+
+
+def _paid_already(found: Joined, then: str, reply: Reply | None = None) -> AlreadyPaid:
+    hold = found.hold
+    what = f"{hold.price} to {hold.host}" if hold is not None else "It"
+    return AlreadyPaid(
+        f"{what} was paid and delivered to an earlier call of this request, whose caller had given up on its thread. "
+        f"{then}. Nothing was signed; the same request buys anew.",
+        hold=hold,
+        offer=None if hold is None else hold.offer,
+        receipt=None if found.outcome is None else found.outcome.receipt,
+        response=None if reply is None else reply.native,
+    )
+
+
+def _still_running(call: Call, found: Joined) -> AlreadyPaid | PaymentOutcomeUnknown:
+    if found.state == "queued":
+        return _paid_already(found, "Another call presents its payment at this moment. Nothing was sent by this call")
+    hold = found.hold
+    return PaymentOutcomeUnknown(
+        f"Another call of the same request ({call.method} {call.url}) still runs in a thread of this process, and a "
+        "call for it took longer than its read time-out, so its caller seems to have given up. This one waited as long "
+        "as its own time-out allows, and sent and signed nothing. Make the same request again, at once: it joins the "
+        "other call or takes its payment over. After a delivery for which none waited, it buys anew. Calls that are "
+        "meant to be purchases of their own take a key each.",
+        hold=hold,
+        offer=None if hold is None else hold.offer,
+        wait_until=None if hold is None else expiry(hold),
+    )

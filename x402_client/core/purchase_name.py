@@ -1,0 +1,60 @@
+"""Names a purchase: what the caller asked for, and not where a seller leads. A quote is bound to that name, too."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from ..errors import BodyNotReplayable, PaymentRefused
+from ..model.holds import Purchase
+from .asks import Digest
+from .drive import Flow
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .rules import Rules
+
+
+def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
+    """Return the purchase of this call: its name and the request it stands for.
+
+    The rule: "A purchase is what the caller asked for. Its name is ... of the first request of the call that we see,
+    wherever a seller's redirects lead before the 402, or the caller's own key".
+    """
+    if isinstance(call.body, BodyNotReplayable):
+        raise call.body
+    here = yield from Digest()
+    request = _request_name(call.identity, (call.body or here).digest)
+    moved = call.hop or here.former != here.digest
+    former = _request_name(call.hop or call.identity, here.former) if moved else request
+    kind, what = ("request", request) if call.mandate.key is None else ("key", call.mandate.key)
+    name = _name(rules.purse, kind, what)
+    was = None if former == request else (name if kind == "key" else _name(rules.purse, kind, former), former)
+    payers = rules.means.payers
+    return Purchase(name, request, kind == "key", call.method, call.url, call.origin, rules.purse, payers, was)
+
+
+def known_purchase(call: Call, rules: Rules) -> Flow[Purchase]:
+    """Return the purchase of this call. It is named once."""
+    if call.purchase is None:
+        call.purchase = yield from purchase_of(call, rules)
+    return call.purchase
+
+
+def _request_name(identity: str, body: bytes) -> str:
+    return hashlib.sha256(b"\0".join((identity.encode(), body))).hexdigest()
+
+
+def _name(purse: str, kind: str, what: str) -> str:
+    return hashlib.sha256(f"{kind} {len(purse)} {purse} {what}".encode()).hexdigest()
+
+
+def check_quoted(call: Call) -> None:
+    """Refuse another request than the one that the caller's quote was asked for."""
+    quote = call.mandate.quote
+    if quote is None or (quote.request == call.asked if quote.request else quote.url == call.url):
+        return
+    raise PaymentRefused(
+        f"This purchase is bound to a quote that was asked for another request ({quote.url}) than {call.method} "
+        f"{call.url}. Quote this request, method and query included, or leave quote= out. Nothing was paid."
+    )
