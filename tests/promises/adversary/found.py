@@ -9,18 +9,12 @@ from .generate import themes
 
 #: Themes, or themes on a ledger, that no script of the suite is about yet, and the rule that is not kept yet.
 PENDING: dict[str, str] = {
-    "lead": "a purchase is what the caller asked for, wherever redirects lead before the 402",
-    "deadline": "a close while an exception is under way before the body's end does not resolve",
-    "await": "between the last byte and the caller there is no await",
-    "abandon": "the same request as an overdue one reserves, asks and signs nothing: it joins",
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
-    "busy": "an end that would have to wait is written after the hand-over",
-    "keep": "a store that went back is refused, also when others pushed its steps past the loss",
+    "keep on redis": "a store that went back is refused, also when others pushed its steps past the loss",
     "lose log": "a file without its log is refused",
     "wallets on sqlite": "an unresolved hold is claimed only if its payer is one of this wallet's addresses",
     "wallets on redis": "an unresolved hold is claimed only if its payer is one of this wallet's addresses",
     "evict": "an eviction policy is looked at again with each join and each minute",
-    "jsonrpc": "a call of a tool has one name: endpoint, tool, canonical arguments",
     "skew": "a loss is accepted only of what expired by the chain's clock",
     "already": "a payment that never settled is not said to be spent",
 }
