@@ -203,5 +203,5 @@ class Books:
             payment = self.chain.payments.get(end.nonce)
             if payment is None or (payment.settled is None and not payment.lied):
                 raise Broken(UNTRUE, f"nothing was settled, and call {made.visit.number} says spent: {end}")
-        if "tell" in self.alphabet and presented and end.how == "raised" and not end.told:
+        if self.alphabet & {"tell", "paid lead"} and presented and end.how == "raised" and not end.told:
             raise Broken(UNTRUE, f"a payment is out, and the failure of call {made.visit.number} says nothing: {end}")

@@ -9,6 +9,7 @@ from .generate import themes
 
 #: Themes, or themes on a ledger, that no script of the suite is about yet, and the rule that is not kept yet.
 PENDING: dict[str, str] = {
+    "paid lead": "content that is dropped or fails where a paid redirect led is unresolved, and the failure says so",
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
     "keep on redis": "a store that went back is refused, also when others pushed its steps past the loss",
     "lose log": "a file without its log is refused",
@@ -52,6 +53,24 @@ FOUND: dict[str, Found] = {
         "lead",
         1,
         Script(Setting(budget=20), (Call(thing=1, plan=Plan(lead=("302 other",), pays=("drop",))), Call(thing=1))),
+    ),
+    "a paid redirect to an answer that is dropped": Found(
+        "paid lead",
+        30281,
+        Script(Setting(budget=20), (Call(1, plan=Plan(pays=("to 302 common",)), stop="drop"), Call(1))),
+    ),
+    "a paid redirect to a body that breaks off": Found(
+        "paid lead",
+        30023,
+        Script(Setting(budget=20), (Call(plan=Plan(pays=("to 302 common",), receipt="none", after=("cut",))),)),
+    ),
+    "a paid redirect to no answer": Found(
+        "paid lead", 30383, Script(Setting(budget=20), (Call(plan=Plan(pays=("to 303 new",), after=("drop",))),))
+    ),
+    "a paid redirect in circles": Found(
+        "paid lead",
+        30123,
+        Script(Setting(budget=20), (Call(plan=Plan(pays=("to 307 new",), after=("to 302 new",))),)),
     ),
     "a deadline in the body: httpx": Found(
         "deadline",

@@ -29,7 +29,8 @@ from .machines import MACHINES
 
 #: What scripts may be about besides the plain life of sellers and callers, and what it is.
 THEMES = {
-    "lead": "redirects before the 402 and after the payment",
+    "lead": "redirects before the 402",
+    "paid lead": "redirects after the payment",
     "both": "two challenges in one 402",
     "await": "a cancellation at any await",
     "deadline": "a failure of the caller's own in the middle of a body",
@@ -271,9 +272,9 @@ class _Drawing:
         lead: tuple[str, ...] = ()
         if self.chance("lead", 0.6):
             lead = tuple(rng.choice(_LEAD) for _ in range(rng.choice((1, 1, 2))))
-        if self.chance("lead", 0.3):
+        if self.chance("paid lead", 0.6):
             pays = (*pays[:-1], "to " + rng.choice(_LEAD))
         return Plan(
             lead, self.terms(), pays, _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS),
-            tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "lead" in self.about else ("goods",),
+            tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "paid lead" in self.about else ("goods",),
         )  # fmt: skip
