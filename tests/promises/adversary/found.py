@@ -11,6 +11,7 @@ from .generate import themes
 PENDING: dict[str, str] = {
     "paid lead": "content that is dropped or fails where a paid redirect led is unresolved, and the failure says so",
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
+    "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
     "keep on redis": "a store that went back is refused, also when others pushed its steps past the loss",
     "lose log": "a file without its log is refused",
     "wallets on sqlite": "an unresolved hold is claimed only if its payer is one of this wallet's addresses",
@@ -117,6 +118,9 @@ FOUND: dict[str, Found] = {
                 Call(thing=1),
             ),
         ),
+    ),
+    "an older file behind another program's steps": Found(
+        "keep", 40134, Script(_ON_FILE, (Call(), Keep(), Call(3), PutBack(), Call(program=1), Call(3)))
     ),
     "a file without its log": Found("lose log", 1, Script(_ON_FILE, (LoseLog(Call(1, plan=_LOST)), Call(1)))),
     "another wallet takes a payment over: memory": Found(

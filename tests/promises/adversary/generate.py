@@ -274,7 +274,6 @@ class _Drawing:
             lead = tuple(rng.choice(_LEAD) for _ in range(rng.choice((1, 1, 2))))
         if self.chance("paid lead", 0.6):
             pays = (*pays[:-1], "to " + rng.choice(_LEAD))
-        return Plan(
-            lead, self.terms(), pays, _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS),
-            tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "paid lead" in self.about else ("goods",),
-        )  # fmt: skip
+        settles, receipt = _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS)
+        after = tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "paid lead" in self.about else ()
+        return Plan(lead, self.terms(), pays, settles, receipt, after or ("goods",))
