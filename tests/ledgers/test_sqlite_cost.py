@@ -63,6 +63,7 @@ def test_history_costs_nothing(tmp_path: Path) -> None:
     young = measured.steps()
     db = measured.ledger._file._connection
     assert db is not None
+    measured.ledger._file._checkpoints.wait(10)
     columns = ", ".join(("id", *sqlite_holds.COLUMNS, "receipt"))
     db.execute(
         f"INSERT INTO past ({columns}) "

@@ -56,6 +56,11 @@ def unavailable(path: Path, trouble: str) -> LedgerUnavailable:
     return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.")
 
 
+def damaged(path: Path) -> LedgerUnavailable:
+    """Build the error for a file in which SQLite finds a fault."""
+    return unavailable(path, _ADVICE[sqlite3.SQLITE_CORRUPT])
+
+
 def locked(path: Path, patience: float) -> LedgerUnavailable:
     """Build the error for a lock that another program held too long."""
     return unavailable(

@@ -24,10 +24,11 @@ from ..accounts import accounts_of
 from ..rows import number_of
 from ..urls import refusal, scheme_of
 from . import holds as rows
+from . import seeds
 from .clock import LedgerClock
 from .errors import unavailable
 from .file import LedgerFile, Meta
-from .process_locks import Claims, in_flight
+from .process_locks import Claims, in_flight, living
 from .sums import Sums
 
 T = TypeVar("T")
@@ -43,13 +44,21 @@ class SqliteLedger:
 
     The file is made if there is none, and ``fresh`` tells so. ``durable=True`` waits for the disk at every step:
     then not even a power failure makes it forget a payment, where otherwise only a crash of the program cannot.
+    ``must_exist=True`` makes no file, and refuses where there is none. ``open_now=False`` leaves the file alone until
+    the first use, which may be ``accept``.
     """
 
     #: Async callers use ``impatient``.
     asynchronous = None
 
     def __init__(
-        self, path: str | os.PathLike[str], *, durable: bool = False, clock: LedgerClock | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durable: bool = False,
+        must_exist: bool = False,
+        open_now: bool = True,
+        clock: LedgerClock | None = None,
     ) -> None:
         try:
             self.path = _absolute(path)
@@ -57,12 +66,13 @@ class SqliteLedger:
             path = ""  # it may be a URL with a password, and tools print the variables of a traceback
         self._locks_directory = self.path.with_name(self.path.name + "-owners")
         self._clock = clock or LedgerClock()
-        self._file = LedgerFile(self.path, durable)
+        self._file = LedgerFile(self.path, self._locks_directory, durable, must_exist)
         self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
         #: Deliveries that could not be written; the next use of the ledger writes them.
         self._late: dict[int, rows.Delivery] = {}
         self._patience = _PATIENCE
-        self._file.read(lambda db, meta: None, _PATIENCE)
+        if open_now:
+            self._file.read(lambda db, meta: None, _PATIENCE)
         weakref.finalize(self, _close_both, self._claims, self._file)
 
     @property
@@ -94,7 +104,7 @@ class SqliteLedger:
         try:
             return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
         except OverLimit:
-            if not self._write(lambda db, meta: self._reap(db)):
+            if not self._write(lambda db, meta: self._make_room(db, meta, order)):
                 raise
         return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
 
@@ -199,6 +209,22 @@ class SqliteLedger:
                 self._write(lambda db, meta: _give_up_all(db, owner.name))
         _close_both(self._claims, self._file)
 
+    def accept(self) -> bool:
+        """Go on with what is left of a ledger that lost its log. Return False if it lost nothing.
+
+        Programs that still run have to end first. As a program ends it writes its own part of the log into the file,
+        with its unresolved payments, even if the log was deleted; and so does this one here.
+        """
+        self.close_ledger()
+        running = living(self._locks_directory)
+        if running:
+            raise unavailable(
+                self.path,
+                f"is still used by {running} other program{'s' * (running > 1)}. End them first: as they end they write "
+                "back the payments that they remember",
+            )
+        return self._file.accept(self._patience)
+
     def _read(self, work: Work[T]) -> T:
         return self._file.read(work, self._patience)
 
@@ -240,7 +266,7 @@ class SqliteLedger:
             return found
         stamp = self._clock.now(meta.stamp)
         names = accounts_of(order)
-        counts = Sums(db, order.purchase.purse, names, stamp.at)
+        counts = self._sums(db, order, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
             raise refusals.over_limit(order, exceeded)
@@ -252,15 +278,19 @@ class SqliteLedger:
 
     def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(_patterns(meta), purchase)
-        found = self._drop_ended(db, rows.of_purchase(db, purchase.id))
+        found = self._drop_ended(db, rows.of_purchase(db, purchase))
         if purchase.keyed:
             _check_key(db, purchase, found)
         for row in found:
-            if not self._in_flight(row):
+            if self._in_flight(row):
+                if purchase.keyed:
+                    return Busy(row.hold.shown)
+            # "an unresolved hold is claimed only if its payer is one of this wallet's addresses"
+            elif purchase.is_paid_by(row.hold.payer):
                 self._claims.take(row.number, attempt)
                 return rows.claim(db, row, self._claims.process_lock.name)
-            if purchase.keyed:
-                return Busy(row.hold.shown)
+            elif purchase.keyed:
+                raise refusals.another_wallet(row.hold.shown)
         return None
 
     def _drop_ended(self, db: sqlite3.Connection, found: list[rows.Row]) -> list[rows.Row]:
@@ -270,8 +300,21 @@ class SqliteLedger:
             rows.drop(db, row)
         return [row for row in found if row not in over] if over else found
 
-    def _reap(self, db: sqlite3.Connection) -> bool:
-        """Give back the unsigned holds of all ended attempts. Return True if there was one."""
+    def _sums(self, db: sqlite3.Connection, order: Order, now: float) -> Sums:
+        """Return the sums of every account that an order counts in. Those of patterns and allowances are opened."""
+        purse, names = order.purchase.purse, accounts_of(order)
+        counts = Sums(db, purse, names, now)
+        missing = counts.without_account(names, order.price.currency)
+        if missing and seeds.begin(db, order, missing, now):
+            counts = Sums(db, purse, names, now)
+        return counts
+
+    def _make_room(self, db: sqlite3.Connection, meta: Meta, order: Order) -> bool:
+        """Give back the unsigned holds of all ended attempts. Return True if there was one.
+
+        Accounts that the refused order met first are kept, so that their hosts are added up once.
+        """
+        self._sums(db, order, self._clock.now(meta.stamp).at)
         found = rows.select(db, "state = 'reserved'")
         return len(self._drop_ended(db, found)) < len(found)
 

@@ -1,0 +1,66 @@
+"""The place of a ledger file: one that only its user can read, in a directory that its log shares with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+
+from .errors import unavailable
+
+_MOUNTS = Path("/proc/self/mountinfo")
+#: All that others than the owner may do with a file.
+_OTHERS = 0o077
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+def check_not_mounted(path: Path) -> None:
+    """Refuse a file that is mounted by itself: its log, in the same directory, would not be kept with it."""
+    try:
+        alone = os.stat(path).st_dev != os.stat(path.parent).st_dev or os.fsencode(path) in _mounted()
+    except FileNotFoundError:
+        return
+    if alone:
+        raise unavailable(
+            path,
+            "is mounted as a single file. The files beside it, with the latest payments, would be lost with the "
+            "container. Mount the directory that holds the ledger instead, for example -v ./ledger:/app/ledger",
+        )
+
+
+def _mounted() -> set[bytes]:
+    """Return every place where something is mounted; a file of the same disk shows only here."""
+    try:
+        lines = _MOUNTS.read_bytes().splitlines()
+    except OSError:  # not on Linux
+        return set()
+    return {_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4]) for line in lines}
+
+
+def make_private(*paths: str | Path) -> None:
+    """Take from others what they may do with these files, of those that are there. Refuse where that fails."""
+    if sys.platform == "win32":  # its access lists are not modes
+        return
+    for path in paths:
+        try:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+            if mode & _OTHERS:
+                os.chmod(path, mode & ~_OTHERS)
+        except FileNotFoundError:
+            continue
+        except PermissionError as failure:
+            raise unavailable(
+                Path(path),
+                f"can be used by others than its owner (mode {mode:04o}), and it is not yours to change. Until it is "
+                "resolved, a payment in it is worth money. Name a file of your own, or let its owner make it readable "
+                "and writable for this user alone (chmod 600)",
+            ) from failure
+
+
+def make_directories(directory: Path) -> None:
+    """Make each missing directory private. ``Path.mkdir`` gives its mode only to the last one."""
+    missing = [found for found in (directory, *directory.parents) if not found.exists()]
+    for found in reversed(missing):
+        found.mkdir(mode=0o700, exist_ok=True)
