@@ -16,10 +16,9 @@ import pytest
 
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
-from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite import SqliteLedger, default_path
 from x402_client.ledgers.sqlite import file as sqlite_file
 from x402_client.ledgers.sqlite import ledger as sqlite
-from x402_client.ledgers.sqlite.ledger import default_path
 from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 
 DAY = Spending("", "day", "USD")

@@ -1,4 +1,4 @@
-"""A ledger file that lost its log is refused, and one that lost nothing never is. All with real files and real deaths."""
+"""A ledger file that lost its log is refused, and one that lost nothing never is. Files and deaths are real."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 FORK = multiprocessing.get_context("fork")
 EVER = Spending("", "total", "USD")
 PRICE = 10_000
+_EVENTS = ("start", "start", "buy", "buy", "buy", "end", "kill", "deadly", "look", "fold", "copy", "back")
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 
@@ -280,7 +281,7 @@ def test_whatever_ends_in_whatever_way_only_a_lost_log_is_refused(path: Path, tm
     draw, programs, bought = random.Random(seed), list[Program](), 0
     maybe = 0  # purchases in which a program died
     for turn in range(60):
-        match draw.choice(["start", "start", "buy", "buy", "buy", "end", "kill", "deadly", "look", "fold", "copy", "back"]):
+        match draw.choice(_EVENTS):
             case "start" if len(programs) < 4:
                 programs.append(Program(path))
             case "buy" if programs:
@@ -374,7 +375,7 @@ def test_programs_that_still_run_write_back_what_they_know_as_they_end(path: Pat
     for _ in range(2):
         with pytest.raises(LedgerUnavailable):
             SqliteLedger(path)
-    with pytest.raises(LedgerUnavailable, match="1 other program. End them first"):
+    with pytest.raises(LedgerUnavailable, match=r"1 other program\. End them first"):
         SqliteLedger(path, open_now=False).accept()
     program.ends()
     assert spent(path) == 3

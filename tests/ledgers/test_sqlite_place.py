@@ -96,9 +96,8 @@ def test_a_file_of_somebody_else_that_many_can_use_is_refused() -> None:
         directory.chmod(0o777)
         SqliteLedger(directory / "ledger.db").close_ledger()
         (directory / "ledger.db").chmod(0o666)
-        ran = subprocess.run(
-            [sys.executable, "-c", _OTHER_USER, str(directory / "ledger.db")], capture_output=True, text=True, check=False
-        )
+        run = [sys.executable, "-c", _OTHER_USER, str(directory / "ledger.db")]
+        ran = subprocess.run(run, capture_output=True, text=True, check=False)
     finally:
         shutil.rmtree(directory)
     assert "can be used by others than its owner (mode 0666)" in ran.stdout, ran.stderr
@@ -124,7 +123,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_file_that_is_mounted_by_itself_is_refused(mounted: Path) -> None:
     for must_exist in (False, True):
-        with pytest.raises(LedgerUnavailable, match="mounted as a single file.*Mount the directory"):
+        with pytest.raises(LedgerUnavailable, match=r"mounted as a single file\..*Mount the directory"):
             SqliteLedger(mounted, must_exist=must_exist)
     assert [found.name for found in mounted.parent.iterdir()] == [mounted.name]
 

@@ -39,7 +39,7 @@ def _opened(given: Any) -> Ledger:
             from ..ledgers.redis.ledger import RedisLedger
 
             return RedisLedger(os.fsdecode(given))
-        from ..ledgers.sqlite.ledger import SqliteLedger, default_path
+        from ..ledgers.sqlite import SqliteLedger, default_path
 
         return SqliteLedger(default_path() if given is None else os.fsdecode(given))
     finally:

@@ -43,8 +43,8 @@ _WIDTH = len(COLUMNS)
 _NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner", "wallet"))
 _RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?, ?)"  # noqa: S608
 _RECORD = """
-    UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?, kind = ?, ceiling = ?, proof = ?,
-    header = ?, offer = ? WHERE id = ? AND state = 'reserved'
+    UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?,
+    kind = ?, ceiling = ?, proof = ?, header = ?, offer = ? WHERE id = ? AND state = 'reserved'
 """
 _MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLUMNS)
 _RESOLVE = f"INSERT INTO past (id, wallet, {_LIST}, receipt) SELECT id, wallet, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608

@@ -7,11 +7,9 @@ import copy
 import json
 import os
 import sqlite3
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -22,12 +20,12 @@ from ...model.offers import Receipt
 from .. import refusals
 from ..accounts import accounts_of
 from ..rows import number_of
-from ..urls import refusal, scheme_of
 from . import holds as rows
 from . import seeds
 from .clock import LedgerClock
 from .errors import unavailable
 from .file import LedgerFile, Meta
+from .place import absolute
 from .process_locks import Claims, in_flight, living
 from .sums import Sums
 
@@ -61,7 +59,7 @@ class SqliteLedger:
         clock: LedgerClock | None = None,
     ) -> None:
         try:
-            self.path = _absolute(path)
+            self.path = absolute(path)
         finally:
             path = ""  # it may be a URL with a password, and tools print the variables of a traceback
         self._locks_directory = self.path.with_name(self.path.name + "-owners")
@@ -220,8 +218,8 @@ class SqliteLedger:
         if running:
             raise unavailable(
                 self.path,
-                f"is still used by {running} other program{'s' * (running > 1)}. End them first: as they end they write "
-                "back the payments that they remember",
+                f"is still used by {running} other program{'s' * (running > 1)}. End them first: as they end they "
+                "write back the payments that they remember",
             )
         return self._file.accept(self._patience)
 
@@ -326,37 +324,6 @@ class SqliteLedger:
         if row is None or row.hold.state != "signed" or self._in_flight(row):
             return None
         return row
-
-
-def default_path() -> Path:
-    """Return the path of this user's ledger, which is used when no other is named."""
-    place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
-    if os.path.isabs(place):
-        return Path(place, "x402_client", "ledger.db")
-    try:
-        home = Path.home()
-    except RuntimeError:
-        home = Path()
-    if not home.is_absolute() or not home.is_dir():
-        raise LedgerUnavailable(
-            "This user has no home directory to keep the ledger in; pass ledger=PATH. Nothing is paid without it."
-        )
-    return home.joinpath(*_DATA.get(sys.platform, (".local", "share")), "x402_client", "ledger.db")
-
-
-_DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Local")}
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """Resolve links and the working directory, which may change later. A URL is refused."""
-    scheme = scheme_of(path)
-    if scheme is not None:
-        path = ""
-        raise refusal(scheme)
-    try:
-        return Path(os.fsdecode(path)).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError) as failure:
-        raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
 
 
 def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:

@@ -62,7 +62,7 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
 
 
 def _add_columns(db: sqlite3.Connection) -> None:
-    """Add what layout 4 knows besides. Old rows keep their names: a purchase is looked for under its former name too."""
+    """Add what layout 4 knows besides. Old rows keep their names: purchases are looked for under those too."""
     for table, columns in {"meta": (LOG,), "accounts": TREE, **dict.fromkeys(_PAYMENTS, SIGNED)}.items():
         for column in columns:
             db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")

@@ -8,12 +8,45 @@ import stat
 import sys
 from pathlib import Path
 
+from ...errors import LedgerUnavailable
+from ..urls import refusal, scheme_of
 from .errors import unavailable
 
 _MOUNTS = Path("/proc/self/mountinfo")
 #: All that others than the owner may do with a file.
 _OTHERS = 0o077
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+def default_path() -> Path:
+    """Return the path of this user's ledger, which is used when no other is named."""
+    place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
+    if os.path.isabs(place):
+        return Path(place, "x402_client", "ledger.db")
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    if not home.is_absolute() or not home.is_dir():
+        raise LedgerUnavailable(
+            "This user has no home directory to keep the ledger in; pass ledger=PATH. Nothing is paid without it."
+        )
+    return home.joinpath(*_DATA.get(sys.platform, (".local", "share")), "x402_client", "ledger.db")
+
+
+_DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Local")}
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """Resolve links and the working directory, which may change later. A URL is refused."""
+    scheme = scheme_of(path)
+    if scheme is not None:
+        path = ""
+        raise refusal(scheme)
+    try:
+        return Path(os.fsdecode(path)).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as failure:
+        raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
 
 
 def check_not_mounted(path: Path) -> None:

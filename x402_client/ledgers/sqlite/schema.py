@@ -21,7 +21,7 @@ _PURCHASE = f"""
     method TEXT NOT NULL, url TEXT NOT NULL, scheme TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
     offer TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     state TEXT NOT NULL, money TEXT NOT NULL, tries INTEGER NOT NULL,
-    nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {', '.join(SIGNED)}
+    nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {", ".join(SIGNED)}
 """
 #: And of an account: what it stands for ("purse", "host", "pattern", "allowance"), the account above it in a tree, and
 #: of an allowance its own limits (JSON) and its end. These stand in its row without a currency.
@@ -47,7 +47,7 @@ SCHEMA = (
        frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL, {LOG})""",
     f"""CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
        currency TEXT NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
-       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {', '.join(TREE)},
+       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {", ".join(TREE)},
        UNIQUE (purse, name, currency))""",
     """CREATE TABLE starts (account INTEGER NOT NULL, span INTEGER NOT NULL, number INTEGER NOT NULL,
        units INTEGER NOT NULL, payments INTEGER NOT NULL, PRIMARY KEY (account, span, number)) WITHOUT ROWID""",
