@@ -22,7 +22,6 @@ import pytest
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import RECEIPT, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger, log_mark
-from x402_client.ledgers.sqlite import file as sqlite_file
 from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 
 FORK = multiprocessing.get_context("fork")
@@ -224,19 +223,6 @@ def test_our_own_checkpoints_leave_the_mark_set(path: Path) -> None:
     assert len(moved) > 4, "the log was moved"
     ledger.close_ledger()
     assert spent(path) == 1_000
-
-
-def test_a_log_that_writers_moved_themselves_leaves_the_mark_set(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_file, "LAST_RESORT", 30)
-    ledger, moved = SqliteLedger(path), set()
-    for number in range(60):
-        buy(ledger)
-        moved.add(in_file(path))
-        attempt = Attempt()
-        ledger.record(ledger.reserve(order(purchase(f"{number}")), attempt), signed())  # type: ignore[arg-type]
-    assert len(moved) > 4
-    refused(Path(shutil.copy(path, path.with_name("copy.db"))))
-    ledger.close_ledger()
 
 
 def test_a_fork_leaves_the_mark_set(path: Path) -> None:

@@ -16,8 +16,6 @@ from ...errors import LedgerUnavailable
 _WRITES = 600
 #: Seconds that a move waits between the writes of others.
 _PATIENCE = 5.0
-#: Pages of log at which a writer moves it by itself, and the log begins anew.
-LAST_RESORT = 4_000
 
 
 class Checkpoints:

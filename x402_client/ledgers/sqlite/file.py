@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from ...errors import LedgerUnavailable
 from ...model.holds import LedgerBusy
 from . import migrations
-from .checkpoints import LAST_RESORT, Checkpoints
+from .checkpoints import Checkpoints
 from .clock import Stamp
 from .errors import busy, crowded, damaged, explained, locked, unavailable
 from .fair_lock import FairLock
@@ -302,7 +302,7 @@ class LedgerFile:
     def _prepare(self, db: sqlite3.Connection) -> None:
         self._write_ahead(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {LAST_RESORT}")
+        db.execute("PRAGMA wal_autocheckpoint = 0")  # it would move the log past the mark
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute(f"PRAGMA cache_size = -{_CACHE}")

@@ -28,6 +28,8 @@ _READ = "SELECT log FROM meta"
 _WRITE = "UPDATE meta SET log = ?"
 #: Other programs may write between the two steps; then both are taken again.
 _TRIES = 4
+#: Nanoseconds in which a file may change twice, and show one time of change.
+_TICK = 50_000_000
 #: Seconds until the next try, where a reader of another program keeps the log from being moved.
 _PAUSE = 1.0
 _LOST = (
@@ -56,7 +58,8 @@ class LogMark:
         if changed == self._known:
             return False
         if self._in_main_file().startswith(_NEEDED):
-            self._known = changed
+            if time.time_ns() - changed > _TICK:
+                self._known = changed
             return False
         return time.monotonic() >= self._again
 
@@ -122,8 +125,12 @@ class LogMark:
             db.execute("BEGIN IMMEDIATE")
             if db.execute(_READ).fetchone()[0] != needed:
                 return False
+            # Under the lock of a writer, so that nothing is paid that the file then lacks while its log says "here".
             _, written, moved = mover.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            db.execute(_WRITE, (f"{_BACK} {token}",))
+            db.execute("ROLLBACK")
+            db.execute("BEGIN IMMEDIATE")  # anew, because only who begins after the move begins the log anew
+            if db.execute(_READ).fetchone()[0] == needed:
+                db.execute(_WRITE, (f"{_BACK} {token}",))
             db.execute("COMMIT")
         self._forget(token)
         return bool(written == moved)
