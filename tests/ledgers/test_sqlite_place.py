@@ -104,6 +104,15 @@ def test_a_file_of_somebody_else_that_many_can_use_is_refused() -> None:
     assert "chmod 600" in ran.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps access lists, not modes")
+def test_a_disk_that_keeps_no_modes_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SqliteLedger(path).close_ledger()
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "chmod", lambda *arguments: None)
+    with pytest.raises(LedgerUnavailable, match=r"mode 0644.*on a disk that keeps modes"):
+        SqliteLedger(path)
+
+
 # With its log
 
 

@@ -623,8 +623,8 @@ MUTATIONS = (
     Mutation(
         "a purchase is looked for under its new name alone: a file",
         "ledgers/sqlite/holds.py",
-        "for name in purchase.names for value in",
-        "for name in purchase.names[:1] for value in",
+        "for name in purchase.names for value in _span",
+        "for name in purchase.names[:1] for value in _span",
         ("tests/ledgers/test_sqlite_migration.py",),
     ),
     Mutation(

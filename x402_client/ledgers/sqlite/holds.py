@@ -84,7 +84,7 @@ def find_number(db: sqlite3.Connection, number: int) -> Row | None:
 
 def of_purchase(db: sqlite3.Connection, purchase: Purchase) -> list[Row]:
     """Return the open holds of one purchase under all of its names, oldest first."""
-    values = [value for name in purchase.names for value in (_first(name), _first(name) + _LAST, name)]
+    values = [value for name in purchase.names for value in _span(name)]
     where = _OF_PURCHASE if len(values) == 3 else _OF_BOTH
     # sqlite3 describes all columns of a question before its answer, and mostly there is none
     return select(db, where, *values) if db.execute(_asking(where), values).fetchone() else []
@@ -117,6 +117,12 @@ def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int
 def _first(purchase: str) -> int:
     """Return the least number that a hold of a purchase can have."""
     return (crc32(purchase.encode()) % _PREFIXES) << _DRAWN
+
+
+def _span(purchase: str) -> tuple[int, int, str]:
+    """Return the least and the greatest number that a hold of a purchase can have, and its name."""
+    first = _first(purchase)
+    return first, first + _LAST, purchase
 
 
 def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:

@@ -51,11 +51,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
 
 def check_not_mounted(path: Path) -> None:
     """Refuse a file that is mounted by itself: its log, in the same directory, would not be kept with it."""
-    try:
-        alone = os.stat(path).st_dev != os.stat(path.parent).st_dev or os.fsencode(path) in _mounted()
-    except FileNotFoundError:
-        return
-    if alone:
+    if os.fsencode(path) in _mounted():
         raise unavailable(
             path,
             "is mounted as a single file. The files beside it, with the latest payments, would be lost with the "
@@ -64,7 +60,7 @@ def check_not_mounted(path: Path) -> None:
 
 
 def _mounted() -> set[bytes]:
-    """Return every place where something is mounted; a file of the same disk shows only here."""
+    """Return every place where something is mounted. A device's number tells less: the disks of containers mix them."""
     try:
         lines = _MOUNTS.read_bytes().splitlines()
     except OSError:  # not on Linux
@@ -80,16 +76,24 @@ def make_private(*paths: str | Path) -> None:
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)
             if mode & _OTHERS:
-                os.chmod(path, mode & ~_OTHERS)
+                _tighten(path, mode)
         except FileNotFoundError:
             continue
-        except PermissionError as failure:
-            raise unavailable(
-                Path(path),
-                f"can be used by others than its owner (mode {mode:04o}), and it is not yours to change. Until it is "
-                "resolved, a payment in it is worth money. Name a file of your own, or let its owner make it readable "
-                "and writable for this user alone (chmod 600)",
-            ) from failure
+
+
+def _tighten(path: str | Path, mode: int) -> None:
+    failed: OSError | None = None
+    try:
+        os.chmod(path, mode & ~_OTHERS)
+    except PermissionError as failure:
+        failed = failure
+    if failed or os.stat(path).st_mode & _OTHERS:  # some disks keep no modes, and say nothing
+        raise unavailable(
+            Path(path),
+            f"can be used by others than its owner (mode {mode:04o}), and that cannot be changed here. Until it is "
+            "resolved, a payment in it is worth money. Name a file of your own, on a disk that keeps modes, or let its "
+            "owner make it readable and writable for this user alone (chmod 600)",
+        ) from failed
 
 
 def make_directories(directory: Path) -> None:
