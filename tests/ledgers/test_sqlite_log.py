@@ -10,6 +10,8 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -361,7 +363,7 @@ def test_programs_that_still_run_write_back_what_they_know_as_they_end(path: Pat
     for _ in range(2):
         with pytest.raises(LedgerUnavailable):
             SqliteLedger(path)
-    with pytest.raises(LedgerUnavailable, match=r"1 other program\. End them first"):
+    with pytest.raises(LedgerUnavailable, match=r"other programs\. End them first"):
         SqliteLedger(path, open_now=False).accept()
     program.ends()
     assert spent(path) == 3
@@ -381,6 +383,30 @@ def test_a_program_whose_own_log_was_deleted_writes_it_back(path: Path) -> None:
     assert again.authorization is not None
     assert again.authorization.header == hold.authorization.header  # type: ignore[union-attr]
     ledger.close_ledger()
+
+
+_READER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("SELECT * FROM meta").fetchone()
+print("open", flush=True)
+sys.stdin.read()
+db.close()
+"""
+
+
+def test_nothing_is_accepted_while_somebody_has_the_deleted_log_in_hand(path: Path, program: Program) -> None:
+    program.buys(3)
+    run = [sys.executable, "-c", _READER, str(path)]
+    reader = subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "open\n"
+    program.dies()
+    lose_the_log(path)
+    with pytest.raises(LedgerUnavailable, match=r"other programs\. End them first"):
+        SqliteLedger(path, open_now=False).accept()
+    reader.communicate("end")
+    assert spent(path) == 3
 
 
 def test_a_damaged_file_is_not_accepted(path: Path, program: Program) -> None:

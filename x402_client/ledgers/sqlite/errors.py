@@ -68,6 +68,14 @@ def locked(path: Path, patience: float) -> LedgerUnavailable:
     )
 
 
+def still_used(path: Path) -> LedgerUnavailable:
+    """Build the error for a ledger that cannot be accepted, because programs still know more than the file."""
+    return unavailable(
+        path,
+        "is still used by other programs. End them first: as they end they write back the payments that they remember",
+    )
+
+
 def crowded(path: Path, seconds: float) -> LedgerUnavailable:
     """Build the error for a lock that threads of this program held too long."""
     return unavailable(

@@ -18,7 +18,7 @@ from ...model.holds import LedgerBusy
 from . import migrations
 from .checkpoints import Checkpoints
 from .clock import Stamp
-from .errors import busy, crowded, damaged, explained, locked, unavailable
+from .errors import busy, crowded, damaged, explained, locked, still_used, unavailable
 from .fair_lock import FairLock
 from .log_mark import HERE, LogMark
 from .place import check_not_mounted, make_directories, make_private
@@ -93,10 +93,14 @@ class LedgerFile:
         db = self._connected()
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise damaged(self.path)
-        db.execute(_WRITING)
-        accepted = self._mark.accept(db)
-        db.execute("COMMIT")
-        return accepted
+        try:
+            return self._mark.accept(db)
+        except sqlite3.Error as failure:
+            if busy(failure):
+                raise still_used(self.path) from failure
+            raise
+        finally:
+            self._disconnect()  # its log is another one now
 
     def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
         return self._locked_by_us(lambda: self._transact(begin, work, patience), patience)

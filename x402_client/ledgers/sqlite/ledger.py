@@ -23,7 +23,7 @@ from ..rows import number_of
 from . import holds as rows
 from . import seeds
 from .clock import LedgerClock
-from .errors import unavailable
+from .errors import still_used, unavailable
 from .file import LedgerFile, Meta
 from .place import absolute
 from .process_locks import Claims, in_flight, living
@@ -214,13 +214,8 @@ class SqliteLedger:
         with its unresolved payments, even if the log was deleted; and so does this one here.
         """
         self.close_ledger()
-        running = living(self._locks_directory)
-        if running:
-            raise unavailable(
-                self.path,
-                f"is still used by {running} other program{'s' * (running > 1)}. End them first: as they end they "
-                "write back the payments that they remember",
-            )
+        if living(self._locks_directory):
+            raise still_used(self.path)
         return self._file.accept(self._patience)
 
     def _read(self, work: Work[T]) -> T:

@@ -92,11 +92,17 @@ class LogMark:
         return False
 
     def accept(self, db: sqlite3.Connection) -> bool:
-        """Go on without the log that was lost, in the write transaction of the caller. Return False if none was."""
+        """Go on without the log that was lost. Return False if none was.
+
+        It works only for the one program that has the file open: another may have the deleted log in its hands, and
+        would write it over what follows.
+        """
         face, _, token = db.execute(_READ).fetchone()[0].partition(" ")
         if face != _NEEDED or self._marker(token).exists():
             return False
+        db.execute("PRAGMA journal_mode = DELETE")  # needs the whole file for itself
         db.execute(_WRITE, (HERE,))
+        db.execute("PRAGMA journal_mode = WAL")
         return True
 
     def _in_main_file(self) -> str:

@@ -90,10 +90,10 @@ def alive(directory: Path, owner: str) -> bool:
     return False
 
 
-def living(directory: Path) -> int:
-    """Return how many other processes keep a lock here."""
+def living(directory: Path) -> bool:
+    """Return True if another process keeps a lock here."""
     names = [found.name for found in directory.iterdir()] if directory.is_dir() else []
-    return sum(name not in _OWN_LOCKS and alive(directory, name) for name in names)
+    return any(name not in _OWN_LOCKS and alive(directory, name) for name in names)
 
 
 def sweep(directory: Path) -> None:
