@@ -786,6 +786,48 @@ MUTATIONS = (
         "        if not self._lock.acquire(timeout=patience):\n",
         ("tests/ledgers/test_fair_lock.py",),
     ),
+    Mutation(
+        "a lost log is not noticed: a file",
+        "ledgers/sqlite/log_mark.py",
+        "            if writing or word == doubted:\n",
+        "            if False:\n",
+        ("tests/ledgers/test_sqlite_log.py",),
+    ),
+    Mutation(
+        "the mark in a file is set once and for all",
+        "ledgers/sqlite/log_mark.py",
+        "        if changed == self._known:\n",
+        "        if self._known != -1:\n",
+        ("tests/ledgers/test_sqlite_log.py",),
+    ),
+    Mutation(
+        "a death in the middle of setting the mark is a lost log",
+        "ledgers/sqlite/log_mark.py",
+        "            self._marker(token).touch(0o600)\n",
+        "",
+        ("tests/ledgers/test_sqlite_log.py",),
+    ),
+    Mutation(
+        "a hold of another wallet is claimed: a file",
+        SQLITE,
+        "            elif purchase.is_paid_by(row.hold.payer):\n",
+        "            elif True:\n",
+        ("tests/ledgers/test_sqlite_migration.py", IN_A_FILE),
+    ),
+    Mutation(
+        "a purchase is looked for under its new name alone: a file",
+        "ledgers/sqlite/holds.py",
+        "for name in purchase.names for value in _span",
+        "for name in purchase.names[:1] for value in _span",
+        ("tests/ledgers/test_sqlite_migration.py",),
+    ),
+    Mutation(
+        "a new pattern starts at zero: a file",
+        "ledgers/sqlite/seeds.py",
+        '            _start_from_hosts(db, purse, name, name.removesuffix(f":{origin.port}"), now)\n',
+        "",
+        ("tests/ledgers/test_sqlite_growth.py",),
+    ),
     # --- windows, accounts, and where a ledger is
     Mutation(
         "windows are numbered by their order: a file",
