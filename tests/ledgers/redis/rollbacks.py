@@ -22,10 +22,11 @@ def copied(server: Server) -> dict[bytes, tuple[int, bytes]]:
 
 def put_back(server: Server, data: dict[bytes, tuple[int, bytes]]) -> None:
     """Make the server forget all that came after the copy."""
-    with server.raw as client:
-        client.flushall()
+    with server.raw as client, client.pipeline(transaction=True) as pipe:  # no heart beats in between
+        pipe.flushall()
         for key, (expiry, value) in data.items():
-            client.restore(key, expiry, value)
+            pipe.restore(key, expiry, value)
+        pipe.execute()
 
 
 @contextmanager
