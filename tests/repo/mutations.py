@@ -196,8 +196,10 @@ MUTATIONS = (
     Mutation(
         "headers resolve a purchase: httpx",
         "adapters/httpx_courier.py",
-        "if delivery is not None and response.is_closed:\n            delivery.done()",
-        "if delivery is not None:\n            delivery.done()",
+        "            delivery.done()\n        elif delivery is not None:\n"
+        "            response.stream = self.library.watched",
+        "            delivery.done()\n        if delivery is not None:\n            delivery.done()\n"
+        "            response.stream = self.library.watched",
         (f"{KILLED}[httpx]",),
     ),
     Mutation(
