@@ -139,3 +139,32 @@ def test_find_ends_where_there_is_none() -> None:
     assert find(loop) is None
     assert find(None) is None
     assert find(ValueError("no")) is None
+
+
+class _Answer:
+    """A response of requests, or with ``extensions`` one of httpx."""
+
+    def __init__(self, refusal: object, in_extensions: bool) -> None:
+        if in_extensions:
+            self.extensions = {"x402_refusal": refusal}
+        else:
+            self.x402_refusal = refusal
+
+
+@pytest.mark.parametrize("in_extensions", [True, False])
+@pytest.mark.parametrize("hung", [errors.Frozen("stopped"), None, "words", ValueError("not ours")])
+def test_a_refusal_hangs_on_the_response_of_what_was_raised(hung: object, in_extensions: bool) -> None:
+    status_error = RuntimeError("402")
+    status_error.response = _Answer(hung, in_extensions)  # type: ignore[attr-defined]
+    outer = RuntimeError("the SDK's own")
+    outer.__cause__ = status_error
+    assert errors.find(outer) is (hung if isinstance(hung, errors.X402Error) else None)
+
+
+def test_a_property_that_fails_is_not_asked() -> None:
+    class Lazy(Exception):
+        @property
+        def response(self) -> object:
+            raise RuntimeError("read it first")
+
+    assert errors.find(Lazy()) is None

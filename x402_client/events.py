@@ -47,9 +47,6 @@ class LedgerStarted(Event):
     def _word(self) -> str:
         return "ledger started"
 
-    def _rest(self) -> str:
-        return "with nothing spent: right at the first use; at any later one the ledger of before is lost"
-
 
 @dataclass(slots=True, eq=False)
 class ClockJumped(Event):

@@ -26,7 +26,7 @@ def test_a_first_use_is_a_warning_and_a_second_is_silent(tmp_path: Path, caplog:
     [record] = [one for one in caplog.records if one.name == "x402_client"]
     assert record.levelno == logging.WARNING
     assert str(tmp_path / "ledger.db") in record.getMessage()
-    assert "the ledger of before is lost" in record.getMessage()
+    assert "nothing is spent in it" in record.getMessage()
 
 
 def test_memory_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

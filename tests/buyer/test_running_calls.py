@@ -175,6 +175,21 @@ def test_a_joiner_whose_caller_has_gone_takes_nothing_over(calls: RunningCalls) 
     assert again(calls, waits).state == "free"
 
 
+def test_where_the_first_left_nothing_the_next_overdue_one_is_waited_for(calls: RunningCalls) -> None:
+    first, next_one = joins(calls, ago=0.5), joins(calls, ago=0.5)
+    first.call.overdue_at = 0.0
+    one, other = joins(calls), joins(calls)
+    next_one.call.overdue_at = 0.0
+    assert joins(calls, in_thread=False).call.behind is next_one.call, "fewer wait for it"
+    first.call.end()
+    assert again(calls, one).state == "free"
+    assert again(calls, other).state == "running"
+    assert again(calls, one).state == "running", "it left nothing, and the next one is overdue"
+    assert [one.call.behind, other.call.behind] == [next_one.call] * 2
+    next_one.call.end()
+    one.call.end()
+
+
 def test_a_joiner_leaves_from_anywhere_in_the_line(calls: RunningCalls) -> None:
     first = joins(calls, ago=2)
     one, other, third = joins(calls), joins(calls), joins(calls)

@@ -17,6 +17,7 @@ from tests.ledgers.redis.server import Server
 from x402_client import Money, Token
 from x402_client.cli import spending
 from x402_client.cli.export import COLUMNS, as_csv, row
+from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Authorization, Hold, Purchase
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer, Receipt
@@ -253,6 +254,24 @@ def test_a_ledger_that_is_not_there_is_not_made(bare: dict[str, str], tmp_path: 
     assert not (tmp_path / "none.db").exists()
     assert in_process(["ledger", *command], bare).code == 2
     assert in_process(["ledger", *command], bare | {"X402_LEDGER": ":memory:"}).code == 2
+
+
+def test_a_ledger_that_lost_its_log_is_accepted(used: dict[str, str], tmp_path: Path) -> None:
+    path = Path(used["X402_LEDGER"])
+    running = SqliteLedger(path)
+    running.freeze("bad.example")
+    shutil.copy(path, tmp_path / "alone.db")  # the log stays behind
+    running.close_ledger()
+    lost = used | {"X402_LEDGER": str(tmp_path / "alone.db")}
+    refused = in_process(["ledger", "holds"], lost)
+    assert refused.code == 4
+    assert "lost its log" in refused.err
+    assert "x402 ledger accept" in refused.err
+    assert "Accepted" in in_process(["ledger", "accept"], lost).err
+    assert in_process(["ledger", "holds"], lost).code == 0
+    assert "Nothing was lost" in in_process(["ledger", "accept"], lost).err
+    assert "Nothing was lost" in in_process(["ledger", "accept"], used).err
+    assert in_process(["ledger", "accept"], used | {"X402_LEDGER": str(tmp_path / "none.db")}).code == 2
 
 
 def test_a_file_that_is_no_ledger_is_told(bare: dict[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -186,6 +187,9 @@ def test_refusals(
     ground, call = Ground(policy, on_refusal=on_refusal), called(origin=origin)
     if on_refusal == "return":
         assert ground.pay(call, first) is first
+        assert type(first.refusal) is kind
+        assert json.loads(first.body or b"")["error"] == {"type": "payment_refused", "message": str(first.refusal)}
+        first.refusal = first.body = None  # other tests share it
     else:
         with pytest.raises(kind) as caught:
             ground.pay(call, first)

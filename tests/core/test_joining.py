@@ -90,9 +90,11 @@ def test_the_error_names_the_payment_that_is_waited_for() -> None:
 
 def test_what_was_overdue_failed_so_the_call_goes_on() -> None:
     ground, record, call = Ground(), Record(), called()
-    answer = ground.pay(call, Join=answers(asks.Joined(record, "running", seconds=9), asks.Joined(record)), Send=paid())
+    looks = [asks.Joined(record, "running", seconds=9), *[asks.Joined(record)] * 2]
+    answer = ground.pay(call, Join=answers(*looks), Send=paid())
     assert answer.status == 200
-    assert names(ground) == [*WAITING, "Pause", "Join", "Reserve", "LeftAlone", "SignTyped", "Record", "Send"]
+    assert names(ground)[:7] == [*WAITING, "Pause", "Join", "Claim", "Join"]
+    assert names(ground)[7:] == ["Reserve", "LeftAlone", "SignTyped", "Record", "Send"]
     assert record.told == ["answered"]
     assert answer.outcome is not None
     run(deliver(call, answer.outcome), ground.answer)
@@ -102,9 +104,29 @@ def test_what_was_overdue_failed_so_the_call_goes_on() -> None:
     assert record.hold.authorization.header[1]
 
 
+def test_the_payment_that_it_left_is_presented() -> None:
+    ground, record = Ground(), Record()
+    with pytest.raises(PaymentOutcomeUnknown):
+        ground.pay(called(), Send=OSError())
+    looks = [asks.Joined(record, "running", seconds=9), asks.Joined(record)]
+    answer = ground.pay(called(), Join=answers(*looks), Send=paid())
+    assert answer.status == 200
+    assert names(ground) == [*WAITING, "Pause", "Join", "Claim", "Settlement", "Send"]
+
+
+def test_what_it_left_is_taken_so_the_next_one_is_waited_for() -> None:
+    ground, record = Ground(), Record()
+    waits = asks.Joined(record, "running", seconds=9)
+    looks = [waits, asks.Joined(record), waits, asks.Joined(record, "running")]
+    with pytest.raises(PaymentOutcomeUnknown):
+        ground.pay(called(), Join=answers(*looks))
+    assert names(ground) == [*WAITING, "Pause", "Join", "Claim", "Join", "Pause", "Join"]
+    assert ground.spent == 0
+
+
 def test_terms_that_became_old_while_it_waited_are_looked_at_again() -> None:
     ground, record = Ground(terms_age=0.03), Record()
-    looks = [asks.Joined(record, "running", seconds=9)] * 2 + [asks.Joined(record)]
+    looks = [asks.Joined(record, "running", seconds=9)] * 2 + [asks.Joined(record)] * 2
     answer = ground.pay(called(), Join=answers(*looks), LookAgain=asking(), Send=paid())
     assert answer.status == 200
     assert names(ground)[-6:] == ["LeftAlone", "LookAgain", "Peek", "SignTyped", "Record", "Send"]

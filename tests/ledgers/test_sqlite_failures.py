@@ -16,10 +16,9 @@ import pytest
 
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
-from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite import SqliteLedger, default_path
 from x402_client.ledgers.sqlite import file as sqlite_file
 from x402_client.ledgers.sqlite import ledger as sqlite
-from x402_client.ledgers.sqlite.ledger import default_path
 from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 
 DAY = Spending("", "day", "USD")
@@ -76,7 +75,7 @@ def test_another_layout(path: Path, version: int) -> None:
     with sqlite3.connect(path) as other:
         other.execute(f"PRAGMA user_version = {version}")
     other.close()
-    refused(lambda: SqliteLedger(path), f"layout {version}.*only layouts 2 and 3")
+    refused(lambda: SqliteLedger(path), f"layout {version}.*only layouts 2 to 4")
 
 
 def test_a_directory(tmp_path: Path) -> None:

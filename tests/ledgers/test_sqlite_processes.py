@@ -81,7 +81,7 @@ def test_forked_children_share_what_their_parent_opened(path: Path, ledger: Sqli
 def test_death_before_any_statement_never_counts_too_little(path: Path) -> None:
     """The process is killed before each statement of a purchase in turn; the next one goes on from there."""
     seen = set()
-    for step in range(60):
+    for step in range(150):
         path = path.with_name(f"{step}.db")
         process, pipe = started(FORK, children.dies, str(path), step, ...)
         done = []

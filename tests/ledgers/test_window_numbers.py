@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import x402_client
+from tests.ledgers.older import brought_back
 from tests.ledgers.redis.server import Server
 from x402_client import Limit, Policy
 from x402_client.errors import LedgerUnavailable
@@ -105,12 +106,7 @@ def old(tmp_path: Path) -> Path:
         assert isinstance(hold, Hold)
         ledger.close(ledger.record(hold, signed()), "spent", None)
     ledger.close_ledger()
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE windows")
-        db.execute("DELETE FROM starts WHERE span > 4")
-        db.execute("PRAGMA user_version = 2")
-    db.close()
-    return path
+    return brought_back(path, 2)
 
 
 def counts(ledger: SqliteLedger) -> dict[str, int]:
@@ -124,7 +120,7 @@ def test_a_file_of_the_layout_before_keeps_its_counts(old: Path) -> None:
         assert not ledger.fresh
         ledger.close_ledger()
     with sqlite3.connect(old) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
         assert set(db.execute("SELECT name, number, seconds FROM windows")) == set(BUDGET_WINDOWS)
     db.close()
 

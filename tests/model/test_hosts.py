@@ -170,3 +170,27 @@ def test_any_pattern_is_one_or_a_mistake(text: str) -> None:
     assert Pattern.parse(str(pattern)) == pattern or ":" in pattern.host
     host = pattern.host.replace("*", "any")
     assert pattern.matches(Origin("https", host, pattern.port or 443))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("a.example", "a.example", True),
+        ("a.example", "b.example", False),
+        ("*.example", "a.example", True),
+        ("*.a.example", "*.example", True),
+        ("*.a.example", "*.b.example", False),
+        ("*.example", "example", False),
+        ("a.example:1", "a.example", True),
+        ("a.example:1", "a.example:2", False),
+        ("[::1]:1", "::1", True),
+    ],
+)
+def test_two_patterns_overlap_if_some_origin_is_covered_by_both(one: str, other: str, both: bool) -> None:
+    first, second = Pattern.parse(one), Pattern.parse(other)
+    assert first.overlaps(second) is second.overlaps(first) is both
+
+
+@pytest.mark.parametrize("text", ["[::1]:8402", "::1", "a.example:8402", "*.example", "127.0.0.1:1"])
+def test_a_pattern_reads_as_it_is_shown(text: str) -> None:
+    assert str(Pattern.parse(text)) == text

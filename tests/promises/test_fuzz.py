@@ -29,7 +29,7 @@ def test_the_fuzzer_would_notice() -> None:
     _check_offer(offer())
     for wrong in (
         {"amount": "010000"}, {"amount": "9999"}, {"amount": 10_000.0}, {"scheme": "upto"}, {"payTo": "0x" + "0" * 40},
-        {"payTo": "seller.eth"}, {"asset": "0x" + "ab" * 20}, {"network": "base"}, {"extra": {"paymentFlow": "escrow"}},
+        {"payTo": "seller.eth"}, {"asset": "0x" + "ab" * 20}, {"network": "celo"}, {"extra": {"paymentFlow": "escrow"}},
         {"maxAmountRequired": "1"},
     ):  # fmt: skip
         with pytest.raises((AssertionError, TypeError)):

@@ -139,7 +139,7 @@ def test_paid_exactly_once(
     ("policy", "reason"),
     [
         ({"pay_to": SOMEBODY}, "is not an address pinned"),
-        ({"networks": ["base"]}, "is not among the allowed ones"),
+        ({"networks": ["base-sepolia"]}, "is not among the allowed ones"),
         ({"assets": ["EURC"]}, "is not among the allowed assets"),
         ({"per_request": "0.009999"}, "one payment may cost 0.009999 USD"),
         ({"per_request": "1 EUR"}, "no limit of the policy for this host is in USD"),

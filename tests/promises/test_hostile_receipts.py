@@ -31,7 +31,7 @@ RECEIPTS: dict[str, tuple[list[tuple[str, str]], str, str]] = {
     "success as a word": ([("PAYMENT-RESPONSE", encoded(GOOD | {"success": "true"}))], "unknown", ""),
     "no success": ([("PAYMENT-RESPONSE", encoded(GOOD | {"success": False}))], "unknown", ""),
     "another payer": ([("PAYMENT-RESPONSE", encoded(GOOD | {"payer": PAY_TO}))], "unknown", "it names payer"),
-    "another network": ([("PAYMENT-RESPONSE", encoded(GOOD | {"network": "base"}))], "unknown", "names network base"),
+    "another network": ([("PAYMENT-RESPONSE", encoded(GOOD | {"network": "celo"}))], "unknown", "names network celo"),
     "another amount": ([("PAYMENT-RESPONSE", encoded(GOOD | {"amount": "9999"}))], "unknown", "an amount of 9999"),
     "no transaction": ([("PAYMENT-RESPONSE", encoded(GOOD | {"transaction": ""}))], "unknown", "names no transaction"),
     "under the old name": ([("X-PAYMENT-RESPONSE", encoded(GOOD))], "spent", ""),

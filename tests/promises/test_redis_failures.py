@@ -116,7 +116,7 @@ def test_it_comes_back_empty(server: Server, start: Callable[..., Redis], driver
             case.client.get(case.url)
         redis.start()
         for _ in range(2):
-            assert "Restore its data; or, once you know what was paid, restart this program" in case.refused()
+            assert "Restore its data; or, once you know what was paid, run `x402 ledger accept`" in case.refused()
         assert len(case.shop.headers) == 1
         case.close()
 

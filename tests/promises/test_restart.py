@@ -93,7 +93,7 @@ def test_budgets_outlive_the_process(world: World, tmp_path: Path) -> None:
     buyer = Buyer(Wallet(evm=account), policy, ledger=tmp_path / "ledger.db")
     with pytest.raises(errors.OverLimit) as raised:
         through_httpx(buyer, "GET", seller.url("/paid"))
-    assert str(raised.value.spent) == "0.02 USD"
+    assert str(raised.value.spent) == "0.02 USD (test)"
     assert raised.value.resets_at is not None
     buyer.close()
 

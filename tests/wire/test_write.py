@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from x402_client.errors import SigningError
 from x402_client.wire.bounds import DEFAULT, Bounds
 from x402_client.wire.json_text import load
-from x402_client.wire.write import echo_objections, payment_header
+from x402_client.wire.write import echo_objections, payment_header, refusal_body
 
 from .terms import NETWORK, decoded, entry, entry_v1, quoted, read
 
@@ -144,3 +145,21 @@ def test_a_payload_that_is_no_json_is_not_sent_and_not_shown() -> None:
     with pytest.raises(SigningError, match=r"cannot be written as JSON \(TypeError\). Nothing was sent") as caught:
         payment_header(quote, quote.offers[0], {"signature": b"\xab"}, DEFAULT)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("body", "rest"),
+    [
+        (None, {}),
+        (b"", {}),
+        (b"{}", {}),
+        (b"[1]", {}),
+        (b"<h1>Pay</h1>", {}),
+        (b'{"error": "pay", "accepts": [1]}', {"accepts": [1]}),
+        (b'{"a": 1, "a": 2}', {}),
+        (b'{"a":' * 100 + b"1" + b"}" * 100, {}),
+    ],
+)
+def test_the_body_of_a_402_that_is_handed_back_says_why(body: bytes | None, rest: dict[str, Any]) -> None:
+    said = json.loads(refusal_body(body, "it is dear", DEFAULT))
+    assert said == {"error": {"type": "payment_refused", "message": "it is dear"}, **rest}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import threading
 import time
@@ -27,8 +28,8 @@ from ..ledgers.extras import at_once, name_of
 from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
 from .ledger_calls import acall_ledger, await_ledger, guarded
-from .services import log
 
+log = logging.getLogger("x402_client")
 T = TypeVar("T")
 Key = tuple[str, str]
 #: Seconds between two tries of a ledger that cannot take an end: the first time, and at most.

@@ -126,6 +126,14 @@ class RunningCall:
         if self.overdue_at is not None and self not in _registry.calls.get(self._key, ()):
             _registry.calls.setdefault(self._key, []).append(self)
 
+    def line_up(self, first: RunningCall) -> None:
+        """Wait for another call. Those that wait for this one line up behind it."""
+        self._leave()
+        for one in (self, *self.followers):
+            one.behind = first
+            first.followers.append(one)
+        self.followers = []
+
     def take_over(self, first: RunningCall) -> None:
         """Take the place of a call that failed. Those that wait behind it wait for this one from now on."""
         self.followers = [other for other in first.followers if other is not self]
@@ -160,7 +168,7 @@ class RunningCalls:
                 return _ALONE
             mine = self._record(key, ask, courier, in_thread)
         with _registry.lock:
-            if ask.running is None:
+            if mine.behind is None:
                 self._place_behind(mine, ask.purchase)
             return _look(mine)
 
@@ -176,7 +184,7 @@ class RunningCalls:
     def _place_behind(self, mine: RunningCall, purchase: Purchase) -> None:
         """Put a call behind the overdue one that the fewest wait for, or let it be a purchase of its own."""
         now = time.monotonic()
-        calls = tuple(_registry.calls.get(mine._key, ()))
+        calls = [call for call in _registry.calls.get(mine._key, ()) if call is not mine]
         overdue = [call for call in calls if call.is_overdue(purchase, now)]
         if not overdue and mine.is_overdue(purchase, now):
             # It is overdue itself before it has reserved anything, and its caller's repeat is under way.
@@ -184,8 +192,7 @@ class RunningCalls:
         if overdue:
             chosen = min(overdue, key=lambda call: len(call.followers))
             # A joiner that presents what was delivered has its turn in a line, and the new one comes to its end.
-            mine.behind = chosen.behind or chosen
-            mine.behind.followers.append(mine)
+            mine.line_up(chosen.behind or chosen)
         else:
             mine.enter()
 

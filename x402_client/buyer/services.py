@@ -24,6 +24,9 @@ log.addHandler(logging.NullHandler())  # without a handler, Python prints warnin
 #: Events that a person should see. They go to the log as warnings.
 _ALARMING = (events.Warned, events.Unknown, events.ClockJumped, events.LedgerStarted)
 
+#: Follows the line of a ledger that is used for the first time.
+_FIRST_USE = ": nothing is spent in it. Right at the first use; at any later one, the ledger of before is lost"
+
 
 @dataclass(slots=True)
 class Services:
@@ -43,7 +46,8 @@ class Services:
 
     def tell(self, event: events.Event) -> None:
         """Write an event to the log, and hand it to the listener. A listener that fails is logged."""
-        log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", event)
+        said = f"{event}{_FIRST_USE}" if isinstance(event, events.LedgerStarted) else event
+        log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", said)
         self.breaker.note(event)
         if self.on_event is not None:
             try:

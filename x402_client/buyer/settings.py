@@ -58,7 +58,7 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
             from ..ledgers.redis.ledger import RedisLedger
 
             return RedisLedger(os.fsdecode(given), **asked)
-        from ..ledgers.sqlite.ledger import SqliteLedger, default_path
+        from ..ledgers.sqlite import SqliteLedger, default_path
 
         return SqliteLedger(default_path() if given is None else os.fsdecode(given), **asked)
     finally:

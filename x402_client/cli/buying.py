@@ -114,7 +114,7 @@ def ledger_for_looking(named: str | None) -> Any:
 
 def ledger_file(named: str | None) -> Path | None:
     """Return the file that --ledger names, or the user's own; None if it is the URL of a server."""
-    from ..ledgers.sqlite.ledger import default_path
+    from ..ledgers.sqlite import default_path
 
     scheme = None if named is None else scheme_of(named)
     if scheme is None:

@@ -56,7 +56,7 @@ def directory(name: str) -> Path:
 
 def wallets_directory() -> Path:
     """Return the directory of all wallets, in the user's data directory."""
-    from ..ledgers.sqlite.ledger import default_path
+    from ..ledgers.sqlite import default_path
 
     try:
         return default_path().parent / "wallets"

@@ -164,9 +164,9 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
 def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
     assert offer.price is not None
     purchase = yield from known_purchase(call, rules)
-    content = yield from join(call, purchase, rules)
-    if content is not None:
-        return content
+    joined = yield from join(call, purchase, rules)
+    if joined is not None:
+        return joined
     caps = rules.policy.caps(call.origin, offer.price.currency)
     payer = rules.means.payer(offer.network)
     order = Order(purchase, offer, offer.price, caps, payer)
@@ -215,7 +215,7 @@ def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote,
     return judged, judged.choice
 
 
-def _joined(call: Call, rules: Rules) -> Flow[Reply | None]:
+def _joined(call: Call, rules: Rules) -> Flow[Reply | Hold | None]:
     try:
         purchase = yield from known_purchase(call, rules)
     except BodyNotReplayable:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from .. import events
 from ..errors import AlreadyPaid, PaymentOutcomeUnknown
-from ..model.holds import Purchase
-from .asks import Join, Joined, Pause, Reply, Send, Tell
+from ..model.holds import Hold, Purchase
+from .asks import Claim, Join, Joined, Pause, Reply, Send, Tell
 from .call import Call
 from .drive import Flow
 from .present import expiry
@@ -24,25 +24,39 @@ _STEP = 0.02
 _JOINED = "An earlier call of this request is overdue in another thread. This one waits for it, and signs nothing."
 
 
-def join(call: Call, purchase: Purchase, rules: Rules) -> Flow[Reply | None]:
-    """Wait for an overdue call at the same purchase, if there is one. Return its content.
+def join(call: Call, purchase: Purchase, rules: Rules) -> Flow[Reply | Hold | None]:
+    """Wait for an overdue call at the same purchase, if there is one. Return its content, or the payment it left.
 
-    None: nothing is overdue, or what was overdue brought nothing. Then this call goes on like any other.
+    None: nothing is overdue, or it left nothing. Then this call goes on like any other.
     """
+    waited = False
     while True:
         found = yield from Join(purchase, call.started, call.running)
         call.running = found.call
         if found.call is None or found.state == "free":
-            return None
+            # The rule: "The first failed: claimed as by any retry". Another retry may have been quicker, and then
+            # there may be one more call that is overdue.
+            if not waited:
+                return None
+            left = yield from Claim(purchase, call.attempt)
+            if isinstance(left, Hold):
+                return left
+            waited = False
+            continue
         if found.state == "delivered":
             return (yield from _present(call, found.call, found, rules))
         if found.seconds <= 0:
             raise _still_running(call, found)
-        if not call.waited:
-            yield from Tell(events.Warned(call.method, call.url, _JOINED))
-        step = min(_STEP, found.seconds)
-        call.waited += step
-        yield from Pause(step)
+        waited = True
+        yield from _wait(call, found)
+
+
+def _wait(call: Call, found: Joined) -> Flow[None]:
+    if not call.waited:
+        yield from Tell(events.Warned(call.method, call.url, _JOINED))
+    step = min(_STEP, found.seconds)
+    call.waited += step
+    yield from Pause(step)
 
 
 def _present(call: Call, mine: RunningCall, found: Joined, rules: Rules) -> Flow[Reply]:

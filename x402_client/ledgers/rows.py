@@ -12,12 +12,14 @@ from ..model.money import Money, Token
 from ..model.offers import Offer, Receipt
 
 #: What a seller may add to an offer or a receipt is kept up to this many characters of JSON.
-_EXTRA = 4_096
+_EXTRA = 1_024
+#: Characters of a URL, which a seller may choose by a redirect. It is kept to be shown.
+_URL = 1_024
 
 #: In the order in which ``hold_of`` reads them.
 COLUMNS = (
     "purse", "purchase", "request", "keyed", "method", "url", "scheme", "host", "port", "offer", "currency", "units",
-    "created", "state", "money", "tries", "nonce", "payer", "expires", "evidence",
+    "created", "state", "money", "tries", "nonce", "payer", "expires", "evidence", "kind", "ceiling", "proof",
 )  # fmt: skip
 
 
@@ -43,22 +45,35 @@ def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
     """Return the values of the first ``COLUMNS`` for a new hold."""
     purchase, origin = order.purchase, order.purchase.origin
     return (
-        purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, purchase.url,
+        purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, _shortened(purchase.url),
         origin.scheme, origin.host, origin.port, offer_text(order.offer), order.price.currency, order.price.units,
         created, "reserved", "held", 0,
     )  # fmt: skip
 
 
-def hold_of(number: int, row: tuple[Any, ...], header: str | None = None, receipt: str | None = None) -> Hold:
-    """Read the hold in a row; ``row`` starts with the values of ``COLUMNS``."""
+def hold_of(
+    number: int, row: tuple[Any, ...], header: str | None = None, receipt: str | None = None, payer: str = ""
+) -> Hold:
+    """Read the hold in a row: the values of ``COLUMNS``, or of those up to the evidence where no more were kept."""
     purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, units = row[:12]
-    created, state, money, tries, nonce, payer, expires, evidence = row[12:20]
+    created, state, money, tries = row[12:UNSIGNED]
     named = tuple(json.loads(header)) if header else ("", "")
-    signed = None if nonce is None else Authorization(nonce, payer, expires, named, json.loads(evidence))
     bought = Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse)
     price = Money.of_units(units, currency)
     got = None if receipt is None else _receipt_of(receipt)
-    return Hold(name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries)
+    signed = _signed(row[UNSIGNED:], named)
+    return Hold(name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries, payer)
+
+
+def _signed(facts: tuple[Any, ...], header: tuple[str, str]) -> Authorization | None:
+    nonce, payer, expires, evidence, *more = facts
+    if nonce is None:
+        return None
+    if not more:
+        return Authorization(nonce, payer, expires, header, json.loads(evidence))
+    kind, ceiling, proof = more
+    most = None if ceiling is None else int(ceiling)
+    return Authorization(nonce, payer, expires, header, json.loads(evidence), kind, most, proof)
 
 
 def offer_text(offer: Offer) -> str:
@@ -92,12 +107,15 @@ def offer_of(text: str) -> Offer:
 
 
 def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
-    """Return nonce, payer, expires, evidence and header."""
+    """Return the values of the last ``COLUMNS``, and the header. A ceiling is text: it may have 256 bits."""
     return (
         authorization.nonce,
         authorization.payer,
         authorization.expires,
         _json(authorization.evidence),
+        authorization.kind,
+        None if authorization.ceiling is None else str(authorization.ceiling),
+        authorization.proof,
         # A single string takes the encoder a fraction of the time.
         "[" + ",".join(map(_json, authorization.header)) + "]",
     )
@@ -121,6 +139,10 @@ def _bounded(facts: list[Any], words: Mapping[str, Any]) -> str:
     if len(text) > _EXTRA and words and len(_json(words)) > _EXTRA:
         return _json([*facts, {}])
     return text
+
+
+def _shortened(url: str) -> str:
+    return url if len(url) <= _URL else url[: _URL - 1] + "…"
 
 
 def _plain(value: object) -> object:

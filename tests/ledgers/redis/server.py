@@ -62,6 +62,11 @@ class Server:
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port, decode_responses=True, retry=Retry(NoBackoff(), 0))
 
+    @property
+    def raw(self) -> redis.Redis:
+        """A client that leaves bytes as they are."""
+        return redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0))
+
     def start(self) -> None:
         plain = ("--port", str(self.port), "--dir", str(self.directory), "--save", "", "--bind", "127.0.0.1")
         self.process = subprocess.Popen([self.binary, *plain, *self.settings], stdout=subprocess.DEVNULL)

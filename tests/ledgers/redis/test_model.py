@@ -16,7 +16,7 @@ from x402_client.ledgers.redis import RedisLedger
 
 from .server import Server
 
-META = "{x402:default}:meta"
+META = "{x402:default}:state"
 
 
 class RedisTwins(Twins):

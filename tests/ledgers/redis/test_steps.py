@@ -21,7 +21,7 @@ from x402_client.model.money import Money
 
 from .server import Server
 
-META = "{x402:default}:meta"
+META = "{x402:default}:state"
 
 
 @pytest.fixture

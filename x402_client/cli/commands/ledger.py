@@ -227,6 +227,32 @@ def _still(left: tuple[str, ...]) -> str:
     return f", but payments there are still stopped by {', '.join(left)}: `{lifts}`."
 
 
+@app.command("accept")
+@command
+def accept(ledger: options.LedgerAt = None) -> None:
+    """Go on with a ledger that lost its latest payments: end the programs that use it first."""
+    _check_there(named=ledger)
+    path = ledger_file(ledger)
+    found: Any = settings.ledger(ledger) if path is None else _unopened(path)
+    try:
+        if not hasattr(found, "accept"):
+            raise Stop(Code.USAGE, "This ledger cannot lose a part of what it knows; there is nothing to accept.")
+        accepted = call_ledger(found, lambda port: port.accept())
+    finally:
+        closer_of(found)()
+    if accepted:
+        say("Accepted: payments go on from what is left. What was lost counts in no budget, and may be paid again.")
+    else:
+        say("Nothing was lost, so there was nothing to accept.")
+
+
+def _unopened(path: Path) -> Any:
+    """Return a ledger that is not looked at yet: opened as usual, one that lost something refuses."""
+    from ...ledgers.sqlite import SqliteLedger
+
+    return SqliteLedger(path, open_now=False)
+
+
 @contextmanager
 def _opened(named: str | None, fresh: bool) -> Iterator[Any]:
     """Open a ledger. A missing one is made only if ``fresh`` is True."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -26,6 +26,8 @@ class Claim:
     void: bool = False
     #: True if its attempt calls back when it ends.
     watched: bool = False
+    #: The row of a new hold, as the server has it.
+    row: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def ended(self) -> bool:
@@ -39,15 +41,21 @@ class Claim:
         return self.purchase, self.token, "" if self.hold else "1"
 
 
+#: Unresolved holds that a program remembers; beyond that, the oldest are forgotten.
+_REMEMBERED = 1_000
+
+
 class Claims:
     """The claims of one ledger object, under the name by which the server knows it."""
 
-    __slots__ = ("__weakref__", "_claims", "_lock", "ends", "owner")
+    __slots__ = ("__weakref__", "_claims", "_lock", "_unresolved", "ends", "owner")
 
     def __init__(self) -> None:
         self.owner = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
+        #: Purse and row of each hold that this program presented and that is not resolved.
+        self._unresolved: dict[str, tuple[str, dict[str, str]]] = {}
         #: Gets an item when an attempt ends.
         self.ends: SimpleQueue[bool] = SimpleQueue()
 
@@ -79,6 +87,7 @@ class Claims:
     def drop_hold(self, hold: str) -> None:
         """Forget the claims of this hold, once the ledger knows that they are over."""
         with self._lock:
+            self._unresolved.pop(hold, None)
             for token in [token for token, claim in self._claims.items() if claim.hold == hold]:
                 del self._claims[token]
 
@@ -92,10 +101,53 @@ class Claims:
         with self._lock:
             return [claim for claim in self._claims.values() if claim.purse == purse and claim.ended]
 
-    def forget(self, purse: str) -> None:
-        """Drop all claims of a purse that the server no longer knows."""
+    def drop_token(self, token: str) -> None:
+        """Forget a claim that the server refused to take."""
         with self._lock:
-            self._claims = {token: claim for token, claim in self._claims.items() if claim.purse != purse}
+            self._claims.pop(token, None)
+
+    def rename(self, owner: str) -> bool:
+        """Take another name in place of ``owner``. What was claimed under that name is another program's now."""
+        with self._lock:
+            if self.owner != owner:
+                return False
+            for claim in self._claims.values():
+                claim.void = True
+            self._claims.clear()
+            self.owner = secrets.token_hex(8)
+            return True
+
+    def remember(self, purse: str, row: dict[str, str]) -> None:
+        """Keep the row of a hold that is presented, to write it back should the server lose it."""
+        with self._lock:
+            self._unresolved[row["id"]] = (purse, row)
+            if len(self._unresolved) > _REMEMBERED:
+                del self._unresolved[next(iter(self._unresolved))]
+
+    def remember_signed(self, purse: str, hold: str, signed: Mapping[str, str]) -> None:
+        """Keep the row of a hold of ours that was signed now."""
+        with self._lock:
+            row = next((claim.row for claim in self._claims.values() if claim.hold == hold), None)
+        if row:
+            self.remember(purse, {**row, **signed, "state": "signed"})
+
+    def unresolved(self, purse: str) -> list[str]:
+        """Return the holds that are remembered."""
+        with self._lock:
+            return [hold for hold, (known, _) in self._unresolved.items() if known == purse]
+
+    def forget_unresolved(self, holds: Iterable[str]) -> None:
+        """Forget holds that other programs resolved."""
+        with self._lock:
+            for hold in holds:
+                self._unresolved.pop(hold, None)
+
+    def remembered(self, purse: str) -> list[tuple[dict[str, str], str]]:
+        """Return the row of each remembered hold, with the token of the claim that is alive on it, or ""."""
+        with self._lock:
+            alive = {claim.hold: token for token, claim in self._claims.items() if not claim.ended}
+            found = [row for known, row in self._unresolved.values() if known == purse]
+        return [(row, alive.get(row["id"], "")) for row in found]
 
     def give_all_up(self) -> None:
         """End every claim of this process."""
@@ -108,6 +160,12 @@ class Claims:
         """Return the purses in which this process has claims."""
         with self._lock:
             return {claim.purse for claim in self._claims.values()}
+
+    @property
+    def resting(self) -> set[str]:
+        """Return the purses in which there are only unresolved holds to remember."""
+        with self._lock:
+            return {purse for purse, _ in self._unresolved.values()}
 
     def purses_to_write(self, purses: Iterable[str]) -> list[str]:
         """Return those of the purses for which something waits to be written."""

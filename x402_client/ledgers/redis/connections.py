@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -124,6 +125,8 @@ class Connection:
     def _send(self, ask: Ask[Any]) -> Any:
         from redis.exceptions import NoScriptError
 
+        if isinstance(ask, script.Pause):
+            return time.sleep(ask.seconds)
         client = self._connected()
         if not isinstance(ask, script.Request):
             return _facts(client.info())
@@ -194,6 +197,8 @@ class AsyncConnection:
     async def _send(self, ask: Ask[Any], client: Any) -> Any:
         from redis.exceptions import NoScriptError
 
+        if isinstance(ask, script.Pause):
+            return await asyncio.sleep(ask.seconds)
         if not isinstance(ask, script.Request):
             return _facts(await client.info())
         try:

@@ -15,6 +15,9 @@ from .claims import Claims
 _LOOK = 0.02
 #: Seconds without claims after which the thread ends; the next claim starts another.
 _LINGER = 2.0
+#: Seconds between two proofs of life of a program that only remembers unresolved holds. Less than those in which
+#: programs write them back once a loss was accepted.
+_REMEMBER = 2.0
 #: Seconds before the server is asked again after it failed.
 _REST = 1.0
 
@@ -52,12 +55,13 @@ class LeaseThread:
         beaten: dict[str, float] = {}
         idle = time.monotonic()
         while not self._stopped.is_set():
-            purses = self._claims.purses
+            purses, resting = self._claims.purses, self._claims.resting
             now = time.monotonic()
-            idle = now if purses else idle
-            if not purses and self._may_end(now - idle):
+            idle = now if purses or resting else idle
+            if not (purses or resting) and self._may_end(now - idle):
                 return
             due = [purse for purse in purses if beaten.get(purse, 0.0) + self._every <= now]
+            due += [purse for purse in resting - purses if beaten.get(purse, 0.0) + _REMEMBER <= now]
             due += [purse for purse in self._claims.purses_to_write(purses) if purse not in due]
             if not self._beat_all(due, beaten):
                 return
@@ -78,7 +82,7 @@ class LeaseThread:
 
     def _may_end(self, idle: float) -> bool:
         with self._lock:
-            if idle < _LINGER or self._claims.purses:
+            if idle < _LINGER or self._claims.purses or self._claims.resting:
                 return False
             self._thread = None
             return True

@@ -1,15 +1,21 @@
+local holds = {}
+local OPEN, RESERVED, PAID, HISTORY = tag .. ":open", tag .. ":reserved", tag .. ":paid", tag .. ":history"
+local FROZEN, PURSES = tag .. ":frozen", tag .. ":purses"
+local REMEMBERED = 1000
+local DELAY = 3600000 -- milliseconds that a command of a caller who gave up may come late
+
 -- Rows: one hash per hold.
 
-local function row_key(id)
+function holds.row_key(id)
   return tag .. ":h:" .. id
 end
 
-local function ids_of(purchase)
+function holds.ids_of(purchase)
   return call("LRANGE", tag .. ":p:" .. purchase, 0, -1)
 end
 
-local function row_of(id)
-  local flat = call("HGETALL", row_key(id))
+function holds.row_of(id)
+  local flat = call("HGETALL", holds.row_key(id))
   if #flat == 0 then return nil end
   local row = {}
   for i = 1, #flat, 2 do row[flat[i]] = flat[i + 1] end
@@ -17,7 +23,7 @@ local function row_of(id)
 end
 
 -- The row as callers see it: the header, which is worth money, only goes to who claimed it.
-local function shown(row, whole)
+function holds.shown(row, whole)
   local header = row.header
   if not whole then row.header = nil end
   local written = cjson.encode(row)
@@ -25,24 +31,24 @@ local function shown(row, whole)
   return written
 end
 
-local function forget(row)
-  call("DEL", row_key(row.id))
+function holds.forget(row)
+  call("DEL", holds.row_key(row.id))
   call("LREM", tag .. ":p:" .. row.purchase, 0, row.id)
   call("ZREM", OPEN, row.id)
   call("ZREM", RESERVED, row.owner .. "/" .. row.id)
 end
 
-local function drop(row)
-  each_window(row.stems, function(key, length, stem)
-    subtract(key, length, units_of(stem, row.units), tonumber(row.created))
+function holds.drop(row)
+  windows.each_window(row.stems, function(key, length, stem)
+    windows.subtract(key, length, windows.units_of(stem, row.units), tonumber(row.created))
   end)
-  forget(row)
+  holds.forget(row)
 end
 
-local function resolve(row, state, money, receipt)
-  forget(row)
+function holds.resolve(row, state, money, receipt)
+  holds.forget(row)
   row.state, row.money, row.receipt = state, money, receipt
-  local entry = shown(row)
+  local entry = holds.shown(row)
   call("LPUSH", HISTORY, entry)
   call("LTRIM", HISTORY, 0, REMEMBERED - 1)
   if row.keyed == "1" and state == "delivered" then call("HSET", PAID, row.purchase, entry) end
@@ -54,43 +60,43 @@ end
 -- "busy": its attempt lives. "free": it ended. "doubt": nobody can tell yet.
 -- Every step of an owner names the claims of its that ended, and the last step it knew when it wrote that down. So
 -- what it wrote knowing that we had asked proves what it does not name alive.
-local function standing(row)
+function holds.standing(row)
   if row.owner == "" then return "free" end
   if row.owner == asked.owner then return "busy" end
   if tonumber(call("ZSCORE", OWNERS, row.owner) or 0) <= clock then return "free" end
-  local proof = tonumber(call("HGET", PROOFS, row.owner) or 0)
+  local program = programs.find(row.owner)
+  local proof = program and program.proof or 0
   return asked.since > 0 and proof >= asked.since and "busy" or "doubt"
 end
 
-local function give_back_all_of(owner)
+function holds.give_back_all_of(owner)
   for _, member in ipairs(call("ZRANGEBYLEX", RESERVED, "[" .. owner .. "/", "(" .. owner .. "0")) do
-    local row = row_of(string.sub(member, #owner + 2))
-    if row then drop(row) else call("ZREM", RESERVED, member) end
+    local row = holds.row_of(string.sub(member, #owner + 2))
+    if row then holds.drop(row) else call("ZREM", RESERVED, member) end
   end
-  call("ZREM", OWNERS, owner)
-  call("HDEL", PROOFS, owner)
 end
 
-local function reap()
+function holds.reap()
   for _, owner in ipairs(call("ZRANGEBYSCORE", OWNERS, "-inf", text(clock))) do
-    give_back_all_of(owner)
+    holds.give_back_all_of(owner)
+    programs.put_to_sleep(owner)
   end
 end
 
-local function unclaim(row)
+function holds.unclaim(row)
   if row.state == "reserved" then
-    drop(row)
+    holds.drop(row)
   else
-    call("HSET", row_key(row.id), "owner", "", "claim", "")
+    call("HSET", holds.row_key(row.id), "owner", "", "claim", "")
   end
 end
 
 -- Claims of attempts that ended: [purchase, token, "1" if the command that took it may still be under way].
-local function give_up()
+function holds.give_up()
   for _, given in ipairs(asked.gives) do
-    for _, id in ipairs(ids_of(given[1])) do
-      local row = row_of(id)
-      if row and row.claim == given[2] then unclaim(row) end
+    for _, id in ipairs(holds.ids_of(given[1])) do
+      local row = holds.row_of(id)
+      if row and row.claim == given[2] then holds.unclaim(row) end
     end
     if given[3] == "1" then call("SET", tag .. ":void:" .. given[2], "1", "PX", DELAY) end
   end
@@ -98,67 +104,99 @@ end
 
 -- Meeting what is there already.
 
-local function frozen()
+function holds.frozen()
   for _, pattern in ipairs(asked.patterns) do
     if call("SISMEMBER", FROZEN, pattern) == 1 then return { "frozen", seq, pattern } end
   end
 end
 
-local function rows_of_purchase()
+-- The rule: "while rows from before are unresolved or keyed, look-ups also use their old name".
+function holds.names()
+  return asked.former and asked.purchases or { asked.purchases[1] }
+end
+
+function holds.rows_of_purchase()
   local rows = {}
-  for _, id in ipairs(ids_of(asked.purchase)) do
-    local row = row_of(id)
-    if row and row.state == "reserved" and standing(row) == "free" then
-      drop(row)
-    elseif row then
-      rows[#rows + 1] = row
+  for _, name in ipairs(holds.names()) do
+    for _, id in ipairs(holds.ids_of(name)) do
+      local row = holds.row_of(id)
+      if row and row.state == "reserved" and holds.standing(row) == "free" then
+        holds.drop(row)
+      elseif row then
+        rows[#rows + 1] = row
+      end
     end
   end
   return rows
 end
 
-local function take(row)
-  if row.claim ~= asked.token then
-    row.owner, row.claim, row.tries = asked.owner, asked.token, text(tonumber(row.tries) + 1)
-    call("HSET", row_key(row.id), "owner", row.owner, "claim", row.claim, "tries", row.tries)
+function holds.paid_before()
+  for _, name in ipairs(holds.names()) do
+    local paid = call("HGET", PAID, name)
+    if paid then return { "paid", seq, paid } end
   end
-  return { "hold", seq, shown(row, true) }
 end
 
-local function meet()
-  local rows, keyed, doubted = rows_of_purchase(), asked.keyed == "1", nil
-  local paid = keyed and call("HGET", PAID, asked.purchase)
-  if paid then return { "paid", seq, paid } end
+function holds.is_in(list, value)
+  for _, each in ipairs(list) do
+    if each == value then return true end
+  end
+  return false
+end
+
+-- The rule: "an unresolved hold is claimed only if its payer is one of this wallet's addresses".
+function holds.pays(row)
+  return not row.payer or row.payer == "" or #asked.payers == 0 or holds.is_in(asked.payers, row.payer)
+end
+
+-- A command that is sent twice finds its own claim. A claim goes with its owner: copies of a memory may share a token.
+function holds.is_own_claim(row)
+  return row.claim == asked.token and row.owner == asked.owner
+end
+
+function holds.take(row)
+  if not holds.is_own_claim(row) then
+    row.owner, row.claim, row.tries = asked.owner, asked.token, text(tonumber(row.tries) + 1)
+    call("HSET", holds.row_key(row.id), "owner", row.owner, "claim", row.claim, "tries", row.tries)
+  end
+  return { "hold", seq, holds.shown(row, true) }
+end
+
+function holds.meet_row(row, keyed)
+  local how = holds.standing(row)
+  if keyed and not holds.is_in(asked.requests, row.request) then return { "foreign", seq, holds.shown(row) } end
+  if holds.is_own_claim(row) or (how == "free" and holds.pays(row)) then return holds.take(row) end
+  if keyed and how == "free" then return { "another", seq, holds.shown(row) } end
+  if keyed and how == "busy" then return { "busy", seq, holds.shown(row) } end
+  return nil, how == "doubt" and (keyed or (row.state == "signed" and holds.pays(row)))
+end
+
+function holds.meet()
+  local rows, keyed, doubted = holds.rows_of_purchase(), asked.keyed == "1", nil
+  local paid = keyed and holds.paid_before()
+  if paid then return paid end
   for _, row in ipairs(rows) do
-    local how = standing(row)
-    if keyed and row.request ~= asked.request then return { "foreign", seq, shown(row) } end
-    if row.claim == asked.token or how == "free" then return take(row) end
-    if keyed and how == "busy" then return { "busy", seq, shown(row) } end
-    if how == "doubt" and (keyed or row.state == "signed") then doubted = row end
+    local answer, doubtful = holds.meet_row(row, keyed)
+    if answer then return answer end
+    if doubtful then doubted = row end
   end
   if not doubted then return nil end
   call("HSET", META, "doubted", seq)
-  return { "busy", seq, shown(doubted) }
+  return { "busy", seq, holds.shown(doubted) }
 end
 
-local function found()
+function holds.found()
   if call("EXISTS", tag .. ":void:" .. asked.token) == 1 then return { "void", seq } end
-  return frozen() or meet()
+  return holds.frozen() or holds.meet()
 end
 
 -- New holds.
 
-local function length_of(name)
-  for _, window in ipairs(WINDOWS) do
-    if window[1] == name then return window[2] end
-  end
-end
-
-local function exceeded()
+function holds.exceeded()
   local over = {}
   for position, cap in ipairs(asked.caps) do
-    local key = window_key(cap[1], cap[2])
-    if exceeds(roll(key, length_of(cap[2])), cap[3]) then
+    local key = windows.key(cap[1], cap[2])
+    if windows.exceeds(windows.roll(key, windows.length_of(cap[2])), cap[3]) then
       over[#over + 1] = { position, call("HGETALL", key) }
     end
   end
@@ -166,187 +204,70 @@ local function exceeded()
 end
 
 -- HINCRBY fails above 64 bits, and nothing may fail after the first write.
-local function too_large()
+function holds.too_large()
   for _, stem in ipairs(cjson.decode(asked.row.stems)) do
-    if exceeds(roll(window_key(stem, "total"), 0), asked.headroom) then return true end
+    if windows.exceeds(windows.roll(windows.key(stem, "total"), 0), asked.headroom) then return true end
   end
 end
 
-local function new_hold()
-  local row, flat = asked.row, {}
-  row.created, row.owner, row.claim = text(now), asked.owner, asked.token
-  each_window(row.stems, function(key, length, stem) add(key, length, units_of(stem, row.units)) end)
+-- Writes a row, and counts its price at the moment when it was reserved.
+function holds.enter_row(row, host)
+  local flat = {}
+  windows.each_window(row.stems, function(key, length, stem)
+    windows.add(key, length, windows.units_of(stem, row.units), tonumber(row.created))
+  end)
   for name, value in pairs(row) do
     flat[#flat + 1] = name
     flat[#flat + 1] = value
   end
-  call("HSET", row_key(row.id), unpack(flat))
+  call("HSET", holds.row_key(row.id), unpack(flat))
   call("RPUSH", tag .. ":p:" .. row.purchase, row.id)
   call("ZADD", OPEN, row.created, row.id)
+  call("SADD", HOSTS, host)
+end
+
+function holds.new_hold()
+  local row = asked.row
+  if call("EXISTS", holds.row_key(row.id)) == 1 then return { "void", seq } end
+  row.created, row.owner, row.claim = text(now), asked.owner, asked.token
+  holds.enter_row(row, asked.host)
   call("ZADD", RESERVED, 0, row.owner .. "/" .. row.id)
   return { "new", seq, row.created }
 end
 
-local ops = {}
+-- Holds that a living program remembers as unresolved, after the store lost them.
 
-function ops.reserve()
-  local answer = found()
-  if answer then return answer end
-  if too_large() then return { "large", seq } end
-  local over = exceeded()
-  if #over > 0 then
-    reap()
-    over = exceeded()
+function holds.resolved_ids()
+  local ids = {}
+  for _, entry in ipairs(call("LRANGE", HISTORY, 0, -1)) do ids[cjson.decode(entry).id] = true end
+  return ids
+end
+
+function holds.is_resolved(row, ids)
+  local paid = call("HGET", PAID, row.purchase)
+  return ids[row.id] or (paid and cjson.decode(paid).id == row.id)
+end
+
+function holds.has_room(row)
+  local half = "4611686018427387903"
+  for _, stem in ipairs(cjson.decode(row.stems)) do
+    if windows.exceeds(windows.roll(windows.key(stem, "total"), 0), half) then return false end
   end
-  if #over > 0 then return { "over", seq, over } end
-  return new_hold()
+  return not windows.exceeds(row.units, half)
 end
 
-function ops.claim()
-  return found() or { "none", seq }
-end
-
-function ops.record()
-  local row = row_of(asked.id)
-  if row and row.state == "signed" and row.nonce == asked.nonce then return { "ok", seq } end
-  if not row or row.state ~= "reserved" then return { "gone", seq } end
-  local answer = frozen()
-  if answer then return answer end
-  call("HSET", row_key(row.id), "state", "signed", "doc", asked.doc, "signed", asked.signed, "header", asked.header,
-    "nonce", asked.nonce)
-  call("ZREM", RESERVED, row.owner .. "/" .. row.id)
-  return { "ok", seq }
-end
-
-function ops.release()
-  local row = row_of(asked.id)
-  if row and row.state == "reserved" then drop(row) end
-  return { "ok", seq, row and row.state or "" }
-end
-
-function ops.close()
-  local row = row_of(asked.id)
-  if row then resolve(row, "delivered", asked.money, asked.receipt) end
-  return { "ok", seq }
-end
-
-function ops.write_off()
-  local row = row_of(asked.id)
-  if not row or row.state ~= "signed" or standing(row) ~= "free" then return { "not_open", seq } end
-  return { "hold", seq, resolve(row, "written_off", "spent", row.receipt) }
-end
-
-function ops.conclude()
-  local row = row_of(asked.id)
-  if not row or row.state ~= "signed" or standing(row) ~= "free" then return { "ok", seq, "" } end
-  if asked.settled == "1" then
-    call("HSET", row_key(row.id), "money", "spent")
-  else
-    drop(row)
+-- One of which the store has only the reservation was signed since.
+function holds.write_back(given, ids)
+  local row, known = given.row, holds.row_of(given.row.id)
+  row.claim = given.claim
+  row.owner = given.claim ~= "" and asked.owner or ""
+  if known and known.state == "reserved" then
+    call("ZREM", RESERVED, known.owner .. "/" .. row.id)
+    call("HSET", holds.row_key(row.id), "state", "signed", "doc", row.doc, "signed", row.signed, "header", row.header,
+      "nonce", row.nonce, "owner", row.owner, "claim", row.claim)
+  elseif not known and not holds.is_resolved(row, ids) then
+    if not holds.has_room(row) then return false end
+    holds.enter_row(row, given.host)
   end
-  return { "ok", seq, "1" }
+  return true
 end
-
-function ops.spent()
-  return { "ok", seq, roll(window_key(asked.stem, asked.window), length_of(asked.window)) }
-end
-
-function ops.holds()
-  local rows = {}
-  for _, id in ipairs(call("ZRANGE", OPEN, 0, -1)) do
-    local row = row_of(id)
-    if row then rows[#rows + 1] = shown(row) end
-  end
-  return { "ok", seq, rows }
-end
-
-function ops.history()
-  return { "ok", seq, asked.limit > 0 and call("LRANGE", HISTORY, 0, asked.limit - 1) or {} }
-end
-
-function ops.freeze()
-  call("SADD", FROZEN, asked.pattern)
-  return { "ok", seq }
-end
-
-function ops.unfreeze()
-  call("SREM", FROZEN, asked.pattern)
-  return { "ok", seq }
-end
-
-function ops.beat()
-  reap()
-  local doubted = tonumber(call("HGET", META, "doubted") or 0)
-  return { "ok", seq, doubted > asked.seen and "1" or "" }
-end
-
-function ops.leave()
-  give_back_all_of(asked.owner)
-  return { "ok", seq }
-end
-
-function ops.join()
-  for _, pattern in ipairs(asked.patterns) do call("SADD", FROZEN, pattern) end
-  return { "ok", seq, call("HGET", META, "identity"), asked.fresh and "1" or "" }
-end
-
--- The ledger's time is the server's, and never goes back. Leases run on the server's clock as it is; one that reaches
--- further than any lease may was given before the clock was set back.
-local function look_at_the_clock(highest)
-  local time = call("TIME")
-  clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
-  now = math.max(clock, tonumber(highest or 0))
-  call("HSET", META, "clock", text(now))
-  for _, owner in ipairs(call("ZRANGEBYSCORE", OWNERS, "(" .. text(clock + LONGEST_LEASE), "+inf")) do
-    call("ZADD", OWNERS, text(clock + asked.lease), owner)
-  end
-end
-
-local function prove_life()
-  call("ZADD", OWNERS, text(clock + asked.lease), asked.owner)
-  local proof = tonumber(call("HGET", PROOFS, asked.owner) or 0)
-  if asked.seen > proof then call("HSET", PROOFS, asked.owner, text(asked.seen)) end
-end
-
-local function enter()
-  local known = call("HMGET", META, "identity", "seq", "clock")
-  if not known[1] then
-    if op ~= "join" or asked.identity ~= "" then return { "lost" } end
-    asked.fresh = true
-    call("HSET", META, "identity", asked.candidate)
-  elseif asked.identity ~= "" and known[1] ~= asked.identity then
-    return { "other" }
-  elseif tonumber(known[2] or 0) < asked.seen then
-    return { "older" }
-  end
-  seq = call("HINCRBY", META, "seq", 1)
-  look_at_the_clock(known[3])
-  prove_life()
-  give_up()
-end
-
--- What concerns every purse: their names, and what is frozen in a purse that is yet to come.
-
-local everywhere = {}
-
-function everywhere.enroll()
-  call("SADD", PURSES, asked.purse)
-  return call("SMEMBERS", FROZEN)
-end
-
-function everywhere.freeze_all()
-  call("SADD", FROZEN, asked.pattern)
-  return call("SMEMBERS", PURSES)
-end
-
-function everywhere.unfreeze_all()
-  call("SREM", FROZEN, asked.pattern)
-  return call("SMEMBERS", PURSES)
-end
-
-function everywhere.frozen()
-  return call("SMEMBERS", FROZEN)
-end
-
-if everywhere[op] then return everywhere[op]() end
-return enter() or ops[op]()

@@ -15,7 +15,8 @@ from ..urls import REDIS, for_redis, refusal, scheme_of
 from .claims import Claims
 from .connections import Address, AsyncConnection, Connection, check
 from .heartbeat import LeaseThread
-from .steps import LedgerSteps, Steps
+from .steps import LedgerSteps
+from .trust import Steps, TrustedServer
 
 T = TypeVar("T")
 #: Proofs of life in one lease.
@@ -31,8 +32,9 @@ class RedisLedger:
 
     The server has to keep what it is told: ``maxmemory-policy noeviction`` is required, and ``appendonly yes`` is
     strongly advised (without it, the payments since the last snapshot are forgotten when it stops). A ledger that is
-    suddenly empty, another one, or older than what this program has seen is refused. A program that starts after such
-    a loss cannot know of it; ``fresh`` tells that a purse was used for the first time.
+    suddenly empty, another one, or older than what some living program has seen is refused, in every program, until
+    its data is restored or ``x402 ledger accept`` says to go on. A program that starts after all was lost cannot know
+    of it: ``fresh`` tells that a purse was used for the first time, and with ``must_exist=True`` none ever is.
 
     Redis copies to replicas after it answered: a failover may forget the last moments. ``replicas=2`` has every step
     wait until two replicas have it, and fails if they have not; a step that failed like that may count all the same.
@@ -42,6 +44,9 @@ class RedisLedger:
 
     A freeze is written to every purse that exists, one after the other, and found by those that come later.
     ``history`` remembers the latest thousand purchases of a purse; budgets in total and keys remember all, for ever.
+
+    Each step proves what this program saw last, and that no copy of its memory (a machine resumed twice) goes by its
+    name. The first copy to ask keeps the name and its claims; the other takes a name of its own.
     """
 
     #: The server's clock is the ledger's: the machine's may be set.
@@ -50,7 +55,14 @@ class RedisLedger:
     impatient = None
 
     def __init__(
-        self, url: str, *, timeout: float = 5.0, lease: float = 4.0, replicas: int = 0, cluster: bool = False
+        self,
+        url: str,
+        *,
+        timeout: float = 5.0,
+        lease: float = 4.0,
+        replicas: int = 0,
+        cluster: bool = False,
+        must_exist: bool = False,
     ) -> None:
         scheme = scheme_of(url) if isinstance(url, str) else ""
         self._address = Address(for_redis(url) if scheme in REDIS else "", timeout, replicas, cluster)
@@ -63,7 +75,7 @@ class RedisLedger:
             raise ConfigurationError("timeout is up to 60 seconds, and lease from 0.5 to 30.")
         if type(replicas) is not int or replicas < 0 or (replicas and cluster):
             raise ConfigurationError("replicas is a whole number of replicas to wait for; a cluster cannot do that.")
-        self._lease = lease
+        self._lease, self._must_exist = lease, must_exist
         check(self._address)
         self._build()
         _LEDGERS.add(self)
@@ -72,16 +84,16 @@ class RedisLedger:
         self._claims = Claims()
         self._lease_thread = LeaseThread(self._claims, self._lease / _BEATS, WeakMethod(self._beat))
         self._connection = Connection(self._address)
-        self._steps = LedgerSteps(self._address.shown, self._lease, self._claims, self._lease_thread.start)
+        server = TrustedServer(self._address.shown, self._lease, self._claims, self._must_exist)
         if old is not None:
-            self._steps.known.update(old.known)
-            self._steps.fresh = old.fresh
+            server.inherit(old.server)
+        self._steps = LedgerSteps(server, self._claims, self._lease_thread.start)
         self.asynchronous = AsyncRedisLedger(self._steps, AsyncConnection(self._connection))
 
     @property
     def fresh(self) -> bool:
         """Return True if a purse was used for the first time: its budgets start at zero."""
-        return self._steps.fresh
+        return self._steps.server.fresh
 
     @property
     def name(self) -> str:
@@ -140,6 +152,14 @@ class RedisLedger:
         """Return the patterns that are frozen, sorted."""
         return self._run(self._steps.freezes())
 
+    def accept(self) -> None:
+        """Go on from what is there, after the server lost something: this is what ``x402 ledger accept`` does.
+
+        Programs that still run write back the payments that they remember as unresolved, with their amounts. It waits
+        for them for five seconds if there was a loss. Payments that were resolved and lost are counted no more.
+        """
+        self._run(self._steps.accept())
+
     def close_ledger(self) -> None:
         """Close the connections and give up this program's claims. The next use opens the ledger again."""
         self._lease_thread.stop()
@@ -171,7 +191,7 @@ class AsyncRedisLedger:
     @property
     def fresh(self) -> bool:
         """Return True if a purse was used for the first time: its budgets start at zero."""
-        return self._steps.fresh
+        return self._steps.server.fresh
 
     @property
     def name(self) -> str:
@@ -229,6 +249,10 @@ class AsyncRedisLedger:
     async def freezes(self) -> tuple[str, ...]:
         """Return the patterns that are frozen, sorted."""
         return await self._run(self._steps.freezes())
+
+    async def accept(self) -> None:
+        """Go on from what is there, after the server lost something. Living programs write back what they remember."""
+        await self._run(self._steps.accept())
 
     async def close_ledger(self) -> None:
         """Close the connections of the running event loop."""

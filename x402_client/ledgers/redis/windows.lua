@@ -1,15 +1,14 @@
--- Every step of the ledger, each done whole or not at all. WINDOWS and BUCKETS are written above this by Python.
+-- Every step of the ledger, each done whole or not at all. WINDOWS, BUCKETS and WRITTEN_WINDOWS are written above this by
+-- Python.
 -- Lua counts in doubles: amounts stay text here, and only HINCRBY adds them up. Times are microseconds.
 
+-- Functions live in tables: a call of the script makes each anew, which takes the longer the more locals they share.
+
+local windows = {}
 local op, asked = ARGV[1], cjson.decode(ARGV[2])
 local call = redis.call
-local tag = string.sub(KEYS[1], 1, -6) -- what is left without ":meta"
-local META, OWNERS, PROOFS = KEYS[1], tag .. ":owners", tag .. ":proofs"
-local OPEN, RESERVED, PAID, HISTORY = tag .. ":open", tag .. ":reserved", tag .. ":paid", tag .. ":history"
-local FROZEN, PURSES = tag .. ":frozen", tag .. ":purses"
-local REMEMBERED = 1000
-local LONGEST_LEASE = 60000000 -- microseconds
-local DELAY = 3600000 -- milliseconds that a command of a caller who gave up may come late
+local tag = string.sub(KEYS[1], 1, -7) -- what is left without ":state"
+local META, HOSTS = KEYS[1], tag .. ":hosts"
 local clock, now, seq
 
 local function text(number)
@@ -17,7 +16,7 @@ local function text(number)
 end
 
 -- Whether a > b, for whole numbers as text; b may be negative, and then nothing fits under it.
-local function exceeds(a, b)
+function windows.exceeds(a, b)
   if string.sub(b, 1, 1) == "-" then return true end
   if string.sub(a, 1, 1) == "-" then return false end
   if #a ~= #b then return #a > #b end
@@ -28,20 +27,20 @@ end
 
 -- Windows: a hash of buckets by number, with their sum in "t" and the oldest number that may be there in "o".
 
-local function window_key(stem, name)
+function windows.key(stem, name)
   return tag .. ":w:" .. name .. ":" .. stem
 end
 
-local function units_of(stem, units)
+function windows.units_of(stem, units)
   return string.sub(stem, 1, 2) == "#:" and "1" or units
 end
 
-local function take_away(key, field, units)
+function windows.take_away(key, field, units)
   if units ~= "0" then call("HINCRBY", key, field, "-" .. units) end
 end
 
 -- Forget what is older than the window; what is left.
-local function roll(key, length)
+function windows.roll(key, length)
   local kept = call("HMGET", key, "t", "o")
   if not kept[1] then return "0" end
   if length == 0 then return kept[1] end
@@ -51,7 +50,7 @@ local function roll(key, length)
   for number = oldest, math.min(first - 1, oldest + BUCKETS + 1) do
     local units = call("HGET", key, text(number))
     if units then
-      take_away(key, "t", units)
+      windows.take_away(key, "t", units)
       call("HDEL", key, text(number))
     end
   end
@@ -59,27 +58,115 @@ local function roll(key, length)
   return call("HGET", key, "t")
 end
 
-local function add(key, length, units)
-  roll(key, length)
+-- What was counted at a moment that rolled away meanwhile is not counted any more.
+function windows.add(key, length, units, at)
+  windows.roll(key, length)
+  if length ~= 0 then
+    local width = length / BUCKETS
+    local number = math.floor(at / width)
+    if number < math.floor((now - length) / width) then return end
+    call("HINCRBY", key, text(number), units)
+    if call("HSETNX", key, "o", text(number)) == 0 and number < tonumber(call("HGET", key, "o")) then
+      call("HSET", key, "o", text(number))
+    end
+    call("PEXPIRE", key, text((length + 2 * width) / 1000))
+  end
   call("HINCRBY", key, "t", units)
-  if length == 0 then return end
-  local width = length / BUCKETS
-  local number = text(math.floor(now / width))
-  call("HINCRBY", key, number, units)
-  call("HSETNX", key, "o", number)
-  call("PEXPIRE", key, text((length + 2 * width) / 1000))
 end
 
 -- What was given back after its bucket rolled away is not counted any more.
-local function subtract(key, length, units, at)
+function windows.subtract(key, length, units, at)
   local number = length == 0 and "t" or text(math.floor(at / (length / BUCKETS)))
   if call("HEXISTS", key, number) == 0 then return end
-  take_away(key, number, units)
-  if length ~= 0 then take_away(key, "t", units) end
+  windows.take_away(key, number, units)
+  if length ~= 0 then windows.take_away(key, "t", units) end
 end
 
-local function each_window(stems, change)
+function windows.each_window(stems, change)
   for _, stem in ipairs(cjson.decode(stems)) do
-    for _, window in ipairs(WINDOWS) do change(window_key(stem, window[1]), window[2], stem) end
+    for _, window in ipairs(WINDOWS) do change(windows.key(stem, window[1]), window[2], stem) end
   end
+end
+
+function windows.length_of(name)
+  for _, window in ipairs(WINDOWS) do
+    if window[1] == name then return window[2] end
+  end
+end
+
+-- The rule: "An account seen for the first time starts from the sums of the hosts it matches."
+
+function windows.covers(pattern, host)
+  if string.sub(pattern, 1, 2) ~= "*." then return host == pattern end
+  return string.sub(host, 1 - #pattern) == string.sub(pattern, 2)
+end
+
+function windows.add_all_of(from, key, length)
+  windows.roll(from, length)
+  local flat, oldest = call("HGETALL", from), nil
+  for i = 1, #flat, 2 do
+    if flat[i] == "o" then
+      oldest = tonumber(flat[i + 1])
+    elseif flat[i + 1] ~= "0" then
+      call("HINCRBY", key, flat[i], flat[i + 1])
+    end
+  end
+  if length == 0 or not oldest then return end
+  local known = tonumber(call("HGET", key, "o"))
+  if not known or oldest < known then call("HSET", key, "o", text(oldest)) end
+  call("PEXPIRE", key, text((length + 2 * length / BUCKETS) / 1000))
+end
+
+-- Each seed: the stem of an account that is a pattern of hosts, what stands before a host in a stem, and the pattern.
+function windows.start_accounts()
+  for _, seed in ipairs(asked.seeds) do
+    local stem, before, pattern = seed[1], seed[2], seed[3]
+    if call("EXISTS", windows.key(stem, "total")) == 0 then
+      for _, host in ipairs(call("SMEMBERS", HOSTS)) do
+        if windows.covers(pattern, host) then
+          for _, window in ipairs(WINDOWS) do
+            windows.add_all_of(windows.key(before .. host, window[1]), windows.key(stem, window[1]), window[2])
+          end
+        end
+      end
+    end
+  end
+end
+
+-- A window that is new to the store starts from the shortest one there that is longer: it may count too much at first,
+-- for as long as it is, and never too little.
+
+function windows.next_longer(kept, length)
+  local best
+  for _, window in ipairs(WINDOWS) do
+    if kept[window[1]] and (window[2] == 0 or window[2] > length) then
+      if not best or best[2] == 0 or (window[2] ~= 0 and window[2] < best[2]) then best = window end
+    end
+  end
+  return best
+end
+
+function windows.start_window(window, longer)
+  local before = tag .. ":w:total:"
+  for _, key in ipairs(call("KEYS", before .. "*")) do
+    local stem = string.sub(key, #before + 1)
+    local counted = windows.roll(windows.key(stem, longer[1]), longer[2])
+    if windows.exceeds(counted, "0") then windows.add(windows.key(stem, window[1]), window[2], counted, now) end
+  end
+end
+
+-- Whether this program counts in the windows of the store; one that joins may bring further ones.
+function windows.same_windows(written)
+  if written == WRITTEN_WINDOWS then return true end
+  local kept = {}
+  for name, length in string.gmatch(written, "(%S+)=(%d+)") do
+    if windows.length_of(name) ~= tonumber(length) then return false end
+    kept[name] = true
+  end
+  if op ~= "join" then return false end
+  for _, window in ipairs(WINDOWS) do
+    if not kept[window[1]] then windows.start_window(window, windows.next_longer(kept, window[2])) end
+  end
+  call("HSET", META, "windows", WRITTEN_WINDOWS)
+  return true
 end

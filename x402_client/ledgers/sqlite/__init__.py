@@ -4,12 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .ledger import SqliteLedger, default_path
+    from .ledger import SqliteLedger
+    from .place import default_path
 
 __all__ = ["SqliteLedger", "default_path"]
 
 #: Where each name lives. Loaded when it is asked for.
-_HOMES = {"SqliteLedger": "ledger", "default_path": "ledger"}
+_HOMES = {"SqliteLedger": "ledger", "default_path": "place"}
 
 if not TYPE_CHECKING:
 

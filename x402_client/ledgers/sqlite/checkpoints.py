@@ -9,23 +9,22 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
-from pathlib import Path
+
+from ...errors import LedgerUnavailable
 
 #: Writes of this process between two moves.
 _WRITES = 600
-#: While one move runs others write on, so a few follow each other until nothing is left.
-_ROUNDS = 4
-#: Pages of log at which a writer checkpoints by itself: where writes never pause, no thread catches up with them.
-LAST_RESORT = 4_000
+#: Seconds that a move waits between the writes of others.
+_PATIENCE = 5.0
 
 
 class Checkpoints:
-    """Checkpoints of one file. Each has its own connection, and begins under the file's lock: so no fork meets one."""
+    """Checkpoints of one file. Each begins under the file's lock, so no fork meets one."""
 
-    __slots__ = ("_moving", "_path", "_since")
+    __slots__ = ("_move_log", "_moving", "_since")
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._since = path, 0
+    def __init__(self, move_log: Callable[[float], object]) -> None:
+        self._move_log, self._since = move_log, 0
         self._moving = threading.Lock()
 
     def count_write(self, same: Callable[[], bool]) -> None:
@@ -47,15 +46,7 @@ class Checkpoints:
     def _move(self, same: Callable[[], bool]) -> None:
         try:
             if same():
-                with contextlib.suppress(sqlite3.Error):  # the next one does it, or the last resort
-                    self._move_all()
+                with contextlib.suppress(sqlite3.Error, OSError, LedgerUnavailable):  # the next one does it
+                    self._move_log(_PATIENCE)
         finally:
             self._moving.release()
-
-    def _move_all(self) -> None:
-        db = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
-        with contextlib.closing(db):
-            for _ in range(_ROUNDS):
-                _, written, moved = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if written == moved:
-                    return

@@ -56,10 +56,23 @@ def unavailable(path: Path, trouble: str) -> LedgerUnavailable:
     return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.")
 
 
+def damaged(path: Path) -> LedgerUnavailable:
+    """Build the error for a file in which SQLite finds a fault."""
+    return unavailable(path, _ADVICE[sqlite3.SQLITE_CORRUPT])
+
+
 def locked(path: Path, patience: float) -> LedgerUnavailable:
     """Build the error for a lock that another program held too long."""
     return unavailable(
         path, f"was locked by another program for {patience:g} seconds. See who holds it open, and try again"
+    )
+
+
+def still_used(path: Path) -> LedgerUnavailable:
+    """Build the error for a ledger that cannot be accepted, because programs still know more than the file."""
+    return unavailable(
+        path,
+        "is still used by other programs. End them first: as they end they write back the payments that they remember",
     )
 
 

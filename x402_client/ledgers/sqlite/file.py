@@ -16,15 +16,17 @@ from typing import NamedTuple, TypeVar
 from ...errors import LedgerUnavailable
 from ...model.holds import LedgerBusy
 from . import migrations
-from .checkpoints import LAST_RESORT, Checkpoints
+from .checkpoints import Checkpoints
 from .clock import Stamp
-from .errors import busy, crowded, explained, locked, unavailable
+from .errors import busy, crowded, damaged, explained, locked, still_used, unavailable
 from .fair_lock import FairLock
+from .log_mark import HERE, LogMark
+from .place import check_not_mounted, make_directories, make_private
 from .schema import APPLICATION, SCHEMA
 
 T = TypeVar("T")
 _WRITING = "BEGIN IMMEDIATE"
-_META = "SELECT identity, frozen, boot, steady, at FROM meta"
+_META = "SELECT identity, frozen, boot, steady, at, log FROM meta"
 #: Pauses between two looks at a lock that another process holds, mostly for tens of microseconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
 #: How long a thread waits for the others of its process: each of them ends soon, but there may be hundreds.
@@ -49,20 +51,23 @@ class Meta(NamedTuple):
 class LedgerFile:
     """File with one connection, which the threads of a process share in turn. No connection crosses a fork."""
 
-    def __init__(self, path: Path, durable: bool) -> None:
+    def __init__(self, path: Path, owners: Path, durable: bool, must_exist: bool) -> None:
         self.path = path
         self._name, self._log = str(path), f"{path}-wal"
-        self.durable = durable
+        self.durable, self._must_exist = durable, must_exist
         #: True if opening the file made it.
         self.fresh = False
         self._identity: str | None = None
         self._latest = 0.0
         self._connection: sqlite3.Connection | None = None
         self._seen: tuple[object, ...] = ()
+        #: When the file was written to, not only its log.
+        self._changed = 0
         self._lock = FairLock()
         #: When it was found locked by another program: first, without a break that we saw, and last.
         self._locked = (-_GAP, -_GAP)
-        self._checkpoints = Checkpoints(path)
+        self._mark = LogMark(path, owners)
+        self._checkpoints = Checkpoints(self._mark.set)
         self._process = os.getpid()
         _FILES.add(self)
 
@@ -80,11 +85,31 @@ class LedgerFile:
             self._disconnect()
             self._checkpoints.wait(_FORK_PATIENCE)
 
+    def accept(self, patience: float) -> bool:
+        """Go on with what is in the file although its log was lost. Return False if none was."""
+        return self._locked_by_us(lambda: self._patiently(self._accept, patience), patience)
+
+    def _accept(self) -> bool:
+        db = self._connected()
+        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise damaged(self.path)
+        try:
+            return self._mark.accept(db)
+        except sqlite3.Error as failure:
+            if busy(failure):
+                raise still_used(self.path) from failure
+            raise
+        finally:
+            self._disconnect()  # its log is another one now
+
     def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
+        return self._locked_by_us(lambda: self._transact(begin, work, patience), patience)
+
+    def _locked_by_us(self, step: Callable[[], T], patience: float) -> T:
         if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):
             raise crowded(self.path, _QUEUE_PATIENCE) if patience else LedgerBusy()
         try:
-            return self._transact(begin, work, patience)
+            return step()
         except (sqlite3.Error, OverflowError, OSError) as failure:
             # The next use opens the file anew, in case it recovers.
             self._disconnect()
@@ -93,7 +118,7 @@ class LedgerFile:
             self._lock.release()
 
     def _transact(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
-        db, meta = self._patiently(lambda: self._begin(begin), patience)
+        db, meta = self._patiently(lambda: self._begin(begin, patience), patience)
         try:
             result = work(db, meta)
             db.execute("COMMIT")
@@ -105,18 +130,27 @@ class LedgerFile:
             self._checkpoints.count_write(self._unchanged)
         return result
 
-    def _begin(self, begin: str) -> tuple[sqlite3.Connection, Meta]:
+    def _begin(self, begin: str, patience: float, doubted: str = "") -> tuple[sqlite3.Connection, Meta]:
         db = self._connected()
+        if begin == _WRITING and self._mark.due(self._changed):
+            if not patience:
+                raise LedgerBusy
+            self._mark.set()
         try:
             db.execute(begin)
-            identity, frozen, boot, steady, at = db.execute(_META).fetchone() or (None, "", "", 0.0, 0.0)
+            identity, frozen, boot, steady, at, log = db.execute(_META).fetchone() or (None, "", "", 0.0, 0.0, HERE)
             self._check_same(identity, at)
+            if log == HERE or self._mark.allows(db, log, begin == _WRITING, doubted):
+                return db, Meta(frozen, Stamp(boot, steady, at) if at else None)
+        except LedgerUnavailable:
+            self._disconnect()  # or other programs, as they end, would not be the last that may write to the file
+            raise
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 if db.in_transaction:
                     db.execute("ROLLBACK")
             raise
-        return db, Meta(frozen, Stamp(boot, steady, at) if at else None)
+        return self._begin(begin, patience, log)
 
     def _patiently(self, step: Callable[[], T], patience: float) -> T:
         """Repeat ``step`` while another program has the lock. The wait is shared: threads do not each wait anew."""
@@ -163,6 +197,7 @@ class LedgerFile:
                 "was deleted while it was in use. Put it back; or restart the program, and accept that its budgets "
                 "and unresolved payments are forgotten",
             ) from None
+        self._changed = file.st_mtime_ns
         return file.st_dev, file.st_ino, log.st_dev, log.st_ino
 
     def _unchanged(self) -> bool:
@@ -208,11 +243,22 @@ class LedgerFile:
         if self.path.is_dir():
             raise unavailable(self.path, "is a directory. Name a file in it")
         if self._identity is not None:
-            return self._look_for_it()
-        _make_directories(self.path.parent)
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        return None
+            self._look_for_it()
+        elif not self._must_exist:
+            make_directories(self.path.parent)
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        elif not self.path.exists():
+            raise self._missing()
+        check_not_mounted(self.path)
+        make_private(self.path, self._log, f"{self.path}-shm")
+
+    def _missing(self) -> LedgerUnavailable:
+        return unavailable(
+            self.path,
+            "is not there, or is empty, and must_exist=True begins no new one. Look at the path, and that its "
+            "directory is mounted; for the first use of all, leave must_exist out",
+        )
 
     def _look_for_it(self) -> None:
         if not self.path.exists():
@@ -228,6 +274,8 @@ class LedgerFile:
         if application == 0 and version == 0 and empty:
             if self._identity is not None:
                 raise self._replaced()
+            if self._must_exist:
+                raise self._missing()
             self._create(db)
         elif application != APPLICATION:
             raise unavailable(self.path, "is a database of another program. Name another path")
@@ -245,21 +293,20 @@ class LedgerFile:
         db.execute("COMMIT")
 
     def _create(self, db: sqlite3.Connection) -> None:
-        os.chmod(self.path, 0o600)
         self._write_ahead(db)
         db.execute("BEGIN IMMEDIATE")
         if _marks(db) == (0, 0, True):  # or another process was faster
             for statement in SCHEMA:
                 db.execute(statement)
             migrations.keep_windows(db)
-            db.execute("INSERT INTO meta VALUES (1, ?, '[]', '', 0.0, 0.0)", (secrets.token_hex(16),))
+            db.execute("INSERT INTO meta VALUES (1, ?, '[]', '', 0.0, 0.0, ?)", (secrets.token_hex(16), HERE))
             self.fresh = True
         db.execute("COMMIT")
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         self._write_ahead(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {LAST_RESORT}")
+        db.execute("PRAGMA wal_autocheckpoint = 0")  # it would move the log past the mark
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
@@ -280,13 +327,6 @@ def _marks(db: sqlite3.Connection) -> tuple[int, int, bool]:
     return application, version, tables == 0
 
 
-def _make_directories(directory: Path) -> None:
-    """Make each missing directory private. ``Path.mkdir`` gives its mode only to the last one."""
-    missing = [found for found in (directory, *directory.parents) if not found.exists()]
-    for found in reversed(missing):
-        found.mkdir(mode=0o700, exist_ok=True)
-
-
 def _forking() -> None:
     """Close every file before a fork: SQLite's locks belong to the process, and its memory does not know of a fork."""
     held = _HELD.setdefault(threading.get_ident(), [])
@@ -305,7 +345,7 @@ def _forked_parent() -> None:
 def _forked_child() -> None:
     for file in _HELD.pop(threading.get_ident(), ()):
         file._lock = FairLock()
-        file._checkpoints = Checkpoints(file.path)
+        file._checkpoints = Checkpoints(file._mark.set)
         file._process = os.getpid()
     _HELD.clear()
 

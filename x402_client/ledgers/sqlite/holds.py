@@ -36,20 +36,21 @@ _LAST = (1 << _DRAWN) - 1
 _PREFIXES = 1 << (63 - _DRAWN)
 
 _LIST = ", ".join(COLUMNS)
-_OPEN = f"SELECT {_LIST}, id, header, accounts, owner FROM holds"  # noqa: S608 - every part is a constant
+_OPEN = f"SELECT {_LIST}, id, header, accounts, owner, wallet FROM holds"  # noqa: S608 - every part is a constant
 _OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"
-_ANY = f"SELECT 1 FROM holds WHERE {_OF_PURCHASE} LIMIT 1"  # noqa: S608
+_OF_BOTH = f"({_OF_PURCHASE}) OR ({_OF_PURCHASE})"
 _WIDTH = len(COLUMNS)
-_NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner"))
-_RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?)"  # noqa: S608
+_NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner", "wallet"))
+_RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?, ?)"  # noqa: S608
 _RECORD = """
-    UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?, header = ?, offer = ?
-    WHERE id = ? AND state = 'reserved'
+    UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?,
+    kind = ?, ceiling = ?, proof = ?, header = ?, offer = ? WHERE id = ? AND state = 'reserved'
 """
 _MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLUMNS)
-_RESOLVE = f"INSERT INTO past (id, {_LIST}, receipt) SELECT id, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608
+_RESOLVE = f"INSERT INTO past (id, wallet, {_LIST}, receipt) SELECT id, wallet, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608
 _REMEMBER = f"""
-    INSERT OR REPLACE INTO keyed (key, id, {_LIST}, receipt) SELECT purchase, id, {_LIST}, receipt FROM past
+    INSERT OR REPLACE INTO keyed (key, id, wallet, {_LIST}, receipt)
+    SELECT purchase, id, wallet, {_LIST}, receipt FROM past
     WHERE number = ?
 """  # noqa: S608
 
@@ -66,8 +67,9 @@ class Row:
     @classmethod
     def of(cls, values: tuple[Any, ...]) -> Row:
         """Read the columns of ``_OPEN``."""
-        number, header, accounts, owner = values[_WIDTH:]
-        return cls(number, hold_of(number, values, header), tuple(map(int, accounts.split())), owner)
+        number, header, accounts, owner, wallet = values[_WIDTH:]
+        hold = hold_of(number, values[:_WIDTH], header, payer=wallet)
+        return cls(number, hold, tuple(map(int, accounts.split())), owner)
 
 
 def find(db: sqlite3.Connection, name: str) -> Row | None:
@@ -80,13 +82,17 @@ def find_number(db: sqlite3.Connection, number: int) -> Row | None:
     return next(iter(select(db, "id = ?", number)), None)
 
 
-def of_purchase(db: sqlite3.Connection, purchase: str) -> list[Row]:
-    """Return the open holds of one purchase, oldest first."""
-    first = _first(purchase)
-    span = (first, first + _LAST, purchase)
-    if db.execute(_ANY, span).fetchone() is None:  # sqlite3 describes all columns of a question before its answer
-        return []
-    return select(db, _OF_PURCHASE, *span)
+def of_purchase(db: sqlite3.Connection, purchase: Purchase) -> list[Row]:
+    """Return the open holds of one purchase under all of its names, oldest first."""
+    values = [value for name in purchase.names for value in _span(name)]
+    where = _OF_PURCHASE if len(values) == 3 else _OF_BOTH
+    # sqlite3 describes all columns of a question before its answer, and mostly there is none
+    return select(db, where, *values) if db.execute(_asking(where), values).fetchone() else []
+
+
+@cache
+def _asking(where: str) -> str:
+    return f"SELECT 1 FROM holds WHERE {where} LIMIT 1"  # noqa: S608 - one of two constants
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
@@ -104,13 +110,19 @@ def _selecting(where: str) -> str:
 def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
     """Insert a new hold. Its price is taken from these accounts already."""
     number = _first(order.purchase.id) + secrets.randbits(_DRAWN)
-    db.execute(_RESERVE, (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner))
-    return Hold(name_of(number), order.purchase, order.offer, order.price, now)
+    db.execute(_RESERVE, (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner, order.payer))
+    return Hold(name_of(number), order.purchase, order.offer, order.price, now, payer=order.payer)
 
 
 def _first(purchase: str) -> int:
     """Return the least number that a hold of a purchase can have."""
     return (crc32(purchase.encode()) % _PREFIXES) << _DRAWN
+
+
+def _span(purchase: str) -> tuple[int, int, str]:
+    """Return the least and the greatest number that a hold of a purchase can have, and its name."""
+    first = _first(purchase)
+    return first, first + _LAST, purchase
 
 
 def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:
@@ -169,21 +181,23 @@ def resolve(
     db.execute("DELETE FROM holds WHERE id = ?", (number,))
     if latest % _HISTORY_STEP == 0:
         db.execute("DELETE FROM past WHERE number <= ?", (latest - HISTORY,))
+        sums.prune(db, latest // _HISTORY_STEP)
     return latest
 
 
 def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
-    """Return the purchase that was delivered under a key."""
-    asked = f"SELECT {_LIST}, id, receipt FROM keyed WHERE key = ?"  # noqa: S608
-    return next((_past(row) for row in db.execute(asked, (purchase.id,))), None)
+    """Return the purchase that was delivered under a key, by any of its names."""
+    asked = f"SELECT {_LIST}, id, receipt, wallet FROM keyed WHERE key IN (?, ?)"  # noqa: S608
+    names = purchase.names
+    return next((_past(row) for row in db.execute(asked, (names[0], names[-1]))), None)
 
 
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
     """Return the latest resolved purchases of a purse, newest first."""
-    asked = f"SELECT {_LIST}, id, receipt FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+    asked = f"SELECT {_LIST}, id, receipt, wallet FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
     return tuple(_past(row) for row in db.execute(asked, (purse, max(0, limit))))
 
 
 def _past(values: tuple[Any, ...]) -> Hold:
-    number, receipt = values[_WIDTH:]
-    return hold_of(number, values, None, receipt)
+    number, receipt, wallet = values[_WIDTH:]
+    return hold_of(number, values[:_WIDTH], None, receipt, wallet)

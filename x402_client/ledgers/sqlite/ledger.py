@@ -7,27 +7,26 @@ import copy
 import json
 import os
 import sqlite3
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from ...errors import LedgerUnavailable, MoneyState, OverLimit, X402Error
+from ...errors import MoneyState, OverLimit, X402Error
 from ...model.budgets import Cap
 from ...model.holds import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
 from ..accounts import accounts_of
 from ..rows import number_of
-from ..urls import refusal, scheme_of
 from . import holds as rows
+from . import seeds
 from .clock import LedgerClock
-from .errors import unavailable
+from .errors import still_used, unavailable
 from .file import LedgerFile, Meta
-from .process_locks import Claims, in_flight
+from .place import absolute
+from .process_locks import Claims, in_flight, living
 from .sums import Sums
 
 T = TypeVar("T")
@@ -43,6 +42,8 @@ class SqliteLedger:
 
     The file is made if there is none, and ``fresh`` tells so. ``durable=True`` waits for the disk at every step:
     then not even a power failure makes it forget a payment, where otherwise only a crash of the program cannot.
+    ``must_exist=True`` makes no file, and refuses where there is none. ``open_now=False`` leaves the file alone until
+    the first use, which may be ``accept``.
     """
 
     #: Async callers use ``impatient``.
@@ -54,20 +55,20 @@ class SqliteLedger:
         *,
         durable: bool = False,
         must_exist: bool = False,
+        open_now: bool = True,
         clock: LedgerClock | None = None,
     ) -> None:
         try:
-            self.path = _absolute(path)
+            self.path = absolute(path)
         finally:
             path = ""  # it may be a URL with a password, and tools print the variables of a traceback
-        if must_exist and not self.path.exists():
-            raise unavailable(self.path, "does not exist, and must_exist=True makes none")
         self._locks_directory = self.path.with_name(self.path.name + "-owners")
         self._clock = clock or LedgerClock()
-        self._file = LedgerFile(self.path, durable)
+        self._file = LedgerFile(self.path, self._locks_directory, durable, must_exist)
         self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
         self._patience = _PATIENCE
-        self._file.read(lambda db, meta: None, _PATIENCE)
+        if open_now:
+            self._file.read(lambda db, meta: None, _PATIENCE)
         weakref.finalize(self, _close_both, self._claims, self._file)
 
     @property
@@ -99,7 +100,7 @@ class SqliteLedger:
         try:
             return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
         except OverLimit:
-            if not self._write(lambda db, meta: self._reap(db)):
+            if not self._write(lambda db, meta: self._make_room(db, meta, order)):
                 raise
         return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
 
@@ -200,6 +201,17 @@ class SqliteLedger:
                 self._write(lambda db, meta: _give_up_all(db, owner.name))
         _close_both(self._claims, self._file)
 
+    def accept(self) -> bool:
+        """Go on with what is left of a ledger that lost its log. Return False if it lost nothing.
+
+        Programs that still run have to end first. As a program ends it writes its own part of the log into the file,
+        with its unresolved payments, even if the log was deleted; and so does this one here.
+        """
+        self.close_ledger()
+        if living(self._locks_directory):
+            raise still_used(self.path)
+        return self._file.accept(self._patience)
+
     def _read(self, work: Work[T]) -> T:
         return self._file.read(work, self._patience)
 
@@ -234,7 +246,7 @@ class SqliteLedger:
             return found
         stamp = self._clock.now(meta.stamp)
         names = accounts_of(order)
-        counts = Sums(db, order.purchase.purse, names, stamp.at)
+        counts = self._sums(db, order, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
             raise refusals.over_limit(order, exceeded)
@@ -246,15 +258,19 @@ class SqliteLedger:
 
     def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(_patterns(meta), purchase)
-        found = self._drop_ended(db, rows.of_purchase(db, purchase.id))
+        found = self._drop_ended(db, rows.of_purchase(db, purchase))
         if purchase.keyed:
             _check_key(db, purchase, found)
         for row in found:
-            if not self._in_flight(row):
+            if self._in_flight(row):
+                if purchase.keyed:
+                    return Busy(row.hold.shown)
+            # "an unresolved hold is claimed only if its payer is one of this wallet's addresses"
+            elif purchase.is_paid_by(row.hold.payer):
                 self._claims.take(row.number, attempt)
                 return rows.claim(db, row, self._claims.process_lock.name)
-            if purchase.keyed:
-                return Busy(row.hold.shown)
+            elif purchase.keyed:
+                raise refusals.another_wallet(row.hold.shown)
         return None
 
     def _drop_ended(self, db: sqlite3.Connection, found: list[rows.Row]) -> list[rows.Row]:
@@ -264,8 +280,21 @@ class SqliteLedger:
             rows.drop(db, row)
         return [row for row in found if row not in over] if over else found
 
-    def _reap(self, db: sqlite3.Connection) -> bool:
-        """Give back the unsigned holds of all ended attempts. Return True if there was one."""
+    def _sums(self, db: sqlite3.Connection, order: Order, now: float) -> Sums:
+        """Return the sums of every account that an order counts in. Those of patterns and allowances are opened."""
+        purse, names = order.purchase.purse, accounts_of(order)
+        counts = Sums(db, purse, names, now)
+        missing = counts.without_account(names, order.price.currency)
+        if missing and seeds.begin(db, order, missing, now):
+            counts = Sums(db, purse, names, now)
+        return counts
+
+    def _make_room(self, db: sqlite3.Connection, meta: Meta, order: Order) -> bool:
+        """Give back the unsigned holds of all ended attempts. Return True if there was one.
+
+        Accounts that the refused order met first are kept, so that their hosts are added up once.
+        """
+        self._sums(db, order, self._clock.now(meta.stamp).at)
         found = rows.select(db, "state = 'reserved'")
         return len(self._drop_ended(db, found)) < len(found)
 
@@ -277,37 +306,6 @@ class SqliteLedger:
         if row is None or row.hold.state != "signed" or self._in_flight(row):
             return None
         return row
-
-
-def default_path() -> Path:
-    """Return the path of this user's ledger, which is used when no other is named."""
-    place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
-    if os.path.isabs(place):
-        return Path(place, "x402_client", "ledger.db")
-    try:
-        home = Path.home()
-    except RuntimeError:
-        home = Path()
-    if not home.is_absolute() or not home.is_dir():
-        raise LedgerUnavailable(
-            "This user has no home directory to keep the ledger in; pass ledger=PATH. Nothing is paid without it."
-        )
-    return home.joinpath(*_DATA.get(sys.platform, (".local", "share")), "x402_client", "ledger.db")
-
-
-_DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Local")}
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """Resolve links and the working directory, which may change later. A URL is refused."""
-    scheme = scheme_of(path)
-    if scheme is not None:
-        path = ""
-        raise refusal(scheme)
-    try:
-        return Path(os.fsdecode(path)).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError) as failure:
-        raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
 
 
 def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:

@@ -10,15 +10,21 @@ from pathlib import Path
 
 from ...model.budgets import BUDGET_WINDOWS, BudgetWindow
 from ..windows import BUCKETS
+from . import seeds
 from .errors import unavailable
-from .schema import VERSION, WINDOWS, WITHOUT_WINDOWS
+from .schema import LOG, OWED, SIGNED, TREE, VERSION, WINDOWS, WITHOUT_WALLETS, WITHOUT_WINDOWS
 
 #: The windows of every file whose layout does not list them.
 _BEFORE = (("minute", 0, 60), ("hour", 1, 3_600), ("day", 2, 86_400), ("month", 3, 2_592_000), ("total", 4, None))
+#: ``payer_name``, for rows that were signed before a hold had a payer of its own.
+_WALLET = "wallet = CASE WHEN payer LIKE '0x%' THEN lower(payer) ELSE payer END"
+_KIND = """kind = CASE WHEN name = '' THEN 'purse'
+    WHEN name LIKE '*.%' OR (name LIKE '%:%' AND name NOT LIKE '%:%:%') THEN 'pattern' ELSE 'host' END"""
 _KEEP = "INSERT INTO windows (name, number, seconds) VALUES (?, ?, ?)"
 _ACCOUNTS = "SELECT id, units, payments, latest FROM accounts"
 _STARTS = "SELECT span, number, units, payments FROM starts WHERE account = ?"
 _START = "INSERT INTO starts (account, span, number, units, payments) VALUES (?, ?, ?, ?, ?)"
+_PAYMENTS = ("holds", "past", "keyed")
 #: A moment, with the units and payments that an account had counted by then.
 _Point = tuple[float, int, int]
 #: The number of a bucket, with the units and payments that were counted before it began.
@@ -35,22 +41,36 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
 
     Programs that have the file open know its old windows only. They stop, because its identity changes.
     """
+    if version not in (WITHOUT_WINDOWS, WITHOUT_WALLETS, VERSION):
+        raise unavailable(
+            path,
+            f"has the layout {version}, and this version of x402-buyer knows only layouts {WITHOUT_WINDOWS} to "
+            f"{VERSION}. Use the version that wrote it, or name another path",
+        )
     if version == WITHOUT_WINDOWS:
         db.execute(WINDOWS)
         db.executemany(_KEEP, _BEFORE)
-    elif version != VERSION:
-        raise unavailable(
-            path,
-            f"has the layout {version}, and this version of x402-buyer knows only layouts {WITHOUT_WINDOWS} and "
-            f"{VERSION}. Use the version that wrote it, or name another path",
-        )
     kept = _kept(db)
     _check(kept, path)
+    if version != VERSION:
+        _add_columns(db)
     for window in sorted(set(BUDGET_WINDOWS) - kept, key=lambda new: new.number):
         _seed(db, window, kept)
         db.execute(_KEEP, window)
     db.execute("UPDATE meta SET identity = ?", (secrets.token_hex(16),))
     db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _add_columns(db: sqlite3.Connection) -> None:
+    """Add what layout 4 knows besides. Old rows keep their names: purchases are looked for under those too."""
+    for table, columns in {"meta": (LOG,), "accounts": TREE, **dict.fromkeys(_PAYMENTS, SIGNED)}.items():
+        for column in columns:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    for table in _PAYMENTS:
+        db.execute(f"UPDATE {table} SET {_WALLET} WHERE payer IS NOT NULL")  # noqa: S608 - every part is a constant
+    db.execute(f"UPDATE accounts SET {_KIND}")  # noqa: S608
+    db.execute(OWED)
+    seeds.start_patterns_again(db)
 
 
 def keep_windows(db: sqlite3.Connection) -> None:

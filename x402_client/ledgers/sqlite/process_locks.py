@@ -90,6 +90,12 @@ def alive(directory: Path, owner: str) -> bool:
     return False
 
 
+def living(directory: Path) -> bool:
+    """Return True if another process keeps a lock here."""
+    names = [found.name for found in directory.iterdir()] if directory.is_dir() else []
+    return any(name not in _OWN_LOCKS and alive(directory, name) for name in names)
+
+
 def sweep(directory: Path) -> None:
     """Remove the lock files of dead processes. A file that cannot be removed does no harm."""
     try:

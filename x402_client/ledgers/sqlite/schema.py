@@ -4,17 +4,36 @@ from __future__ import annotations
 
 #: "x402", at the place where SQLite files say whose they are.
 APPLICATION = 0x78343032
-VERSION = 3
-#: The layout before, which has no table of windows. ``migrations`` brings it to this one.
-WITHOUT_WINDOWS = 2
+VERSION = 4
+#: The layouts of version 0.1, without and with a table of windows. ``migrations`` brings them to this one.
+WITHOUT_WINDOWS, WITHOUT_WALLETS = 2, 3
 
-_PURCHASE = """
+#: What layout 4 knows besides of a payment: whose money it is, from the reservation on, and what was signed. A ceiling
+#: is text, for it may have 256 bits.
+SIGNED = (
+    "wallet TEXT NOT NULL DEFAULT ''",
+    "kind TEXT NOT NULL DEFAULT 'transfer'",
+    "ceiling TEXT",
+    "proof TEXT NOT NULL DEFAULT 'nonce'",
+)
+_PURCHASE = f"""
     purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
     method TEXT NOT NULL, url TEXT NOT NULL, scheme TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
     offer TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     state TEXT NOT NULL, money TEXT NOT NULL, tries INTEGER NOT NULL,
-    nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT
+    nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {", ".join(SIGNED)}
 """
+#: And of an account: what it stands for ("purse", "host", "pattern", "allowance"), the account above it in a tree, and
+#: of an allowance its own limits (JSON) and its end. These stand in its row without a currency.
+TREE = ("kind TEXT NOT NULL DEFAULT 'host'", "parent TEXT", "caps TEXT", "until REAL")
+#: And of the file: the word of ``log_mark``.
+LOG = "log TEXT NOT NULL DEFAULT 'here'"
+#: What signatures can still take after their delivery, each with an end of its own; ``id`` is the hold's, and the
+#: price was taken from ``accounts`` at ``created``. Kept until it ends, however long the history is.
+OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet TEXT NOT NULL, network TEXT NOT NULL,
+    kind TEXT NOT NULL, ceiling TEXT NOT NULL, proof TEXT NOT NULL, nonce TEXT NOT NULL, expires INTEGER NOT NULL,
+    evidence TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
+    accounts TEXT NOT NULL)"""
 
 #: The windows that the file counts, under the numbers that ``starts`` calls spans. A program that knows others must
 #: not write here: it would leave payments out of theirs.
@@ -24,11 +43,12 @@ WINDOWS = """CREATE TABLE windows (number INTEGER PRIMARY KEY, name TEXT NOT NUL
 #: ``header`` is worth money; only open holds have the column. Their ``accounts`` are those that they were counted in.
 #: ``starts`` keeps what an account had counted as a bucket began, of no more than 62 buckets of each window.
 SCHEMA = (
-    """CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL,
-       frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL)""",
-    """CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
+    f"""CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL,
+       frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL, {LOG})""",
+    f"""CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
        currency TEXT NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
-       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, UNIQUE (purse, name, currency))""",
+       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {", ".join(TREE)},
+       UNIQUE (purse, name, currency))""",
     """CREATE TABLE starts (account INTEGER NOT NULL, span INTEGER NOT NULL, number INTEGER NOT NULL,
        units INTEGER NOT NULL, payments INTEGER NOT NULL, PRIMARY KEY (account, span, number)) WITHOUT ROWID""",
     f"""CREATE TABLE holds (id INTEGER PRIMARY KEY, {_PURCHASE},
@@ -36,6 +56,7 @@ SCHEMA = (
     f"CREATE TABLE past (number INTEGER PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     f"CREATE TABLE keyed (key TEXT PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     WINDOWS,
+    OWED,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )

@@ -19,7 +19,7 @@ _SPANS = {w.name: (w.number, w.seconds, w.seconds // BUCKETS) for w in BUDGET_WI
 _NEVER = -1.0
 #: One name at a time: SQLite builds a table for a list of them.
 _ACCOUNTS = "SELECT id, name, currency, units, payments, latest FROM accounts WHERE purse = ? AND name = ?"
-_OPEN = "INSERT INTO accounts (purse, name, currency, units, payments, latest) VALUES (?, ?, ?, 0, 0, ?)"
+_OPEN = "INSERT INTO accounts (purse, name, currency, units, payments, latest, kind) VALUES (?, ?, ?, 0, 0, ?, ?)"
 _COUNT = "UPDATE accounts SET units = units + ?, payments = payments + 1, latest = ? WHERE id = ?"
 _BEGIN = "INSERT OR IGNORE INTO starts (account, span, number, units, payments) VALUES {}"
 _FORGET = "DELETE FROM starts WHERE account = ? AND span = ? AND number < ?"
@@ -29,6 +29,11 @@ _TAKE_BACK = "UPDATE accounts SET units = units - ?, payments = payments - 1 WHE
 #: What began later had counted the payment already.
 _TAKE_BACK_SINCE = """
     UPDATE starts SET units = units - ?, payments = payments - 1 WHERE account = ? AND span = ? AND number > ?
+"""
+#: Accounts that one turn of ``prune`` looks at: more than can be new since the last one.
+_PRUNED = 2_048
+_IDLE = """
+    DELETE FROM starts WHERE span = ? AND account IN (SELECT id FROM accounts WHERE id BETWEEN ? AND ? AND latest < ?)
 """
 
 
@@ -69,6 +74,11 @@ class Sums:
                 return float((number + 1) * width + length)
         return None
 
+    def without_account(self, names: Iterable[str], currency: str) -> list[str]:
+        """Return those names that have no account in a currency yet."""
+        known = {account.name for account in self._accounts if account.currency == currency}
+        return [name for name in names if name not in known]
+
     def add(self, purse: str, names: Iterable[str], currency: str, units: int) -> tuple[int, ...]:
         """Count one payment in the accounts of these names; those that a payment meets first are made."""
         known = {account.name: account for account in self._accounts if account.currency == currency}
@@ -82,7 +92,8 @@ class Sums:
         return [each for each in self._accounts if each.name == name and currency in (None, each.currency)]
 
     def _open(self, purse: str, name: str, currency: str) -> Account:
-        number = self._db.execute(_OPEN, (purse, name, currency, _NEVER)).lastrowid or 0
+        kind = "host" if name else "purse"  # those of another kind are opened by ``seeds``
+        number = self._db.execute(_OPEN, (purse, name, currency, _NEVER, kind)).lastrowid or 0
         return Account(number, name, currency, 0, 0, _NEVER)
 
     def _begin(self, counting: Iterable[Account]) -> None:
@@ -129,3 +140,14 @@ def give_back(db: sqlite3.Connection, numbers: Iterable[int], units: int, at: fl
         db.execute(_TAKE_BACK, (units, account))
         for span, _, width in _SPANS.values():
             db.execute(_TAKE_BACK_SINCE, (units, account, span, int(at // width)))
+
+
+def prune(db: sqlite3.Connection, turn: int) -> None:
+    """Let go of the buckets that idle accounts do not count any more: each turn looks at some accounts.
+
+    What an account has counted in all stays: a new account starts from it.
+    """
+    now, most = db.execute("SELECT at, (SELECT max(id) FROM accounts) FROM meta").fetchone()
+    first = turn % ((most or 0) // _PRUNED + 1) * _PRUNED
+    for span, length, width in _SPANS.values():
+        db.execute(_IDLE, (span, first, first + _PRUNED - 1, now - length - width))

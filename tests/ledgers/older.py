@@ -1,0 +1,34 @@
+"""Ledger files of older layouts: as version 0.1 left them, or a new one brought back to an older layout."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from x402_client.ledgers.sqlite.schema import LOG, SIGNED, TREE
+
+#: Written by the code of that time, with a process that died while a payment was unsigned.
+DUMPS = Path(__file__).with_name("old_files")
+
+
+def restored(path: Path, layout: int) -> Path:
+    """Write the file that a program of this layout left behind."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(DUMPS.joinpath(f"layout{layout}.sql").read_text("utf-8"))
+    return path
+
+
+def brought_back(path: Path, layout: int) -> Path:
+    """Take from a file what an older layout does not know."""
+    tables = {"meta": (LOG,), "accounts": TREE, **dict.fromkeys(("holds", "past", "keyed"), SIGNED)}
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for table, columns in tables.items():
+            for column in columns:
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
+        db.execute("DROP TABLE owed")
+        if layout == 2:
+            db.execute("DROP TABLE windows")
+        db.execute(f"PRAGMA user_version = {layout}")
+    return path

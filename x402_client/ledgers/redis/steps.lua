@@ -1,0 +1,161 @@
+-- The steps, by name: first those of one purse.
+
+local ops = {}
+
+function ops.reserve()
+  local answer = holds.found()
+  if answer then return answer end
+  windows.start_accounts()
+  if holds.too_large() then return { "large", seq } end
+  local over = holds.exceeded()
+  if #over > 0 then
+    holds.reap()
+    over = holds.exceeded()
+  end
+  if #over > 0 then return { "over", seq, over } end
+  return holds.new_hold()
+end
+
+function ops.claim()
+  return holds.found() or { "none", seq }
+end
+
+function ops.record()
+  local row = holds.row_of(asked.id)
+  if not row or row.owner ~= asked.owner then return { "gone", seq } end
+  if row.state == "signed" and row.nonce == asked.nonce then return { "ok", seq } end
+  if row.state ~= "reserved" then return { "gone", seq } end
+  local answer = holds.frozen()
+  if answer then return answer end
+  call("HSET", holds.row_key(row.id), "state", "signed", "doc", asked.doc, "signed", asked.signed, "header", asked.header,
+    "nonce", asked.nonce)
+  call("ZREM", RESERVED, row.owner .. "/" .. row.id)
+  return { "ok", seq }
+end
+
+function ops.release()
+  local row = holds.row_of(asked.id)
+  if row and row.state == "reserved" and row.owner == asked.owner then holds.drop(row) end
+  return { "ok", seq, row and row.state or "" }
+end
+
+function ops.close()
+  local row = holds.row_of(asked.id)
+  if row then holds.resolve(row, "delivered", asked.money, asked.receipt) end
+  return { "ok", seq }
+end
+
+function ops.write_off()
+  local row = holds.row_of(asked.id)
+  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "not_open", seq } end
+  return { "hold", seq, holds.resolve(row, "written_off", "spent", row.receipt) }
+end
+
+function ops.conclude()
+  local row = holds.row_of(asked.id)
+  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end
+  if asked.settled == "1" then
+    call("HSET", holds.row_key(row.id), "money", "spent")
+  else
+    holds.drop(row)
+  end
+  return { "ok", seq, "1" }
+end
+
+function ops.spent()
+  return { "ok", seq, windows.roll(windows.key(asked.stem, asked.window), windows.length_of(asked.window)) }
+end
+
+function ops.holds()
+  local rows = {}
+  for _, id in ipairs(call("ZRANGE", OPEN, 0, -1)) do
+    local row = holds.row_of(id)
+    if row then rows[#rows + 1] = holds.shown(row) end
+  end
+  return { "ok", seq, rows }
+end
+
+function ops.history()
+  return { "ok", seq, asked.limit > 0 and call("LRANGE", HISTORY, 0, asked.limit - 1) or {} }
+end
+
+function ops.freeze()
+  call("SADD", FROZEN, asked.pattern)
+  return { "ok", seq }
+end
+
+function ops.unfreeze()
+  call("SREM", FROZEN, asked.pattern)
+  return { "ok", seq }
+end
+
+function ops.beat()
+  holds.reap()
+  local doubted, gone = tonumber(call("HGET", META, "doubted") or 0), {}
+  for _, id in ipairs(asked.unresolved) do
+    if call("EXISTS", holds.row_key(id)) == 0 then gone[#gone + 1] = id end
+  end
+  return { "ok", seq, doubted > asked.seen and "1" or "", gone }
+end
+
+function ops.leave()
+  holds.give_back_all_of(asked.owner)
+  call("ZREM", OWNERS, asked.owner)
+  call("HDEL", PROGRAMS, asked.owner)
+  return { "ok", seq }
+end
+
+function ops.restore()
+  local ids = holds.resolved_ids()
+  for _, given in ipairs(asked.rows) do
+    if not holds.write_back(given, ids) then return { "large", seq } end
+  end
+  return { "ok", seq }
+end
+
+function ops.join()
+  holds.reap()
+  for _, pattern in ipairs(asked.patterns) do call("SADD", FROZEN, pattern) end
+  return { "ok", seq, call("HGET", META, "identity"), asked.fresh and "1" or "" }
+end
+
+-- What concerns every purse: their names, and what is frozen in a purse that is yet to come.
+
+local everywhere = {}
+
+function everywhere.enroll()
+  call("SADD", PURSES, asked.purse)
+  return call("SMEMBERS", FROZEN)
+end
+
+function everywhere.freeze_all()
+  call("SADD", FROZEN, asked.pattern)
+  return call("SMEMBERS", PURSES)
+end
+
+function everywhere.unfreeze_all()
+  call("SREM", FROZEN, asked.pattern)
+  return call("SMEMBERS", PURSES)
+end
+
+function everywhere.frozen()
+  return call("SMEMBERS", FROZEN)
+end
+
+function everywhere.purses()
+  return call("SMEMBERS", PURSES)
+end
+
+function everywhere.exists()
+  return call("EXISTS", META) == 1 or programs.is_from_v1()
+end
+
+everywhere.accept = programs.accept
+
+if everywhere[op] then return everywhere[op]() end
+local refused = programs.enter()
+if refused then return refused end
+holds.give_up()
+local answer = ops[op]()
+answer[2] = text(seq) .. " " .. asked.life
+return answer

@@ -1,0 +1,230 @@
+"""Steps to a server that is trusted only as long as it proves that it lost nothing. No I/O happens here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from typing import Any, NoReturn, TypeVar
+
+from ...core.asks import Ask
+from ...errors import LedgerUnavailable
+from . import script
+from .claims import Claims
+from .lives import KnownPurse, Lives, Proof, new_token
+
+T = TypeVar("T")
+Steps = Generator[Ask[Any], Any, T]
+log = logging.getLogger("x402_client")
+
+_LOST = {
+    "lost": "is empty, and it was not when this program last used it: it restarted without its data, or was flushed",
+    "other": "is another one than this program used before; the address leads to a different server or dataset",
+    "older": "went back to an older state than a program has seen: it restarted from an old copy, or a replica took "
+    "over before it had everything",
+}
+_CLAIMING = ("reserve", "claim")
+_PAYING = ("reserve", "claim", "record")
+#: Times that a step is sent, if the program's own token changed while it was under way.
+_TRIES = 5
+#: Seconds after which the server's settings are looked at again.
+_LOOK_AGAIN = 60.0
+#: Seconds in which living programs write back what they remember, once a loss was accepted. programs.lua has them too.
+GRACE = 5.0
+#: Holds that are written back in one step.
+_AT_ONCE = 32
+
+
+class Renamed(Exception):
+    """Error: this program took another owner's name while a claim was under way. The claim is made anew."""
+
+
+class TrustedServer:
+    """Server as one ledger object sees it: each step proves what the program saw last, and that it is alone."""
+
+    def __init__(self, where: str, lease: float, claims: Claims, must_exist: bool) -> None:
+        self._where, self._lease = where, int(lease * script.MICROSECONDS)
+        self._claims, self._must_exist = claims, must_exist
+        self._looked_at: float | None = None
+        self.lives = Lives()
+        #: True if some purse was used for the first time: its budgets start at zero.
+        self.fresh = False
+
+    def inherit(self, old: TrustedServer) -> None:
+        """Take over what this program saw under an earlier name."""
+        self.lives.inherit(old.lives)
+        self.fresh = old.fresh
+
+    def ask(self, purse: str, op: str, **said: Any) -> Steps[Any]:
+        """Make one step, after what has to come before any."""
+        yield from self.ready(purse, op)
+        return (yield from self.step(purse, op, said))
+
+    def ready(self, purse: str, op: str) -> Steps[None]:
+        """Join the purse if it is new."""
+        if op in _PAYING and purse in self.lives.known:
+            yield from self.look()
+        if purse not in self.lives.known:
+            yield from self._look()
+            yield from self._join(purse)
+
+    def look(self) -> Steps[None]:
+        """Look at the server's settings, with each join and each minute: they may have been changed."""
+        if self._looked_at is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
+            yield from self._look()
+
+    def _look(self) -> Steps[None]:
+        first, started = self._looked_at is None, time.monotonic()
+        self._check((yield from script.ServerInfo()), first)
+        self._looked_at = started
+
+    def step(self, purse: str, op: str, said: dict[str, Any]) -> Steps[Any]:
+        """Make one step. A server that cannot be trusted is refused."""
+        for _ in range(_TRIES):
+            answer, proof = yield from self._send(purse, op, said)
+            if answer[0] == "accepted":
+                yield from self._write_back(purse)
+            elif answer[0] != "twin":
+                return answer
+            elif not self.lives.has_changed(purse, proof) and proof.owner == self._claims.owner:
+                self._rename(proof.owner)
+            if op in _CLAIMING and proof.owner != self._claims.owner:
+                raise Renamed
+        self._rename(self._claims.owner)
+        raise LedgerUnavailable(
+            f"The Redis ledger at {self._where} knows another program under this one's name: was this machine copied "
+            "while it ran? Nothing was sent; the next call uses a name of its own."
+        )
+
+    def accept(self) -> Steps[None]:
+        """Go on from what is there, after living programs wrote back what they remember as unresolved."""
+        accepted = False
+        for purse in sorted({*(yield from script.everywhere("purses", {})), *self.lives.known}):
+            known = self.lives.known.get(purse) or KnownPurse()
+            said = {"identity": known.identity, "seen": known.seq, "heard": known.heard, "owner": self._claims.owner}
+            answer = yield from script.request(purse, "accept", said | {"candidate": new_token() * 2, "inherited": ""})
+            accepted = accepted or bool(answer[2])
+            if known.joined:
+                yield from self.ask(purse, "holds")
+        if accepted:
+            yield from script.Pause(GRACE)
+
+    def _send(self, purse: str, op: str, said: dict[str, Any], anew: bool = False) -> Steps[tuple[Any, Proof]]:
+        owner = self._claims.owner
+        # Read before the claims are looked at: the server takes it for the moment of that look.
+        proof = self.lives.prove(purse, owner, op == "beat", anew)
+        seq, life, refused = 0, "", False
+        try:
+            ended = self._claims.ended(purse)
+            common = self._common(proof) | {"gives": [claim.given_up for claim in ended]}
+            answer = yield from script.request(purse, op, common | said)
+            if len(answer) > 1 and isinstance(answer[1], str):
+                number, life = answer[1].split(" ")
+                answer[1] = seq = int(number)
+                if op == "join":
+                    self.fresh = self.fresh or answer[3] == "1"
+                    self.lives.joined(purse, answer[2], seq, proof)
+                self._claims.drop(*ended)
+            else:
+                refused = True
+        finally:
+            self.lives.end(purse, proof, seq, life, refused)
+        yield from self._check_answer(purse, answer, said)
+        return answer, proof
+
+    def _common(self, proof: Proof) -> dict[str, Any]:
+        return {
+            "identity": proof.identity,
+            "seen": proof.seen,
+            "heard": proof.heard,
+            "inherited": "1" if proof.inherited else "",
+            "step": proof.step,
+            "lives": proof.lives,
+            "rotates": "1" if proof.rotates else "",
+            "anew": "1" if proof.anew else "",
+            "owner": proof.owner,
+            "lease": self._lease,
+            "since": 0,
+        }
+
+    def _join(self, purse: str, anew: bool = False) -> Steps[None]:
+        if self._must_exist and not anew and not (yield from script.request(purse, "exists", {})):
+            self._refuse_missing(purse)
+        frozen = yield from script.everywhere("enroll", {"purse": purse})
+        said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if self._must_exist else ""}
+        if anew:
+            yield from self._send(purse, "join", said, anew)
+        else:
+            yield from self.step(purse, "join", said)
+
+    def _write_back(self, purse: str) -> Steps[None]:
+        """Write what this program remembers as unresolved, and join again. The user accepted what else was lost."""
+        known = self._claims.remembered(purse)
+        rows = [{"row": row, "claim": token, "host": script.host_of(row)} for row, token in known]
+        for start in range(0, len(rows), _AT_ONCE):
+            chunk = rows[start : start + _AT_ONCE]
+            answer, _ = yield from self._send(purse, "restore", {"rows": chunk}, True)
+            if answer[0] == "large":
+                raise LedgerUnavailable("Sums are larger than the Redis ledger can count (2**63 millionths).")
+        yield from self._join(purse, True)
+
+    def _rename(self, owner: str) -> None:
+        """Take another owner's name, because another memory has this one: its claims are that program's now."""
+        if self._claims.rename(owner):
+            self.lives.start_again()
+            log.warning(
+                "The Redis ledger at %s knows another program under this one's name: was this machine copied while it "
+                "ran? This program goes on under another name, and what it had claimed is the other one's.",
+                self._where,
+            )
+
+    def _check_answer(self, purse: str, answer: Any, said: dict[str, Any]) -> Steps[None]:
+        status = answer[0]
+        problem = None
+        if status in _LOST:
+            if status != "older":  # so that the one who accepts the loss finds the purse
+                yield from script.everywhere("enroll", {"purse": purse})
+            problem = self._distrusted(status)
+        elif status == "settling":
+            problem = (
+                f"A loss of the Redis ledger at {self._where} was accepted a moment ago, and other programs still "
+                f"write back what they remember. Try again in {answer[1]} seconds. Nothing was sent."
+            )
+        elif status in ("windows", "layout"):
+            problem = (
+                f"The Redis ledger at {self._where} is used by another version of this package, which counts in other "
+                "windows or keeps its rows in another way. Run the same version in every program; nothing is paid."
+            )
+        elif status == "missing":
+            self._refuse_missing(purse)
+        if problem is not None:
+            self._claims.drop_token(said.get("token", ""))
+            raise LedgerUnavailable(problem)
+
+    def _distrusted(self, why: str) -> str:
+        return (
+            f"The Redis ledger at {self._where} {_LOST[why]}. Payments it had counted may be missing, so nothing is "
+            "paid from it. Restore its data; or, once you know what was paid, run `x402 ledger accept`: programs that "
+            "still run write back the payments that they know as unresolved, and all go on with what is there."
+        )
+
+    def _refuse_missing(self, purse: str) -> NoReturn:
+        raise LedgerUnavailable(
+            f"The Redis ledger at {self._where} has no purse {purse!r}, and must_exist=True lets none begin at zero. "
+            "Nothing is paid. Check the address and the purse's name, or restore the server's data; to begin a new "
+            "purse on purpose, run once without must_exist."
+        )
+
+    def _check(self, facts: dict[str, Any], first: bool) -> None:
+        policy = facts.get("maxmemory_policy")
+        if policy != "noeviction":
+            raise LedgerUnavailable(
+                f"The Redis server at {self._where} may forget what was paid when its memory is full "
+                f"(maxmemory-policy is {policy or 'not told'}); set it to noeviction. Nothing is paid until then."
+            )
+        if first and not facts.get("aof_enabled"):
+            log.warning(
+                "The Redis server at %s has appendonly off: what it counted since its last snapshot is lost when it "
+                "stops.",
+                self._where,
+            )

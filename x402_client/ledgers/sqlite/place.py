@@ -1,0 +1,103 @@
+"""The place of a ledger file: one that only its user can read, in a directory that its log shares with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+
+from ...errors import LedgerUnavailable
+from ..urls import refusal, scheme_of
+from .errors import unavailable
+
+_MOUNTS = Path("/proc/self/mountinfo")
+#: All that others than the owner may do with a file.
+_OTHERS = 0o077
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+def default_path() -> Path:
+    """Return the path of this user's ledger, which is used when no other is named."""
+    place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
+    if os.path.isabs(place):
+        return Path(place, "x402_client", "ledger.db")
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    if not home.is_absolute() or not home.is_dir():
+        raise LedgerUnavailable(
+            "This user has no home directory to keep the ledger in; pass ledger=PATH. Nothing is paid without it."
+        )
+    return home.joinpath(*_DATA.get(sys.platform, (".local", "share")), "x402_client", "ledger.db")
+
+
+_DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Local")}
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """Resolve links and the working directory, which may change later. A URL is refused."""
+    scheme = scheme_of(path)
+    if scheme is not None:
+        path = ""
+        raise refusal(scheme)
+    try:
+        return Path(os.fsdecode(path)).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as failure:
+        raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
+
+
+def check_not_mounted(path: Path) -> None:
+    """Refuse a file that is mounted by itself: its log, in the same directory, would not be kept with it."""
+    if os.fsencode(path) in _mounted():
+        raise unavailable(
+            path,
+            "is mounted as a single file. The files beside it, with the latest payments, would be lost with the "
+            "container. Mount the directory that holds the ledger instead, for example -v ./ledger:/app/ledger",
+        )
+
+
+def _mounted() -> set[bytes]:
+    """Return every place where something is mounted. A device's number tells less: the disks of containers mix them."""
+    try:
+        lines = _MOUNTS.read_bytes().splitlines()
+    except OSError:  # not on Linux
+        return set()
+    return {_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4]) for line in lines}
+
+
+def make_private(*paths: str | Path) -> None:
+    """Take from others what they may do with these files, of those that are there. Refuse where that fails."""
+    if sys.platform == "win32":  # its access lists are not modes
+        return
+    for path in paths:
+        try:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+            if mode & _OTHERS:
+                _tighten(path, mode)
+        except FileNotFoundError:
+            continue
+
+
+def _tighten(path: str | Path, mode: int) -> None:
+    failed: OSError | None = None
+    try:
+        os.chmod(path, mode & ~_OTHERS)
+    except PermissionError as failure:
+        failed = failure
+    if failed or os.stat(path).st_mode & _OTHERS:  # some disks keep no modes, and say nothing
+        raise unavailable(
+            Path(path),
+            f"can be used by others than its owner (mode {mode:04o}), and that cannot be changed here. Until it is "
+            "resolved, a payment in it is worth money. Name a file of your own, on a disk that keeps modes, or let its "
+            "owner make it readable and writable for this user alone (chmod 600)",
+        ) from failed
+
+
+def make_directories(directory: Path) -> None:
+    """Make each missing directory private. ``Path.mkdir`` gives its mode only to the last one."""
+    missing = [found for found in (directory, *directory.parents) if not found.exists()]
+    for found in reversed(missing):
+        found.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,95 @@
+"""New accounts of a tree or of a host pattern. A pattern starts from what its hosts have counted, bucket by bucket.
+
+The rule: "An account seen for the first time starts from the sums of the hosts it matches."
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from ...model.holds import Order
+from ..accounts import OVERALL
+from .sums import _NEVER, _SPANS
+
+_OPEN = """
+    INSERT OR IGNORE INTO accounts (purse, name, currency, units, payments, latest, kind, parent)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_PATTERNS = "SELECT id, purse, name, currency FROM accounts WHERE kind = 'pattern'"
+_AGAIN = "UPDATE accounts SET units = ?, payments = ?, latest = ? WHERE id = ?"
+_PORT = re.compile(":[0-9]+$")
+_START = "INSERT INTO starts (account, span, number, units, payments) VALUES (?, ?, ?, ?, ?)"
+_HOSTS = "SELECT {} FROM accounts WHERE purse = ? AND kind = 'host' AND substr(name, ?) = ?"
+_SUMS = f"{_HOSTS.format('currency, sum(units), sum(payments), max(latest)')} GROUP BY currency"
+#: Of each bucket, newest first, what all of these hosts counted in it: to the next start of each, or to its end.
+_BUCKETS = f"""
+    WITH hosts AS ({_HOSTS.format("id, units, payments")} AND currency = ?), counted AS (
+        SELECT number,
+            lead(starts.units, 1, hosts.units) OVER later - starts.units AS units,
+            lead(starts.payments, 1, hosts.payments) OVER later - starts.payments AS payments
+        FROM hosts JOIN starts ON starts.account = hosts.id WHERE span = ? AND number >= ?
+        WINDOW later AS (PARTITION BY hosts.id ORDER BY number)
+    )
+    SELECT number, sum(units), sum(payments) FROM counted GROUP BY number ORDER BY number DESC
+"""  # noqa: S608 - every part is a constant
+
+
+def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: float) -> bool:
+    """Open those of the missing accounts that are neither the purse's nor a host's. Return False if there is none."""
+    purse, origin = order.purchase.purse, order.purchase.origin
+    found = [name for name in missing if name not in (OVERALL, origin.host)]
+    for name in found:
+        if name in order.path:
+            above = order.path[: order.path.index(name)]
+            kind, parent = "allowance", above[-1] if above else None
+        else:
+            kind, parent = "pattern", None
+            _start_from_hosts(db, purse, name, name.removesuffix(f":{origin.port}"), now)
+        db.execute(_OPEN, (purse, name, order.price.currency, 0, 0, _NEVER, kind, parent))
+    return bool(found)
+
+
+def start_patterns_again(db: sqlite3.Connection) -> None:
+    """Let every pattern count all of its hosts, where older versions left out those with an entry of their own."""
+    (now,) = db.execute("SELECT at FROM meta").fetchone()
+    for number, purse, name, currency in db.execute(_PATTERNS).fetchall():
+        asked = _asked(purse, _PORT.sub("", name))
+        for found, units, payments, latest in db.execute(_SUMS, asked).fetchall():
+            if found == currency:
+                db.execute(_AGAIN, (units, payments, latest, number))
+                db.execute("DELETE FROM starts WHERE account = ?", (number,))
+                _fill(db, number, (*asked, currency), (units, payments), now)
+
+
+def _start_from_hosts(db: sqlite3.Connection, purse: str, name: str, hosts: str, now: float) -> None:
+    """Open the account of a pattern in each currency of its hosts. ``hosts`` is the pattern without its port.
+
+    Sums of hosts know no ports: a pattern with one starts from too much, never from too little.
+    """
+    asked = _asked(purse, hosts)
+    for currency, units, payments, latest in db.execute(_SUMS, asked).fetchall():
+        opened = db.execute(_OPEN, (purse, name, currency, units, payments, latest, "pattern", None))
+        if opened.rowcount == 1:  # else it has one in this currency
+            _fill(db, opened.lastrowid or 0, (*asked, currency), (units, payments), now)
+
+
+def _asked(purse: str, hosts: str) -> tuple[str, int, str]:
+    """Return the values for ``_HOSTS``: where a host's name has to be what."""
+    ending = hosts.removeprefix("*")  # "a wildcard covers any depth, but not the name itself"
+    return (purse, 1, hosts) if ending == hosts else (purse, -len(ending), ending)
+
+
+def _fill(db: sqlite3.Connection, account: int, asked: tuple[object, ...], sums: tuple[int, int], now: float) -> None:
+    """Write what an account had counted as each bucket began, in each window."""
+    for span, length, width in _SPANS.values():
+        counted = db.execute(_BUCKETS, (*asked, span, int((now - length) // width)))
+        db.executemany(_START, [(account, span, *start) for start in _starts(counted, *sums)])
+
+
+def _starts(counted: Iterable[tuple[int, int, int]], units: int, payments: int) -> Iterator[tuple[int, int, int]]:
+    """Give what was counted as each bucket began, going back from what is counted now."""
+    for number, more, times in counted:
+        units, payments = units - more, payments - times
+        yield number, units, payments
