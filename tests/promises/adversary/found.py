@@ -12,11 +12,6 @@ PENDING: dict[str, str] = {
     "paid lead": "content that is dropped or fails where a paid redirect led is unresolved, and the failure says so",
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
     "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
-    "keep on redis": "a store that went back is refused, also when others pushed its steps past the loss",
-    "lose log": "a file without its log is refused",
-    "wallets on sqlite": "an unresolved hold is claimed only if its payer is one of this wallet's addresses",
-    "wallets on redis": "an unresolved hold is claimed only if its payer is one of this wallet's addresses",
-    "evict": "an eviction policy is looked at again with each join and each minute",
     "skew": "a loss is accepted only of what expired by the chain's clock",
     "already": "a payment that never settled is not said to be spent",
 }
