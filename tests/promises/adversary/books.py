@@ -117,9 +117,9 @@ class Books:
             self.given_up(event.hold.nonce, self.user_gives_up)
 
     def given_up(self, nonce: str | None, by_user: bool) -> None:
-        """A purchase that was given up may be made anew; the policy may give up by itself only what has expired."""
+        """A purchase that was given up may be made anew; the policy gives up by itself only what cannot settle."""
         payment = self.chain.payments.get(nonce or "")
-        if payment is not None and (by_user or self.chain.clock.chain() >= payment.expires):
+        if payment is not None and (by_user or not self.chain.lives(payment)):
             self.opened[payment.thing] += 1
 
     def kept(self) -> None:

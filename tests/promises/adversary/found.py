@@ -12,7 +12,6 @@ PENDING: dict[str, str] = {
     "paid lead": "content that is dropped or fails where a paid redirect led is unresolved, and the failure says so",
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
     "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
-    "skew": "a loss is accepted only of what expired by the chain's clock",
     "already": "a payment that never settled is not said to be spent",
 }
 
@@ -147,7 +146,11 @@ FOUND: dict[str, Found] = {
         9,
         Script(
             Setting(budget=20, loss="0.02"),
-            (Call(2, plan=Plan(pays=("402",))), Skew(4_000), Call(2, plan=Plan(pays=("402",)))),
+            (
+                Call(2, plan=Plan(pays=("402",), settles="never")),
+                Skew(4_000),
+                Call(2, plan=Plan(pays=("402", "goods"), settles="never")),
+            ),
         ),
     ),
     "endpoints of another chain": Found(

@@ -168,7 +168,10 @@ class _Drawing:
             skewed = Skew(rng.choice((0, 100, 780, 4_000, -100, -780, 100_000)))
             if rng.random() < 0.5:
                 return [skewed]
-            return [self.call(failing=True, program=0), skewed, replace(self.again(), plan=Plan(pays=("402", "goods")))]
+            stubborn = Plan(pays=("402", "goods"), settles=rng.choice(("never", "before")))
+            failing = self.call(failing=True, program=0)
+            failing = replace(failing, plan=replace(failing.plan, settles=rng.choice(("never", "after"))))
+            return [failing, skewed, replace(self.again(), plan=stubborn)]
         if self.chance("endpoint", 0.3):
             return self.endpoints()
         if self.chance("crowd", 0.4):
