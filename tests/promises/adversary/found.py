@@ -12,6 +12,7 @@ PENDING: dict[str, str] = {
     "paid lead": "content that is dropped or fails where a paid redirect led is unresolved, and the failure says so",
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
     "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
+    "spelling": "one address has one name, in each library's spelling",
     "already": "a payment that never settled is not said to be spent",
 }
 
@@ -140,6 +141,9 @@ FOUND: dict[str, Found] = {
     ),
     "a tool is called again under another id": Found(
         "jsonrpc", 8, Script(Setting(budget=20), (Call(5, plan=_FAIL), Call(5)))
+    ),
+    "an address in another library's spelling": Found(
+        "spelling", 0, Script(Setting(budget=20), (Call(6, plan=_FAIL), Call(6, "requests")))
     ),
     "a clock that is fast": Found(
         "skew",

@@ -44,6 +44,7 @@ THEMES = {
     "evict": "a store that throws keys away",
     "empty": "a store that loses all it had",
     "jsonrpc": "a call of a tool that is the same but for its id",
+    "spelling": "an address that libraries spell in two ways",
     "multipart": "a form whose boundary is drawn anew",
     "skew": "a machine's clock that is set, and losses that the policy accepts",
     "endpoint": "endpoints that are silent, make no sense, or lie",
@@ -95,8 +96,9 @@ class _Drawing:
         self.about = set(rng.sample(possible, min(len(possible), rng.choice((0, 1, 1, 2, 3)))))
         self.shared = ledger != "memory"
         things = [0, 1, 2, 3, *([4] if "multipart" in self.about else []), *([5] if "jsonrpc" in self.about else [])]
+        things += [6] if "spelling" in self.about else []
         self.things = rng.sample(things, rng.choice((1, 1, 2, 3)))
-        self.things += [thing for thing in (4, 5) if thing in things and rng.random() < 0.7]
+        self.things += [thing for thing in (4, 5, 6) if thing in things and rng.random() < 0.7]
         self.thing = self.things[0]
 
     def chance(self, theme: str, odds: float) -> bool:

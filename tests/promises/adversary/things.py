@@ -39,4 +39,5 @@ THINGS = (
     Thing("GET", "b.shop.test", "/3", "", "order-3"),
     Thing("POST", "a.shop.test", "/4", "multipart"),
     Thing("POST", "127.0.0.1", "/5", "jsonrpc"),
+    Thing("GET", "b.shop.test", "/6/%7Eme?tags=[1]"),
 )
