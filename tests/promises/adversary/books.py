@@ -38,6 +38,8 @@ class Made:
     visit: Visit
     started: float
     end: End | None = None
+    #: Another call for the same thing, which its caller gave up on, was running when it began.
+    beside: bool = False
 
 
 class Books:
@@ -78,6 +80,7 @@ class Books:
         for other in self.made.values():
             if other.end is None or other.end.how != "running" or other.visit.thing != one.visit.thing:
                 continue
+            one.beside = True
             if other.visit.headed is not None:
                 self.opened[one.visit.thing] += 1
 
@@ -193,6 +196,11 @@ class Books:
     def _says_so_itself(self, end: End) -> bool:
         return "already" in self.alphabet or end.kind != "AlreadyPaid"
 
+    def _has_to_tell(self, made: Made) -> bool:
+        if made.beside:
+            return "joined" in self.alphabet
+        return bool(self.alphabet & {"tell", "paid lead"})
+
     def _truth(self, made: Made, end: End) -> None:
         presented = [self.chain.payments[nonce] for nonce in dict.fromkeys(made.visit.presented)]
         if end.how == "dead":
@@ -203,5 +211,5 @@ class Books:
             payment = self.chain.payments.get(end.nonce)
             if payment is None or (payment.settled is None and not payment.lied):
                 raise Broken(UNTRUE, f"nothing was settled, and call {made.visit.number} says spent: {end}")
-        if self.alphabet & {"tell", "paid lead"} and presented and end.how == "raised" and not end.told:
+        if self._has_to_tell(made) and presented and end.how == "raised" and not end.told:
             raise Broken(UNTRUE, f"a payment is out, and the failure of call {made.visit.number} says nothing: {end}")

@@ -13,6 +13,7 @@ PENDING: dict[str, str] = {
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
     "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
     "spelling": "one address has one name, in each library's spelling",
+    "joined": "a failure in the middle of a body that a joiner was given says what became of the money",
     "already": "a payment that never settled is not said to be spent",
 }
 
@@ -89,6 +90,14 @@ FOUND: dict[str, Found] = {
     ),
     "a thread that hangs before its 402": Found(
         "late", 0, Script(_HUNG, (Call(plan=Plan(terms="drip"), stop="abandon", at=130), Call()))
+    ),
+    "a joiner's body breaks off": Found(
+        "joined",
+        70364,
+        Script(
+            Setting(budget=20, read=400, settle=8_000),
+            (Call(plan=Plan(pays=("hang goods",)), stop="abandon", at=900), Call(client="aiohttp", plan=_LOST)),
+        ),
     ),
     "a busy file: trio": Found(
         "busy", 3, Script(_ON_FILE, (Call(client="trio", plan=Plan(pays=("goods busy",)), stop="timeout", at=300),))

@@ -55,6 +55,7 @@ THEMES = {
     "ahead": "terms that are remembered, and paid in the first request",
     "return": "refusals that come back as the 402",
     "crowd": "many calls at once, of two programs",
+    "joined": "what joined an overdue call says of the money when it fails",
     "already": "keys of what was delivered and never settled",
     "drip": "a 402 that comes in drops",
 }
@@ -117,7 +118,7 @@ class _Drawing:
     def setting(self) -> Setting:
         """Draw the policy."""
         rng = self.rng
-        abandons = "abandon" in self.about or "late" in self.about
+        abandons = bool(self.about & {"abandon", "late", "joined"})
         wildcard, host = rng.choice((None, None, 2, 4)), None
         if "wildcard" in self.about:
             wildcard, host = rng.choice((1, 2, 3)), rng.choice((None, 3))
@@ -230,7 +231,7 @@ class _Drawing:
         """Draw how the caller stops."""
         rng = self.rng
         waits = client in ("ahttpx", "aiohttp", "trio")
-        if self.chance("abandon", 0.5) and not waits:
+        if (self.chance("abandon", 0.5) or self.chance("joined", 0.5)) and not waits:
             return "abandon", 200
         if self.chance("late", 0.5) and not waits:
             return "abandon", 130
