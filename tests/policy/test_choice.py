@@ -240,7 +240,7 @@ def test_a_policy_shows_its_hosts() -> None:
 # --- what users get wrong
 
 
-MISTAKES: list[tuple[dict[str, Any], str]] = [
+MISTAKES: list[Any] = [
     ({}, "limits nothing"),
     ({"hosts": {"a.example": Limit()}}, "limits nothing"),
     ({"hosts": {"a.example": "deny"}}, "limits nothing"),
