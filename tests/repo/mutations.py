@@ -780,7 +780,6 @@ MUTATIONS = (
         REDIS_PROGRAMS,
         '  return newest < asked.seen and "older" or "twin"\n',
         '  return "fine"\n',
-        # Found by every seed of its stories from 0 to 7.
         ("tests/ledgers/redis/test_rollback.py",),
     ),
     Mutation(

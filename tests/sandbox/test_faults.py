@@ -35,8 +35,8 @@ REJECTED = errors.PaymentRejected
 NONE_FITS = Ends(errors.NoAcceptableOffer, errors.NoAcceptableOffer, **FREE)
 #: Nothing was settled, and the same payment settles when it is presented again.
 PAYS_LATER = Ends(UNKNOWN, settled=1, money="unknown")
-#: It was settled, and this seller answers a payment that it has had with another 402.
-PAID_ALREADY = Ends(UNKNOWN, REJECTED, settled=1, money="unknown")
+#: It was settled, as the chain shows at once, and this seller answers a payment that it has had with another 402.
+PAID_ALREADY = Ends(UNKNOWN, REJECTED, settled=1)
 DOUBTED = Ends(200, money="unknown")
 
 TABLE = {
@@ -62,10 +62,10 @@ TABLE = {
     "hang-after-settling": PAID_ALREADY,
     "slow": Ends(200),
     "error-before-settling": Ends(500, settled=1, money="unknown"),
-    "error-after-settling": Ends(502, REJECTED, settled=1, money="unknown"),
+    "error-after-settling": Ends(502, REJECTED, settled=1),
     "402-again": Ends(REJECTED, settled=1, money="held"),
-    "402-after-settling": Ends(REJECTED, REJECTED, settled=1, money="held"),
-    "price-rises-after-settling": Ends(REJECTED, REJECTED, settled=1, money="held"),
+    "402-after-settling": Ends(REJECTED, REJECTED, settled=1),
+    "price-rises-after-settling": Ends(REJECTED, REJECTED, settled=1),
     "price-rises": Ends(REJECTED, REJECTED, settled=0, money="held"),
     "receipt-wrong-payer": DOUBTED,
     "receipt-wrong-amount": DOUBTED,

@@ -26,10 +26,10 @@ _HISTORY = 500
 _PRUNED, _CACHED = 256, 1_024
 
 
-_Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any]]
+_Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
 #: A resolved hold: what a Hold is made of, in its order, without the header.
 _Past: TypeAlias = tuple[
-    str, Purchase, Offer, Money, float, HoldState, MoneyState, _Signed | None, Receipt | None, int
+    str, Purchase, Offer, Money, float, HoldState, MoneyState, _Signed | None, Receipt | None, int, str
 ]  # fmt: skip
 
 
@@ -263,9 +263,10 @@ class MemoryLedger:
     def _resolve(self, row: _Row, state: HoldState, money: MoneyState, receipt: Receipt | None) -> _Past:
         self._forget(row)
         hold, signed = row.hold, row.hold.authorization
-        known = None if signed is None else (signed.nonce, signed.payer, signed.expires, signed.evidence)
+        known = None if signed is None else _facts(signed)
         past = (
-            hold.id, hold.purchase, hold.offer, hold.price, hold.created, state, money, known, receipt, hold.tries
+            hold.id, hold.purchase, hold.offer, hold.price, hold.created, state, money, known, receipt, hold.tries,
+            hold.payer,
         )  # fmt: skip
         self._history.append(past)
         if hold.purchase.keyed and state == "delivered":
@@ -292,16 +293,22 @@ class MemoryLedger:
 
 
 def _hold(past: _Past) -> Hold:
-    name, purchase, offer, price, created, state, money, signed, receipt, tries = past
-    return Hold(name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries)
+    name, purchase, offer, price, created, state, money, signed, receipt, tries, payer = past
+    return Hold(name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries, payer)
+
+
+def _facts(signed: Authorization) -> _Signed:
+    return (
+        signed.nonce, signed.payer, signed.expires, signed.evidence, signed.kind, signed.ceiling, signed.proof
+    )  # fmt: skip
 
 
 def _shown(signed: _Signed | None) -> Authorization | None:
     """Build the authorization without its header."""
     if signed is None:
         return None
-    nonce, payer, expires, evidence = signed
-    return Authorization(nonce, payer, expires, ("", ""), evidence)
+    nonce, payer, expires, evidence, kind, ceiling, proof = signed
+    return Authorization(nonce, payer, expires, ("", ""), evidence, kind, ceiling, proof)
 
 
 class _Copied:

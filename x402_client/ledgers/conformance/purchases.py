@@ -105,6 +105,7 @@ class Ends(LedgerTestCase):
         assert self.holds() == ()
         (past,) = self.history()
         assert (past.id, past.state, past.money, past.receipt) == (hold.id, "delivered", "spent", RECEIPT)
+        assert past.payer == PAYER
         assert (past.offer, past.price, past.nonce, past.url) == (hold.offer, hold.price, hold.nonce, hold.url)
         assert self.reserve(order(), self.attempt()).id != hold.id
         assert self.spent() == 20_000
