@@ -76,12 +76,12 @@ class Books:
             self._beside_running(one)
 
     def _beside_running(self, one: Made) -> None:
-        """A call whose headers are here is not overdue: beside it the same request is a purchase of its own."""
+        """Open a purchase of its own beside a call whose headers are here, and in another process."""
         for other in self.made.values():
             if other.end is None or other.end.how != "running" or other.visit.thing != one.visit.thing:
                 continue
             one.beside = True
-            if other.visit.headed is not None:
+            if other.visit.headed is not None or one.call.where != "here":
                 self.opened[one.visit.thing] += 1
 
     def finish(self, number: int, end: End) -> None:
@@ -205,7 +205,8 @@ class Books:
         presented = [self.chain.payments[nonce] for nonce in dict.fromkeys(made.visit.presented)]
         if end.how == "dead":
             return
-        if end.money == "untouched" and any(self._at_risk(one) for one in presented):
+        refused = self.setting.loss != "0" and end.kind == "OverLimit" and "loss" not in self.alphabet
+        if end.money == "untouched" and not refused and any(self._at_risk(one) for one in presented):
             raise Broken(UNTRUE, f"a payment is out, and call {made.visit.number} says untouched: {end}")
         if end.money == "spent" and end.nonce is not None and not self.endpoint_lied and self._says_so_itself(end):
             payment = self.chain.payments.get(end.nonce)

@@ -47,6 +47,7 @@ THEMES = {
     "spelling": "an address that libraries spell in two ways",
     "multipart": "a form whose boundary is drawn anew",
     "skew": "a machine's clock that is set, and losses that the policy accepts",
+    "loss": "a refusal after a loss that the policy accepts",
     "endpoint": "endpoints that are silent, make no sense, or lie",
     "foreign": "endpoints of another chain",
     "wildcard": "an exact entry below a wildcard that has a budget",
@@ -129,7 +130,7 @@ class _Drawing:
             host=host,
             exact="wildcard" in self.about,
             breaker=rng.random() < 0.2,
-            loss=rng.choice(("0", "0.02")) if "skew" in self.about else "0",
+            loss=rng.choice(("0", "0.02")) if self.about & {"skew", "loss"} else "0",
             ahead="ahead" in self.about,
             returns="return" in self.about,
             read=60 if abandons else 400,
@@ -167,6 +168,8 @@ class _Drawing:
             return [Evict(rng.randrange(40)), self.again()]
         if self.chance("empty", 0.15):
             return [Empty(), self.again()]
+        if self.chance("loss", 0.3):
+            return [self.call(failing=True, program=0), Wait(700), replace(self.again(), plan=Plan(pays=("402",)))]
         if self.chance("skew", 0.3):
             skewed = Skew(rng.choice((0, 100, 780, 4_000, -100, -780, 100_000)))
             if rng.random() < 0.5:

@@ -7,22 +7,23 @@ from typing import Any
 import pytest
 
 from .events import Call, Script, Setting
-from .found import FOUND, pending
+from .found import FOUND, SEEDS, pending
 from .generate import CLIENTS
-from .hunt import replays
+from .hunt import finds, replays
 from .machines import MACHINES
 from .play import world
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def _cases() -> list[Any]:
-    found = []
-    for name, one in FOUND.items():
-        rule = pending(one.theme, one.script.setting.ledger)
-        marks = [] if rule is None else [pytest.mark.xfail(strict=True, reason=rule)]
-        found.append(pytest.param(name, id=name.replace(" ", "-").replace(":", ""), marks=marks))
-    return found
+def _case(theme: str, ledger: str, name: str, *values: Any) -> Any:
+    rule = pending(theme, ledger)
+    marks = [] if rule is None else [pytest.mark.xfail(strict=True, reason=rule)]
+    return pytest.param(*values, id=name.replace(" ", "-").replace(":", ""), marks=marks)
+
+
+_SCRIPTS = [_case(one.theme, one.script.setting.ledger, name, name) for name, one in FOUND.items()]
+_SEEDS = [_case(theme, ledger, f"{theme} {ledger}", theme, ledger) for theme, ledger in SEEDS]
 
 
 @pytest.mark.parametrize("ledger", sorted(MACHINES))
@@ -35,8 +36,14 @@ def test_each_client_buys_on_each_machine(ledger: str) -> None:
         assert place.books.delivered == len(calls) + len(elsewhere)
 
 
-@pytest.mark.parametrize("name", _cases())
+@pytest.mark.parametrize("name", _SCRIPTS)
 def test_a_script_that_broke_a_promise_once_breaks_none(name: str) -> None:
     found = FOUND[name]
     failure = replays(found.script, {found.theme})
+    assert failure is None, f"{failure}"
+
+
+@pytest.mark.parametrize(("theme", "ledger"), _SEEDS)
+def test_a_seed_that_broke_a_promise_once_breaks_none(theme: str, ledger: str) -> None:
+    failure = finds(SEEDS[theme, ledger], ledger, {theme})
     assert failure is None, f"{failure}"
