@@ -6,6 +6,7 @@ import argparse
 import logging
 import warnings
 
+from .found import kept
 from .generate import THEMES
 from .hunt import finds, hunt
 from .machines import MACHINES
@@ -18,12 +19,14 @@ def main() -> int:
     said.add_argument("--ledger", choices=sorted(MACHINES), default="memory")
     said.add_argument("--seed", type=int, default=0, help="the first seed")
     said.add_argument("--only", action="store_true", help="play this one seed")
-    said.add_argument("--themes", default=",".join(THEMES), help="separated by commas")
+    said.add_argument("--themes", default="kept", help="separated by commas; kept: all whose rules are")
     said.add_argument("--most", type=int, default=5, help="failures after which it stops")
     given = said.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    alphabet = frozenset(given.themes.split(",")) - {""}
+    alphabet = kept(given.ledger) if given.themes == "kept" else frozenset(given.themes.split(",")) - {""}
+    if alphabet - THEMES.keys():
+        said.error(f"the themes are {', '.join(THEMES)}")
     if given.only:
         found = finds(given.seed, given.ledger, alphabet, shrink=True)
         print(found)
