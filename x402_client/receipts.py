@@ -25,8 +25,13 @@ def outcome(response: object) -> Outcome | None:
 
 def _of_exception(failure: BaseException) -> Outcome | None:
     facts = vars(failure)  # not getattr: a stranger's property may fail
-    own = facts.get("outcome")
-    return own if isinstance(own, Outcome) else _of_response(facts.get("response"))
+    request = getattr(facts.get("_request"), "extensions", None)  # httpx's, where it gave up following redirects
+    hops = request.get("x402_client.hops") if isinstance(request, dict) else None
+    own = facts.get("outcome") or getattr(hops, "outcome", None)
+    if isinstance(own, Outcome):
+        return own
+    answers = (facts.get("response"), *reversed(facts.get("history") or ()))
+    return next((found for found in map(_of_response, answers) if found is not None), None)
 
 
 def _of_response(response: object) -> Outcome | None:

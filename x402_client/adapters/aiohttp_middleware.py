@@ -72,13 +72,18 @@ class Paying:
             response = await self._answer(request, handler, call, body)
             if response.status in REDIRECTS and call.asks_for_digest:
                 await self._redirected(request, handler, call, body, response)
+        except Exception as failure:
+            call.failed(failure)
+            raise
         finally:
             request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave
             body.release()
         if response.status in REDIRECTS:
             call.keep(request, response)
-        elif call.redirect_delivery is not None and 200 <= response.status < 300:
-            await _arrive(response, call.redirect_delivery)
+            return response
+        delivery = call.take_delivery()
+        if delivery is not None and 200 <= response.status < 300:
+            await _arrive(response, delivery)
         return response
 
     async def _answer(self, request: ClientRequest, handler: Handler, call: _Call, body: Body) -> ClientResponse:

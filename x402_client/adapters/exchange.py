@@ -226,19 +226,23 @@ class Exchange:
         hops.redirect_delivery = None
         try:
             reply = yield from answer
-            if reply is None or reply.outcome is None or call.resolved:
+            if reply is None or reply.outcome is None:
                 return None if reply is None else (reply, None)
+            delivery = Delivery(call, reply.outcome, self._deliver)
+            if call.resolved:
+                return reply, delivery.that_only_tells()
+            leads_on = reply.status in REDIRECTS and reply.header("location") is not None
             if not delivers(reply.status, reply.outcome):
                 reply.outcome = Resolution(call, reply.outcome, self._deliver).told
-                return reply, None
-            delivery = Delivery(call, reply.outcome, self._deliver)
-            reply.outcome = delivery.outcome
-            if 200 <= reply.status < 300:
-                return reply, delivery
-            if reply.status in REDIRECTS and reply.header("location") is not None:
-                hops.redirect_delivery = delivery
+                delivery = delivery.that_only_tells()
             else:
-                yield from delivery.resolved()
+                reply.outcome = delivery.outcome
+                if 200 <= reply.status < 300:
+                    return reply, delivery
+                if not leads_on:
+                    yield from delivery.resolved()
+            if leads_on:
+                hops.redirect_delivery, hops.outcome = delivery, reply.outcome
             return reply, None
         except BaseException as failure:
             call.attempt.end()

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..core.call import HttpRequest
-from ..core.delivery import Delivery
+from ..core.delivery import Delivery, tell_of_the_money
 from ..core.digests import BodyDigest
-from ..errors import BodyNotReplayable
-from ..model.holds import Hold
+from ..errors import BodyNotReplayable, X402Error
+from ..model.holds import Hold, Outcome
 from ..model.hosts import Origin
 
 _MARK = "x402_client.hops"
@@ -39,7 +39,7 @@ class Hops:
     It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
-    __slots__ = ("_first", "_last", "_over", "first", "paid", "redirect_delivery", "started")
+    __slots__ = ("_first", "_last", "_over", "first", "outcome", "paid", "redirect_delivery", "started")
 
     def __init__(self, request: Any = None) -> None:
         self._first: Callable[[], Any] = _nothing if request is None else weakref.ref(request)
@@ -53,6 +53,8 @@ class Hops:
         self.paid: Hold | None = None
         #: A paid redirect is delivered where it leads: by a later hop.
         self.redirect_delivery: Delivery | None = None
+        #: The outcome of that redirect.
+        self.outcome: Outcome | None = None
 
     @classmethod
     def of(cls, marks: dict[str, Any], request: Any) -> Hops:
@@ -82,6 +84,19 @@ class Hops:
     def asks_for_digest(self) -> bool:
         """Return True if a redirect that leads on has to be noted, with the digest of the body."""
         return self.paid is None and (self.first is None or self.first.body is None)
+
+    def take_delivery(self) -> Delivery | None:
+        """Return the delivery of a paid redirect to the hop that brings the content.
+
+        It is kept no longer here: a pool may keep a request with its marks, and a delivery keeps a payment in flight.
+        """
+        found, self.redirect_delivery = self.redirect_delivery, None
+        return found
+
+    def failed(self, failure: BaseException) -> None:
+        """Say on a later hop's failure what became of the money that an earlier hop paid."""
+        if self.outcome is not None and isinstance(failure, Exception) and not isinstance(failure, X402Error):
+            tell_of_the_money(failure, self.outcome)
 
     def lead_on(self, request: HttpRequest, body: BodyDigest | BodyNotReplayable | None) -> None:
         """Note that a redirect answered a request, and the digest of its body."""

@@ -89,13 +89,15 @@ class SyncPaying(_Paying):
         try:
             body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
             response = self._paid(request, hops, body)
-        except BaseException:
+        except BaseException as failure:
+            hops.failed(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
             hops.end(marks)
-            if hops.redirect_delivery is not None and 200 <= response.status_code < 300:
-                self._arrive(response, hops.redirect_delivery)
+            delivery = hops.take_delivery()
+            if delivery is not None and 200 <= response.status_code < 300:
+                self._arrive(response, delivery)
         elif hops.asks_for_digest:
             self._redirected(request, hops, body, response)
         return response
@@ -181,13 +183,15 @@ class AsyncPaying(_Paying):
         try:
             body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
             response = await self._paid(request, hops, body)
-        except BaseException:
+        except BaseException as failure:
+            hops.failed(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
             hops.end(marks)
-            if hops.redirect_delivery is not None and 200 <= response.status_code < 300:
-                await self._arrive(response, hops.redirect_delivery)
+            delivery = hops.take_delivery()
+            if delivery is not None and 200 <= response.status_code < 300:
+                await self._arrive(response, delivery)
         elif hops.asks_for_digest:
             await self._redirected(request, hops, body, response)
         return response

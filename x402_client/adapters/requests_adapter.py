@@ -56,13 +56,15 @@ class PaymentAdapter(BaseAdapter):
         try:
             body = Body(request, self._buyer.bounds.kept_body)
             response = self._paid(request, hops, body, arguments)
-        except BaseException:
+        except BaseException as failure:
+            hops.failed(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.is_redirect:
             hops.end(marks)
-            if hops.redirect_delivery is not None and 200 <= response.status_code < 300:
-                _arrive(response, hops.redirect_delivery)
+            delivery = hops.take_delivery()
+            if delivery is not None and 200 <= response.status_code < 300:
+                _arrive(response, delivery)
         elif hops.asks_for_digest:
             try:
                 courier = Courier(self._buyer, self._inner, request, body, arguments)

@@ -126,6 +126,11 @@ class Delivery:
         self.over = False
         self._is_handed_over()
 
+    def that_only_tells(self) -> Delivery:
+        """Return the delivery, made to resolve nothing: a failure of the body still says what became of the money."""
+        self._resolution.resolved = True
+        return self
+
     @property
     def outcome(self) -> Outcome:
         """Return the outcome for the caller, who may give a word of their own by it."""
@@ -170,7 +175,7 @@ class Delivery:
 
     def arrives(self) -> Flow[None]:
         """Claim the payment anew: the content is where a redirect led, and no other call presents it meanwhile."""
-        if self.over:
+        if self.over or self._resolution.resolved:
             return
         self._is_handed_over()
         hold, self.call.attempt = self._resolution.outcome.hold, Attempt()

@@ -82,8 +82,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except PaymentRefused as refusal:
         call.attempt.end()
         if call.accepted_loss is not None:
-            refusal.hold = refusal.hold or call.accepted_loss.hold
-            raise refusal from call.accepted_loss
+            raise _after_a_loss(refusal, call.accepted_loss) from call.accepted_loss
         yield from Tell(events.Refused(call.method, call.url, str(refusal)))
         if rules.on_refusal == "return" and not call.signing:
             refusal.__traceback__ = None  # its frames would live as long as the response
@@ -93,6 +92,8 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except (QuoteError, PaymentNotSent) as trouble:
         call.attempt.end()
         yield from Tell(events.Warned(call.method, call.url, str(trouble)))
+        if call.accepted_loss is not None:
+            raise _after_a_loss(trouble, call.accepted_loss) from call.accepted_loss
         raise
     except BaseException:
         call.attempt.end()
@@ -100,6 +101,14 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     finally:
         if call.running is not None:
             call.running.flow_ended(call.attempt)
+
+
+def _after_a_loss(failure: X402Error, lost: X402Error) -> X402Error:
+    """Return a failure to buy anew, which says what became of the money that was given up before in this call."""
+    failure.hold, failure.money = failure.hold or lost.hold, lost.money
+    price = "A payment" if lost.hold is None else f"{lost.hold.price}"
+    failure.args = (f"{failure} {price} was given up in this call before that, because it brought nothing: {lost}",)
+    return failure
 
 
 def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:

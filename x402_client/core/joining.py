@@ -94,7 +94,7 @@ _BROUGHT = "Its payment was presented once more and brought"
 def _paid_already(found: Joined, then: str, reply: Reply | None = None) -> AlreadyPaid:
     hold = found.hold
     what = f"{hold.price} to {hold.host}" if hold is not None else "It"
-    return AlreadyPaid(
+    error = AlreadyPaid(
         f"{what} was paid and delivered to an earlier call of this request, whose caller had given up on its thread. "
         f"{then}. Nothing was signed; the same request buys anew.",
         hold=hold,
@@ -102,6 +102,9 @@ def _paid_already(found: Joined, then: str, reply: Reply | None = None) -> Alrea
         receipt=None if found.outcome is None else found.outcome.receipt,
         response=None if reply is None else reply.native,
     )
+    if found.outcome is None or found.outcome.money != "spent":
+        error.money = "unknown"
+    return error
 
 
 def _still_running(call: Call, found: Joined) -> AlreadyPaid | PaymentOutcomeUnknown:

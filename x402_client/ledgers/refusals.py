@@ -65,13 +65,16 @@ def another_wallet(known: Hold) -> PaymentRefused:
 
 
 def already_paid(paid: Hold) -> AlreadyPaid:
-    """Build the refusal for a key whose payment was delivered."""
-    return AlreadyPaid(
+    """Build the refusal for a key whose payment was delivered. Delivered is not settled: the hold's money tells."""
+    error = AlreadyPaid(
         f"This key was paid before: {paid.price} to {paid.host}. Nothing was sent; use a new key to buy again.",
         hold=paid,
         offer=paid.offer,
         receipt=paid.receipt,
     )
+    if paid.money != "spent":
+        error.money = "unknown"
+    return error
 
 
 def nothing_to_write_off(hold: Hold) -> PaymentRefused:

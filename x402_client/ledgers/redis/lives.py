@@ -75,7 +75,7 @@ _LOST = 3
 
 
 class Lives:
-    """What this program has seen of each purse, and its life there. Safe between threads."""
+    """The state of each purse that this program has seen, and its life there. Safe between threads."""
 
     __slots__ = ("_lives", "_lock", "known")
 
