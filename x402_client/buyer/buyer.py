@@ -104,11 +104,11 @@ class Buyer:
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
         )
-        if on_refusal not in ("raise", "return"):
-            raise ConfigurationError(f'on_refusal is "raise" or "return", not {on_refusal!r}.')
-        if self.policy.approve_above is not None and approve is None:
-            raise ConfigurationError("The policy has approve_above and there is no approver; pass Buyer(approve=...).")
         self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
+        self._get_ready()
+
+    def _get_ready(self) -> None:
+        """Load what the first payment needs, and tell what the user should hear of these settings."""
         get_ready()
         if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
             self.endpoints.get_ready()
@@ -117,6 +117,10 @@ class Buyer:
             self.services.tell(Warned("", "", remark))
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:
+        if on_refusal not in ("raise", "return"):
+            raise ConfigurationError(f'on_refusal is "raise" or "return", not {on_refusal!r}.')
+        if self.policy.approve_above is not None and self.services.approver is None:
+            raise ConfigurationError("The policy has approve_above and there is no approver; pass Buyer(approve=...).")
         return Rules(
             policy=self.policy,
             means=self.means,
