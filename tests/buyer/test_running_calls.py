@@ -284,7 +284,7 @@ LIBRARIES = [pytest.param(httpx, id="httpx"), pytest.param(httpx2, id="httpx2")]
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_the_read_time_out_that_a_caller_of_httpx_set(library: Any) -> None:
-    buyer, known = Buyer(Wallet(evm=KEY), ledger=":memory:"), Library(library)
+    buyer, known = Buyer(Wallet(evm=KEY), ledger=":memory:"), Library(library, __name__)
 
     def read(of_client: Any = None, **said: Any) -> Any:
         with library.Client(**({} if of_client is None else {"timeout": of_client})) as client:

@@ -125,7 +125,8 @@ class Settled:
 
     def call(self, method: str, *_: Any) -> Any:
         self.asked.append(method)
-        return {"eth_call": "0x" + "0" * 63 + "1", "getSignaturesForAddress": []}.get(method, 10**9)
+        said = {"eth_call": "0x" + "0" * 63 + "1", "getSignaturesForAddress": [], "getFirstAvailableBlock": 0}
+        return said.get(method, 10**9)
 
 
 def hold(network: str, scheme: str = "exact", nonce: str = "0x" + "ab" * 32) -> Hold:

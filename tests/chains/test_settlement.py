@@ -193,11 +193,11 @@ def test_on_a_real_chain(
     if arrives:
         assert [one.id for one in found.settled] == [unresolved.id]
         assert [one.money for one in buyer.holds()] == ["spent"]
-        assert buyer.spent().units == 10_000
+        assert buyer.spent(currency="USD (test)").units == 10_000
     else:
         assert [one.id for one in found.released] == [unresolved.id]
         assert buyer.holds() == ()
-        assert buyer.spent().units == 0
+        assert buyer.spent(currency="USD (test)").units == 0
 
 
 @pytest.mark.parametrize(

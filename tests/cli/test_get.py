@@ -62,7 +62,7 @@ ENDS = {
     "an error after paying": (
         "/fault/error-after-settling/weather",
         ("-X", "POST", "--yes"),
-        7,
+        8,
         "answered 502, and took the",
         1,
     ),

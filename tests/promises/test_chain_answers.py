@@ -119,7 +119,7 @@ def test_one_lying_endpoint_hands_out_no_more_than_a_days_limit_again(
             with pytest.raises(errors.X402Error):
                 client.get(f"{URL}?{minute % 7}")
     assert len(set(seller.nonces)) == 7 + 50, "what is open, and a day's limit"
-    assert buyer.spent().units == 70_000
+    assert buyer.spent(currency="USD (test)").units == 70_000
 
 
 def test_two_endpoints_have_to_lie_alike(clocks: Clocks, chain: Callable[..., list[str]]) -> None:

@@ -113,7 +113,7 @@ def test_an_sdks_own_retries_present_the_same_payment(seller: Sandbox) -> None:
         ask_anthropic(seller.url, wrap(httpx2.Client(transport=line), buyer))
     found = errors.find(wrapped.value)
     assert isinstance(found, errors.PaymentRejected)
-    assert found.money == "held"
+    assert found.money == "spent", "the chain is asked at once, and shows it"
     assert len(line.payments) == 3
     assert len(set(line.payments)) == 1
     assert [done.amount for done in seller.settlements] == [20_000]

@@ -88,10 +88,10 @@ def attempt(client: httpx.Client, url: str) -> tuple[Any, str]:
     """A status or an error's type, and what became of the money."""
     try:
         response = client.get(url)
+    except errors.X402Error as failure:  # it may be httpx's own error as well
+        return type(failure), failure.money
     except httpx.HTTPError as failure:
         return type(failure), ""
-    except errors.X402Error as failure:
-        return type(failure), failure.money
     found = outcome(response)
     return response.status_code, found.money if found else ""
 
@@ -107,9 +107,9 @@ def test_fault(sandbox: Sandbox, fault: str, way: str) -> None:
         url = f"{sandbox.url}{way}/fault/{fault}/weather"
         first, money = attempt(client, url)
         again, _ = attempt(client, url)
-    assert first == ends.first
+    assert first == ends.first or (isinstance(first, type) and issubclass(first, ends.first)), "an error may be httpx's"
     assert money in (ends.money, "untouched")
-    assert again == ends.again
+    assert again == ends.again or (isinstance(again, type) and issubclass(again, ends.again))
     assert len(sandbox.settlements) == ends.settled
     assert len({done.nonce for done in sandbox.settlements}) == ends.settled
     assert buyer.spent() >= sandbox.earned
