@@ -401,12 +401,22 @@ threading.Timer(0.5, other.execute, ("ROLLBACK",)).start()
 """
 
 
-@pytest.mark.parametrize("end", ["at its end", "killed"])
+_IN_A_CHILD = """
+import multiprocessing, sys
+code = sys.argv.pop(1)
+child = multiprocessing.get_context("fork").Process(target=exec, args=(code, {"__name__": "child"}))
+child.start()
+child.join()
+"""
+
+
+@pytest.mark.parametrize("end", ["at its end", "at the end of a child", "killed"])
 def test_a_program_that_ends(server: Server, tmp_path: Path, end: str) -> None:
     till, path = Till(), tmp_path / "ledger.db"
     url = server.on("/paid", till.sells())
+    code = [_IN_A_CHILD, _BUYS] if "child" in end else [_BUYS]
     program = subprocess.Popen(
-        [sys.executable, "-c", _BUYS, str(path), url, KEY, end], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", *code, str(path), url, KEY, end], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert program.stdout is not None
     assert program.stdout.readline() == b"got it\n"

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from x402_client.buyer import ends
+
 
 def started(work: Callable[[], Any]) -> int:
     """A child that does this and ends; its number."""
@@ -18,6 +20,7 @@ def started(work: Callable[[], Any]) -> int:
         return child
     try:
         work()
+        ends._at_exit()  # as at the end of any program; this one goes without Python's own exit
         os._exit(0)
     except BaseException:
         traceback.print_exc()
@@ -47,7 +50,9 @@ class Worker:
 
         def answered() -> None:
             self.pipe.close()
-            theirs.send(work(theirs))
+            answer = work(theirs)
+            ends._at_exit()
+            theirs.send(answer)
 
         self._child = started(answered)
         theirs.close()

@@ -103,15 +103,7 @@ def test_while_it_is_in_flight_nobody_else_sends(server: Server, shop: Shop, tmp
 
 def test_many_programs_at_once_pay_once(server: Server, shop: Shop, tmp_path: Path) -> None:
     ledger, url = tmp_path / "ledger.db", server.on("/orders", shop.sells())
-
-    def once(pipe: Any) -> str:
-        buyer = program(ledger)
-        try:
-            return order(Httpx, buyer, url)
-        finally:
-            buyer.close()  # a child here ends without what Python does at an exit
-
-    workers = [Worker(once) for _ in range(8)]
+    workers = [Worker(lambda pipe: order(Httpx, program(ledger), url)) for _ in range(8)]
     said = Counter(worker.answer().partition(":")[0] for worker in workers)
     for worker in workers:
         worker.end()

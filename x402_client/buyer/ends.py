@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -326,6 +327,8 @@ def _run_there(waiting: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLo
 
 
 _looked_after: set[type[Any]] = set()
+#: The process in which multiprocessing was told.
+_told: list[int] = []
 
 
 def _look_after(kind: type[Any]) -> None:
@@ -334,6 +337,7 @@ def _look_after(kind: type[Any]) -> None:
     This is said when a ledger of this kind first needs it. What is said last comes first, and a ledger's own module,
     which holds its file during a fork, has been imported by then.
     """
+    _tell_multiprocessing()
     with _making:
         if kind in _looked_after:
             return
@@ -344,6 +348,14 @@ def _look_after(kind: type[Any]) -> None:
         _looked_after.add(kind)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lambda: _flush(kind, _AT_FORK))
+
+
+def _tell_multiprocessing() -> None:
+    """Flush at the end of a child of multiprocessing, too: it ends without what is registered with atexit."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _told != [os.getpid()]:
+        _told[:] = [os.getpid()]
+        util.Finalize(None, _at_exit, exitpriority=0)
 
 
 def _flush(kind: type[Any], seconds: float) -> bool:
