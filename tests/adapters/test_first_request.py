@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import random
@@ -65,6 +66,26 @@ class TestRetries:
         assert client.request("POST", url, follow=True, **self.BODIES[body](3)).content == b"the goods"
         assert len(set(till.nonces)) == 1
         assert paid(buyer)
+
+    def test_in_another_spelling_of_its_url_it_is_the_same_purchase(
+        self, client: Client, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        seen = till.sells(SETTLE_AND_DROP, delivered)
+        url = server.on("/paid", seen)
+        assert isinstance(fails(client, "GET", f"{url}?me=%7ea&tags=[1]"), PaymentOutcomeUnknown)
+        assert client.request("GET", f"{url}?me=~a&tags=%5b1%5D").content == b"the goods"
+        assert len(set(till.nonces)) == 1
+        assert paid(buyer)
+
+    def test_version_0_1_named_it_by_the_spelling_that_was_sent(self, server: Server, till: Till) -> None:
+        url, buyer = server.on("/paid", till.sells(SETTLE_AND_DROP)), new_buyer(ledger=":memory:")
+        client = x402_client.httpx.wrap(httpx.Client(trust_env=False), buyer)
+        with client, pytest.raises(PaymentOutcomeUnknown):
+            client.get(f"{url}?me=%7ea")
+        [hold] = buyer.holds()
+        named = f"GET\nhttp://127.0.0.1:{server.port}\n/paid?me=%7ea\n".encode() + b"\0" + hashlib.sha256(b"").digest()
+        assert hold.purchase.former is not None
+        assert hold.purchase.former[1] == hashlib.sha256(named).hexdigest()
 
     OTHERS: ClassVar[dict[str, dict[str, Any]]] = {
         "json-rpc": {"json": tool(0, "Basel")},

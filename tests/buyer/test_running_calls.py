@@ -43,7 +43,7 @@ class Reads:
 @pytest.fixture
 def calls() -> Iterator[RunningCalls]:
     yield RunningCalls(MemoryLedger(), 60.0)
-    _registry.calls.clear()
+    _registry.__init__()  # type: ignore[misc]
 
 
 def joins(calls: RunningCalls, ago: float = 0.0, read: float | None = 1.0, **said: Any) -> Any:
@@ -256,10 +256,100 @@ def test_a_call_that_is_overdue_itself_waits_for_its_repeat(calls: RunningCalls)
     assert joins(calls, ago=2, read=1).state == "running", "the other one began after this one was given up"
 
 
+#: A call that began two seconds ago, and whose caller gave up on it one second ago.
+LATE: dict[str, Any] = {"ago": 2.0, "read": 1.0}
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+def test_a_call_that_is_overdue_itself_leaves_the_purchase_to_its_repeat(calls: RunningCalls, in_thread: bool) -> None:
+    repeat, attempt = joins(calls, ago=0.5, read=9, in_thread=in_thread), Attempt()
+    waits = joins(calls, **LATE)
+    assert (waits.state, waits.seconds < 0) == ("running", True)
+    waits.call.end()
+    repeat.call.hold = HOLD
+    repeat.call.flow_ended(attempt)
+    assert joins(calls, **LATE).state == "running", "its answer is being read"
+    repeat.call.delivered(OUTCOME)
+    attempt.end()
+    for _ in range(2):
+        found = joins(calls, **LATE)
+        assert (found.state, found.hold, found.outcome, found.call.hold) == ("replaced", HOLD.shown, OUTCOME, None)
+        found.call.flow_ended(attempt)
+    assert (_registry.calls, len(_registry.running)) == ({}, 0)
+
+
+@pytest.mark.parametrize("ended", ["ended", "collected"])
+def test_a_repeat_that_failed_took_no_place(calls: RunningCalls, ended: str) -> None:
+    repeat = joins(calls, ago=0.5, read=9, in_thread=False)
+    if ended == "ended":
+        repeat.call.end()
+    del repeat
+    gc.collect()
+    assert joins(calls, **LATE).state == "free"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"ago": 2.0, "read": 3.0}, {"ago": 99.0, "in_thread": False}, {"ago": 2.0, "read": 1.5}, {"ago": 0.0}],
+    ids=str,
+)
+def test_a_delivery_is_nothing_to_a_call_in_time_or_to_one_that_began_with_it(
+    calls: RunningCalls, said: dict[str, Any]
+) -> None:
+    joins(calls, ago=0.6, read=9).call.delivered(OUTCOME)
+    assert joins(calls, **said).state == "free"
+
+
+def test_the_latest_to_begin_counts_in_any_order_of_ends(calls: RunningCalls) -> None:
+    latest, earlier = joins(calls, ago=0.5, read=9), joins(calls, ago=1.9, read=9)
+    latest.call.delivered(OUTCOME)
+    earlier.call.delivered(OUTCOME)
+    assert len(_registry.delivered) == 1
+    assert joins(calls, **LATE).state == "replaced"
+
+
+@pytest.mark.parametrize("other", ["wallet", "purchase", "ledger"])
+def test_another_purchase_takes_no_place(calls: RunningCalls, other: str) -> None:
+    late, repeat, elsewhere = _paid_by(("0xa",)), _paid_by(("0xa", "So1")), calls
+    if other == "wallet":
+        repeat = _paid_by(("0xb",))
+    elif other == "purchase":
+        repeat = replace(repeat, id="another")
+    else:
+        elsewhere = RunningCalls(MemoryLedger(), 60.0)
+    running = joins(elsewhere, ago=0.5, read=9, in_thread=False, wanted=repeat)
+    assert joins(calls, **LATE, wanted=late).state == "free"
+    running.call.delivered(OUTCOME)
+    _registry.calls.clear()
+    assert joins(calls, **LATE, wanted=late).state == "free"
+    _registry.calls.clear()
+    joins(calls, ago=0.5, read=9, wanted=_paid_by(("0xa", "So1"))).call.delivered(OUTCOME)
+    assert joins(calls, **LATE, wanted=late).state == "replaced"
+
+
+def test_it_does_not_wait_for_a_call_that_waits_for_it(calls: RunningCalls) -> None:
+    first = joins(calls, ago=0.5)
+    first.call.overdue_at = 0.0
+    joined = joins(calls, in_thread=False)
+    assert again(calls, first).state == "free"
+    assert again(calls, joined).state == "running"
+
+
+def test_a_thousand_deliveries_are_remembered(calls: RunningCalls) -> None:
+    def delivered(number: int) -> None:
+        wanted = replace(ORDER.purchase, id=f"{number}")
+        joins(calls, ago=0.5, read=9, wanted=wanted).call.delivered(OUTCOME)
+
+    for number in (*range(1_000), 0, 1_000):
+        delivered(number)
+    assert [name[0][1] for name in _registry.delivered] == [*map(str, range(2, 1_000)), "0", "1000"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_knows_no_call_of_its_parent(calls: RunningCalls) -> None:
-    joins(calls, ago=2)
+    joins(calls, ago=5, read=9).call.delivered(OUTCOME)
+    kept = joins(calls, ago=2, read=1.9)
     locked = threading.Event()
     go_on = threading.Event()
 
@@ -273,10 +363,12 @@ def test_a_child_knows_no_call_of_its_parent(calls: RunningCalls) -> None:
     locked.wait(10)
     child = os.fork()
     if child == 0:
-        os._exit(0 if joins(calls).state == "free" else 1)
+        alone = not _registry.delivered and not _registry.running
+        os._exit(0 if alone and joins(calls).state == "free" else 1)
     go_on.set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert joins(calls).call.behind is kept.call, "the parent knows it"
 
 
 LIBRARIES = [pytest.param(httpx, id="httpx"), pytest.param(httpx2, id="httpx2")]

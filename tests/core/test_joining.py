@@ -145,7 +145,7 @@ def test_a_delivered_payment_is_presented_once_and_is_no_purchase() -> None:
     assert call.paid is not None
     assert call.paid.authorization is not None
     assert call.paid.authorization.header == ("", "")
-    assert record.told == ["left", "ended"]
+    assert record.told == ["left", "delivered", "ended"]
     assert ground.spent == spent
     assert names(ground) == [*WAITING, "Send"]
     assert [type(event) for event in ground.told] == [events.Presented, events.Answered]
@@ -194,6 +194,18 @@ def test_a_payment_is_presented_to_its_payee_alone(elsewhere: bool) -> None:
     with pytest.raises(AlreadyPaid, match="Nothing was sent by this call"):
         ground.pay(called(origin=origin), Join=asks.Joined(record, "delivered", hold.shown, outcome))
     assert ground.all(asks.Send) == []
+
+
+def test_a_call_whose_repeat_was_delivered_signs_nothing() -> None:
+    ground = Ground()
+    hold, outcome = kept(ground)
+    spent, record, call = ground.spent, Record(), called()
+    with pytest.raises(AlreadyPaid, match=r"to a later call of this request\. .* Nothing was sent by it\.") as caught:
+        ground.pay(call, Join=asks.Joined(record, "replaced", hold.shown, outcome, -1.0))
+    assert caught.value.hold == hold.shown
+    assert caught.value.receipt is outcome.receipt
+    assert names(ground) == WAITING
+    assert (record.told, call.attempt.alive, ground.spent) == (["ended"], False, spent)
 
 
 def test_its_turn_does_not_come_in_time() -> None:

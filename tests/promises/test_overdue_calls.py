@@ -488,7 +488,11 @@ def test_a_body_that_requests_reads_for_its_caller_counts_as_still_coming(
     assert known() == []
 
 
-def test_a_call_that_is_overdue_before_it_pays_leaves_it_to_its_repeat(server: Server, caller: Caller) -> None:
+@pytest.mark.parametrize("repeat", ["in a thread", "async"])
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_a_call_that_is_overdue_before_it_pays_leaves_it_to_its_repeat(
+    server: Server, caller: Caller, repeat: str, is_delivered: bool
+) -> None:
     shop, go_on, held = Shop(), threading.Event(), Held()
     asked = threading.Event()
 
@@ -507,13 +511,26 @@ def test_a_call_that_is_overdue_before_it_pays_leaves_it_to_its_repeat(server: S
     first = caller.start(url)
     assert asked.wait(PATIENCE)
     time.sleep(SOON)
-    following = caller.start(url, LONG)
+
+    async def asynchronously() -> bytes:
+        async with x402_client.httpx.wrap(httpx.AsyncClient(trust_env=False), caller.buyer) as client:
+            return (await client.get(url, timeout=LONG)).content
+
+    following = caller.pool.submit(
+        lambda: asyncio.run(asynchronously()) if repeat == "async" else caller.get(url, LONG)
+    )
     assert held.arrived.wait(PATIENCE)
+    if is_delivered:
+        held.go_on.set()
+        assert following.result() == b"the goods"
     go_on.set()
-    assert isinstance(first.exception(), errors.PaymentOutcomeUnknown)
+    failure = first.exception()
+    assert isinstance(failure, errors.AlreadyPaid if is_delivered else errors.PaymentOutcomeUnknown)
     held.go_on.set()
     assert following.result() == b"the goods"
     assert_paid(caller, shop)
+    assert caller.get(url, LONG) == b"the goods", "after a delivery it is bought anew"
+    assert_paid(caller, shop, 2)
 
 
 def test_a_streamed_answer_is_not_overdue(server: Server, ledger: Any, calling: Calling) -> None:

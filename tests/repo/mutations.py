@@ -138,6 +138,20 @@ MUTATIONS = (
         (f"{OVERDUE}::test_while_it_still_runs_the_same_request_signs_nothing[httpx-memory]",),
     ),
     Mutation(
+        "a call that was overdue before its 402 pays after its repeat was delivered",
+        "buyer/running_calls.py",
+        "done = None if overdue else _delivered_instead_of(mine)",
+        "done = None",
+        ("tests/buyer/test_running_calls.py",),
+    ),
+    Mutation(
+        "a purchase has another name in another library's spelling of its URL",
+        "core/call.py",
+        "self._told(one_spelling(self.target))",
+        "self._told(self.target)",
+        ("tests/core/test_spelling.py",),
+    ),
+    Mutation(
         "all joiners present a payment at once",
         "buyer/running_calls.py",
         "my_turn = first.followers[0] is mine",

@@ -202,7 +202,7 @@ class Exchange:
 
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
         first, names = hops.first, self.buyer.identity_headers
-        identity = (request if first is None else first.request).identity(names)
+        identity, former = (request if first is None else first.request).identity(names), request.former_identity()
         return Call(
             method=request.method,
             origin=origin,
@@ -211,7 +211,7 @@ class Exchange:
             mandate=mandate,
             came_from=hops.came_from,
             body=None if first is None else first.body,
-            hop="" if first is None and not names else request.identity(),
+            hop="" if former == identity else former,
             paid=hops.paid,
             memory=self.memory,
             started=hops.started,

@@ -2,6 +2,8 @@
 
 Strategy: a call that could be abandoned is entered under its ledger and purchase once its 402 was read, and leaves at
 its end. Joiners look from time to time, so that sync and async ones wait alike and no thread has to wake another.
+What runs otherwise and what was delivered is known, too: a call that is overdue before its 402 was read leaves the
+purchase to its caller's repeat.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ import os
 import threading
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.asks import Join, Joined
 from ..ledgers.extras import place_of
@@ -21,8 +24,17 @@ if TYPE_CHECKING:
     from ..model.holds import Attempt, Hold, Outcome, Purchase
 
 Key = tuple[Hashable, str]
-#: The answer for a call that joins none and that none can join.
-_ALONE = Joined(None)
+#: The purchases that are remembered after their delivery.
+_REMEMBERED = 1000
+
+
+class Delivered(NamedTuple):
+    """The latest delivery of one purchase to one wallet: when its call began, and how it ended."""
+
+    key: Key
+    purchase: Purchase
+    started: float
+    outcome: Outcome
 
 
 class _Registry:
@@ -32,6 +44,10 @@ class _Registry:
         #: Ends come from anywhere, also from the garbage collector in the middle of a look-up.
         self.lock = threading.RLock()
         self.calls: dict[Key, list[RunningCall]] = {}
+        #: By id, every call until it was delivered or failed, also those that none can join.
+        self.running: weakref.WeakValueDictionary[int, RunningCall] = weakref.WeakValueDictionary()
+        #: By ledger, purchase and wallet, the oldest first.
+        self.delivered: OrderedDict[tuple[Key, tuple[str, ...]], Delivered] = OrderedDict()
 
 
 _registry = _Registry()
@@ -44,8 +60,8 @@ class RunningCall:
     """The record of one call while it runs, or waits for the call that it joined."""
 
     __slots__ = (
-        "_key", "attempt", "behind", "followers", "hold", "limit", "outcome", "over", "overdue_at", "purchase",
-        "started", "whole",
+        "__weakref__", "_key", "attempt", "behind", "followers", "hold", "limit", "outcome", "over", "overdue_at",
+        "purchase", "started", "whole",
     )  # fmt: skip
 
     def __init__(self, key: Key, purchase: Purchase, started: float, patience: float | None, whole: bool) -> None:
@@ -69,6 +85,7 @@ class RunningCall:
         """Note that the answer reached the call. From now on nothing is overdue, also while the end is written."""
         with _registry.lock:
             self.outcome = outcome
+            self._remember(outcome)
             self._leave()
             self.drop_header()
 
@@ -81,7 +98,7 @@ class RunningCall:
         with _registry.lock:
             self.attempt = weakref.ref(attempt)
             if not self.whole:
-                self._leave()
+                self._leave_line()
         attempt.watch(self.end)
         if not attempt.alive:
             self.end()
@@ -117,18 +134,18 @@ class RunningCall:
         return late and self.runs and _one_wallet(self.purchase, purchase)
 
     def repeats(self, first: RunningCall) -> bool:
-        """Return True if this call began after the caller of the first one gave up on it."""
-        later = first.overdue_at is not None and self.started > first.overdue_at
-        return later and self.runs and _one_wallet(self.purchase, first.purchase)
+        """Return True if this call began after the caller of the first one gave up on it, and does not wait for it."""
+        return self.behind is not first and self.runs and _replaces(self, first)
 
     def enter(self) -> None:
-        """Become known to others, if the caller can give up on this call."""
+        """Become known to others. They may join if the caller can give up on this call."""
+        _registry.running[id(self)] = self
         if self.overdue_at is not None and self not in _registry.calls.get(self._key, ()):
             _registry.calls.setdefault(self._key, []).append(self)
 
     def line_up(self, first: RunningCall) -> None:
         """Wait for another call. Those that wait for this one line up behind it."""
-        self._leave()
+        self._leave_line()
         for one in (self, *self.followers):
             one.behind = first
             first.followers.append(one)
@@ -142,7 +159,20 @@ class RunningCall:
         self.behind, first.followers = None, []
         self.enter()
 
+    def _remember(self, outcome: Outcome) -> None:
+        known, name = _registry.delivered, (self._key, self.purchase.payers)
+        before = known.pop(name, None)
+        if before is None or before.started < self.started:
+            before = Delivered(self._key, self.purchase, self.started, outcome)
+        known[name] = before
+        if len(known) > _REMEMBERED:
+            known.popitem(last=False)
+
     def _leave(self) -> None:
+        _registry.running.pop(id(self), None)
+        self._leave_line()
+
+    def _leave_line(self) -> None:
         calls = _registry.calls.get(self._key)
         if calls is not None and self in calls:
             calls.remove(self)
@@ -163,14 +193,12 @@ class RunningCalls:
         """Return the overdue call that a call has to wait for, or enter it among those that may be joined."""
         mine: Any = ask.running
         if mine is None:
-            key = (self._place, ask.purchase.id)
-            if not in_thread and key not in _registry.calls:
-                return _ALONE
-            mine = self._record(key, ask, courier, in_thread)
+            mine = self._record((self._place, ask.purchase.id), ask, courier, in_thread)
         with _registry.lock:
+            done = None
             if mine.behind is None:
-                self._place_behind(mine, ask.purchase)
-            return _look(mine)
+                done = self._place_behind(mine, ask.purchase)
+            return _look(mine) if done is None else Joined(mine, "replaced", done.outcome.hold.shown, done.outcome)
 
     def _record(self, key: Key, ask: Join, courier: Any, in_thread: bool) -> RunningCall:
         # The rule: "the read time-out its caller set (none, or only the library's default: settle_timeout)".
@@ -181,20 +209,44 @@ class RunningCalls:
         record.overdue_at = record.limit if in_thread else None
         return record
 
-    def _place_behind(self, mine: RunningCall, purchase: Purchase) -> None:
-        """Put a call behind the overdue one that the fewest wait for, or let it be a purchase of its own."""
+    def _place_behind(self, mine: RunningCall, purchase: Purchase) -> Delivered | None:
+        """Put a call behind the overdue one that the fewest wait for, or let it be a purchase of its own.
+
+        Return the delivery that took its place, if there was one: then it is neither.
+        """
         now = time.monotonic()
         calls = [call for call in _registry.calls.get(mine._key, ()) if call is not mine]
         overdue = [call for call in calls if call.is_overdue(purchase, now)]
         if not overdue and mine.is_overdue(purchase, now):
-            # It is overdue itself before it has reserved anything, and its caller's repeat is under way.
-            overdue = [call for call in calls if call.repeats(mine)]
+            # It is overdue itself before it has reserved anything. Its caller's repeat is under way, or was delivered.
+            overdue = [call for call in _running_under(mine._key) if call is not mine and call.repeats(mine)]
+            done = None if overdue else _delivered_instead_of(mine)
+            if done is not None:
+                return done
         if overdue:
             chosen = min(overdue, key=lambda call: len(call.followers))
             # A joiner that presents what was delivered has its turn in a line, and the new one comes to its end.
             mine.line_up(chosen.behind or chosen)
         else:
             mine.enter()
+        return None
+
+
+def _running_under(key: Key) -> list[RunningCall]:
+    # The references are copied at once: the garbage collector may end a call in the middle of a look-up.
+    calls = [found() for found in _registry.running.valuerefs()]
+    return [call for call in calls if call is not None and call._key == key]
+
+
+def _delivered_instead_of(mine: RunningCall) -> Delivered | None:
+    known = list(_registry.delivered.values())
+    return next((one for one in known if one.key == mine._key and _replaces(one, mine)), None)
+
+
+def _replaces(later: RunningCall | Delivered, first: RunningCall) -> bool:
+    """Return True if a call of one wallet began after the caller of the first one gave up on it."""
+    begun = first.overdue_at is not None and later.started > first.overdue_at
+    return begun and _one_wallet(later.purchase, first.purchase)
 
 
 def _look(mine: RunningCall) -> Joined:

@@ -83,12 +83,13 @@ class Joined(NamedTuple):
     """The answer to ``Join``.
 
     ``state`` is "free" if there is nothing to wait for, "running" while an overdue call runs. Once that is delivered,
-    it is "delivered" for the joiner whose turn it is to present the payment, and "queued" for the others.
+    it is "delivered" for the joiner whose turn it is to present the payment, and "queued" for the others. It is
+    "replaced" if the call that asks is overdue itself, and one that began since then was delivered.
     """
 
-    #: The record of the call that asks. None: it joined none, and none can join it.
+    #: The record of the call that asks. None: there are no others.
     call: RunningCall | None
-    state: Literal["free", "running", "queued", "delivered"] = "free"
+    state: Literal["free", "running", "queued", "delivered", "replaced"] = "free"
     #: The hold of the call that was joined, as it may be shown, and how that call ended.
     hold: Hold | None = None
     outcome: Outcome | None = None

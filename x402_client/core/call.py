@@ -14,6 +14,7 @@ from ..model.hosts import Origin
 from ..policy.choice import Mandate
 from .digests import BodyDigest, tool_digest
 from .known_terms import Memory, Terms
+from .spelling import one_spelling
 
 if TYPE_CHECKING:
     from .running_call import RunningCall
@@ -36,17 +37,24 @@ class HttpRequest(NamedTuple):
         return cls(method.upper(), Origin.of(parts.scheme, parts.hostname or "", parts.port), target, named)
 
     def identity(self, names: Iterable[str] = ()) -> str:
-        """Return all that tells this request from another, but for its body.
+        """Return all that tells this request from another, but for its body, in each library's spelling of its URL.
 
         The rule: "Headers are no part of it: tenants behind one buyer take a purse or a key each, or
         Buyer(identity_headers=(...))". ``names`` are these headers; their values are hashed.
         """
-        asked = "" if self.headers.get("range") is None else ", ".join(self._values("range"))
-        lines = [self.method, str(self.origin), self.target, asked]
+        lines = [self._told(one_spelling(self.target))]
         for name in names:
             values = "\0".join(self._values(name)).encode("utf-8", "surrogatepass")
             lines.append(f"{name}:{hashlib.sha256(values).hexdigest()}")
         return "\n".join(lines)
+
+    def former_identity(self) -> str:
+        """Return the identity as version 0.1 made it: of the target as it is spelled, and without further headers."""
+        return self._told(self.target)
+
+    def _told(self, target: str) -> str:
+        asked = "" if self.headers.get("range") is None else ", ".join(self._values("range"))
+        return "\n".join((self.method, str(self.origin), target, asked))
 
     def _values(self, name: str) -> list[str]:
         """Return the values of a header, in every form in which the libraries keep them."""
@@ -87,7 +95,7 @@ class Call:
     came_from: Origin | None = None
     #: The digest of that request's body, or why there is none. None: the courier's request has the same body.
     body: BodyDigest | BodyNotReplayable | None = field(default=None, repr=False)
-    #: The identity of the request at hand, by which version 0.1 named a purchase. "": it is that of the first one.
+    #: The identity of the request at hand as version 0.1 made it, to name a purchase. "": it is the first one's.
     hop: str = field(default="", repr=False)
     #: The hold that an earlier hop of the same call presented: one call pays at most once.
     paid: Hold | None = None

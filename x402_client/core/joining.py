@@ -45,6 +45,8 @@ def join(call: Call, purchase: Purchase, rules: Rules) -> Flow[Reply | Hold | No
             continue
         if found.state == "delivered":
             return (yield from _present(call, found.call, found, rules))
+        if found.state == "replaced":
+            raise _replaced(found)
         if found.seconds <= 0:
             raise _still_running(call, found)
         waited = True
@@ -84,6 +86,7 @@ def _present(call: Call, mine: RunningCall, found: Joined, rules: Rules) -> Flow
     yield from Tell(events.Answered(call.method, call.url, reply.status, outcome))
     if not 200 <= reply.status < 300:
         raise _paid_already(found, f"{_BROUGHT} an answer of {reply.status}", reply)
+    mine.delivered(outcome)
     reply.outcome, call.resolved = outcome, True
     return reply
 
@@ -92,11 +95,25 @@ _BROUGHT = "Its payment was presented once more and brought"
 
 
 def _paid_already(found: Joined, then: str, reply: Reply | None = None) -> AlreadyPaid:
+    who = "an earlier call of this request, whose caller had given up on its thread"
+    return _delivered_to(who, found, then, reply)
+
+
+def _replaced(found: Joined) -> AlreadyPaid:
+    """Return the error of a call that was overdue before it had read its 402, after its repeat was delivered."""
+    who = "a later call of this request"
+    then = (
+        "This one runs in a thread and took longer than its read time-out before payment was asked for, and the other "
+        "began after that, so its caller seems to have given up on this one and repeated it. Nothing was sent by it"
+    )
+    return _delivered_to(who, found, then)
+
+
+def _delivered_to(who: str, found: Joined, then: str, reply: Reply | None = None) -> AlreadyPaid:
     hold = found.hold
     what = f"{hold.price} to {hold.host}" if hold is not None else "It"
     error = AlreadyPaid(
-        f"{what} was paid and delivered to an earlier call of this request, whose caller had given up on its thread. "
-        f"{then}. Nothing was signed; the same request buys anew.",
+        f"{what} was paid and delivered to {who}. {then}. Nothing was signed; the same request buys anew.",
         hold=hold,
         offer=None if hold is None else hold.offer,
         receipt=None if found.outcome is None else found.outcome.receipt,

@@ -213,6 +213,10 @@ class MemoryLedger:
             found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
         return found
 
+    def _looked_at(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
+        """Return an account to look at. One that is new begins with what counts in it: a refusal opens none."""
+        return self._accounts.get((purse, name, currency)) or self._seeded(purse, name, currency, order)
+
     def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
         hosts = () if name in order.path else hosts_of(name, self._hosts.get(purse, ()))
         known = [self._accounts.get((purse, host, currency)) for host in hosts]
@@ -239,15 +243,14 @@ class MemoryLedger:
         found = []
         purse, units = order.purchase.purse, order.price.units
         for cap in order.caps:
-            account = self._account(purse, cap.account, cap.currency, order)
-            counted = account.roll(cap.window, now)
+            counted = self._looked_at(purse, cap.account, cap.currency, order).roll(cap.window, now)
             over = counted + (1 if cap.currency is None else units) - cap.most
             if over > 0:
                 found.append((cap, over))
         return found
 
     def _exceeded(self, cap: Cap, order: Order, over: int) -> refusals.Exceeded:
-        window = self._account(order.purchase.purse, cap.account, cap.currency, order).window(cap.window)
+        window = self._looked_at(order.purchase.purse, cap.account, cap.currency, order).window(cap.window)
         return refusals.Exceeded(cap, window.total, window.fits_at(over))
 
     def _reap(self, rows: Iterable[_Row]) -> None:

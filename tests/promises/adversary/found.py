@@ -9,9 +9,7 @@ from .generate import themes
 
 #: Themes, or themes on a ledger, that no script of the suite is about yet, and the rule that is not kept yet.
 PENDING: dict[str, str] = {
-    "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
     "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
-    "spelling": "one address has one name, in each library's spelling",
 }
 
 
