@@ -180,14 +180,14 @@ class MemoryLedger:
         return None
 
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
-        now = self._now()
+        now, accounts = self._now(), self._counting(order)
         if self._over(order, now):
             self._reap(self._rows.values())
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
                 raise refusals.over_limit(order, exceeded)
         hold = Hold(os.urandom(8).hex(), order.purchase, order.offer, order.price, now, payer=order.payer)
-        row = _Row(hold, self._counting(order), weakref.ref(attempt))
+        row = _Row(hold, accounts, weakref.ref(attempt))
         self._count(row, +1)
         self._rows[hold.id] = row
         self._purchases.setdefault(order.purchase.id, []).append(row)
@@ -212,10 +212,6 @@ class MemoryLedger:
         if found is None:
             found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
         return found
-
-    def _looked_at(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
-        """Return an account to look at. One that is new begins with what counts in it: a refusal opens none."""
-        return self._accounts.get((purse, name, currency)) or self._seeded(purse, name, currency, order)
 
     def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
         hosts = () if name in order.path else hosts_of(name, self._hosts.get(purse, ()))
@@ -243,14 +239,14 @@ class MemoryLedger:
         found = []
         purse, units = order.purchase.purse, order.price.units
         for cap in order.caps:
-            counted = self._looked_at(purse, cap.account, cap.currency, order).roll(cap.window, now)
+            counted = self._account(purse, cap.account, cap.currency, order).roll(cap.window, now)
             over = counted + (1 if cap.currency is None else units) - cap.most
             if over > 0:
                 found.append((cap, over))
         return found
 
     def _exceeded(self, cap: Cap, order: Order, over: int) -> refusals.Exceeded:
-        window = self._looked_at(order.purchase.purse, cap.account, cap.currency, order).window(cap.window)
+        window = self._account(order.purchase.purse, cap.account, cap.currency, order).window(cap.window)
         return refusals.Exceeded(cap, window.total, window.fits_at(over))
 
     def _reap(self, rows: Iterable[_Row]) -> None:

@@ -71,13 +71,6 @@ class Counting(LedgerTestCase):
         counted = order(purchase("counts", host="b.example.com"), cap(3, account="*.example.com", currency=None))
         expect(OverLimit, lambda: self.reserve(counted, self.attempt()))
 
-    def test_a_refusal_opens_no_account(self) -> None:
-        full = order(purchase("refused", host="a.example.com"), cap(0, account="*.example.com"))
-        expect(OverLimit, lambda: self.reserve(full, self.attempt()))
-        self.delivered(order(purchase(host="a.example.com")))
-        asked = order(purchase("more", host="a.example.com"), cap(15_000, account="*.example.com"))
-        assert expect(OverLimit, lambda: self.reserve(asked, self.attempt())).spent == Money("0.01")
-
     def test_an_account_of_another_kind_starts_at_zero(self) -> None:
         self.delivered(order(purchase(host="a.example.com")))
         self.reserve(order(purchase("more", host="a.example.com"), path=("*.example.com",)), self.attempt())
