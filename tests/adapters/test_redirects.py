@@ -129,6 +129,35 @@ class TestRedirects:
         assert len(set(till.nonces)) == 1, "it paid twice"
         assert paid(buyer)
 
+    @pytest.mark.parametrize("where", [[], [("Location", "/goods")], [("URI", "/goods")]], ids=["", "Location", "URI"])
+    @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 308, 399])
+    def test_a_proven_settlement_without_content_is_presented_again(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, status: int, where: list[tuple[str, str]]
+    ) -> None:
+        """The seller takes the money and answers with a redirect that the library follows nowhere."""
+
+        def leads_nowhere(exchange: Any, till: Till) -> None:
+            exchange.answer(status, b"", [till.receipt(), *where])
+
+        server.on("/goods", till.sells())
+        url = server.on("/paid", till.sells(leads_nowhere, delivered))
+        with contextlib.suppress(PaymentRejected):  # where it is followed after all, money is asked for again
+            assert client.get(url, follow=True).status_code == status
+        assert unresolved(buyer, till.nonces[0])
+        assert client.get(url, follow=True).content == b"the goods"
+        assert len(set(till.nonces)) == 1, "it paid twice"
+        assert paid(buyer)
+
+    @pytest.mark.parametrize("condition", ["If-None-Match", "If-Modified-Since"])
+    def test_a_copy_that_is_still_good_is_what_was_bought(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, condition: str
+    ) -> None:
+        url = server.on("/paid", till.sells(lambda ex, till: ex.answer(304, b"", [till.receipt()])))
+        for _ in range(2):
+            assert client.get(url, headers={condition: "x"}).status_code == 304
+        assert len(set(till.nonces)) == 2
+        assert paid(buyer, 2)
+
     def test_while_the_content_is_read_others_buy_their_own(
         self, client: Client, server: Server, till: Till, buyer: Buyer
     ) -> None:

@@ -634,8 +634,15 @@ MUTATIONS = (
     Mutation(
         "a redirect without the seller's proof delivers",
         "core/delivery.py",
+        "leads_on and proven",
+        'leads_on and outcome.money == "spent"',
+        ("tests/core/test_delivery.py",),
+    ),
+    Mutation(
+        "a redirect that leads nowhere delivers",
+        "core/delivery.py",
+        "leads_on and proven",
         "300 <= status < 400 and proven",
-        '300 <= status < 400 and outcome.money == "spent"',
         ("tests/core/test_delivery.py",),
     ),
     # --- the rest of the promises
