@@ -181,16 +181,16 @@ MUTATIONS = (
     Mutation(
         "a 402 after a payment gives it back",
         "core/present.py",
-        "    raise _rejected(call, tries)\n",
-        "    yield from Conclude(tries.hold, False)\n    raise _rejected(call, tries)\n",
+        "    raise _rejected(call, tries, seen)\n",
+        "    yield from Conclude(tries.hold, False)\n    raise _rejected(call, tries, seen)\n",
         ("tests/core/test_flow_answers.py",),
     ),
     Mutation(
         "a 402 after a payment resolves it",
         "core/present.py",
-        "    raise _rejected(call, tries)\n",
+        "    raise _rejected(call, tries, seen)\n",
         "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
-        "    raise _rejected(call, tries)\n",
+        "    raise _rejected(call, tries, seen)\n",
         (f"{AGAIN}[402, the same terms-by_a_loop]",),
     ),
     Mutation(
@@ -240,7 +240,7 @@ MUTATIONS = (
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads",
         "adapters/exchange.py",
-        'if reply.status in REDIRECTS and reply.header("location") is not None:',
+        "if leads_on:",
         "if False:",
         (LEADS.format("httpx"), LEADS.format("requests")),
     ),
@@ -637,6 +637,13 @@ MUTATIONS = (
         "leads_on and proven",
         'leads_on and outcome.money == "spent"',
         ("tests/core/test_delivery.py",),
+    ),
+    Mutation(
+        "time that is up in a pause is told by nobody",
+        "core/present.py",
+        "    except Exception as failure:  # the caller's own time for the whole call is up\n",
+        "    except ZeroDivisionError as failure:\n",
+        ("tests/core/test_present.py",),
     ),
     Mutation(
         "a redirect that leads nowhere delivers",

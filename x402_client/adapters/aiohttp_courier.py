@@ -6,7 +6,7 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import (
     ClientConnectionError,
@@ -36,6 +36,7 @@ from .sockets import aiohttp_leads_here
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
+T = TypeVar("T")
 #: None of them is a ClientOSError or a ServerDisconnectedError: aiohttp repeats after those by itself, and a payment
 #: that was presented as often as is useful would be presented as often again.
 OWN_ERRORS = OwnErrors(
@@ -163,6 +164,14 @@ class AsyncCourier:
         if delivery is not None:
             watch_or_deliver(response, delivery)
         return response
+
+    async def in_time(self, coming: Awaitable[T]) -> T:
+        """Await something of ours. Where ``total`` is up meanwhile it is a TimeoutError, and no bare cancellation."""
+        timer = self._native._timer
+        if getattr(timer, "_cancelled", False):  # it was up before, and was told: no block of it can be entered
+            return await coming
+        with timer:
+            return await coming
 
     async def let_go(self, kept: Any = None) -> None:
         """Give connections back. What was read to its end has given its own back, and stays readable."""
