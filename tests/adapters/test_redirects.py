@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from x402_client import Buyer, Limit, Policy, receipt
-from x402_client.errors import HostNotAllowed, PaymentRejected
+from x402_client import outcome as found_outcome
+from x402_client.errors import HostNotAllowed, PaymentRejected, X402Error
 
 from .cash_register import PAYMENT, PRICE, Then, Till, delivered
 from .checks import new_buyer, outcome, paid, shows_payment, unresolved, untouched
@@ -157,6 +158,26 @@ class TestRedirects:
             assert client.get(url, headers={condition: "x"}).status_code == 304
         assert len(set(till.nonces)) == 2
         assert paid(buyer, 2)
+
+    @pytest.mark.parametrize("proof", [True, False], ids=["proven", "unproven"])
+    def test_an_error_on_the_way_to_the_content_tells_of_the_money(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, proof: bool
+    ) -> None:
+        """Nothing is said of it by the library, and a caller who reads it alone would think that nothing was paid."""
+
+        def leads(exchange: Any, till: Till) -> None:
+            exchange.answer(302, b"", [*([till.receipt()] if proof else []), ("Location", "/goods")])
+
+        server.on("/goods", lambda ex: reset(ex, till))
+        url = server.on("/paid", till.sells(leads))
+        with pytest.raises(Exception, match=r".*") as caught:
+            client.get(url, follow=True)
+        found = found_outcome(caught.value)
+        assert found is not None
+        assert (found.money, found.hold.nonce) == ("spent" if proof else "unknown", till.nonces[0])
+        assert not isinstance(caught.value, X402Error)
+        assert any("presents the same payment" in note for note in caught.value.__notes__)
+        assert unresolved(buyer, till.nonces[0])
 
     def test_while_the_content_is_read_others_buy_their_own(
         self, client: Client, server: Server, till: Till, buyer: Buyer

@@ -72,6 +72,9 @@ class Paying:
             response = await self._answer(request, handler, call, body)
             if response.status in REDIRECTS and call.asks_for_digest:
                 await self._redirected(request, handler, call, body, response)
+        except Exception as failure:
+            call.broke(failure)
+            raise
         finally:
             request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave
             body.release()

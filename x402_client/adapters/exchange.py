@@ -230,6 +230,8 @@ class Exchange:
             reply = yield from answer
             if reply is None or reply.outcome is None or call.resolved:
                 return None if reply is None else (reply, None)
+            if 300 <= reply.status < 400:
+                hops.outcome = reply.outcome
             leads_on = reply.status in REDIRECTS and reply.header("location") is not None
             if not delivers(reply.status, reply.outcome, leads_on or _is_unchanged(reply, request)):
                 reply.outcome = Resolution(call, reply.outcome, self._deliver).told

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..core.call import HttpRequest
-from ..core.delivery import Delivery
+from ..core.delivery import Delivery, tell_of_the_money
 from ..core.digests import BodyDigest
-from ..errors import BodyNotReplayable
-from ..model.holds import Hold
+from ..errors import BodyNotReplayable, X402Error
+from ..model.holds import Hold, Outcome
 from ..model.hosts import Origin
 
 _MARK = "x402_client.hops"
@@ -39,7 +39,7 @@ class Hops:
     It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
-    __slots__ = ("_first", "_last", "_over", "first", "paid", "redirect_delivery", "started")
+    __slots__ = ("_first", "_last", "_over", "first", "outcome", "paid", "redirect_delivery", "started")
 
     def __init__(self, request: Any = None) -> None:
         self._first: Callable[[], Any] = _nothing if request is None else weakref.ref(request)
@@ -51,6 +51,8 @@ class Hops:
         #: Known once a redirect leads on.
         self.first: FirstRequest | None = None
         self.paid: Hold | None = None
+        #: What became of that payment, where its answer led on.
+        self.outcome: Outcome | None = None
         #: A paid redirect is delivered where it leads: by a later hop.
         self.redirect_delivery: Delivery | None = None
 
@@ -95,6 +97,11 @@ class Hops:
         self._over = True
         if marks.get(_MARK) is self and (self._last is _nothing or self.paid is None):
             del marks[_MARK]
+
+    def broke(self, failure: BaseException) -> None:
+        """Put the outcome on the library's own error in a hop after the one that was paid."""
+        if self.outcome is not None and isinstance(failure, Exception) and not isinstance(failure, X402Error):
+            tell_of_the_money(failure, self.outcome)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Hops, ())  # caches pickle requests, and a request that comes back from one begins a new call

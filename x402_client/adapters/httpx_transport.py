@@ -89,7 +89,8 @@ class SyncPaying(_Paying):
         try:
             body = self._library.body(request, self._library.kept, self._buyer.bounds.kept_body)
             response = self._paid(request, hops, body)
-        except BaseException:
+        except BaseException as failure:
+            hops.broke(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
@@ -181,7 +182,8 @@ class AsyncPaying(_Paying):
         try:
             body = self._library.body(request, self._library.akept, self._buyer.bounds.kept_body)
             response = await self._paid(request, hops, body)
-        except BaseException:
+        except BaseException as failure:
+            hops.broke(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.has_redirect_location:

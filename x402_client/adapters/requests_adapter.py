@@ -56,7 +56,8 @@ class PaymentAdapter(BaseAdapter):
         try:
             body = Body(request, self._buyer.bounds.kept_body)
             response = self._paid(request, hops, body, arguments)
-        except BaseException:
+        except BaseException as failure:
+            hops.broke(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.is_redirect:
