@@ -381,6 +381,20 @@ class TestTime(Ours):
         assert len(set(till.headers)) == 1
         assert paid(buyer)
 
+    @pytest.mark.parametrize("status", [404, 503])
+    def test_an_answer_that_is_kept_stays_readable_when_its_connection_falls_silent(
+        self, shell: Driver, server: Server, till: Till, status: int
+    ) -> None:
+        """The payment is presented again on the same connection, and aiohttp gives its time-out to that content."""
+        holding = Holding()
+        buyer = new_buyer(repeat=("GET",), settle_timeout=0.2)
+        url = server.on("/paid", till.sells(lambda ex, till: ex.answer(status, b"no"), holding))
+        answer = shell.client(buyer).get(url, timeout=aiohttp.ClientTimeout(sock_read=0.2))
+        holding.over.set()
+        assert (answer.status_code, answer.content) == (status, b"no")
+        assert len(till.headers) == 2
+        assert unresolved(buyer, till.nonces[0])
+
     def test_total_that_is_up_before_there_is_a_connection(
         self, client: Client, server: Server, till: Till, buyer: Buyer, monkeypatch: pytest.MonkeyPatch
     ) -> None:

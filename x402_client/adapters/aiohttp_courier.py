@@ -28,7 +28,7 @@ from ..errors import MalformedQuote
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
-from .aiohttp_content import paid_class, peek, replace_content, watch
+from .aiohttp_content import paid_class, part_from_connection, peek, replace_content, watch
 from .failures import links, timed_out
 from .own_errors import OwnErrors
 from .sockets import aiohttp_leads_here
@@ -156,6 +156,7 @@ class AsyncCourier:
         response: ClientResponse = reply.native
         self._open = [other for other in self._open if other is not response]
         await self.let_go()
+        part_from_connection(response)
         if reply.refusal is not None:
             response.x402_refusal = reply.refusal  # type: ignore[attr-defined]
             replace_content(response, reply.body or b"")
@@ -177,6 +178,7 @@ class AsyncCourier:
         """Give connections back. What was read to its end has given its own back, and stays readable."""
         while self._open:
             response = self._open.pop()
+            part_from_connection(response)
             if not response.closed:
                 response.close()
 
