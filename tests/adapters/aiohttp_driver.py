@@ -28,7 +28,8 @@ class AiohttpAnswer:
     def __init__(self, native: aiohttp.ClientResponse, content: bytes | None = None) -> None:
         self.native, self.content = native, content
         self.status_code, self.headers, self.request = native.status, native.headers, native.request_info
-        self.history = [AiohttpAnswer(past) for past in native.history]
+        # aiohttp puts a redirect without a Location into its own history.
+        self.history = [AiohttpAnswer(past) for past in native.history if past is not native]
 
     @property
     def x402(self) -> Outcome | None:

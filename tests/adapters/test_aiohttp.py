@@ -337,6 +337,64 @@ class TestTime(Ours):
         assert client.get(url).content == b"the goods"
         assert len(set(till.headers)) == 1
 
+    @pytest.mark.parametrize("answer", ["none", "402", "503"])
+    @pytest.mark.parametrize("method", ["GET", "POST"], ids=["in a pause", "while the chain is asked"])
+    def test_total_that_is_up_while_something_of_ours_is_awaited(
+        self, shell: Driver, server: Server, till: Till, method: str, answer: str
+    ) -> None:
+        """aiohttp itself sees a bare cancellation there too."""
+
+        class Slow:
+            async def read(self, hold: Any) -> str:
+                await asyncio.sleep(5)
+                return "unknown"
+
+        def no(exchange: Exchange, till: Till) -> None:
+            if answer == "none":
+                exchange.leave()
+            elif answer == "402":
+                till.challenge(exchange)
+            else:
+                exchange.answer(503, b"later")
+
+        buyer = new_buyer(repeat=("GET",), **({"reader": Slow()} if method == "POST" else {}))
+        client = shell.client(buyer)
+        url = server.on("/paid", till.sells(no, delivered))
+        expected = errors.PaymentRejected if (method, answer) == ("POST", "402") else errors.PaymentOutcomeUnknown
+
+        async def ask(session: Session) -> int:
+            limit = aiohttp.ClientTimeout(total=0.2)
+            if answer == "503":
+                response = await session.request(method, url, timeout=limit)
+                assert (response.status, outcome(response).money) == (503, "unknown")  # type: ignore[union-attr]
+            else:
+                with pytest.raises(expected) as caught:
+                    await session.request(method, url, timeout=limit)
+                assert isinstance(caught.value, TimeoutError) is (method == "GET")
+            task = asyncio.current_task()
+            assert task is not None
+            return task.cancelling()
+
+        assert self.run(client, ask) == 0
+        assert unresolved(buyer, till.nonces[0])
+        assert client.request(method, url).content == b"the goods"
+        assert len(set(till.headers)) == 1
+        assert paid(buyer)
+
+    @pytest.mark.parametrize("status", [404, 503])
+    def test_an_answer_that_is_kept_stays_readable_when_its_connection_falls_silent(
+        self, shell: Driver, server: Server, till: Till, status: int
+    ) -> None:
+        """The payment is presented again on the same connection, and aiohttp gives its time-out to that content."""
+        holding = Holding()
+        buyer = new_buyer(repeat=("GET",), settle_timeout=0.2)
+        url = server.on("/paid", till.sells(lambda ex, till: ex.answer(status, b"no"), holding))
+        answer = shell.client(buyer).get(url, timeout=aiohttp.ClientTimeout(sock_read=0.2))
+        holding.over.set()
+        assert (answer.status_code, answer.content) == (status, b"no")
+        assert len(till.headers) == 2
+        assert unresolved(buyer, till.nonces[0])
+
     def test_total_that_is_up_before_there_is_a_connection(
         self, client: Client, server: Server, till: Till, buyer: Buyer, monkeypatch: pytest.MonkeyPatch
     ) -> None:

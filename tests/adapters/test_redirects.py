@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from x402_client import Buyer, Limit, Policy, receipt
-from x402_client.errors import HostNotAllowed, PaymentRejected
+from x402_client import outcome as found_outcome
+from x402_client.errors import HostNotAllowed, PaymentRejected, X402Error
 
 from .cash_register import PAYMENT, PRICE, Then, Till, delivered
 from .checks import new_buyer, outcome, paid, shows_payment, unresolved, untouched
@@ -128,6 +129,55 @@ class TestRedirects:
         assert client.get(url, follow=True).content == b"the goods"
         assert len(set(till.nonces)) == 1, "it paid twice"
         assert paid(buyer)
+
+    @pytest.mark.parametrize("where", [[], [("Location", "/goods")], [("URI", "/goods")]], ids=["", "Location", "URI"])
+    @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 308, 399])
+    def test_a_proven_settlement_without_content_is_presented_again(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, status: int, where: list[tuple[str, str]]
+    ) -> None:
+        """The seller takes the money and answers with a redirect that the library follows nowhere."""
+
+        def leads_nowhere(exchange: Any, till: Till) -> None:
+            exchange.answer(status, b"", [till.receipt(), *where])
+
+        server.on("/goods", till.sells())
+        url = server.on("/paid", till.sells(leads_nowhere, delivered))
+        with contextlib.suppress(PaymentRejected):  # where it is followed after all, money is asked for again
+            assert client.get(url, follow=True).status_code == status
+        assert unresolved(buyer, till.nonces[0])
+        assert client.get(url, follow=True).content == b"the goods"
+        assert len(set(till.nonces)) == 1, "it paid twice"
+        assert paid(buyer)
+
+    @pytest.mark.parametrize("condition", ["If-None-Match", "If-Modified-Since"])
+    def test_a_copy_that_is_still_good_is_what_was_bought(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, condition: str
+    ) -> None:
+        url = server.on("/paid", till.sells(lambda ex, till: ex.answer(304, b"", [till.receipt()])))
+        for _ in range(2):
+            assert client.get(url, headers={condition: "x"}).status_code == 304
+        assert len(set(till.nonces)) == 2
+        assert paid(buyer, 2)
+
+    @pytest.mark.parametrize("proof", [True, False], ids=["proven", "unproven"])
+    def test_an_error_on_the_way_to_the_content_tells_of_the_money(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, proof: bool
+    ) -> None:
+        """Nothing is said of it by the library, and a caller who reads it alone would think that nothing was paid."""
+
+        def leads(exchange: Any, till: Till) -> None:
+            exchange.answer(302, b"", [*([till.receipt()] if proof else []), ("Location", "/goods")])
+
+        server.on("/goods", lambda ex: reset(ex, till))
+        url = server.on("/paid", till.sells(leads))
+        with pytest.raises(Exception, match=r".*") as caught:
+            client.get(url, follow=True)
+        found = found_outcome(caught.value)
+        assert found is not None
+        assert (found.money, found.hold.nonce) == ("spent" if proof else "unknown", till.nonces[0])
+        assert not isinstance(caught.value, X402Error)
+        assert any("presents the same payment" in note for note in caught.value.__notes__)
+        assert unresolved(buyer, till.nonces[0])
 
     def test_while_the_content_is_read_others_buy_their_own(
         self, client: Client, server: Server, till: Till, buyer: Buyer

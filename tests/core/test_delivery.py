@@ -40,21 +40,23 @@ def outcome(money: Any = "spent", receipt: Receipt | None = None, mismatches: tu
 
 
 @pytest.mark.parametrize(
-    ("status", "found", "yes"),
+    ("status", "found", "leads_on", "yes"),
     [
-        (101, outcome("unknown"), True),
-        (200, outcome("unknown"), True),
-        (206, outcome("unknown"), True),
-        (302, outcome("spent", Receipt(True, "0xfeed")), True),
-        (302, outcome("spent"), False),  # the chain's proof is not the seller's: this may lead to a login
-        (302, outcome("spent", Receipt(False, "0xfeed")), False),
-        (302, outcome("spent", Receipt(True, "0xfeed"), ("another payer",)), False),
-        (302, outcome("unknown", Receipt(True, "0xfeed")), False),
-        (404, outcome("spent", Receipt(True, "0xfeed")), False),
+        (101, outcome("unknown"), False, True),
+        (200, outcome("unknown"), False, True),
+        (206, outcome("unknown"), False, True),
+        (302, outcome("spent", Receipt(True, "0xfeed")), True, True),
+        (302, outcome("spent", Receipt(True, "0xfeed")), False, False),
+        (300, outcome("spent", Receipt(True, "0xfeed")), False, False),
+        (302, outcome("spent"), True, False),  # the chain's proof is not the seller's: this may lead to a login
+        (302, outcome("spent", Receipt(False, "0xfeed")), True, False),
+        (302, outcome("spent", Receipt(True, "0xfeed"), ("another payer",)), True, False),
+        (302, outcome("unknown", Receipt(True, "0xfeed")), True, False),
+        (404, outcome("spent", Receipt(True, "0xfeed")), False, False),
     ],
 )
-def test_what_can_be_the_content(status: int, found: Outcome, yes: bool) -> None:
-    assert delivers(status, found) is yes
+def test_what_can_be_the_content(status: int, found: Outcome, leads_on: bool, yes: bool) -> None:
+    assert delivers(status, found, leads_on) is yes
 
 
 class _Stubborn:

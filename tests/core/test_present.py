@@ -196,6 +196,15 @@ def test_what_somebody_else_took_over_is_left_to_him() -> None:
     assert other.attempt.alive
 
 
+@pytest.mark.parametrize("answer", [DROP, asking()], ids=["no answer", "402"])
+def test_time_that_is_up_in_a_pause_ends_the_call_as_unknown(answer: Any) -> None:
+    ground, late = Ground(**GET), ReadTimeout()
+    error = _failed(ground, Send=[answer, paid()], Pause=late)
+    assert isinstance(error, PaymentOutcomeUnknown)
+    assert error.__cause__ is late
+    assert len(ground.all(asks.Send)) == 1
+
+
 # --- ends of what was presented before
 
 

@@ -649,8 +649,22 @@ MUTATIONS = (
     Mutation(
         "a redirect without the seller's proof delivers",
         "core/delivery.py",
+        "leads_on and proven",
+        'leads_on and outcome.money == "spent"',
+        ("tests/core/test_delivery.py",),
+    ),
+    Mutation(
+        "time that is up in a pause is told by nobody",
+        "core/present.py",
+        "    except Exception as failure:  # the caller's own time for the whole call is up\n",
+        "    except ZeroDivisionError as failure:\n",
+        ("tests/core/test_present.py",),
+    ),
+    Mutation(
+        "a redirect that leads nowhere delivers",
+        "core/delivery.py",
+        "leads_on and proven",
         "300 <= status < 400 and proven",
-        '300 <= status < 400 and outcome.money == "spent"',
         ("tests/core/test_delivery.py",),
     ),
     # --- the rest of the promises

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from aiohttp import ClientPayloadError, ClientResponse
+from aiohttp import ClientConnectionError, ClientPayloadError, ClientResponse
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
@@ -61,6 +61,16 @@ def unread(content: StreamReader, data: bytes) -> None:
     content._cursor -= len(data)
     content._buffer.appendleft(data)
     content._eof_counter = 0
+
+
+def part_from_connection(response: ClientResponse) -> None:
+    """Take off a content that is all here what its connection came to later, when the payment was presented again.
+
+    aiohttp tells a time-out to the latest content that it read from a connection, also after that content's end.
+    """
+    content = response.content
+    if content.is_eof() and isinstance(content.exception(), ClientConnectionError):
+        content._exception = None
 
 
 def replace_content(response: ClientResponse, body: bytes) -> None:

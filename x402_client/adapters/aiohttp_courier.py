@@ -6,7 +6,7 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import (
     ClientConnectionError,
@@ -28,7 +28,7 @@ from ..errors import MalformedQuote
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
-from .aiohttp_content import paid_class, peek, replace_content, watch
+from .aiohttp_content import paid_class, part_from_connection, peek, replace_content, watch
 from .failures import links, timed_out
 from .own_errors import OwnErrors
 from .sockets import aiohttp_leads_here
@@ -36,6 +36,7 @@ from .sockets import aiohttp_leads_here
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
+T = TypeVar("T")
 #: None of them is a ClientOSError or a ServerDisconnectedError: aiohttp repeats after those by itself, and a payment
 #: that was presented as often as is useful would be presented as often again.
 OWN_ERRORS = OwnErrors(
@@ -155,6 +156,7 @@ class AsyncCourier:
         response: ClientResponse = reply.native
         self._open = [other for other in self._open if other is not response]
         await self.let_go()
+        part_from_connection(response)
         if reply.refusal is not None:
             response.x402_refusal = reply.refusal  # type: ignore[attr-defined]
             replace_content(response, reply.body or b"")
@@ -164,10 +166,19 @@ class AsyncCourier:
             watch_or_deliver(response, delivery)
         return response
 
+    async def in_time(self, coming: Awaitable[T]) -> T:
+        """Await something of ours. Where ``total`` is up meanwhile it is a TimeoutError, and no bare cancellation."""
+        timer = self._native._timer
+        if getattr(timer, "_cancelled", False):  # it was up before, and was told: no block of it can be entered
+            return await coming
+        with timer:
+            return await coming
+
     async def let_go(self, kept: Any = None) -> None:
         """Give connections back. What was read to its end has given its own back, and stays readable."""
         while self._open:
             response = self._open.pop()
+            part_from_connection(response)
             if not response.closed:
                 response.close()
 

@@ -127,7 +127,7 @@ class Exchange:
         call = self._call(request, hops, mandate, _proven(request.origin, first))
         quoting = quote_in_progress()
         answer = pay(call, first, self.buyer.rules) if quoting is None else self._quote(call, first, quoting)
-        return self._ended(call, hops, first, answer)
+        return self._ended(request, call, hops, first, answer)
 
     def pay_ahead(self, request: HttpRequest, hops: Hops, mandate: Mandate) -> Payment | None:
         """Return a flow that pays in the first request. The flow gives None if nothing was sent.
@@ -148,7 +148,7 @@ class Exchange:
         terms = None if call.came_from is not None else self.memory.recall(call.place)
         if terms is None:
             return None
-        return self._ended(call, hops, None, pay_ahead(call, terms, self.buyer.rules))
+        return self._ended(request, call, hops, None, pay_ahead(call, terms, self.buyer.rules))
 
     def redirected(self, hops: Hops, courier: Courier, status: int, *, unread: bool = False) -> None:
         """Note that a redirect leads a call on: its first request names the purchase, wherever the 402 is.
@@ -221,7 +221,9 @@ class Exchange:
         quoting.quote = yield from inspect(call, first, self.buyer.rules)
         return first
 
-    def _ended(self, call: Call, hops: Hops, first: Reply | None, answer: Flow[Reply | None]) -> Payment:
+    def _ended(
+        self, request: HttpRequest, call: Call, hops: Hops, first: Reply | None, answer: Flow[Reply | None]
+    ) -> Payment:
         """Run one payment. At its end its attempt ends too, or a delivery watches its answer."""
         hops.redirect_delivery = None
         try:
@@ -232,7 +234,7 @@ class Exchange:
             if call.resolved:
                 return reply, delivery.that_only_tells()
             leads_on = reply.status in REDIRECTS and reply.header("location") is not None
-            if not delivers(reply.status, reply.outcome):
+            if not delivers(reply.status, reply.outcome, leads_on or _is_unchanged(reply, request)):
                 reply.outcome = Resolution(call, reply.outcome, self._deliver).told
                 delivery = delivery.that_only_tells()
             else:
@@ -241,8 +243,10 @@ class Exchange:
                     return reply, delivery
                 if not leads_on:
                     yield from delivery.resolved()
+            if 300 <= reply.status < 400:
+                hops.outcome = reply.outcome
             if leads_on:
-                hops.redirect_delivery, hops.outcome = delivery, reply.outcome
+                hops.redirect_delivery = delivery
             return reply, None
         except BaseException as failure:
             call.attempt.end()
@@ -251,6 +255,11 @@ class Exchange:
             raise
         finally:
             hops.paid = call.paid
+
+
+def _is_unchanged(reply: Reply, request: HttpRequest) -> bool:
+    """Return True if a caller that asked whether its copy is still good was told that it is: that is what it bought."""
+    return reply.status == 304 and ("if-none-match" in request.headers or "if-modified-since" in request.headers)
 
 
 def check_buyer(given: Buyer) -> None:

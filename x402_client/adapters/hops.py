@@ -51,10 +51,10 @@ class Hops:
         #: Known once a redirect leads on.
         self.first: FirstRequest | None = None
         self.paid: Hold | None = None
+        #: What became of that payment, where its answer led on.
+        self.outcome: Outcome | None = None
         #: A paid redirect is delivered where it leads: by a later hop.
         self.redirect_delivery: Delivery | None = None
-        #: The outcome of that redirect.
-        self.outcome: Outcome | None = None
 
     @classmethod
     def of(cls, marks: dict[str, Any], request: Any) -> Hops:

@@ -21,15 +21,16 @@ from .drive import Flow, arun, run
 NO_COURIER: Any = None
 
 
-def delivers(status: int, outcome: Outcome) -> bool:
+def delivers(status: int, outcome: Outcome, leads_on: bool = False) -> bool:
     """Return True if an answer can be the content: a 2xx, a 101, or a redirect to it that proves the settlement.
 
     Such a redirect is delivered where it leads, when the same call reads that to its end. Without a proof it may lead
-    anywhere. If nothing arrived, the same request presents the same payment again.
+    anywhere. One that leads nowhere brings nothing, and its receipt is no content. If nothing arrived, the same request
+    presents the same payment again.
     """
     proof = outcome.receipt
     proven = proof is not None and proof.success and not outcome.mismatches and outcome.money == "spent"
-    return status == 101 or 200 <= status < 300 or (300 <= status < 400 and proven)
+    return status == 101 or 200 <= status < 300 or (leads_on and proven)
 
 
 def deliver(call: Call, outcome: Outcome) -> Flow[None]:

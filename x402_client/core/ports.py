@@ -231,7 +231,11 @@ class Courier(Protocol):
 
 
 class AsyncCourier(Protocol):
-    """The sending side of one call through an async HTTP client. Each method is as in ``Courier``."""
+    """The sending side of one call through an async HTTP client. Each method is as in ``Courier``.
+
+    Optional besides: ``in_time(coming)``, for a library whose own clock for a call cancels its task. It awaits what is
+    given, and raises a TimeoutError where that clock is up.
+    """
 
     @property
     def request(self) -> HttpRequest: ...

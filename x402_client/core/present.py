@@ -224,7 +224,11 @@ def _may_repeat(call: Call, tries: _Tries, rules: Rules) -> bool:
 
 def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
     """Claim the hold anew. Return False if it was frozen, or another attempt took it over meanwhile."""
-    yield from Pause(_PAUSES[tries.again])
+    try:
+        yield from Pause(_PAUSES[tries.again])
+    except Exception as failure:  # the caller's own time for the whole call is up
+        tries.failure = failure
+        return False
     tries.again += 1
     call.attempt.end()
     call.attempt = Attempt()
