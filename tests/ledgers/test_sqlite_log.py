@@ -166,6 +166,23 @@ def test_a_killed_program_and_a_lost_log(path: Path, durable: bool) -> None:
     refused(path)
 
 
+@pytest.mark.parametrize("must_exist", [False, True])
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "emptied"])
+def test_a_log_whose_file_is_lost(path: Path, tmp_path: Path, lose: Callable[[Path], None], must_exist: bool) -> None:
+    program = Program(path)
+    program.buys(3)
+    program.dies()
+    kept = shutil.copy(path, tmp_path / "kept.db")
+    lose(path)
+    log = Path(f"{path}-wal").read_bytes()
+    for step in (lambda: SqliteLedger(path, must_exist=must_exist), SqliteLedger(path, open_now=False).accept):
+        with pytest.raises(LedgerUnavailable, match=r"Put the file back beside its log"):
+            step()
+    assert Path(f"{path}-wal").read_bytes() == log
+    shutil.copy(kept, path)
+    assert spent(path) == 3
+
+
 def test_a_killed_program_alone(path: Path, program: Program) -> None:
     program.buys(3)
     program.dies()

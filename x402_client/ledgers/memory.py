@@ -57,6 +57,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._lock: threading.Lock | _Copied = threading.Lock()
+        self._process = os.getpid()
         # Wall-clock time that only the monotonic clock advances: setting the clock opens no budget.
         self._epoch = time.time() - time.monotonic()
         self._rows: dict[str, _Row] = {}
@@ -75,6 +76,7 @@ class MemoryLedger:
         _LEDGERS.add(self)
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
+        self._refuse_copy()
         with self._lock:
             found = self._claim(order.purchase, attempt)
             if found is not None:
@@ -82,10 +84,12 @@ class MemoryLedger:
             return self._reserve(order, attempt)
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        self._refuse_copy()
         with self._lock:
             return self._claim(purchase, attempt)
 
     def record(self, hold: Hold, authorization: Authorization) -> Hold:
+        self._refuse_copy()
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "reserved":
@@ -157,6 +161,11 @@ class MemoryLedger:
 
     def close_ledger(self) -> None:
         """Do nothing: there is nothing to let go of, and other buyers may share the ledger."""
+
+    def _refuse_copy(self) -> None:
+        """Refuse in a child process that no hook of Python's was told of: a library's own ``fork()``."""
+        if self._process != os.getpid():
+            self._lock = _Copied()
 
     def _now(self) -> float:
         return self._epoch + time.monotonic()

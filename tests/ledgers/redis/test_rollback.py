@@ -191,7 +191,7 @@ def test_what_living_programs_remember_is_written_back_first(
     with pytest.raises(LedgerUnavailable, match="x402 ledger accept"):
         ledger.claim(purchase(), Attempt())
     started = time.monotonic()
-    RedisLedger(server.url).accept()
+    assert RedisLedger(server.url).accept()
     assert time.monotonic() - started > 4, "it waits for programs that beat slowly"
     rows = {hold.id: hold for hold in RedisLedger(server.url).holds()}
     assert rows.keys() == {held.id, flying.id}, "the heart of the program wrote them"
@@ -268,10 +268,10 @@ def test_one_accepted_loss_is_enough_for_programs_that_notice_later(
 def test_nothing_to_accept_is_done_at_once(ledger: RedisLedger) -> None:
     held = unresolved(ledger)
     started = time.monotonic()
-    ledger.accept()
+    assert not ledger.accept()
 
     async def both() -> None:
-        await ledger.asynchronous.accept()
+        assert not await ledger.asynchronous.accept()
         await ledger.asynchronous.close_ledger()
 
     asyncio.run(both())

@@ -152,13 +152,14 @@ class RedisLedger:
         """Return the patterns that are frozen, sorted."""
         return self._run(self._steps.freezes())
 
-    def accept(self) -> None:
+    def accept(self) -> bool:
         """Go on from what is there, after the server lost something: this is what ``x402 ledger accept`` does.
 
         Programs that still run write back the payments that they remember as unresolved, with their amounts. It waits
         for them for five seconds if there was a loss. Payments that were resolved and lost are counted no more.
+        Return False if nothing was lost.
         """
-        self._run(self._steps.accept())
+        return self._run(self._steps.accept())
 
     def close_ledger(self) -> None:
         """Close the connections and give up this program's claims. The next use opens the ledger again."""
@@ -250,9 +251,9 @@ class AsyncRedisLedger:
         """Return the patterns that are frozen, sorted."""
         return await self._run(self._steps.freezes())
 
-    async def accept(self) -> None:
+    async def accept(self) -> bool:
         """Go on from what is there, after the server lost something. Living programs write back what they remember."""
-        await self._run(self._steps.accept())
+        return await self._run(self._steps.accept())
 
     async def close_ledger(self) -> None:
         """Close the connections of the running event loop."""

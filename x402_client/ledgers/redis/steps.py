@@ -119,9 +119,9 @@ class LedgerSteps:
     def freezes(self) -> Steps[tuple[str, ...]]:
         return tuple(sorted((yield from script.everywhere("frozen", {}))))
 
-    def accept(self) -> Steps[None]:
+    def accept(self) -> Steps[bool]:
         """Go on from what is there, after living programs wrote back what they remember as unresolved."""
-        yield from self.server.accept()
+        return (yield from self.server.accept())
 
     def beat(self, purse: str) -> Steps[None]:
         """Renew the lease. Claims that ended go along, as with every step."""

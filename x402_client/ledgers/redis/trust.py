@@ -96,8 +96,8 @@ class TrustedServer:
             "while it ran? Nothing was sent; the next call uses a name of its own."
         )
 
-    def accept(self) -> Steps[None]:
-        """Go on from what is there, after living programs wrote back what they remember as unresolved."""
+    def accept(self) -> Steps[bool]:
+        """Go on from what is there, after living programs wrote back theirs. Return False if nothing was lost."""
         accepted = False
         for purse in sorted({*(yield from script.everywhere("purses", {})), *self.lives.known}):
             known = self.lives.known.get(purse) or KnownPurse()
@@ -108,6 +108,7 @@ class TrustedServer:
                 yield from self.ask(purse, "holds")
         if accepted:
             yield from script.Pause(GRACE)
+        return accepted
 
     def _send(self, purse: str, op: str, said: dict[str, Any], anew: bool = False) -> Steps[tuple[Any, Proof]]:
         owner = self._claims.owner

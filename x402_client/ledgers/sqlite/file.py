@@ -21,7 +21,7 @@ from .clock import Stamp
 from .errors import busy, crowded, damaged, explained, locked, still_used, unavailable
 from .fair_lock import FairLock
 from .log_mark import HERE, LogMark
-from .place import check_not_mounted, make_directories, make_private
+from .place import check_not_lost, check_not_mounted, make_directories, make_private
 from .schema import APPLICATION, SCHEMA
 
 T = TypeVar("T")
@@ -244,12 +244,13 @@ class LedgerFile:
             raise unavailable(self.path, "is a directory. Name a file in it")
         if self._identity is not None:
             self._look_for_it()
-        elif not self._must_exist:
+        check_not_lost(self.path, self._log)
+        if self._must_exist and not self.path.exists():
+            raise self._missing()
+        if self._identity is None and not self._must_exist:
             make_directories(self.path.parent)
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        elif not self.path.exists():
-            raise self._missing()
         check_not_mounted(self.path)
         make_private(self.path, self._log, f"{self.path}-shm")
 

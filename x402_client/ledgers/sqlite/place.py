@@ -59,6 +59,26 @@ def check_not_mounted(path: Path) -> None:
         )
 
 
+def check_not_lost(path: Path, log: str) -> None:
+    """Refuse a log whose file is gone or empty. SQLite would begin a new file, and throw the log away.
+
+    The log is looked at first: a new file has its first page before its log begins.
+    """
+    if _size(log) and not _size(path):
+        raise unavailable(
+            path,
+            f"is not there, or is empty, and its log {log} is: with it the latest payments. Put the file back beside "
+            "its log; or move the log away, and accept that the budgets and unresolved payments of both are forgotten",
+        )
+
+
+def _size(path: str | Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _mounted() -> set[bytes]:
     """Return every place where something is mounted. A device's number tells less: the disks of containers mix them."""
     try:
