@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import sys
 from collections.abc import AsyncIterator, Callable, Container, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -129,6 +131,51 @@ def test_interrupted_before_any_statement_of_the_ledger(server: Server, tmp_path
 
     seen = each_moment(driver, server, lambda: SqliteLedger(tmp_path / f"{next(numbers)}.db"), disturb, None)
     assert "before a statement" in seen
+
+
+class Lines:
+    """An interrupt before one of the lines of the core and the buyer, from the last piece on."""
+
+    def __init__(self, number: int) -> None:
+        self.left, self.reached = number, ""
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Lines:
+        inside = frame.f_code.co_filename.partition("/x402_client/")[2]
+        if event == "line" and inside.startswith(("core/", "buyer/")):
+            self.left -= 1
+            if not self.left:
+                self.reached = f"{frame.f_code.co_qualname} {frame.f_lineno}"
+                raise KeyboardInterrupt
+        return self
+
+    def read_the_end(self, answer: Any) -> None:
+        tracer = sys.gettrace()
+        sys.settrace(self)
+        try:
+            while answer.following():
+                pass
+        finally:
+            sys.settrace(tracer)
+
+
+@pytest.mark.parametrize("driver", [Httpx, Httpx2, Requests])
+def test_interrupted_before_any_line_that_writes_the_end(server: Server, driver: type[Driver]) -> None:
+    kept = []
+
+    def disturb(case: Case, number: int) -> str:
+        lines = Lines(number)
+        answer = case.client.stream("GET", case.url)
+        for _ in GOODS:
+            assert answer.following()
+        try:
+            lines.read_the_end(answer)
+        except KeyboardInterrupt as interrupt:
+            kept.append(interrupt)  # with its traceback, which has the answer in it
+            answer.close()  # for its connection: there is one
+        return lines.reached
+
+    seen = each_moment(driver, server, lambda: ":memory:", disturb, None)
+    assert {name.rpartition(" ")[0] for name in seen} >= {"Delivery.done", "run", "deliver", "EndsWriter.close"}
 
 
 def read(case: Case, points: Points) -> None:

@@ -94,8 +94,11 @@ class EndsWriter:
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
-        except BaseException:
+        except Exception:
             self._later(said, None)
+            raise
+        except BaseException:  # an interrupt: the caller stops before it has the answer
+            said.attempt.end()
             raise
         else:
             said.attempt.end()
