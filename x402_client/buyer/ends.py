@@ -155,6 +155,7 @@ class EndsWriter:
         with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
         end = _End(said, loop, tell)
+        said.attempt.is_stranded = None  # it is over when this is written, also after its loop was closed
         with self._changed:
             self._waiting[end.key] = _pending[end.key] = end
             self._changed.notify_all()

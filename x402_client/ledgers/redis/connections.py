@@ -281,8 +281,8 @@ def _connect(address: Address) -> Any:
 def _or_hung_up(exchange: Callable[..., Any]) -> Callable[..., Any]:
     """Return an exchange of commands for answers that closes its connection where it is broken off.
 
-    An interrupt between the two (Ctrl-C, a signal's handler that raises) leaves an answer on its way. redis-py hands the
-    connection on, and the next command would take that answer for its own.
+    An interrupt between the two (Ctrl-C, a signal's handler that raises) leaves an answer on its way. redis-py hands
+    the connection on, and the next command would take that answer for its own.
     """
     from redis.exceptions import ResponseError
 
