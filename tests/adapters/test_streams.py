@@ -116,6 +116,20 @@ class TestStreams:
         assert len(set(till.headers)) == 1
         assert paid(buyer)
 
+    def test_what_was_dropped_unread_is_noticed_by_the_same_request(
+        self, client: Client, shell: Driver, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        url = server.on("/paid", till.sells())
+        gc.disable()  # so that it does not come by chance
+        try:
+            answer = shell.unread(client.native, url)
+            del answer
+            assert client.get(url).content == b"the goods"
+        finally:
+            gc.enable()
+        assert len(set(till.headers)) == 1
+        assert paid(buyer)
+
     def test_encoded_answers_are_decoded_as_ever(
         self, client: Client, server: Server, till: Till, buyer: Buyer
     ) -> None:

@@ -171,13 +171,29 @@ def test_an_ending_loop_ends_nothing(server: Server, tmp_path: Path) -> None:
         ledger.close_ledger()
 
 
+@pytest.mark.parametrize("driver", params(*[one for one in DRIVERS if not one.is_async]))
+def test_an_interrupt_before_the_end_is_written_leaves_it_unwritten(server: Server, driver: type[Driver]) -> None:
+    till, ledger = Till(), Stubborn(KeyboardInterrupt())
+    with driver() as shell:
+        buyer = new_buyer(ledger=ledger)
+        client = shell.client(buyer)
+        url = server.on("/paid", till.sells(delivered, delivered))
+        with pytest.raises(KeyboardInterrupt):
+            client.get(url)
+        ledger.may = True
+        assert client.get(url).content == b"the goods"
+        assert len(set(till.headers)) == 1, "its caller had nothing, and it was signed anew"
+        assert paid(buyer)
+        buyer.close()
+
+
 # --- what this process sees meanwhile
 
 
 class Stubborn(MemoryLedger):
     """A ledger that takes no end until it may."""
 
-    def __init__(self, problem: Exception | None = None) -> None:
+    def __init__(self, problem: BaseException | None = None) -> None:
         super().__init__()
         self.may, self.problem, self.tries = False, problem or LedgerUnavailable("The disk is full."), 0
 

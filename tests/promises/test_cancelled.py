@@ -6,17 +6,24 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Container, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import aiohttp
 import anyio
+import httpx
 import pytest
 
+import x402_client.aiohttp
+import x402_client.httpx
 from tests.adapters.aiohttp_driver import Aiohttp
-from tests.adapters.cash_register import KEY, PRICE
+from tests.adapters.cash_register import KEY, PRICE, Till, delivered
 from tests.adapters.drivers import AsyncHttpx, AsyncHttpx2, Client, Driver, Httpx, Httpx2, Requests, TrioHttpx
-from tests.adapters.scripted_server import Server
+from tests.adapters.scripted_server import PATIENCE, Exchange, Server
 from tests.ledgers.redis.server import Server as Redis
 from x402_client import Buyer, Policy, Wallet
 from x402_client.ledgers.redis import RedisLedger
@@ -131,6 +138,51 @@ def test_interrupted_before_any_statement_of_the_ledger(server: Server, tmp_path
     assert "before a statement" in seen
 
 
+class Lines:
+    """An interrupt before one of the lines of the core and the buyer, from the last piece on."""
+
+    def __init__(self, number: int) -> None:
+        self.left, self.reached = number, ""
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Lines:
+        inside = frame.f_code.co_filename.partition("/x402_client/")[2]
+        if event == "line" and inside.startswith(("core/", "buyer/")):
+            self.left -= 1
+            if not self.left:
+                self.reached = f"{frame.f_code.co_qualname} {frame.f_lineno}"
+                raise KeyboardInterrupt
+        return self
+
+    def read_the_end(self, answer: Any) -> None:
+        tracer = sys.gettrace()
+        sys.settrace(self)
+        try:
+            while answer.following():
+                pass
+        finally:
+            sys.settrace(tracer)
+
+
+@pytest.mark.parametrize("driver", [Httpx, Httpx2, Requests])
+def test_interrupted_before_any_line_that_writes_the_end(server: Server, driver: type[Driver]) -> None:
+    kept = []
+
+    def disturb(case: Case, number: int) -> str:
+        lines = Lines(number)
+        answer = case.client.stream("GET", case.url)
+        for _ in GOODS:
+            assert answer.following()
+        try:
+            lines.read_the_end(answer)
+        except KeyboardInterrupt as interrupt:
+            kept.append(interrupt)  # with its traceback, which has the answer in it
+            answer.close()  # for its connection: there is one
+        return lines.reached
+
+    seen = each_moment(driver, server, lambda: ":memory:", disturb, None)
+    assert {name.rpartition(" ")[0] for name in seen} >= {"Delivery.done", "run", "deliver", "EndsWriter.close"}
+
+
 def read(case: Case, points: Points) -> None:
     answer = case.client.stream("GET", case.url)
     try:
@@ -139,6 +191,46 @@ def read(case: Case, points: Points) -> None:
             points(f"piece {number}")
     finally:
         answer.close()
+
+
+# --- event loops that are closed under a call
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python's words for what is left
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+def test_a_call_that_was_left_in_a_closed_loop_is_over(server: Server, ledger: Callable[[], Any], library: str) -> None:
+    shop, arrived, go_on = Shop(), threading.Event(), threading.Event()
+
+    def held(exchange: Exchange, till: Till) -> None:
+        arrived.set()
+        go_on.wait(PATIENCE)
+        delivered(exchange, till)
+
+    url = server.on("/left", shop.sells(held, delivered))
+    buyer = Buyer(Wallet(evm=KEY), Policy(per_request="0.01", total="0.01"), ledger=ledger())
+
+    async def get() -> bytes:
+        if library == "aiohttp":
+            async with (
+                x402_client.aiohttp.wrap(aiohttp.ClientSession(), buyer) as session,
+                session.get(url) as response,
+            ):
+                return await response.read()
+        async with x402_client.httpx.wrap(httpx.AsyncClient(), buyer) as client:
+            return (await client.get(url)).content
+
+    loop = asyncio.new_event_loop()
+    left = loop.create_task(get())
+    loop.run_until_complete(loop.run_in_executor(None, arrived.wait, PATIENCE))
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    go_on.set()
+    assert asyncio.run(get()) == b"the goods"
+    assert len(set(shop.headers)) == 1
+    assert not left.done()
+    del left
+    gc.collect()
+    buyer.close()
 
 
 # --- cancellation of async clients

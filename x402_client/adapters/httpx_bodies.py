@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
-from weakref import ref
+from typing import Any, Self
+from weakref import WeakValueDictionary, ref
 
 from ..core.delivery import Delivery
 from ..core.digests import NOTHING, BodyDigest, body_digest
@@ -182,22 +183,49 @@ class AsyncRejoined:
         await self._source.aclose()
 
 
+#: The latest paid answer that was handed over, by the method and URL of its request, while it lives.
+_latest: WeakValueDictionary[tuple[str, str], Watched] = WeakValueDictionary()
+
+
+def collect_dropped(request: Any) -> None:
+    """Let Python notice that the answer to the same request was dropped unread and unclosed.
+
+    In httpx a response and its stream refer to each other, so a dropped one lives, and its claim with it, until the
+    garbage collector comes. The rule: "nor does a body dropped unread and unclosed" resolve.
+    """
+    if getattr(_latest.get((request.method, str(request.url))), "idle", False):
+        gc.collect()
+
+
 class Watched:
     """The body of a paid answer. Read to its end, or closed by the caller, it is delivered."""
 
     #: The method of the library's response that iterates over this.
     iteration: Any
+    #: True while nothing is read from it, and nothing else became of it.
+    idle = True
 
     def __init__(self, source: Any, delivery: Delivery, response: Any) -> None:
         self._source, self._delivery, self._response = source, delivery, ref(response)
         self._closed = False
 
+    def of(self, request: Any) -> Self:
+        """Note what it answers."""
+        _latest[request.method, str(request.url)] = self
+        return self
+
     def __iter__(self) -> Iterator[bytes]:
+        self.idle = False
+        chunks = iter(self._source)
         try:
-            yield from self._source
+            for chunk in chunks:
+                self.idle = True
+                yield chunk
+                self.idle = False
             self._close()
         except BaseException as failure:
             self._delivery.broke(failure)
+            getattr(chunks, "close", bool)()  # as ``yield from`` does it
             raise
         self._delivery.done()
 
@@ -211,6 +239,7 @@ class Watched:
         self._judge(by_caller)
 
     def _close(self) -> None:
+        self.idle = False
         if not self._closed:
             self._source.close()
             self._closed = True
@@ -245,9 +274,12 @@ class AsyncWatched(Watched):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         import anyio.lowlevel
 
+        self.idle = False
         try:
             async for chunk in self._source:
+                self.idle = True
                 yield chunk
+                self.idle = False
             # A waiting cancellation shows here. Amid the library's closing it would lose the connection.
             await anyio.lowlevel.checkpoint()
             await self._aclose()
@@ -266,6 +298,7 @@ class AsyncWatched(Watched):
         self._judge(by_caller)
 
     async def _aclose(self) -> None:
+        self.idle = False
         if not self._closed:
             await self._source.aclose()
             self._closed = True

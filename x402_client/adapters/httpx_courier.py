@@ -233,7 +233,7 @@ class Courier(BaseCourier):
         if delivery is not None and response.is_closed:
             delivery.done()
         elif delivery is not None:
-            response.stream = self.library.watched(response.stream, delivery, response)
+            response.stream = self.library.watched(response.stream, delivery, response).of(self.native)
         return response
 
     def let_go(self, kept: Any = None) -> None:
@@ -350,7 +350,7 @@ class AsyncCourier(BaseCourier):
         if delivery is not None and response.is_closed:
             delivery.done()
         elif delivery is not None:
-            response.stream = self.library.awatched(response.stream, delivery, response)
+            response.stream = self.library.awatched(response.stream, delivery, response).of(self.native)
         return response
 
     async def let_go(self, kept: Any = None) -> None:

@@ -19,7 +19,7 @@ from ..model.offers import Quote
 from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
-from .httpx_bodies import Library, ReplayedBody
+from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
@@ -113,6 +113,7 @@ class SyncPaying(_Paying):
         response = self._inner.handle_request(self._first_leg(request, body))
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
+        collect_dropped(request)
         courier = self._courier(request, body)
         if hops.first is None:
             self._unseen_hops.look(courier.request)
@@ -207,6 +208,7 @@ class AsyncPaying(_Paying):
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
+        collect_dropped(request)
         courier = self._courier(request, body)
         if hops.first is None:
             self._unseen_hops.look(courier.request)

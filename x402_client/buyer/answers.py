@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -103,6 +105,7 @@ class AsyncAnswers:
         return _ASYNC[type(ask)](self, ask)
 
     def _ledger(self, question: Any) -> Any:
+        _tie_to_loop(question)
         return start_ledger_call(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
@@ -179,6 +182,14 @@ class AsyncAnswers:
         except Exception as failure:
             return _approver_failed(failure)
         return _judge_answer(lambda: said)
+
+
+def _tie_to_loop(question: Any) -> None:
+    """Let an attempt be over once its event loop was closed: a call that was left in there never goes on."""
+    attempt = getattr(question, "attempt", None)
+    if attempt is not None:
+        with suppress(RuntimeError):  # another kind of loop, which ends its tasks before it goes
+            attempt.is_stranded = asyncio.get_running_loop().is_closed
 
 
 async def _pause(seconds: float) -> None:

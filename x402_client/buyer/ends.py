@@ -95,8 +95,11 @@ class EndsWriter:
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
-        except BaseException:
+        except Exception:
             self._later(said, None)
+            raise
+        except BaseException:  # an interrupt: the caller stops before it has the answer
+            said.attempt.end()
             raise
         else:
             said.attempt.end()
@@ -153,6 +156,7 @@ class EndsWriter:
         with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
         end = _End(said, loop, tell)
+        said.attempt.is_stranded = None  # it is over when this is written, also after its loop was closed
         with self._changed:
             self._waiting[end.key] = _pending[end.key] = end
             self._changed.notify_all()

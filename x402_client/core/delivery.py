@@ -138,9 +138,16 @@ class Delivery:
         return self._resolution.told
 
     def done(self) -> None:
-        """Resolve the purchase: the end of the body was read."""
-        if not self.over:
-            self._resolution.run(self.resolved())
+        """Resolve the purchase: the end of the body was read.
+
+        An interrupt in the middle of it ends the attempt, as the caller does not get the answer then.
+        """
+        try:
+            if not self.over:
+                self._resolution.run(self.resolved())
+        except BaseException:
+            self.call.attempt.end()
+            raise
 
     def closed(self) -> None:
         """Resolve the purchase if the caller closed the answer, and not something that was raised.

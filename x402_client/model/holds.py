@@ -29,11 +29,18 @@ Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "live"
 class Attempt:
     """One call of the application, while it lives. Ending it gives its claims up without any I/O."""
 
-    __slots__ = ("__weakref__", "_watchers", "alive")
+    __slots__ = ("__weakref__", "_ended", "_watchers", "is_stranded")
 
     def __init__(self) -> None:
-        self.alive = True
+        self._ended = False
         self._watchers: tuple[Callable[[], object], ...] = ()
+        #: Returns True once what the call runs in is gone, so that it neither goes on nor ends. None: not known.
+        self.is_stranded: Callable[[], bool] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Return True until the attempt ended, or can never go on."""
+        return not self._ended and (self.is_stranded is None or not self.is_stranded())
 
     def watch(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when the attempt ends.
@@ -44,7 +51,7 @@ class Attempt:
 
     def end(self) -> None:
         """End the attempt: it presents its hold no more, and the next same request may claim it."""
-        self.alive = False
+        self._ended = True
         for callback in self._watchers:
             callback()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis.connection
 
 from x402_client.errors import ConfigurationError, LedgerUnavailable
 from x402_client.ledgers.conformance import at_once
@@ -123,6 +126,36 @@ def test_threads_that_connect_together_share_one_client(server: Server, monkeypa
     assert len(kept) == 1, "redis-py closes what a client that was replaced still uses"
     ledger.close_ledger()
     assert closed[-1] is kept[0]
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_no_command_takes_the_answer_that_an_interrupt_left_on_its_way(
+    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, replicas: int
+) -> None:
+    server = start()
+    for _ in range(replicas):
+        start("--replicaof", f"127.0.0.1 {server.port}")
+    ledger = RedisLedger(server.url, replicas=replicas, timeout=20)
+    presented(ledger, Attempt())
+    send, sent, main = redis.connection.AbstractConnection.send_packed_command, threading.Event(), threading.get_ident()
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        send(*arguments, **options)
+        if threading.get_ident() == main:
+            raise KeyboardInterrupt
+        sent.set()
+
+    monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", interrupted)
+    server.signal(signal.SIGSTOP)  # so that no answer is here yet when the next command looks for one
+    with pytest.raises(KeyboardInterrupt):
+        ledger.spent(TODAY)
+    with ThreadPoolExecutor(1) as thread:
+        holds = thread.submit(ledger.holds)
+        sent.wait()
+        server.signal(signal.SIGCONT)
+        assert [hold.state for hold in holds.result()] == ["signed"]
+    monkeypatch.undo()
+    ledger.close_ledger()
 
 
 def test_a_replica(start: Callable[..., Server]) -> None:

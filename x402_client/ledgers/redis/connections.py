@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -153,6 +154,7 @@ class Connection:
         with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
             pipe.execute_command("WAIT", self.address.replicas, int(self.address.timeout * 500))
+            pipe._execute_pipeline = _or_hung_up(pipe._execute_pipeline)
             return _copied(pipe.execute(raise_on_error=False), self.address)
 
     def close(self) -> None:
@@ -271,7 +273,29 @@ def _connect(address: Address) -> Any:
     pool = redis.BlockingConnectionPool.from_url(
         address.url, max_connections=_CONNECTIONS, timeout=address.timeout, retry=retry, **address.options()
     )
-    return redis.Redis.from_pool(pool)
+    client = redis.Redis.from_pool(pool)
+    client._send_command_parse_response = _or_hung_up(client._send_command_parse_response)  # type: ignore[method-assign]
+    return client
+
+
+def _or_hung_up(exchange: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an exchange of commands for answers that closes its connection where it is broken off.
+
+    An interrupt between the two (Ctrl-C, a signal's handler that raises) leaves an answer on its way. redis-py hands
+    the connection on, and the next command would take that answer for its own.
+    """
+    from redis.exceptions import ResponseError
+
+    def careful(connection: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return exchange(connection, *arguments, **options)
+        except ResponseError:  # an answer as well
+            raise
+        except BaseException:
+            connection.disconnect()
+            raise
+
+    return careful
 
 
 def _connect_async(address: Address) -> Any:
