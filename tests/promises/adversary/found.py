@@ -11,7 +11,6 @@ from .generate import themes
 PENDING: dict[str, str] = {
     "paid lead": "content that is dropped or fails where a paid redirect led is unresolved, and the failure says so",
     "late": "a call that is overdue before it reserves signs nothing beside the one that took its place",
-    "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
     "spelling": "one address has one name, in each library's spelling",
     "joined": "a failure in the middle of a body that a joiner was given says what became of the money",
     "loss": "a refusal after an accepted loss does not say that nothing was paid",
