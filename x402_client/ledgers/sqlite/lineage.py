@@ -1,8 +1,8 @@
 """The lineage of a ledger file: by it a program that lives notices that an older copy was put in the file's place.
 
 Strategy: each transaction that changes something is a step, and each connection writes down, with its first step, at
-which step it began, under a number that is random in part. To put a copy back, its programs have to close the file; so
-whoever goes on from the copy does so under a number of its own. A program remembers the number and the step that it saw
+which step it began, under a number that is random in part. To put a copy back, its programs have to close the file: each
+that goes on from the copy does so under a number of its own. A program remembers the number and the step that it saw
 last: that step is still there if the next number began no earlier. What others wrote since does not hide a loss.
 """
 
