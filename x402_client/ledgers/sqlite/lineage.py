@@ -1,9 +1,12 @@
 """The lineage of a ledger file: by it a program that lives notices that an older copy was put in the file's place.
 
 Strategy: each transaction that changes something is a step, and each connection writes down, with its first step, at
-which step it began, under a number that is random in part. To put a copy back, its programs have to close the file: each
-that goes on from the copy does so under a number of its own. A program remembers the number and the step that it saw
-last: that step is still there if the next number began no earlier. What others wrote since does not hide a loss.
+which step it began, under a number that is random in part. To put a copy back, its programs have to close the file:
+each that goes on from the copy does so under a number of its own. A program remembers the number and the step that it
+saw last: that step is still there if the next number began no earlier. What others wrote since does not hide a loss.
+
+A delivery is no step, so that it writes no more than it must: what its loss brings back is an unresolved payment, which
+counts, and is presented again as it is. The program that delivered looks whether it is back.
 """
 
 from __future__ import annotations
