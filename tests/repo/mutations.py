@@ -926,6 +926,13 @@ MUTATIONS = (
         ("tests/ledgers/test_sqlite_log.py",),
     ),
     Mutation(
+        "an older copy of a file is not noticed behind another program's steps",
+        "ledgers/sqlite/lineage.py",
+        "            return len(found) > 1 and bool(found[1][1] >= self._step)\n",
+        "            return True\n",
+        ("tests/ledgers/test_sqlite_lineage.py",),
+    ),
+    Mutation(
         "the mark in a file is set once and for all",
         "ledgers/sqlite/log_mark.py",
         "        if changed == self._known:\n",

@@ -8,9 +8,7 @@ from .events import Call, Evict, Keep, LoseLog, Plan, PutBack, Script, Setting, 
 from .generate import themes
 
 #: Themes, or themes on a ledger, that no script of the suite is about yet, and the rule that is not kept yet.
-PENDING: dict[str, str] = {
-    "keep on sqlite": "an older file in its place is refused, also when others pushed its steps past the loss",
-}
+PENDING: dict[str, str] = {}
 
 
 def pending(theme: str, ledger: str) -> str | None:

@@ -10,8 +10,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ...errors import LedgerUnavailable
 from ...model.holds import LedgerBusy
@@ -20,13 +21,16 @@ from .checkpoints import Checkpoints
 from .clock import Stamp
 from .errors import busy, crowded, damaged, explained, locked, still_used, unavailable
 from .fair_lock import FairLock
+from .lineage import Lineage, open_anew
 from .log_mark import HERE, LogMark
 from .place import check_not_lost, check_not_mounted, make_directories, make_private
 from .schema import APPLICATION, SCHEMA
 
 T = TypeVar("T")
 _WRITING = "BEGIN IMMEDIATE"
-_META = "SELECT identity, frozen, boot, steady, at, log FROM meta"
+_META = "SELECT identity, frozen, log, boot, steady, at, step, opening FROM meta"
+_STEP = "UPDATE meta SET step = step + 1"
+_STAMP = f"{_STEP}, boot = ?, steady = ?, at = ?"
 #: Pauses between two looks at a lock that another process holds, mostly for tens of microseconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
 #: How long a thread waits for the others of its process: each of them ends soon, but there may be hundreds.
@@ -40,12 +44,18 @@ _CACHE = 256
 _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
 
 
-class Meta(NamedTuple):
+@dataclass(slots=True)
+class Meta:
     """Facts that every transaction reads first."""
 
     frozen: str
-    #: The moment of the last reservation.
+    #: The moment of the last reservation. A transaction that reserves sets it.
     stamp: Stamp | None
+    #: The place of the file before the transaction.
+    step: int
+    opening: int
+    #: The hold that the transaction delivers, if it does nothing else.
+    delivered: int = 0
 
 
 class LedgerFile:
@@ -58,7 +68,9 @@ class LedgerFile:
         #: True if opening the file made it.
         self.fresh = False
         self._identity: str | None = None
-        self._latest = 0.0
+        self._lineage = Lineage()
+        #: True if the connection wrote, so that its opening is written down.
+        self._wrote = False
         self._connection: sqlite3.Connection | None = None
         self._seen: tuple[object, ...] = ()
         #: When the file was written to, not only its log.
@@ -120,28 +132,49 @@ class LedgerFile:
     def _transact(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
         db, meta = self._patiently(lambda: self._begin(begin, patience), patience)
         try:
+            before, stamp = db.total_changes, meta.stamp
             result = work(db, meta)
+            stepped = db.total_changes != before and not meta.delivered
+            if stepped:
+                self._step(db, meta, meta.stamp is not stamp)
             db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             raise
+        if stepped:
+            self._wrote = True
+            self._lineage.reached(meta.step + 1, meta.opening)
+        elif meta.delivered:
+            self._lineage.delivered = meta.delivered
         if begin == _WRITING:
             self._checkpoints.count_write(self._unchanged)
         return result
 
+    def _step(self, db: sqlite3.Connection, meta: Meta, reserved: bool) -> None:
+        """Write down that a transaction changed something, and who goes on from here."""
+        if not self._wrote:
+            meta.opening = open_anew(db, meta.step, meta.opening)
+        if reserved and meta.stamp:
+            db.execute(_STAMP, meta.stamp)
+        else:
+            db.execute(_STEP)
+
     def _begin(self, begin: str, patience: float, doubted: str = "") -> tuple[sqlite3.Connection, Meta]:
         db = self._connected()
-        if begin == _WRITING and self._mark.due(self._changed):
-            if not patience:
-                raise LedgerBusy
-            self._mark.set()
         try:
+            if begin == _WRITING and self._mark.due(self._changed):
+                if not patience:
+                    raise LedgerBusy
+                self._mark.set()
             db.execute(begin)
-            identity, frozen, boot, steady, at, log = db.execute(_META).fetchone() or (None, "", "", 0.0, 0.0, HERE)
-            self._check_same(identity, at)
+            found = db.execute(_META).fetchone()
+            if found is None:
+                raise self._replaced()
+            identity, frozen, log, boot, steady, at, step, opening = found
             if log == HERE or self._mark.allows(db, log, begin == _WRITING, doubted):
-                return db, Meta(frozen, Stamp(boot, steady, at) if at else None)
+                self._check_same(db, identity, step, opening)
+                return db, Meta(frozen, Stamp(boot, steady, at) if at else None, step, opening)
         except LedgerUnavailable:
             self._disconnect()  # or other programs, as they end, would not be the last that may write to the file
             raise
@@ -181,7 +214,7 @@ class LedgerFile:
         if self._process != os.getpid():
             raise unavailable(self.path, "was open while the process was forked. Open it anew after the fork")
         if self._connection is None:
-            self._connection = self._open()
+            self._connection, self._wrote = self._open(), False
             self._seen = self._look()
         elif self._look() != self._seen:
             raise self._replaced()
@@ -206,11 +239,15 @@ class LedgerFile:
         except (LedgerUnavailable, OSError):
             return False
 
-    def _check_same(self, identity: str | None, latest: float) -> None:
+    def _check_same(self, db: sqlite3.Connection, identity: str, step: int, opening: int) -> None:
         """Refuse another ledger in the place of ours, and an older copy of ours: it forgot payments."""
-        if identity is None or (self._identity is not None and (identity != self._identity or latest < self._latest)):
+        if identity != (self._identity or identity):
             raise self._replaced()
-        self._identity, self._latest = identity, latest
+        if not self._lineage.goes_on(db, step, opening, self._wrote):
+            with contextlib.suppress(sqlite3.Error):  # where it cannot be written now, the next use writes it
+                self._mark.age(db)
+            raise self._mark.older()
+        self._identity = identity
 
     def _replaced(self) -> LedgerUnavailable:
         return unavailable(
@@ -300,7 +337,9 @@ class LedgerFile:
             for statement in SCHEMA:
                 db.execute(statement)
             migrations.keep_windows(db)
-            db.execute("INSERT INTO meta VALUES (1, ?, '[]', '', 0.0, 0.0, ?)", (secrets.token_hex(16), HERE))
+            db.execute(
+                "INSERT INTO meta VALUES (1, ?, '[]', '', 0.0, 0.0, ?, 0, 0, 0.0)", (secrets.token_hex(16), HERE)
+            )
             self.fresh = True
         db.execute("COMMIT")
 

@@ -133,7 +133,12 @@ class SqliteLedger:
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
         """Resolve a delivered purchase. It stays counted."""
         found = rows.Delivery(number_of(hold.id), hold.purchase.keyed, money, receipt)
-        self._write(lambda db, meta: rows.deliver(db, found))
+
+        def deliver(db: sqlite3.Connection, meta: Meta) -> None:
+            meta.delivered = found.number
+            rows.deliver(db, found)
+
+        self._write(deliver)
         self._claims.drop(found.number)
 
     def write_off(self, hold: Hold) -> Hold:
@@ -202,8 +207,9 @@ class SqliteLedger:
         _close_both(self._claims, self._file)
 
     def accept(self) -> bool:
-        """Go on with what is left of a ledger that lost its log. Return False if it lost nothing.
+        """Go on with what is left of a ledger that lost something. Return False if it lost nothing.
 
+        What can be lost is its log, and what an older copy of the file lacks that was put in its place.
         Programs that still run have to end first. As a program ends it writes its own part of the log into the file,
         with its unresolved payments, even if the log was deleted; and so does this one here.
         """
@@ -252,7 +258,7 @@ class SqliteLedger:
             raise refusals.over_limit(order, exceeded)
         accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
         hold = rows.insert(db, order, stamp.at, accounts, self._claims.process_lock.name)
-        db.execute("UPDATE meta SET boot = ?, steady = ?, at = ?", (stamp.boot, stamp.steady, stamp.at))
+        meta.stamp = stamp
         self._claims.take(number_of(hold.id), attempt)
         return hold
 

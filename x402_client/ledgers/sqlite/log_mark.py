@@ -18,10 +18,13 @@ from contextlib import closing
 from pathlib import Path
 
 from ...errors import LedgerUnavailable
+from . import lineage
 from .errors import unavailable
 
 #: The log is there, and is needed: what every transaction of a payment says.
 HERE = "here"
+#: A program saw more than is in this file: an older copy is in its place (see ``lineage``).
+OLDER = "older"
 #: Each followed by the token of one setting of the mark.
 _NEEDED, _BACK = "needed", "back"
 _READ = "SELECT log FROM meta"
@@ -34,6 +37,11 @@ _LOST = (
     "has lost its log, the file beside it whose name ends in -wal, and with it the latest payments. Stop the programs "
     "that use it: those that still run write their part back as they end. Put the log back if you have it, or run "
     "`x402 ledger accept` to go on with what is left"
+)
+_AGED = (
+    "is older than a program has seen: a copy of it was put in its place, without the latest payments. Stop the "
+    "programs that use it. Put the right file back, with its log if it has one; or run `x402 ledger accept` to go on "
+    "with what is left"
 )
 
 
@@ -76,6 +84,8 @@ class LogMark:
         A reader may look between two steps of others, so only the same word, ``doubted``, is believed to be a loss.
         """
         face, _, token = word.partition(" ")
+        if face == OLDER:
+            raise self.older()
         if face == _BACK:
             if writing:
                 self._forget(token)
@@ -92,18 +102,32 @@ class LogMark:
         return False
 
     def accept(self, db: sqlite3.Connection) -> bool:
-        """Go on without the log that was lost. Return False if none was.
+        """Go on without what was lost: the log, or what an older copy lacks. Return False if nothing was.
 
-        It works only for the one program that has the file open: another may have the deleted log in its hands, and
-        would write it over what follows.
+        Without a log it works only for the one program that has the file open: another may have the deleted log in its
+        hands, and would write it over what follows.
         """
         face, _, token = db.execute(_READ).fetchone()[0].partition(" ")
+        if face == OLDER:
+            lineage.accept(db)
+            db.execute(_WRITE, (HERE,))
+            return True
         if face != _NEEDED or self._marker(token).exists():
             return False
         db.execute("PRAGMA journal_mode = DELETE")  # needs the whole file for itself
+        lineage.accept(db)
         db.execute(_WRITE, (HERE,))
         db.execute("PRAGMA journal_mode = WAL")
         return True
+
+    def older(self) -> LedgerUnavailable:
+        """Build the error for an older copy in the file's place."""
+        return unavailable(self._path, _AGED)
+
+    def age(self, db: sqlite3.Connection) -> None:
+        """Say in the file, in a transaction that ends with it, that it is older than a program has seen."""
+        db.execute(_WRITE, (OLDER,))
+        db.execute("COMMIT")
 
     def _in_main_file(self) -> str:
         """Return the word in the main file alone. SQLite reads it, so that it keeps its locks on the file."""
@@ -120,7 +144,7 @@ class LogMark:
         with closing(self._connect(patience)) as db, closing(self._connect(patience)) as mover:
             db.execute("BEGIN IMMEDIATE")
             word = db.execute(_READ).fetchone()[0]
-            if word.startswith(_NEEDED):  # another program sets it now, or died as it did
+            if word == OLDER or word.startswith(_NEEDED):  # by another, which sets the mark now or died as it did
                 return self.allows(db, word, True, "")
             self._directory.mkdir(mode=0o700, exist_ok=True)
             self._marker(token).touch(0o600)

@@ -12,7 +12,7 @@ from ...model.budgets import BUDGET_WINDOWS, BudgetWindow
 from ..windows import BUCKETS
 from . import seeds
 from .errors import unavailable
-from .schema import LOG, OWED, SIGNED, TREE, VERSION, WINDOWS, WITHOUT_WALLETS, WITHOUT_WINDOWS
+from .schema import LOG, OPENINGS, OWED, PLACE, SIGNED, TREE, VERSION, WINDOWS, WITHOUT_WALLETS, WITHOUT_WINDOWS
 
 #: The windows of every file whose layout does not list them.
 _BEFORE = (("minute", 0, 60), ("hour", 1, 3_600), ("day", 2, 86_400), ("month", 3, 2_592_000), ("total", 4, None))
@@ -63,13 +63,14 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
 
 def _add_columns(db: sqlite3.Connection) -> None:
     """Add what layout 4 knows besides. Old rows keep their names: purchases are looked for under those too."""
-    for table, columns in {"meta": (LOG,), "accounts": TREE, **dict.fromkeys(_PAYMENTS, SIGNED)}.items():
+    for table, columns in {"meta": (LOG, *PLACE), "accounts": TREE, **dict.fromkeys(_PAYMENTS, SIGNED)}.items():
         for column in columns:
             db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
     for table in _PAYMENTS:
         db.execute(f"UPDATE {table} SET {_WALLET} WHERE payer IS NOT NULL")  # noqa: S608 - every part is a constant
     db.execute(f"UPDATE accounts SET {_KIND}")  # noqa: S608
     db.execute(OWED)
+    db.execute(OPENINGS)
     seeds.start_patterns_again(db)
 
 

@@ -28,6 +28,14 @@ _PURCHASE = f"""
 TREE = ("kind TEXT NOT NULL DEFAULT 'host'", "parent TEXT", "caps TEXT", "until REAL")
 #: And of the file: the word of ``log_mark``.
 LOG = "log TEXT NOT NULL DEFAULT 'here'"
+#: And the place where ``lineage`` stands, with the moment of the last ``accept``.
+PLACE = (
+    "step INTEGER NOT NULL DEFAULT 0",
+    "opening INTEGER NOT NULL DEFAULT 0",
+    "accepted REAL NOT NULL DEFAULT 0.0",
+)
+#: Connections that wrote, with the step at which each began: what tells two futures of one file apart.
+OPENINGS = "CREATE TABLE openings (number INTEGER PRIMARY KEY, step INTEGER NOT NULL)"
 #: What signatures can still take after their delivery, each with an end of its own; ``id`` is the hold's, and the
 #: price was taken from ``accounts`` at ``created``. Kept until it ends, however long the history is.
 OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet TEXT NOT NULL, network TEXT NOT NULL,
@@ -44,7 +52,8 @@ WINDOWS = """CREATE TABLE windows (number INTEGER PRIMARY KEY, name TEXT NOT NUL
 #: ``starts`` keeps what an account had counted as a bucket began, of no more than 62 buckets of each window.
 SCHEMA = (
     f"""CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL,
-       frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL, {LOG})""",
+       frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL, {LOG},
+       {", ".join(PLACE)})""",
     f"""CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
        currency TEXT NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
        payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {", ".join(TREE)},
@@ -57,6 +66,7 @@ SCHEMA = (
     f"CREATE TABLE keyed (key TEXT PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     WINDOWS,
     OWED,
+    OPENINGS,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
