@@ -242,6 +242,8 @@ class Exchange:
                 if 200 <= reply.status < 300:
                     return reply, delivery
                 if not leads_on:
+                    if reply.status != 101:
+                        yield from delivery.arrives()  # so that it stays in flight until its end is written
                     yield from delivery.resolved()
             if 300 <= reply.status < 400:
                 hops.outcome = reply.outcome
