@@ -25,6 +25,8 @@ from .checks import new_buyer, paid, unresolved, untouched
 from .drivers import Client, Driver, only
 from .scripted_server import PATIENCE, Exchange, Server
 
+pytestmark = pytest.mark.slow
+
 BIG = b"0123456789" * 100_000
 Session = aiohttp.ClientSession
 Use = Callable[[Session, str], Awaitable[Any]]

@@ -25,7 +25,7 @@ _EVENTS = (
     *("buy", "buy", "sign", "deliver", "freeze", "look", "close"),
     *("dies", "fold", "copy", "copy", "back", "over", "back"),
 )
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")]
 
 
 def taken(path: Path) -> dict[str, bytes]:

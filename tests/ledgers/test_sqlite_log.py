@@ -30,7 +30,7 @@ FORK = multiprocessing.get_context("fork")
 EVER = Spending("", "total", "USD")
 PRICE = 10_000
 _EVENTS = ("start", "start", "buy", "buy", "buy", "end", "kill", "deadly", "look", "fold", "copy", "back")
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")]
 
 
 class Program:

@@ -23,7 +23,7 @@ from . import children
 
 FORK, SPAWN = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
 DAY = Spending("", "day", "USD")
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")]
 
 
 def started(context: Any, target: Any, *arguments: Any) -> tuple[Any, Connection]:

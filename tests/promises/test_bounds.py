@@ -19,6 +19,8 @@ from x402_client.wire.bounds import Bounds
 
 from .hostile_seller import GOODS, Case, Till402, asking, offer, terms
 
+pytestmark = pytest.mark.slow
+
 TERMS = Till(2).terms()[0]
 PLAIN: list[tuple[str, str]] = []
 #: Far from what the clients themselves wait for (five seconds), so that it is told whose patience ended.

@@ -32,6 +32,8 @@ from x402_client.ledgers.sqlite import SqliteLedger
 from .moments import Points, watched
 from .settling_seller import GOODS, Shop
 
+pytestmark = pytest.mark.slow
+
 WHOLE = b"".join(GOODS)
 #: Moments that come after the end of the body. At any other, nothing may count as delivered.
 ENDED = {"after Close", "before Tell Delivered", "after Tell Delivered", ""}

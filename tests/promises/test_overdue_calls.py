@@ -28,6 +28,8 @@ from x402_client.buyer import running_calls
 
 from .settling_seller import Shop, nonce_of
 
+pytestmark = pytest.mark.slow
+
 #: The read time-out that a caller sets who gives up soon, and one of a caller who waits.
 SOON, LONG = 0.3, 20.0
 POLICY = Policy(per_request="0.05", per_day="50")

@@ -30,6 +30,8 @@ from x402_client.wire.bounds import Bounds
 
 from .hostile_seller import GOODS, Till402, asking, offer, opened, terms
 
+pytestmark = pytest.mark.slow
+
 KEY = "ca9a51" * 10 + "7e57"
 SEED = b"canary in the coal mine, thirty2"
 POLICY = Policy(per_request="0.05", per_day="50")

@@ -16,6 +16,8 @@ from x402_client.testing.adapter_conformance import Answer
 
 from .urllib_client import Courier, UrllibConformance, courier_for
 
+pytestmark = pytest.mark.slow
+
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call what blocks. A thread cannot be cancelled, so it is left behind."""

@@ -16,6 +16,8 @@ from x402_client.ledgers.redis import RedisLedger
 
 from .server import Server
 
+pytestmark = pytest.mark.slow
+
 META = "{x402:default}:state"
 
 

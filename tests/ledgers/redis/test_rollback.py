@@ -18,6 +18,8 @@ from x402_client.model.holds import Attempt, Hold, Spending
 from .rollbacks import copied, no_grace, put_back, short_ring
 from .server import Server
 
+pytestmark = pytest.mark.slow
+
 TODAY = Spending("", "day", "USD")
 
 
