@@ -7,6 +7,7 @@ import contextlib
 import gc
 import pickle
 import weakref
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -257,6 +258,7 @@ def test_any_paid_answer_may_be_accepted() -> None:
 
 def test_the_latest_interruptions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interruptions, "_MOST", 2)
+    monkeypatch.setattr(interruptions, "_interrupted", OrderedDict())
     holds = [HOLD.but(id=f"interrupted {number}") for number in range(3)]
     for hold in holds:
         interruptions.note(hold, TimeoutError())
