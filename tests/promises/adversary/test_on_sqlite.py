@@ -1,4 +1,4 @@
-"""The adversary machine over this ledger. By hand, for an hour: ``python -m tests.promises.adversary --seconds 3600``."""
+"""The adversary machine over one ledger. By hand: ``python -m tests.promises.adversary --seconds 3600``."""
 
 from __future__ import annotations
 
