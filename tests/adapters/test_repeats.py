@@ -13,6 +13,8 @@ from .checks import outcome, paid, unresolved
 from .drivers import Client, Driver
 from .scripted_server import Exchange, Server
 
+pytestmark = pytest.mark.slow
+
 
 def cut(exchange: Exchange, till: Till) -> None:
     exchange.cut()
