@@ -141,6 +141,7 @@ class Policy:
 
     def rules(self, origin: Origin) -> list[tuple[Pattern, HostRule]]:
         """Return every entry of ``hosts`` for an origin, the most exact one first."""
+        matching: list[tuple[Pattern, HostRule]]
         matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
         return sorted(matching, key=lambda entry: entry[0].rank, reverse=True)
 

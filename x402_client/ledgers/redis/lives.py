@@ -129,7 +129,7 @@ class Lives:
         """Return True if this program itself may have exchanged its token since the proof was made."""
         with self._lock:
             life = self._lives.get(purse)
-            return life is not proof.life or set(life.tokens) - {proof.step} != set(proof.lives)
+            return life is None or life is not proof.life or set(life.tokens) - {proof.step} != set(proof.lives)
 
     def start_again(self) -> None:
         """Begin new lives, under another owner's name. What was seen stays seen."""

@@ -160,10 +160,10 @@ def _authorization(row: Mapping[str, str]) -> Authorization | None:
     if "signed" not in row:
         return None
     nonce, payer, expires, evidence, *rest = json.loads(row["signed"])
-    header = json.loads(row["header"]) if row.get("header") else ("", "")
+    name, value = json.loads(row["header"]) if row.get("header") else ("", "")
     # Version 0.1 kept evidence as text in text.
     facts = json.loads(evidence) if isinstance(evidence, str) else evidence
-    return Authorization(nonce, payer, expires, tuple(header), facts, *rest)
+    return Authorization(nonce, payer, expires, (name, value), facts, *rest)
 
 
 def stem(account: str, currency: str | None) -> str:
