@@ -47,7 +47,7 @@ def test_the_reader_tells_what_settled(
     monkeypatch.setattr(time, "time", lambda: later)
     found = buyer.reconcile()
     assert [one.id for one in (found.settled if arrives else found.released)] == [hold.id]
-    assert buyer.spent().units == (10_000 if arrives else 0)
+    assert buyer.spent(currency="USD (test)").units == (10_000 if arrives else 0)
 
 
 def test_a_wrong_clock_of_ours_changes_no_answer(own_world: World) -> None:
