@@ -17,6 +17,7 @@ from x402_client.errors import (
     MalformedQuote,
     OverLimit,
     PaidNotDelivered,
+    PaymentNotSent,
     PaymentOutcomeUnknown,
     PaymentRefused,
     PaymentRejected,
@@ -409,3 +410,33 @@ def _failed(ground: Ground, call: Any = None, first: asks.Reply | None = None, *
     with pytest.raises(X402Error) as caught:
         ground.pay(call or called(), first, **scripted)
     return caught.value
+
+
+def test_what_never_left_is_given_back_unless_another_call_took_it_meanwhile() -> None:
+    ground, call = Ground(), called()
+    with pytest.raises(PaymentNotSent) as caught:
+        ground.pay(call, Send=DROP, Failed="not_sent")
+    assert (caught.value.money, ground.spent, ground.ledger.holds()) == ("untouched", 0, ())
+    ground = Ground()
+    with pytest.raises(PaymentOutcomeUnknown):
+        ground.pay(called(), Send=DROP, Failed="not_sent", Conclude=False)
+    assert (ground.spent, len(ground.ledger.holds())) == (PRICE, 1)
+
+
+def test_a_second_402_that_breaks_off_is_a_rejection() -> None:
+    ground, second = Ground(), reply(402, b"")
+    with pytest.raises(PaymentRejected):
+        ground.pay(called(), Send=second, Peek=lambda ask: _broken() if ask.reply is second else ask.reply.native)
+    assert ground.spent == PRICE
+
+
+def _broken() -> None:
+    raise OSError("gone")
+
+
+def test_words_that_are_our_own_payment_are_not_repeated() -> None:
+    ground = Ground()
+    with pytest.raises(PaymentRejected) as caught:
+        ground.pay(called(), Send=lambda ask: asking(error=ask.header[1]))
+    [sent] = ground.all(asks.Send)
+    assert sent.header[1] not in str(caught.value)
