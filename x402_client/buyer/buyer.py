@@ -358,12 +358,3 @@ def _origin(host: str) -> Origin:
     A wildcard is covered by itself and by wider ones, as every name below it is."""
     pattern = Pattern.parse(host)
     return Origin("https", pattern.host, pattern.port or 443)
-
-
-def _from_env(cls, **kw):
-    import os
-    p = os.environ.get("X402_POLICY")
-    rpc = dict(x.split("=",1) for x in os.environ.get("X402_RPC","").split()) or None
-    kw.setdefault("must_exist", os.environ.get("X402_MUST_EXIST") == "1")
-    return cls(Wallet.from_env(), Policy.from_file(p) if p else CAREFUL, ledger=os.environ.get("X402_LEDGER"), rpc=rpc, **kw)
-Buyer.from_env = classmethod(_from_env)
