@@ -32,6 +32,18 @@ def _accounts(host: str, caps: tuple[Cap, ...], path: tuple[str, ...]) -> tuple[
     return tuple(dict.fromkeys(names))
 
 
+@lru_cache(maxsize=256)
+def patterns_of(host: str, port: int) -> tuple[str, ...]:
+    """Return the name of every pattern that covers an origin, but for the host itself.
+
+    A ledger counts a payment in those that it has an account of, whether the payer's policy names them or not: else one
+    that was left out of a policy for a while, or that another program's names, would know less than its hosts.
+    """
+    labels = host.split(".")
+    wild = [f"*.{'.'.join(labels[first:])}" for first in range(1, len(labels))]
+    return (*wild, *(str(Pattern(name, port)) for name in (host, *wild)))
+
+
 def hosts_of(account: str, hosts: Iterable[str]) -> list[str]:
     """Return those of the hosts that an account matches, other than itself.
 

@@ -17,7 +17,7 @@ from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, Order, 
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
-from .accounts import accounts_of, hosts_of
+from .accounts import OVERALL, accounts_of, hosts_of, patterns_of
 from .windows import Account
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
@@ -68,6 +68,8 @@ class MemoryLedger:
         self._prune_at = _PRUNED
         #: The hosts that were paid, by purse.
         self._hosts: dict[str, set[str]] = {}
+        #: Patterns that have an account, each with its purse.
+        self._patterns: set[tuple[str, str]] = set()
         #: By purse, currency and names: sums that payments are counted in together. A cache.
         self._counted_in: dict[tuple[str, str, tuple[str, ...]], list[tuple[Account, Account]]] = {}
         self._frozen: set[str] = set()
@@ -204,7 +206,7 @@ class MemoryLedger:
 
     def _counting(self, order: Order) -> list[tuple[Account, Account]]:
         """Return the sums of units and of payments of every account that the order counts in."""
-        purse, currency, names = order.purchase.purse, order.price.currency, accounts_of(order)
+        purse, currency, names = order.purchase.purse, order.price.currency, self._names(order)
         known = self._counted_in.get((purse, currency, names))
         if known is None:
             self._prune()
@@ -215,11 +217,21 @@ class MemoryLedger:
             self._counted_in[purse, currency, names] = known
         return known
 
+    def _names(self, order: Order) -> tuple[str, ...]:
+        """Return the accounts that the order counts in, those of known patterns included."""
+        names, purse, origin = accounts_of(order), order.purchase.purse, order.purchase.origin
+        if not self._patterns:
+            return names
+        covering = patterns_of(origin.host, origin.port)
+        return (*names, *(name for name in covering if (purse, name) in self._patterns and name not in names))
+
     def _account(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
         """Return an account. The rule: "An account seen for the first time starts from the sums of the hosts"."""
         found = self._accounts.get((purse, name, currency))
         if found is None:
             found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
+            if name not in (OVERALL, order.purchase.origin.host, *order.path):
+                self._patterns.add((purse, name))
         return found
 
     def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:

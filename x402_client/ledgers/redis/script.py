@@ -18,7 +18,7 @@ from ...model.holds import Authorization, Hold, Order, Purchase
 from ...model.hosts import Origin, Pattern
 from ...model.money import Money
 from ...model.offers import Offer, Receipt
-from ..accounts import OVERALL, accounts_of
+from ..accounts import OVERALL, accounts_of, patterns_of
 from ..rows import offer_of, offer_text
 from ..windows import BUCKETS
 
@@ -201,6 +201,15 @@ def seeds(order: Order) -> list[tuple[str, str, str]]:
     names = dict.fromkeys(cap.account for cap in order.caps if cap.account not in apart)
     currencies = (order.price.currency, None)
     return [seed for name in names for currency in currencies for seed in _seeds_of(name, currency)]
+
+
+def known_patterns(order: Order) -> list[list[tuple[str, str, str]]]:
+    """Return the accounts of patterns that cover the origin and that the order does not name, as in ``seeds``."""
+    origin, currencies = order.purchase.origin, (order.price.currency, None)
+    named = accounts_of(order)
+    names = [name for name in patterns_of(origin.host, origin.port) if name not in named]
+    found = [[seed for currency in currencies for seed in _seeds_of(name, currency)] for name in names]
+    return [pair for pair in found if pair]
 
 
 def _seeds_of(account: str, currency: str | None) -> list[tuple[str, str, str]]:

@@ -38,6 +38,7 @@ class LedgerSteps:
             "caps": script.caps(order),
             "headroom": str(script.LARGEST - order.price.units),
             "seeds": script.seeds(order),
+            "covering": script.known_patterns(order),
             "host": order.purchase.origin.host,
         }
         answer = yield from self._claiming(order.purchase, attempt, "reserve", said, order)

@@ -133,6 +133,24 @@ function windows.start_accounts()
   end
 end
 
+-- A pattern that has an account counts all that it covers, whether the payer's policy names it or not. Each pair is what
+-- begins its accounts, in money and in payments.
+function windows.count_in_known_patterns()
+  local stems
+  for _, pair in ipairs(asked.covering) do
+    local known = 0
+    for _, seed in ipairs(pair) do known = known + call("EXISTS", windows.key(seed[1], "total")) end
+    if known > 0 then
+      stems = stems or cjson.decode(asked.row.stems)
+      for _, seed in ipairs(pair) do
+        stems[#stems + 1] = seed[1]
+        asked.seeds[#asked.seeds + 1] = seed
+      end
+    end
+  end
+  if stems then asked.row.stems = cjson.encode(stems) end
+end
+
 -- A window that is new to the store starts from the shortest one there that is longer: it may count too much at first,
 -- for as long as it is, and never too little.
 

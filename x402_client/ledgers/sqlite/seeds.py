@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 
 from ...model.holds import Order
-from ..accounts import OVERALL
+from ..accounts import OVERALL, accounts_of, patterns_of
 from .sums import _NEVER, _SPANS
 
 _OPEN = """
     INSERT OR IGNORE INTO accounts (purse, name, currency, units, payments, latest, kind, parent)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+_KNOWN = "SELECT DISTINCT name FROM accounts WHERE purse = ? AND name IN ({}) AND kind = 'pattern'"
 _PATTERNS = "SELECT id, purse, name, currency FROM accounts WHERE kind = 'pattern'"
 _AGAIN = "UPDATE accounts SET units = ?, payments = ?, latest = ? WHERE id = ?"
 _PORT = re.compile(":[0-9]+$")
@@ -34,6 +35,15 @@ _BUCKETS = f"""
     )
     SELECT number, sum(units), sum(payments) FROM counted GROUP BY number ORDER BY number DESC
 """  # noqa: S608 - every part is a constant
+
+
+def names(db: sqlite3.Connection, order: Order) -> tuple[str, ...]:
+    """Return the accounts that an order counts in, those of known patterns included."""
+    named, origin = accounts_of(order), order.purchase.origin
+    covering = patterns_of(origin.host, origin.port)
+    asked = _KNOWN.format(", ".join("?" * len(covering)))
+    known = db.execute(asked, (order.purchase.purse, *covering)).fetchall()
+    return (*named, *(name for (name,) in known if name not in named))
 
 
 def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: float) -> bool:
