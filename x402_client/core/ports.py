@@ -31,8 +31,8 @@ class Ledger(Protocol):
         """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused.
 
         The unresolved hold is one of ``purchase.names`` for which ``purchase.is_paid_by(hold.payer)``. Under a key, one
-        of another wallet is refused. Each account of ``accounts_of(order)`` counts, and one that is met for the first
-        time starts from the sums of the hosts that it matches.
+        of another wallet is refused. Each account of ``counting_accounts(order, ...)`` counts, and one that is met for
+        the first time starts from the sums of the hosts that it matches.
         """
         ...
 

@@ -65,6 +65,7 @@ class SqliteLedger:
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, self._locks_directory, durable, must_exist)
         self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
+        self._counting = seeds.Counting()
         self._patience = _PATIENCE
         if open_now:
             self._file.read(lambda db, meta: None, _PATIENCE)
@@ -250,7 +251,7 @@ class SqliteLedger:
         if found is not None:
             return found
         stamp = self._clock.now(meta.stamp)
-        names = seeds.names(db, order)
+        names = self._counting.names(db, order)
         counts = self._sums(db, order, names, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
@@ -299,7 +300,7 @@ class SqliteLedger:
 
         Accounts that the refused order met first are kept, so that their hosts are added up once.
         """
-        self._sums(db, order, seeds.names(db, order), self._clock.now(meta.stamp).at)
+        self._sums(db, order, self._counting.names(db, order), self._clock.now(meta.stamp).at)
         found = rows.select(db, "state = 'reserved'")
         return len(self._drop_ended(db, found)) < len(found)
 
