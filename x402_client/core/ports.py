@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Union, runtime_checkable
 
 if TYPE_CHECKING:
@@ -142,6 +142,17 @@ class LedgerExtras(Protocol):
         a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Sync clients call its ``close``
         when an answer was delivered, and a thread does what was ``LedgerBusy``. Without either, a ledger's methods are
         called on the event loop: a sync ledger that may block must have one of them.
+        """
+        ...
+
+    @property
+    def send_close(self) -> Callable[[Hold, MoneyState, Receipt | None], Callable[[], None] | None] | None:
+        """What sends ``close`` to a server now, without waiting for the answer. Default: None.
+
+        Called with what ``close`` takes, when an answer was delivered, from any thread or event loop, of a ledger that
+        has ``asynchronous`` or async methods. It returns what a thread calls to wait for the answer, and which raises
+        what ``close`` raises; or None if it would have to wait, and then a thread calls ``close``. Without it, a
+        program that is killed before that thread ran presents a delivered payment once more.
         """
         ...
 

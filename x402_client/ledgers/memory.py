@@ -53,7 +53,7 @@ class MemoryLedger:
     #: It always starts at zero; that is no news.
     fresh = False
     #: Its one lock is held for microseconds, so async callers need no twin.
-    asynchronous = impatient = None
+    asynchronous = impatient = send_close = None
 
     def __init__(self) -> None:
         self._lock: threading.Lock | _Copied = threading.Lock()

@@ -45,8 +45,8 @@ class SqliteLedger:
     the first use, which may be ``accept``.
     """
 
-    #: Async callers use ``impatient``.
-    asynchronous = None
+    #: Async callers use ``impatient``, and so does the end of a purchase.
+    asynchronous = send_close = None
 
     def __init__(
         self,
