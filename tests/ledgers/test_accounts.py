@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from x402_client.ledgers import accounts, memory
-from x402_client.ledgers.accounts import OVERALL, accounts_of
+from x402_client.ledgers import accounts
+from x402_client.ledgers.accounts import OVERALL, accounts_of, counting_accounts, patterns_of
 from x402_client.ledgers.conformance import cap, order, purchase
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.redis import script
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ledgers.sqlite import ledger as sqlite
-from x402_client.model.holds import Attempt, Order, Spending
+from x402_client.model.budgets import Cap
+from x402_client.model.holds import Attempt, Spending
+from x402_client.model.hosts import Origin, Pattern
 
 _ACCOUNTS = st.sampled_from(["", "api.example.com", "*.example.com", "*.com", "api.example.com:8443"])
+_HOSTS = ["example.com", "a.example.com", "b.a.example.com", "b.example.org", "com", "127.0.0.1", "::1"]
 
 
 def test_a_payment_enters_the_purse_and_its_host() -> None:
@@ -36,16 +38,38 @@ def test_a_payment_enters_each_account_that_has_a_budget_and_each_once(named: li
     assert found[:2] == ("", "api.example.com")
 
 
+@given(st.sampled_from(_HOSTS), st.sampled_from([443, 8443]), st.sampled_from(_HOSTS), st.booleans(), st.booleans())
+def test_the_patterns_of_an_origin_are_those_that_match_it(
+    host: str, port: int, other: str, wild: bool, with_port: bool
+) -> None:
+    origin = Origin("https", host, port)
+    found = patterns_of(host, port)
+    assert all(Pattern.parse(name).matches(origin) and str(Pattern.parse(name)) == name for name in found)
+    if ":" not in other or not wild:
+        pattern = Pattern(f"*.{other}" if wild else other, 8443 if with_port else None)
+        assert pattern.matches(origin) == (str(pattern) in (host, *found))
+
+
+def test_a_ledger_is_asked_for_the_few_patterns_that_cover_the_origin() -> None:
+    asked: list[str] = []
+
+    def has_account(name: str) -> bool:
+        asked.append(name)
+        return name == "*.com"
+
+    found = counting_accounts(order(None, cap(1, account="*.example.com")), has_account)
+    assert found == ("", "api.example.com", "*.example.com", "*.com")
+    assert sorted(asked) == ["*.com", "*.com:443", "*.example.com:443", "api.example.com:443"]
+
+
 def test_every_ledger_counts_in_what_the_one_function_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it would be with another kind of budget: a tree of accounts, say."""
-    parents = {"session/team": ("session", "session/team")}
+    """As it would be with another kind of budget, one line more: a tree of accounts, say."""
+    named = accounts._accounts
 
-    def with_parents(asked: Order) -> tuple[str, ...]:
-        return (*accounts_of(asked), *parents["session/team"])
+    def with_parents(host: str, caps: tuple[Cap, ...], path: tuple[str, ...]) -> tuple[str, ...]:
+        return (*named(host, caps, path), "session", "session/team")
 
-    for module in (memory, sqlite, script):
-        assert module.accounts_of is accounts_of is accounts.accounts_of
-        monkeypatch.setattr(module, "accounts_of", with_parents)
+    monkeypatch.setattr(accounts, "_accounts", with_parents)
     makers: list[Callable[[], Any]] = [MemoryLedger, lambda: SqliteLedger(tmp_path / "ledger.db")]
     names = (OVERALL, "api.example.com", "session", "session/team")
     for make in makers:

@@ -14,12 +14,14 @@ from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.buyer import settings
 from x402_client.core import Ledger, LedgerExtras
 from x402_client.ledgers import extras
-from x402_client.ledgers.conformance import LedgerConformance
+from x402_client.ledgers.conformance import LedgerConformance, order
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.redis import AsyncRedisLedger, RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.model.holds import Attempt, Hold
+from x402_client.model.offers import Receipt
 
-NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "name")
+NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "name", "send_close")
 
 
 class Plain:
@@ -47,12 +49,14 @@ def test_the_optional_names() -> None:
 
 def test_what_holds_without_them() -> None:
     plain: Any = Plain()
+    hold = plain.reserve(order(), Attempt())
     assert not any(hasattr(plain, name) for name in NAMES)
     assert (extras.name_of(plain), extras.is_fresh(plain), extras.drift_of(plain)) == ("Plain", False, 0.0)
     assert extras.for_async_callers(plain) is plain
     assert extras.closer_of(plain)() is None
+    assert extras.send_close(plain, hold, "spent", None) is None
     assert [close() for close in extras.closers_of(plain)] == [None]
-    assert list(settings.ledger(plain).holds()) == []
+    assert list(settings.ledger(plain).holds()) == [hold]
 
 
 def test_ours_have_all_of_them(tmp_path: Path) -> None:
@@ -75,7 +79,7 @@ def test_ours_have_all_of_them(tmp_path: Path) -> None:
 class Told(Plain):
     """A ledger with everything, that notes what is asked of it."""
 
-    name, fresh, drift, impatient = "here", True, 0.0, None
+    name, fresh, drift, impatient, send_close = "here", True, 0.0, None, None
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,5 +129,6 @@ def test_every_optional_attribute_says_its_default_and_its_reader() -> None:
         said = " ".join(str(value.__doc__).split())
         assert "Default: " in said, name
         assert "Read " in said or "Called " in said, name
-        hints = get_type_hints(value.fget if isinstance(value, property) else value, vars(x402_client.core.ports))
+        known = {**vars(x402_client.core.ports), "Hold": Hold, "MoneyState": errors.MoneyState, "Receipt": Receipt}
+        hints = get_type_hints(value.fget if isinstance(value, property) else value, known)
         assert hints["return"] in (str, bool, float) or get_args(hints["return"])

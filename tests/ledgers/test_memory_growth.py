@@ -8,6 +8,7 @@ import os
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,25 @@ def test_an_idle_host_takes_little_memory_and_is_not_forgotten() -> None:
         ledger.reserve(order("more", 1, everything, host="h1.example"), Attempt())
     assert spent(ledger, "h0.example", "total") == 7
     assert spent(ledger, "h0.example", "month") == 0
+
+
+class LookedUp(dict[Any, Any]):
+    """Accounts of a ledger that are looked up one by one. To go through all of them is a failure."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("A payment went through all accounts.")
+
+    keys = values = items = __iter__
+
+
+def test_a_payment_looks_at_the_patterns_of_its_own_host_only() -> None:
+    ledger = Clocked()
+    for number in range(10_000):
+        ledger._accounts["default", f"*.h{number}.example", None] = Account()
+    deliver(ledger, order("opens", 7, (Cap("*.example", "day", "USD", 10**9),), host="a.example"))
+    ledger._accounts, ledger._prune_at = LookedUp(ledger._accounts), 10**9
+    deliver(ledger, order("counts", 7, host="b.h5.example"))
+    assert (spent(ledger, "*.example"), spent(ledger, "*.h5.example"), spent(ledger, "*.h6.example")) == (14, 7, 0)
 
 
 def without_hooks() -> int:

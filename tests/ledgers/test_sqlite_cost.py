@@ -21,14 +21,14 @@ class Measured:
         self.at, self.bought = 1_700_000_000.0, 0
         self.ledger = SqliteLedger(path, clock=LedgerClock(lambda: self.at, lambda: self.at, lambda: "boot"))
 
-    def buy(self, seconds: float) -> None:
+    def buy(self, seconds: float, host: str = "api.example.com") -> None:
         self.at += seconds
         self.bought += 1
         attempt, name = Attempt(), str(self.bought)
-        hold = self.ledger.reserve(order(purchase(name), *CAPS), attempt)
+        hold = self.ledger.reserve(order(purchase(name, host=host), *CAPS), attempt)
         self.ledger.close(self.ledger.record(hold, signed(name)), "spent", RECEIPT)  # type: ignore[arg-type]
 
-    def steps(self) -> int:
+    def steps(self, host: str = "api.example.com") -> int:
         """How many steps ten purchases take, a second apart."""
         counted = [0]
 
@@ -40,7 +40,7 @@ class Measured:
         assert db is not None
         db.set_progress_handler(count, 1)
         for _ in range(10):
-            self.buy(1)
+            self.buy(1, host)
         db.set_progress_handler(None, 1)
         return counted[0]
 
@@ -75,6 +75,21 @@ def test_history_costs_nothing(tmp_path: Path) -> None:
     assert measured.steps() < 1.1 * young
     assert measured.rows("past") < sqlite_holds.HISTORY + 600
     assert measured.rows("starts") <= 2 * 4 * 62
+    measured.ledger.close_ledger()
+
+
+def test_patterns_of_other_hosts_cost_nothing(tmp_path: Path) -> None:
+    measured = Measured(tmp_path / "ledger.db")
+    measured.buy(1, "first.example.com")
+    few = measured.steps("a.example.com")
+    db = measured.ledger._file._connection
+    assert db is not None
+    db.execute(
+        "INSERT INTO accounts (purse, name, currency, units, payments, latest, kind) "
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
+        "SELECT 'default', '*.h' || i || '.example.com', 'USD', 1, 1, 0, 'pattern' FROM n"
+    )
+    assert measured.steps("b.example.com") < 1.1 * few
     measured.ledger.close_ledger()
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.adapters.scripted_server import Server
 from tests.ledgers.redis.server import Server as Redis
 from tests.real.world import World
 from x402_client import Buyer, Policy, Wallet, errors
+from x402_client.buyer import ends
 from x402_client.ledgers.redis import RedisLedger
 
 from . import children
@@ -218,6 +221,35 @@ def test_killed_at_any_moment_with_a_ledger_in_redis(server: Server, tmp_path: P
         for recovered in [pool.submit(case.recovers, moment) for case, moment in zip(every, seen, strict=True)]:
             recovered.result()
     assert set(seen) >= EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("driver", "wide"),
+    [(Httpx, False), (Requests, False), (AsyncHttpx, False), (AsyncHttpx, True), (Aiohttp, False), (Aiohttp, True)],
+)
+def test_an_end_is_sent_to_redis_before_the_caller_has_its_answer(
+    server: Server, tmp_path: Path, redis: Redis, driver: type[Driver], wide: bool
+) -> None:
+    """The program dies with the last byte. The thread that waits for Redis never ran."""
+    _, _, case = next(cases(server, tmp_path, driver, False, []))
+    ledger = RedisLedger(redis.url)
+
+    def work() -> None:
+        case.ledger = ledger.asynchronous if wide else ledger
+        with mock.patch.object(ends.EndsWriter, "_run", lambda self: None), case.buyer() as buyer, driver() as shell:
+            answer = shell.client(buyer).stream("GET", case.url)
+            while ledger._ends._line is None:  # opened by the first beat of the heart, which began with the claim
+                time.sleep(0.001)
+            while answer.following():
+                pass
+            assert len(ends._pending) == 1
+            children.die()
+
+    assert children.done(work) == -9
+    case.ledger = ledger
+    with case.buyer() as buyer:
+        assert buyer.holds() == ()
+        assert [(hold.state, hold.nonce) for hold in buyer.history()] == [("delivered", case.shop.settled[0])]
 
 
 @pytest.mark.parametrize("moment", ["after SignTyped", "after Record", "after Send", "piece 0"])

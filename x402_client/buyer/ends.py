@@ -25,10 +25,10 @@ from ..core.drive import is_coming
 from ..core.ports import Ledger
 from ..errors import X402Error
 from ..events import Event, Warned
-from ..ledgers.extras import at_once, name_of
+from ..ledgers.extras import at_once, name_of, send_close
 from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
-from .ledger_calls import acall_ledger, await_ledger, guarded
+from .ledger_calls import await_ledger, guarded
 
 log = logging.getLogger("x402_client")
 T = TypeVar("T")
@@ -54,6 +54,8 @@ class _End:
     loop: asyncio.AbstractEventLoop | None
     #: Told once if it cannot be written. None: that was told.
     tell: Callable[[Event], object] | None
+    #: Waits for the ledger's answer, if the ledger was sent the end already. It is called once.
+    wait: Callable[[], None] | None = None
 
     @property
     def key(self) -> Key:
@@ -91,7 +93,11 @@ class EndsWriter:
         """
         ledger = at_once(self._ledger)
         try:
-            if ledger is None or _comes(guarded(_close, ledger, said)):
+            if ledger is None:
+                # "a server is sent the command and its answer is not awaited"
+                self._later(said, tell, guarded(_send, self._ledger, said))
+                return
+            if _comes(guarded(_close, ledger, said)):
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
@@ -132,30 +138,24 @@ class EndsWriter:
             self._write(end)
 
     async def amake_room(self) -> None:
-        """Async twin of ``make_room``."""
-        end = self._take()
-        if end is None:
-            return
-        try:
-            await acall_ledger(self._ledger, _close, end.said)
-        except X402Error as failure:
-            self._put_back(end, failure)
-        except BaseException as failure:
-            self._put_back(end, failure)
-            raise
-        else:
-            self._written(end)
+        """Async twin of ``make_room``. It goes on in a thread if it is cancelled."""
+        if self.is_crowded:
+            import anyio.to_thread
+
+            await anyio.to_thread.run_sync(self.make_room, abandon_on_cancel=True)
 
     @property
     def is_crowded(self) -> bool:
         """Return True if more ends wait than may."""
         return len(self._waiting) > _MOST
 
-    def _later(self, said: Close, tell: Callable[[Event], object] | None) -> None:
+    def _later(
+        self, said: Close, tell: Callable[[Event], object] | None, wait: Callable[[], None] | None = None
+    ) -> None:
         loop = None
         with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        end = _End(said, loop, tell)
+        end = _End(said, loop, tell, wait)
         said.attempt.is_stranded = None  # it is over when this is written, also after its loop was closed
         with self._changed:
             self._waiting[end.key] = _pending[end.key] = end
@@ -205,7 +205,7 @@ class EndsWriter:
     def _write(self, end: _End) -> bool:
         """Write one end, as patiently as the ledger is. Return False if it could not be written."""
         try:
-            answer = guarded(_close, self._ledger, end.said)
+            answer = guarded(_finish, self._ledger, end)
             if is_coming(answer):
                 _run_to_its_end(answer, end.loop)
         except Exception as failure:
@@ -291,6 +291,16 @@ def _key(hold: Hold) -> Key:
 
 def _close(ledger: Any, said: Close) -> Any:
     return ledger.close(said.hold, said.money, said.receipt)
+
+
+def _send(ledger: Ledger, said: Close) -> Callable[[], None] | None:
+    return send_close(ledger, said.hold, said.money, said.receipt)
+
+
+def _finish(ledger: Ledger, end: _End) -> Any:
+    """Wait for the answer to what was sent, or send it and wait."""
+    wait, end.wait = end.wait, None
+    return wait() if wait is not None else _close(ledger, end.said)
 
 
 def _comes(answer: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Union, runtime_checkable
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Ledger(Protocol):
         """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused.
 
         The unresolved hold is one of ``purchase.names`` for which ``purchase.is_paid_by(hold.payer)``. Under a key, one
-        of another wallet is refused. Each account of ``accounts_of(order)`` counts, and one that is met for the first
-        time starts from the sums of the hosts that it matches.
+        of another wallet is refused. Each account of ``counting_accounts(order, ...)`` counts, and one that is met for
+        the first time starts from the sums of the hosts that it matches.
         """
         ...
 
@@ -142,6 +142,17 @@ class LedgerExtras(Protocol):
         a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Sync clients call its ``close``
         when an answer was delivered, and a thread does what was ``LedgerBusy``. Without either, a ledger's methods are
         called on the event loop: a sync ledger that may block must have one of them.
+        """
+        ...
+
+    @property
+    def send_close(self) -> Callable[[Hold, MoneyState, Receipt | None], Callable[[], None] | None] | None:
+        """What sends ``close`` to a server now, without waiting for the answer. Default: None.
+
+        Called with what ``close`` takes, when an answer was delivered, from any thread or event loop, of a ledger that
+        has ``asynchronous`` or async methods. It returns what a thread calls to wait for the answer, and which raises
+        what ``close`` raises; or None if it would have to wait, and then a thread calls ``close``. Without it, a
+        program that is killed before that thread ran presents a delivered payment once more.
         """
         ...
 

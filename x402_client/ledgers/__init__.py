@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .accounts import OVERALL, accounts_of, hosts_of
+    from .accounts import OVERALL, accounts_of, counting_accounts, hosts_of, patterns_of
     from .memory import MemoryLedger
     from .redis.ledger import AsyncRedisLedger, RedisLedger
     from .refusals import (
@@ -37,15 +37,17 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "another_wallet",
     "check_frozen",
     "check_key",
+    "counting_accounts",
     "hold_is_gone",
     "hosts_of",
     "nothing_to_write_off",
     "over_limit",
+    "patterns_of",
 ]
 
 #: Which module each name lives in. Loaded when it is asked for.
 _HOMES = {
-    ".accounts": ("OVERALL", "accounts_of", "hosts_of"),
+    ".accounts": ("OVERALL", "accounts_of", "counting_accounts", "hosts_of", "patterns_of"),
     ".memory": ("MemoryLedger",),
     ".redis.ledger": ("AsyncRedisLedger", "RedisLedger"),
     ".refusals": (

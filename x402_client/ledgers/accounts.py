@@ -1,8 +1,8 @@
-"""Accounts: the names under which a ledger keeps sums. One function says which of them a payment enters."""
+"""Accounts: the names under which a ledger keeps sums. ``counting_accounts`` says which of them a payment enters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from ..errors import ConfigurationError
@@ -15,10 +15,9 @@ OVERALL = ""
 
 
 def accounts_of(order: Order) -> tuple[str, ...]:
-    """Return every account in which a payment counts, each once. Hot path: called once per payment.
+    """Return the accounts that an order names, each once. Hot path: called once per payment.
 
-    The rule: "Every matching entry of `hosts` counts". The order names those that set a budget; the purse and the
-    host are counted in any case, for `spent()`.
+    Those are the purse, the host, each matching entry of the policy that sets a budget, and the allowances.
     """
     return _accounts(order.purchase.origin.host, order.caps, order.path)
 
@@ -32,18 +31,47 @@ def _accounts(host: str, caps: tuple[Cap, ...], path: tuple[str, ...]) -> tuple[
     return tuple(dict.fromkeys(names))
 
 
+def counting_accounts(order: Order, has_account: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return every account in which a payment counts: those that its order names, and each pattern's that is there.
+
+    The rule: "Every matching entry of `hosts` counts". Policies that share a purse may differ: an entry that only
+    another program's policy names counts this payment too, once it has an account. It limits only those who name it.
+    ``has_account`` tells whether the purse has an account of a name. It is asked for the few that cover the origin.
+    """
+    named, origin = accounts_of(order), order.purchase.origin
+    others = [name for name in patterns_of(origin.host, origin.port) if name not in named and has_account(name)]
+    return (*named, *others)
+
+
+@lru_cache(maxsize=256)
+def patterns_of(host: str, port: int) -> tuple[str, ...]:
+    """Return the name of every pattern that covers an origin, but for the host itself."""
+    labels = host.split(".")
+    wild = [f"*.{'.'.join(labels[first:])}" for first in range(1, len(labels))]
+    return (*wild, *(str(Pattern(name, port)) for name in (host, *wild)))
+
+
+@lru_cache(maxsize=256)
+def hosts_in(account: str) -> str | None:
+    """Return the hosts of an account that is a pattern, without a port: a name or a wildcard. None: it is no pattern.
+
+    Sums of hosts know no ports, so a pattern with a port starts from all that was paid to its host: too much at first,
+    never too little.
+    """
+    try:
+        return Pattern.parse(account).host
+    except ConfigurationError:  # the purse, or an account of another kind
+        return None
+
+
 def hosts_of(account: str, hosts: Iterable[str]) -> list[str]:
     """Return those of the hosts that an account matches, other than itself.
 
-    The rule: "An account seen for the first time starts from the sums of the hosts it matches". Sums of hosts know no
-    ports, so a pattern with a port starts from all that was paid to its host: too much at first, never too little.
+    The rule: "An account seen for the first time starts from the sums of the hosts it matches".
     """
-    if account == OVERALL:
+    found = hosts_in(account)
+    if found is None:
         return []
-    try:
-        pattern = Pattern.parse(account)
-    except ConfigurationError:  # an account of another kind
-        return []
-    if pattern.host.startswith("*."):
-        return [host for host in hosts if host.endswith(pattern.host[1:])]
-    return [pattern.host] if pattern.host != account and pattern.host in hosts else []
+    if found.startswith("*."):
+        return [host for host in hosts if host.endswith(found[1:])]
+    return [found] if found != account and found in hosts else []

@@ -7,6 +7,9 @@ from inspect import iscoroutinefunction
 from typing import cast
 
 from ..core.ports import Ledger, Maybe
+from ..errors import MoneyState
+from ..model.holds import Hold
+from ..model.offers import Receipt
 
 
 def name_of(ledger: Ledger) -> str:
@@ -44,6 +47,12 @@ def at_once(ledger: Ledger) -> Ledger | None:
     if getattr(ledger, "asynchronous", None) is not None or iscoroutinefunction(ledger.close):
         return None
     return cast(Ledger, getattr(ledger, "impatient", None) or ledger)
+
+
+def send_close(ledger: Ledger, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Callable[[], None] | None:
+    """Send the end of a purchase without waiting. Return what waits for the answer, or None if that is not possible."""
+    send = getattr(ledger, "send_close", None)
+    return None if send is None else cast("Callable[[], None] | None", send(hold, money, receipt))
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:

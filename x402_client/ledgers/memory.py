@@ -17,7 +17,7 @@ from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, Order, 
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
-from .accounts import accounts_of, hosts_of
+from .accounts import OVERALL, accounts_of, counting_accounts, hosts_of
 from .windows import Account
 
 #: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
@@ -53,7 +53,7 @@ class MemoryLedger:
     #: It always starts at zero; that is no news.
     fresh = False
     #: Its one lock is held for microseconds, so async callers need no twin.
-    asynchronous = impatient = None
+    asynchronous = impatient = send_close = None
 
     def __init__(self) -> None:
         self._lock: threading.Lock | _Copied = threading.Lock()
@@ -68,8 +68,9 @@ class MemoryLedger:
         self._prune_at = _PRUNED
         #: The hosts that were paid, by purse.
         self._hosts: dict[str, set[str]] = {}
-        #: By purse, currency and names: sums that payments are counted in together. A cache.
-        self._counted_in: dict[tuple[str, str, tuple[str, ...]], list[tuple[Account, Account]]] = {}
+        #: By purse, currency, port and the names of an order: sums that payments are counted in together. A cache,
+        #: which is cleared when a pattern gets an account.
+        self._counted_in: dict[tuple[str, str, int, tuple[str, ...]], list[tuple[Account, Account]]] = {}
         self._frozen: set[str] = set()
         #: As flat as can be: there are many of them, and few are ever asked for.
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
@@ -204,15 +205,17 @@ class MemoryLedger:
 
     def _counting(self, order: Order) -> list[tuple[Account, Account]]:
         """Return the sums of units and of payments of every account that the order counts in."""
-        purse, currency, names = order.purchase.purse, order.price.currency, accounts_of(order)
-        known = self._counted_in.get((purse, currency, names))
+        purse, currency, origin = order.purchase.purse, order.price.currency, order.purchase.origin
+        place = (purse, currency, origin.port, accounts_of(order))
+        known = self._counted_in.get(place)
         if known is None:
             self._prune()
+            names = counting_accounts(order, lambda name: (purse, name, None) in self._accounts)
             known = [
                 (self._account(purse, name, currency, order), self._account(purse, name, None, order)) for name in names
             ]
-            self._hosts.setdefault(purse, set()).add(order.purchase.origin.host)
-            self._counted_in[purse, currency, names] = known
+            self._hosts.setdefault(purse, set()).add(origin.host)
+            self._counted_in[place] = known
         return known
 
     def _account(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
@@ -220,6 +223,8 @@ class MemoryLedger:
         found = self._accounts.get((purse, name, currency))
         if found is None:
             found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
+            if name not in (OVERALL, order.purchase.origin.host, *order.path):
+                self._counted_in.clear()
         return found
 
     def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:

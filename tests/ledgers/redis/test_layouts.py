@@ -98,6 +98,18 @@ def test_hosts_of_version_0_1_begin_accounts(server: Server, ledger: RedisLedger
     assert str(refused.value.spent) == "0.03 USD"
 
 
+def test_patterns_of_version_0_1_begin_again_from_their_hosts(server: Server, ledger: RedisLedger) -> None:
+    """There a wildcard did not count what a more exact entry let through."""
+    put(server, OLD)
+    assert server.do("HGET", "{x402:default}:w:total:USD:*.example.org", "t") == "10000"
+    for account, counted in (("*.example.org", "0.02 USD"), ("b.example.org:8443", "0.01 USD")):
+        port = 8443 if account.endswith("8443") else 443
+        narrow = cap(10_000, "total", account)
+        with pytest.raises(OverLimit) as refused:
+            ledger.reserve(order(purchase("x", host="b.example.org", port=port), narrow), Attempt())
+        assert str(refused.value.spent) == counted
+
+
 def test_rows_of_another_layout_are_left_alone(server: Server, ledger: RedisLedger) -> None:
     ledger.holds()
     server.do("HSET", STATE, "layout", "3")

@@ -42,6 +42,14 @@ def bought(ledger: RedisLedger, name: str) -> None:
     attempt.end()
 
 
+def bought_elsewhere(server: Server, *caps: Any) -> None:
+    """Buy in another program, which ends."""
+    program, attempt = quiet(server.url), Attempt()
+    program.close(presented(program, "elsewhere", attempt, *caps), "spent", RECEIPT)
+    attempt.end()
+    program.close_ledger()
+
+
 def is_refused(ledger: RedisLedger) -> bool:
     try:
         ledger.holds()
@@ -221,6 +229,38 @@ def test_a_signature_is_written_back_to_a_hold_of_which_only_that_was_lost(
         ledger.accept()
     (back,) = ledger.holds()
     assert (back.id, back.state, back.nonce, ledger.spent(TODAY)) == (hold.id, "signed", "0x01", 10_000)
+
+
+def test_what_is_written_back_counts_in_patterns_that_were_lost_or_begun_anew(
+    server: Server, ledger: RedisLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program's pattern is lost with its payment; then it starts from its hosts, and so does another program's."""
+    bought(ledger, "before")
+    data = copied(server)
+    attempt = Attempt()
+    presented(ledger, "lost", attempt, cap(10**9, account="*.example.com"))
+    attempt.end()
+    put_back(server, data)
+    bought_elsewhere(server, cap(10**9, account="*.com"))
+    assert is_refused(ledger)
+    with no_grace(monkeypatch):
+        ledger.accept()
+    found = {name: ledger.spent(Spending(name, "day", "USD")) for name in ("", "*.example.com", "*.com")}
+    assert found == dict.fromkeys(found, 30_000)
+    assert ledger.spent(Spending("*.com", "day", None)) == 3
+
+
+def test_a_row_remembers_the_patterns_of_other_policies(
+    server: Server, ledger: RedisLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bought_elsewhere(server, cap(10**9, account="*.example.com"))
+    data = copied(server)
+    unresolved(ledger)
+    put_back(server, data)
+    assert is_refused(ledger)
+    with no_grace(monkeypatch):
+        ledger.accept()
+    assert ledger.spent(Spending("*.example.com", "day", "USD")) == 20_000
 
 
 def test_what_was_resolved_meanwhile_is_not_written_back(

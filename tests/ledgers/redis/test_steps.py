@@ -53,6 +53,25 @@ def test_a_purchase_is_three_round_trips(server: Server, ledger: RedisLedger) ->
     assert not {"eval", "info", "wait", "script|load"} & calls.keys()
 
 
+def test_patterns_of_other_hosts_cost_nothing(server: Server, ledger: RedisLedger) -> None:
+    def calls(host: str) -> int:
+        attempt = Attempt()
+        ledger.reserve(order(purchase("opens", host=host)), attempt)  # its host's account is new
+        server.do("CONFIG", "RESETSTAT")
+        hold = ledger.reserve(order(purchase("counts", host=host)), attempt)
+        found = sum(server.calls().values())
+        assert isinstance(hold, Hold)
+        return found
+
+    few = calls("a.example.com")
+    with server.client as client, client.pipeline(transaction=False) as pipe:
+        for number in range(10_000):
+            pipe.hset(f"{{x402:default}}:w:total:#:*.h{number}.example.com", "t", "1")
+        pipe.execute()
+    # A heart may beat meanwhile, of about 25 commands.
+    assert min(calls(f"{name}.example.com") for name in "bcd") <= few + 25
+
+
 def test_the_same_for_async_callers(server: Server, ledger: RedisLedger) -> None:
     async def one(name: str) -> None:
         wide, attempt = ledger.asynchronous, Attempt()

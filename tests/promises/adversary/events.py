@@ -143,6 +143,8 @@ class Setting(Written):
     host: int | None = None
     #: An entry for one host that has no budget, below a wildcard that has one.
     exact: bool = False
+    #: The second wallet's policy has no entry for the wildcard.
+    lax: bool = False
     breaker: bool = False
     loss: str = "0"
     #: Remembered terms are paid in the first request; refusals come back as the 402.

@@ -36,6 +36,7 @@ SEEDS: dict[tuple[str, str], int] = {
     ("lead", "memory"): 3,
     ("loss", "memory"): 3,
     ("paid lead", "memory"): 1,
+    ("policies", "memory"): 5,
     ("skew", "memory"): 4,
     ("spelling", "memory"): 1,
     ("tell", "memory"): 1,
@@ -44,10 +45,12 @@ SEEDS: dict[tuple[str, str], int] = {
     ("busy", "sqlite"): 3,
     ("keep", "sqlite"): 27,
     ("lose log", "sqlite"): 1,
+    ("policies", "sqlite"): 46,
     ("wallets", "sqlite"): 42,
     ("busy", "redis"): 0,
     ("evict", "redis"): 46,
     ("keep", "redis"): 9,
+    ("policies", "redis"): 21,
     ("wallets", "redis"): 12,
 }
 
@@ -193,6 +196,22 @@ FOUND: dict[str, Found] = {
     ),
     "two at once below a wildcard": Found(
         "wildcard", Script(Setting(budget=20, wildcard=1, exact=True), (Together((Call(), Call(client="aiohttp"))),))
+    ),
+    "a policy without the wildcard: memory": Found(
+        "policies", Script(Setting(budget=20, wildcard=2, lax=True), (Call(), Call(wallet=1), Call()))
+    ),
+    "a policy without the wildcard: a file": Found(
+        "policies",
+        Script(
+            Setting(ledger="sqlite", budget=20, wildcard=2, lax=True), (Call(), Call(wallet=1, program=1), Call(2))
+        ),
+    ),
+    "a policy without the wildcard: Redis": Found(
+        "policies",
+        Script(
+            Setting(ledger="redis", budget=20, wildcard=2, lax=True),
+            (Call(), Call(2, wallet=1, program=1), Call(wallet=1, where="child"), Call()),
+        ),
     ),
     "a body that breaks off": Found("tell", Script(Setting(budget=20), (Call(plan=_LOST),))),
     "a key that was delivered and never settled": Found(

@@ -51,6 +51,7 @@ THEMES = {
     "endpoint": "endpoints that are silent, make no sense, or lie",
     "foreign": "endpoints of another chain",
     "wildcard": "an exact entry below a wildcard that has a budget",
+    "policies": "two policies on one ledger and purse, one without the wildcard of the other",
     "give up": "a user who gives purchases up",
     "tell": "failures of the library's own say what became of the money",
     "ahead": "terms that are remembered, and paid in the first request",
@@ -121,7 +122,7 @@ class _Drawing:
         rng = self.rng
         abandons = bool(self.about & {"abandon", "late", "joined"})
         wildcard, host = rng.choice((None, None, 2, 4)), None
-        if "wildcard" in self.about:
+        if self.about & {"wildcard", "policies"}:
             wildcard, host = rng.choice((1, 2, 3)), rng.choice((None, 3))
         return Setting(
             ledger=self.ledger,
@@ -129,6 +130,7 @@ class _Drawing:
             wildcard=wildcard,
             host=host,
             exact="wildcard" in self.about,
+            lax="policies" in self.about,
             breaker=rng.random() < 0.2,
             loss=rng.choice(("0", "0.02")) if self.about & {"skew", "loss"} else "0",
             ahead="ahead" in self.about,
@@ -225,7 +227,7 @@ class _Drawing:
         where, at = ("here", at) if crowd or failing or other else self.where(stop, at)
         return Call(
             thing, client, self.plan(stop, at, failing), stop if where == "here" else "read", at,
-            wallet=rng.randrange(2) if "wallets" in self.about else 0,
+            wallet=rng.randrange(2) if self.about & {"wallets", "policies"} else 0,
             program=(rng.randrange(2) if self.shared else 0) if program is None else program,
             where=where,
         )  # fmt: skip

@@ -46,7 +46,7 @@ class Program:
         if self.ledger is None:
             self.ledger = self.world.machine.open()
         return Buyer(
-            Wallet(evm=KEYS[wallet]), policy(said), ledger=self.ledger, settle_timeout=said.settle / 1000,
+            Wallet(evm=KEYS[wallet]), policy(said, wallet), ledger=self.ledger, settle_timeout=said.settle / 1000,
             breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
             on_event=self.world.books.note,
             rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(2)]},
@@ -100,13 +100,15 @@ class Program:
         self._clients = {}
 
 
-def policy(said: Setting) -> Policy:
-    """Return the policy that a setting means."""
+def policy(said: Setting, wallet: int = 0) -> Policy:
+    """Return the policy that a setting means for a wallet."""
 
     def limit(cents: int | None) -> Limit:
         return Limit(per_request="0.05") if cents is None else Limit(per_day=f"{cents / 100:.2f}")
 
-    hosts: dict[str, Limit | str] = {"*.shop.test": limit(said.wildcard), "127.0.0.1": limit(None)}
+    hosts: dict[str, Limit | str] = {"127.0.0.1": limit(None)}
+    if not (said.lax and wallet):
+        hosts["*.shop.test"] = limit(said.wildcard)
     if said.host is not None or said.exact:
         hosts["a.shop.test"] = limit(said.host)
     return Policy(

@@ -8,8 +8,8 @@ from typing import Any
 
 from ...core.ports import Ledger
 from ...model.holds import Hold, LedgerBusy, Spending
-from ..extras import closer_of, drift_of, is_fresh, name_of
-from .fixtures import LedgerTestCase, order, purchase
+from ..extras import closer_of, drift_of, is_fresh, name_of, send_close
+from .fixtures import RECEIPT, LedgerTestCase, order, purchase
 
 _TODAY = Spending("", "day", "USD")
 #: Seconds that two clocks of one machine may be apart.
@@ -63,6 +63,18 @@ class Extras(LedgerTestCase):
         assert self.spent() == self._at_once(twin, lambda ledger: ledger.spent(_TODAY)) == 10_000
         self._at_once(twin, lambda ledger: ledger.release(hold))
         assert (self.spent(), self.holds()) == (0, ())
+
+    def test_an_end_that_was_sent_is_written_when_its_answer_is_here(self) -> None:
+        if getattr(self.ledger, "send_close", None) is None:
+            return
+        for number in range(3):
+            attempt = self.attempt()
+            hold = self.presented(order(purchase(f"{number}")), attempt)
+            wait = send_close(self.ledger, hold, "spent", RECEIPT)
+            # It is called instead where it could not be sent: the connection may not be open yet.
+            wait() if wait is not None else self.answer(self.ledger.close(hold, "spent", RECEIPT))
+            attempt.end()
+        assert (self.holds(), [past.money for past in self.history()]) == ((), ["spent"] * 3)
 
     def _at_once(self, twin: Ledger, question: Callable[[Ledger], Any]) -> Any:
         try:

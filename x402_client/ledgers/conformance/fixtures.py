@@ -27,13 +27,14 @@ def purchase(
     *,
     key: str | None = None,
     host: str = "api.example.com",
+    port: int = 443,
     purse: str = "default",
     payers: tuple[str, ...] = (PAYER,),
 ) -> Purchase:
     """Return a purchase as the flow describes it."""
-    origin = Origin("https", host, 443)
+    origin = Origin("https", host, port)
     known = f"key {key} {purse}" if key else f"request {name} {purse}"
-    url = f"https://{host}/{name}"
+    url = f"{origin}/{name}"
     return Purchase(known, f"request {name}", key is not None, "GET", url, origin, purse, payers)
 
 

@@ -136,6 +136,15 @@ class Connection:
         except NoScriptError:
             return self._run(_whole(ask), client)
 
+    def new_line(self) -> Any:
+        """Return a new connection to the server. None for a cluster, of which any node may have to be asked."""
+        if self.address.cluster:
+            return None
+        pool = self._connected().connection_pool
+        line = pool.connection_class(**pool.connection_kwargs)
+        line.connect()
+        return line
+
     def _connected(self) -> Any:
         client = self._clients.get("client")
         if client is not None:
@@ -153,7 +162,7 @@ class Connection:
             return client.execute_command(*command)
         with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
-            pipe.execute_command("WAIT", self.address.replicas, int(self.address.timeout * 500))
+            pipe.execute_command(*_wait(self.address))
             pipe._execute_pipeline = _or_hung_up(pipe._execute_pipeline)
             return _copied(pipe.execute(raise_on_error=False), self.address)
 
@@ -214,7 +223,7 @@ class AsyncConnection:
             return await client.execute_command(*command)
         async with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
-            pipe.execute_command("WAIT", address.replicas, int(address.timeout * 500))
+            pipe.execute_command(*_wait(address))
             return _copied(await pipe.execute(raise_on_error=False), address)
 
     def _client(self, loop: asyncio.AbstractEventLoop) -> Any:
@@ -235,6 +244,21 @@ class AsyncConnection:
             return  # what was asked in threads has the connections of sync callers
         if client is not None:
             await client.aclose()
+
+
+def commands_of(ask: script.Request, address: Address) -> list[tuple[Any, ...]]:
+    """Return what is sent for one step, by who reads the answers to it with ``read_answer``."""
+    return [_known(ask), *([_wait(address)] if address.replicas else [])]
+
+
+def read_answer(line: Any, address: Address) -> Any:
+    """Read the answer to a step. Where it fails, the connection is left to the caller to close."""
+    answer = line.read_response(disconnect_on_error=False)
+    return _copied([answer, line.read_response(disconnect_on_error=False)], address) if address.replicas else answer
+
+
+def _wait(address: Address) -> tuple[Any, ...]:
+    return ("WAIT", address.replicas, int(address.timeout * 500))
 
 
 def _known(ask: script.Request) -> tuple[Any, ...]:

@@ -232,7 +232,7 @@ function holds.new_hold()
   row.created, row.owner, row.claim = text(now), asked.owner, asked.token
   holds.enter_row(row, asked.host)
   call("ZADD", RESERVED, 0, row.owner .. "/" .. row.id)
-  return { "new", seq, row.created }
+  return { "new", seq, row.created, row.stems }
 end
 
 -- Holds that a living program remembers as unresolved, after the store lost them.
@@ -266,6 +266,7 @@ function holds.write_back(given, ids)
     call("HSET", holds.row_key(row.id), "state", "signed", "doc", row.doc, "signed", row.signed, "header", row.header,
       "nonce", row.nonce, "owner", row.owner, "claim", row.claim)
   elseif not known and not holds.is_resolved(row, ids) then
+    windows.count_in_patterns(row, given)
     if not holds.has_room(row) then return false end
     holds.enter_row(row, given.host)
   end

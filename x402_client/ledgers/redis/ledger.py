@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import TypeVar
 from weakref import WeakMethod, WeakSet
 
@@ -14,6 +15,7 @@ from ...model.offers import Receipt
 from ..urls import REDIS, for_redis, refusal, scheme_of
 from .claims import Claims
 from .connections import Address, AsyncConnection, Connection, check
+from .ends_connection import EndsConnection
 from .heartbeat import LeaseThread
 from .steps import LedgerSteps
 from .trust import Steps, TrustedServer
@@ -84,11 +86,12 @@ class RedisLedger:
         self._claims = Claims()
         self._lease_thread = LeaseThread(self._claims, self._lease / _BEATS, WeakMethod(self._beat))
         self._connection = Connection(self._address)
+        self._ends = EndsConnection(self._connection)
         server = TrustedServer(self._address.shown, self._lease, self._claims, self._must_exist)
         if old is not None:
             server.inherit(old.server)
         self._steps = LedgerSteps(server, self._claims, self._lease_thread.start)
-        self.asynchronous = AsyncRedisLedger(self._steps, AsyncConnection(self._connection))
+        self.asynchronous = AsyncRedisLedger(self._steps, AsyncConnection(self._connection), self._ends)
 
     @property
     def fresh(self) -> bool:
@@ -119,6 +122,10 @@ class RedisLedger:
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
         """Resolve a delivered purchase. It stays counted."""
         self._run(self._steps.close(hold, money, receipt))
+
+    def send_close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Callable[[], None] | None:
+        """Send ``close`` now, and return what waits for its answer. None: it has to be called instead."""
+        return self._ends.start(self._steps.close(hold, money, receipt))
 
     def write_off(self, hold: Hold) -> Hold:
         """Give an unresolved purchase up, for the user: it counts as spent."""
@@ -166,10 +173,12 @@ class RedisLedger:
         self._lease_thread.stop()
         with contextlib.suppress(X402Error):
             self._run(self._steps.leave())
+        self._ends.close()
         self._connection.close()
         self._build(self._steps)
 
     def _beat(self, purse: str) -> None:
+        self._ends.open()
         self._run(self._steps.beat(purse))
 
     def _run(self, steps: Steps[T]) -> T:
@@ -186,8 +195,8 @@ class AsyncRedisLedger:
     #: It is async itself.
     asynchronous = impatient = None
 
-    def __init__(self, steps: LedgerSteps, connection: AsyncConnection) -> None:
-        self._steps, self._connection = steps, connection
+    def __init__(self, steps: LedgerSteps, connection: AsyncConnection, ends: EndsConnection) -> None:
+        self._steps, self._connection, self._ends = steps, connection, ends
 
     @property
     def fresh(self) -> bool:
@@ -218,6 +227,10 @@ class AsyncRedisLedger:
     async def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
         """Resolve a delivered purchase. It stays counted."""
         await self._run(self._steps.close(hold, money, receipt))
+
+    def send_close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Callable[[], None] | None:
+        """Send ``close`` now, and return what a thread may wait with for its answer. None: call it instead."""
+        return self._ends.start(self._steps.close(hold, money, receipt))
 
     async def write_off(self, hold: Hold) -> Hold:
         """Give an unresolved purchase up, for the user: it counts as spent."""

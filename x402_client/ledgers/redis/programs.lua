@@ -123,12 +123,20 @@ function programs.start_store()
   programs.close_to_v1()
 end
 
+function programs.is_pattern(name)
+  return string.sub(name, 1, 1) == "*" or string.match(name, "^[^:]+:%d+$") or string.match(name, "^%[.+%]:%d+$")
+end
+
+-- In version 0.1 a pattern did not count what a more exact entry let through: it begins again, from its hosts.
 function programs.add_hosts_of_v1()
   local before = tag .. ":w:total:"
   for _, key in ipairs(call("KEYS", before .. "*")) do
-    local host = string.match(string.sub(key, #before + 1), "^[^:]*:(.+)$")
-    if host and string.sub(host, 1, 1) ~= "*" and not string.match(host, "^[^:]+:%d+$") then
-      call("SADD", HOSTS, host)
+    local stem = string.sub(key, #before + 1)
+    local name = string.match(stem, "^[^:]*:(.+)$")
+    if name and programs.is_pattern(name) then
+      for window in string.gmatch(programs.v1_windows, "(%a+)=") do call("DEL", windows.key(stem, window)) end
+    elseif name then
+      call("SADD", HOSTS, name)
     end
   end
 end

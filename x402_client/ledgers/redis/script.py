@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -12,13 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 from ...core.asks import Ask
-from ...errors import ConfigurationError, LedgerUnavailable
+from ...errors import LedgerUnavailable
 from ...model.budgets import WINDOWS
 from ...model.holds import Authorization, Hold, Order, Purchase
 from ...model.hosts import Origin, Pattern
 from ...model.money import Money
 from ...model.offers import Offer, Receipt
-from ..accounts import OVERALL, accounts_of
+from ..accounts import accounts_of, hosts_in, patterns_of
 from ..rows import offer_of, offer_text
 from ..windows import BUCKETS
 
@@ -102,11 +102,6 @@ def document(purchase: Purchase, offer: Offer, price: Money) -> str:
     return json.dumps([*facts, origin.scheme, origin.host, origin.port, offer_text(offer), price.currency])
 
 
-def host_of(row: Mapping[str, str]) -> str:
-    """Return the host that a row's payment went to."""
-    return str(json.loads(row["doc"])[7])
-
-
 def signed_facts(hold: Hold, authorization: Authorization) -> dict[str, str]:
     """Return what recording adds. The header is a field of its own, so that it can be deleted."""
     known = authorization
@@ -173,9 +168,7 @@ def stem(account: str, currency: str | None) -> str:
 
 def patterns(origin: Origin) -> list[str]:
     """Return every pattern by which a freeze may name an origin."""
-    labels = origin.host.split(".")
-    hosts = [origin.host, *("*." + ".".join(labels[i:]) for i in range(1, len(labels)))]
-    return ["*", *(str(Pattern(host, port)) for host in hosts for port in (None, origin.port))]
+    return ["*", origin.host, *patterns_of(origin.host, origin.port)]
 
 
 def caps(order: Order) -> list[tuple[str, str, str]]:
@@ -195,20 +188,20 @@ def _stems(order: Order) -> list[str]:
     return [stem(name, currency) for name in accounts_of(order) for currency in (order.price.currency, None)]
 
 
-def seeds(order: Order) -> list[tuple[str, str, str]]:
-    """Return each account of an order that is a pattern of hosts, as the script begins it: from its hosts' sums."""
-    apart = {OVERALL, order.purchase.origin.host, *order.path}
-    names = dict.fromkeys(cap.account for cap in order.caps if cap.account not in apart)
-    currencies = (order.price.currency, None)
-    return [seed for name in names for currency in currencies for seed in _seeds_of(name, currency)]
+def patterns_to_count(order: Order) -> dict[str, Any]:
+    """Return what the script needs to count a payment in patterns of hosts, and to begin their accounts."""
+    named = [name for name in accounts_of(order) if name not in order.path]
+    return _to_count(order.purchase.origin, order.price.currency, named)
 
 
-def _seeds_of(account: str, currency: str | None) -> list[tuple[str, str, str]]:
-    """Return what begins one account, in money or in payments; nothing if it is no pattern of hosts."""
-    try:
-        pattern = Pattern.parse(account)
-    except ConfigurationError:
-        return []
-    if str(pattern) != account or (pattern.port is None and not pattern.host.startswith("*.")):
-        return []
-    return [(stem(account, currency), stem("", currency), pattern.host)]
+def patterns_of_row(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return the same for a hold that the store has lost."""
+    facts = json.loads(row["doc"])
+    named = [each.partition(":")[2] for each in json.loads(row["stems"])]
+    return _to_count(Origin(*facts[6:9]), facts[10], named)
+
+
+def _to_count(origin: Origin, currency: str, named: Iterable[str]) -> dict[str, Any]:
+    """Return each pattern that covers an origin, its hosts, and "1" if it was named."""
+    found = [(name, hosts_in(name), "1" if name in named else "") for name in patterns_of(origin.host, origin.port)]
+    return {"host": origin.host, "currency": currency, "covering": found}

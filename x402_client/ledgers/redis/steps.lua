@@ -5,7 +5,7 @@ local ops = {}
 function ops.reserve()
   local answer = holds.found()
   if answer then return answer end
-  windows.start_accounts()
+  windows.count_in_patterns(asked.row, asked)
   if holds.too_large() then return { "large", seq } end
   local over = holds.exceeded()
   if #over > 0 then

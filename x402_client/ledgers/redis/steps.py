@@ -37,8 +37,7 @@ class LedgerSteps:
         said = {
             "caps": script.caps(order),
             "headroom": str(script.LARGEST - order.price.units),
-            "seeds": script.seeds(order),
-            "host": order.purchase.origin.host,
+            **script.patterns_to_count(order),
         }
         answer = yield from self._claiming(order.purchase, attempt, "reserve", said, order)
         if isinstance(answer, (Hold, Busy)):
@@ -174,7 +173,8 @@ class LedgerSteps:
             self._claims.fail(claim)
             raise
         if answer[0] == "new" and order is not None:
-            claim.hold, claim.row = claim.row["id"], claim.row | {"created": str(answer[2])}
+            counted = {"created": str(answer[2]), "stems": str(answer[3])}
+            claim.hold, claim.row = claim.row["id"], claim.row | counted
             created = int(answer[2]) / script.MICROSECONDS
             return Hold(claim.hold, purchase, order.offer, order.price, created, payer=order.payer)
         self._claims.drop(claim)

@@ -161,7 +161,7 @@ class TrustedServer:
     def _write_back(self, purse: str) -> Steps[None]:
         """Write what this program remembers as unresolved, and join again. The user accepted what else was lost."""
         known = self._claims.remembered(purse)
-        rows = [{"row": row, "claim": token, "host": script.host_of(row)} for row, token in known]
+        rows = [{"row": row, "claim": token, **script.patterns_of_row(row)} for row, token in known]
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
             answer, _ = yield from self._send(purse, "restore", {"rows": chunk}, True)

@@ -117,20 +117,48 @@ function windows.add_all_of(from, key, length)
   call("PEXPIRE", key, text((length + 2 * length / BUCKETS) / 1000))
 end
 
--- Each seed: the stem of an account that is a pattern of hosts, what stands before a host in a stem, and the pattern.
-function windows.start_accounts()
-  for _, seed in ipairs(asked.seeds) do
-    local stem, before, pattern = seed[1], seed[2], seed[3]
-    if call("EXISTS", windows.key(stem, "total")) == 0 then
-      for _, host in ipairs(call("SMEMBERS", HOSTS)) do
-        if windows.covers(pattern, host) then
-          for _, window in ipairs(WINDOWS) do
-            windows.add_all_of(windows.key(before .. host, window[1]), windows.key(stem, window[1]), window[2])
-          end
-        end
+function windows.start_account(before, name, pattern)
+  local stem = before .. name
+  if call("EXISTS", windows.key(stem, "total")) == 1 then return end
+  for _, host in ipairs(call("SMEMBERS", HOSTS)) do
+    if windows.covers(pattern, host) then
+      for _, window in ipairs(WINDOWS) do
+        windows.add_all_of(windows.key(before .. host, window[1]), windows.key(stem, window[1]), window[2])
       end
     end
   end
+end
+
+-- The names of the patterns that have an account, though the payer's policy does not name them.
+function windows.known_patterns(covering)
+  local keys, names, found = {}, {}, {}
+  for _, each in ipairs(covering) do
+    if each[3] == "" then
+      keys[#keys + 1] = windows.key("#:" .. each[1], "total")
+      names[#names + 1] = each[1]
+    end
+  end
+  if #keys == 0 or call("EXISTS", unpack(keys)) == 0 then return found end
+  for i, key in ipairs(keys) do found[names[i]] = call("EXISTS", key) == 1 end
+  return found
+end
+
+-- The rule: "Every matching entry of `hosts` counts", in whichever program's policy it stands: a row counts in each
+-- pattern that has an account, and in those that its own policy names, which get one. ``facts`` are those patterns,
+-- each with its hosts, and the currency.
+function windows.count_in_patterns(row, facts)
+  local known, stems = windows.known_patterns(facts.covering), nil
+  for _, each in ipairs(facts.covering) do
+    local name, pattern, named = each[1], each[2], each[3] == "1"
+    if named or known[name] then
+      if not named then stems = stems or cjson.decode(row.stems) end
+      for _, before in ipairs({ facts.currency .. ":", "#:" }) do
+        windows.start_account(before, name, pattern)
+        if not named then stems[#stems + 1] = before .. name end
+      end
+    end
+  end
+  if stems then row.stems = cjson.encode(stems) end
 end
 
 -- A window that is new to the store starts from the shortest one there that is longer: it may count too much at first,

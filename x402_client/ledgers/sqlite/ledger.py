@@ -18,7 +18,6 @@ from ...model.budgets import Cap
 from ...model.holds import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
-from ..accounts import accounts_of
 from ..rows import number_of
 from . import holds as rows
 from . import seeds
@@ -46,8 +45,8 @@ class SqliteLedger:
     the first use, which may be ``accept``.
     """
 
-    #: Async callers use ``impatient``.
-    asynchronous = None
+    #: Async callers use ``impatient``, and so does the end of a purchase.
+    asynchronous = send_close = None
 
     def __init__(
         self,
@@ -66,6 +65,7 @@ class SqliteLedger:
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, self._locks_directory, durable, must_exist)
         self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
+        self._counting = seeds.Counting()
         self._patience = _PATIENCE
         if open_now:
             self._file.read(lambda db, meta: None, _PATIENCE)
@@ -251,8 +251,8 @@ class SqliteLedger:
         if found is not None:
             return found
         stamp = self._clock.now(meta.stamp)
-        names = accounts_of(order)
-        counts = self._sums(db, order, stamp.at)
+        names = self._counting.names(db, order)
+        counts = self._sums(db, order, names, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
             raise refusals.over_limit(order, exceeded)
@@ -286,9 +286,9 @@ class SqliteLedger:
             rows.drop(db, row)
         return [row for row in found if row not in over] if over else found
 
-    def _sums(self, db: sqlite3.Connection, order: Order, now: float) -> Sums:
+    def _sums(self, db: sqlite3.Connection, order: Order, names: tuple[str, ...], now: float) -> Sums:
         """Return the sums of every account that an order counts in. Those of patterns and allowances are opened."""
-        purse, names = order.purchase.purse, accounts_of(order)
+        purse = order.purchase.purse
         counts = Sums(db, purse, names, now)
         missing = counts.without_account(names, order.price.currency)
         if missing and seeds.begin(db, order, missing, now):
@@ -300,7 +300,7 @@ class SqliteLedger:
 
         Accounts that the refused order met first are kept, so that their hosts are added up once.
         """
-        self._sums(db, order, self._clock.now(meta.stamp).at)
+        self._sums(db, order, self._counting.names(db, order), self._clock.now(meta.stamp).at)
         found = rows.select(db, "state = 'reserved'")
         return len(self._drop_ended(db, found)) < len(found)
 

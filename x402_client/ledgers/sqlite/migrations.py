@@ -19,7 +19,8 @@ _BEFORE = (("minute", 0, 60), ("hour", 1, 3_600), ("day", 2, 86_400), ("month", 
 #: ``payer_name``, for rows that were signed before a hold had a payer of its own.
 _WALLET = "wallet = CASE WHEN payer LIKE '0x%' THEN lower(payer) ELSE payer END"
 _KIND = """kind = CASE WHEN name = '' THEN 'purse'
-    WHEN name LIKE '*.%' OR (name LIKE '%:%' AND name NOT LIKE '%:%:%') THEN 'pattern' ELSE 'host' END"""
+    WHEN name LIKE '*.%' OR name LIKE '[%' OR (name LIKE '%:%' AND name NOT LIKE '%:%:%')
+    THEN 'pattern' ELSE 'host' END"""
 _KEEP = "INSERT INTO windows (name, number, seconds) VALUES (?, ?, ?)"
 _ACCOUNTS = "SELECT id, units, payments, latest FROM accounts"
 _STARTS = "SELECT span, number, units, payments FROM starts WHERE account = ?"

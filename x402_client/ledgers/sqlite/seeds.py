@@ -5,21 +5,23 @@ The rule: "An account seen for the first time starts from the sums of the hosts 
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 
 from ...model.holds import Order
-from ..accounts import OVERALL
+from ..accounts import OVERALL, accounts_of, counting_accounts, hosts_in
 from .sums import _NEVER, _SPANS
 
 _OPEN = """
     INSERT OR IGNORE INTO accounts (purse, name, currency, units, payments, latest, kind, parent)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+_KNOWN = "SELECT 1 FROM accounts WHERE purse = ? AND name = ? AND kind = 'pattern' LIMIT 1"
+_LATEST = "SELECT max(id) FROM accounts"
+#: Orders whose names are cached.
+_CACHED = 1_024
 _PATTERNS = "SELECT id, purse, name, currency FROM accounts WHERE kind = 'pattern'"
 _AGAIN = "UPDATE accounts SET units = ?, payments = ?, latest = ? WHERE id = ?"
-_PORT = re.compile(":[0-9]+$")
 _START = "INSERT INTO starts (account, span, number, units, payments) VALUES (?, ?, ?, ?, ?)"
 _HOSTS = "SELECT {} FROM accounts WHERE purse = ? AND kind = 'host' AND substr(name, ?) = ?"
 _SUMS = f"{_HOSTS.format('currency, sum(units), sum(payments), max(latest)')} GROUP BY currency"
@@ -36,6 +38,30 @@ _BUCKETS = f"""
 """  # noqa: S608 - every part is a constant
 
 
+class Counting:
+    """Names of the accounts that orders count in. Cached until an account is opened, in any process."""
+
+    __slots__ = ("_db", "_known", "_latest")
+
+    def __init__(self) -> None:
+        self._db: sqlite3.Connection | None = None
+        self._latest = 0
+        self._known: dict[tuple[str, int, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def names(self, db: sqlite3.Connection, order: Order) -> tuple[str, ...]:
+        """Return the accounts that an order counts in. Asked before the transaction opens one: it may be undone."""
+        purse = order.purchase.purse
+        (latest,) = db.execute(_LATEST).fetchone()
+        if latest != self._latest or db is not self._db or len(self._known) >= _CACHED:
+            self._db, self._latest, self._known = db, latest, {}
+        place = (purse, order.purchase.origin.port, accounts_of(order))
+        found = self._known.get(place)
+        if found is None:
+            found = counting_accounts(order, lambda name: db.execute(_KNOWN, (purse, name)).fetchone() is not None)
+            self._known[place] = found
+        return found
+
+
 def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: float) -> bool:
     """Open those of the missing accounts that are neither the purse's nor a host's. Return False if there is none."""
     purse, origin = order.purchase.purse, order.purchase.origin
@@ -46,7 +72,7 @@ def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: flo
             kind, parent = "allowance", above[-1] if above else None
         else:
             kind, parent = "pattern", None
-            _start_from_hosts(db, purse, name, name.removesuffix(f":{origin.port}"), now)
+            _start_from_hosts(db, purse, name, now)
         db.execute(_OPEN, (purse, name, order.price.currency, 0, 0, _NEVER, kind, parent))
     return bool(found)
 
@@ -55,7 +81,7 @@ def start_patterns_again(db: sqlite3.Connection) -> None:
     """Let every pattern count all of its hosts, where older versions left out those with an entry of their own."""
     (now,) = db.execute("SELECT at FROM meta").fetchone()
     for number, purse, name, currency in db.execute(_PATTERNS).fetchall():
-        asked = _asked(purse, _PORT.sub("", name))
+        asked = _asked(purse, name)
         for found, units, payments, latest in db.execute(_SUMS, asked).fetchall():
             if found == currency:
                 db.execute(_AGAIN, (units, payments, latest, number))
@@ -63,20 +89,21 @@ def start_patterns_again(db: sqlite3.Connection) -> None:
                 _fill(db, number, (*asked, currency), (units, payments), now)
 
 
-def _start_from_hosts(db: sqlite3.Connection, purse: str, name: str, hosts: str, now: float) -> None:
-    """Open the account of a pattern in each currency of its hosts. ``hosts`` is the pattern without its port.
+def _start_from_hosts(db: sqlite3.Connection, purse: str, name: str, now: float) -> None:
+    """Open the account of a pattern in each currency of its hosts.
 
     Sums of hosts know no ports: a pattern with one starts from too much, never from too little.
     """
-    asked = _asked(purse, hosts)
+    asked = _asked(purse, name)
     for currency, units, payments, latest in db.execute(_SUMS, asked).fetchall():
         opened = db.execute(_OPEN, (purse, name, currency, units, payments, latest, "pattern", None))
         if opened.rowcount == 1:  # else it has one in this currency
             _fill(db, opened.lastrowid or 0, (*asked, currency), (units, payments), now)
 
 
-def _asked(purse: str, hosts: str) -> tuple[str, int, str]:
+def _asked(purse: str, name: str) -> tuple[str, int, str]:
     """Return the values for ``_HOSTS``: where a host's name has to be what."""
+    hosts = hosts_in(name) or name
     ending = hosts.removeprefix("*")  # "a wildcard covers any depth, but not the name itself"
     return (purse, 1, hosts) if ending == hosts else (purse, -len(ending), ending)
 

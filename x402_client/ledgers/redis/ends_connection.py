@@ -1,0 +1,174 @@
+"""Connection on which ends of purchases are sent before the caller has its answer, and without waiting for the server's.
+
+Strategy: a connection of its own, opened before it is needed. What is sent on it is small, and little of it is without
+an answer at a time, so that it always fits into the buffers of the operating system: from there it reaches the server
+even if this process is killed. A thread reads the answers later, in their order. What could not be sent like this, or
+whose answer was lost, goes the usual way: a step that is sent twice is done once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.asks import Ask
+from ...core.drive import run
+from . import script
+from .connections import Connection, commands_of, read_answer
+from .trust import Steps
+
+#: Bytes of one end, and ends without an answer. The buffers of all systems in use hold more than both together.
+_LARGEST, _MOST = 4_096, 3
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """Command that was sent, until its answer was read. ``failed`` tells that none will come."""
+
+    line: Any
+    answer: Any = None
+    failed: bool = False
+    done: bool = False
+
+
+class EndsConnection:
+    """Connection for ends only. Safe between threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sending, self._reading = threading.Lock(), threading.Lock()
+        self._line: Any = None
+        #: Those that were sent and have no answer yet, oldest first.
+        self._due: deque[_Sent] = deque()
+        self._closed = False
+
+    def open(self) -> None:
+        """Connect, unless that was done. A failure leaves it for the next time."""
+        with self._sending:
+            if self._closed or self._is_open():
+                return
+        with suppress(Exception):  # the step that needs the server says what is wrong with it
+            line = self._connection.new_line()
+            with self._sending:
+                if self._line is None and not self._closed:
+                    self._line, line = line, None
+            if line is not None:
+                line.disconnect()
+
+    def start(self, steps: Steps[None]) -> Callable[[], None] | None:
+        """Send the first command of some steps. Return what waits for its answer and makes the others.
+
+        Return None, and begin nothing, if that would mean to wait.
+        """
+        with self._sending:
+            if not self._is_open() or len(self._due) >= _MOST:
+                return None
+            ask = next(steps)
+            sent = self._send(ask)
+        return lambda: self._finish(steps, ask, sent)
+
+    def close(self) -> None:
+        """Close the connection for good. Who waits for an answer asks anew."""
+        with self._sending:
+            self._closed = True
+            self._give_up()
+
+    def _is_open(self) -> bool:
+        """Return True if commands can be sent. A server that hung up has left its end to be read."""
+        line = self._line
+        if line is None or self._due:
+            return line is not None
+        with suppress(Exception):
+            if not line.can_read():
+                return True
+        self._line = None
+        line.disconnect()
+        return False
+
+    def _send(self, ask: Ask[Any]) -> _Sent | None:
+        if not isinstance(ask, script.Request):
+            return None
+        packed = self._line.pack_commands(commands_of(ask, self._connection.address))
+        if sum(map(len, packed)) > _LARGEST:
+            return None
+        try:
+            self._line.send_packed_command(packed, check_health=False)
+        except BaseException as failure:  # half a command may be there: what follows would be read as its rest
+            self._give_up()
+            if not isinstance(failure, Exception):
+                raise
+            return None
+        self._due.append(sent := _Sent(self._line))
+        return sent
+
+    def _finish(self, steps: Steps[None], ask: Ask[Any], sent: _Sent | None) -> None:
+        try:
+            run(_resumed(steps, ask), self._answering(sent))
+        finally:
+            if self._closed:  # what was needed once more is not left open
+                self._connection.close()
+
+    def _answering(self, sent: _Sent | None) -> Callable[[Ask[Any]], Any]:
+        """Return what answers the asks of steps, of which the first was sent."""
+        waiting = [sent] if sent is not None else []
+
+        def answer(ask: Ask[Any]) -> Any:
+            if waiting:
+                first = waiting.pop()
+                self._read_to(first)
+                if not first.failed:
+                    return first.answer
+            return self._connection.send(ask)
+
+        return answer
+
+    def _read_to(self, sent: _Sent) -> None:
+        """Read answers, in the order of their commands, up to this one."""
+        with self._reading:
+            while True:
+                with self._sending:
+                    if sent.done:
+                        return
+                    first = self._due[0]
+                try:
+                    first.answer = read_answer(first.line, self._connection.address)
+                except BaseException as failure:  # its answer may come yet, and would be taken for the next one's
+                    with self._sending:
+                        self._give_up()
+                    if not isinstance(failure, Exception):
+                        raise
+                else:
+                    with self._sending:
+                        if not first.done:
+                            first.done = True
+                            self._due.popleft()
+
+    def _give_up(self) -> None:
+        """Close the connection: what has no answer gets none."""
+        line, self._line = self._line, None
+        while self._due:
+            each = self._due.popleft()
+            each.failed = each.done = True
+            line = line or each.line
+        if line is not None:
+            with suppress(Exception):
+                line.disconnect()
+
+
+def _resumed(steps: Steps[None], ask: Ask[Any]) -> Steps[None]:
+    """Go on with steps that were begun, of which ``ask`` is the first."""
+    with suppress(StopIteration):
+        while True:
+            try:
+                given = yield ask
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as failure:
+                ask = steps.throw(failure)
+            else:
+                ask = steps.send(given)
