@@ -72,9 +72,7 @@ def test_docker(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
     assert len(seller.settlements) == 2
 
 
-def test_lambda(
-    seller: Sandbox, home: dict[str, str], tmp_path: Path, start_redis: Callable[..., Server]
-) -> None:
+def test_lambda(seller: Sandbox, home: dict[str, str], tmp_path: Path, start_redis: Callable[..., Server]) -> None:
     write("recipes/lambda.md", tmp_path)
     home["X402_LEDGER"] = start_redis().url
     ran([sys.executable, "-c", "from x402_client import Buyer; print(Buyer.from_env().spent())"], tmp_path, home)
@@ -162,7 +160,7 @@ def test_celery(
     finally:
         worker.terminate()
         worker.wait(30)
-    assert "['FAILURE', 'SUCCESS', 'SUCCESS', 'SUCCESS']" in said       # `a` came twice
+    assert "['FAILURE', 'SUCCESS', 'SUCCESS', 'SUCCESS']" in said  # `a` came twice
     assert len(seller.settlements) == 3
 
 
