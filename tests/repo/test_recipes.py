@@ -1,6 +1,6 @@
 """The manual's recipes run as far as this machine can run them: real workers, a real kernel, a real shell.
 
-Nothing is replaced in them but the seller's address. Docker, cron and AWS are not here; their programs run without them.
+Only the seller's address is another in them. Docker, cron and AWS are not here; their programs run without them.
 """
 
 from __future__ import annotations
