@@ -13,9 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.main import get_command
 
 import x402_client
 from x402_client import Policy, Wallet
+from x402_client.cli.app import app
 from x402_client.cli.commands.sandbox import policy_text
 from x402_client.sandbox import Sandbox
 
@@ -132,5 +134,21 @@ def test_every_name_of_its_tables_is_there() -> None:
     assert [name for name in named if not hasattr(x402_client.errors, name)] == []
 
 
-def test_it_is_short() -> None:
+def test_its_commands_are_there() -> None:
+    lines = [line for block in blocks("console") for line in block.splitlines() if line.startswith("$ x402 ")]
+    assert lines
+    for line in lines:
+        words, command = line.partition("#")[0].split()[2:], get_command(app)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
+        known = {name for parameter in command.params for name in parameter.opts}
+        assert not hasattr(command, "commands") or getattr(command, "invoke_without_command", False), line
+        assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_it_is_short_and_so_are_its_sentences() -> None:
     assert len(TEXT.splitlines()) <= 180
+    text = re.sub(r"^```.*?^```", "", TEXT, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"`[^`]*`", "code", re.sub(r"^[#|].*$|\]\([^)]*\)", "", text, flags=re.MULTILINE))
+    lengths = [len(sentence.split()) for sentence in re.split(r"(?<=[.!?])\s+|\n\s*\n", text) if sentence.split()]
+    assert sum(lengths) <= 20 * len(lengths)

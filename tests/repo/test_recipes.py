@@ -1,4 +1,4 @@
-"""The manual's recipes run as far as this machine can run them: real workers, a real kernel, a real shell.
+"""The manual's first program and its recipes run as far as this machine can run them: real workers, a real kernel.
 
 Only the seller's address is another in them. Docker, cron and AWS are not here; their programs run without them.
 """
@@ -62,6 +62,13 @@ def ran(command: list[str], directory: Path, env: dict[str, str], code: int = 0)
 
 def python(program: str, directory: Path, env: dict[str, str], interpreter: str = sys.executable) -> str:
     return ran([interpreter, "-W", "error", "-c", program], directory, env)
+
+
+def test_the_first_program(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
+    write("start-here.md", tmp_path, **{"http://127.0.0.1:8402": seller.url})
+    said = ran([sys.executable, "-W", "error", "pay.py"], tmp_path, home)
+    assert "worth it" in said
+    assert "money: spent - left today: 4.99 USD" in said
 
 
 def test_docker(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
