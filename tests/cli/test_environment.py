@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from x402_client import Policy, __version__
+from x402_client import __version__
 from x402_client.cli.app import app
 from x402_client.cli.exits import MEANING, Code
 from x402_client.sandbox import Sandbox
@@ -146,12 +146,7 @@ def test_a_fault_of_ours_is_one_line_and_shows_no_variables(
     assert ran.err == "x402: This is a fault of x402 itself: RuntimeError: unforeseen (-v shows where)\n"
 
 
-def test_the_readme_lists_every_exit_code_and_its_policy_file_is_one(tmp_path: Path) -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+def test_the_manual_lists_every_exit_code() -> None:
+    page = Path(__file__).parents[2].joinpath("x402_client", "manual", "command.md").read_text("utf-8")
     for code in Code:
-        assert f"| {code} | {MEANING[code]} |" in readme
-    text = readme.partition("```toml\n")[2].partition("```")[0]
-    file = tmp_path / "policy.toml"
-    file.write_text(text)
-    policy = Policy.from_file(file)
-    assert policy.networks == ("eip155:8453", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp")
+        assert f"| {code} | {MEANING[code]} |" in page
