@@ -236,7 +236,7 @@ def test_an_end_is_sent_to_redis_before_the_caller_has_its_answer(
 
     def work() -> None:
         case.ledger = ledger.asynchronous if wide else ledger
-        with mock.patch.object(ends.EndsWriter, "_run", lambda self: None), case.buyer() as buyer, driver() as shell:
+        with mock.patch.object(ends.EndsWriter, "_run"), case.buyer() as buyer, driver() as shell:
             answer = shell.client(buyer).stream("GET", case.url)
             while ledger._ends._line is None:  # opened by the first beat of the heart, which began with the claim
                 time.sleep(0.001)

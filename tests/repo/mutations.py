@@ -802,9 +802,23 @@ MUTATIONS = (
     Mutation(
         "an answer waits until its delivery is written",
         "ledgers/extras.py",
-        '    return cast(Ledger, getattr(ledger, "impatient", None) or ledger)\n\n\ndef closer_of',
-        "    return ledger\n\n\ndef closer_of",
+        '    return cast(Ledger, getattr(ledger, "impatient", None) or ledger)\n\n\ndef send_close',
+        "    return ledger\n\n\ndef send_close",
         ("tests/buyer/test_ends.py",),
+    ),
+    Mutation(
+        "an end is sent to Redis after its caller has the answer",
+        "buyer/ends.py",
+        "                self._later(said, tell, guarded(_send, self._ledger, said))\n",
+        "                self._later(said, tell)\n",
+        ("tests/promises/test_killed.py::test_an_end_is_sent_to_redis_before_the_caller_has_its_answer",),
+    ),
+    Mutation(
+        "the answer to one end is taken for another's",
+        "ledgers/redis/ends_connection.py",
+        "                    first = self._due[0]\n",
+        "                    first = self._due[-1]\n",
+        ("tests/ledgers/redis/test_ends_connection.py",),
     ),
     Mutation(
         "a key whose delivery is yet to be written is in flight",
@@ -892,8 +906,8 @@ MUTATIONS = (
     ),
     Mutation(
         "an account that is new starts at zero: Redis",
-        REDIS_STEPS,
-        "  windows.start_accounts()\n",
+        "ledgers/redis/windows.lua",
+        "        windows.start_account(before, name, pattern)\n",
         "",
         ("tests/ledgers/redis/test_purchases.py",),
     ),

@@ -151,7 +151,8 @@ class Close(Ask[None]):
     __slots__ = ("attempt", "hold", "money", "receipt")
 
     def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None, attempt: Attempt) -> None:
-        self.hold, self.money, self.receipt, self.attempt = hold, money, receipt, attempt
+        self.hold, self.receipt, self.attempt = hold, receipt, attempt
+        self.money: MoneyState = money
 
 
 class Settlement(Ask["Fate"]):

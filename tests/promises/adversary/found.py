@@ -202,9 +202,7 @@ FOUND: dict[str, Found] = {
     ),
     "a policy without the wildcard: a file": Found(
         "policies",
-        Script(
-            Setting(ledger="sqlite", budget=20, wildcard=2, lax=True), (Call(), Call(wallet=1, program=1), Call(2))
-        ),
+        Script(Setting(ledger="sqlite", budget=20, wildcard=2, lax=True), (Call(), Call(wallet=1, program=1), Call(2))),
     ),
     "a policy without the wildcard: Redis": Found(
         "policies",

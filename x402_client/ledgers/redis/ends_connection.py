@@ -1,4 +1,4 @@
-"""Connection on which ends of purchases are sent before the caller has its answer, and without waiting for the server's.
+"""Connection on which ends of purchases are sent before the caller has its answer, without waiting for the server's.
 
 Strategy: a connection of its own, opened before it is needed. What is sent on it is small, and little of it is without
 an answer at a time, so that it always fits into the buffers of the operating system: from there it reaches the server

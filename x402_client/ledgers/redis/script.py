@@ -15,7 +15,7 @@ from ...core.asks import Ask
 from ...errors import LedgerUnavailable
 from ...model.budgets import WINDOWS
 from ...model.holds import Authorization, Hold, Order, Purchase
-from ...model.hosts import Origin, Pattern
+from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Receipt
 from ..accounts import accounts_of, hosts_in, patterns_of
