@@ -71,6 +71,15 @@ class Counting(LedgerTestCase):
         counted = order(purchase("counts", host="b.example.com"), cap(3, account="*.example.com", currency=None))
         expect(OverLimit, lambda: self.reserve(counted, self.attempt()))
 
+    def test_what_an_account_would_start_from_is_shown_before_it_is_new(self) -> None:
+        for host in ("a.example.com", "b.example.com", "a.example.org"):
+            self.delivered(order(purchase(host=host)))
+        for _ in range(2):
+            assert {window: self.spent("*.example.com", window) for window in WINDOWS} == dict.fromkeys(WINDOWS, 20_000)
+        assert (self.spent("a.example.com:443"), self.spent("*.example.net"), self.spent("example.com")) == (10_000, 0, 0)
+        self.delivered(order(purchase("more", host="b.example.com")))
+        assert self.spent("*.example.com") == 30_000
+
     def test_an_account_of_another_kind_starts_at_zero(self) -> None:
         self.delivered(order(purchase(host="a.example.com")))
         self.reserve(order(purchase("more", host="a.example.com"), path=("*.example.com",)), self.attempt())

@@ -200,10 +200,10 @@ def seeds(order: Order) -> list[tuple[str, str, str]]:
     apart = {OVERALL, order.purchase.origin.host, *order.path}
     names = dict.fromkeys(cap.account for cap in order.caps if cap.account not in apart)
     currencies = (order.price.currency, None)
-    return [seed for name in names for currency in currencies for seed in _seeds_of(name, currency)]
+    return [seed for name in names for currency in currencies for seed in seeds_of(name, currency)]
 
 
-def _seeds_of(account: str, currency: str | None) -> list[tuple[str, str, str]]:
+def seeds_of(account: str, currency: str | None) -> list[tuple[str, str, str]]:
     """Return what begins one account, in money or in payments; nothing if it is no pattern of hosts."""
     try:
         pattern = Pattern.parse(account)

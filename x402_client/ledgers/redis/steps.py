@@ -90,9 +90,10 @@ class LedgerSteps:
         return bool(answer[2])
 
     def spent(self, question: Spending) -> Steps[int]:
-        stem = script.stem(question.account, question.currency)
-        answer = yield from self.server.ask(question.purse, "spent", stem=stem, window=question.window)
-        return int(answer[2])
+        account, currency = question.account, question.currency
+        said = {"stem": script.stem(account, currency), "seeds": script.seeds_of(account, currency)}
+        answer = yield from self.server.ask(question.purse, "spent", window=question.window, **said)
+        return sum(map(int, answer[2]))
 
     def holds(self, purse: str) -> Steps[tuple[Hold, ...]]:
         answer = yield from self.server.ask(purse, "holds")

@@ -133,6 +133,21 @@ function windows.start_accounts()
   end
 end
 
+-- The sums that make up what an account counts: its own, or those of the hosts that it would start from. Nothing begins
+-- here: an account that counts no payments would know too little later.
+function windows.counted(stem, seeds, name)
+  local length, sums = windows.length_of(name), {}
+  if #seeds == 0 or call("EXISTS", windows.key(stem, "total")) == 1 then
+    return { windows.roll(windows.key(stem, name), length) }
+  end
+  for _, seed in ipairs(seeds) do
+    for _, host in ipairs(call("SMEMBERS", HOSTS)) do
+      if windows.covers(seed[3], host) then sums[#sums + 1] = windows.roll(windows.key(seed[2] .. host, name), length) end
+    end
+  end
+  return sums
+end
+
 -- A window that is new to the store starts from the shortest one there that is longer: it may count too much at first,
 -- for as long as it is, and never too little.
 

@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from ...model.holds import Order
+from ...model.holds import Order, Spending
 from ..accounts import OVERALL
 from .sums import _NEVER, _SPANS
 
@@ -21,7 +21,9 @@ _PATTERNS = "SELECT id, purse, name, currency FROM accounts WHERE kind = 'patter
 _AGAIN = "UPDATE accounts SET units = ?, payments = ?, latest = ? WHERE id = ?"
 _PORT = re.compile(":[0-9]+$")
 _START = "INSERT INTO starts (account, span, number, units, payments) VALUES (?, ?, ?, ?, ?)"
+_KNOWN = "SELECT 1 FROM accounts WHERE purse = ? AND name = ? AND currency = ?"
 _HOSTS = "SELECT {} FROM accounts WHERE purse = ? AND kind = 'host' AND substr(name, ?) = ?"
+_NAMES = f"{_HOSTS.format('name')} AND currency = ?"
 _SUMS = f"{_HOSTS.format('currency, sum(units), sum(payments), max(latest)')} GROUP BY currency"
 #: Of each bucket, newest first, what all of these hosts counted in it: to the next start of each, or to its end.
 _BUCKETS = f"""
@@ -49,6 +51,14 @@ def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: flo
             _start_from_hosts(db, purse, name, name.removesuffix(f":{origin.port}"), now)
         db.execute(_OPEN, (purse, name, order.price.currency, 0, 0, _NEVER, kind, parent))
     return bool(found)
+
+
+def counted_by(db: sqlite3.Connection, question: Spending) -> list[str]:
+    """Return the accounts whose sums answer a question: that of its name, or those of the hosts that it would match."""
+    purse, name, currency = question.purse, question.account, question.currency
+    if db.execute(_KNOWN, (purse, name, currency)).fetchone() is not None:
+        return [name]
+    return [host for (host,) in db.execute(_NAMES, (*_asked(purse, _PORT.sub("", name)), currency))]
 
 
 def start_patterns_again(db: sqlite3.Connection) -> None:
