@@ -791,8 +791,8 @@ MUTATIONS = (
     Mutation(
         "memory begins a pattern's budget at zero",
         "ledgers/memory.py",
-        "        hosts = () if name in order.path else hosts_of(name, self._hosts.get(purse, ()))",
-        "        hosts: tuple[str, ...] = ()",
+        "Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))",
+        "Account()",
         ("tests/ledgers/test_memory_growth.py::test_an_account_first_seen_late_knows_what_its_hosts_spent",),
     ),
     Mutation(
