@@ -14,7 +14,7 @@ import pytest
 
 import x402_client.aiohttp
 import x402_client.httpx
-from x402_client import Buyer, Policy, errors
+from x402_client import Buyer, Money, Policy, errors
 from x402_client.adapters import aiohttp_middleware
 from x402_client.errors import ConfigurationError
 from x402_client.receipts import outcome
@@ -132,6 +132,9 @@ class TestSession(Ours):
                 client.get(url, **said)
             assert caught.value.status == 500
             assert till.headers[-1] not in repr((caught.value, caught.value.request_info, caught.value.history))
+            told = outcome(caught.value)
+            assert told is not None
+            assert told.hold.price == Money("0.01")
 
     def test_raise_for_status_does_not_see_the_402_that_is_paid(
         self, shell: Driver, server: Server, till: Till, buyer: Buyer

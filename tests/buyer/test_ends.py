@@ -382,6 +382,19 @@ def test_a_forked_child_drops_what_is_its_parents_to_write() -> None:
     assert not attempt.alive
 
 
+def test_a_fork_does_not_wait_for_a_ledger_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ends.EndsWriter, "_start", bool)  # no thread tries meanwhile
+    ledger = Stubborn()
+    attempt = pending(ledger)
+    ends._look_after(Stubborn)
+    before = ledger.tries
+    assert children.done(bool) == 0
+    assert ledger.tries == before + 1
+    assert attempt.alive
+    ledger.may = True
+    assert ends.ends_writer(ledger).flush()
+
+
 def test_a_fork_writes_first_what_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = SqliteLedger(path, durable=True)

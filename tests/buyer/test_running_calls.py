@@ -108,6 +108,31 @@ def test_an_end_that_is_pending_is_not_overdue(calls: RunningCalls) -> None:
     assert joins(calls).state == "free"
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_delivery_after_its_caller_gave_up_is_that_of_a_call_that_had_begun(calls: RunningCalls, whole: bool) -> None:
+    """Its 402 was not read yet, so that it could join nothing."""
+    first, attempt = joins(calls, ago=2, whole=whole), Attempt()
+    first.call.flow_ended(attempt)
+    time.sleep(0.01)
+    first.call.delivered(OUTCOME)
+    for _ in range(2):
+        found = joins(calls, ago=0.5)
+        assert (found.state, found.hold, found.outcome, found.call.hold) == ("delivered", HOLD.shown, OUTCOME, None)
+        assert again(calls, found).state == "delivered"
+    assert joins(calls, ago=0.5, wanted=_paid_by(("0xb",))).state == "free", "it pays by another wallet"
+    assert joins(calls).state == "free", "it began after that"
+    assert joins(calls, ago=1.5, read=9).state == "free", "it began before the other was overdue"
+
+
+def test_what_is_read_at_leisure_is_not_overdue(calls: RunningCalls) -> None:
+    first = joins(calls, ago=0.9)
+    first.call.flow_ended(attempt := Attempt())
+    time.sleep(0.15)
+    first.call.delivered(OUTCOME)
+    attempt.end()
+    assert joins(calls, ago=0.02).state == "free"
+
+
 def test_a_delivery_that_was_garbage_collected_failed(calls: RunningCalls) -> None:
     first, attempt = joins(calls, ago=2), Attempt()
     joined = joins(calls)

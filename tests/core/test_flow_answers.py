@@ -262,11 +262,14 @@ def test_a_later_hop_of_a_call_that_paid_is_refused() -> None:
     call = called()
     ground.pay(call, Send=reply(302))
     for first in (asking(), reply(402, {"x402Version": 2})):
-        hop = called("GET /hop", paid=call.paid)
-        with pytest.raises(PaymentRejected, match="one call pays at most once") as caught:
-            ground.pay(hop, first)
-        assert caught.value.hold.authorization.header == ("", "")
-        assert ground.names == ["Peek"]
+        for settled in (False, True):
+            hop = called("GET /hop", paid=call.paid)
+            with pytest.raises(PaymentRejected, match="one call pays at most once") as caught:
+                ground.pay(hop, first, LookNow=asks.Seen(settled))
+            assert caught.value.hold.authorization.header == ("", "")
+            assert caught.value.money == ("spent" if settled else "held")
+            assert ("The chain shows that it was paid" in str(caught.value)) is settled
+            assert ground.names == ["Peek", "LookNow"]
         assert not hop.attempt.alive
     other = reply(402, {"error": "quota"})
     assert ground.pay(called("GET /hop", paid=call.paid), other) is other

@@ -263,10 +263,6 @@ def test_a_fork_leaves_the_mark_set(path: Path) -> None:
     assert spent(path) == 3
 
 
-@pytest.mark.skipif(
-    "PYTEST_XDIST_WORKER" in os.environ,
-    reason="Beside other tests it fails now and then, for a reason that is not known yet; alone it passes.",
-)
 @pytest.mark.parametrize("after", [look_from_outside, lambda path: None], ids=["folded", "left"])
 def test_death_at_any_step_leads_to_no_refusal(path: Path, after: Callable[[Path], None]) -> None:
     """Also in the middle of setting the mark, and if another program folds the log then."""

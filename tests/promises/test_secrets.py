@@ -311,12 +311,15 @@ def test_a_ledger_that_fails(
 
     made: list[str] = []
     monkeypatch.setattr(flow, "payment_header", noting(flow.payment_header, made))
-    buyer = Buyer(wallet(), POLICY, ledger=Breaking(tmp_path / "l.db", step), on_event=sweep.event)
+    ledger = Breaking(tmp_path / "l.db", step)
+    buyer = Buyer(wallet(), POLICY, ledger=ledger, on_event=sweep.event)
     till = Till402(asking(2, terms(2, offer())))
     call(shell, buyer, sweep, server.on("/case", till))
     assert len(made) == 1
     assert len(till.handed) == (step == "close")
     assert sweep.finds(*payment_secrets(made)) == []
+    ledger.step = ""
+    buyer.close()
 
 
 def test_a_file_that_fails_under_the_ledger(

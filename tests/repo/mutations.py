@@ -59,6 +59,13 @@ LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_present
 LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wish_is_paid_once"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
+
+def seed(theme: str, ledger: str, number: int) -> str:
+    """Return the test that plays a seed of the adversary machine, which finds this broken promise."""
+    name = f"{theme}-{ledger}-{number}".replace(" ", "-")
+    return f"tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[{name}]"
+
+
 MUTATIONS = (
     # --- what is allowed
     Mutation(
@@ -66,7 +73,7 @@ MUTATIONS = (
         "policy/policy.py",
         "for pattern, rule in self.rules(origin) if isinstance(rule, Limit)]",
         "for pattern, rule in self.rules(origin)[:1] if isinstance(rule, Limit)]",
-        ("tests/policy/test_every_entry.py",),
+        ("tests/policy/test_every_entry.py", seed("wildcard", "memory", 3)),
     ),
     Mutation(
         "a dollar does not limit test money",
@@ -135,21 +142,66 @@ MUTATIONS = (
         "buyer/running_calls.py",
         "late = self.overdue_at is not None and now > self.overdue_at",
         "late = False",
-        (f"{OVERDUE}::test_while_it_still_runs_the_same_request_signs_nothing[httpx-memory]",),
+        (
+            f"{OVERDUE}::test_while_it_still_runs_the_same_request_signs_nothing[httpx-memory]",
+            seed("abandon", "memory", 8),
+        ),
     ),
     Mutation(
         "a call that was overdue before its 402 pays after its repeat was delivered",
         "buyer/running_calls.py",
         "done = None if overdue else _delivered_instead_of(mine)",
         "done = None",
-        ("tests/buyer/test_running_calls.py",),
+        ("tests/buyer/test_running_calls.py", seed("late", "memory", 5)),
+    ),
+    Mutation(
+        "a repeat pays for what the call in whose place it came brought meanwhile",
+        "buyer/running_calls.py",
+        "done = _delivered_meanwhile(mine)",
+        "done = None",
+        ("tests/buyer/test_running_calls.py", seed("late+abandon", "memory", 113)),
+    ),
+    Mutation(
+        "a failure in a paid body says nothing of the money",
+        "core/delivery.py",
+        "            tell_of_the_money(failure, self.outcome)",
+        "            pass",
+        ("tests/core/test_delivery.py", seed("tell", "memory", 1)),
+    ),
+    Mutation(
+        "a refusal after an accepted loss says that nothing was paid",
+        "core/flow.py",
+        "failure.hold, failure.money = failure.hold or lost.hold, lost.money",
+        "failure.hold = failure.hold or lost.hold",
+        ("tests/core/test_present.py", seed("loss", "memory", 3)),
+    ),
+    Mutation(
+        "a key whose payment never settled says that it was spent",
+        "ledgers/refusals.py",
+        '    if paid.money != "spent":',
+        '    if paid.money == "untouched":',
+        ("tests/ledgers/test_conformance.py", seed("already", "memory", 26)),
+    ),
+    Mutation(
+        "a body that breaks off under one who joined says nothing of the money",
+        "adapters/exchange.py",
+        "return reply, delivery.that_only_tells()",
+        "return reply, None",
+        (f"{OVERDUE}", seed("joined", "memory", 11)),
+    ),
+    Mutation(
+        "a server's eviction policy is looked at once: Redis",
+        "ledgers/redis/trust.py",
+        "self._check((yield from script.ServerInfo()), first)",
+        "if first:\n            self._check((yield from script.ServerInfo()), first)",
+        ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict",),
     ),
     Mutation(
         "a purchase has another name in another library's spelling of its URL",
         "core/call.py",
         "self._told(one_spelling(self.target))",
         "self._told(self.target)",
-        ("tests/core/test_spelling.py",),
+        ("tests/core/test_spelling.py", seed("spelling", "memory", 1)),
     ),
     Mutation(
         "all joiners present a payment at once",
@@ -278,14 +330,14 @@ MUTATIONS = (
         "core/flow.py",
         "        if call.paid is not None:\n",
         "        if False:\n",
-        ("tests/core/test_flow_answers.py",),
+        ("tests/core/test_flow_answers.py", seed("paid lead", "memory", 23)),
     ),
     Mutation(
         "a purchase is named by the hop that asks for money",
         "adapters/exchange.py",
         "(request if first is None else first.request).identity(names)",
         "request.identity(names)",
-        (f"{LED_ANYWHERE}[httpx-0]", f"{LED_ANYWHERE}[requests-0]"),
+        (f"{LED_ANYWHERE}[httpx-0]", f"{LED_ANYWHERE}[requests-0]", seed("lead", "memory", 3)),
     ),
     Mutation(
         "a body that a redirect drops is no part of the purchase",
@@ -520,7 +572,7 @@ MUTATIONS = (
         "chains/rpc.py",
         "        if found != self.network:\n",
         "        if False:\n",
-        ("tests/chains/test_identity.py",),
+        ("tests/chains/test_identity.py", seed("foreign", "memory", 4)),
     ),
     Mutation(
         "one witness gives back all",
@@ -731,13 +783,16 @@ MUTATIONS = (
         "ledgers/memory.py",
         "            elif purchase.is_paid_by(row.hold.payer):",
         "            elif True:",
-        ("tests/ledgers/test_conformance.py::TestMemory::test_a_hold_of_another_wallet_is_not_claimed",),
+        (
+            "tests/ledgers/test_conformance.py::TestMemory::test_a_hold_of_another_wallet_is_not_claimed",
+            seed("wallets", "memory", 8),
+        ),
     ),
     Mutation(
         "memory begins a pattern's budget at zero",
         "ledgers/memory.py",
-        "        hosts = () if name in order.path else hosts_of(name, self._hosts.get(purse, ()))",
-        "        hosts: tuple[str, ...] = ()",
+        "Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))",
+        "Account()",
         ("tests/ledgers/test_memory_growth.py::test_an_account_first_seen_late_knows_what_its_hosts_spent",),
     ),
     Mutation(
@@ -839,7 +894,7 @@ MUTATIONS = (
         "core/delivery.py",
         "        if cause is None:\n            self.done()\n",
         "        if True:\n            self.done()\n",
-        ("tests/core/test_delivery.py", "tests/adapters/test_under_way.py"),
+        ("tests/core/test_delivery.py", "tests/adapters/test_under_way.py", seed("deadline", "memory", 3)),
     ),
     Mutation(
         "an outcome that is kept keeps a claim alive",
@@ -902,7 +957,7 @@ MUTATIONS = (
         REDIS,
         "  return not row.payer or",
         "  return true or not row.payer or",
-        ("tests/ledgers/redis/test_purchases.py",),
+        ("tests/ledgers/redis/test_purchases.py", seed("wallets", "redis", 12)),
     ),
     Mutation(
         "an account that is new starts at zero: Redis",
@@ -944,7 +999,7 @@ MUTATIONS = (
         "ledgers/sqlite/lineage.py",
         "            return len(found) > 1 and bool(found[1][1] >= self._step)\n",
         "            return True\n",
-        ("tests/ledgers/test_sqlite_lineage.py",),
+        ("tests/ledgers/test_sqlite_lineage.py", seed("keep", "sqlite", 27)),
     ),
     Mutation(
         "the mark in a file is set once and for all",
@@ -965,7 +1020,7 @@ MUTATIONS = (
         SQLITE,
         "            elif purchase.is_paid_by(row.hold.payer):\n",
         "            elif True:\n",
-        ("tests/ledgers/test_sqlite_migration.py", IN_A_FILE),
+        ("tests/ledgers/test_sqlite_migration.py", IN_A_FILE, seed("wallets", "sqlite", 42)),
     ),
     Mutation(
         "a purchase is looked for under its new name alone: a file",

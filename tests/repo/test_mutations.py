@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.promises.adversary.found import SEEDS
+
 from . import mutations
 from .mutations import CODE, MUTATIONS, ROOT, Mutation, is_killed
 
@@ -24,6 +26,13 @@ def test_there_is_something_to_break(mutation: Mutation) -> None:
         assert old != new
     for killer in mutation.killers:
         assert (ROOT / killer.partition("::")[0]).exists()
+
+
+def test_each_seed_of_a_mutation_is_played_by_a_test() -> None:
+    played = {mutations.seed(*where, number) for where, numbers in SEEDS.items() for number in numbers}
+    asked = {killer for one in MUTATIONS for killer in one.killers if "test_found.py" in killer}
+    assert asked
+    assert asked <= played
 
 
 @pytest.mark.mutations

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from aiohttp import ClientConnectionError, ClientPayloadError, ClientResponse
+from aiohttp import ClientConnectionError, ClientPayloadError, ClientResponse, ClientResponseError
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
@@ -233,6 +233,14 @@ class _Paid:
             return await super().read()  # type: ignore[misc,no-any-return]
         with content.read_whole():
             return await super().read()  # type: ignore[misc,no-any-return]
+
+    def raise_for_status(self) -> None:
+        """Raise aiohttp's error, with the outcome on it: it has no way to this answer."""
+        try:
+            super().raise_for_status()  # type: ignore[misc]
+        except ClientResponseError as failure:
+            failure.outcome = getattr(self, "x402", None)  # type: ignore[attr-defined]
+            raise
 
     def __del__(self) -> None:
         response: Any = self

@@ -79,7 +79,9 @@ class EndsWriter:
         self._reset()
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()
+        # Taken by itself: an interrupt in the middle of a condition's own ``__enter__`` would leave it taken for ever.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         #: The ends that are not written, oldest first, and the keys of those that some thread is writing.
         self._waiting: dict[Key, _End] = {}
         self._writing: set[Key] = set()
@@ -112,16 +114,20 @@ class EndsWriter:
 
     def waiting(self, purse: str) -> list[Hold]:
         """Return the delivered purchases of a purse that are not written yet, newest first."""
-        with self._changed:
+        with self._lock:
             found = [end.hold for end in self._waiting.values() if end.said.hold.purchase.purse == purse]
         return sorted(found, key=lambda hold: hold.created, reverse=True)
 
-    def flush(self, seconds: float = _AT_CLOSE) -> bool:
-        """Write all that waits, in this thread. Return False if that was not possible in time."""
+    def flush(self, seconds: float = _AT_CLOSE, again: bool = True) -> bool:
+        """Write all that waits, in this thread. Return False if that was not possible in time.
+
+        Without ``again`` it is over as soon as the ledger fails to take one, as patiently as the ledger is.
+        """
         until = time.monotonic() + seconds
         while self._waiting:
             end = self._take()
-            if (end is None or not self._write(end)) and not self._wait(_FIRST_REST, until):
+            written = end is not None and self._write(end)
+            if not written and ((end is not None and not again) or not self._wait(_FIRST_REST, until)):
                 return False
         return True
 
@@ -157,14 +163,14 @@ class EndsWriter:
             loop = asyncio.get_running_loop()
         end = _End(said, loop, tell, wait)
         said.attempt.is_stranded = None  # it is over when this is written, also after its loop was closed
-        with self._changed:
+        with self._lock:
             self._waiting[end.key] = _pending[end.key] = end
             self._changed.notify_all()
         self._start()
 
     def _start(self) -> None:
         _look_after(type(self._ledger))
-        with self._changed:
+        with self._lock:
             if self._thread is not None:
                 return
             self._thread = threading.Thread(target=self._run, name="x402-ends", daemon=True)
@@ -186,7 +192,7 @@ class EndsWriter:
 
     def _next(self) -> _End | None:
         """Wait for an end to write. Return None if the thread is to stop, as none came for a while."""
-        with self._changed:
+        with self._lock:
             while (end := self._take()) is None:
                 if not self._changed.wait(_LINGER) and not self._waiting.keys() - self._writing:
                     self._thread = None
@@ -195,7 +201,7 @@ class EndsWriter:
 
     def _take(self) -> _End | None:
         """Return the oldest end that no thread is writing."""
-        with self._changed:
+        with self._lock:
             for key, end in self._waiting.items():
                 if key not in self._writing:
                     self._writing.add(key)
@@ -218,7 +224,7 @@ class EndsWriter:
         return True
 
     def _written(self, end: _End) -> None:
-        with self._changed:
+        with self._lock:
             self._waiting.pop(end.key, None)
             self._writing.discard(end.key)
             _pending.pop(end.key, None)
@@ -231,7 +237,7 @@ class EndsWriter:
         if isinstance(failure, X402Error) and tell is not None:
             end.tell, hold = None, end.said.hold
             tell(Warned(hold.purchase.method, hold.url, f"A delivery is not in the ledger yet: {failure}"))
-        with self._changed:
+        with self._lock:
             self._writing.discard(end.key)
             if end.key in self._waiting:
                 self._waiting[end.key] = self._waiting.pop(end.key)
@@ -240,7 +246,7 @@ class EndsWriter:
         """Wait until something changes, at most these seconds. Return False if it is later than ``until``."""
         if until is not None and time.monotonic() >= until:
             return False
-        with self._changed:
+        with self._lock:
             self._changed.wait(seconds)
         return True
 
@@ -361,7 +367,8 @@ def _look_after(kind: type[Any]) -> None:
                 os.register_at_fork(after_in_child=_forget_parent)
         _looked_after.add(kind)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=lambda: _flush(kind, _AT_FORK))
+        # A ledger that fails now may fail for as long as the program runs, and each fork of it would wait.
+        os.register_at_fork(before=lambda: _flush(kind, _AT_FORK, again=False))
 
 
 def _tell_multiprocessing() -> None:
@@ -372,10 +379,10 @@ def _tell_multiprocessing() -> None:
         util.Finalize(None, _at_exit, exitpriority=0)
 
 
-def _flush(kind: type[Any], seconds: float) -> bool:
+def _flush(kind: type[Any], seconds: float, again: bool = True) -> bool:
     until = time.monotonic() + seconds
     found = [writer for writer in list(_writers.values()) if isinstance(writer._ledger, kind)]
-    left = [writer for writer in found if not writer.flush(max(0.0, until - time.monotonic()))]
+    left = [writer for writer in found if not writer.flush(max(0.0, until - time.monotonic()), again)]
     return not left
 
 

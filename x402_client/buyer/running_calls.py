@@ -29,11 +29,13 @@ _REMEMBERED = 1000
 
 
 class Delivered(NamedTuple):
-    """The latest delivery of one purchase to one wallet: when its call began, and how it ended."""
+    """A delivery of one purchase to one wallet: when its call began and was overdue, and until when."""
 
     key: Key
     purchase: Purchase
     started: float
+    overdue_at: float | None
+    until: float
     outcome: Outcome
 
 
@@ -46,8 +48,10 @@ class _Registry:
         self.calls: dict[Key, list[RunningCall]] = {}
         #: By id, every call until it was delivered or failed, also those that none can join.
         self.running: weakref.WeakValueDictionary[int, RunningCall] = weakref.WeakValueDictionary()
-        #: By ledger, purchase and wallet, the oldest first.
+        #: By ledger, purchase and wallet, the oldest first: the delivery whose call began last, and the latest one to a
+        #: call that was overdue.
         self.delivered: OrderedDict[tuple[Key, tuple[str, ...]], Delivered] = OrderedDict()
+        self.late: OrderedDict[tuple[Key, tuple[str, ...]], Delivered] = OrderedDict()
 
 
 _registry = _Registry()
@@ -60,8 +64,8 @@ class RunningCall:
     """The record of one call while it runs, or waits for the call that it joined."""
 
     __slots__ = (
-        "__weakref__", "_key", "attempt", "behind", "followers", "hold", "limit", "outcome", "over", "overdue_at",
-        "purchase", "started", "whole",
+        "__weakref__", "_key", "attempt", "behind", "followers", "headers_at", "hold", "limit", "outcome", "over",
+        "overdue_at", "purchase", "started", "whole",
     )  # fmt: skip
 
     def __init__(self, key: Key, purchase: Purchase, started: float, patience: float | None, whole: bool) -> None:
@@ -72,6 +76,8 @@ class RunningCall:
         self.overdue_at: float | None = None
         #: True if its caller gets the answer with its whole body, and nothing before.
         self.whole = whole
+        #: When headers were here, of a call whose caller gets them before the body.
+        self.headers_at: float | None = None
         self.hold: Hold | None = None
         self.outcome: Outcome | None = None
         #: The attempt by which a body is read that is still to come.
@@ -98,6 +104,7 @@ class RunningCall:
         with _registry.lock:
             self.attempt = weakref.ref(attempt)
             if not self.whole:
+                self.headers_at = time.monotonic()
                 self._leave_line()
         attempt.watch(self.end)
         if not attempt.alive:
@@ -160,13 +167,12 @@ class RunningCall:
         self.enter()
 
     def _remember(self, outcome: Outcome) -> None:
-        known, name = _registry.delivered, (self._key, self.purchase.payers)
-        before = known.pop(name, None)
-        if before is None or before.started < self.started:
-            before = Delivered(self._key, self.purchase, self.started, outcome)
-        known[name] = before
-        if len(known) > _REMEMBERED:
-            known.popitem(last=False)
+        here, name = self.headers_at or time.monotonic(), (self._key, self.purchase.payers)
+        done = Delivered(self._key, self.purchase, self.started, self.overdue_at, here, outcome)
+        before = _registry.delivered.get(name)
+        _keep(_registry.delivered, name, done if before is None or before.started < self.started else before)
+        if self.overdue_at is not None and here > self.overdue_at:
+            _keep(_registry.late, name, done)
 
     def _leave(self) -> None:
         _registry.running.pop(id(self), None)
@@ -197,6 +203,9 @@ class RunningCalls:
         with _registry.lock:
             done = None
             if mine.behind is None:
+                done = _delivered_meanwhile(mine)
+                if done is not None:
+                    return Joined(mine, "delivered", done.outcome.hold.shown, done.outcome)
                 done = self._place_behind(mine, ask.purchase)
             return _look(mine) if done is None else Joined(mine, "replaced", done.outcome.hold.shown, done.outcome)
 
@@ -232,6 +241,13 @@ class RunningCalls:
         return None
 
 
+def _keep(known: OrderedDict[Any, Delivered], name: Hashable, done: Delivered) -> None:
+    known[name] = done
+    known.move_to_end(name)
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
+
+
 def _running_under(key: Key) -> list[RunningCall]:
     # The references are copied at once: the garbage collector may end a call in the middle of a look-up.
     calls = [found() for found in _registry.running.valuerefs()]
@@ -243,7 +259,17 @@ def _delivered_instead_of(mine: RunningCall) -> Delivered | None:
     return next((one for one in known if one.key == mine._key and _replaces(one, mine)), None)
 
 
-def _replaces(later: RunningCall | Delivered, first: RunningCall) -> bool:
+def _delivered_meanwhile(mine: RunningCall) -> Delivered | None:
+    """Return the delivery to an overdue call that came after its caller gave up on it and made this call.
+
+    It came before this call's 402 was read, so that nothing was there to join and the header is gone. It is paid all
+    the same: "all else AlreadyPaid".
+    """
+    done = _registry.late.get((mine._key, mine.purchase.payers))
+    return done if done is not None and done.until > mine.started and _replaces(mine, done) else None
+
+
+def _replaces(later: RunningCall | Delivered, first: RunningCall | Delivered) -> bool:
     """Return True if a call of one wallet began after the caller of the first one gave up on it."""
     begun = first.overdue_at is not None and later.started > first.overdue_at
     return begun and _one_wallet(later.purchase, first.purchase)

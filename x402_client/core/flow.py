@@ -48,7 +48,7 @@ from .call import Call
 from .drive import Flow
 from .joining import join
 from .known_terms import lasting
-from .present import NEXT, expiry, led_elsewhere, present, read, terms
+from .present import NEXT, SHOWN, expiry, led_elsewhere, look_now, present, read, terms
 from .purchase_name import check_quoted, known_purchase
 from .reclaim import may_give_back, reclaim_expired
 from .rules import Rules
@@ -67,7 +67,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             call.attempt.end()
             return first
         if call.paid is not None:
-            raise _paid_before(call, call.paid)
+            raise (yield from _paid_before(call, call.paid))
         yield from _admit(call, quote, rules)
         while True:
             hold = yield from _secure(call, quote, rules)
@@ -369,10 +369,15 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
     return judged, hold.but(offer=judged.choice)
 
 
-def _paid_before(call: Call, hold: Hold) -> PaymentRejected:
-    return PaymentRejected(
+def _paid_before(call: Call, hold: Hold) -> Flow[PaymentRejected]:
+    call.attempt.end()
+    settled = (yield from look_now(hold)).settled
+    error = PaymentRejected(
         f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
-        f"again; one call pays at most once. Nothing more was signed. {NEXT}",
+        f"again; one call pays at most once. Nothing more was signed. {f'{SHOWN} ' if settled else ''}{NEXT}",
         hold=hold.shown,
         offer=hold.offer,
     )
+    if settled:
+        error.money = "spent"
+    return error

@@ -189,11 +189,12 @@ def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
 def _look(reply: Reply) -> Flow[None]:
     """Look at the chain where an answer leaves open the money's fate: it changes ``.money`` and nothing else."""
     outcome = reply.outcome
-    if outcome is not None and outcome.money == "unknown" and (yield from _seen(outcome.hold)).settled:
+    if outcome is not None and outcome.money == "unknown" and (yield from look_now(outcome.hold)).settled:
         reply.outcome = replace(outcome, money="spent")
 
 
-def _seen(hold: Hold, funds: bool = False) -> Flow[Seen]:
+def look_now(hold: Hold, funds: bool = False) -> Flow[Seen]:
+    """Ask the chain at once what became of a payment."""
     try:
         return (yield from LookNow(hold, funds))
     except Exception:  # no look may take the place of the end that it is about
@@ -255,7 +256,7 @@ def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
     from .empty_wallet import may_mean_no_funds  # its patterns take a while to compile, and few calls end here
 
     funds = tries.failure is None and may_mean_no_funds(_words(tries))
-    seen = yield from _seen(tries.hold.shown, funds)
+    seen = yield from look_now(tries.hold.shown, funds)
     if tries.failure is not None:
         raise _outcome_unknown(call, tries, rules, seen) from tries.failure
     raise _rejected(call, tries, seen)
@@ -299,7 +300,7 @@ def _rejected(call: Call, tries: _Tries, seen: Seen) -> PaymentRejected:
     asked_again = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
     stays = f"The payment can settle until {_until(call, hold)}, so the amount stays counted."
     if seen.settled:
-        text = f"{asked_again}{_SHOWN} {NEXT}"
+        text = f"{asked_again}{SHOWN} {NEXT}"
     elif is_short(hold, said, seen.balance):
         text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {NEXT}"
     else:
@@ -327,7 +328,7 @@ def _outcome_unknown(call: Call, tries: _Tries, rules: Rules, seen: Seen) -> Pay
     known = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}."
     error = PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}{waited})"
-        f"{then}. {_SHOWN if seen.settled else known} {NEXT}{interruptions.remark(hold)}",
+        f"{then}. {SHOWN if seen.settled else known} {NEXT}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -338,7 +339,7 @@ def _outcome_unknown(call: Call, tries: _Tries, rules: Rules, seen: Seen) -> Pay
     return error
 
 
-_SHOWN = "The chain shows that it was paid, so the content is owed."
+SHOWN = "The chain shows that it was paid, so the content is owed."
 NEXT = (
     "Make the same request again: it presents the same payment, never a second one, and after that time it asks the "
     "chain first. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."

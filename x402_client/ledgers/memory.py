@@ -136,8 +136,10 @@ class MemoryLedger:
 
     def spent(self, question: Spending) -> int:
         with self._lock:
-            account = self._accounts.get((question.purse, question.account, question.currency))
-            return account.roll(question.window, self._now()) if account else 0
+            purse, name, currency = question.purse, question.account, question.currency
+            known = self._accounts.get((purse, name, currency))
+            counted = self._of_hosts(purse, name, currency) if known is None else [known]
+            return sum(account.roll(question.window, self._now()) for account in counted)
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         with self._lock:
@@ -228,9 +230,12 @@ class MemoryLedger:
         return found
 
     def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
-        hosts = () if name in order.path else hosts_of(name, self._hosts.get(purse, ()))
-        known = [self._accounts.get((purse, host, currency)) for host in hosts]
-        return Account.sum_of([account for account in known if account is not None])
+        return Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))
+
+    def _of_hosts(self, purse: str, name: str, currency: str | None) -> list[Account]:
+        """Return the accounts of the hosts that a pattern matches."""
+        known = [self._accounts.get((purse, host, currency)) for host in hosts_of(name, self._hosts.get(purse, ()))]
+        return [account for account in known if account is not None]
 
     def _prune(self) -> None:
         """Let go of what idle accounts do not count any more, each time that their number has doubled."""

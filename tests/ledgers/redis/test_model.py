@@ -53,6 +53,7 @@ def running() -> Iterator[None]:
         RedisTwins.server.kill()
 
 
+@pytest.mark.timeout(600)
 def test_the_twins_stay_alike(running: None) -> None:
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     few = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=slow)

@@ -21,37 +21,38 @@ def kept(ledger: str) -> frozenset[str]:
     return frozenset(theme for theme in themes(ledger) if pending(theme, ledger) is None)
 
 
-#: By theme and ledger, the seed whose script broke a promise while the rule was not kept: with the theme as the whole
-#: alphabet, ``finds(seed, ledger, {theme})``.
-SEEDS: dict[tuple[str, str], int] = {
-    ("abandon", "memory"): 8,
-    ("already", "memory"): 26,
-    ("await", "memory"): 256,
-    ("deadline", "memory"): 3,
-    ("foreign", "memory"): 4,
-    ("fork", "memory"): 5,
-    ("joined", "memory"): 11,
-    ("jsonrpc", "memory"): 1,
-    ("late", "memory"): 5,
-    ("lead", "memory"): 3,
-    ("loss", "memory"): 3,
-    ("paid lead", "memory"): 1,
-    ("policies", "memory"): 5,
-    ("skew", "memory"): 4,
-    ("spelling", "memory"): 1,
-    ("tell", "memory"): 1,
-    ("wallets", "memory"): 8,
-    ("wildcard", "memory"): 3,
-    ("busy", "sqlite"): 3,
-    ("keep", "sqlite"): 27,
-    ("lose log", "sqlite"): 1,
-    ("policies", "sqlite"): 46,
-    ("wallets", "sqlite"): 42,
-    ("busy", "redis"): 0,
-    ("evict", "redis"): 46,
-    ("keep", "redis"): 9,
-    ("policies", "redis"): 21,
-    ("wallets", "redis"): 12,
+#: By theme, or themes joined by a plus, and ledger: seeds whose scripts broke a promise while the rule was not kept, or
+#: break it on a copy of ``tests.repo.mutations``. The themes are the whole alphabet, ``finds(seed, ledger, {theme})``.
+SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
+    ("abandon", "memory"): (8,),
+    ("already", "memory"): (26,),
+    ("await", "memory"): (256,),
+    ("deadline", "memory"): (3,),
+    ("foreign", "memory"): (4,),
+    ("fork", "memory"): (5,),
+    ("joined", "memory"): (11,),
+    ("jsonrpc", "memory"): (1,),
+    ("late", "memory"): (5,),
+    ("late+abandon", "memory"): (113,),
+    ("lead", "memory"): (3,),
+    ("loss", "memory"): (3,),
+    ("paid lead", "memory"): (1, 23),
+    ("policies", "memory"): (5,),
+    ("skew", "memory"): (4,),
+    ("spelling", "memory"): (1,),
+    ("tell", "memory"): (1,),
+    ("wallets", "memory"): (8,),
+    ("wildcard", "memory"): (3,),
+    ("busy", "sqlite"): (3,),
+    ("keep", "sqlite"): (27,),
+    ("lose log", "sqlite"): (1,),
+    ("policies", "sqlite"): (46,),
+    ("wallets", "sqlite"): (42,),
+    ("busy", "redis"): (0,),
+    ("evict", "redis"): (46,),
+    ("keep", "redis"): (9,),
+    ("policies", "redis"): (21,),
+    ("wallets", "redis"): (12,),
 }
 
 
@@ -109,6 +110,13 @@ FOUND: dict[str, Found] = {
     ),
     "a thread that hangs before its 402": Found(
         "late", Script(_HUNG, (Call(plan=Plan(terms="drip"), stop="abandon", at=130), Call()))
+    ),
+    "a thread brings the content while its repeat waits for its 402": Found(
+        "late",
+        Script(
+            Setting(ledger="sqlite", budget=20, read=60),
+            (Call(plan=Plan(terms="drip"), stop="abandon", at=130), Call(plan=Plan(terms="drip"))),
+        ),
     ),
     "a joiner's body breaks off": Found(
         "joined",

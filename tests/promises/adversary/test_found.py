@@ -23,7 +23,11 @@ def _case(theme: str, ledger: str, name: str, *values: Any) -> Any:
 
 
 _SCRIPTS = [_case(one.theme, one.script.setting.ledger, name, name) for name, one in FOUND.items()]
-_SEEDS = [_case(theme, ledger, f"{theme} {ledger}", theme, ledger) for theme, ledger in SEEDS]
+_SEEDS = [
+    _case(theme, ledger, f"{theme} {ledger} {seed}".replace(" ", "-"), theme, ledger, seed)
+    for (theme, ledger), seeds in SEEDS.items()
+    for seed in seeds
+]
 
 
 @pytest.mark.parametrize("ledger", sorted(MACHINES))
@@ -43,7 +47,7 @@ def test_a_script_that_broke_a_promise_once_breaks_none(name: str) -> None:
     assert failure is None, f"{failure}"
 
 
-@pytest.mark.parametrize(("theme", "ledger"), _SEEDS)
-def test_a_seed_that_broke_a_promise_once_breaks_none(theme: str, ledger: str) -> None:
-    failure = finds(SEEDS[theme, ledger], ledger, {theme})
+@pytest.mark.parametrize(("theme", "ledger", "seed"), _SEEDS)
+def test_a_seed_that_broke_a_promise_once_breaks_none(theme: str, ledger: str, seed: int) -> None:
+    failure = finds(seed, ledger, theme.split("+"))
     assert failure is None, f"{failure}"

@@ -11,9 +11,8 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
-from x402_client.adapters import httpx_bodies as _httpx_streams
-from x402_client.adapters import httpx_courier as _httpx_couriers
-from x402_client.adapters import httpx_transport as _httpxes
+from x402_client.adapters import exchange as _exchange
+from x402_client.core import delivery as _delivery
 from x402_client.core.asks import Ask, Tell
 from x402_client.core.drive import Flow
 
@@ -21,7 +20,8 @@ from . import ours
 from .crew import Worker, serve
 from .report import curve
 
-_SHELL = (_httpxes, _httpx_couriers, _httpx_streams)
+#: The modules that drive the flow of a sync call: to its answer, and to the end of the body.
+_DRIVERS = (_exchange, _delivery)
 #: What is shown, and the questions that it is made of: ``> Reserve`` is the thinking before one.
 _STEPS = {
     "looking into the 402, within bounds and in time": ("> Peek", "Peek"),
@@ -63,7 +63,7 @@ def _timed(flow: Flow[Any], answer: Callable[[Ask[Any]], Any]) -> Any:
 def steps(count: int) -> dict[str, float]:
     """Return the microseconds of each step of a payment on an EVM chain: medians."""
     ours.retry("evm2", 100, "sync")
-    for module in _SHELL:
+    for module in _DRIVERS:
         module.run = _timed  # type: ignore[attr-defined]
     ours.retry("evm2", count, "sync")
     return {shown: sum(median(_taken[part]) for part in parts) / 1000 for shown, parts in _STEPS.items()}

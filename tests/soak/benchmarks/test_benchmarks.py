@@ -13,7 +13,7 @@ from solders.transaction import VersionedTransaction
 
 from x402_client.schemes.exact_evm import _document
 
-from . import floor, ledger_history, ledgers, terms
+from . import floor, ledger_history, ledgers, profile, terms
 from .crew import Worker, interleaved
 from .report import Row, at_least, at_most, table
 
@@ -48,6 +48,13 @@ def test_contenders_take_turns_and_pay() -> None:
         found = interleaved(2, asked)
         assert seller.ask("counts") == {"/evm2": 3 * 2 * 2 * (2 + 2) - 2 * 2}
     assert all(each["cpu"] > 0 for taken in found.values() for each in taken)
+
+
+def test_each_step_of_a_payment_is_timed() -> None:
+    with Worker("profile") as worker:
+        taken = worker.ask("steps", 5)
+    assert taken.keys() == profile._STEPS.keys()
+    assert all(each > 0 for each in taken.values())
 
 
 def test_figures_are_judged_by_their_targets() -> None:

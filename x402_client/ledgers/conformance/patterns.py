@@ -36,6 +36,16 @@ class Patterns(LedgerTestCase):
         counted = order(purchase("counts", host="b.example.com"), cap(3, account="*.example.com", currency=None))
         expect(OverLimit, lambda: self.reserve(counted, self.attempt()))
 
+    def test_what_an_account_would_start_from_is_shown_before_it_is_new(self) -> None:
+        for host in ("a.example.com", "b.example.com", "a.example.org"):
+            self.delivered(order(purchase(host=host)))
+        for _ in range(2):
+            assert {window: self.spent("*.example.com", window) for window in WINDOWS} == dict.fromkeys(WINDOWS, 20_000)
+        assert self.spent("a.example.com:443") == 10_000
+        assert (self.spent("*.example.net"), self.spent("example.com")) == (0, 0)
+        self.delivered(order(purchase("more", host="b.example.com")))
+        assert self.spent("*.example.com") == 30_000
+
     def test_an_account_of_another_kind_starts_at_zero(self) -> None:
         self.delivered(order(purchase(host="a.example.com")))
         self.reserve(order(purchase("more", host="a.example.com"), path=("*.example.com",)), self.attempt())
@@ -60,8 +70,9 @@ class Patterns(LedgerTestCase):
 
     def test_a_pattern_counts_in_its_own_purse_only(self) -> None:
         self.delivered(order(purchase(purse="a"), cap(10**9, account=_WIDE)))
-        self.delivered(order(purchase(purse="b")))
-        assert [self.spent(_WIDE, purse=purse) for purse in ("a", "b")] == [10_000, 0]
+        for name in ("one", "two"):
+            self.delivered(order(purchase(name, purse="b")))
+        assert [self.spent(_WIDE, purse=purse) for purse in ("a", "b")] == [10_000, 20_000]
 
     def test_what_is_given_back_is_given_back_to_patterns_of_other_policies(self) -> None:
         self.delivered(order(None, cap(10**9, account=_WIDE)))
@@ -73,7 +84,7 @@ class Patterns(LedgerTestCase):
 
     def test_a_look_at_a_pattern_opens_no_account(self) -> None:
         self.delivered(order())
-        assert self.spent(_WIDE) == 0
+        assert self.spent(_WIDE) == 10_000
         self.reserve(order(purchase("more"), cap(10**9, account=_WIDE)), self.attempt())
         assert self.spent(_WIDE) == 20_000
 

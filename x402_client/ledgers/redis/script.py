@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ...core.asks import Ask
 from ...errors import LedgerUnavailable
 from ...model.budgets import WINDOWS
-from ...model.holds import Authorization, Hold, Order, Purchase
+from ...model.holds import Authorization, Hold, Order, Purchase, Spending
 from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Receipt
@@ -205,3 +205,10 @@ def _to_count(origin: Origin, currency: str, named: Iterable[str]) -> dict[str, 
     """Return each pattern that covers an origin, its hosts, and "1" if it was named."""
     found = [(name, hosts_in(name), "1" if name in named else "") for name in patterns_of(origin.host, origin.port)]
     return {"host": origin.host, "currency": currency, "covering": found}
+
+
+def seeds_of(question: Spending) -> dict[str, str]:
+    """Return how the account of a question is named, and the hosts whose sums it would start from, if it is new."""
+    name, hosts = question.account, hosts_in(question.account) or ""
+    starts = hosts != name or hosts.startswith("*.")
+    return {"before": stem("", question.currency), "account": name, "hosts": hosts if starts else ""}

@@ -63,7 +63,7 @@ function ops.conclude()
 end
 
 function ops.spent()
-  return { "ok", seq, windows.roll(windows.key(asked.stem, asked.window), windows.length_of(asked.window)) }
+  return { "ok", seq, windows.counted(asked.before, asked.account, asked.hosts, asked.window) }
 end
 
 function ops.holds()

@@ -89,9 +89,9 @@ class LedgerSteps:
         return bool(answer[2])
 
     def spent(self, question: Spending) -> Steps[int]:
-        stem = script.stem(question.account, question.currency)
-        answer = yield from self.server.ask(question.purse, "spent", stem=stem, window=question.window)
-        return int(answer[2])
+        said = script.seeds_of(question)
+        answer = yield from self.server.ask(question.purse, "spent", window=question.window, **said)
+        return sum(map(int, answer[2]))
 
     def holds(self, purse: str) -> Steps[tuple[Hold, ...]]:
         answer = yield from self.server.ask(purse, "holds")

@@ -161,6 +161,19 @@ function windows.count_in_patterns(row, facts)
   if stems then row.stems = cjson.encode(stems) end
 end
 
+-- The sums that make up what an account counts: its own, or those of the hosts that it would start from. Nothing begins
+-- here: an account that counts no payments would know too little later.
+function windows.counted(before, account, hosts, name)
+  local length, sums = windows.length_of(name), {}
+  if hosts == "" or call("EXISTS", windows.key(before .. account, "total")) == 1 then
+    return { windows.roll(windows.key(before .. account, name), length) }
+  end
+  for _, host in ipairs(call("SMEMBERS", HOSTS)) do
+    if windows.covers(hosts, host) then sums[#sums + 1] = windows.roll(windows.key(before .. host, name), length) end
+  end
+  return sums
+end
+
 -- A window that is new to the store starts from the shortest one there that is longer: it may count too much at first,
 -- for as long as it is, and never too little.
 

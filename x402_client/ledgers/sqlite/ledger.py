@@ -172,8 +172,9 @@ class SqliteLedger:
         """Return the millionths counted in a window."""
 
         def counted(db: sqlite3.Connection, meta: Meta) -> int:
-            counts = Sums(db, question.purse, (question.account,), self._clock.now(meta.stamp).at)
-            return counts.counted(question.account, question.currency, question.window)
+            names = seeds.counted_by(db, question)
+            counts = Sums(db, question.purse, names, self._clock.now(meta.stamp).at)
+            return sum(counts.counted(name, question.currency, question.window) for name in names)
 
         return self._read(counted)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from ...model.holds import Order
+from ...model.holds import Order, Spending
 from ..accounts import OVERALL, accounts_of, counting_accounts, hosts_in
 from .sums import _NEVER, _SPANS
 
@@ -23,7 +23,9 @@ _CACHED = 1_024
 _PATTERNS = "SELECT id, purse, name, currency FROM accounts WHERE kind = 'pattern'"
 _AGAIN = "UPDATE accounts SET units = ?, payments = ?, latest = ? WHERE id = ?"
 _START = "INSERT INTO starts (account, span, number, units, payments) VALUES (?, ?, ?, ?, ?)"
+_IN_CURRENCY = "SELECT 1 FROM accounts WHERE purse = ? AND name = ? AND currency = ?"
 _HOSTS = "SELECT {} FROM accounts WHERE purse = ? AND kind = 'host' AND substr(name, ?) = ?"
+_NAMES = f"{_HOSTS.format('name')} AND currency = ?"
 _SUMS = f"{_HOSTS.format('currency, sum(units), sum(payments), max(latest)')} GROUP BY currency"
 #: Of each bucket, newest first, what all of these hosts counted in it: to the next start of each, or to its end.
 _BUCKETS = f"""
@@ -75,6 +77,14 @@ def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: flo
             _start_from_hosts(db, purse, name, now)
         db.execute(_OPEN, (purse, name, order.price.currency, 0, 0, _NEVER, kind, parent))
     return bool(found)
+
+
+def counted_by(db: sqlite3.Connection, question: Spending) -> list[str]:
+    """Return the accounts whose sums answer a question: that of its name, or those of the hosts that it would match."""
+    purse, name, currency = question.purse, question.account, question.currency
+    if db.execute(_IN_CURRENCY, (purse, name, currency)).fetchone() is not None:
+        return [name]
+    return [host for (host,) in db.execute(_NAMES, (*_asked(purse, name), currency))]
 
 
 def start_patterns_again(db: sqlite3.Connection) -> None:
