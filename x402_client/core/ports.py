@@ -147,7 +147,7 @@ class LedgerExtras(Protocol):
 
     @property
     def send_close(self) -> Callable[[Hold, MoneyState, Receipt | None], Callable[[], None] | None] | None:
-        """What sends ``close`` to a server now, without waiting for the answer. Default: None.
+        """The function that sends ``close`` to a server now, without waiting for the answer. Default: None.
 
         Called with what ``close`` takes, when an answer was delivered, from any thread or event loop, of a ledger that
         has ``asynchronous`` or async methods. It returns what a thread calls to wait for the answer, and which raises
