@@ -122,10 +122,9 @@ class Buyer:
         X402_PURSE and X402_RPC ("base=https://... solana=https://...") are read too. Keywords are those of ``Buyer``;
         one that is given stands instead of its variable.
         """
-        found = environment.settings(besides=settings) | settings
-        return cls(
-            Wallet.from_env() if wallet is None else wallet, Policy.from_env() if policy is None else policy, **found
-        )
+        found: dict[str, Any] = {**environment.settings(besides=settings), **settings}
+        policy = Policy.from_env() if policy is None else policy
+        return cls(Wallet.from_env() if wallet is None else wallet, policy, **found)
 
     def _get_ready(self) -> None:
         """Load what the first payment needs, and tell what the user should hear of these settings."""

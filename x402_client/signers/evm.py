@@ -96,7 +96,7 @@ def _public(key: Any) -> bytes:
 
 
 class ForeignEvmSigner:
-    """Speaks to any object that follows ``ports.EvmSigner``, is an ``eth_account`` account or an official SDK's signer."""
+    """Speaks to any object that follows ``ports.EvmSigner``, is an ``eth_account`` account, or the official SDK's."""
 
     __slots__ = ("_in_parts", "_keyword", "_signer", "address", "blocking", "is_async")
 

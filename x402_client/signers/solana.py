@@ -47,12 +47,12 @@ class ForeignSolanaSigner:
             address = str(signer.pubkey())
         if not isinstance(address, str) or not callable(method) or not is_address(address):
             kind, evm = type(signer).__name__, callable(getattr(signer, "sign_typed_data", None))
-            signs = isinstance(address, str) and callable(method)
+            named = address[:60] if isinstance(address, str) and callable(method) else None
             signer = method = None  # tools that print the variables of a traceback must find no key
             if evm:
                 raise ConfigurationError(f"{kind} signs for EVM chains, not for Solana; give it as Wallet(evm=...).")
-            if signs:
-                raise ConfigurationError(f"The signer's address {address[:60]!r} is not a Solana address.")
+            if named is not None:
+                raise ConfigurationError(f"The signer's address {named!r} is not a Solana address.")
             raise ConfigurationError(
                 "A Solana signer has an `address` and a method `sign_message(message)`; "
                 f"{kind} has not. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
