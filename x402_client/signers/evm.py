@@ -135,7 +135,7 @@ class ForeignEvmSigner:
 
 
 def _signs_for_solana(signer: Any) -> bool:
-    return callable(getattr(signer, "pubkey", None)) or callable(getattr(signer, "sign_message", None))
+    return any(hasattr(signer, name) for name in ("pubkey", "sign_message", "keypair"))
 
 
 def read_signature(returned: Any) -> bytes:
