@@ -278,7 +278,7 @@ assert Limit(max_payments=f"30/{name}").caps("", "USD")[0][1:] == (name, None, 3
 written = place / "policy.toml"
 written.write_text(f'{keyword} = "5"\\n[hosts."a.example"]\\n{keyword} = "1"\\n')
 policy = Policy.from_file(written)
-assert repr(policy.overall) == f"Limit({keyword}=['5.00 USD'])"
+assert repr(policy.overall) == f"Limit({keyword}='5.00 USD')"
 buyer = Buyer(Wallet(evm="0x" + "46" * 32), Policy(**{keyword: "5"}), ledger=file)
 assert buyer.remaining(window=name).units == 5_000_000 - buyer.spent(window=name).units
 file.close_ledger()

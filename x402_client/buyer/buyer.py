@@ -360,6 +360,8 @@ class Buyer:
                 await closed
 
     def __repr__(self) -> str:
+        if not hasattr(self, "policy"):
+            return "<Buyer, half built>"  # for tools that show variables
         accounts = " and ".join(map(brief, self.wallet.addresses.values()))
         return line(f"<Buyer {accounts}, {self.policy!r}>")
 

@@ -56,10 +56,11 @@ class Wallet:
         It is the one that X402_WALLET names, else the keys in X402_EVM_KEY (hex) and X402_SOLANA_KEY (base58), else the
         one named default, which ``x402 wallet new`` makes. A passphrase is read as by ``from_keystore``.
         """
-        named = environment.variable(environment.WALLET_VARIABLE)
-        if named is None and environment.has_keys():
+        if environment.variable(environment.WALLET_VARIABLE) is not None:
+            return cls.from_keystore(str(environment.variable(environment.WALLET_VARIABLE)))
+        if environment.has_keys():
             return cls(**_signers_of_variables())
-        place = keystores.default_place() if named is None else keystores.place(named)
+        place = keystores.default_place()
         if place is None:
             raise ConfigurationError(environment.no_wallet())
         return cls.from_keystore(place)
@@ -81,7 +82,7 @@ class Wallet:
                 signers[store.family] = store.unlock(passphrase or keystore.passphrase_of(store))
         except ConfigurationError as found:
             problem = str(found)
-        passphrase = None
+        path, passphrase = "", None  # either may have been a key by mistake
         if problem is not None:
             raise ConfigurationError(problem)
         return cls(**signers)

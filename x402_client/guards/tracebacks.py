@@ -16,7 +16,7 @@ def forget_frames(failure: BaseException) -> None:
 
 
 def shorten(failure: BaseException) -> None:
-    """Take the frames from one of our own errors: raised again, it shows the caller's way here and no more.
+    """Take the frames from one of our own errors: raised again, it shows the caller's way to us and no more.
 
     Its message says what is wrong; the steps between say nothing to a user, and fill a notebook's page. Its causes keep
     theirs.

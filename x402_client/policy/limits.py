@@ -112,6 +112,8 @@ class Limit:
         return [f"{name}={(few[0] if len(few) == 1 else few)!r}" for name, few in written.items()]
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_counts"):
+            return "<Limit, half built>"  # for tools that show variables
         return line(f"Limit({', '.join(self.shown)})")
 
     def __eq__(self, other: object) -> bool:

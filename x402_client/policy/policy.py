@@ -192,6 +192,8 @@ class Policy:
         return most is not None and price <= most
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_built"):
+            return "<Policy, half built>"  # for tools that show variables
         listed = {
             "networks": self.networks and [short_name(network) for network in self.networks],
             "assets": self.assets and list(self.assets),
