@@ -98,7 +98,7 @@ def test_an_asset_that_is_no_token(asset: str) -> None:
         Policy(per_day="1", assets=["USDC", asset])
 
 
-@pytest.mark.parametrize("asset", [*{token.symbol for token in KNOWN}, "usdc", "FOO", *{t.address for t in KNOWN}])
+@pytest.mark.parametrize("asset", sorted({"usdc", "FOO"}.union(*({t.symbol, t.address} for t in KNOWN))))
 def test_an_asset_that_is_known_vouched_for_or_an_address(asset: str) -> None:
     foo = Token("base", "0x" + "1" * 40, "FOO")
     assert Policy(per_day="1", assets=[asset], tokens=[foo]).assets == (asset,)
@@ -147,6 +147,9 @@ def test_a_mistyped_keyword() -> None:
             mistyped = keyword[:-2] + keyword[-1] + keyword[-2] + "s"
             with pytest.raises(TypeError, match=f"Policy.*'{mistyped}'; did you mean '{keyword}'"):
                 Policy(per_day="1", **{mistyped: "1"})  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="Limit.*'per_dya'; did you mean 'per_day'"):
+        Limit(per_dya="1")  # type: ignore[arg-type]
 
 
 def test_the_environment_names_a_policy_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

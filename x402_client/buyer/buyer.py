@@ -193,13 +193,20 @@ class Buyer:
 
     def holds(self) -> tuple[Hold, ...]:
         """Return the purchases that are not resolved: reserved, in flight, or without a usable answer."""
-        ends = ended()
-        return as_told(without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse))))
+        return as_told(self._unresolved())
 
     async def aholds(self) -> tuple[Hold, ...]:
         """Async twin of ``holds``."""
+        return as_told(await self._aunresolved())
+
+    def _unresolved(self) -> tuple[Hold, ...]:
+        """Return them as the ledger has them: what a caller was told of the money is no proof to conclude one by."""
         ends = ended()
-        return as_told(without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse))))
+        return without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
+
+    async def _aunresolved(self) -> tuple[Hold, ...]:
+        ends = ended()
+        return without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     def history(self, limit: int = 100) -> tuple[Hold, ...]:
         """Return the latest resolved purchases, newest first."""
@@ -232,7 +239,7 @@ class Buyer:
         Payments that did not settle are given back to the budgets.
         """
         found = Reconciled()
-        for hold in filter(due, self.holds()):
+        for hold in filter(due, self._unresolved()):
             fate = fate_of(self.reader, hold, read(self.reader, hold))
             answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)
@@ -241,7 +248,7 @@ class Buyer:
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         found = Reconciled()
-        for hold in filter(due, await self.aholds()):
+        for hold in filter(due, await self._aunresolved()):
             fate = fate_of(self.reader, hold, await aread(self.reader, hold))
             answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)

@@ -133,7 +133,7 @@ class Wallet:
         return [(name, signer) for name, signer in signers.items() if signer is not None]
 
     def __repr__(self) -> str:
-        return line(f"Wallet({', '.join(f'{name}={words(signer.address, 60)}' for name, signer in self._signers())})")
+        return line(f"Wallet({', '.join(f'{name}={words(signer.address, 100)}' for name, signer in self._signers())})")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A wallet holds keys and is not pickled; build it where it is used.")

@@ -120,9 +120,7 @@ _LINE = 160
 
 
 def line(shown: str) -> str:
-    """Return a repr cut to the length of two lines, on one line. The last character stays."""
-    if not shown.isprintable():
-        shown = "".join(c if c.isprintable() else " " for c in shown)
+    """Return a repr cut to the length of two lines of a terminal. The last character stays."""
     return shown if len(shown) <= _LINE else f"{shown[: _LINE - 2]}…{shown[-1]}"
 
 
