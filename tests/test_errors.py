@@ -10,6 +10,8 @@ import pytest
 
 from x402_client import Money, errors
 from x402_client.errors import X402Error, find
+from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.model.holds import Hold
 
 UNTOUCHED, HELD, SPENT, UNKNOWN = "untouched", "held", "spent", "unknown"
 TREE: dict[str, tuple[str, str]] = {
@@ -36,6 +38,7 @@ TREE: dict[str, tuple[str, str]] = {
     "AlreadyPaid": ("X402Error", SPENT),
     "ConfigurationError": ("X402Error", UNTOUCHED),
 }
+HOLD = Hold("1", purchase(), order().offer, Money("0.01"), 0.0)
 KINDS = [getattr(errors, name) for name in TREE]
 
 
@@ -63,10 +66,23 @@ def test_the_drawing_at_the_top_is_the_tree() -> None:
 def test_every_error_takes_the_same_facts_and_can_be_pickled(kind: type[X402Error]) -> None:
     bare = kind("said")
     assert (bare.hold, bare.offer, bare.response, str(bare)) == (None, None, None, "said")
-    full = kind("said", hold="h", offer="o", response="r")
+    full = kind("said", hold=HOLD, offer=HOLD.offer, response="r")
     again = pickle.loads(pickle.dumps(full))
-    assert (again.hold, again.offer, again.response, str(again)) == ("h", "o", "r", "said")
+    assert (again.hold, again.offer, again.response, str(again)) == (full.hold, HOLD.offer, "r", "said")
     assert type(again) is kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("money", [None, "untouched", "held", "spent", "unknown"])
+def test_an_errors_hold_says_of_the_money_what_the_error_says(kind: type[X402Error], money: Any) -> None:
+    error = kind("said")
+    error.hold = HOLD
+    if money is not None:
+        error.money = money
+    assert error.hold is not None
+    assert error.hold.money == error.money
+    assert error.hold.but(money="held") == HOLD
+    assert pickle.loads(pickle.dumps(error)).hold.money == error.money
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientSession
-from yarl import URL
+try:
+    from aiohttp import ClientSession
+    from yarl import URL
+except ModuleNotFoundError as missing:
+    text = 'x402_client.aiohttp needs aiohttp, which is not installed: pip install "x402-buyer[aiohttp]".'
+    raise ModuleNotFoundError(text, name=missing.name) from None
 
 from .adapters.aiohttp_courier import OWN_ERRORS
 from .adapters.aiohttp_middleware import put_in

@@ -85,8 +85,7 @@ class X402Error(Exception):
     """The base of every error here. ``money`` says what happened to it."""
 
     money: MoneyState = "untouched"
-    #: The purchase that the error is about, if budget was held for it.
-    hold: Hold | None
+    _hold: Hold | None = None
     #: The way to pay that the error is about, as the seller offered it.
     offer: Offer | None
     #: The seller's answer, of the HTTP library's own type: an ``httpx.Response``, a ``requests.Response``.
@@ -99,6 +98,17 @@ class X402Error(Exception):
         self.hold = hold
         self.offer = offer
         self.response = response
+
+    @property
+    def hold(self) -> Hold | None:
+        """Return the purchase that the error is about, if budget was held for it. Its ``money`` is the error's."""
+        if self._hold is not None and self._hold.money != self.money:
+            self._hold = self._hold.but(money=self.money)
+        return self._hold
+
+    @hold.setter
+    def hold(self, hold: Hold | None) -> None:
+        self._hold = hold
 
 
 class QuoteError(X402Error):

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import httpx2
+try:
+    import httpx2
+except ModuleNotFoundError as missing:
+    text = 'x402_client.httpx2 needs httpx2, which is not installed: pip install "x402-buyer[httpx2]".'
+    raise ModuleNotFoundError(text, name=missing.name) from None
 
 from .adapters.exchange import refuse_client
 from .adapters.httpx_bodies import Library

@@ -47,7 +47,9 @@ def listener(
     try:
         from opentelemetry import metrics, trace
     except ImportError:
-        raise ConfigurationError('OpenTelemetry is not installed: pip install "x402-buyer[otel]".') from None
+        raise ConfigurationError(
+            'x402_client.otel needs OpenTelemetry, which is not installed: pip install "x402-buyer[otel]".'
+        ) from None
     tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
     meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
     return _Listener(tracer, meter, trace, also).hear

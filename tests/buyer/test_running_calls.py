@@ -298,7 +298,7 @@ def test_a_call_that_is_overdue_itself_leaves_the_purchase_to_its_repeat(calls: 
     attempt.end()
     for _ in range(2):
         found = joins(calls, **LATE)
-        assert (found.state, found.hold, found.outcome, found.call.hold) == ("replaced", HOLD.shown, OUTCOME, None)
+        assert (found.state, found.hold, found.outcome, found.call.hold) == ("replaced", OUTCOME.hold, OUTCOME, None)
         found.call.flow_ended(attempt)
     assert (_registry.calls, len(_registry.running)) == ({}, 0)
 

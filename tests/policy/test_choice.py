@@ -228,13 +228,11 @@ def test_approval_is_needed_above_the_threshold(above: Any, price: str, asked: b
 
 
 def test_the_careful_policy() -> None:
-    assert repr(CAREFUL) == (
-        "Policy(Limit(per_request=['0.10 USD'], per_day=['5.00 USD']), hosts={}, networks=None, assets=None)"
-    )
+    assert repr(CAREFUL) == "Policy(per_request='0.10 USD', per_day='5.00 USD')"
 
 
 def test_a_policy_shows_its_hosts() -> None:
-    assert "'bad.example': 'deny'" in repr(POLICY)
+    assert "hosts={'" in repr(POLICY)
 
 
 # --- what users get wrong

@@ -84,7 +84,7 @@ def test_mistakes_are_named(wrong: dict[str, Any], said: str) -> None:
 def test_limits_show_and_compare() -> None:
     limit = Limit(per_request="1", total="5", per_day=["2", "3 EUR"], max_payments="30/minute")
     assert repr(limit) == (
-        "Limit(per_request=['1.00 USD'], per_day=['2.00 USD', '3.00 EUR'], total=['5.00 USD'], max_payments=30/minute)"
+        "Limit(per_request='1.00 USD', per_day=['2.00 USD', '3.00 EUR'], total='5.00 USD', max_payments='30/minute')"
     )
     same = Limit(per_request=1, total="5.0", per_day=["3 EUR", "2"], max_payments="30/minute")
     assert limit == same

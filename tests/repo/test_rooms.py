@@ -39,7 +39,11 @@ OUTSIDE = {
 }  # fmt: skip
 FORBIDDEN_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval", "__import__"}
 #: A policy file is read, and nothing else of the core reads a file. A closed answer looks at the exception under way.
-EXCEPTIONS = {"policy.toml": {"open", "os.PathLike"}, "policy.policy": {"os.PathLike"}, "core.delivery": {"sys"}}
+EXCEPTIONS = {
+    "policy.toml": {"open", "os.PathLike", "os.environ"},
+    "policy.policy": {"os.PathLike"},
+    "core.delivery": {"sys"},
+}
 #: pydantic reads what strangers send. idna is what the HTTP libraries name hosts by, so patterns must use it too.
 LIBRARIES = {"pydantic", "pydantic_core", "idna"}
 OPTIONAL = {"wire.content_encoding": {"brotli", "zstandard"}}

@@ -145,6 +145,11 @@ def building() -> Buyer:
         check_funds=False,
     )
     assert_type(Wallet.from_env(), Wallet)
+    assert_type(Policy.from_env(), Policy)
+    assert_type(Buyer.from_env(purse="a", policy=Policy.from_env(), rpc={"base": "https://a.example"}), Buyer)
+    Buyer.from_env(pruse="a")  # type: ignore[call-arg]
+    Buyer.from_env(purse=5)  # type: ignore[arg-type]
+    Buyer(Wallet.from_env(), legder="a.db")  # type: ignore[arg-type]
     assert_type(Wallet.from_keystore("wallet", passphrase="words"), Wallet)
     assert_type(Wallet.from_keystore(Path("wallet.json")), Wallet)
     assert_type(Wallet.from_mnemonic("twelve words"), Wallet)

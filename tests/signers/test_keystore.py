@@ -248,7 +248,7 @@ def test_the_passphrase_may_be_in_the_keyring(tmp_path: Path, monkeypatch: pytes
 
 def test_without_the_package_keyring_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
-    with pytest.raises(ConfigurationError, match="pip install keyring"):
+    with pytest.raises(ConfigurationError, match=r"x402-buyer\[keyring\]"):
         keystore.keep_in_keyring("0x", "pw")
 
 

@@ -16,6 +16,7 @@ from yarl import URL
 from ..buyer.scopes import mandate_around
 from ..core.delivery import Delivery
 from ..errors import ConfigurationError
+from ..guards.tracebacks import shorten
 from ..policy.choice import Mandate
 from .aiohttp_bodies import Body
 from .aiohttp_content import paid_class
@@ -74,6 +75,7 @@ class Paying:
                 await self._redirected(request, handler, call, body, response)
         except Exception as failure:
             call.failed(failure)
+            shorten(failure)
             raise
         finally:
             request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave

@@ -15,6 +15,7 @@ from ..buyer.scopes import mandate, mandate_around
 from ..core.delivery import Delivery
 from ..errors import ConfigurationError
 from ..guards.hpack_log import hide_payments
+from ..guards.tracebacks import shorten
 from ..model.offers import Quote
 from ..policy.choice import Mandate
 from .exchange import Exchange
@@ -91,6 +92,7 @@ class SyncPaying(_Paying):
             response = self._paid(request, hops, body)
         except BaseException as failure:
             hops.failed(failure)
+            shorten(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
@@ -186,6 +188,7 @@ class AsyncPaying(_Paying):
             response = await self._paid(request, hops, body)
         except BaseException as failure:
             hops.failed(failure)
+            shorten(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.has_redirect_location:

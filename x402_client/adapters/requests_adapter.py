@@ -13,6 +13,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from ..buyer.scopes import mandate_around
 from ..core.delivery import Delivery
 from ..errors import ConfigurationError
+from ..guards.tracebacks import shorten
 from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
@@ -58,6 +59,7 @@ class PaymentAdapter(BaseAdapter):
             response = self._paid(request, hops, body, arguments)
         except BaseException as failure:
             hops.failed(failure)
+            shorten(failure)
             hops.end(marks)
             raise
         if response.status_code not in REDIRECTS or not response.is_redirect:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast, overload
 
 from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
 from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
+from ..core.last_words import as_told
 from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
 from ..core.reclaim import reclaim
 from ..core.rules import Rules
@@ -21,11 +22,11 @@ from ..model.budgets import WINDOWS, Cap
 from ..model.holds import Hold, Spending
 from ..model.hosts import Origin, Pattern
 from ..model.money import Amount, Money, currency_code
-from ..model.offers import Quote
+from ..model.offers import Quote, brief, line
 from ..policy.policy import CAREFUL, Policy
 from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
-from . import settings
+from . import environment, settings
 from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
 from .ends import ended, ends_writer, with_waiting, without
@@ -42,6 +43,7 @@ from .wallet import Wallet
 
 if TYPE_CHECKING:
     from os import PathLike
+    from typing import Unpack
 
 
 class Buyer:
@@ -72,14 +74,17 @@ class Buyer:
         breaker_after: int | None = 5,
         breaker_rest: float = 60,
         bounds: Bounds = DEFAULT,
+        **unknown: Never,
     ) -> None:
-        self.wallet = settings.instance("wallet", wallet, Wallet)
-        self.policy = settings.instance("policy", policy, Policy)
-        self.bounds = settings.instance("bounds", bounds, Bounds)
         try:
+            settings.known_keywords(Buyer, unknown)
+            self.wallet = settings.wallet(wallet)
+            self.policy = settings.policy(policy)
+            self.bounds = settings.instance("bounds", bounds, Bounds)
             self.ledger = settings.ledger(ledger, must_exist)
         finally:
-            ledger = None  # a URL may hold a password, and tools print the variables of a traceback
+            # Tools print the variables of a traceback: what is no wallet may be a key, and a URL may hold a password.
+            del wallet, ledger, unknown
         self.purse = settings.purse(purse)
         #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
         self.identity_headers = settings.header_names("identity_headers", identity_headers)
@@ -106,6 +111,20 @@ class Buyer:
         )
         self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
         self._get_ready()
+
+    @classmethod
+    def from_env(
+        cls, wallet: Wallet | None = None, policy: Policy | None = None, **settings: Unpack[environment.Settings]
+    ) -> Self:
+        """Return a buyer made of the environment, as the ``x402`` command makes its own.
+
+        The wallet is that of ``Wallet.from_env``, the policy that of ``Policy.from_env``. X402_LEDGER, X402_MUST_EXIST,
+        X402_PURSE and X402_RPC ("base=https://... solana=https://...") are read too. Keywords are those of ``Buyer``;
+        one that is given stands instead of its variable.
+        """
+        found: dict[str, Any] = {**environment.settings(besides=settings), **settings}
+        policy = Policy.from_env() if policy is None else policy
+        return cls(Wallet.from_env() if wallet is None else wallet, policy, **found)
 
     def _get_ready(self) -> None:
         """Load what the first payment needs, and tell what the user should hear of these settings."""
@@ -174,11 +193,18 @@ class Buyer:
 
     def holds(self) -> tuple[Hold, ...]:
         """Return the purchases that are not resolved: reserved, in flight, or without a usable answer."""
-        ends = ended()
-        return without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
+        return as_told(self._unresolved())
 
     async def aholds(self) -> tuple[Hold, ...]:
         """Async twin of ``holds``."""
+        return as_told(await self._aunresolved())
+
+    def _unresolved(self) -> tuple[Hold, ...]:
+        """Return them as the ledger has them: what a caller was told of the money is no proof to conclude one by."""
+        ends = ended()
+        return without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
+
+    async def _aunresolved(self) -> tuple[Hold, ...]:
         ends = ended()
         return without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
@@ -213,7 +239,7 @@ class Buyer:
         Payments that did not settle are given back to the budgets.
         """
         found = Reconciled()
-        for hold in filter(due, self.holds()):
+        for hold in filter(due, self._unresolved()):
             fate = fate_of(self.reader, hold, read(self.reader, hold))
             answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)
@@ -222,7 +248,7 @@ class Buyer:
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         found = Reconciled()
-        for hold in filter(due, await self.aholds()):
+        for hold in filter(due, await self._aunresolved()):
             fate = fate_of(self.reader, hold, await aread(self.reader, hold))
             answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)
@@ -341,7 +367,10 @@ class Buyer:
                 await closed
 
     def __repr__(self) -> str:
-        return f"Buyer({self.wallet!r}, {self.policy!r})"
+        if not hasattr(self, "policy"):
+            return "<Buyer, half built>"  # for tools that show variables
+        accounts = " and ".join(map(brief, self.wallet.addresses.values()))
+        return line(f"<Buyer {accounts}, {self.policy!r}>")
 
 
 def _latest(limit: int, purse: str, ledger: Any) -> Any:

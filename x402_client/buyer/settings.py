@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,9 +13,12 @@ from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..ledgers.extras import is_fresh, name_of
 from ..model.hosts import Origin, Pattern
-from ..model.networks import caip2
+from ..model.keywords import unexpected
+from ..model.networks import caip2, network_problem
 from ..policy.checks import flag, is_unicode
+from ..policy.policy import Policy
 from .ledger_calls import call_ledger
+from .wallet import Wallet
 
 T = TypeVar("T")
 #: A name by the grammar of HTTP.
@@ -99,6 +102,9 @@ def endpoints(
         raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {given!r}.')
     found: dict[str, tuple[str, ...]] = {}
     for name, urls in given.items():
+        problem = network_problem(name) if isinstance(name, str) else None
+        if problem is not None:
+            raise ConfigurationError(f"rpc: {problem}")
         network = caip2(name) if isinstance(name, str) else None
         listed = (urls,) if isinstance(urls, str) else tuple(urls) if isinstance(urls, Iterable) else ()
         if network is None or not listed or not all(map(_is_url, listed)):
@@ -132,6 +138,30 @@ def purse(name: str) -> str:
     if not isinstance(name, str) or not name or not is_unicode(name):
         raise ConfigurationError(f"purse is a name of Unicode that is not empty, not {name!r}.")
     return name
+
+
+def wallet(given: object) -> Wallet:
+    """Return a wallet. What is none may be a key, so it is not shown."""
+    if isinstance(given, Wallet):
+        return given
+    kind = type(given).__name__
+    given = None
+    raise ConfigurationError(f"wallet is a Wallet, not {kind}; write Buyer(Wallet(evm=...)) or Buyer.from_env().")
+
+
+def policy(given: object) -> Policy:
+    """Return a policy."""
+    if isinstance(given, Policy):
+        return given
+    file = "; Policy.from_file(path) reads one" if isinstance(given, (str, os.PathLike)) else ""
+    raise ConfigurationError(f"policy is a Policy, not {type(given).__name__}{file}.")
+
+
+def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> None:
+    """Refuse keywords that ``kind`` does not have."""
+    if unknown:
+        names = [name for name, one in inspect.signature(kind).parameters.items() if one.kind is not one.VAR_KEYWORD]
+        raise unexpected(getattr(kind, "__name__", "It"), unknown, names)
 
 
 def instance(name: str, value: T, kind: type[T]) -> T:

@@ -33,6 +33,10 @@ class Reconciled:
     unknown: tuple[Hold, ...] = ()
     live: tuple[Hold, ...] = ()
 
+    def __repr__(self) -> str:
+        found = {name: len(getattr(self, name)) for name in ("released", "settled", "unknown", "live")}
+        return f"<Reconciled: {', '.join(f'{count} {name}' for name, count in found.items())}>"
+
     def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
         """Return a copy with one more hold, filed by its answer."""
         name = {"not_settled": "released"}.get(answer, answer)

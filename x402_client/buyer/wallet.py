@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from ..errors import ConfigurationError, SigningError
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
+from ..model.offers import line, words
 from ..signers.evm import ForeignEvmSigner, LocalEvmSigner, read_hex_key
 from ..signers.further import FurtherSigner
 from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_signer
-
-EVM_VARIABLE = "X402_EVM_KEY"
-SOLANA_VARIABLE = "X402_SOLANA_KEY"
+from . import environment, keystores
 
 
 class Wallet:
     """The keys or signers that pay.
 
     ``evm`` is 0x hex, 32 bytes, an ``eth_account`` account, or any object with an ``address`` and
-    ``sign_typed_data(full_message)``. ``solana`` is base58, 32 or 64 bytes, a ``solders`` Keypair, or any object with
-    an ``address`` and ``sign_message(message)``. ``further`` maps other families of chains, by their CAIP-2 namespaces,
-    to objects with an ``address`` and ``sign(data)``, for payment schemes that pay there. Signers may be sync or async.
+    ``sign_typed_data(full_message)``. ``solana`` is base58 of 64 bytes, 32 or 64 bytes, a ``solders`` Keypair, or any
+    object with an ``address`` and ``sign_message(message)``. Signers of the official SDK are taken as they are.
+    ``further`` maps other families of chains, by their CAIP-2 namespaces, to objects with an ``address`` and
+    ``sign(data)``, for payment schemes that pay there. Signers may be sync or async.
 
     Keys show in no repr, pickle or traceback.
     """
@@ -50,35 +50,45 @@ class Wallet:
             raise ConfigurationError(problem)
 
     @classmethod
-    def from_env(cls) -> Wallet:
-        """Read the keys from the environment: X402_EVM_KEY (hex) and X402_SOLANA_KEY (base58)."""
-        if not any(_variable(name) for name in (EVM_VARIABLE, SOLANA_VARIABLE)):
-            raise ConfigurationError(f"Neither {EVM_VARIABLE} nor {SOLANA_VARIABLE} is set; set the one you pay with.")
-        # The keys are kept in no variable here: tools that print the variables of a traceback would show them.
-        return cls(evm=_variable(EVM_VARIABLE), solana=_variable(SOLANA_VARIABLE))
+    def from_env(cls) -> Self:
+        """Return the wallet that the ``x402`` command pays with. Nothing is asked for on a terminal.
+
+        It is the one that X402_WALLET names, else the keys in X402_EVM_KEY (hex) and X402_SOLANA_KEY (base58), else the
+        one named default, which ``x402 wallet new`` makes. A passphrase is read as by ``from_keystore``.
+        """
+        if environment.variable(environment.WALLET_VARIABLE) is not None:
+            return cls.from_keystore(str(environment.variable(environment.WALLET_VARIABLE)))
+        if environment.has_keys():
+            return cls(**_signers_of_variables())
+        place = keystores.default_place()
+        if place is None:
+            raise ConfigurationError(environment.no_wallet())
+        return cls.from_keystore(place)
 
     @classmethod
-    def from_keystore(cls, path: str | os.PathLike[str], passphrase: str | None = None) -> Wallet:
-        """Read an encrypted keystore, or a directory with one for each kind of chain.
+    def from_keystore(cls, path: str | os.PathLike[str], passphrase: str | None = None) -> Self:
+        """Read a wallet by its name, or an encrypted keystore by its path, or a directory with one for each chain.
 
-        A keystore is Web3 secret storage, version 3; ``x402 wallet new`` makes one. Without ``passphrase``,
-        X402_PASSPHRASE is read, and the operating system's keyring if the wallet was made with it.
+        ``"default"`` is the wallet that ``x402 wallet new`` makes. A keystore is Web3 secret storage, version 3.
+        Without ``passphrase``, X402_PASSPHRASE is read, and the operating system's keyring if the wallet was made with
+        it.
         """
         from ..signers import keystore
 
-        problem, signers = None, {}
+        problem = None
+        signers: dict[str, Any] = {}
         try:
-            for store in keystore.read(path):
+            for store in keystore.read(keystores.place(path)):
                 signers[store.family] = store.unlock(passphrase or keystore.passphrase_of(store))
         except ConfigurationError as found:
             problem = str(found)
-        passphrase = None
+        path, passphrase = "", None  # either may have been a key by mistake
         if problem is not None:
             raise ConfigurationError(problem)
         return cls(**signers)
 
     @classmethod
-    def from_mnemonic(cls, words: str) -> Wallet:
+    def from_mnemonic(cls, words: str) -> Self:
         """Derive the first accounts of a BIP-39 mnemonic.
 
         They are m/44'/60'/0'/0/0 on EVM chains and m/44'/501'/0'/0' on Solana.
@@ -123,14 +133,28 @@ class Wallet:
         return [(name, signer) for name, signer in signers.items() if signer is not None]
 
     def __repr__(self) -> str:
-        return f"Wallet({', '.join(f'{name}={signer.address}' for name, signer in self._signers())})"
+        return line(f"Wallet({', '.join(f'{name}={words(signer.address, 100)}' for name, signer in self._signers())})")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A wallet holds keys and is not pickled; build it where it is used.")
 
 
-def _variable(name: str) -> str | None:
-    return os.environ.get(name, "").strip() or None
+def _signers_of_variables() -> dict[str, Any]:
+    signers: dict[str, Any] = {}
+    for keyword, name, build in (
+        ("evm", environment.EVM_VARIABLE, _evm_signer),
+        ("solana", environment.SOLANA_VARIABLE, solana_signer),
+    ):
+        problem = None
+        try:
+            # The key is kept in no variable here: tools that print the variables of a traceback would show it.
+            if environment.variable(name) is not None:
+                signers[keyword] = build(environment.variable(name))
+        except ConfigurationError as found:
+            problem = str(found)
+        if problem is not None:
+            raise ConfigurationError(f"{name}: {problem}")
+    return signers
 
 
 def _evm_signer(given: Any) -> LocalEvmSigner | ForeignEvmSigner | None:

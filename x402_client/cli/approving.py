@@ -29,7 +29,7 @@ class Approving:
 
     def __call__(self, approval: Approval, /) -> bool:
         if self._found is not None and self._found.no_wallet:
-            return self._no(f"{_priced(approval)} {wallets.NO_WALLET} Nothing was paid.", Code.USAGE)
+            return self._no(f"{_priced(approval)} {wallets.no_wallet()} Nothing was paid.", Code.USAGE)
         if not self.asks:
             return True
         if not interactive():

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import groupby
 
-_HEX_KEY = re.compile(r"(0[xX])?[0-9a-fA-F]{64}", re.ASCII)
+from ..signers.mistaken_keys import EXTENDED, HEX_KEY, MNEMONIC_LENGTHS, NUMBERS, WORD, is_mnemonic
+
 #: 32 bytes take 44 letters and 64 take 88, or fewer if the first bytes are zero.
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,88}", re.ASCII)
-_KEYPAIR_FILE = re.compile(r"\s*\[\s*(?:\d{1,3}\s*,\s*){31,63}\d{1,3}\s*\]\s*", re.ASCII)
-_EXTENDED = re.compile(r"[xyzt]prv[1-9A-HJ-NP-Za-km-z]{100,}", re.ASCII)
-_WORD = re.compile(r"[a-z]{3,8}", re.ASCII)
-_MNEMONIC_LENGTHS = (12, 15, 18, 21, 24)
 
 
 def secret_among(arguments: Sequence[str]) -> str | None:
@@ -38,19 +34,19 @@ def _found(arguments: Sequence[str]) -> str | None:
             what = _kind(text.strip().strip("'\""), in_wallet)
             if what is not None:
                 return f"Argument {position} looks like {what}"
-    if any(_is_mnemonic(run) for run in _runs_of_words(arguments)):
+    if any(is_mnemonic(run) for run in _runs_of_words(arguments)):
         return "The arguments look like a mnemonic"
     return None
 
 
 def _kind(text: str, in_wallet: bool) -> str | None:
-    if _HEX_KEY.fullmatch(text):
+    if HEX_KEY.fullmatch(text):
         return "a private key (64 hex digits)"
-    if _KEYPAIR_FILE.fullmatch(text) or (_BASE58.fullmatch(text) and _is_solana_key(text, in_wallet)):
+    if NUMBERS.fullmatch(text) or (_BASE58.fullmatch(text) and _is_solana_key(text, in_wallet)):
         return "a Solana private key"
-    if _EXTENDED.search(text) or "PRIVATE KEY-----" in text:
+    if EXTENDED.search(text) or "PRIVATE KEY-----" in text:
         return "a private key"
-    return "a mnemonic" if _is_mnemonic(text.split()) else None
+    return "a mnemonic" if is_mnemonic(text.split()) else None
 
 
 def _is_solana_key(text: str, in_wallet: bool) -> bool:
@@ -77,22 +73,7 @@ def _belong_together(raw: bytes) -> bool:
 
 def _runs_of_words(arguments: Sequence[str]) -> Iterator[list[str]]:
     """Yield words that stand side by side: a mnemonic may come without quotes."""
-    for is_word, run in groupby(arguments, lambda given: bool(_WORD.fullmatch(given))):
+    for is_word, run in groupby(arguments, lambda given: bool(WORD.fullmatch(given))):
         words = list(run) if is_word else []
-        for length in _MNEMONIC_LENGTHS:
+        for length in MNEMONIC_LENGTHS:
             yield from (words[start : start + length] for start in range(len(words) - length + 1))
-
-
-def _is_mnemonic(words: list[str]) -> bool:
-    """Return True for words of the mnemonic list. One may be mistyped: the rest is still a secret."""
-    if len(words) not in _MNEMONIC_LENGTHS or not all(_WORD.fullmatch(word.lower()) for word in words):
-        return False
-    return sum(word.lower() not in _list() for word in words) <= 1
-
-
-@cache
-def _list() -> frozenset[str]:
-    from eth_account.hdaccount.mnemonic import Mnemonic
-    from eth_account.types import Language
-
-    return frozenset(Mnemonic(Language.ENGLISH).wordlist)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..buyer import settings
+from ..buyer import environment, settings
 from ..buyer.buyer import Buyer
 from ..core.ports import Approver
 from ..errors import ConfigurationError
@@ -89,13 +89,7 @@ def amount(text: str | None) -> Money | None:
 
 def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
     """Return the endpoints of --rpc base=https://... in order, several for one network if it is repeated."""
-    found: dict[str, list[str]] = {}
-    for one in written:
-        network, equals, url = one.partition("=")
-        if not equals:
-            raise Stop(Code.USAGE, f"--rpc is written like base=https://..., not {one!r}.")
-        found.setdefault(network, []).append(url)
-    return found
+    return environment.endpoints(written, "--rpc")
 
 
 def ledger_for_looking(named: str | None) -> Any:

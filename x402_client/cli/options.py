@@ -37,7 +37,9 @@ MustExist = Annotated[
         help="Refuse a ledger that was never used before: its budgets would start at zero.",
     ),
 ]
-Purse = Annotated[str, typer.Option("--purse", metavar="NAME", help="The budget inside the ledger.")]
+Purse = Annotated[
+    str, typer.Option("--purse", envvar="X402_PURSE", metavar="NAME", help="The budget inside the ledger.")
+]
 WalletAt = Annotated[
     MaybeText,
     typer.Option(

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..buyer.wallet import EVM_VARIABLE, SOLANA_VARIABLE, Wallet
-from ..errors import ConfigurationError, LedgerUnavailable, SigningError
+from ..buyer import keystores
+from ..buyer.environment import has_keys, no_wallet
+from ..buyer.keystores import DEFAULT, directory, wallets_directory
+from ..buyer.wallet import Wallet
+from ..errors import ConfigurationError, SigningError
 from ..signers.keystore import PASSPHRASE_VARIABLE, Keystore, LockedEvmSigner, LockedSolanaSigner, passphrase_of, read
 from .screen import interactive, say
 
-DEFAULT = "default"
-NO_WALLET = (
-    f"There is no wallet to pay with. Make one with `x402 wallet new`, or set {EVM_VARIABLE} or {SOLANA_VARIABLE}."
-)
+__all__ = ["DEFAULT", "Found", "ask", "directory", "find", "given_passphrase", "no_wallet", "wallets_directory"]
+
 _TRIES = 3
 
 
@@ -38,47 +39,13 @@ class Found:
 
 def find(named: str | None, passphrase_file: Path | None = None) -> Found:
     """Return the wallet that was named, else the environment's, else the one named default, else one without keys."""
-    if named is None and any(os.environ.get(name, "").strip() for name in (EVM_VARIABLE, SOLANA_VARIABLE)):
+    if named is None and has_keys():
         return Found(Wallet.from_env(), "the environment")
-    place = _place(named)
+    place = keystores.default_place() if named is None else keystores.place(named)
     if place is None:
         return Found(Wallet(evm=_NoKey.evm(), solana=_NoKey.solana()), "nowhere", no_wallet=True)
     stores = read(place)
     return Found(_locked(stores, lambda store: _unlock(store, passphrase_file)), str(place), stores)
-
-
-def directory(name: str) -> Path:
-    """Return the directory of the wallet of this name."""
-    if not name or name != os.path.basename(name) or name.startswith("."):
-        raise ConfigurationError(f"A wallet's name is a plain word, not {name!r}.")
-    return wallets_directory() / name
-
-
-def wallets_directory() -> Path:
-    """Return the directory of all wallets, in the user's data directory."""
-    from ..ledgers.sqlite import default_path
-
-    try:
-        return default_path().parent / "wallets"
-    except LedgerUnavailable:
-        raise ConfigurationError(
-            "This user has no home directory to keep wallets in; set XDG_DATA_HOME, or name a keystore: --wallet PATH."
-        ) from None
-
-
-def _place(named: str | None) -> Path | None:
-    if named is None:
-        try:
-            place = directory(DEFAULT)
-        except ConfigurationError:
-            return None
-        return place if place.is_dir() else None
-    if os.sep in named or named.endswith(".json") or os.path.exists(named):
-        return Path(named)
-    place = directory(named)
-    if not place.is_dir():
-        raise ConfigurationError(f"There is no wallet named {named}; `x402 wallet show` lists what there is.")
-    return place
 
 
 def _locked(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any]) -> Wallet:
@@ -156,8 +123,8 @@ class _NoKey:
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
         """Refuse to sign."""
-        raise SigningError(f"{NO_WALLET} Nothing was sent.")
+        raise SigningError(f"{no_wallet()} Nothing was sent.")
 
     def sign_message(self, message: bytes, /) -> bytes:
         """Refuse to sign."""
-        raise SigningError(f"{NO_WALLET} Nothing was sent.")
+        raise SigningError(f"{no_wallet()} Nothing was sent.")

@@ -12,7 +12,7 @@ from weakref import WeakSet, ref
 from .. import events
 from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
-from . import interruptions
+from . import interruptions, last_words
 from .asks import Ask, Claim, Close, Tell
 from .call import Call
 from .drive import Flow, arun, run
@@ -43,6 +43,7 @@ def deliver(call: Call, outcome: Outcome) -> Flow[None]:
     if call.memory is not None:
         call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
     interruptions.forget(outcome.hold)
+    last_words.forget(outcome.hold)
     try:
         yield from Close(outcome.hold, outcome.money, outcome.receipt, call.attempt)
     except X402Error as failure:

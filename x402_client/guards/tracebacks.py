@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import causes
+from ..errors import X402Error, causes
 
 
 def forget_frames(failure: BaseException) -> None:
@@ -13,3 +13,13 @@ def forget_frames(failure: BaseException) -> None:
     """
     for link in causes(failure):
         link.__traceback__ = None
+
+
+def shorten(failure: BaseException) -> None:
+    """Take the frames from one of our own errors: raised again, it shows the caller's way to us and no more.
+
+    Its message says what is wrong; the steps between say nothing to a user, and fill a notebook's page. Its causes keep
+    theirs.
+    """
+    if isinstance(failure, X402Error):
+        failure.__traceback__ = None

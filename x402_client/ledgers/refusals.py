@@ -72,8 +72,7 @@ def already_paid(paid: Hold) -> AlreadyPaid:
         offer=paid.offer,
         receipt=paid.receipt,
     )
-    if paid.money != "spent":
-        error.money = "unknown"
+    error.money = paid.money
     return error
 
 

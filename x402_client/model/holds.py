@@ -12,7 +12,7 @@ from ..errors import MoneyState
 from .budgets import Cap
 from .hosts import Origin
 from .money import Money
-from .offers import Offer, Receipt
+from .offers import Offer, Receipt, brief, line, words
 
 HoldState = Literal["reserved", "signed", "delivered", "written_off"]
 #: Seconds after a payment's expiry before a "not settled" counts that does not come from the chain itself.
@@ -81,6 +81,9 @@ class Purchase:
         """Return every id under which a ledger may know this purchase, the present one first."""
         return (self.id,) if self.former is None or self.former[0] == self.id else (self.id, self.former[0])
 
+    def __repr__(self) -> str:
+        return line(f"<Purchase {self.id[:16]}: {_asked(self)}{', keyed' if self.keyed else ''}>")
+
     def is_request_of(self, known: Purchase) -> bool:
         """Return True if a purchase in a ledger stands for the same request as this one."""
         return known.request == self.request or (self.former is not None and known.request == self.former[1])
@@ -91,6 +94,10 @@ class Purchase:
         The rule: "an unresolved hold is claimed only if its payer is one of this wallet's addresses".
         """
         return not payer or not self.payers or payer in self.payers
+
+
+def _asked(purchase: Purchase) -> str:
+    return f"{words(purchase.method, 20)} {words(purchase.url, 60)}"
 
 
 def payer_name(address: str) -> str:
@@ -119,6 +126,10 @@ class Authorization:
     ceiling: int | None = None
     #: What shows on the chain that it was used: "nonce", "bit", "channel".
     proof: str = "nonce"
+
+    def __repr__(self) -> str:
+        until = "for ever" if self.expires >= NEVER else f"until {_time(self.expires)}"
+        return line(f"<Authorization {brief(self.nonce)} by {brief(self.payer)}, {words(self.kind, 20)}, good {until}>")
 
     @property
     def shown(self) -> Authorization:
@@ -151,6 +162,11 @@ class Hold:
     tries: int = 0
     #: The account that pays, as ``payer_name`` writes it. Known from the reservation on.
     payer: str = ""
+
+    def __repr__(self) -> str:
+        state = self.state.replace("_", " ")
+        facts = f"{self.price} for {_asked(self.purchase)}, {state}, money {self.money}, {_time(self.created)}"
+        return line(f"<Hold {words(self.id, 20)}: {facts}>")
 
     @property
     def nonce(self) -> str | None:
@@ -202,6 +218,18 @@ class Outcome:
     mismatches: tuple[str, ...] = ()
     #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the hold say of the money what the outcome says: a ledger's own word for it comes before the answer."""
+        if self.hold.money != self.money:
+            object.__setattr__(self, "hold", self.hold.but(money=self.money))
+
+    def __repr__(self) -> str:
+        doubts = f", {len(self.mismatches)} mismatches" if self.mismatches else ""
+        receipt = "no receipt" if self.receipt is None else repr(self.receipt)[1:-1]
+        return line(
+            f"<Outcome: money {self.money}, {self.hold.price} for {_asked(self.hold.purchase)}, {receipt}{doubts}>"
+        )
 
     def accept(self) -> bool:
         """Say that you have what you wanted: the purchase is resolved now, and nothing that follows changes that.
@@ -255,6 +283,10 @@ class LedgerBusy(Exception):
 
     It never reaches an application.
     """
+
+
+def _time(seconds: float) -> str:
+    return f"{moment(seconds):%Y-%m-%d %H:%M} UTC"
 
 
 def moment(seconds: float | None) -> datetime | None:

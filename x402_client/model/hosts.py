@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -109,10 +110,7 @@ class Pattern(NamedTuple):
         host, port = _split(text)
         host = plain_host(host)
         if not (_LABELS.fullmatch(host) or _is_address(host)) or not (port is None or 0 < port < 65_536):
-            raise ConfigurationError(
-                f'{text!r} is not a host; write "api.example.com", "*.example.com" or "localhost:8402", '
-                "without scheme or path."
-            )
+            raise ConfigurationError(_not_a_host(text))
         return cls(host, port)
 
     def matches(self, origin: Origin) -> bool:
@@ -143,6 +141,19 @@ class Pattern(NamedTuple):
             return self.host
         # Without brackets it would read as another address, and a freeze of it would stop nothing.
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _not_a_host(text: str) -> str:
+    """Say what is wrong with a text that is no host. Of a URL only the host is shown: its rest may hold secrets."""
+    if text == "*":
+        return '"*" is not a host; a limit for all hosts is written without one, like Policy(per_day="5").'
+    found = re.fullmatch(r"(?:[^/?#]*://)?(?:[^/?#@]*@)?([^/?#@]+)(?:[/?#].*)?", text, re.DOTALL)
+    if found is None or found[1] == text:
+        return f'{text[:100]!r} is not a host; write "api.example.com", "*.example.com" or "localhost:8402".'
+    with contextlib.suppress(ConfigurationError):
+        host = Pattern.parse(found[1])
+        return f'The URL of {host} is not a host; write "{host}", without scheme or path.'
+    return 'This URL is not a host; write "api.example.com", "*.example.com" or "localhost:8402".'
 
 
 def _split(text: str) -> tuple[str, int | None]:

@@ -20,6 +20,12 @@ _WRITTEN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _CODE = re.compile(r"([A-Za-z]{3})(\s*\(test\))?", re.ASCII | re.IGNORECASE)
+#: An amount with the name of a token after it, as people speak of stablecoins: each is a dollar or a euro.
+_WITH_TOKEN = re.compile(
+    r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<token>(?P<euro>EUR[A-Z])|(?:USD[A-Z]|PYUSD|CASH)[A-Z0-9.]{0,3})\s*",
+    re.ASCII | re.IGNORECASE,
+)
+_WITH_COMMA = re.compile(r"\s*([0-9]+),([0-9]+)\s*", re.ASCII)
 #: Follows the code of a currency that is play money: `USD (test)` is what the tokens of test networks count in.
 _TEST = " (test)"
 #: Stands for a token's currency that was not named.
@@ -108,7 +114,8 @@ class Money:
         return f"{sign}{whole}.{_cents(millionths)} {self.currency}"
 
     def __repr__(self) -> str:
-        return f"Money('{self}')"
+        shown = str(self)
+        return f"Money('{shown}')" if len(shown) <= 120 else f"<Money of {len(shown)} digits, {self.currency}>"
 
     def _same(self, other: Money) -> None:
         if self.currency != other.currency:
@@ -132,8 +139,23 @@ def _read(amount: object) -> tuple[Decimal, str | None]:
         return Decimal(amount), None
     written = _WRITTEN.fullmatch(amount)
     if written is None or ("$" in amount and (written["currency"] or "USD").upper() != "USD"):
-        raise ConfigurationError(f'{amount!r} is not an amount of money; write it like "0.10" or "0.10 EUR".')
+        raise ConfigurationError(_not_money(amount))
     return Decimal(written["number"]), currency_code(written["currency"]) if written["currency"] else None
+
+
+def _not_money(text: str) -> str:
+    """Say what is wrong with a text that is no amount, and how it is written."""
+    token = _WITH_TOKEN.fullmatch(text)
+    if token is not None:
+        written, name = token["number"] + (" EUR" if token["euro"] else ""), token["token"]
+        return (
+            f'{text!r} names a token, and amounts are in a currency: write "{written}". Which tokens may be paid is '
+            f'Policy(assets=["{name}"]).'
+        )
+    comma = _WITH_COMMA.fullmatch(text)
+    if comma is not None:
+        return f'{text!r} is not an amount of money; write it with a point, like "{comma[1]}.{comma[2]}".'
+    return f'{text!r} is not an amount of money; write it like "0.10" or "0.10 EUR".'
 
 
 def _whole_units(number: Decimal, amount: object) -> int:

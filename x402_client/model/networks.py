@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .keywords import near
+
 #: The families that ship, by their namespaces in CAIP-2.
 EVM_FAMILY, SOLANA_FAMILY = "eip155", "solana"
 
@@ -73,6 +75,22 @@ TEST_NETWORKS = frozenset(
     network for name, network in _NAMES.items() if re.search("testnet|devnet|sepolia|amoy|fuji|apothem", name)
 )
 _SHORT = {network: name for name, network in reversed(_NAMES.items()) if ":" not in name}
+#: Words that stand for another network on each chain, with what to write.
+_AMBIGUOUS = {
+    **dict.fromkeys(("mainnet", "main"), '"base", "ethereum" or "solana"'),
+    **dict.fromkeys(("testnet", "test"), '"base-sepolia" or "solana-devnet"'),
+}
+#: What people write for the namespace of EVM chains.
+_NO_FAMILIES = frozenset({"evm", "eip", "eip-155", "erc20", "chain"})
+_COINS = {
+    "eth": "ethereum",
+    "sol": "solana",
+    "avax": "avalanche",
+    "arb": "arbitrum",
+    "op": "optimism",
+    "pol": "polygon",
+}
+_SOLANA_REFERENCE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32}", re.ASCII)
 _FAMILY = re.compile(r"[-a-z0-9]{3,8}", re.ASCII)
 _CAIP2 = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}", re.ASCII)
 _EVM = re.compile(r"eip155:[1-9][0-9]{0,18}", re.ASCII)
@@ -89,6 +107,40 @@ def caip2(name: str) -> str | None:
     if name.startswith("eip155:"):
         return name if _EVM.fullmatch(name) else None
     return name if _CAIP2.fullmatch(name) else None
+
+
+def network_problem(name: str) -> str | None:
+    """Return what is wrong with the name of a network that a user wrote, and what is meant. None if it is good."""
+    several = _AMBIGUOUS.get(name.lower())
+    if several is not None:
+        return f"{name!r} is the name of several networks; write {several}."
+    found = caip2(name)
+    if found is not None and (found in _SHORT or not _is_misspelled(found)):
+        return None
+    meant = _meant(name)
+    cure = f'did you mean "{meant}"?' if meant else 'write "base", "solana" or a CAIP-2 name like "eip155:8453".'
+    return f"{name!r} is not a network we know; {cure}"
+
+
+def _is_misspelled(network: str) -> bool:
+    """Return True for a name that has the form of CAIP-2 and names no chain."""
+    family, _, reference = network.partition(":")
+    if family == SOLANA_FAMILY:
+        return _SOLANA_REFERENCE.fullmatch(reference) is None
+    return family in _NO_FAMILIES or family in _NAMES
+
+
+def _meant(name: str) -> str | None:
+    """Return the word for the network that is probably meant: ``base`` for ``bse``, ``base-mainnet``, ``evm:8453``."""
+    family, _, reference = name.lower().partition(":")
+    if reference.isdigit() and (family in _NO_FAMILIES or family in _NAMES):
+        number = f"eip155:{int(reference)}"
+        return short_name(number) if number in _SHORT else number
+    words = re.sub(r"[^a-z0-9]+", "-", f"{family}-{reference}" if family in _NAMES else reference or family).strip("-")
+    plain = words.removesuffix("-mainnet").removesuffix("-main")
+    plain = _COINS.get(plain, plain)
+    named = plain if plain in _NAMES else near(words, (n for n in _NAMES if ":" not in n and n not in _AMBIGUOUS))
+    return None if named is None else short_name(_NAMES[named])
 
 
 def known_network(network: str) -> bool:

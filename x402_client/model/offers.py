@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from .money import Money, Token
-from .networks import short_name
+from .networks import caip2, short_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ class Offer:
             self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
             token, price, reason, self.written_network, self.extra, self.raw,
         )  # fmt: skip
+
+    def __repr__(self) -> str:
+        reason = "" if self.reason is None else f", not chosen: {words(self.reason, _LINE)}"
+        return line(f"<Offer {self.position}: {self} to {brief(self.pay_to)}{reason}>")
 
     def __str__(self) -> str:
         cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
@@ -86,6 +90,11 @@ class Quote:
         refused = (f"offer {o.position} ({o}): {o.reason}" for o in self.offers if o.reason)
         return (*refused, *self.faults)
 
+    def __repr__(self) -> str:
+        offers = f"{len(self.offers)} offer{'' if len(self.offers) == 1 else 's'}"
+        found = "free" if self.free else f"{offers}, {f'chosen: {self.choice}' if self.choice else 'none acceptable'}"
+        return line(f"<Quote of {words(self.url, 60)}: {found}>")
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -98,6 +107,27 @@ class Receipt:
     amount: int | None = None
     error: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+    def __repr__(self) -> str:
+        if not self.success:
+            return line(f'<Receipt not settled: "{words(self.error, _LINE)}">')
+        network = f" on {words(short_name(caip2(self.network) or self.network), 40)}" if self.network else ""
+        return line(f"<Receipt settled: {brief(self.transaction) or 'no transaction named'}{network}>")
+
+
+#: The most characters of the repr of an object: it fits on two lines of a terminal.
+_LINE = 160
+
+
+def line(shown: str) -> str:
+    """Return a repr cut to the length of two lines of a terminal. The last character stays."""
+    return shown if len(shown) <= _LINE else f"{shown[: _LINE - 2]}…{shown[-1]}"
+
+
+def brief(text: object) -> str:
+    """Return an address, a transaction or a nonce by its beginning and its end."""
+    shown = text if isinstance(text, str) else ""
+    return words(shown if len(shown) <= 20 else f"{shown[:8]}…{shown[-6:]}", 20)
 
 
 def words(text: object, limit: int) -> str:

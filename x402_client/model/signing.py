@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .money import Money
-from .offers import Offer
+from .offers import Offer, line, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +42,7 @@ class Approval:
     url: str
     host: str
     description: str
+
+    def __repr__(self) -> str:
+        said = f', for "{words(self.description, 60)}"' if self.description else ""
+        return line(f"<Approval of {self.price} for {words(self.method, 20)} {words(self.url, 60)}{said}>")

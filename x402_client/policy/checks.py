@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, TypeVar
@@ -9,10 +11,12 @@ from typing import Literal, TypeVar
 from ..errors import ConfigurationError
 from ..model.hosts import Pattern
 from ..model.money import Amount, Money, Token
-from ..model.networks import caip2, may_be_address, short_name
+from ..model.networks import caip2, may_be_address, network_problem, short_name
 from .limits import Amounts, Limit, as_amounts, by_currency, sane_amounts
 
 T = TypeVar("T")
+#: A word for a token. Addresses are longer, or are written with other marks.
+_SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,9}", re.ASCII)
 HostRule = Limit | Literal["deny"]
 
 
@@ -23,12 +27,19 @@ def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
         raise ConfigurationError(f'hosts maps names to Limit(...) or "deny", not {written!r}.')
     for name, rule in written.items():
         if not isinstance(rule, Limit) and rule != "deny":
-            raise ConfigurationError(f'hosts[{name!r}] is a Limit(...) or "deny", not {rule!r}.')
+            raise ConfigurationError(f'hosts[{name!r}] is a Limit(...) or "deny", not {rule!r}.{_as_limit(rule)}')
         pattern = Pattern.parse(name)
         if pattern in found:
             raise ConfigurationError(f"hosts names {pattern} twice; keep one entry.")
         found[pattern] = rule if isinstance(rule, Limit) else "deny"
     return found
+
+
+def _as_limit(rule: object) -> str:
+    """Return what to write where a bare amount stands as the rule for a host."""
+    with contextlib.suppress(ConfigurationError):
+        return f' Write Limit(per_request="{Money(rule)}"), for example.'  # type: ignore[arg-type]
+    return ""
 
 
 def threshold(name: str, amounts: Amounts) -> Limit:
@@ -81,10 +92,31 @@ def networks(names: Iterable[str]) -> tuple[str, ...]:
 
 def network(name: str) -> str:
     """Return the CAIP-2 name of a network."""
-    network = caip2(name)
-    if network is None:
-        raise ConfigurationError(f'{name!r} is not a network we know; write "base", "solana" or a CAIP-2 name.')
-    return network
+    problem = network_problem(name)
+    if problem is not None:
+        raise ConfigurationError(problem)
+    found = caip2(name)
+    assert found is not None
+    return found
+
+
+def assets(names: Iterable[str], tokens: Iterable[Token]) -> tuple[str, ...]:
+    """Return the names of assets: addresses, and symbols of tokens that are known or that the user vouches for."""
+    found = tuple(nonempty_name_list("assets", names))
+    strange = [name for name in found if _SYMBOL.fullmatch(name)]
+    if strange:
+        from ..chains.tokens import KNOWN  # it takes a while, and most policies name no assets
+
+        symbols = dict.fromkeys(token.symbol for token in (*KNOWN, *tokens) if token.symbol)
+        known = {symbol.upper() for symbol in symbols}
+        for name in strange:
+            if name.upper() not in known:
+                raise ConfigurationError(
+                    f"assets names {name!r}, which is no token we know, so nothing would ever be paid with it; known "
+                    f"are {', '.join(symbols)}. Another one is named by its address and described in "
+                    "Policy(tokens=[Token(...)])."
+                )
+    return found
 
 
 def token(token: Token) -> Token:

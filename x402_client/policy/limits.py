@@ -8,7 +8,9 @@ from typing import Any, Never, TypeAlias
 
 from ..errors import ConfigurationError
 from ..model.budgets import BUDGET_WINDOWS, Cap
+from ..model.keywords import unexpected
 from ..model.money import Amount, Money
+from ..model.offers import line
 
 Amounts: TypeAlias = "Amount | Iterable[Amount]"
 
@@ -59,7 +61,7 @@ class Limit:
             self._written[name] = as_amounts(given.pop(name, None))
             self._budgets[window] = by_currency(name, self._written[name])
         if given:
-            raise TypeError(f"{min(given)!r} is an unexpected keyword; the limits are {', '.join(LIMIT_KEYWORDS)}.")
+            raise unexpected("Limit", given, LIMIT_KEYWORDS)
         self._counts = _counts(max_payments)
 
     @property
@@ -100,15 +102,19 @@ class Limit:
         money = (Cap(account, window, currency, most.units) for window, most in found if most is not None)
         return (*money, *(Cap(account, window, None, most) for window, most in self._counts.items()))
 
-    def _shown(self) -> list[str]:
-        parts = [f"per_request={[str(m) for m in self._per_request.values()]}"] if self._per_request else []
-        parts += [
-            f"{_KEYWORDS[window]}={[str(m) for m in most.values()]}" for window, most in self._budgets.items() if most
-        ]
-        return parts + [f"max_payments={most}/{window}" for window, most in self._counts.items()]
+    @property
+    def shown(self) -> list[str]:
+        """Return the keywords as they are written in Python."""
+        amounts = {"per_request": self._per_request} | {_KEYWORDS[name]: most for name, most in self._budgets.items()}
+        written = {name: [str(one) for one in most.values()] for name, most in amounts.items() if most}
+        counted = [f"{most}/{window}" for window, most in self._counts.items()]
+        written |= {"max_payments": counted} if counted else {}
+        return [f"{name}={(few[0] if len(few) == 1 else few)!r}" for name, few in written.items()]
 
     def __repr__(self) -> str:
-        return f"Limit({', '.join(self._shown())})"
+        if not hasattr(self, "_counts"):
+            return "<Limit, half built>"  # for tools that show variables
+        return line(f"Limit({', '.join(self.shown)})")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Limit):

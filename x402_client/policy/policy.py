@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Never, Self
 from ..errors import ConfigurationError, HostNotAllowed
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
+from ..model.keywords import unexpected
 from ..model.money import Amount, Money, Token
+from ..model.networks import short_name
+from ..model.offers import line
 from . import checks
 from .checks import HostRule
 from .limits import LIMIT_KEYWORDS, Amounts, Limit
@@ -52,6 +55,8 @@ class Policy:
         check_funds: bool = False,
         **further: Never,
     ) -> None:
+        if not further.keys() <= set(LIMIT_KEYWORDS):
+            raise unexpected("Policy", further.keys() - set(LIMIT_KEYWORDS), _keywords_of(Policy))
         self.overall = Limit(
             per_request=per_request,
             per_minute=per_minute,
@@ -65,8 +70,8 @@ class Policy:
         self._hosts = checks.hosts(hosts or {})
         self.only_listed_hosts = checks.flag("only_listed_hosts", only_listed_hosts)
         self.networks = None if networks is None else checks.networks(networks)
-        self.assets = None if assets is None else tuple(checks.nonempty_name_list("assets", assets))
         self.tokens = tuple(checks.token(t) for t in checks.as_list("tokens", tokens))
+        self.assets = None if assets is None else checks.assets(assets, self.tokens)
         self.pay_to = None if pay_to is None else frozenset(checks.pinned(pay_to))
         self.approve_above = None if approve_above is None else checks.threshold("approve_above", approve_above)
         self.accept_loss = checks.amount("accept_loss", accept_loss)
@@ -123,6 +128,17 @@ class Policy:
 
         return read_policy(path, cls)
 
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read the policy file that X402_POLICY names.
+
+        Without that variable it is the careful default: ten cents per request, five dollars per day. The command
+        `x402 get` decides by the same policy.
+        """
+        from .toml import policy_of_environment
+
+        return policy_of_environment(cls) or cls(**CAREFUL._keywords())
+
     @property
     def hosts(self) -> Mapping[Pattern, HostRule]:
         """Return the rules for hosts, to look at. An entry cannot be added: it would have no effect."""
@@ -176,8 +192,20 @@ class Policy:
         return most is not None and price <= most
 
     def __repr__(self) -> str:
-        hosts = {str(pattern): rule for pattern, rule in self.hosts.items()}
-        return f"Policy({self.overall!r}, hosts={hosts!r}, networks={self.networks!r}, assets={self.assets!r})"
+        if not hasattr(self, "_built"):
+            return "<Policy, half built>"  # for tools that show variables
+        listed = {
+            "networks": self.networks and [short_name(network) for network in self.networks],
+            "assets": self.assets and list(self.assets),
+            "hosts": {str(pattern): rule for pattern, rule in self.hosts.items()},
+        }
+        return line(f"Policy({', '.join([*self.overall.shown, *(f'{k}={v!r}' for k, v in listed.items() if v)])})")
+
+
+def _keywords_of(kind: type) -> list[str]:
+    from inspect import signature  # only mistakes need it
+
+    return [name for name, one in signature(kind).parameters.items() if one.kind is one.KEYWORD_ONLY]
 
 
 # Cached: a policy does not change, so its answer about a place is worked out once.

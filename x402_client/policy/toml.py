@@ -1,18 +1,20 @@
 """Reads a policy from TOML: tables and keys are named as the keywords of ``Policy``, ``Limit`` and ``Token``.
 
-Every mistake is reported, with its line and field. ``read_policy`` is the one place of the core that reads a file.
+Every mistake is reported, with its line and field. ``read_policy`` is the one place of the core that reads a file, and
+``policy_of_environment`` the one that reads the environment, for the name of that file.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from os import environ
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigurationError
+from ..model.keywords import near
 from ..model.money import Token
 from .limits import LIMIT_KEYWORDS, Limit
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
 P = TypeVar("P")
+#: The environment variable that names a policy file.
+POLICY_VARIABLE = "X402_POLICY"
 #: The most bytes of a policy file. A policy is a page or two.
 _MOST_BYTES = 256 * 1024
 Path = tuple[str | int, ...]
@@ -178,8 +182,8 @@ def _has_float(value: object) -> bool:
 
 
 def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
-    near = difflib.get_close_matches(field, kinds, n=1)
-    return f"is no field here; {f'did you mean {near[0]}?' if near else 'known are ' + ', '.join(kinds) + '.'}"
+    meant = near(field, kinds)
+    return f"is no field here; {f'did you mean {meant}?' if meant else 'known are ' + ', '.join(kinds) + '.'}"
 
 
 def _shown(value: object) -> str:
@@ -254,6 +258,12 @@ def _paths(said: Any) -> Iterator[Path]:
     for key, value in inside:
         yield (key,)
         yield from ((key, *deeper) for deeper in _paths(value))
+
+
+def policy_of_environment(build: Callable[..., P]) -> P | None:
+    """Read the policy file that X402_POLICY names. None if the variable is not set."""
+    path = environ.get(POLICY_VARIABLE, "").strip()
+    return read_policy(path, build) if path else None
 
 
 def read_policy(path: str | PathLike[str], build: Callable[..., P]) -> P:

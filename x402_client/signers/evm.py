@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from ..chains.evm import address_of, checksum, is_address
 from ..errors import ConfigurationError, SigningError
 from ..model.signing import TypedData
+from .mistaken_keys import evm_mistake
+from .official import in_parts, takes_parts
 from .play_keys import is_play_secret
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -61,13 +63,17 @@ def read_hex_key(text: str) -> bytes:
     if re.fullmatch(r"[0-9a-fA-F]{64}", digits, re.ASCII):
         return bytes.fromhex(digits)
     found = f"has {len(digits)} characters" if len(digits) != 64 else "has other characters in it"
-    text = digits = ""  # tools that print the variables of a traceback must find none
-    raise ConfigurationError(f"An EVM key is 64 hex digits, with or without 0x; this one {found}.")
+    try:
+        mistake = evm_mistake(text.strip())
+    finally:
+        text = digits = ""  # tools that print the variables of a traceback must find none
+    raise ConfigurationError(mistake or f"An EVM key is 64 hex digits, with or without 0x; this one {found}.")
 
 
 def _problem(secret: bytes) -> str | None:
     if len(secret) != 32:
-        return f"An EVM key is 32 bytes; this one has {len(secret)}."
+        solana = " A Solana key is given as Wallet(solana=...)." if len(secret) == 64 else ""
+        return f"An EVM key is 32 bytes; this one has {len(secret)}.{solana}"
     if not 0 < int.from_bytes(secret) < _ORDER:
         return "This EVM key is out of the curve's range; it is no key of anybody."
     return None
@@ -90,21 +96,27 @@ def _public(key: Any) -> bytes:
 
 
 class ForeignEvmSigner:
-    """Speaks to any object that follows ``ports.EvmSigner`` or is an ``eth_account`` account."""
+    """Speaks to any object that follows ``ports.EvmSigner``, is an ``eth_account`` account, or the official SDK's."""
 
-    __slots__ = ("_keyword", "_signer", "address", "blocking", "is_async")
+    __slots__ = ("_in_parts", "_keyword", "_signer", "address", "blocking", "is_async")
 
     def __init__(self, signer: Any) -> None:
         address = getattr(signer, "address", None)
         method = getattr(signer, "sign_typed_data", None)
         if not isinstance(address, str) or not callable(method):
+            kind, solana = type(signer).__name__, _signs_for_solana(signer)
+            signer = method = None  # tools that print the variables of a traceback must find no key
+            if solana:
+                raise ConfigurationError(f"{kind} signs for Solana, not for EVM chains; give it as Wallet(solana=...).")
             raise ConfigurationError(
                 "An EVM signer has an `address` and a method `sign_typed_data(full_message)`; "
-                f"{type(signer).__name__} has not. Pass 0x hex, 32 bytes, an eth_account account or such a signer."
+                f"{kind} has not. Pass 0x hex, 32 bytes, an eth_account account or such a signer."
             )
         if not is_address(address):
+            signer = method = None
             raise ConfigurationError(f"The signer's address {address[:60]!r} is not an EVM address.")
         self._signer = signer
+        self._in_parts = takes_parts(method)
         self._keyword = _is_eth_account(signer, "BaseAccount")
         self.address = checksum(address)
         self.is_async = inspect.iscoroutinefunction(method)
@@ -114,10 +126,16 @@ class ForeignEvmSigner:
         """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
         if self._keyword:
             return self._signer.sign_typed_data(full_message=data.full())
+        if self._in_parts:
+            return self._signer.sign_typed_data(**in_parts(data.full()))
         return self._signer.sign_typed_data(data.full())
 
     def __repr__(self) -> str:
         return f"ForeignEvmSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
+
+
+def _signs_for_solana(signer: Any) -> bool:
+    return any(hasattr(signer, name) for name in ("pubkey", "sign_message", "keypair"))
 
 
 def read_signature(returned: Any) -> bytes:

@@ -87,11 +87,24 @@ def read(path: str | os.PathLike[str]) -> tuple[Keystore, ...]:
 def passphrase_of(store: Keystore) -> str:
     """Return the passphrase in X402_PASSPHRASE, or in the operating system's keyring if it was put there."""
     given = os.environ.get(PASSPHRASE_VARIABLE, "")
-    found = given or (_keyring().get_password(KEYRING_SERVICE, store.address) if store.in_keyring else None)
+    found = given or (_kept_in_keyring(store) if store.in_keyring else None)
     if not found:
         where = "the keyring does not have it" if store.in_keyring else f"{PASSPHRASE_VARIABLE} is not set"
-        raise ConfigurationError(f"The passphrase of {store.path} is not known: {where}.")
-    return str(found)
+        raise ConfigurationError(f"The passphrase of {store.path} is not known: {where}. Set {PASSPHRASE_VARIABLE}.")
+    return found
+
+
+def _kept_in_keyring(store: Keystore) -> str | None:
+    keyring, problem = _keyring(), ""
+    try:
+        found = keyring.get_password(KEYRING_SERVICE, store.address)
+    except Exception as failure:  # there is none, or it stays locked
+        problem = type(failure).__name__
+    else:
+        return None if found is None else str(found)
+    raise ConfigurationError(
+        f"The passphrase of {store.path} is in the keyring, which failed ({problem}). Set {PASSPHRASE_VARIABLE} to it."
+    )
 
 
 def keep_in_keyring(address: str, passphrase: str) -> None:
@@ -113,7 +126,8 @@ def _keyring() -> Any:
         import keyring  # pyright: ignore[reportMissingImports]  # may be there
     except ImportError:
         raise ConfigurationError(
-            "The operating system's keyring is reached through the package keyring: pip install keyring."
+            "The operating system's keyring is reached through a package that is not installed: "
+            'pip install "x402-buyer[keyring]".'
         ) from None
     return keyring
 

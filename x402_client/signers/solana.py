@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from ..chains.solana_address import is_address
 from ..errors import ConfigurationError, SigningError
+from .mistaken_keys import solana_mistake
 from .play_keys import is_play_secret
 
 
@@ -44,13 +45,18 @@ class ForeignSolanaSigner:
         method = getattr(signer, "sign_message", None)
         if address is None and callable(getattr(signer, "pubkey", None)):
             address = str(signer.pubkey())
-        if not isinstance(address, str) or not callable(method):
+        if not isinstance(address, str) or not callable(method) or not is_address(address):
+            kind, evm = type(signer).__name__, callable(getattr(signer, "sign_typed_data", None))
+            named = address[:60] if isinstance(address, str) and callable(method) else None
+            signer = method = None  # tools that print the variables of a traceback must find no key
+            if evm:
+                raise ConfigurationError(f"{kind} signs for EVM chains, not for Solana; give it as Wallet(evm=...).")
+            if named is not None:
+                raise ConfigurationError(f"The signer's address {named!r} is not a Solana address.")
             raise ConfigurationError(
                 "A Solana signer has an `address` and a method `sign_message(message)`; "
-                f"{type(signer).__name__} has not. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
+                f"{kind} has not. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
             )
-        if not is_address(address):
-            raise ConfigurationError(f"The signer's address {address[:60]!r} is not a Solana address.")
         self._signer = signer
         self.address = address
         self.is_async = inspect.iscoroutinefunction(method)
@@ -92,8 +98,11 @@ def solana_signer(given: Any) -> LocalSolanaSigner | ForeignSolanaSigner:
         return _from_bytes(_decoded(given.strip()))
     if isinstance(given, (bytes, bytearray)):
         return _from_bytes(bytes(given))
-    if any(c.__name__ == "Keypair" and c.__module__.startswith("solders") for c in type(given).__mro__):
-        return LocalSolanaSigner(given)
+    # The official SDK's signer signs whole transactions only, and hands out its Keypair.
+    for keypair in (given, getattr(given, "keypair", None)):
+        if any(c.__name__ == "Keypair" and c.__module__.startswith("solders") for c in type(keypair).__mro__):
+            return LocalSolanaSigner(keypair)
+    keypair = None
     return ForeignSolanaSigner(given)
 
 
@@ -101,9 +110,14 @@ def _decoded(text: str) -> bytes:
     import base58
 
     try:
-        return base58.b58decode(text)
+        mistake = solana_mistake(text)
+        if mistake is None:
+            return base58.b58decode(text)
     except ValueError:
-        raise ConfigurationError("A Solana key is base58 of 32 or 64 bytes; this text is not base58.") from None
+        mistake = "A Solana key is base58 of 64 bytes; this text is not base58."
+    finally:
+        text = ""  # tools that print the variables of a traceback must find none
+    raise ConfigurationError(mistake)
 
 
 def _from_bytes(secret: bytes) -> LocalSolanaSigner:

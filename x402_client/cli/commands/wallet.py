@@ -76,7 +76,7 @@ def show_(
         show_json([{"wallet": source, "kind": kind, "address": address} for source, kind, address in found])
         return
     if not found:
-        raise Stop(Code.USAGE, wallets.NO_WALLET)
+        raise Stop(Code.USAGE, wallets.no_wallet())
     rows = table("wallet", "pays on", "address")
     for source, kind, address in found:
         rows.add_row(source, _NAMES[kind], address or "(not told by the file)")
@@ -101,7 +101,7 @@ def balance(
 
     found = wallets.find(name or wallet)
     if found.no_wallet:
-        raise Stop(Code.USAGE, wallets.NO_WALLET)
+        raise Stop(Code.USAGE, wallets.no_wallet())
     known_balances(found.wallet, network or [], tuple(rpc or ()), policy_of(Choices(policy)).http_hosts, as_json)
 
 

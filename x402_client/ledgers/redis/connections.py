@@ -74,7 +74,9 @@ def check(address: Address) -> None:
     try:
         import redis
     except ImportError:
-        raise ConfigurationError("A Redis ledger needs redis-py: pip install 'x402-buyer[redis]'.") from None
+        raise ConfigurationError(
+            'A Redis ledger needs redis, which is not installed: pip install "x402-buyer[redis]".'
+        ) from None
     try:
         redis.ConnectionPool.from_url(address.url)
         readable = bool(address.shown)

@@ -1,0 +1,216 @@
+"""Mistakes that newcomers make in a policy: each is named while building, with what to write instead."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from x402_client import Limit, Policy, Token, errors
+from x402_client.chains.tokens import KNOWN
+from x402_client.model.networks import _NAMES as NAMES
+from x402_client.model.networks import caip2, network_problem, short_name
+
+AMOUNTS = {
+    "0.10 USDC": 'write "0.10". Which tokens may be paid is Policy(assets=["USDC"]).',
+    "$1 usdt": 'write "1". Which tokens may be paid is Policy(assets=["usdt"]).',
+    "0.5 EURC": 'write "0.5 EUR". Which tokens may be paid is Policy(assets=["EURC"]).',
+    "1 USDC.e": 'write "1".',
+    "2 PYUSD": 'write "2".',
+    "0,10": 'write it with a point, like "0.10".',
+    "10 cents": 'write it like "0.10" or "0.10 EUR".',
+    "": 'write it like "0.10" or "0.10 EUR".',
+}
+
+
+@pytest.mark.parametrize(("written", "cure"), AMOUNTS.items())
+def test_an_amount(written: str, cure: str) -> None:
+    for build in (lambda: Policy(per_request=written), lambda: Limit(per_day=written)):
+        with pytest.raises(errors.ConfigurationError) as raised:
+            build()
+        said = str(raised.value)
+        assert repr(written) in said
+        assert cure in said
+
+
+@pytest.mark.parametrize("token", KNOWN, ids=lambda token: f"{token.symbol} on {token.network}"[:40])
+def test_an_amount_of_any_token_we_know_is_no_currency_of_its_own(token: Token) -> None:
+    if token.symbol == "USDG" or len(token.symbol) > 3:
+        with pytest.raises(errors.ConfigurationError, match=rf"names a token.*{token.symbol}"):
+            Policy(per_request=f"0.10 {token.symbol}")
+
+
+NETWORKS = {
+    "mainnet": 'write "base", "ethereum" or "solana"',
+    "Testnet": 'write "base-sepolia" or "solana-devnet"',
+    "bse": 'did you mean "base"?',
+    "Base Sepolia": 'did you mean "base-sepolia"?',
+    "base_sepolia": 'did you mean "base-sepolia"?',
+    "basesepolia": 'did you mean "base-sepolia"?',
+    "polygon-mainnet": 'did you mean "polygon"?',
+    "eth": 'did you mean "ethereum"?',
+    "sol": 'did you mean "solana"?',
+    "solana:mainnet": 'did you mean "solana"?',
+    "solana:devnet": 'did you mean "solana-devnet"?',
+    "evm:8453": 'did you mean "base"?',
+    "base:8453": 'did you mean "base"?',
+    "evm:777": 'did you mean "eip155:777"?',
+    "base:sepolia": 'did you mean "base-sepolia"?',
+    "eip155:base": 'did you mean "base"?',
+    "nowhere": 'write "base", "solana" or a CAIP-2 name',
+}
+
+
+@pytest.mark.parametrize(("written", "cure"), NETWORKS.items())
+def test_a_network(written: str, cure: str) -> None:
+    builds: list[Any] = [lambda: Policy(per_day="1", networks=[written])]
+    builds.append(lambda: Policy(per_day="1", tokens=[Token(written, "0x" + "1" * 40)]))
+    for build in builds:
+        with pytest.raises(errors.ConfigurationError) as raised:
+            build()
+        assert f"{written!r} is" in str(raised.value)
+        assert cure in str(raised.value)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES, *NAMES.values()} - {"mainnet"}))
+def test_every_name_that_means_one_network_is_taken(name: str) -> None:
+    assert network_problem(name) is None
+    assert Policy(per_day="1", networks=[name]).networks == (caip2(name),)
+
+
+@pytest.mark.parametrize("name", ["stellar:pubnet", "eip155:999999", "8453", "near:mainnet"])
+def test_chains_of_others_are_taken_as_they_are_written(name: str) -> None:
+    assert network_problem(name) is None
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_proposed_is_taken(name: str) -> None:
+    proposed = [word for word in NETWORKS[name].split('"')[1::2] if word in NAMES or ":" in word]
+    assert all(network_problem(word) is None for word in proposed)
+    assert all(short_name(str(caip2(word))) == word for word in proposed)
+
+
+@pytest.mark.parametrize("asset", ["ETH", "SOL", "usd", "BTC", "FOO"])
+def test_an_asset_that_is_no_token(asset: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=rf"assets names '{asset}'.* known are USDC, .*Token\(\.\.\.\)"):
+        Policy(per_day="1", assets=["USDC", asset])
+
+
+@pytest.mark.parametrize("asset", sorted({"usdc", "FOO"}.union(*({t.symbol, t.address} for t in KNOWN))))
+def test_an_asset_that_is_known_vouched_for_or_an_address(asset: str) -> None:
+    foo = Token("base", "0x" + "1" * 40, "FOO")
+    assert Policy(per_day="1", assets=[asset], tokens=[foo]).assets == (asset,)
+    assert Policy(per_day="1", assets=["FOO"], tokens=[foo]).but(per_day="2").assets == ("FOO",)
+
+
+HOSTS = {
+    "https://api.example.com/x": "api.example.com",
+    "https://user:hunter2@api.example.com/x?key=hunter2#hunter2": "api.example.com",
+    "user:hunter2@api.example.com": "api.example.com",
+    "api.example.com/x?hunter2": "api.example.com",
+    "HTTP://API.example.com:8402/": "api.example.com:8402",
+    "http://[::1]:80/": "[::1]:80",
+}
+
+
+@pytest.mark.parametrize(("written", "host"), HOSTS.items())
+def test_a_url_as_a_host(written: str, host: str) -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        Policy(hosts={written: Limit(per_day="1")})
+    assert str(raised.value) == f'The URL of {host} is not a host; write "{host}", without scheme or path.'
+    Policy(hosts={host: Limit(per_day="1")})
+
+
+@pytest.mark.parametrize("written", ["https://", "://", "https://hunter2 x/y", "https://u:hunter2@", "a b", "", "/x"])
+def test_a_url_without_a_host_shows_no_more_than_it_has_to(written: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r'is not a host; write "api\.example\.com"') as raised:
+        Policy(hosts={written: Limit(per_day="1")})
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_star_alone_is_no_host() -> None:
+    with pytest.raises(errors.ConfigurationError, match=r'"\*" is not a host.*Policy\(per_day="5"\)'):
+        Policy(hosts={"*": Limit(per_day="1")})
+
+
+def test_a_bare_amount_for_a_host() -> None:
+    for rule in ("0.10", 1, "0.10 EUR"):
+        with pytest.raises(errors.ConfigurationError, match=r'Write Limit\(per_request="(0.10|1.00) (USD|EUR)"\)'):
+            Policy(hosts={"api.example.com": rule})  # type: ignore[dict-item]
+
+
+def test_a_mistyped_keyword() -> None:
+    for keyword in inspect.signature(Policy).parameters:
+        if keyword != "further":
+            mistyped = keyword[:-2] + keyword[-1] + keyword[-2] + "s"
+            with pytest.raises(TypeError, match=f"Policy.*'{mistyped}'; did you mean '{keyword}'"):
+                Policy(per_day="1", **{mistyped: "1"})  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="Limit.*'per_dya'; did you mean 'per_day'"):
+        Limit(per_dya="1")  # type: ignore[arg-type]
+
+
+def test_the_environment_names_a_policy_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Policy):
+        """A policy of a program's own."""
+
+    monkeypatch.delenv("X402_POLICY", raising=False)
+    careful = Own.from_env()
+    assert repr(careful) == repr(Policy.from_env()) == "Policy(per_request='0.10 USD', per_day='5.00 USD')"
+    file = tmp_path / "policy.toml"
+    file.write_text('total = "3"\n')
+    monkeypatch.setenv("X402_POLICY", f" {file} ")
+    found = Own.from_env()
+    assert repr(found) == "Policy(total='3.00 USD')"
+    assert type(careful) is type(found) is Own
+    monkeypatch.setenv("X402_POLICY", str(tmp_path / "nowhere.toml"))
+    with pytest.raises(errors.ConfigurationError, match=r"nowhere\.toml cannot be read"):
+        Policy.from_env()
+
+
+SHOWN = {
+    "Policy(per_day='1.00 USD')": {"per_day": "1"},
+    "Policy(per_day='1.00 USD', networks=['base'], assets=['USDC'])": {"networks": ["8453"], "assets": ["USDC"]},
+    "Policy(per_day='1.00 USD', hosts={'a.example': 'deny'})": {"hosts": {"a.example": "deny"}},
+    "Policy(per_day=['1.00 USD', '2.00 EUR'], max_payments='3/day')": {
+        "per_day": ["1", "2 EUR"],
+        "max_payments": "3/day",
+    },
+}
+
+
+@pytest.mark.parametrize(("shown", "keywords"), SHOWN.items())
+def test_a_policy_shows_as_it_is_written(shown: str, keywords: dict[str, Any]) -> None:
+    assert repr(Policy(**{"per_day": "1", **keywords})) == shown
+
+
+def test_a_large_policy_and_a_large_limit_fit_on_two_lines() -> None:
+    most = {name: [f"{10**23} AA{letter}" for letter in "ABCDEFG"] for name in ("per_day", "total", "per_hour")}
+    hosts = {f"{'a' * 60}.{number}.example": Limit(**most) for number in range(50)}  # type: ignore[arg-type]
+    policy = Policy(hosts=hosts, **most)  # type: ignore[arg-type]
+    for shown in map(repr, (policy, policy.overall)):
+        assert len(shown) == 160
+        assert shown.endswith("…)")
+
+
+class Shows:
+    """A value whose check looks at the objects that are being built, as tools do that print a traceback's variables."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __iter__(self) -> Any:
+        frame = inspect.currentframe()
+        while frame is not None:
+            if isinstance(frame.f_locals.get("self"), Policy | Limit):
+                self.seen.append(repr(frame.f_locals["self"]))
+            frame = frame.f_back
+        return iter(["1/day"])
+
+
+def test_what_is_half_built_can_be_shown() -> None:
+    shows = Shows()
+    Policy(max_payments=shows)  # type: ignore[arg-type]
+    assert set(shows.seen) == {"<Limit, half built>", "<Policy, half built>"}

@@ -1,0 +1,119 @@
+"""Settings from environment variables: what the ``x402`` command uses, a program uses."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from os import PathLike
+    from typing import Literal, TypedDict
+
+    from ..core.ports import Approver, Ledger, Scheme
+    from ..events import Event
+    from ..wire.bounds import Bounds
+
+    class Settings(TypedDict, total=False):
+        """Keywords of ``Buyer`` that are passed on by ``Buyer.from_env``, all but wallet and policy."""
+
+        ledger: Ledger | str | PathLike[str] | None
+        purse: str
+        must_exist: bool
+        rpc: Mapping[str, str | Iterable[str]] | None
+        reader: Any
+        schemes: Iterable[Scheme]
+        settle_timeout: float | None
+        approve: Approver | None
+        on_event: Callable[[Event], object] | None
+        on_refusal: Literal["raise", "return"]
+        approve_timeout: float | None
+        terms_age: float
+        repeat: Iterable[str]
+        identity_headers: Iterable[str]
+        breaker_after: int | None
+        breaker_rest: float
+        bounds: Bounds
+
+
+EVM_VARIABLE, SOLANA_VARIABLE = "X402_EVM_KEY", "X402_SOLANA_KEY"
+WALLET_VARIABLE = "X402_WALLET"
+LEDGER_VARIABLE, PURSE_VARIABLE = "X402_LEDGER", "X402_PURSE"
+MUST_EXIST_VARIABLE, RPC_VARIABLE = "X402_MUST_EXIST", "X402_RPC"
+#: Names that other programs read keys from, with our name for the same. They are not read: a key that was put there for
+#: another program does not pay here unasked.
+_OF_OTHERS = {
+    "EVM_PRIVATE_KEY": EVM_VARIABLE,
+    "SVM_PRIVATE_KEY": SOLANA_VARIABLE,
+    "PRIVATE_KEY": EVM_VARIABLE,
+    "X402_PRIVATE_KEY": EVM_VARIABLE,
+}
+_YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
+
+
+def variable(name: str) -> str | None:
+    """Return an environment variable without blanks around it. None if it is not set, or empty."""
+    return os.environ.get(name, "").strip() or None
+
+
+def has_keys() -> bool:
+    """Return True if one of our variables for keys is set."""
+    return any(variable(name) is not None for name in (EVM_VARIABLE, SOLANA_VARIABLE))
+
+
+def no_wallet() -> str:
+    """Return the message for a user who has no wallet: what to do, and which key of another program is there."""
+    found = [name for name in _OF_OTHERS if variable(name) is not None]
+    if not found:
+        return (
+            f"There is no wallet to pay with. Make one with `x402 wallet new`, or set {EVM_VARIABLE} (0x and 64 hex "
+            f"digits) or {SOLANA_VARIABLE} (base58)."
+        )
+    named = " and ".join(found)
+    written = " and ".join(f'{_OF_OTHERS[name]}="${name}"' for name in found)
+    return (
+        f"There is no wallet to pay with. {named} {'is' if len(found) == 1 else 'are'} set, and keys of other programs "
+        f"are not used unasked: to pay with {'it' if len(found) == 1 else 'them'}, write export {written}."
+    )
+
+
+def settings(besides: Collection[str] = ()) -> dict[str, Any]:
+    """Return keywords of ``Buyer`` from the environment, but those that are named here and therefore not read."""
+    found: dict[str, Any] = {}
+    for keyword, name in (("ledger", LEDGER_VARIABLE), ("purse", PURSE_VARIABLE)):
+        value = variable(name)
+        if keyword not in besides and value is not None:
+            found[keyword] = value
+    if "must_exist" not in besides and variable(MUST_EXIST_VARIABLE) is not None:
+        found["must_exist"] = _flag(MUST_EXIST_VARIABLE)
+    written = variable(RPC_VARIABLE)
+    if "rpc" not in besides and written is not None:
+        found["rpc"] = endpoints(written.split(), RPC_VARIABLE)
+    return found
+
+
+def _flag(name: str) -> bool:
+    value = (variable(name) or "").lower()
+    if value not in (*_YES, *_NO):
+        raise ConfigurationError(f"{name} is 1 or 0, not {value[:20]!r}.")
+    return value in _YES
+
+
+def endpoints(written: Iterable[str], called: str) -> dict[str, list[str]]:
+    """Return the endpoints in ``base=https://...``, in order; several for one network if it is named again.
+
+    Errors say ``called`` for where it was written. They show no URL, as many hold a key.
+    """
+    found: dict[str, list[str]] = {}
+    for one in written:
+        network, equals, url = one.partition("=")
+        if not equals or ":/" in network:
+            raise ConfigurationError(f"{called} is written like base=https://..., and one entry names no network.")
+        if re.search(r",[\w:-]+=https?://", url):
+            raise ConfigurationError(f"{called} has a comma between two endpoints; put a blank there.")
+        found.setdefault(network, []).append(url)
+    return found
