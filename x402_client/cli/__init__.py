@@ -30,8 +30,21 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         except ModuleNotFoundError as missing:
             if (missing.name or "").partition(".")[0] not in _EXTRA:
                 raise
+            if given[:1] == ["manual"]:
+                sys.exit(_plain_manual(given[1:]))
             print(_MISSING, file=sys.stderr)
             sys.exit(2)
         sys.exit(run(given))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _plain_manual(given: Sequence[str]) -> int:
+    """Show the manual as Markdown. It is read before the extra is installed, too."""
+    from .manual_topics import asked
+
+    words = [word for word in given if not word.startswith("-")]
+    searching = any(word in ("-s", "--search") for word in given)
+    found = asked("", " ".join(words)) if searching else asked(" ".join(words))
+    print(found.text.strip(), file=sys.stdout if found.found else sys.stderr)
+    return 0 if found.found else 2
