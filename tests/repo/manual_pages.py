@@ -43,7 +43,7 @@ def _blocks(text: str, *languages: str) -> list[str]:
     return [re.sub(rf"^{match[1]}", "", match[3], flags=re.MULTILINE) for match in found]
 
 
-def run(page: Path, program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a program as a reader would, in an empty folder that is the home too; with a seller if it names SELLER."""
     file = folder / "page.py"
     file.write_text(program, "utf-8")
@@ -76,7 +76,8 @@ def sentences(text: str) -> list[list[str]]:
 def broken_links(page: Path) -> list[str]:
     """Return the links of a page that lead to no file, or to no heading there. Addresses of the web are not asked."""
     found = []
-    for link in _LINK.findall(_FENCED.sub("", page.read_text("utf-8"))):
+    text = re.sub(r"`[^`\n]*\]\([^`\n]*`", "", _FENCED.sub("", page.read_text("utf-8")))  # a link in code is none
+    for link in _LINK.findall(text):
         if re.match(r"\w+:", link):
             continue
         path, _, heading = link.partition("#")

@@ -39,12 +39,63 @@ PROSE = [page for page in PAGES if sentences(page.read_text("utf-8"))]
 
 @pytest.mark.parametrize(("page", "program"), PROGRAMS)
 def test_a_program_runs(page: Path, program: str, tmp_path: Path) -> None:
-    ran = run(page, program, tmp_path)
+    ran = run(program, tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     if page.parent.name == "errors":
         shown = re.findall(r"x402 manual (errors/[a-z0-9-]+)", ran.stdout)
         assert shown, "the program of an error's page prints the error"
         assert all(issubclass(ERRORS[one], ERRORS[named(page)]) for one in shown), ran.stdout
+
+
+def test_a_program_without_a_seller_of_its_own_gets_one(tmp_path: Path) -> None:
+    program = """
+import httpx
+from x402_client import Buyer, Limit, Policy, Wallet, outcome
+from x402_client.httpx import wrap
+
+policy = Policy(per_request="0.10", hosts={"api.example.com": Limit(per_day="0.01")}, only_listed_hosts=True)
+with wrap(httpx.Client(), Buyer(Wallet.from_env(), policy, ledger="spend.db")) as client:
+    print(outcome(client.get("https://api.example.com/weather")).hold.price)
+    print(client.get("https://api.example.com/weather/tomorrow?in=Rome"))
+"""
+    ran = run(program, tmp_path)
+    assert ran.stdout == "0.01 USD\n"
+    assert "OverLimit: " in ran.stderr
+
+
+def test_a_page_may_have_several_programs(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```python\na = 1\n```\n\n```py\n...\n```\n\n- in a list:\n\n  ```python\n  a += 1\n  ```\n\n"
+        "<!-- another program -->\n\n```python\nb = 1\n```\n", "utf-8",
+    )  # fmt: skip
+    assert programs(page) == ["a = 1\n\n\na += 1\n", "b = 1\n"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "fault"),
+    [
+        ("x402 ledger freeze api.example.com", None),
+        ("x402 get URL --max 0.05 -X POST", None),
+        ("x402 legder", "no command 'legder'"),
+        ("x402 ledger thaw", "no command 'thaw'"),
+        ("x402 get URL --cheap", "no option '--cheap'"),
+    ],
+)
+def test_a_command_that_is_not_there_is_noticed(shown: str, fault: str | None) -> None:
+    found = [*_command_faults(shown.split()[1:])]
+    assert found == ([] if fault is None else [f"{shown}: {fault}"])
+
+
+@pytest.mark.parametrize(
+    ("link", "broken"),
+    [("page.md", False), ("page.md#a-heading", False), ("#a-heading", False), ("https://nowhere.example", False),
+     ("gone.md", True), ("page.md#gone", True), ("#gone", True)],
+)  # fmt: skip
+def test_a_link_that_leads_nowhere_is_noticed(tmp_path: Path, link: str, broken: bool) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Page\n\n## A heading\n\n[there]({link}) `[not](a-link)`\n\n```md\n[not](one)\n```\n", "utf-8")
+    assert broken_links(page) == ([link] if broken else [])
 
 
 @pytest.mark.parametrize(("page", "program"), [one for one in PROGRAMS if TESTS.search(str(one.values[1]))])

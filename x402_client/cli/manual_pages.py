@@ -48,8 +48,8 @@ class Page:
         """Return the first sentence below the title."""
         for paragraph in _FENCED.sub("", self.text).split("\n\n"):
             words = " ".join(paragraph.split())
-            if words and not words.startswith(("#", "|", "- ", "1. ", ">")):
-                return re.split(r"(?<=[.!?:])\s", unmarked(words), maxsplit=1)[0]
+            if words and not words.startswith(("#", "|", "- ", "1. ")):
+                return re.split(r"(?<=[.!?:])\s", unmarked(words).removeprefix("> "), maxsplit=1)[0]
         return self.title
 
     def sections(self) -> Iterator[Section]:
@@ -82,7 +82,7 @@ def anchor(title: str) -> str:
 @cache
 def pages() -> dict[str, Page]:
     """Return every page of the manual by its name, sorted."""
-    found = sorted(_read(files(__package__.partition(".")[0]) / _FOLDER, ""), key=lambda page: page.name)
+    found = sorted(_read(files(__name__.partition(".")[0]) / _FOLDER, ""), key=lambda page: page.name)
     return {page.name: page for page in found}
 
 

@@ -82,12 +82,12 @@ def _readings(topic: str, wanted: str) -> Iterator[list[tuple[Page, str]]]:
 
 
 def _normal(topic: str) -> str:
-    plain = topic.strip().strip("/").removeprefix("manual/").removesuffix(".md").lower()
+    plain = topic.strip().strip("/").removeprefix("manual/").removesuffix(".md").removesuffix(".txt").lower()
     return re.sub(r"[\s_]+", "-", plain)
 
 
 def _error_page(name: str) -> str | None:
-    """Return the page of a class of errors, whatever its letters' case."""
+    """Return the page of a class of errors. Its name may be in letters of any case."""
     for begins, ours in _JOINED.items():
         if name.startswith(begins):
             name = ours

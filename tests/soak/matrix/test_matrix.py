@@ -98,7 +98,6 @@ def test_what_is_expected(ends: Any, cell: Cell, expected: bool) -> None:
     assert Result(replace(ROW, ends=ends, says="too dear"), (cell,)).as_expected is expected
 
 
-
 def test_without_a_registry_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     try:
         npm.node_version()

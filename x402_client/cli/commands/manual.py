@@ -11,6 +11,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console, RenderableType
+from rich.theme import Theme
 
 from ..exits import Code
 from ..manual_pages import pages
@@ -23,10 +24,10 @@ from ..screen import err, out
 _WIDEST = 100
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:)([^)#]*?)(?:\.md)?(#[^)]*)?\)")
 
-HELP = """Show the manual, which ships with the package: a page, or the list of all pages.
+HELP = """Show the manual: a page, or the list of all pages.
 
-TOPIC is the name of a page or its beginning, a class of errors (OverLimit) or a heading. In a pipe the page comes as
-the Markdown that it is.
+It ships with the package. TOPIC is the name of a page or its beginning, a class of errors (OverLimit) or a heading. In
+a pipe the page comes as the Markdown that it is.
 
 Examples:
 
@@ -46,7 +47,7 @@ def _complete(incomplete: str) -> list[str]:
 def manual(
     topic: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(metavar="[TOPIC]", show_default=False, autocompletion=_complete),
+        typer.Argument(metavar="TOPIC", help="A page.", show_default=False, autocompletion=_complete),
     ] = None,
     search: Annotated[
         MaybeText, typer.Option("-s", "--search", metavar="WORDS", help="List the pages that have all these words.")
@@ -71,7 +72,7 @@ def _show(found: Answer) -> None:
     page, width = _rendered(found), min(console.width, _WIDEST)
     with console.capture() as drawn:
         console.print(page, width=width)
-    with _paged(console) if drawn.get().count("\n") >= console.height else nullcontext():
+    with console.use_theme(_theme()), _paged(console) if drawn.get().count("\n") >= console.height else nullcontext():
         console.print(page, width=width)
 
 
@@ -87,7 +88,13 @@ def _rendered(found: Answer) -> RenderableType:
     """Return a page for a terminal, where a link to another page is the name to ask for."""
     from rich.markdown import Markdown
 
-    return Markdown(_LINK.sub(lambda link: _named(link, found.folder), found.text), hyperlinks=False)
+    text = _LINK.sub(lambda link: _named(link, found.folder), found.text)
+    return Markdown(text, code_theme="ansi_dark", hyperlinks=False)
+
+
+def _theme() -> Theme:
+    """Return styles without a background: a terminal may be light or dark."""
+    return Theme({"markdown.code": "cyan", "markdown.code_block": "cyan"})
 
 
 def _named(link: re.Match[str], folder: str) -> str:
