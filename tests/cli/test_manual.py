@@ -158,6 +158,14 @@ def test_it_is_read_without_the_extra_too(words: tuple[str, ...], tmp_path: Path
     assert full.err.removeprefix("x402: ").strip() == bare.err.strip()
 
 
+def test_a_reader_that_leaves_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')", "utf-8")
+    for path in ("", f"PYTHONPATH={tmp_path}:$PYTHONPATH"):
+        script = f"{path} {sys.executable} -m x402_client manual reference 2>err | head -n 1; cat err"
+        ran = process(["-c", script], {}, program=["sh"], cwd=tmp_path)
+        assert ran.text == "# Reference\n"
+
+
 # --- pages
 
 

@@ -276,8 +276,8 @@ def test_the_facts_of_an_error_are_on_its_page(page: str) -> None:
 def test_sentences_are_short(page: Path) -> None:
     found = sentences(page.read_text("utf-8"))
     mean = sum(map(len, found)) / len(found)
-    longest = " ".join(max(found, key=lambda words: len(words)))
-    assert mean <= 20, f"{mean:.1f} words in a sentence; the longest: {longest}"
+    longest: list[str] = max(found, key=len)
+    assert mean <= 20, f"{mean:.1f} words in a sentence; the longest: {' '.join(longest)}"
 
 
 def test_sentences_are_counted_as_a_reader_would() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -46,5 +47,9 @@ def _plain_manual(given: Sequence[str]) -> int:
     words = [word for word in given if not word.startswith("-")]
     searching = any(word in ("-s", "--search") for word in given)
     found = asked("", " ".join(words)) if searching else asked(" ".join(words))
-    print(found.text.strip(), file=sys.stdout if found.found else sys.stderr)
+    try:
+        print(found.text.strip(), file=sys.stdout if found.found else sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says it once more as it ends
+        return 141
     return 0 if found.found else 2
