@@ -40,6 +40,7 @@ TREE: dict[str, tuple[str, str]] = {
 }
 HOLD = Hold("1", purchase(), order().offer, Money("0.01"), 0.0)
 KINDS = [getattr(errors, name) for name in TREE]
+POINTER = "More: x402 manual "
 
 
 def test_the_tree_is_whole() -> None:
@@ -57,18 +58,19 @@ def test_whose_fault_and_what_happened_to_the_money(name: str) -> None:
 
 
 def test_the_drawing_at_the_top_is_the_tree() -> None:
-    drawn = re.findall(r"^[│├└─ ]*([A-Z]\w+)", errors.__doc__ or "", re.MULTILINE)
-    assert [name for name in drawn if name in TREE] == [name for name in drawn if name not in ("Every",)]
-    assert set(drawn) - {"Every"} == set(TREE)
+    drawn = re.findall(r"^[│├└─ ]*([A-Z]\w+)(?=  |$|\n| )", (errors.__doc__ or "").split("\n\n")[1], re.MULTILINE)
+    assert sorted(drawn) == sorted(TREE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_takes_the_same_facts_and_can_be_pickled(kind: type[X402Error]) -> None:
     bare = kind("said")
-    assert (bare.hold, bare.offer, bare.response, str(bare)) == (None, None, None, "said")
+    assert bare.args == ("said",)
+    assert (bare.hold, bare.offer, bare.response, str(bare)) == (None, None, None, f"said. {POINTER}{kind.manual_page}")
     full = kind("said", hold=HOLD, offer=HOLD.offer, response="r")
     again = pickle.loads(pickle.dumps(full))
-    assert (again.hold, again.offer, again.response, str(again)) == (full.hold, HOLD.offer, "r", "said")
+    assert (again.hold, again.offer, again.response, again.args) == (full.hold, HOLD.offer, "r", ("said",))
+    assert str(again) == str(full) == str(bare)
     assert type(again) is kind
 
 
@@ -98,6 +100,44 @@ def test_an_errors_hold_says_of_the_money_what_the_error_says(kind: type[X402Err
 def test_facts_of_their_own_survive_a_pickle(kind: type[X402Error], facts: dict[str, Any]) -> None:
     error = pickle.loads(pickle.dumps(kind("said", **facts)))
     assert {name: getattr(error, name) for name in facts} == facts
+
+
+class TheirSigner(errors.SigningError):
+    """Somebody else's error."""
+
+
+class Joined(errors.PaymentOutcomeUnknown, OSError):
+    """One that is a library's own error, too."""
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (errors.OverLimit("Too much."), "Too much. More: x402 manual errors/over-limit"),
+        (errors.TooExpensive("Too dear"), "Too dear. More: x402 manual errors/too-expensive"),
+        (X402Error("Why?"), "Why? More: x402 manual errors/x402-error"),
+        (TheirSigner("Gone!"), "Gone! More: x402 manual errors/signing-error"),
+        (Joined("It left (so it is)"), "It left (so it is) More: x402 manual errors/payment-outcome-unknown"),
+        (errors.ConfigurationError("one\ntwo."), "one\ntwo.\nMore: x402 manual errors/configuration-error"),
+        (errors.Frozen(""), "More: x402 manual errors/frozen"),
+    ],
+)
+def test_a_message_ends_with_the_page_of_the_manual(error: X402Error, shown: str) -> None:
+    assert str(error) == shown
+    assert str(pickle.loads(pickle.dumps(error))) == shown
+
+
+def test_a_message_that_quotes_another_error_names_one_page() -> None:
+    inner = errors.LedgerUnavailable("The disk is full.")
+    outer = errors.PaymentOutcomeUnknown(f"It left, and then: {inner} Make the same request again.")
+    assert outer.args == ("It left, and then: The disk is full. Make the same request again.",)
+    assert str(outer).endswith(f" again. {POINTER}errors/payment-outcome-unknown")
+
+
+def test_an_error_without_a_message_names_its_page_all_the_same() -> None:
+    error = X402Error("x")
+    error.args = ()
+    assert str(error) == f"{POINTER}errors/x402-error"
 
 
 def wrapped(error: BaseException, *, cause: bool) -> Exception:

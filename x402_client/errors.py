@@ -22,13 +22,16 @@ X402Error                .money .hold .offer .response
 ├─ PaidNotDelivered      the chain says paid, no content    spent
 ├─ AlreadyPaid           this key was paid before           spent      .receipt
 └─ ConfigurationError    raised while building              untouched
+
+Each class has a page in the manual, which a message names at its end.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack
@@ -81,10 +84,19 @@ if TYPE_CHECKING:
         resets_at: datetime | None
 
 
+_POINTER = re.compile(r"\s*More: x402 manual errors/[a-z0-9-]+")
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
 class X402Error(Exception):
-    """The base of every error here. ``money`` says what happened to it."""
+    """The base of every error here. ``money`` says what happened to it.
+
+    ``str(error)`` ends with the command that shows the manual's page; ``error.args[0]`` is the message alone.
+    """
 
     money: MoneyState = "untouched"
+    #: The page of the manual about errors of this class. A subclass made elsewhere inherits the nearest one.
+    manual_page: ClassVar[str] = "errors/x402-error"
     _hold: Hold | None = None
     #: The way to pay that the error is about, as the seller offered it.
     offer: Offer | None
@@ -94,10 +106,21 @@ class X402Error(Exception):
     def __init__(
         self, message: str, *, hold: Hold | None = None, offer: Offer | None = None, response: Any | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(_POINTER.sub("", message))  # that of an error which the message quotes
         self.hold = hold
         self.offer = offer
         self.response = response
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if cls.__module__ == __name__:
+            cls.manual_page = f"errors/{_WORDS.sub('-', cls.__name__).lower()}"
+
+    def __str__(self) -> str:
+        message = str(self.args[0]) if self.args else ""
+        ended = not message or message.endswith((".", "!", "?", ")"))
+        between = "\n" if "\n" in message else " " if ended else ". "
+        return f"{message}{between}More: x402 manual {self.manual_page}".lstrip()
 
     @property
     def hold(self) -> Hold | None:

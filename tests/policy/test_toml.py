@@ -138,7 +138,7 @@ def test_every_mistake_is_told_with_its_line_and_field(name: str) -> None:
     text, expected = MISTAKES[name]
     with pytest.raises(ConfigurationError) as caught:
         policy_of(text, "p.toml", Policy)
-    told = str(caught.value).split("\n")
+    told = caught.value.args[0].split("\n")
     assert len(told) == len(expected), told
     for line, (number, field, words) in zip(told, expected, strict=True):
         assert line.startswith(f"p.toml, line {number}: {field}: "), line

@@ -54,7 +54,10 @@ def test_it_is_paid_once_for_ever(server: Server, shop: Shop, tmp_path: Path, dr
     ledger, url = tmp_path / "ledger.db", server.on("/orders", shop.sells())
     buyer = program(ledger)
     assert order(driver, buyer, url) == "200"
-    paid = "AlreadyPaid: This key was paid before: 0.01 USD to 127.0.0.1. Nothing was sent; use a new key to buy again."
+    paid = (
+        "AlreadyPaid: This key was paid before: 0.01 USD to 127.0.0.1. Nothing was sent; use a new key to buy again. "
+        "More: x402 manual errors/already-paid"
+    )
     assert order(driver, buyer, url) == paid
     assert elsewhere(ledger, url) == paid
     buyer.close()

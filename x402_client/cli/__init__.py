@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -30,8 +31,25 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         except ModuleNotFoundError as missing:
             if (missing.name or "").partition(".")[0] not in _EXTRA:
                 raise
+            if given[:1] == ["manual"]:
+                sys.exit(_plain_manual(given[1:]))
             print(_MISSING, file=sys.stderr)
             sys.exit(2)
         sys.exit(run(given))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _plain_manual(given: Sequence[str]) -> int:
+    """Show the manual as Markdown. It is read before the extra is installed, too."""
+    from .manual_topics import asked
+
+    words = [word for word in given if not word.startswith("-")]
+    searching = any(word in ("-s", "--search") for word in given)
+    found = asked("", " ".join(words)) if searching else asked(" ".join(words))
+    try:
+        print(found.text.strip(), file=sys.stdout if found.found else sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says it once more as it ends
+        return 141
+    return 0 if found.found else 2

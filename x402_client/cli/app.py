@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import decode, demo, doctor, get, ledger, policy, quote, sandbox, wallet
+from .commands import decode, demo, doctor, get, ledger, manual, policy, quote, sandbox, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
 
@@ -56,6 +56,7 @@ app.add_typer(wallet.app, name="wallet")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")
 app.command("sandbox")(sandbox.sandbox)
+app.command("manual", help=manual.HELP)(manual.manual)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -88,7 +88,7 @@ def _balance(reader: Endpoints, wallet: Wallet, token: Token) -> int | str | Non
     try:
         return balance(reader, owner, token)
     except ChainUnavailable as failure:
-        return str(failure)
+        return str(failure.args[0])
 
 
 def _networks(names: Sequence[str], named: dict[str, tuple[str, ...]]) -> list[str]:

@@ -107,7 +107,8 @@ def _after_a_loss(failure: X402Error, lost: X402Error) -> X402Error:
     """Return a failure to buy anew, which says what became of the money that was given up before in this call."""
     failure.hold, failure.money = failure.hold or lost.hold, lost.money
     price = "A payment" if lost.hold is None else f"{lost.hold.price}"
-    failure.args = (f"{failure} {price} was given up in this call before that, because it brought nothing: {lost}",)
+    found, why = failure.args[0], lost.args[0]
+    failure.args = (f"{found} {price} was given up in this call before that, because it brought nothing: {why}",)
     return failure
 
 
@@ -138,7 +139,7 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
         admit(rules.policy, call.origin, call.came_from)
         check_quoted(call)
     except PaymentRefused as refusal:
-        judged = replace(judged, offers=tuple(replace(o, reason=str(refusal)) for o in judged.offers), choice=None)
+        judged = replace(judged, offers=tuple(replace(o, reason=refusal.args[0]) for o in judged.offers), choice=None)
     return replace(judged, request=call.asked)
 
 

@@ -172,7 +172,7 @@ class _Reading:
             check()
         except ConfigurationError as problem:
             field = str(path[-1])
-            self.problems.append((path, str(problem).removeprefix(f"{field}: ").removeprefix(f"{field} ")))
+            self.problems.append((path, problem.args[0].removeprefix(f"{field}: ").removeprefix(f"{field} ")))
             return False
         return True
 

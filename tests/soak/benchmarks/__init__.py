@@ -1,1 +1,1 @@
-"""``python -m tests.soak.benchmarks``: every figure of the README's table."""
+"""``python -m tests.soak.benchmarks``: every figure of the manual's table."""

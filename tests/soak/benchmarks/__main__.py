@@ -1,7 +1,7 @@
-"""``python -m tests.soak.benchmarks [part ...] [--quick] [--write]``: every figure of the README's table, in minutes.
+"""``python -m tests.soak.benchmarks [part ...] [--quick] [--write]``: every figure of the manual's table, in minutes.
 
 Contenders take turns, round by round, and figures are medians and ratios within a run: the machine may be shared.
-``--write`` puts the table into the README.
+``--write`` puts the table into the manual.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS, *CURVES], help="all of them if none is named")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for trying it out")
-    parser.add_argument("--write", action="store_true", help="put the result into the README")
+    parser.add_argument("--write", action="store_true", help="put the result into the manual")
     said = parser.parse_args()
     scale = _QUICK if said.quick else 1.0
     rows: list[report.Row] = []

@@ -6,9 +6,9 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-README = Path(__file__).parents[3] / "README.md"
+from ..page import put
+
 BEGIN, END = "<!-- benchmarks: written by python -m tests.soak.benchmarks --write -->", "<!-- end of the benchmarks -->"
 
 
@@ -51,10 +51,5 @@ def curve(title: str, head: Iterable[str], lines: Iterable[Iterable[str]]) -> st
 
 
 def write(text: str) -> None:
-    """Between the README's two marks."""
-    whole = README.read_text("utf-8")
-    before, _, rest = whole.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise SystemExit(f"README.md has no {BEGIN} ... {END}")
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+    """Write between the two marks on the page of evidence."""
+    put(text, BEGIN, END)

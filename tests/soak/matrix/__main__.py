@@ -1,7 +1,7 @@
 """Pays sellers by other people on local chains and prints a table: ``python -m tests.soak.matrix [--write] [word...]``.
 
-Words choose sellers by their names; ``--write`` puts the table into the README. The first run installs the sellers
-into /.environments, which takes minutes. What this machine cannot run is left out, and the table says why.
+Words choose sellers by their names; ``--write`` puts the table into the manual. The first run installs the sellers
+into `.environments`, which takes minutes. What this machine cannot run is left out, and the table says why.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import sys
 
 from tests.adapters.one_request import SHELLS, name_of
 
+from ..page import put
 from .rows import ROWS
 from .run import run
-from .table import text, write
+from .table import END, START, text
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.matrix", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into the README")
+    parser.add_argument("--write", action="store_true", help="put the table into the manual")
     parser.add_argument("words", nargs="*", help="only sellers with one of these in their names")
     asked = parser.parse_args(arguments)
     if asked.write and asked.words:
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     table = text(results, [name_of(shell) for shell in SHELLS])
     print(table)
     if asked.write:
-        write(table)
+        put(table, START, END)
     return 0 if all(result.as_expected for result in results) else 1
 
 

@@ -1,4 +1,4 @@
-"""The matrix as a Markdown table, and its place in the README."""
+"""The matrix as a Markdown table, and its place on the manual's page of evidence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from tests.real.environments import EnvironmentUnavailable
 
@@ -15,7 +14,6 @@ from . import npm
 from .cells import Cell
 from .services import Row
 
-README = Path(__file__).resolve().parents[3] / "README.md"
 START, END = "<!-- matrix: python -m tests.soak.matrix --write -->", "<!-- end of the matrix -->"
 METHODS = ("GET", "POST")
 BUYERS = ("httpx", "httpx2", "requests")
@@ -43,14 +41,6 @@ def text(results: Sequence[Result], shells: Sequence[str]) -> str:
     head = ["seller", "x402", "chain", "facilitator", *(name.replace("_", " ") for name in shells), "remarks"]
     lines = [_line(head), _line(["---"] * len(head)), *(_line(_row(result, shells)) for result in run)]
     return "\n".join([_caption(run), "", *lines, *_left_out(results)]) + "\n"
-
-
-def write(table: str, readme: Path = README) -> None:
-    before, start, rest = readme.read_text("utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise ValueError(f"{readme.name} has no place for the table: {START} and {END}, in this order")
-    readme.write_text(f"{before}{START}\n{table}{END}{after}", "utf-8")
 
 
 def _caption(run: Sequence[Result]) -> str:

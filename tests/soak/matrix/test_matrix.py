@@ -19,7 +19,7 @@ from .cells import Cell, buy
 from .rows import ROWS
 from .run import one
 from .services import EVM, PYTHON, SOLANA, Row, Script, Services
-from .table import END, START, Result, text, write
+from .table import Result, text
 
 EXPRESS = Script("official", "express.mjs", "@x402/express")
 SMALL = [row for row in ROWS if row.seller == EXPRESS and row.facilitator == PYTHON]
@@ -96,16 +96,6 @@ def test_a_row_that_was_left_out_says_why() -> None:
 )
 def test_what_is_expected(ends: Any, cell: Cell, expected: bool) -> None:
     assert Result(replace(ROW, ends=ends, says="too dear"), (cell,)).as_expected is expected
-
-
-def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n", "utf-8")
-    write("new\n", readme)
-    assert readme.read_text("utf-8") == f"before\n{START}\nnew\n{END}\nafter\n"
-    readme.write_text("no marks\n", "utf-8")
-    with pytest.raises(ValueError, match="no place for the table"):
-        write("new\n", readme)
 
 
 def test_without_a_registry_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

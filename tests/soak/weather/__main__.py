@@ -11,6 +11,7 @@ import argparse
 import secrets
 import sys
 
+from ..page import put
 from . import table
 from .draws import FLEETS, OFFICIALS, Fleet
 from .run import Run
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", default=str(secrets.randbelow(10**6)), help="of an earlier run, to have it again")
     parser.add_argument("--client", choices=["ours", "official", "both"], default="ours")
     parser.add_argument("--only", default="", help=f"some of {', '.join(fleet.name for fleet in FLEETS)}")
-    parser.add_argument("--write", action="store_true", help="put the table into the README")
+    parser.add_argument("--write", action="store_true", help="put the table into the manual")
     asked = parser.parse_args(arguments)
     if asked.write and (asked.only or asked.client != "both"):
         parser.error("--write needs all fleets, and both clients")
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         for history in broken:
             print(history, file=sys.stderr)
     if asked.write:
-        table.write(text)
+        put(text, table.START, table.END)
     return 1 if broken else 0
 
 

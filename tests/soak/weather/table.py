@@ -1,4 +1,4 @@
-"""The judge's findings as a Markdown table, and its place in the README."""
+"""The judge's findings as a Markdown table, and its place on the manual's page of evidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from tests.real.environments import requirements_of
 
@@ -16,7 +15,6 @@ from .evidence import Evidence
 from .judge import RULES, Found, judged
 from .run import Report
 
-README = Path(__file__).resolve().parents[3] / "README.md"
 START, END = "<!-- weather: python -m tests.soak.weather --client both --write -->", "<!-- end of the weather -->"
 #: What a client without a ledger cannot be asked.
 _CANNOT = {
@@ -102,14 +100,6 @@ def history(evidence: Evidence, found: Found) -> str:
     if found.order:
         lines += [f"    {json.dumps(line, default=str)[:400]}" for line in evidence.history(found.order)]
     return "\n".join(lines)
-
-
-def write(table: str, readme: Path = README) -> None:
-    before, start, rest = readme.read_text("utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise ValueError(f"{readme.name} has no place for the table: {START} and {END}, in this order")
-    readme.write_text(f"{before}{START}\n{table}{END}{after}", "utf-8")
 
 
 def _caption(report: Report) -> str:

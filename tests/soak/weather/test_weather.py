@@ -230,13 +230,3 @@ def test_a_journal_survives_a_line_that_was_cut_short(tmp_path: Path) -> None:
     journal.close()
     assert [line["order"] for line in read(path)] == ["a", "c"]
     assert list(read(tmp_path / "none")) == []
-
-
-def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{table.START}\nold\n{table.END}\nafter\n", "utf-8")
-    table.write("new\n", readme)
-    assert readme.read_text("utf-8") == f"before\n{table.START}\nnew\n{table.END}\nafter\n"
-    readme.write_text("no marks\n", "utf-8")
-    with pytest.raises(ValueError, match="no place for the table"):
-        table.write("new\n", readme)

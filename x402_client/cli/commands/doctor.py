@@ -152,7 +152,7 @@ def _judged(method: str, answer: _Answer, buyer: Buyer, payable: Reading) -> Quo
     try:
         return run(inspect(call, reply, buyer.rules), lambda ask: answer.body)
     except QuoteError as fault:
-        payable.wrong("terms", str(fault))
+        payable.wrong("terms", fault.args[0])
         return None
 
 
@@ -186,7 +186,7 @@ def _funds(offer: Offer, buyer: Buyer, payable: Reading, chosen: bool) -> None:
             have = balance(buyer.endpoints, owner, token)
             theirs = _their_account(offer, buyer)
     except ChainUnavailable as failure:
-        payable.note(place, f"the balance is not known: {failure}")
+        payable.note(place, f"the balance is not known: {failure.args[0]}")
         return
     where = f"{token.symbol} on {short_name(offer.network)}"
     if have is None:

@@ -70,7 +70,7 @@ def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
     try:
         return Sandbox(port=port, slow=slow, redeliver=redeliver)
     except ConfigurationError as problem:
-        raise Stop(Code.USAGE, f"{problem} --port 0 takes a free one.") from None
+        raise Stop(Code.USAGE, f"{problem.args[0]} --port 0 takes a free one.") from None
 
 
 def _settings(seller: Sandbox, directory: Path) -> Path:

@@ -1,0 +1,186 @@
+"""``x402 manual``: pages by name, by what they are about, and by what somebody types who does not know the name."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from x402_client import errors
+from x402_client.cli.manual_pages import Page, anchor, pages
+
+from .running import in_process, process, terminal
+
+FOLDER = Path(errors.__file__).parent / "manual"
+
+
+def manual(*words: str, code: int = 0) -> str:
+    ran = in_process(["manual", *words], {})
+    assert ran.code == code, ran.err
+    return ran.text if code == 0 else ran.err
+
+
+def title(*words: str) -> str:
+    return manual(*words).splitlines()[0].lstrip("# ")
+
+
+# --- which page
+
+
+@pytest.mark.parametrize(
+    ("topic", "heading"),
+    [
+        ("errors/over-limit", "OverLimit"),
+        ("errors/over-limit.md", "OverLimit"),
+        ("manual/errors/over-limit", "OverLimit"),
+        ("over-limit", "OverLimit"),
+        ("OverLimit", "OverLimit"),
+        ("overlimit", "OverLimit"),
+        ("errors.OverLimit", "OverLimit"),
+        ("x402_client.errors.OverLimit", "OverLimit"),
+        ("x402_client.httpx.OutcomeUnknownReadTimeout", "PaymentOutcomeUnknown"),
+        ("NotSentConnectError", "PaymentNotSent"),
+        ("errors", "Errors"),
+        ("errors/over", "OverLimit"),
+        ("ledger-f", "A ledger file"),
+        ("stab", "Stability"),
+        ("how it works", "How it works"),
+        ("How_it_works", "How it works"),
+        ("Threads that are given up on", "Threads that are given up on"),
+        ("extending", "Extending"),
+        ("token", "A token of your own"),
+        ("Glossary", "Glossary"),
+        ("how-it-works#glossary", "Glossary"),
+        ("Buyer", "Buyer"),
+        ("llms.txt", "x402_client"),
+    ],
+)
+def test_a_topic_finds_its_page_or_section(topic: str, heading: str) -> None:
+    assert title(*topic.split()) == heading
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_each_error_names_a_page_that_is_found(name: str) -> None:
+    kind = getattr(errors, name)
+    if isinstance(kind, type) and issubclass(kind, errors.X402Error):
+        [asked] = re.findall(r"x402 manual (\S+)$", str(kind("x")))
+        assert title(asked) == name == title(name)
+
+
+def test_a_section_ends_before_the_next() -> None:
+    shown = manual("what", "to", "know")
+    assert "**Bodies.**" in shown
+    assert "What stays as it is" not in shown
+
+
+def test_a_topic_that_may_be_several_lists_them() -> None:
+    told = manual("ledger", code=2)
+    assert {"extending/ledger", "ledger-file"} <= {*re.findall(r"^- `(\S+)`: \S", told, re.MULTILINE)}
+    assert "'ledger' may be one of these" in told
+
+
+def test_an_unknown_topic_suggests_the_nearest_and_those_that_have_the_word() -> None:
+    assert "- `errors/over-limit`: " in manual("overlimt", code=2)
+    assert "- `how-it-works`: " in manual("how-it-wroks", code=2)
+    assert "- `errors/signing-error`: " in manual("hardware", code=2)
+    told = manual("xyzzyplugh", code=2)
+    assert told.strip() == "x402: The manual has no page 'xyzzyplugh'. `x402 manual` lists all pages."
+
+
+def test_without_a_topic_every_page_is_listed_with_a_line() -> None:
+    shown = manual()
+    listed = re.findall(r"^- `([^`]+)`: \S.*[.?!:]$", shown, re.MULTILINE)
+    assert sorted(listed) == sorted({*pages()} - {"index"})
+    within = [at for at, name in enumerate(listed) if name.startswith("errors/")]
+    assert within == list(range(listed.index("errors") + 1, within[-1] + 1)), "a folder's pages follow it"
+    assert shown.count("`x402 manual NAME`") == 1
+
+
+def test_a_search_lists_the_pages_that_have_all_the_words_the_best_first() -> None:
+    shown = manual("--search", "freeze")
+    found = re.findall(r"^## (\S+)$", shown, re.MULTILINE)
+    assert found.index("errors/frozen") < found.index("errors/paid-not-delivered")
+    assert set(found) == {name for name, page in pages().items() if "freeze" in page.text.lower() and name != "index"}
+    assert manual("-s", "write", "off") == manual("--search", "write off")
+    assert "No page of the manual has 'xyzzyplugh'" in manual("--search", "xyzzyplugh", code=2)
+
+
+# --- how it is shown
+
+
+def test_in_a_pipe_a_page_is_the_markdown_that_it_is() -> None:
+    ran = process(["manual", "ledger-file"], {})
+    assert ran.text == (FOLDER / "ledger-file.md").read_text("utf-8")
+    assert ran.err == ""
+
+
+def test_comments_are_for_those_who_write_the_pages() -> None:
+    assert "<!--" in (FOLDER / "evidence.md").read_text("utf-8")
+    assert "<!--" not in manual("evidence")
+
+
+def test_on_a_terminal_it_is_drawn_and_links_are_names_to_ask_for() -> None:
+    seen = terminal(["manual", "extending"], {"PAGER": "cat"})
+    screen = re.sub(r"\x1b\[[0-9;]*m", "", seen.screen)
+    assert seen.code == 0
+    assert "](" not in screen
+    assert "x402 manual extending/signer" in " ".join(screen.split())
+    assert all(len(line) <= 100 for line in screen.splitlines())
+
+
+def test_a_long_page_goes_through_the_pager(tmp_path: Path) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text('#!/bin/sh\necho "PAGED $LESS"\nhead -n 3\n', "utf-8")
+    pager.chmod(0o755)
+    assert "PAGED \n" in terminal(["manual", "reference"], {"PAGER": str(pager)}).screen
+    less = pager.rename(tmp_path / "less")
+    seen = terminal(["manual", "reference"], {"PAGER": str(less)})
+    assert "PAGED -R\n" in seen.screen
+    assert "PAGED" not in terminal(["manual", "errors/quote-error"], {"PAGER": str(less), "LINES": "80"}).screen
+
+
+def test_a_terminal_sees_the_suggestions_and_the_code_says_that_nothing_was_found() -> None:
+    seen = terminal(["manual", "overlimt"], {})
+    assert seen.code == 2
+    assert "errors/over-limit" in seen.screen
+
+
+@pytest.mark.parametrize("words", [(), ("OverLimit",), ("--search", "freeze"), ("overlimt",)])
+def test_it_is_read_without_the_extra_too(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')", "utf-8")
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from x402_client.cli import main; main()"
+    bare = process(["-c", code, str(tmp_path), "manual", *words], {}, program=[sys.executable])
+    full = process(["manual", *words], {})
+    assert bare.code == full.code
+    assert bare.text.strip() == full.text.strip()
+    assert full.err.removeprefix("x402: ").strip() == bare.err.strip()
+
+
+def test_a_reader_that_leaves_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')", "utf-8")
+    for path in ("", f"PYTHONPATH={tmp_path}:$PYTHONPATH"):
+        script = f"{path} {sys.executable} -m x402_client manual reference 2>err | head -n 1; cat err"
+        ran = process(["-c", script], {}, program=["sh"], cwd=tmp_path)
+        assert ran.text == "# Reference\n"
+
+
+# --- pages
+
+
+def test_a_heading_inside_a_program_is_none() -> None:
+    page = Page("a", "", "# A `title`\n\nFirst. Second.\n\n```sh\n# no heading\n```\n\n## Two\n\ntext\n\n### Three\n")
+    assert page.title == "A title"
+    assert page.summary == "First."
+    assert [(one.title, "Three" in one.text) for one in page.sections()] == [("Two", True), ("Three", True)]
+    assert Page("a", "", "no heading").title == "a"
+    assert Page("a", "", "# Only a title").summary == "Only a title"
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [("What to do", "what-to-do"), ("`Buyer` & co.", "buyer-co"), ("x402_client.httpx", "x402_clienthttpx")],
+)
+def test_anchors_are_those_of_markdown(heading: str, name: str) -> None:
+    assert anchor(heading) == name

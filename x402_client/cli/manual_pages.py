@@ -1,0 +1,98 @@
+"""The manual's pages as they lie in the package, read for the command. It needs no package but Python's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+_FOLDER = "manual"
+#: The file of a folder that stands for the folder itself.
+_INDEXES = ("README", "index")
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^(#+) +(.+?)\s*$", re.MULTILINE)
+_MARKUP = re.compile(r"\[([^\]]+)\]\([^)]*\)|[`*]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading of a page with all that stands below it, smaller headings included."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page in Markdown. Its name is its path without the ending; a folder's index has the folder's name.
+
+    Its links start from ``folder``, which ends with a slash unless it is the manual itself.
+    """
+
+    name: str
+    folder: str
+    text: str
+
+    @property
+    def title(self) -> str:
+        """Return the page's first heading, else its name."""
+        found = next(iter(headings(self.text)), None)
+        return unmarked(found[2]) if found else self.name
+
+    @property
+    def summary(self) -> str:
+        """Return the first sentence below the title."""
+        for paragraph in _FENCED.sub("", self.text).split("\n\n"):
+            words = " ".join(paragraph.split())
+            if words and not words.startswith(("#", "|", "- ", "1. ")):
+                return re.split(r"(?<=[.!?:])\s", unmarked(words).removeprefix("> "), maxsplit=1)[0]
+        return self.title
+
+    def sections(self) -> Iterator[Section]:
+        """Yield the sections below the title, nested ones too."""
+        found = [*headings(self.text)]
+        for number, (start, depth, title) in enumerate(found):
+            ends = (at for at, level, _ in found[number + 1 :] if level <= depth)
+            if number:
+                yield Section(unmarked(title), self.text[start : next(ends, None)].strip() + "\n")
+
+
+def headings(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the place, the depth and the words of each heading. Lines of programs that begin with # are none."""
+    fenced = [match.span() for match in _FENCED.finditer(text)]
+    for match in _HEADING.finditer(text):
+        if not any(start <= match.start() < end for start, end in fenced):
+            yield match.start(), len(match[1]), match[2]
+
+
+def unmarked(words: str) -> str:
+    """Return a line of Markdown as plain words."""
+    return _MARKUP.sub(lambda match: match[1] or "", words)
+
+
+def anchor(title: str) -> str:
+    """Return the name that a link uses for a heading, as Markdown renderers make it."""
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", unmarked(title)).strip().lower())
+
+
+@cache
+def pages() -> dict[str, Page]:
+    """Return every page of the manual by its name, sorted."""
+    found = sorted(_read(files(__name__.partition(".")[0]) / _FOLDER, ""), key=lambda page: page.name)
+    return {page.name: page for page in found}
+
+
+def _read(folder: Traversable, path: str) -> Iterator[Page]:
+    for entry in folder.iterdir():
+        stem, _, ending = entry.name.rpartition(".")
+        if entry.is_dir():
+            yield from _read(entry, f"{path}{entry.name}/")
+        elif ending == "md":
+            name = (path.rstrip("/") or stem) if stem in _INDEXES else path + stem
+            yield Page(name, path, _COMMENT.sub("", entry.read_text("utf-8")))
+        elif entry.name == "llms.txt":
+            yield Page(stem, path, entry.read_text("utf-8"))

@@ -1,0 +1,149 @@
+"""The search for a page of the manual: by name, by an error's class, by a heading, by words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .. import errors
+from .manual_pages import Page, anchor, pages, unmarked
+
+#: Faces join our errors with those of their libraries: ``httpx.OutcomeUnknownReadTimeout``.
+_JOINED = {"OutcomeUnknown": "PaymentOutcomeUnknown", "NotSent": "PaymentNotSent"}
+_ENTRY = re.compile(r"^[-*] \[[^\]]+\]\(([^)#]+)\.md\):? *(.*(?:\n  +.*)*)", re.MULTILINE)
+_MOST_LINES = 3
+_LINE = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Markdown to show; ``found`` is False if it only suggests something. Links start from ``folder``."""
+
+    text: str
+    found: bool = True
+    folder: str = ""
+
+
+def asked(topic: str, words: str | None = None) -> Answer:
+    """Return what was asked for: the pages that have some words, one page, or the list."""
+    if words is not None:
+        return search(f"{words} {topic}".strip())
+    return answer(topic) if topic.strip() else contents()
+
+
+def contents() -> Answer:
+    """Return the list of all pages with a line each, in the order of the manual's index."""
+    text = "# The manual\n\n" + _list(_ordered()) + "\n`x402 manual NAME` shows a page. "
+    return Answer(text + "`x402 manual --search WORD` looks for a word in all of them.\n")
+
+
+def answer(topic: str) -> Answer:
+    """Return the page that a topic means, the pages that it may mean, or the nearest ones."""
+    wanted = _normal(topic)
+    for candidates in _readings(topic, wanted):
+        if len(candidates) == 1:
+            [(page, text)] = candidates
+            return Answer(text, folder=page.folder)
+        if candidates:
+            listed = _list(dict.fromkeys(page for page, _ in candidates))
+            return Answer(f"{topic!r} may be one of these:\n\n{listed}", False)
+    return _nearest(topic, wanted)
+
+
+def search(words: str) -> Answer:
+    """Return the pages that have all the words, with the lines that have one, the best first."""
+    wanted = words.lower().split()
+    found = [page for page in _ordered() if wanted and all(word in page.text.lower() for word in wanted)]
+    if not found:
+        return Answer(f"No page of the manual has {words!r}. `x402 manual` lists all pages.", False)
+    found.sort(key=lambda page: -_weight(page, wanted))
+    return Answer("".join(f"## {page.name}\n\n{_lines(page, wanted)}\n" for page in found))
+
+
+def names() -> list[str]:
+    """Return all that can be asked for by name: pages, and classes of errors."""
+    return [*pages(), *(name for name in errors.__all__ if _error_page(name))]
+
+
+def _readings(topic: str, wanted: str) -> Iterator[list[tuple[Page, str]]]:
+    """Yield pages with the text to show for each way to read a topic, the most exact first."""
+    book = pages()
+    as_error = _error_page(topic.strip().rpartition(".")[2])
+    yield [(book[name], book[name].text) for name in dict.fromkeys((wanted, as_error)) if name in book]
+    leaf = [(page, page.text) for name, page in book.items() if name.rpartition("/")[2] == wanted]
+    begins = [(page, page.text) for name, page in book.items() if name.startswith(wanted)]
+    yield leaf and leaf + begins
+    sections = [(page, section, anchor(section.title)) for page in book.values() for section in page.sections()]
+    yield [(page, one.text) for page, one, name in sections if wanted in (name, f"{page.name}#{name}")]
+    titled = [(page, page.text) for page in book.values() if anchor(page.title) == wanted]
+    yield titled or begins
+    yield [(page, page.text) for name, page in book.items() if name.rpartition("/")[2].startswith(wanted)]
+
+
+def _normal(topic: str) -> str:
+    plain = topic.strip().strip("/").removeprefix("manual/").removesuffix(".md").removesuffix(".txt").lower()
+    return re.sub(r"[\s_]+", "-", plain)
+
+
+def _error_page(name: str) -> str | None:
+    """Return the page of a class of errors. Its name may be in letters of any case."""
+    for begins, ours in _JOINED.items():
+        if name.startswith(begins):
+            name = ours
+    kinds = {one.lower(): getattr(errors, one) for one in errors.__all__}
+    kind = kinds.get(name.lower())
+    return kind.manual_page if isinstance(kind, type) and issubclass(kind, errors.X402Error) else None
+
+
+def _nearest(topic: str, wanted: str) -> Answer:
+    from difflib import get_close_matches
+
+    last = {name.rpartition("/")[2].lower(): name for name in reversed([*pages()])}
+    last |= {name.lower(): _error_page(name) or name for name in names()}
+    near = dict.fromkeys(last[one] for one in get_close_matches(wanted, last, n=4, cutoff=0.55))
+    words = topic.lower().split()
+    has = [page for page in _ordered() if words and all(word in page.text.lower() for word in words)]
+    listed = [pages()[name] for name in near] + sorted(has, key=lambda page: -_weight(page, words))
+    lines = _list(dict.fromkeys(listed[:6]))
+    said = f"The manual has no page {topic!r}."
+    if not lines:
+        return Answer(f"{said} `x402 manual` lists all pages.", False)
+    return Answer(f"{said} Near it:\n\n{lines}\n`x402 manual` lists all pages.", False)
+
+
+def _ordered() -> list[Page]:
+    """Return the pages in the order of the index, each followed by its folder's; then the others."""
+    book = pages()
+    first = [name for name in _entries() if name in book]
+    within = [name for one in first for name in (one, *(n for n in book if n.startswith(f"{one}/")))]
+    return [book[name] for name in dict.fromkeys((*within, *book)) if name != "index"]
+
+
+def _entries() -> dict[str, str]:
+    """Return the lines of the index about pages, by the name of each."""
+    index = pages().get("index")
+    found = _ENTRY.findall(index.text) if index else []
+    return {path.removesuffix("/README"): " ".join(unmarked(line).split()) for path, line in found}
+
+
+def _list(listed: Iterable[Page]) -> str:
+    told = _entries()
+    return "".join(f"- `{page.name}`: {told.get(page.name) or page.summary}\n" for page in listed)
+
+
+def _weight(page: Page, words: list[str]) -> int:
+    """Return how much a page is about the words: those of its name and headings count more."""
+    titles = " ".join([page.name, page.title, *(section.title for section in page.sections())]).lower()
+    text = page.text.lower()
+    return sum(20 * titles.count(word) + text.count(word) for word in words)
+
+
+def _lines(page: Page, words: list[str]) -> str:
+    lines = [line.strip() for line in page.text.splitlines()]
+    having = [line for line in lines if all(word in line.lower() for word in words)]
+    having = having or [line for line in lines if any(word in line.lower() for word in words)]
+    shown = [unmarked(line).strip("#|-> ") for line in having[:_MOST_LINES]]
+    cut = [line if len(line) <= _LINE else line[: _LINE - 1] + "…" for line in shown]
+    more = len(having) - len(cut)
+    return "".join(f"- {line}\n" for line in cut) + (f"- and {more} more lines\n" if more > 0 else "")
