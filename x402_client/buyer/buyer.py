@@ -73,23 +73,23 @@ class Buyer:
         breaker_rest: float = 60,
         bounds: Bounds = DEFAULT,
     ) -> None:
-        self.wallet = settings.instance("wallet", wallet, Wallet)
-        self.policy = settings.instance("policy", policy, Policy)
-        self.bounds = settings.instance("bounds", bounds, Bounds)
+        self.wallet: Wallet = settings.instance("wallet", wallet, Wallet)
+        self.policy: Policy = settings.instance("policy", policy, Policy)
+        self.bounds: Bounds = settings.instance("bounds", bounds, Bounds)
         try:
-            self.ledger = settings.ledger(ledger, must_exist)
+            self.ledger: Ledger = settings.ledger(ledger, must_exist)
         finally:
             ledger = None  # a URL may hold a password, and tools print the variables of a traceback
-        self.purse = settings.purse(purse)
+        self.purse: str = settings.purse(purse)
         #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
-        self.identity_headers = settings.header_names("identity_headers", identity_headers)
-        self.endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
-        self.means = PaymentMeans(
+        self.identity_headers: tuple[str, ...] = settings.header_names("identity_headers", identity_headers)
+        self.endpoints: Endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
+        self.means: PaymentMeans = PaymentMeans(
             self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
         )
-        self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
-        self.reader = settings.reader(reader) or ChainReader(self.endpoints, self.means.look)
-        self.services = Services(
+        self.settle_timeout: float | None = settings.seconds("settle_timeout", settle_timeout)
+        self.reader: Any = settings.reader(reader) or ChainReader(self.endpoints, self.means.look)
+        self.services: Services = Services(
             wallet=self.wallet,
             ledger=self.ledger,
             purse=self.purse,
@@ -104,7 +104,7 @@ class Buyer:
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
         )
-        self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
+        self.rules: Rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
         self._get_ready()
 
     def _get_ready(self) -> None:

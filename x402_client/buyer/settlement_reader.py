@@ -14,7 +14,7 @@ from ..model.holds import MARGIN, Fate, Hold, Settled
 from .looks import Looks, ended
 from .settings import is_async
 
-log = logging.getLogger("x402_client")
+log: logging.Logger = logging.getLogger("x402_client")
 #: Seconds that a request waits for the chain's answer. ``reconcile`` takes the time it needs.
 PATIENCE = 10.0
 #: Seconds that a request waits for it after an answer that leaves open what became of the money.
@@ -44,6 +44,8 @@ class Reader:
 
     ``balance`` reads what the account of a hold's payer holds of its token; None: it cannot be told.
     """
+
+    reader: Any
 
     def __init__(self, reader: Any, balance: Callable[[Hold], int | None] | None = None) -> None:
         self.reader, self._balance = reader, balance

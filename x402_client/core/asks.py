@@ -48,6 +48,11 @@ class Reply:
     """
 
     __slots__ = ("body", "ends_here", "header", "native", "outcome", "refusal", "status")
+    ends_here: Callable[[int], bool] | None
+    header: Callable[[str], str | None]
+    native: Any
+    outcome: Outcome | None
+    status: int
 
     def __init__(
         self,
@@ -70,7 +75,7 @@ class Peek(Ask["bytes | None"]):
     __slots__ = ("reply",)
 
     def __init__(self, reply: Reply) -> None:
-        self.reply = reply
+        self.reply: Reply = reply
 
 
 class Digest(Ask["BodyDigest"]):
@@ -104,6 +109,9 @@ class Join(Ask[Joined]):
     """
 
     __slots__ = ("purchase", "running", "started")
+    purchase: Purchase
+    running: RunningCall | None
+    started: float
 
     def __init__(self, purchase: Purchase, started: float, running: RunningCall | None) -> None:
         self.purchase, self.started, self.running = purchase, started, running
@@ -113,6 +121,8 @@ class Reserve(Ask["Hold | Busy | None"]):
     """Take the price from every budget, or the unresolved hold of the same purchase."""
 
     __slots__ = ("attempt", "order")
+    attempt: Attempt
+    order: Order
 
     def __init__(self, order: Order, attempt: Attempt) -> None:
         self.order, self.attempt = order, attempt
@@ -122,6 +132,8 @@ class Claim(Ask["Hold | Busy | None"]):
     """The unresolved hold of this purchase, if there is one."""
 
     __slots__ = ("attempt", "purchase")
+    attempt: Attempt
+    purchase: Purchase
 
     def __init__(self, purchase: Purchase, attempt: Attempt) -> None:
         self.purchase, self.attempt = purchase, attempt
@@ -131,6 +143,8 @@ class Record(Ask["Hold"]):
     """Keep the authorization before it leaves."""
 
     __slots__ = ("authorization", "hold")
+    authorization: Authorization
+    hold: Hold
 
     def __init__(self, hold: Hold, authorization: Authorization) -> None:
         self.hold, self.authorization = hold, authorization
@@ -142,13 +156,16 @@ class Release(Ask[None]):
     __slots__ = ("hold",)
 
     def __init__(self, hold: Hold) -> None:
-        self.hold = hold
+        self.hold: Hold = hold
 
 
 class Close(Ask[None]):
     """The purchase was delivered. This is answered at once, and ``attempt`` is ended when the ledger has it."""
 
     __slots__ = ("attempt", "hold", "money", "receipt")
+    attempt: Attempt
+    hold: Hold
+    receipt: Receipt | None
 
     def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None, attempt: Attempt) -> None:
         self.hold, self.money, self.receipt, self.attempt = hold, money, receipt, attempt
@@ -160,7 +177,7 @@ class Settlement(Ask["Fate"]):
     __slots__ = ("hold",)
 
     def __init__(self, hold: Hold) -> None:
-        self.hold = hold
+        self.hold: Hold = hold
 
 
 class Seen:
@@ -170,6 +187,8 @@ class Seen:
     """
 
     __slots__ = ("balance", "settled")
+    balance: int | None
+    settled: bool
 
     def __init__(self, settled: bool, balance: int | None = None) -> None:
         self.settled, self.balance = settled, balance
@@ -182,6 +201,8 @@ class LookNow(Ask[Seen]):
     """
 
     __slots__ = ("funds", "hold")
+    funds: bool
+    hold: Hold
 
     def __init__(self, hold: Hold, funds: bool = False) -> None:
         self.hold, self.funds = hold, funds
@@ -191,6 +212,8 @@ class Conclude(Ask[bool]):
     """Keep what the chain told of a hold. False: an attempt presents it at this moment, and all stays as it is."""
 
     __slots__ = ("hold", "settled")
+    hold: Hold
+    settled: bool
 
     def __init__(self, hold: Hold, settled: bool) -> None:
         self.hold, self.settled = hold, settled
@@ -202,7 +225,7 @@ class WriteOff(Ask["Hold"]):
     __slots__ = ("hold",)
 
     def __init__(self, hold: Hold) -> None:
-        self.hold = hold
+        self.hold: Hold = hold
 
 
 class Expired(Ask["list[tuple[Hold, Fate]]"]):
@@ -217,13 +240,16 @@ class LeftAlone(Ask["datetime | None"]):
     __slots__ = ("origin",)
 
     def __init__(self, origin: Origin) -> None:
-        self.origin = origin
+        self.origin: Origin = origin
 
 
 class Approved:
     """An approver's answer, and the seconds that it took."""
 
     __slots__ = ("remark", "seconds", "yes")
+    remark: str
+    seconds: float
+    yes: bool
 
     def __init__(self, yes: bool, seconds: float, remark: str = "") -> None:
         self.yes, self.seconds, self.remark = yes, seconds, remark
@@ -235,7 +261,7 @@ class Approve(Ask[Approved]):
     __slots__ = ("approval",)
 
     def __init__(self, approval: Approval) -> None:
-        self.approval = approval
+        self.approval: Approval = approval
 
 
 class SignTyped(Ask["SignatureGiven"]):
@@ -244,7 +270,7 @@ class SignTyped(Ask["SignatureGiven"]):
     __slots__ = ("data",)
 
     def __init__(self, data: TypedData) -> None:
-        self.data = data
+        self.data: TypedData = data
 
 
 class SignMessage(Ask["SignatureGiven"]):
@@ -253,13 +279,15 @@ class SignMessage(Ask["SignatureGiven"]):
     __slots__ = ("message",)
 
     def __init__(self, message: bytes) -> None:
-        self.message = message
+        self.message: bytes = message
 
 
 class Sign(Ask["SignatureGiven"]):
     """A signature over what a scheme needs, by the wallet's signer for a further family of chains."""
 
     __slots__ = ("data", "family")
+    data: Any
+    family: str
 
     def __init__(self, family: str, data: Any) -> None:
         self.family, self.data = family, data
@@ -271,13 +299,16 @@ class Fetch(Ask[T]):
     __slots__ = ("read",)
 
     def __init__(self, read: Callable[[], T]) -> None:
-        self.read = read
+        self.read: Callable[[], T] = read
 
 
 class SignatureGiven:
     """A signature from a signer, and the seconds it took. ``trusted``: by our own signer, so it is not checked."""
 
     __slots__ = ("seconds", "signature", "trusted")
+    seconds: float
+    signature: bytes
+    trusted: bool
 
     def __init__(self, signature: bytes, trusted: bool = False, seconds: float = 0.0) -> None:
         self.signature, self.trusted, self.seconds = signature, trusted, seconds
@@ -289,7 +320,7 @@ class Send(Ask[Reply]):
     __slots__ = ("header",)
 
     def __init__(self, header: tuple[str, str]) -> None:
-        self.header = header
+        self.header: tuple[str, str] = header
 
 
 class Failed(Ask["Failure"]):
@@ -298,7 +329,7 @@ class Failed(Ask["Failure"]):
     __slots__ = ("failure",)
 
     def __init__(self, failure: Exception) -> None:
-        self.failure = failure
+        self.failure: Exception = failure
 
 
 class LookAgain(Ask[Reply]):
@@ -313,7 +344,7 @@ class Pause(Ask[None]):
     __slots__ = ("seconds",)
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
 
 
 class Tell(Ask[None]):
@@ -322,4 +353,4 @@ class Tell(Ask[None]):
     __slots__ = ("event",)
 
     def __init__(self, event: Event) -> None:
-        self.event = event
+        self.event: Event = event

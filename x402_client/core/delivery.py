@@ -65,9 +65,9 @@ class Resolution:
         self._call = replace(call, attempt=Attempt())
         #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
         self._answer = answer
-        self.outcome = outcome
+        self.outcome: Outcome = outcome
         self.delivery: Callable[[], Delivery | None] = lambda: None
-        self.resolved = False
+        self.resolved: bool = False
 
     @property
     def told(self) -> Outcome:
@@ -121,10 +121,10 @@ class Delivery:
     __slots__ = ("__weakref__", "_resolution", "call", "over")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
-        self.call = call
+        self.call: Call = call
         self._resolution = Resolution(call, outcome, answer)
         self._resolution.delivery = ref(self)
-        self.over = False
+        self.over: bool = False
         self._is_handed_over()
 
     def that_only_tells(self) -> Delivery:

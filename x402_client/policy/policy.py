@@ -52,7 +52,7 @@ class Policy:
         check_funds: bool = False,
         **further: Never,
     ) -> None:
-        self.overall = Limit(
+        self.overall: Limit = Limit(
             per_request=per_request,
             per_minute=per_minute,
             per_hour=per_hour,
@@ -63,18 +63,24 @@ class Policy:
             **further,
         )
         self._hosts = checks.hosts(hosts or {})
-        self.only_listed_hosts = checks.flag("only_listed_hosts", only_listed_hosts)
-        self.networks = None if networks is None else checks.networks(networks)
-        self.assets = None if assets is None else tuple(checks.nonempty_name_list("assets", assets))
-        self.tokens = tuple(checks.token(t) for t in checks.as_list("tokens", tokens))
-        self.pay_to = None if pay_to is None else frozenset(checks.pinned(pay_to))
-        self.approve_above = None if approve_above is None else checks.threshold("approve_above", approve_above)
-        self.accept_loss = checks.amount("accept_loss", accept_loss)
-        self.pay_ahead = checks.flag("pay_ahead", pay_ahead)
-        self.http_hosts = tuple(Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts))
-        self.validity = checks.validity(validity)
-        self.allow_zero = checks.flag("allow_zero", allow_zero)
-        self.check_funds = checks.flag("check_funds", check_funds)
+        self.only_listed_hosts: bool = checks.flag("only_listed_hosts", only_listed_hosts)
+        self.networks: tuple[str, ...] | None = None if networks is None else checks.networks(networks)
+        self.assets: tuple[str, ...] | None = (
+            None if assets is None else tuple(checks.nonempty_name_list("assets", assets))
+        )
+        self.tokens: tuple[Token, ...] = tuple(checks.token(t) for t in checks.as_list("tokens", tokens))
+        self.pay_to: frozenset[str] | None = None if pay_to is None else frozenset(checks.pinned(pay_to))
+        self.approve_above: Limit | None = (
+            None if approve_above is None else checks.threshold("approve_above", approve_above)
+        )
+        self.accept_loss: Money = checks.amount("accept_loss", accept_loss)
+        self.pay_ahead: bool = checks.flag("pay_ahead", pay_ahead)
+        self.http_hosts: tuple[Pattern, ...] = tuple(
+            Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts)
+        )
+        self.validity: int = checks.validity(validity)
+        self.allow_zero: bool = checks.flag("allow_zero", allow_zero)
+        self.check_funds: bool = checks.flag("check_funds", check_funds)
         self._check()
         self._built = True
 

@@ -19,9 +19,9 @@ class LocalSolanaSigner:
 
     def __init__(self, keypair: Any) -> None:
         self._keypair = keypair
-        self.address = str(keypair.pubkey())
+        self.address: str = str(keypair.pubkey())
         #: True for a key of the sandbox, which signs for no real network.
-        self.is_play = is_play_secret(bytes(keypair)[:32])
+        self.is_play: bool = is_play_secret(bytes(keypair)[:32])
 
     def sign(self, message: bytes) -> bytes:
         """Return 64 bytes."""
@@ -52,9 +52,9 @@ class ForeignSolanaSigner:
         if not is_address(address):
             raise ConfigurationError(f"The signer's address {address[:60]!r} is not a Solana address.")
         self._signer = signer
-        self.address = address
-        self.is_async = inspect.iscoroutinefunction(method)
-        self.blocking = getattr(signer, "blocking", True)
+        self.address: str = address
+        self.is_async: bool = inspect.iscoroutinefunction(method)
+        self.blocking: bool = getattr(signer, "blocking", True)
 
     def sign(self, message: bytes) -> Any:
         """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""

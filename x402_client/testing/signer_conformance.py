@@ -43,8 +43,8 @@ class _SignerConformance(ABC):
         """Return a wallet with it."""
 
     def setup_method(self) -> None:
-        self.wallet = self.in_wallet()
-        self.buyer = Buyer(self.wallet, Policy(per_request="1"), ledger=":memory:")
+        self.wallet: Wallet = self.in_wallet()
+        self.buyer: Buyer = Buyer(self.wallet, Policy(per_request="1"), ledger=":memory:")
 
     def teardown_method(self) -> None:
         self.buyer.close()

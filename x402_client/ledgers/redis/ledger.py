@@ -50,7 +50,7 @@ class RedisLedger:
     """
 
     #: The server's clock is the ledger's: the machine's may be set.
-    drift = 0.0
+    drift: float = 0.0
     #: Async callers use ``asynchronous``.
     impatient = None
 
@@ -88,7 +88,7 @@ class RedisLedger:
         if old is not None:
             server.inherit(old.server)
         self._steps = LedgerSteps(server, self._claims, self._lease_thread.start)
-        self.asynchronous = AsyncRedisLedger(self._steps, AsyncConnection(self._connection))
+        self.asynchronous: AsyncRedisLedger = AsyncRedisLedger(self._steps, AsyncConnection(self._connection))
 
     @property
     def fresh(self) -> bool:
@@ -182,7 +182,7 @@ class RedisLedger:
 class AsyncRedisLedger:
     """Async twin of ``RedisLedger``: ``RedisLedger(url).asynchronous``."""
 
-    drift = 0.0
+    drift: float = 0.0
     #: It is async itself.
     asynchronous = impatient = None
 

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -59,7 +60,7 @@ class SqliteLedger:
         clock: LedgerClock | None = None,
     ) -> None:
         try:
-            self.path = absolute(path)
+            self.path: Path = absolute(path)
         finally:
             path = ""  # it may be a URL with a password, and tools print the variables of a traceback
         self._locks_directory = self.path.with_name(self.path.name + "-owners")
