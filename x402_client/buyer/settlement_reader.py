@@ -26,7 +26,14 @@ _SLOW = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """The result of ``reconcile``: payments given back, spent after all, still unknown, or not expired on the chain."""
+    """The result of ``reconcile``: each payment that was asked about, filed by the answer.
+
+    Attributes:
+        released: Payments that did not settle. They were given back to the budgets.
+        settled: Payments that settled. They are spent.
+        unknown: Payments of which the chain could not be asked, or could not tell.
+        live: Payments that have not expired by the chain's own clock.
+    """
 
     released: tuple[Hold, ...] = ()
     settled: tuple[Hold, ...] = ()
@@ -34,7 +41,12 @@ class Reconciled:
     live: tuple[Hold, ...] = ()
 
     def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
-        """Return a copy with one more hold, filed by its answer."""
+        """Return a copy with one more hold, filed by its answer.
+
+        Args:
+            hold: The payment.
+            answer: The chain's answer about it.
+        """
         name = {"not_settled": "released"}.get(answer, answer)
         return replace(self, **{name: (*getattr(self, name), hold)})
 

@@ -136,7 +136,21 @@ def _shown_facts(signed: Authorization) -> tuple[str, str, int, tuple[str, str],
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Our reservation of budget for one purchase, and what became of it."""
+    """Our reservation of budget for one purchase, and what became of it.
+
+    Attributes:
+        id: Its name in the ledger.
+        purchase: What was asked for.
+        offer: The offer that is paid.
+        price: What it costs.
+        created: When it was reserved, in seconds since 1970.
+        state: ``"reserved"``, ``"signed"``, ``"delivered"`` or ``"written_off"``.
+        money: What happened to the money.
+        authorization: What was signed. None: nothing yet.
+        receipt: The seller's receipt. None: none came.
+        tries: The number of times that another attempt took it over.
+        payer: The account that pays.
+    """
 
     id: str
     purchase: Purchase
@@ -173,12 +187,20 @@ class Hold:
         return self.shown_as() if self.authorization and self.authorization.header[1] else self
 
     def shown_as(self, **changes: Any) -> Hold:
-        """Return a copy without that header and with ``changes`` made."""
+        """Return a copy without that header and with ``changes`` made.
+
+        Args:
+            changes: Fields, with their new values.
+        """
         signed = self.authorization and self.authorization.shown
         return self.but(authorization=signed, **changes)
 
     def but(self, **changes: Any) -> Hold:
-        """Return a copy with ``changes`` made."""
+        """Return a copy with ``changes`` made.
+
+        Args:
+            changes: Fields, with their new values.
+        """
         facts = list(_facts(self))
         for name, value in changes.items():
             facts[_PLACES[name]] = value
@@ -192,7 +214,16 @@ _facts = attrgetter(*Hold.__slots__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome that a paid response carries: what happened to the money, and the seller's receipt."""
+    """The outcome that a paid response carries: what happened to the money, and the seller's receipt.
+
+    Attributes:
+        money: ``"spent"``, ``"held"`` or ``"unknown"``.
+        hold: The reservation, with its nonce and its price.
+        offer: The offer that was paid.
+        receipt: The seller's receipt. None: none came, or it could not be read.
+        mismatches: Disagreements between the receipt and what was signed, one line each.
+        own_word: Takes the word of ``accept`` and ``reject``. None in a copy from another process.
+    """
 
     money: MoneyState
     hold: Hold

@@ -29,6 +29,15 @@ class Limit:
 
     Amounts are US dollars unless they name their currency. Several currencies go in a list: ``per_day=["5", "3 EUR"]``.
     An amount limits the test money of its currency too, in accounts apart; ``"5 USD (test)"`` limits only that.
+
+    Args:
+        per_request: The most that one payment may cost. Default: no limit.
+        per_minute: The most that may be spent in any minute. Default: no limit.
+        per_hour: The most that may be spent in any hour. Default: no limit.
+        per_day: The most that may be spent in any 24 hours. Default: no limit.
+        per_month: The most that may be spent in any 30 days. Default: no limit.
+        total: The most that may ever be spent. Default: no limit.
+        max_payments: The most payments in a window, as in ``"30/minute"``, or several of these. Default: no limit.
     """
 
     # A window that is new in the table works at once, as ``**further``; its keyword belongs into the signatures of
@@ -68,7 +77,11 @@ class Limit:
         return frozenset(self._per_request).union(*self._budgets.values())
 
     def limits_currency(self, currency: str) -> bool:
-        """Return True if some amount here limits this currency."""
+        """Return True if some amount here limits this currency.
+
+        Args:
+            currency: A currency, as in ``"USD"`` or ``"USD (test)"``.
+        """
         return any(_in(amounts, currency) is not None for amounts in (self._per_request, *self._budgets.values()))
 
     @property
@@ -91,11 +104,20 @@ class Limit:
         return not (self.currencies or self._counts)
 
     def per_request(self, currency: str) -> Money | None:
-        """Return the most that one payment in this currency may cost, or None."""
+        """Return the most that one payment in this currency may cost, or None.
+
+        Args:
+            currency: The currency of the payment.
+        """
         return _in(self._per_request, currency)
 
     def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
-        """Return the caps that the ledger has to check for a payment in this currency."""
+        """Return the caps that the ledger has to check for a payment in this currency.
+
+        Args:
+            account: The account that they count in: a pattern of hosts, or "" for all.
+            currency: The currency of the payment.
+        """
         found = ((window, _in(amounts, currency)) for window, amounts in self._budgets.items())
         money = (Cap(account, window, currency, most.units) for window, most in found if most is not None)
         return (*money, *(Cap(account, window, None, most) for window, most in self._counts.items()))

@@ -35,6 +35,11 @@ class MockedAnswer(Mapping[str, Any]):
 
     Unpack it with ``**`` where ``status_code``, ``headers`` and ``content`` are taken: by ``httpx.Response``, respx,
     pytest-httpx and requests_mock. ``for_responses`` and ``for_aiohttp`` have the names that other libraries take.
+
+    Attributes:
+        status: The status.
+        headers: The headers.
+        body: The body.
     """
 
     __slots__ = ("body", "headers", "status")

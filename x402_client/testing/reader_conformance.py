@@ -36,6 +36,7 @@ class ReaderConformance(ABC):
         return [hold.but(authorization=None) for hold in self.settled()]
 
     def setup_method(self) -> None:
+        """Make the reader that is tested."""
         self.reader: Any = self.make()
 
     def read(self, hold: Hold) -> str:

@@ -47,6 +47,14 @@ class RedisLedger:
 
     Each step proves what this program saw last, and that no copy of its memory (a machine resumed twice) goes by its
     name. The first copy to ask keeps the name and its claims; the other takes a name of its own.
+
+    Args:
+        url: The server: ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``.
+        timeout: The seconds that a step may take. Default: 5.
+        lease: The seconds that a program that fell silent counts as alive. Default: 4.
+        replicas: The number of replicas that must have each step. Default: 0.
+        cluster: True for a Redis cluster. Default: False.
+        must_exist: True refuses a purse that was never used. Default: False.
     """
 
     #: The server's clock is the ledger's: the machine's may be set.

@@ -39,12 +39,15 @@ _LARGEST = 2**50
 
 
 class SqliteLedger:
-    """Ledger in one SQLite file, shared by all threads and processes that open it.
+    """Ledger in one SQLite file, shared by all threads and processes that open it. ``fresh`` tells if it was made now.
 
-    The file is made if there is none, and ``fresh`` tells so. ``durable=True`` waits for the disk at every step:
-    then not even a power failure makes it forget a payment, where otherwise only a crash of the program cannot.
-    ``must_exist=True`` makes no file, and refuses where there is none. ``open_now=False`` leaves the file alone until
-    the first use, which may be ``accept``.
+    Args:
+        path: The file. It is made if there is none.
+        durable: True waits for the disk at every step: then not even a power failure makes it forget a payment, where
+            otherwise only a crash of the program cannot. Default: False.
+        must_exist: True makes no file, and refuses where there is none. Default: False.
+        open_now: False leaves the file alone until the first use, which may be ``accept``. Default: True.
+        clock: Tells the time. It is for tests. Default: the machine's.
     """
 
     #: Async callers use ``impatient``.
