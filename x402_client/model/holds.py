@@ -34,12 +34,12 @@ class Attempt:
     def __init__(self) -> None:
         self._ended = False
         self._watchers: tuple[Callable[[], object], ...] = ()
-        #: Returns True once what the call runs in is gone, so that it neither goes on nor ends. None: not known.
+        #: Returns True once the loop or thread of the call is gone: the call then never ends. None: not known.
         self.is_stranded: Callable[[], bool] | None = None
 
     @property
     def alive(self) -> bool:
-        """Return True until the attempt ended, or can never go on."""
+        """Return True until the attempt has ended or can no longer go on."""
         return not self._ended and (self.is_stranded is None or not self.is_stranded())
 
     def watch(self, callback: Callable[[], object]) -> None:
@@ -136,7 +136,7 @@ def _shown_facts(signed: Authorization) -> tuple[str, str, int, tuple[str, str],
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Our reservation of budget for one purchase, and what became of it.
+    """Our reservation of budget for one purchase, with its state and its payment.
 
     Attributes:
         id: Its name in the ledger.
@@ -244,8 +244,8 @@ class Outcome:
     def reject(self) -> bool:
         """Say that you have not what you wanted: the purchase stays unresolved, however its answer ends.
 
-        The same request presents the same payment. Return False if that comes too late, because the answer was read to
-        its end or closed before, or if this is a copy from another process.
+        The same request presents the same payment. Return False if that is too late: the answer was read to its end or
+        closed before. Return False too if this is a copy from another process.
         """
         return self.own_word is not None and self.own_word(False)
 
@@ -262,7 +262,7 @@ class Order(NamedTuple):
     caps: tuple[Cap, ...]
     #: The account that will pay, as ``payer_name`` writes it.
     payer: str = ""
-    #: The accounts of a tree in which it counts besides, from the root down: an allowance's, and those above it.
+    #: Further accounts in which it counts, from the root down: an allowance and those above it.
     path: tuple[str, ...] = ()
 
 

@@ -13,7 +13,7 @@ from .networks import TEST_NETWORKS, caip2
 
 UNITS_PER_ONE = 1_000_000
 _MOST = Decimal(10**24)
-#: A context of our own, so that the caller's precision plays no part. It refuses what it cannot hold exactly.
+#: Our own context: the caller's precision has no effect. It refuses what it cannot hold exactly.
 _EXACT = Context(prec=60, traps=[Inexact])
 _WRITTEN = re.compile(
     r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3}(?:\s*\(test\))?)?\s*",

@@ -12,9 +12,9 @@ from .offers import Offer
 
 @dataclass(frozen=True, slots=True)
 class TypedData:
-    """EIP-712 data to sign. ``digest`` is what is signed.
+    """EIP-712 data to sign. The signature is over ``digest``.
 
-    ``full`` builds the whole of it, for wallets that show it.
+    ``full`` builds the whole document, for wallets that show it.
     """
 
     digest: bytes
