@@ -18,7 +18,7 @@ _COUNT = re.compile(rf"\s*([0-9]{{1,9}})\s*/\s*({'|'.join(_NAMES)})\s*", re.ASCI
 _KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
 #: From this whole number on, an amount is probably written in a token's smallest units.
 _SUSPECT = range(1_000, 10**24)
-#: What can be iterated and is no list of amounts.
+#: Types that can be iterated and are not lists of amounts.
 _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
 LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")

@@ -115,7 +115,7 @@ class Policy:
         super().__setattr__(name, value)
 
     def but(self, **changes: Any) -> Self:
-        """Return a policy that differs in these keywords of ``Policy``. All of them are checked as ever.
+        """Return a policy that differs in these keywords of ``Policy``. All are checked.
 
         Args:
             changes: Keywords of ``Policy``, with their new values.
