@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .running_call import RunningCall
 
 T = TypeVar("T")
-#: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": all else.
+#: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": any other failure.
 Failure = Literal["timeout", "not_sent", "lost"]
 # Written out: for two dozen classes dataclasses would take a tenth of the time that the package takes to import.
 
@@ -38,13 +38,13 @@ class Ask(Generic[T]):
 
 
 class Reply:
-    """A response of the HTTP library, as much of it as the flow looks at. ``native`` is the library's own object.
+    """A response of the HTTP library, in the parts that the flow looks at. ``native`` is the library's own object.
 
     ``ends_here`` tells whether its connection was seen to end on this machine, at the given port and in no proxy. It is
-    asked where plain http leads to a loopback address. None: that was not looked at, so it is not believed.
+    asked where plain http leads to a loopback address. None: not looked at, and then not believed.
 
-    A 402 that is handed back because payment was refused carries the ``refusal``, for ``errors.find``, and the ``body``
-    that the caller reads instead of the seller's: it says why.
+    Where payment was refused, the 402 can be handed back. It then carries the ``refusal``, for ``errors.find``. It also
+    carries the ``body`` that says why, which the caller reads instead of the seller's.
     """
 
     __slots__ = ("body", "ends_here", "header", "native", "outcome", "refusal", "status")
@@ -79,7 +79,7 @@ class Peek(Ask["bytes | None"]):
 
 
 class Digest(Ask["BodyDigest"]):
-    """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
+    """The digest of the request's whole body. BodyNotReplayable if the body cannot be sent a second time."""
 
     __slots__ = ()
 
@@ -87,9 +87,9 @@ class Digest(Ask["BodyDigest"]):
 class Joined(NamedTuple):
     """The answer to ``Join``.
 
-    ``state`` is "free" if there is nothing to wait for, "running" while an overdue call runs. Once that is delivered,
-    it is "delivered" for the joiner whose turn it is to present the payment, and "queued" for the others. It is
-    "replaced" if the call that asks is overdue itself, and one that began since then was delivered.
+    ``state`` is "free" if there is nothing to wait for, and "running" while an overdue call runs. After its delivery,
+    one joiner presents the payment: its state is "delivered", and that of the others is "queued". It is "replaced" if
+    the call that asks is overdue itself and a later one was delivered.
     """
 
     #: The record of the call that asks. None: there are no others.

@@ -17,7 +17,7 @@ from .present import present
 from .purchase_name import known_purchase
 from .rules import Rules
 
-#: Seconds. Terms that changed leave a payment open for as long, so it is no longer than settling takes.
+#: Seconds that a payment is valid. If the terms changed, it stays open for as long: so no longer than settling takes.
 _VALIDITY = 60
 
 

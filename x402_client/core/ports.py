@@ -23,7 +23,7 @@ Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the f
 class Ledger(Protocol):
     """Holds, budgets and history. Every method may raise LedgerUnavailable; an async ledger returns awaitables.
 
-    ``reserve`` is one atomic step: it claims an unresolved hold of the same purchase if there is one, and else takes
+    ``reserve`` is one atomic step. It claims an unresolved hold of the same purchase, if there is one. Else it takes
     the price from every budget or from none. ``LedgerExtras`` has what a ledger may tell and do besides.
     """
 
@@ -31,8 +31,8 @@ class Ledger(Protocol):
         """Return a new hold, or the unresolved one, claimed. Raises OverLimit, AlreadyPaid, Frozen, PaymentRefused.
 
         The unresolved hold is one of ``purchase.names`` for which ``purchase.is_paid_by(hold.payer)``. Under a key, one
-        of another wallet is refused. Each account of ``accounts_of(order)`` counts, and one that is met for the first
-        time starts from the sums of the hosts that it matches.
+        of another wallet is refused. Each account of ``accounts_of(order)`` counts. A new one starts from the sums of
+        the hosts that it matches.
         """
         ...
 
@@ -51,8 +51,8 @@ class Ledger(Protocol):
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
         """Resolve a delivered purchase. It stays counted.
 
-        No caller waits for this, and it may be repeated. A thread may call it; where the ledger is async, that awaits
-        it on the loop of the delivery, or on one of its own once that loop ended.
+        No caller waits for this, and it may be repeated. A thread may call it. For an async ledger, the
+        thread awaits it on the loop of the delivery, or on its own loop once that one ended.
         """
         ...
 
@@ -129,8 +129,8 @@ class LedgerExtras(Protocol):
     def asynchronous(self) -> Ledger | None:
         """The twin of a sync ledger whose methods are async. Default: None.
 
-        Read at every call of an async client, which uses it instead of the ledger itself. A ledger that has one is
-        waited for, so a thread calls its ``close``, of sync and async clients alike, when an answer was delivered.
+        Read at every call of an async client, which uses it instead of the ledger itself. Such a
+        ledger may block. So a thread calls its ``close`` after a delivery, for sync and async clients alike.
         """
         ...
 
@@ -208,7 +208,7 @@ class Courier(Protocol):
         ...
 
     def digest(self) -> BodyDigest:
-        """Return ``body_digest`` of the request's body, all of it: it tells this request from others."""
+        """Return ``body_digest`` of the whole body: it tells this request from others."""
         ...
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
@@ -233,8 +233,8 @@ class Courier(Protocol):
 class AsyncCourier(Protocol):
     """The sending side of one call through an async HTTP client. Each method is as in ``Courier``.
 
-    Optional besides: ``in_time(coming)``, for a library whose own clock for a call cancels its task. It awaits what is
-    given, and raises a TimeoutError where that clock is up.
+    Optional besides: ``in_time(coming)``, for a library whose own clock for a call cancels its task. It awaits
+    ``coming``, and raises a TimeoutError if that clock runs out.
     """
 
     @property

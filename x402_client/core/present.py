@@ -1,6 +1,6 @@
 """Presents a payment: sends it, once more where that is safe, and judges what comes back.
 
-From the first sending on the money may be gone, so nothing here gives any back but what the chain has proven unused.
+Once it was sent, the money may be gone. So budget is given back only where the chain proves the payment unused.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Tries:
     kept: Reply | None = None
     #: How often the payment may be presented again after what came last.
     most: int = 0
-    #: True if a redirect led to another origin than the payee's, so that nothing was presented.
+    #: True if a redirect led to another origin than the payee's. Then nothing was presented.
     elsewhere: bool = False
 
 
@@ -91,7 +91,7 @@ def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
 
 
 def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rules) -> Flow[Lost]:
-    """End a call that a redirect led to another origin than that of its unresolved payment's payee.
+    """End a call that was redirected away from the payee of its unresolved payment.
 
     The rule: "A hold is presented only to its payee's origin, under any path".
     """
