@@ -113,7 +113,7 @@ class QuoteError(X402Error):
 
 
 class MalformedQuote(QuoteError):
-    """The 402 claims to be x402 and cannot be read; or it did not end in time, so its claim is not known."""
+    """The 402 claims to be x402 and cannot be read, or it did not end in time."""
 
 
 class UnsupportedVersion(QuoteError):
@@ -191,7 +191,7 @@ class ApprovalDenied(PaymentRefused):
 
 
 class Frozen(PaymentRefused):
-    """Payments are stopped until somebody unfreezes them."""
+    """Payments are stopped until they are unfrozen."""
 
 
 class PaymentNotSent(X402Error):
@@ -247,7 +247,7 @@ class PaidNotDelivered(X402Error):
 
 
 class AlreadyPaid(X402Error):
-    """This key names a payment that was made and delivered before; or this request, to a call that was given up on.
+    """The payment of this key was made and delivered before. Or it was this request's, by a call that was given up on.
 
     Args:
         message: What was found, what was allowed, and what to do.
@@ -286,7 +286,7 @@ def _refusal_on(failure: BaseException) -> X402Error | None:
 
 
 def causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and all that led to it: the nearest first, and each once, so that a loop ends.
+    """Yield an exception and its causes, the nearest first. Each comes once, also if they form a loop.
 
     Args:
         exc: An exception, or None, which has no cause.
