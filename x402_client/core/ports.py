@@ -186,9 +186,9 @@ class SolanaSigner(Protocol):
 class Courier(Protocol):
     """The sending side of one call through a sync HTTP client: what only that client can do.
 
-    Optional besides: ``read_timeout``, the seconds that the caller set for an answer, or None if it set none; and
-    ``reads_whole``, True if the caller gets an answer with its whole body and nothing before. By them a call is known
-    that runs in a thread which its caller has given up on: the same request joins it and pays nothing.
+    Two members are optional. ``read_timeout`` is the seconds that the caller set for an answer; None if it set none.
+    ``reads_whole`` is True if the caller gets an answer with its whole body and nothing before. They tell a call that
+    still runs in a thread after its caller gave up: the same request joins it and pays nothing.
     """
 
     @property

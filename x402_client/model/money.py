@@ -20,7 +20,7 @@ _WRITTEN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _CODE = re.compile(r"([A-Za-z]{3})(\s*\(test\))?", re.ASCII | re.IGNORECASE)
-#: Follows the code of a currency that is play money: `USD (test)` is what the tokens of test networks count in.
+#: Follows the code of a currency that is play money. Tokens of test networks count in `USD (test)`.
 _TEST = " (test)"
 #: Stands for a token's currency that was not named.
 _BY_NETWORK = "by network"

@@ -40,8 +40,8 @@ class Limit:
         max_payments: The most payments in a window, as in ``"30/minute"``, or several of these. Default: no limit.
     """
 
-    # A window that is new in the table works at once, as ``**further``; its keyword belongs into the signatures of
-    # ``Limit`` and ``Policy`` too, for editors and type checkers, and a test says so.
+    # A new window in the table works at once, as ``**further``. Its keyword belongs into the signatures of ``Limit``
+    # and ``Policy`` too, for editors and type checkers. A test checks that.
 
     __slots__ = ("_budgets", "_counts", "_per_request", "_written")
 
