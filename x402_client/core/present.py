@@ -353,10 +353,10 @@ def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     later = moment(hold.authorization.expires + MARGIN) if call.expired_recently else None
     wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
     return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, brought "
-        f"{_brought(call, tries)} now, and whether it was settled could not be learnt from {network}. {wait}. Name "
-        f"endpoints of {name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by "
-        "error.hold.nonce; buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
+        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and brought "
+        f"{_brought(call, tries)} now. We could not find out on {network} if it settled. {wait}. Name endpoints of "
+        f"{name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by error.hold.nonce. "
+        "buyer.write_off(error.hold) gives the purchase up: the same request then buys anew. "
         f"Policy(accept_loss=...) does so by itself for small amounts.{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
