@@ -2,6 +2,8 @@
 
 The agent gets the client and nothing else. What it may spend is not in its prompt but in the policy, so no text that
 it reads can change it. On a terminal the person is you; elsewhere a stand-in answers.
+
+Run it: python examples/agent_with_approval.py
 """
 
 import sys

@@ -1,6 +1,8 @@
 """The Anthropic SDK against a paid endpoint: hand it a paying client. Needs the packages `anthropic` and `httpx2`.
 
 This SDK asks again by itself when a connection breaks; the same payment is presented then, and no second one is made.
+
+Run it: python examples/anthropic_sdk.py
 """
 
 import anthropic

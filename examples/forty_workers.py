@@ -2,6 +2,8 @@
 
 Each has a buyer and a connection of its own; what they have in common is the address of the ledger. The budget is taken
 in one atomic step, so it holds to the cent. A Redis server is started for the example, if there is one to start.
+
+Run it: python examples/forty_workers.py
 """
 
 import shutil

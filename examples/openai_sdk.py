@@ -2,6 +2,8 @@
 
 SDKs may wrap what they catch in errors of their own; errors.find takes ours out again, and says what happened to the
 money.
+
+Run it: python examples/openai_sdk.py
 """
 
 import httpx2

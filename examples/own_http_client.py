@@ -1,4 +1,7 @@
-"""Paying through an HTTP client that has no face of its own, here urllib: a courier does what only it can."""
+"""Paying through an HTTP client that has no face of its own, here urllib: a courier does what only it can.
+
+Run it: python examples/own_http_client.py
+"""
 
 import http.client
 import urllib.request

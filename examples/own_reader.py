@@ -3,6 +3,8 @@
 Two payments break off, one before it settled and one after. The reader is asked at once: what settled is spent.
 Both stay counted until somebody knows more. Once they expired it is asked again: what did not settle is given back. So
 that nobody has to wait, the clock is moved here.
+
+Run it: python examples/own_reader.py
 """
 
 import time

@@ -2,6 +2,8 @@
 
 The family says what an address is. The scheme looks at offers and makes payments; it is written once, for sync and
 async clients. The key stays with a signer in the wallet. Budgets, holds and receipts work as for every other payment.
+
+Run it: python examples/own_scheme.py
 """
 
 import base64

@@ -2,6 +2,8 @@
 
 A signer has an `address` and one method, sync or async. What it returns is checked before it is used, so a service that
 signs with another key costs an error and no money.
+
+Run it: python examples/own_signer.py
 """
 
 import base58

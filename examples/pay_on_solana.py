@@ -1,4 +1,7 @@
-"""Solana: the wallet holds a key for each family of chains, and the policy's networks say which is preferred."""
+"""Solana: the wallet holds a key for each family of chains, and the policy's networks say which is preferred.
+
+Run it: python examples/pay_on_solana.py
+"""
 
 import httpx
 

@@ -1,4 +1,7 @@
-"""aiohttp: a session that pays, asks for a price first, uploads a file, and streams what it bought."""
+"""aiohttp: a session that pays, asks for a price first, uploads a file, and streams what it bought.
+
+Run it: python examples/pay_with_aiohttp.py
+"""
 
 import asyncio
 import tempfile

@@ -1,4 +1,7 @@
-"""httpx, async: five requests side by side share one buyer and its budget."""
+"""httpx, async: five requests side by side share one buyer and its budget.
+
+Run it: python examples/pay_with_async_httpx.py
+"""
 
 import anyio
 import httpx

@@ -2,6 +2,8 @@
 
 Against real sellers, leave the sandbox out: Buyer(Wallet.from_env(), policy) pays with the keys in X402_EVM_KEY and
 X402_SOLANA_KEY.
+
+Run it: python examples/pay_with_httpx.py
 """
 
 import httpx

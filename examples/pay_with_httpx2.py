@@ -1,4 +1,7 @@
-"""httpx2, the maintained continuation of httpx: the same names in another module. Needs the extra `httpx2`."""
+"""httpx2, the maintained continuation of httpx: the same names in another module. Needs the extra `httpx2`.
+
+Run it: python examples/pay_with_httpx2.py
+"""
 
 import httpx2
 

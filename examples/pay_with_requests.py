@@ -1,4 +1,7 @@
-"""requests: wrap a session, or mount a PaymentAdapter where you want to pay and nowhere else."""
+"""requests: wrap a session, or mount a PaymentAdapter where you want to pay and nowhere else.
+
+Run it: python examples/pay_with_requests.py
+"""
 
 import requests
 

@@ -1,4 +1,7 @@
-"""Limits in a file, which people can change without touching the program."""
+"""Limits in a file, which people can change without touching the program.
+
+Run it: python examples/policy_file.py
+"""
 
 import tempfile
 from pathlib import Path

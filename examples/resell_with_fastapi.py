@@ -2,6 +2,8 @@
 
 Each customer has a purse with a budget of its own, in one ledger. A customer's Idempotency-Key becomes the key of the
 purchase: an order that is sent twice is bought once. What went wrong upstream is told in terms of HTTP.
+
+Run it: python examples/resell_with_fastapi.py
 """
 
 import sys

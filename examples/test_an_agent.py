@@ -1,7 +1,9 @@
-"""Testing a program that pays, with the fixtures that come with the package. Run it: python -m pytest test_an_agent.py
+"""Testing a program that pays, with the fixtures that come with the package.
 
 `x402_sandbox` is a seller with invented money, `x402_buyer` a buyer for it, under the policy of the fixture
 `x402_policy`, which you override with your own.
+
+Run it: python -m pytest examples/test_an_agent.py
 """
 
 import httpx

@@ -1,6 +1,8 @@
 """OpenTelemetry: payments as spans below your own, and as metrics. Needs the package `opentelemetry-sdk`.
 
 With exporters set up as ever, all it takes is Buyer(..., on_event=otel.listener()). Here the spans are printed.
+
+Run it: python examples/watch_with_opentelemetry.py
 """
 
 import contextlib

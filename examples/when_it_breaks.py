@@ -1,6 +1,8 @@
 """What to do when a payment gets no usable answer: make the same request again. It never pays twice.
 
 The sandbox orders the accidents: a connection that breaks before the seller took the money, and one that breaks after.
+
+Run it: python examples/when_it_breaks.py
 """
 
 import logging

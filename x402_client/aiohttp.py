@@ -35,6 +35,10 @@ def wrap(session: ClientSession, buyer: Buyer) -> ClientSession:
 
     ``middlewares=`` of a single request stands for all of the session's: ``()`` goes round this one, and nothing is
     paid. ``total=`` covers the payment too. A websocket is never paid for.
+
+    Args:
+        session: An ``aiohttp.ClientSession``.
+        buyer: The buyer that pays. Several sessions may share one.
     """
     if not isinstance(session, ClientSession):
         raise refuse_client(session, "an aiohttp.ClientSession", "aiohttp")
@@ -44,9 +48,13 @@ def wrap(session: ClientSession, buyer: Buyer) -> ClientSession:
 
 
 async def quote(session: ClientSession, method: str, url: URL | str, **request: Any) -> Quote:
-    """Return what a request would cost: every offer, its price, the choice, the reasons against the others. Never pays.
+    """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 
-    Further keywords go to ``session.request``.
+    Args:
+        session: A wrapped session.
+        method: The request's method.
+        url: The request's URL.
+        request: Further keywords of ``session.request``.
     """
     with quote_request() as asked:
         try:

@@ -92,6 +92,12 @@ class X402Error(Exception):
     """The base of every error here. ``money`` says what happened to it.
 
     ``str(error)`` ends with the command that shows the manual's page; ``error.args[0]`` is the message alone.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        hold: The purchase that it is about. Default: None, no budget was held.
+        offer: The way to pay that it is about, as the seller offered it. Default: None.
+        response: The seller's answer, of the HTTP library's own type. Default: None.
     """
 
     money: MoneyState = "untouched"
@@ -139,7 +145,7 @@ class QuoteError(X402Error):
 
 
 class MalformedQuote(QuoteError):
-    """The 402 claims to be x402 and cannot be read; or it did not end in time, so its claim is not known."""
+    """The 402 claims to be x402 and cannot be read, or it did not end in time."""
 
 
 class UnsupportedVersion(QuoteError):
@@ -151,7 +157,13 @@ class PaymentRefused(X402Error):
 
 
 class NoAcceptableOffer(PaymentRefused):
-    """No offer passed. ``reasons`` has one line for each."""
+    """No offer passed.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        reasons: One line for each offer. Default: none.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
 
     def __init__(self, message: str, *, reasons: tuple[str, ...] = (), **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
@@ -159,9 +171,15 @@ class NoAcceptableOffer(PaymentRefused):
 
 
 class OverLimit(PaymentRefused):
-    """A limit would be exceeded. ``resets_at`` is when the same payment would fit again, or None.
+    """A limit would be exceeded. Amounts are ``Money``, or an ``int`` where the limit counts payments.
 
-    Amounts are ``Money``, or an ``int`` where the limit counts payments.
+    Args:
+        message: What was found, what was allowed, and what to do.
+        limit: The limit. Default: None.
+        asked: What the payment would have added. Default: None.
+        spent: What counted already. Default: None.
+        resets_at: When the same payment would fit again. Default: None, never or not known.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
     """
 
     def __init__(
@@ -182,7 +200,14 @@ class OverLimit(PaymentRefused):
 
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
-    """The cheapest acceptable offer costs more than one payment may."""
+    """The cheapest acceptable offer costs more than one payment may.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        reasons: One line for each offer. Default: none.
+        facts: ``limit`` and ``asked``, as in ``OverLimit``, and ``hold``, ``offer`` and ``response``, as in
+            ``X402Error``.
+    """
 
     def __init__(self, message: str, *, reasons: tuple[str, ...] = (), **facts: Unpack[_LimitFacts]) -> None:
         super().__init__(message, **facts)
@@ -198,7 +223,7 @@ class ApprovalDenied(PaymentRefused):
 
 
 class Frozen(PaymentRefused):
-    """Payments are stopped until somebody unfreezes them."""
+    """Payments are stopped until they are unfrozen."""
 
 
 class PaymentNotSent(X402Error):
@@ -232,7 +257,13 @@ class PaymentRejected(X402Error):
 
 
 class PaymentOutcomeUnknown(X402Error):
-    """The payment left and no usable answer came. The same request presents the same payment again."""
+    """The payment left and no usable answer came. The same request presents the same payment again.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        wait_until: When the payment can settle no more. Default: None, the time has passed and it is still not known.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
 
     money: MoneyState = "unknown"
 
@@ -248,7 +279,13 @@ class PaidNotDelivered(X402Error):
 
 
 class AlreadyPaid(X402Error):
-    """This key names a payment that was made and delivered before; or this request, to a call that was given up on."""
+    """The payment of this key was made and delivered before. Or it was this request's, by a call that was given up on.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        receipt: The receipt of that payment. Default: None.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
 
     money: MoneyState = "spent"
 
@@ -265,6 +302,9 @@ def find(exc: BaseException | None) -> X402Error | None:
     """Return the X402Error inside an exception that an SDK raised. Causes, contexts and groups are searched.
 
     A refusal that was handed back as a 402 (``Buyer(on_refusal="return")``) is found on the response of an exception.
+
+    Args:
+        exc: An exception, or None.
     """
     found = (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))
     return next((one for one in found if one is not None), None)
@@ -278,7 +318,11 @@ def _refusal_on(failure: BaseException) -> X402Error | None:
 
 
 def causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and all that led to it: the nearest first, and each once, so that a loop ends."""
+    """Yield an exception and its causes, the nearest first. Each comes once, also if they form a loop.
+
+    Args:
+        exc: An exception, or None, which has no cause.
+    """
     seen: set[int] = set()
     waiting = [exc] if exc is not None else []
     while waiting:

@@ -25,7 +25,12 @@ __all__ = [
 
 @dataclass(slots=True, eq=False)
 class Event:
-    """The base of all events. As text it is the line that goes to the log."""
+    """The base of all events. As text it is the line that goes to the log.
+
+    Attributes:
+        method: The request's method, or "" where the event is about no request.
+        url: The URL, without its query, or what the event is about instead.
+    """
 
     method: str
     url: str
@@ -50,7 +55,11 @@ class LedgerStarted(Event):
 
 @dataclass(slots=True, eq=False)
 class ClockJumped(Event):
-    """The machine's clock was set, by this number of seconds. Budgets go by a clock that cannot be set: none opened."""
+    """The machine's clock was set, by this number of seconds. Budgets go by a clock that cannot be set: none opened.
+
+    Attributes:
+        seconds: By how much it was set: ahead, or back if below zero.
+    """
 
     seconds: float
 
@@ -63,7 +72,11 @@ class ClockJumped(Event):
 
 @dataclass(slots=True, eq=False)
 class Refused(Event):
-    """A payment that we decided not to make, with the reason."""
+    """A payment that we decided not to make, with the reason.
+
+    Attributes:
+        reason: The reason.
+    """
 
     reason: str
 
@@ -73,7 +86,12 @@ class Refused(Event):
 
 @dataclass(slots=True, eq=False)
 class Presented(Event):
-    """A payment leaves. ``again``: this same payment left before."""
+    """A payment leaves.
+
+    Attributes:
+        hold: The payment.
+        again: True if this same payment left before.
+    """
 
     hold: Hold
     again: bool
@@ -87,7 +105,12 @@ class Presented(Event):
 
 @dataclass(slots=True, eq=False)
 class Answered(Event):
-    """The seller answered a payment."""
+    """The seller answered a payment.
+
+    Attributes:
+        status: The status of the answer.
+        outcome: What happened to the money.
+    """
 
     status: int
     outcome: Outcome
@@ -99,7 +122,12 @@ class Answered(Event):
 
 @dataclass(slots=True, eq=False)
 class Unknown(Event):
-    """A payment left and no answer came."""
+    """A payment left and no answer came.
+
+    Attributes:
+        hold: The payment.
+        problem: What was seen instead of an answer.
+    """
 
     hold: Hold
     problem: str
@@ -110,7 +138,11 @@ class Unknown(Event):
 
 @dataclass(slots=True, eq=False)
 class Delivered(Event):
-    """The answer was read to its end; the purchase is resolved."""
+    """The answer was read to its end; the purchase is resolved.
+
+    Attributes:
+        hold: The payment.
+    """
 
     hold: Hold
 
@@ -120,7 +152,12 @@ class Delivered(Event):
 
 @dataclass(slots=True, eq=False)
 class Concluded(Event):
-    """The chain told about a payment without an answer: settled after all, or proven unused and given back."""
+    """The chain told about a payment without an answer: settled after all, or proven unused and given back.
+
+    Attributes:
+        hold: The payment.
+        settled: True if it settled, False if it was given back.
+    """
 
     hold: Hold
     settled: bool
@@ -134,7 +171,11 @@ class Concluded(Event):
 
 @dataclass(slots=True, eq=False)
 class WrittenOff(Event):
-    """An unresolved purchase was given up: it counts as spent, and the same request buys anew."""
+    """An unresolved purchase was given up: it counts as spent, and the same request buys anew.
+
+    Attributes:
+        hold: The payment.
+    """
 
     hold: Hold
 
@@ -147,7 +188,11 @@ class WrittenOff(Event):
 
 @dataclass(slots=True, eq=False)
 class Warned(Event):
-    """Something a person should look at; nothing was lost."""
+    """Something a person should look at; nothing was lost.
+
+    Attributes:
+        problem: What should be looked at.
+    """
 
     problem: str
 

@@ -30,7 +30,9 @@ _Client = TypeVar("_Client", bound=httpx.Client | httpx.AsyncClient)
 class PaymentTransport(SyncPaying, httpx.BaseTransport):
     """A transport that pays when a server answers 402, over any inner transport.
 
-    Without ``inner`` it is httpx's own.
+    Args:
+        buyer: The buyer that pays.
+        inner: Any transport of httpx, which does the sending. Default: httpx's own.
     """
 
     _library = _LIBRARY
@@ -39,12 +41,22 @@ class PaymentTransport(SyncPaying, httpx.BaseTransport):
         super().__init__(buyer, httpx.HTTPTransport() if inner is None else inner)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and pay where it is asked for.
+
+        Args:
+            request: The request.
+        """
         response: httpx.Response = self._send(request)
         return response
 
 
 class AsyncPaymentTransport(AsyncPaying, httpx.AsyncBaseTransport):
-    """Async twin of ``PaymentTransport``, for ``httpx.AsyncClient``."""
+    """Async twin of ``PaymentTransport``, for ``httpx.AsyncClient``.
+
+    Args:
+        buyer: The buyer that pays.
+        inner: Any async transport of httpx, which does the sending. Default: httpx's own.
+    """
 
     _library = _LIBRARY
 
@@ -52,6 +64,11 @@ class AsyncPaymentTransport(AsyncPaying, httpx.AsyncBaseTransport):
         super().__init__(buyer, httpx.AsyncHTTPTransport() if inner is None else inner)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and pay where it is asked for.
+
+        Args:
+            request: The request.
+        """
         response: httpx.Response = await self._send(request)
         return response
 
@@ -60,6 +77,10 @@ def wrap(client: _Client, buyer: Buyer) -> _Client:
     """Make a client pay, in place, and return it.
 
     Its own transport, mounts and proxies stay underneath.
+
+    Args:
+        client: An ``httpx.Client`` or ``httpx.AsyncClient``.
+        buyer: The buyer that pays. Several clients may share one.
     """
     if isinstance(client, httpx.AsyncClient):
         put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))
@@ -81,7 +102,11 @@ def quote(
 ) -> Quote | Coroutine[Any, Any, Quote]:
     """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 
-    Further keywords go to ``client.request``. For an ``AsyncClient`` the result is awaited.
+    Args:
+        client: A wrapped client. For an ``AsyncClient`` the result is awaited.
+        method: The request's method.
+        url: The request's URL.
+        request: Further keywords of ``client.request``.
     """
     if isinstance(client, httpx.AsyncClient):
         return aquote_with(client, method, url, request)

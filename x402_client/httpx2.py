@@ -34,7 +34,9 @@ _Client = TypeVar("_Client", bound=httpx2.Client | httpx2.AsyncClient)
 class PaymentTransport(SyncPaying, httpx2.BaseTransport):
     """A transport that pays when a server answers 402, over any inner transport.
 
-    Without ``inner`` it is httpx2's own.
+    Args:
+        buyer: The buyer that pays.
+        inner: Any transport of httpx2, which does the sending. Default: httpx2's own.
     """
 
     _library = _LIBRARY
@@ -43,12 +45,22 @@ class PaymentTransport(SyncPaying, httpx2.BaseTransport):
         super().__init__(buyer, httpx2.HTTPTransport() if inner is None else inner)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request, and pay where it is asked for.
+
+        Args:
+            request: The request.
+        """
         response: httpx2.Response = self._send(request)
         return response
 
 
 class AsyncPaymentTransport(AsyncPaying, httpx2.AsyncBaseTransport):
-    """Async twin of ``PaymentTransport``, for ``httpx2.AsyncClient``."""
+    """Async twin of ``PaymentTransport``, for ``httpx2.AsyncClient``.
+
+    Args:
+        buyer: The buyer that pays.
+        inner: Any async transport of httpx2, which does the sending. Default: httpx2's own.
+    """
 
     _library = _LIBRARY
 
@@ -56,6 +68,11 @@ class AsyncPaymentTransport(AsyncPaying, httpx2.AsyncBaseTransport):
         super().__init__(buyer, httpx2.AsyncHTTPTransport() if inner is None else inner)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request, and pay where it is asked for.
+
+        Args:
+            request: The request.
+        """
         response: httpx2.Response = await self._send(request)
         return response
 
@@ -64,6 +81,10 @@ def wrap(client: _Client, buyer: Buyer) -> _Client:
     """Make a client pay, in place, and return it.
 
     Its own transport, mounts and proxies stay underneath.
+
+    Args:
+        client: An ``httpx2.Client`` or ``httpx2.AsyncClient``.
+        buyer: The buyer that pays. Several clients may share one.
     """
     if isinstance(client, httpx2.AsyncClient):
         put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))
@@ -85,7 +106,11 @@ def quote(
 ) -> Quote | Coroutine[Any, Any, Quote]:
     """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 
-    Further keywords go to ``client.request``. For an ``AsyncClient`` the result is awaited.
+    Args:
+        client: A wrapped client. For an ``AsyncClient`` the result is awaited.
+        method: The request's method.
+        url: The request's URL.
+        request: Further keywords of ``client.request``.
     """
     if isinstance(client, httpx2.AsyncClient):
         return aquote_with(client, method, url, request)

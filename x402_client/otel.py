@@ -40,9 +40,12 @@ def listener(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Callable[[events.Event], None]:
-    """Return a listener for ``Buyer(on_event=...)``. ``also`` is a listener of your own, which is called after it.
+    """Return a listener for ``Buyer(on_event=...)``.
 
-    The providers are the global ones, unless others are named.
+    Args:
+        also: A listener of your own, which is called after it. Default: none.
+        tracer_provider: Makes the spans. Default: the global one.
+        meter_provider: Makes the metrics. Default: the global one.
     """
     try:
         from opentelemetry import metrics, trace

@@ -8,7 +8,11 @@ from .model.offers import Receipt
 
 
 def receipt(response: object) -> Receipt | None:
-    """Return the receipt of a paid response of any HTTP library. None if nothing was paid or no receipt came."""
+    """Return the receipt of a paid response of any HTTP library. None if nothing was paid or no receipt came.
+
+    Args:
+        response: A response of httpx, httpx2, requests or aiohttp.
+    """
     found = outcome(response)
     return found.receipt if found else None
 
@@ -18,6 +22,9 @@ def outcome(response: object) -> Outcome | None:
 
     Where redirects were followed, it is the outcome of the hop that was paid. Of an exception, its causes are searched
     too, and the response that one of them holds.
+
+    Args:
+        response: A response of httpx, httpx2, requests or aiohttp, or an exception.
     """
     found = map(_of_exception, causes(response)) if isinstance(response, BaseException) else [_of_response(response)]
     return next((one for one in found if one is not None), None)

@@ -30,6 +30,10 @@ def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:
     """Make a session pay, in place, and return it.
 
     Its own adapters stay underneath. Adapters that are mounted later pay as well.
+
+    Args:
+        session: A ``requests.Session``.
+        buyer: The buyer that pays. Several sessions may share one.
     """
     if not isinstance(session, requests.Session):
         raise refuse_client(session, "a requests.Session", "requests")
@@ -40,7 +44,11 @@ def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:
 def quote(session: requests.Session, method: str, url: str, **request: Any) -> Quote:
     """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 
-    Further keywords go to ``session.request``.
+    Args:
+        session: A wrapped session.
+        method: The request's method.
+        url: The request's URL.
+        request: Further keywords of ``session.request``.
     """
     with quote_request() as pending:
         try:

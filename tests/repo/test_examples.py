@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,6 +87,14 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_example_is_listed() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+
+
+@pytest.mark.parametrize("name", sorted(SAYS))
+def test_an_example_says_what_it_shows_and_how_to_run_it(name: str) -> None:
+    words = ast.get_docstring(ast.parse((EXAMPLES / name).read_text("utf-8"))) or ""
+    first, *_, last = words.splitlines()
+    assert re.fullmatch(r"[A-Z]?\w.{20,}[.:]", first)
+    assert last == f"Run it: python {'-m pytest ' if name.startswith('test_') else ''}examples/{name}"
 
 
 @pytest.mark.parametrize("name", sorted(SAYS))

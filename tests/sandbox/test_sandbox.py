@@ -255,13 +255,22 @@ def test_its_tokens_are_on_no_real_chain(sandbox: Sandbox) -> None:
 
 
 def test_a_policy_keeps_its_limits_and_learns_the_sandboxs_tokens(sandbox: Sandbox) -> None:
-    strict = Policy(per_request="0.02", networks=["base"], assets=["EURC"], tokens=[Token("base", "0x" + "1" * 40)])
+    strict = Policy(per_request="0.02", networks=["base"], assets=["USDC"], tokens=[Token("base", "0x" + "1" * 40)])
     fit = sandbox.policy(strict)
-    assert (len(strict.tokens), strict.networks, strict.assets) == (1, ("eip155:8453",), ("EURC",))
+    assert (len(strict.tokens), strict.networks, strict.assets) == (1, ("eip155:8453",), ("USDC",))
     assert fit.overall is strict.overall
+    assert fit.assets == strict.assets
     assert get(sandbox, sandbox.url + "/weather", strict).status_code == 200
     with pytest.raises(errors.TooExpensive):
         get(sandbox, sandbox.url + "/report", strict)
+
+
+def test_assets_that_leave_usdc_out_refuse_the_sandbox_too(sandbox: Sandbox) -> None:
+    euros = Policy(per_request="0.02", assets=["EURC"])
+    assert sandbox.policy(euros).assets == ("EURC",)
+    with pytest.raises(errors.NoAcceptableOffer, match=r"USDC is not among the allowed assets \(EURC\)"):
+        get(sandbox, sandbox.url + "/weather", euros)
+    assert sandbox.settlements == []
 
 
 def test_a_preference_among_the_chains_holds(sandbox: Sandbox) -> None:

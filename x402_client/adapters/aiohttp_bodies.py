@@ -25,9 +25,9 @@ class Body:
 
     def __init__(self, request: ClientRequest, limit: int) -> None:
         #: The payload as aiohttp made it of what the caller gave.
-        self.inner = request._body
+        self.inner: Payload | None = request._body
         #: Whether it can be read only once, so that what it is shows only while it is sent.
-        self.once = self.inner is not None and not _replayable(self.inner)
+        self.once: bool = self.inner is not None and not _replayable(self.inner)
         self._headers = request.headers
         self._kept = Kept(limit) if self.once else None
         self._relay: Relay | None = None
@@ -95,6 +95,8 @@ class Body:
 
 class Relay(Payload):
     """A payload that is written by a task of its own."""
+
+    inner: Payload
 
     def __init__(self, inner: Payload, kept: Kept | None, length: int | None) -> None:
         # Payload's own __init__ is left out: it looks at a value, and all that it would set is the inner payload's.

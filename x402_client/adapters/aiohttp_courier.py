@@ -62,7 +62,7 @@ class Leg:
         #: The other end of the connection.
         self.peer: Any = None
         #: From here on something may have left this machine.
-        self.sent = False
+        self.sent: bool = False
         self._request, self._patience = request, patience
         self._inner = request.send
         request.send = self._send  # type: ignore[method-assign,assignment]
@@ -94,7 +94,7 @@ class AsyncCourier:
         leg: Leg | None = None,
     ) -> None:
         self._buyer, self._native, self._handler, self._body = buyer, native, handler, body
-        self.request = facts(native)
+        self.request: HttpRequest = facts(native)
         self._proxy_headers = proxy_headers
         #: The sending at hand, and the request object that went out with it.
         self._leg, self._last = leg, native

@@ -46,13 +46,15 @@ class Exchange:
     ``own_errors`` are those of our errors that are the client's own too, so that its users' ``except`` clauses hold.
     """
 
+    buyer: Buyer
+
     def __init__(self, buyer: Buyer, *, is_async: bool = False, own_errors: OwnErrors | None = None) -> None:
         check_buyer(buyer)
         if not is_async:
             buyer.check_sync()
         self.buyer, self._own_errors = buyer, own_errors
         #: The terms of deliveries, for a policy that pays ahead.
-        self.memory = Memory() if buyer.policy.pay_ahead else None
+        self.memory: Memory | None = Memory() if buyer.policy.pay_ahead else None
         self._deliver = (AsyncAnswers if is_async else Answers)(buyer.services, NO_COURIER)
 
     def send(self, courier: Courier) -> Any:

@@ -47,7 +47,7 @@ class Hops:
         self._last: Callable[[], Any] = _nothing
         self._over = request is None
         #: When the call began, on the clock that only advances.
-        self.started = time.monotonic()
+        self.started: float = time.monotonic()
         #: Known once a redirect leads on.
         self.first: FirstRequest | None = None
         self.paid: Hold | None = None

@@ -17,32 +17,39 @@ from .replay import AsyncKeptStream, KeptStream, position, rewind, seekable
 class Library:
     """The classes of one of the two libraries, and our subclasses of them."""
 
+    request: Any
+    response: Any
+
     def __init__(self, module: Any, face: str) -> None:
         self.name: str = module.__name__
         self.request, self.response = module.Request, module.Response
-        self.byte_stream = module.ByteStream
-        self.decoding_error = module.DecodingError
-        self.timeout = module.TimeoutException
+        self.byte_stream: Any = module.ByteStream
+        self.decoding_error: Any = module.DecodingError
+        self.timeout: Any = module.TimeoutException
         #: Errors that the library's own transports raise before a byte of the request left: no connection, no place in
         #: the pool, a proxy that refuses.
-        self.not_sent = (
+        self.not_sent: tuple[Any, ...] = (
             module.ConnectError, module.ConnectTimeout, module.PoolTimeout, module.ProxyError,
             module.UnsupportedProtocol,
         )  # fmt: skip
-        self.own_errors = OwnErrors(face, _transport_errors(module), self.not_sent)
+        self.own_errors: OwnErrors = OwnErrors(face, _transport_errors(module), self.not_sent)
         #: The read time-out of a client that was given none. A caller's own 5.0 is another object.
-        self.default_read = module.Client.__init__.__kwdefaults__["timeout"].read
-        self.async_transport = module.AsyncHTTPTransport
-        self.own_transports = (module.HTTPTransport, module.AsyncHTTPTransport)
+        self.default_read: Any = module.Client.__init__.__kwdefaults__["timeout"].read
+        self.async_transport: Any = module.AsyncHTTPTransport
+        self.own_transports: tuple[Any, ...] = (module.HTTPTransport, module.AsyncHTTPTransport)
         #: Transports that open no connection.
-        self.in_process = (module.MockTransport, module.ASGITransport, module.WSGITransport)
-        self.kept = type("KeptStream", (KeptStream, module.SyncByteStream), {})
-        self.akept = type("AsyncKeptStream", (AsyncKeptStream, module.AsyncByteStream), {})
-        self.rejoined = type("Rejoined", (Rejoined, module.SyncByteStream), {})
-        self.arejoined = type("AsyncRejoined", (AsyncRejoined, module.AsyncByteStream), {})
+        self.in_process: tuple[Any, ...] = (module.MockTransport, module.ASGITransport, module.WSGITransport)
+        self.kept: type[KeptStream] = type("KeptStream", (KeptStream, module.SyncByteStream), {})
+        self.akept: type[AsyncKeptStream] = type("AsyncKeptStream", (AsyncKeptStream, module.AsyncByteStream), {})
+        self.rejoined: type[Rejoined] = type("Rejoined", (Rejoined, module.SyncByteStream), {})
+        self.arejoined: type[AsyncRejoined] = type("AsyncRejoined", (AsyncRejoined, module.AsyncByteStream), {})
         response = module.Response
-        self.watched = type("Watched", (Watched, module.SyncByteStream), {"iteration": response.iter_raw})
-        self.awatched = type("AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"iteration": response.aiter_raw})
+        self.watched: type[Watched] = type(
+            "Watched", (Watched, module.SyncByteStream), {"iteration": response.iter_raw}
+        )
+        self.awatched: type[AsyncWatched] = type(
+            "AsyncWatched", (AsyncWatched, module.AsyncByteStream), {"iteration": response.aiter_raw}
+        )
 
     def body(self, request: Any, kept: Any, limit: int) -> ReplayedBody:
         """Return the replayable body of a request. ``kept`` makes a stream that remembers what it gave."""
@@ -74,7 +81,7 @@ class ReplayedBody:
     unread = False
 
     def __init__(self, request: Any) -> None:
-        self.stream = request.stream
+        self.stream: Any = request.stream
         self._request = request
 
     @property
@@ -203,7 +210,7 @@ class Watched:
     #: The method of the library's response that iterates over this.
     iteration: Any
     #: True while nothing is read from it, and nothing else became of it.
-    idle = True
+    idle: bool = True
 
     def __init__(self, source: Any, delivery: Delivery, response: Any) -> None:
         self._source, self._delivery, self._response = source, delivery, ref(response)
@@ -298,7 +305,7 @@ class AsyncWatched(Watched):
         self._judge(by_caller)
 
     async def _aclose(self) -> None:
-        self.idle = False
+        self.idle: bool = False
         if not self._closed:
             await self._source.aclose()
             self._closed = True

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.asks import Failure, Reply
+from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
@@ -41,11 +42,17 @@ class _Peeked:
 class BaseCourier:
     """The common part of the sync and the async courier: cloning, and keeping what was read of each 402."""
 
+    buyer: Buyer
+    inner: Any
+    library: Library
+    body: ReplayedBody
+    native: Any
+
     def __init__(self, buyer: Buyer, library: Library, inner: Any, native: Any, body: ReplayedBody) -> None:
         self.library, self.buyer, self.inner = library, buyer, inner
         #: The request as the caller made it.
         self.native, self.body = native, body
-        self.request = facts(native)
+        self.request: HttpRequest = facts(native)
         self._open: list[Any] = []
         self._peeked: list[_Peeked] = []
         self._cookies: list[str] = []

@@ -147,6 +147,11 @@ class SyncPaying(_Paying):
             raise
 
     async def handle_async_request(self, request: Any) -> Any:
+        """Refuse an async client.
+
+        Args:
+            request: Its request.
+        """
         raise ConfigurationError("PaymentTransport is for sync clients; give this one AsyncPaymentTransport(buyer).")
 
     async def __aenter__(self) -> Self:
@@ -243,6 +248,11 @@ class AsyncPaying(_Paying):
             raise
 
     def handle_request(self, request: Any) -> Any:
+        """Refuse a sync client.
+
+        Args:
+            request: Its request.
+        """
         raise ConfigurationError("AsyncPaymentTransport is for async clients; give this one PaymentTransport(buyer).")
 
     def __enter__(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class QuoteRequest:
 _current: ContextVar[QuoteRequest | None] = ContextVar("x402_client.quote_request", default=None)
 #: Returns the request for a quote that the HTTP request at hand belongs to, if any. It is asked for every free request,
 #: so it is no function of ours.
-quote_in_progress = _current.get
+quote_in_progress: Callable[[], QuoteRequest | None] = _current.get
 
 
 @contextmanager

@@ -24,8 +24,8 @@ class Kept:
     def restart(self) -> None:
         """Begin a new reading. What an earlier one left behind is dropped."""
         self._chunks: list[bytes] = []
-        self.size = 0
-        self.whole = False
+        self.size: int = 0
+        self.whole: bool = False
 
     def keep(self, chunk: str | bytes) -> None:
         """Keep a chunk. Once the bound is passed, keep nothing any more."""
@@ -63,7 +63,7 @@ class KeptStream:
     def __init__(self, source: Any, limit: int) -> None:
         self._source = source
         self._rest: Iterator[bytes] | None = None
-        self.kept = Kept(limit)
+        self.kept: Kept = Kept(limit)
 
     def __iter__(self) -> Iterator[bytes]:
         self.kept.restart()
@@ -102,7 +102,7 @@ class AsyncKeptStream:
     def __init__(self, source: Any, limit: int) -> None:
         self._source = source
         self._rest: AsyncIterator[bytes] | None = None
-        self.kept = Kept(limit)
+        self.kept: Kept = Kept(limit)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.kept.restart()

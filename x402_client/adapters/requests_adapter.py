@@ -31,7 +31,10 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 class PaymentAdapter(BaseAdapter):
     """An adapter that pays when a server answers 402, over any inner adapter.
 
-    Further keywords go to requests' own ``HTTPAdapter``.
+    Args:
+        buyer: The buyer that pays.
+        inner: Any adapter of requests, which does the sending. Default: requests' own ``HTTPAdapter``.
+        adapter: Keywords of ``HTTPAdapter``, where no ``inner`` is given.
     """
 
     _buyer: Buyer
@@ -51,6 +54,13 @@ class PaymentAdapter(BaseAdapter):
         self._inner = HTTPAdapter(**adapter) if inner is None else inner
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request, and pay where it is asked for.
+
+        Args:
+            request: The prepared request.
+            args: The arguments of ``requests.adapters.BaseAdapter.send``.
+            kwargs: Keywords of ``BaseAdapter.send``.
+        """
         marks: dict[str, Any] = request.hooks  # a redirect's request shares it with the first
         hops = Hops.of(marks, request)
         arguments: Arguments = (args, kwargs)

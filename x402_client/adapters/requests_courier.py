@@ -75,7 +75,7 @@ class Courier:
         #: Responses that have not been handed over. After an interrupt their connections are given back.
         self._open: list[requests.Response] = []
         self._buyer, self._inner, self._native, self._body = buyer, inner, native, body
-        self.request = facts(native)
+        self.request: HttpRequest = facts(native)
         self._arguments = arguments
         self._asked: list[requests.Response] = []
         #: The 402s, of those looked at, that unfold into too much to be read into memory.

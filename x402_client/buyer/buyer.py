@@ -18,10 +18,8 @@ from ..core.rules import Rules
 from ..errors import ConfigurationError
 from ..events import Event, Warned, WrittenOff
 from ..ledgers.extras import closer_of, closers_of
-from ..model.budgets import WINDOWS, Cap
-from ..model.holds import Hold, Spending
-from ..model.hosts import Origin, Pattern
-from ..model.money import Amount, Money, currency_code
+from ..model.holds import Hold
+from ..model.money import Amount, Money
 from ..model.offers import Quote, brief, line
 from ..policy.policy import CAREFUL, Policy
 from ..wire.bounds import DEFAULT, Bounds
@@ -29,6 +27,7 @@ from ..wire.read import get_ready
 from . import environment, settings
 from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
+from .budget_questions import Remaining, counted, question
 from .ends import ended, ends_writer, with_waiting, without
 from .freezes import freeze_name, still_frozen, unfreeze_remark
 from .ledger_calls import acall_ledger, call_ledger
@@ -50,6 +49,34 @@ class Buyer:
     """A payer for the clients that it wraps, within its policy. Share one between clients, threads and tasks.
 
     ``Buyer(wallet)`` alone is careful: ten cents per request, five dollars per day.
+
+    Args:
+        wallet: The keys or signers that pay.
+        policy: What may be paid. Default: ``Policy(per_request="0.10", per_day="5")``.
+        ledger: Where budgets and payments are kept: a path, ``":memory:"``, ``"redis://..."`` or a ledger. Default: a
+            file in the user's data directory.
+        purse: The name of the budget inside of the ledger. Buyers with one purse share its limits. Default:
+            ``"default"``.
+        must_exist: True refuses a ledger that starts with nothing spent. Default: False.
+        rpc: The endpoints to read chains at, as in ``{"base": "https://..."}``, one or several for a network. Default:
+            public ones for well-known networks.
+        reader: An object with ``.read(hold)`` that tells whether a payment settled. Default: one that reads the chain.
+        schemes: Payment schemes beside those that ship with the package. Default: none.
+        settle_timeout: The seconds that a seller may take to answer a payment; None leaves it to the client. Default:
+            60.
+        approve: A function, sync or async, that is given an ``Approval`` and returns True to pay. Default: none.
+        on_event: A plain function that is given each event of ``x402_client.events``. Default: none; events go to the
+            log.
+        on_refusal: ``"raise"`` raises ``PaymentRefused``; ``"return"`` hands back the 402 instead. Default:
+            ``"raise"``.
+        approve_timeout: The seconds that the approver has; None waits for ever. Default: 300.
+        terms_age: The seconds for which ``pay_ahead`` goes by terms that it saw. Default: 30.
+        repeat: The methods whose payment is presented again, in the same call, after an answer that brought nothing.
+            Default: GET, PUT and DELETE.
+        identity_headers: Headers in which requests differ that are different purchases. Default: none.
+        breaker_after: The number of failures in a row after which a host is left alone; None: never. Default: 5.
+        breaker_rest: The seconds for which it is left alone. Default: 60.
+        bounds: The most that is read and sent: sizes and times. Default: ``Bounds()`` of ``x402_client.wire.bounds``.
     """
 
     def __init__(
@@ -78,23 +105,23 @@ class Buyer:
     ) -> None:
         try:
             settings.known_keywords(Buyer, unknown)
-            self.wallet = settings.wallet(wallet)
-            self.policy = settings.policy(policy)
-            self.bounds = settings.instance("bounds", bounds, Bounds)
-            self.ledger = settings.ledger(ledger, must_exist)
+            self.wallet: Wallet = settings.wallet(wallet)
+            self.policy: Policy = settings.policy(policy)
+            self.bounds: Bounds = settings.instance("bounds", bounds, Bounds)
+            self.ledger: Ledger = settings.ledger(ledger, must_exist)
         finally:
             # Tools print the variables of a traceback: what is no wallet may be a key, and a URL may hold a password.
             del wallet, ledger, unknown
-        self.purse = settings.purse(purse)
+        self.purse: str = settings.purse(purse)
         #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
-        self.identity_headers = settings.header_names("identity_headers", identity_headers)
-        self.endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
-        self.means = PaymentMeans(
+        self.identity_headers: tuple[str, ...] = settings.header_names("identity_headers", identity_headers)
+        self.endpoints: Endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
+        self.means: PaymentMeans = PaymentMeans(
             self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
         )
-        self.settle_timeout = settings.seconds("settle_timeout", settle_timeout)
-        self.reader = settings.reader(reader) or ChainReader(self.endpoints, self.means.look)
-        self.services = Services(
+        self.settle_timeout: float | None = settings.seconds("settle_timeout", settle_timeout)
+        self.reader: Any = settings.reader(reader) or ChainReader(self.endpoints, self.means.look)
+        self.services: Services = Services(
             wallet=self.wallet,
             ledger=self.ledger,
             purse=self.purse,
@@ -109,7 +136,7 @@ class Buyer:
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
         )
-        self.rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
+        self.rules: Rules = self._rules(on_refusal, terms_age, settings.methods("repeat", repeat))
         self._get_ready()
 
     @classmethod
@@ -158,7 +185,11 @@ class Buyer:
     ) -> Scope:
         """Return a scope for the requests inside ``with``.
 
-        ``key`` gives them an identity of their own, ``per_request`` a cap of their own, and ``quote`` frozen terms.
+        Args:
+            key: A name of your own for the purchase, which is paid once only. Default: none; the request names it.
+            per_request: The most that a payment in it may cost, below the policy's limits. Default: the policy's alone.
+            quote: The terms to pay, from ``quote(client, method, url)``; others are refused. Default: those of the
+                moment.
         """
         return Scope(self, mandate(key, per_request, quote))
 
@@ -166,30 +197,37 @@ class Buyer:
         """Return the money that counts as spent in a window.
 
         It is the overall sum, that of one host, or that of a host pattern of the policy that has a budget.
+
+        Args:
+            host: A host or a pattern of the policy's ``hosts``. Default: all hosts together.
+            window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
+            currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
         """
-        question = self._question(host, window, currency)
-        return Money.of_units(call_ledger(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
+        asked = question(host, window, currency, self.purse)
+        return Money.of_units(call_ledger(self.ledger, partial(counted, asked)), asked.currency)
 
     async def aspent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
         """Async twin of ``spent``."""
-        question = self._question(host, window, currency)
-        return Money.of_units(await acall_ledger(self.ledger, lambda ledger: ledger.spent(question)), question.currency)
+        asked = question(host, window, currency, self.purse)
+        return Money.of_units(await acall_ledger(self.ledger, partial(counted, asked)), asked.currency)
 
     def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
         """Return the money that the policy still allows in a window, overall or at one host.
 
         None means that nothing limits it there.
+
+        Args:
+            host: A host. Default: the limits over all hosts.
+            window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
+            currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
         """
-        caps = self._caps(host, window, currency)
-        return self._least(
-            [(cap, call_ledger(self.ledger, partial(_counted, self._of(cap)))) for cap in caps], host, currency
-        )
+        asked = Remaining(self.policy, host, window, currency, self.purse)
+        return asked.least([call_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
 
     async def aremaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
         """Async twin of ``remaining``."""
-        caps = self._caps(host, window, currency)
-        counted = [(cap, await acall_ledger(self.ledger, partial(_counted, self._of(cap)))) for cap in caps]
-        return self._least(counted, host, currency)
+        asked = Remaining(self.policy, host, window, currency, self.purse)
+        return asked.least([await acall_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
 
     def holds(self) -> tuple[Hold, ...]:
         """Return the purchases that are not resolved: reserved, in flight, or without a usable answer."""
@@ -209,7 +247,11 @@ class Buyer:
         return without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     def history(self, limit: int = 100) -> tuple[Hold, ...]:
-        """Return the latest resolved purchases, newest first."""
+        """Return the latest resolved purchases, newest first.
+
+        Args:
+            limit: The most purchases to return. Default: 100.
+        """
         waiting = self.services.ends.waiting(self.purse)
         return with_waiting(waiting, call_ledger(self.ledger, partial(_latest, limit, self.purse)), limit)
 
@@ -222,6 +264,9 @@ class Buyer:
         """Give up an unresolved purchase.
 
         It counts as spent, and the next same request is a new purchase.
+
+        Args:
+            hold: The purchase, as ``holds()`` or an error has it.
         """
         return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
 
@@ -262,13 +307,20 @@ class Buyer:
         """Return the object that answers the asks of a flow: ``run(flow, buyer.answers(courier))``.
 
         For ``arun`` and a courier whose methods are async, the returned object is async as well.
+
+        Args:
+            courier: What sends and reads for one call; see ``x402_client.core.Courier``.
         """
         if is_async(courier.send):
             return AsyncAnswers(self.services, cast(AsyncCourier, courier))
         return Answers(self.services, cast(Courier, courier))
 
     def freeze(self, host: str = "*") -> None:
-        """Stop payments to a host pattern, or all payments, at once."""
+        """Stop payments to a host pattern, or all payments, at once.
+
+        Args:
+            host: A host, a pattern like ``*.example.com``, or ``*``. Default: ``*``, which is every host.
+        """
         call_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
 
     async def afreeze(self, host: str = "*") -> None:
@@ -279,6 +331,9 @@ class Buyer:
         """Lift one freeze, by the name it was set under, and return the freezes that still stop payments there.
 
         What is left, or a name that was not frozen, is told as an event too.
+
+        Args:
+            host: The name that was frozen. Default: ``*``.
         """
         named, before = freeze_name(host), self.freezes()
         call_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
@@ -320,29 +375,6 @@ class Buyer:
                 "wrap an httpx.AsyncClient, or pass a sync one."
             )
 
-    def _question(self, host: str | None, window: str, currency: str) -> Spending:
-        if window not in WINDOWS:
-            raise ConfigurationError(f"window is one of {', '.join(WINDOWS)}, not {window!r}.")
-        account = "" if host is None else str(Pattern.parse(host))
-        return Spending(account, window, currency_code(currency), self.purse)
-
-    def _caps(self, host: str | None, window: str, currency: str) -> list[Cap]:
-        """Return the budgets that a payment has to fit: the overall ones, and at a host also its own."""
-        named = self._question(host, window, currency).currency
-        origin = None if host is None else _origin(host)
-        caps = self.policy.overall.caps("", named) if origin is None else self.policy.caps(origin, named)
-        return [cap for cap in caps if cap.window == window and cap.currency == named]
-
-    def _of(self, cap: Cap) -> Spending:
-        return Spending(cap.account, cap.window, cap.currency or "", self.purse)
-
-    def _least(self, counted: list[tuple[Cap, int]], host: str | None, currency: str) -> Money | None:
-        rule = None if host is None else self.policy.rule(_origin(host))
-        if rule is not None and rule[1] == "deny":
-            return Money.of_units(0, currency_code(currency))
-        left = [max(0, cap.most - units) for cap, units in counted]
-        return Money.of_units(min(left), currency_code(currency)) if left else None
-
     def close(self) -> None:
         """Close the connections and files that the ledger and the chain readers hold open.
 
@@ -375,15 +407,3 @@ class Buyer:
 
 def _latest(limit: int, purse: str, ledger: Any) -> Any:
     return ledger.history(limit, purse)
-
-
-def _counted(question: Spending, ledger: Any) -> Any:
-    return ledger.spent(question)
-
-
-def _origin(host: str) -> Origin:
-    """Return the origin that a host's name means. Without a port it is the usual one.
-
-    A wildcard is covered by itself and by wider ones, as every name below it is."""
-    pattern = Pattern.parse(host)
-    return Origin("https", pattern.host, pattern.port or 443)

@@ -30,7 +30,7 @@ from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
 from .ledger_calls import await_ledger, guarded
 
-log = logging.getLogger("x402_client")
+log: logging.Logger = logging.getLogger("x402_client")
 T = TypeVar("T")
 Key = tuple[str, str]
 #: Seconds between two tries of a ledger that cannot take an end: the first time, and at most.

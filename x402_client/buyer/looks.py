@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextvars import copy_context
 from typing import Any
 
-log = logging.getLogger("x402_client")
+log: logging.Logger = logging.getLogger("x402_client")
 #: The rule: "four looks in flight per network, one answer for all who ask the same".
 MOST = 4
 #: A task looks this often whether another one's look has ended, in seconds, at first and at last.
@@ -28,9 +28,9 @@ class Look:
     __slots__ = ("answer", "began", "network", "over")
 
     def __init__(self, network: str) -> None:
-        self.network = network
-        self.began = time.monotonic()
-        self.over = threading.Event()
+        self.network: str = network
+        self.began: float = time.monotonic()
+        self.over: threading.Event = threading.Event()
         self.answer: Any = None
 
 

@@ -67,22 +67,24 @@ class RunningCall:
         "__weakref__", "_key", "attempt", "behind", "followers", "headers_at", "hold", "limit", "outcome", "over",
         "overdue_at", "purchase", "started", "whole",
     )  # fmt: skip
+    purchase: Purchase
+    started: float
 
     def __init__(self, key: Key, purchase: Purchase, started: float, patience: float | None, whole: bool) -> None:
         self._key, self.purchase, self.started = key, purchase, started
         #: The time at which its caller's patience is over. None: never.
-        self.limit = None if patience is None else started + patience
+        self.limit: float | None = None if patience is None else started + patience
         #: The same, if its caller can give up on it: it runs in a thread.
         self.overdue_at: float | None = None
         #: True if its caller gets the answer with its whole body, and nothing before.
-        self.whole = whole
+        self.whole: bool = whole
         #: When headers were here, of a call whose caller gets them before the body.
         self.headers_at: float | None = None
         self.hold: Hold | None = None
         self.outcome: Outcome | None = None
         #: The attempt by which a body is read that is still to come.
         self.attempt: weakref.ref[Attempt] | None = None
-        self.over = False
+        self.over: bool = False
         #: The call that this one joined, and those that joined this one, in their order.
         self.behind: RunningCall | None = None
         self.followers: list[RunningCall] = []

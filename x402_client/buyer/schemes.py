@@ -64,7 +64,7 @@ SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
 class PaymentMeans:
     """The means of a buyer: its schemes, the families of chains they pay on, and the tokens it knows."""
 
-    __slots__ = ("_endpoints", "_names", "_payers", "_play", "families", "payers", "same_account", "schemes", "tokens")
+    __slots__ = ("_endpoints", "_names", "_payers", "_play", "families", "payers", "schemes", "tokens")
 
     def __init__(
         self,
@@ -76,16 +76,19 @@ class PaymentMeans:
     ) -> None:
         added = _checked(further)
         self._endpoints = endpoints
-        self.families = Families(scheme.family for scheme in added if not isinstance(scheme.family, str))
-        self.schemes = {**_shipped(wallet, endpoints, check_funds), **_by_place(added)}
-        self.tokens = Tokens(tokens, self.families)
+        self.families: Families = Families(scheme.family for scheme in added if not isinstance(scheme.family, str))
+        self.schemes: dict[tuple[str, str], Scheme] = {**_shipped(wallet, endpoints, check_funds), **_by_place(added)}
+        self.tokens: Tokens = Tokens(tokens, self.families)
         self._names = {name for name, _ in (*SHIPPED, *self.schemes)}
-        self.same_account = self.families.same_account
         #: The account that pays in each family of chains.
         self._payers = {family: payer_name(address) for family, address in wallet.addresses.items()}
-        self.payers = tuple(self._payers.values())
+        self.payers: tuple[str, ...] = tuple(self._payers.values())
         #: The families of chains that the wallet pays on with a key of the sandbox.
         self._play = {family for family in wallet.addresses if is_play_signer(wallet.signer(family))}
+
+    def same_account(self, network: str, one: str, other: str) -> bool:
+        """Return True if two addresses on a network are one account."""
+        return self.families.same_account(network, one, other)
 
     def payer(self, network: str) -> str:
         """Return the account that pays on a network, as ``payer_name`` writes it; "" if there is none."""

@@ -21,7 +21,12 @@ T = TypeVar("T")
 
 
 class Scope:
-    """A scope of the requests made inside ``with buyer.purchase(...)``. It follows tasks and ``asyncio.to_thread``."""
+    """A scope of the requests made inside ``with buyer.purchase(...)``. It follows tasks and ``asyncio.to_thread``.
+
+    Args:
+        buyer: The buyer whose requests are meant.
+        mandate: The caller's terms.
+    """
 
     def __init__(self, buyer: object, mandate: Mandate) -> None:
         self.buyer = buyer
@@ -50,7 +55,13 @@ class Scope:
             )
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call ``function`` inside this scope. It may be called from any thread."""
+        """Call ``function`` inside this scope. It may be called from any thread.
+
+        Args:
+            function: A plain function.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+        """
 
         def inside() -> T:
             _scopes.set((*_scopes.get(), self))

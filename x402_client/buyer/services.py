@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a face needs no more of these than their names
     from .settlement_reader import Reader
     from .wallet import Wallet
 
-log = logging.getLogger("x402_client")
+log: logging.Logger = logging.getLogger("x402_client")
 log.addHandler(logging.NullHandler())  # without a handler, Python prints warnings in programs that set up no logging
 
 #: Events that a person should see. They go to the log as warnings.

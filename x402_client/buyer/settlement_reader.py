@@ -14,7 +14,7 @@ from ..model.holds import MARGIN, Fate, Hold, Settled
 from .looks import Looks, ended
 from .settings import is_async
 
-log = logging.getLogger("x402_client")
+log: logging.Logger = logging.getLogger("x402_client")
 #: Seconds that a request waits for the chain's answer. ``reconcile`` takes the time it needs.
 PATIENCE = 10.0
 #: Seconds that a request waits for it after an answer that leaves open what became of the money.
@@ -26,7 +26,14 @@ _SLOW = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """The result of ``reconcile``: payments given back, spent after all, still unknown, or not expired on the chain."""
+    """The result of ``reconcile``: each payment that was asked about, filed by the answer.
+
+    Attributes:
+        released: Payments that did not settle. They were given back to the budgets.
+        settled: Payments that settled. They are spent.
+        unknown: Payments of which the chain could not be asked, or could not tell.
+        live: Payments that have not expired by the chain's own clock.
+    """
 
     released: tuple[Hold, ...] = ()
     settled: tuple[Hold, ...] = ()
@@ -38,7 +45,12 @@ class Reconciled:
         return f"<Reconciled: {', '.join(f'{count} {name}' for name, count in found.items())}>"
 
     def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
-        """Return a copy with one more hold, filed by its answer."""
+        """Return a copy with one more hold, filed by its answer.
+
+        Args:
+            hold: The payment.
+            answer: The chain's answer about it.
+        """
         name = {"not_settled": "released"}.get(answer, answer)
         return replace(self, **{name: (*getattr(self, name), hold)})
 
@@ -48,6 +60,8 @@ class Reader:
 
     ``balance`` reads what the account of a hold's payer holds of its token; None: it cannot be told.
     """
+
+    reader: Any
 
     def __init__(self, reader: Any, balance: Callable[[Hold], int | None] | None = None) -> None:
         self.reader, self._balance = reader, balance

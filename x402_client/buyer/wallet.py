@@ -16,15 +16,17 @@ from . import environment, keystores
 
 
 class Wallet:
-    """The keys or signers that pay.
-
-    ``evm`` is 0x hex, 32 bytes, an ``eth_account`` account, or any object with an ``address`` and
-    ``sign_typed_data(full_message)``. ``solana`` is base58 of 64 bytes, 32 or 64 bytes, a ``solders`` Keypair, or any
-    object with an ``address`` and ``sign_message(message)``. Signers of the official SDK are taken as they are.
-    ``further`` maps other families of chains, by their CAIP-2 namespaces, to objects with an ``address`` and
-    ``sign(data)``, for payment schemes that pay there. Signers may be sync or async.
+    """The keys or signers that pay. Signers may be sync or async.
 
     Keys show in no repr, pickle or traceback.
+
+    Args:
+        evm: The key for EVM chains: 0x hex, 32 bytes, an ``eth_account`` account, or any object with an ``address`` and
+            ``sign_typed_data(full_message)``. Signers of the official SDK are taken as they are. Default: none.
+        solana: The key for Solana: base58 of 64 bytes, 32 or 64 bytes, a ``solders`` Keypair, or any object with an
+            ``address`` and ``sign_message(message)``. Default: none.
+        further: Signers for other families of chains, by their CAIP-2 namespaces: objects with an ``address`` and
+            ``sign(data)``. Default: none.
     """
 
     __slots__ = ("evm", "further", "solana")
@@ -70,8 +72,11 @@ class Wallet:
         """Read a wallet by its name, or an encrypted keystore by its path, or a directory with one for each chain.
 
         ``"default"`` is the wallet that ``x402 wallet new`` makes. A keystore is Web3 secret storage, version 3.
-        Without ``passphrase``, X402_PASSPHRASE is read, and the operating system's keyring if the wallet was made with
-        it.
+
+        Args:
+            path: The file, the directory, or the name of one of the command's wallets.
+            passphrase: What it was encrypted with. Default: X402_PASSPHRASE, or the operating system's keyring if the
+                wallet was made with it.
         """
         from ..signers import keystore
 
@@ -92,6 +97,9 @@ class Wallet:
         """Derive the first accounts of a BIP-39 mnemonic.
 
         They are m/44'/60'/0'/0/0 on EVM chains and m/44'/501'/0'/0' on Solana.
+
+        Args:
+            words: The mnemonic's words, with spaces between them.
         """
         from ..signers.keystore import secrets_of
 
@@ -106,12 +114,20 @@ class Wallet:
         return cls(evm=keys.pop("evm"), solana=keys.pop("solana"))
 
     def signer(self, family: str) -> Any:
-        """Return the signer for a family of chains, by its CAIP-2 namespace; None if there is none."""
+        """Return the signer for a family of chains, by its CAIP-2 namespace; None if there is none.
+
+        Args:
+            family: The namespace of the family in CAIP-2, as in ``eip155`` or ``solana``.
+        """
         named = {EVM_FAMILY: self.evm, SOLANA_FAMILY: self.solana}
         return named[family] if family in named else self.further.get(family)
 
     def needed_signer(self, family: str) -> Any:
-        """Return the signer for a family of chains. SigningError if there is none."""
+        """Return the signer for a family of chains. SigningError if there is none.
+
+        Args:
+            family: The namespace of the family in CAIP-2.
+        """
         found = self.signer(family)
         if found is None:
             raise SigningError(f"The payment scheme asked for a signature on {family!r}; the wallet has no key there.")

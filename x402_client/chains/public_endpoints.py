@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
 
-PUBLIC = {
+PUBLIC: dict[str, tuple[str, ...]] = {
     "eip155:1": ("https://ethereum-rpc.publicnode.com", "https://ethereum.reth.rs/rpc"),
     "eip155:10": ("https://mainnet.optimism.io", "https://optimism-rpc.publicnode.com"),
     "eip155:14": ("https://flare-api.flare.network/ext/C/rpc",),

@@ -49,7 +49,7 @@ class Rpc:
         network: several readers may share it.
         """
         self.network = network
-        self.urls = tuple(urls) or PUBLIC.get(network, ())
+        self.urls: tuple[str, ...] = tuple(urls) or PUBLIC.get(network, ())
         self._known = known
         self._lock = threading.Lock()
         self._idle: dict[int, list[_Line]] = {}

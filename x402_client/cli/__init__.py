@@ -17,7 +17,11 @@ _MISSING = (
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit. A key among the arguments is refused before any other code reads it."""
+    """Run the command line and exit. A key among the arguments is refused before any other code reads it.
+
+    Args:
+        argv: The arguments. Default: those of the process.
+    """
     from .arguments import secret_among
 
     given = list(sys.argv[1:] if argv is None else argv)

@@ -16,7 +16,7 @@ _HELP = """Pay for what answers 402 Payment Required, within limits. New here? x
 Money in this program is invented until you give it a wallet with real money in it.
 """
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="x402",
     help=_HELP,
     no_args_is_help=True,

@@ -16,8 +16,10 @@ from .screen import confirmed, err, facts, interactive, seller_text
 class Approving:
     """An approver that is asked for every payment. ``problem`` and ``code`` say why it refused."""
 
+    problem: str
+
     def __init__(self, yes: bool, most: Money | None) -> None:
-        self.asks = not yes and most is None
+        self.asks: bool = not yes and most is None
         self.problem = ""
         self.code: Code | None = None
         self._buyer: Buyer | None = None

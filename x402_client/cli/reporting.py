@@ -19,6 +19,9 @@ from .screen import say, seller_text, show_json, waiting
 class Watching:
     """A listener to the buyer's events. It knows whether a payment left, and shows that work is going on."""
 
+    again: bool
+    delivered: bool
+
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.presented: Hold | None = None
@@ -56,13 +59,16 @@ class Watching:
 class Report:
     """The report on one request."""
 
+    host: Any
+    method: str
+
     def __init__(self, request: CliRequest, as_json: bool) -> None:
         import httpx
 
         url = httpx.URL(request.url)
         self.as_json = as_json
         self.method, self.host = request.method, url.host
-        self.url = shown_url(url)
+        self.url: str = shown_url(url)
         self.status: int | None = None
         self.outcome: Outcome | None = None
         self.error: X402Error | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .running_call import RunningCall
 
 T = TypeVar("T")
-#: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": all else.
+#: "timeout": the caller waited long enough. "not_sent": provably nothing left this machine. "lost": any other failure.
 Failure = Literal["timeout", "not_sent", "lost"]
 # Written out: for two dozen classes dataclasses would take a tenth of the time that the package takes to import.
 
@@ -38,16 +38,21 @@ class Ask(Generic[T]):
 
 
 class Reply:
-    """A response of the HTTP library, as much of it as the flow looks at. ``native`` is the library's own object.
+    """A response of the HTTP library, in the parts that the flow looks at. ``native`` is the library's own object.
 
     ``ends_here`` tells whether its connection was seen to end on this machine, at the given port and in no proxy. It is
-    asked where plain http leads to a loopback address. None: that was not looked at, so it is not believed.
+    asked where plain http leads to a loopback address. None: not looked at, and then not believed.
 
-    A 402 that is handed back because payment was refused carries the ``refusal``, for ``errors.find``, and the ``body``
-    that the caller reads instead of the seller's: it says why.
+    Where payment was refused, the 402 can be handed back. It then carries the ``refusal``, for ``errors.find``. It also
+    carries the ``body`` that says why, which the caller reads instead of the seller's.
     """
 
     __slots__ = ("body", "ends_here", "header", "native", "outcome", "refusal", "status")
+    ends_here: Callable[[int], bool] | None
+    header: Callable[[str], str | None]
+    native: Any
+    outcome: Outcome | None
+    status: int
 
     def __init__(
         self,
@@ -70,11 +75,11 @@ class Peek(Ask["bytes | None"]):
     __slots__ = ("reply",)
 
     def __init__(self, reply: Reply) -> None:
-        self.reply = reply
+        self.reply: Reply = reply
 
 
 class Digest(Ask["BodyDigest"]):
-    """The digest of the request's body, all of it. BodyNotReplayable if the body cannot be sent a second time."""
+    """The digest of the request's whole body. BodyNotReplayable if the body cannot be sent a second time."""
 
     __slots__ = ()
 
@@ -82,9 +87,9 @@ class Digest(Ask["BodyDigest"]):
 class Joined(NamedTuple):
     """The answer to ``Join``.
 
-    ``state`` is "free" if there is nothing to wait for, "running" while an overdue call runs. Once that is delivered,
-    it is "delivered" for the joiner whose turn it is to present the payment, and "queued" for the others. It is
-    "replaced" if the call that asks is overdue itself, and one that began since then was delivered.
+    ``state`` is "free" if there is nothing to wait for, and "running" while an overdue call runs. After its delivery,
+    one joiner presents the payment: its state is "delivered", and that of the others is "queued". It is "replaced" if
+    the call that asks is overdue itself and a later one was delivered.
     """
 
     #: The record of the call that asks. None: there are no others.
@@ -104,6 +109,9 @@ class Join(Ask[Joined]):
     """
 
     __slots__ = ("purchase", "running", "started")
+    purchase: Purchase
+    running: RunningCall | None
+    started: float
 
     def __init__(self, purchase: Purchase, started: float, running: RunningCall | None) -> None:
         self.purchase, self.started, self.running = purchase, started, running
@@ -113,6 +121,8 @@ class Reserve(Ask["Hold | Busy | None"]):
     """Take the price from every budget, or the unresolved hold of the same purchase."""
 
     __slots__ = ("attempt", "order")
+    attempt: Attempt
+    order: Order
 
     def __init__(self, order: Order, attempt: Attempt) -> None:
         self.order, self.attempt = order, attempt
@@ -122,6 +132,8 @@ class Claim(Ask["Hold | Busy | None"]):
     """The unresolved hold of this purchase, if there is one."""
 
     __slots__ = ("attempt", "purchase")
+    attempt: Attempt
+    purchase: Purchase
 
     def __init__(self, purchase: Purchase, attempt: Attempt) -> None:
         self.purchase, self.attempt = purchase, attempt
@@ -131,6 +143,8 @@ class Record(Ask["Hold"]):
     """Keep the authorization before it leaves."""
 
     __slots__ = ("authorization", "hold")
+    authorization: Authorization
+    hold: Hold
 
     def __init__(self, hold: Hold, authorization: Authorization) -> None:
         self.hold, self.authorization = hold, authorization
@@ -142,13 +156,16 @@ class Release(Ask[None]):
     __slots__ = ("hold",)
 
     def __init__(self, hold: Hold) -> None:
-        self.hold = hold
+        self.hold: Hold = hold
 
 
 class Close(Ask[None]):
     """The purchase was delivered. This is answered at once, and ``attempt`` is ended when the ledger has it."""
 
     __slots__ = ("attempt", "hold", "money", "receipt")
+    attempt: Attempt
+    hold: Hold
+    receipt: Receipt | None
 
     def __init__(self, hold: Hold, money: MoneyState, receipt: Receipt | None, attempt: Attempt) -> None:
         self.hold, self.receipt, self.attempt = hold, receipt, attempt
@@ -161,7 +178,7 @@ class Settlement(Ask["Fate"]):
     __slots__ = ("hold",)
 
     def __init__(self, hold: Hold) -> None:
-        self.hold = hold
+        self.hold: Hold = hold
 
 
 class Seen:
@@ -171,6 +188,8 @@ class Seen:
     """
 
     __slots__ = ("balance", "settled")
+    balance: int | None
+    settled: bool
 
     def __init__(self, settled: bool, balance: int | None = None) -> None:
         self.settled, self.balance = settled, balance
@@ -183,6 +202,8 @@ class LookNow(Ask[Seen]):
     """
 
     __slots__ = ("funds", "hold")
+    funds: bool
+    hold: Hold
 
     def __init__(self, hold: Hold, funds: bool = False) -> None:
         self.hold, self.funds = hold, funds
@@ -192,6 +213,8 @@ class Conclude(Ask[bool]):
     """Keep what the chain told of a hold. False: an attempt presents it at this moment, and all stays as it is."""
 
     __slots__ = ("hold", "settled")
+    hold: Hold
+    settled: bool
 
     def __init__(self, hold: Hold, settled: bool) -> None:
         self.hold, self.settled = hold, settled
@@ -203,7 +226,7 @@ class WriteOff(Ask["Hold"]):
     __slots__ = ("hold",)
 
     def __init__(self, hold: Hold) -> None:
-        self.hold = hold
+        self.hold: Hold = hold
 
 
 class Expired(Ask["list[tuple[Hold, Fate]]"]):
@@ -218,13 +241,16 @@ class LeftAlone(Ask["datetime | None"]):
     __slots__ = ("origin",)
 
     def __init__(self, origin: Origin) -> None:
-        self.origin = origin
+        self.origin: Origin = origin
 
 
 class Approved:
     """An approver's answer, and the seconds that it took."""
 
     __slots__ = ("remark", "seconds", "yes")
+    remark: str
+    seconds: float
+    yes: bool
 
     def __init__(self, yes: bool, seconds: float, remark: str = "") -> None:
         self.yes, self.seconds, self.remark = yes, seconds, remark
@@ -236,7 +262,7 @@ class Approve(Ask[Approved]):
     __slots__ = ("approval",)
 
     def __init__(self, approval: Approval) -> None:
-        self.approval = approval
+        self.approval: Approval = approval
 
 
 class SignTyped(Ask["SignatureGiven"]):
@@ -245,7 +271,7 @@ class SignTyped(Ask["SignatureGiven"]):
     __slots__ = ("data",)
 
     def __init__(self, data: TypedData) -> None:
-        self.data = data
+        self.data: TypedData = data
 
 
 class SignMessage(Ask["SignatureGiven"]):
@@ -254,13 +280,15 @@ class SignMessage(Ask["SignatureGiven"]):
     __slots__ = ("message",)
 
     def __init__(self, message: bytes) -> None:
-        self.message = message
+        self.message: bytes = message
 
 
 class Sign(Ask["SignatureGiven"]):
     """A signature over what a scheme needs, by the wallet's signer for a further family of chains."""
 
     __slots__ = ("data", "family")
+    data: Any
+    family: str
 
     def __init__(self, family: str, data: Any) -> None:
         self.family, self.data = family, data
@@ -272,13 +300,16 @@ class Fetch(Ask[T]):
     __slots__ = ("read",)
 
     def __init__(self, read: Callable[[], T]) -> None:
-        self.read = read
+        self.read: Callable[[], T] = read
 
 
 class SignatureGiven:
     """A signature from a signer, and the seconds it took. ``trusted``: by our own signer, so it is not checked."""
 
     __slots__ = ("seconds", "signature", "trusted")
+    seconds: float
+    signature: bytes
+    trusted: bool
 
     def __init__(self, signature: bytes, trusted: bool = False, seconds: float = 0.0) -> None:
         self.signature, self.trusted, self.seconds = signature, trusted, seconds
@@ -290,7 +321,7 @@ class Send(Ask[Reply]):
     __slots__ = ("header",)
 
     def __init__(self, header: tuple[str, str]) -> None:
-        self.header = header
+        self.header: tuple[str, str] = header
 
 
 class Failed(Ask["Failure"]):
@@ -299,7 +330,7 @@ class Failed(Ask["Failure"]):
     __slots__ = ("failure",)
 
     def __init__(self, failure: Exception) -> None:
-        self.failure = failure
+        self.failure: Exception = failure
 
 
 class LookAgain(Ask[Reply]):
@@ -314,7 +345,7 @@ class Pause(Ask[None]):
     __slots__ = ("seconds",)
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
 
 
 class Tell(Ask[None]):
@@ -323,4 +354,4 @@ class Tell(Ask[None]):
     __slots__ = ("event",)
 
     def __init__(self, event: Event) -> None:
-        self.event = event
+        self.event: Event = event

@@ -91,7 +91,7 @@ class Call:
     #: All that tells the first request of the call from another, but for its body.
     identity: str = field(repr=False)
     mandate: Mandate = field(default_factory=Mandate)
-    #: The origin of the first request, where a redirect led on from it.
+    #: The origin of the first request, if a redirect was followed.
     came_from: Origin | None = None
     #: The digest of that request's body, or why there is none. None: the courier's request has the same body.
     body: BodyDigest | BodyNotReplayable | None = field(default=None, repr=False)
@@ -115,9 +115,9 @@ class Call:
     started: float = 0.0
     #: What is bought, once it is known.
     purchase: Purchase | None = None
-    #: The record by which others may join this call, or by which it joined another one.
+    #: The record under which others may join this call, or this one joined another.
     running: RunningCall | None = field(default=None, repr=False)
-    #: Seconds for which it waited for an overdue call.
+    #: Seconds that it waited for an overdue call.
     waited: float = 0.0
     #: True if the answer is that to a payment whose purchase an earlier call resolved.
     resolved: bool = False

@@ -25,7 +25,7 @@ def delivers(status: int, outcome: Outcome, leads_on: bool = False) -> bool:
     """Return True if an answer can be the content: a 2xx, a 101, or a redirect to it that proves the settlement.
 
     Such a redirect is delivered where it leads, when the same call reads that to its end. Without a proof it may lead
-    anywhere. One that leads nowhere brings nothing, and its receipt is no content. If nothing arrived, the same request
+    anywhere. One that leads nowhere brings nothing: its receipt is not content. If nothing arrived, the same request
     presents the same payment again.
     """
     proof = outcome.receipt
@@ -66,9 +66,9 @@ class Resolution:
         self._call = replace(call, attempt=Attempt())
         #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
         self._answer = answer
-        self.outcome = outcome
+        self.outcome: Outcome = outcome
         self.delivery: Callable[[], Delivery | None] = lambda: None
-        self.resolved = False
+        self.resolved: bool = False
 
     @property
     def told(self) -> Outcome:
@@ -76,7 +76,7 @@ class Resolution:
         return replace(self.outcome, own_word=self._heard)
 
     def _heard(self, has_it: bool) -> bool:
-        """Take the caller's word. Return False if it comes too late: what is resolved is never opened again."""
+        """Take the caller's word. Return False if it is too late: a resolved purchase is never opened again."""
         delivery = self.delivery()
         if has_it and delivery is not None:
             delivery.over = True
@@ -122,10 +122,10 @@ class Delivery:
     __slots__ = ("__weakref__", "_resolution", "call", "over")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
-        self.call = call
+        self.call: Call = call
         self._resolution = Resolution(call, outcome, answer)
         self._resolution.delivery = ref(self)
-        self.over = False
+        self.over: bool = False
         self._is_handed_over()
 
     def that_only_tells(self) -> Delivery:
@@ -141,7 +141,7 @@ class Delivery:
     def done(self) -> None:
         """Resolve the purchase: the end of the body was read.
 
-        An interrupt in the middle of it ends the attempt, as the caller does not get the answer then.
+        An interrupt here ends the attempt: the caller does not get the answer.
         """
         try:
             if not self.over:
@@ -168,7 +168,7 @@ class Delivery:
             self.call.attempt.end()
 
     def broke(self, failure: BaseException) -> None:
-        """Leave the purchase unresolved: reading failed or was cancelled. Leaving a loop early is no failure."""
+        """Leave the purchase unresolved: reading failed or was cancelled. Leaving a loop early is not a failure."""
         if self.over or isinstance(failure, GeneratorExit):
             return
         if isinstance(failure, Exception):
@@ -177,13 +177,13 @@ class Delivery:
         self.dropped()
 
     def resolved(self) -> Flow[None]:
-        """Tell the ledger that the content is with the caller, unless something else became of it before."""
+        """Tell the ledger that the caller has the content, unless the delivery ended in another way before."""
         if not self.over:
             self.over = True
             yield from self._resolution.by(self.call)
 
     def arrives(self) -> Flow[None]:
-        """Claim the payment anew: the content is where a redirect led, and no other call presents it meanwhile."""
+        """Claim the payment again: a redirect led to the content, and no other call may present it meanwhile."""
         if self.over or self._resolution.resolved:
             return
         self._is_handed_over()

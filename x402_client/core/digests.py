@@ -1,6 +1,6 @@
 """The digest of a request's body: a part of its purchase's name, so equal bodies have equal digests and no others.
 
-What a client draws anew for each try is no part of it: a multipart boundary, and the ``id`` of a JSON-RPC request.
+Parts that a client draws anew for each try are left out: a multipart boundary, and the ``id`` of a JSON-RPC request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LONGEST_END = 68
 
 
 class BodyDigest(NamedTuple):
-    """A body's digest, and the one that version 0.1 made of it, under which older ledgers know its purchase."""
+    """A body's digest, and the one that version 0.1 made. Older ledgers know the purchase by that."""
 
     digest: bytes
     former: bytes
@@ -98,7 +98,7 @@ class _JsonRpc(_Bytes):
 
 
 def _meaning(content: bytes) -> Any:
-    """Return what a JSON-RPC body asks for, or None if it is no such body.
+    """Return what a JSON-RPC body asks for, or None if it is not JSON-RPC.
 
     The rule: "duplicate names or a body that does not parse leave it as it is".
     """

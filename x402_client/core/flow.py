@@ -113,9 +113,9 @@ def _after_a_loss(failure: X402Error, lost: X402Error) -> X402Error:
 
 
 def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
-    """Refuse a place that is not paid.
+    """Refuse an origin that the policy does not pay.
 
-    Where a redirect led there, an unresolved payment of the same purchase is told first. The rule: "Led to another
+    If a redirect led there, an unresolved payment of the same purchase is reported first. The rule: "Led to another
     origin, the call presents and signs nothing: PaymentOutcomeUnknown".
     """
     try:
@@ -199,7 +199,8 @@ _MONEY: dict[Fate, MoneyState] = {"open": "held", "live": "held", "settled": "sp
 def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
     """Return an unresolved hold with what is known of its money.
 
-    None: the chain proves it unused, and it was given back."""
+    Return None if the chain proves it unused. It was given back then.
+    """
     if hold.money == "spent":
         return hold
     fate = yield from Settlement(hold.shown)

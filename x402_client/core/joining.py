@@ -129,9 +129,9 @@ def _still_running(call: Call, found: Joined) -> AlreadyPaid | PaymentOutcomeUnk
         return _paid_already(found, "Another call presents its payment at this moment. Nothing was sent by this call")
     hold = found.hold
     return PaymentOutcomeUnknown(
-        f"Another call of the same request ({call.method} {call.url}) still runs in a thread of this process, and a "
-        "call for it took longer than its read time-out, so its caller seems to have given up. This one waited as long "
-        "as its own time-out allows, and sent and signed nothing. Make the same request again, at once: it joins the "
+        f"Another call of the same request ({call.method} {call.url}) still runs in a thread of this process. A call "
+        "for it took longer than its read time-out, so its caller seems to have given up. This one waited as long as "
+        "its own time-out allows, and sent and signed nothing. Make the same request again, at once: it joins the "
         "other call or takes its payment over. After a delivery for which none waited, it buys anew. Calls that are "
         "meant to be purchases of their own take a key each.",
         hold=hold,

@@ -1,7 +1,7 @@
 """Paying in the first request, under the terms of the last delivery: one request on the wire instead of two.
 
-Only where the user asks for it. If anything speaks against it (a limit, a person to ask, a key, an open payment), the
-ordinary way is taken: the request goes out unpaid, and the answer to it decides.
+It happens only if the user asks for it, and nothing speaks against it: a limit, a person to ask, a key, an open
+payment. Else the request goes out unpaid, and the answer to it decides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .present import present
 from .purchase_name import known_purchase
 from .rules import Rules
 
-#: Seconds. Terms that changed leave a payment open for as long, so it is no longer than settling takes.
+#: Seconds that a payment is valid. If the terms changed, it stays open for as long: so no longer than settling takes.
 _VALIDITY = 60
 
 

@@ -23,7 +23,7 @@ Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the f
 class Ledger(Protocol):
     """Holds, budgets and history. Every method may raise LedgerUnavailable; an async ledger returns awaitables.
 
-    ``reserve`` is one atomic step: it claims an unresolved hold of the same purchase if there is one, and else takes
+    ``reserve`` is one atomic step. It claims an unresolved hold of the same purchase, if there is one. Else it takes
     the price from every budget or from none. ``LedgerExtras`` has what a ledger may tell and do besides.
     """
 
@@ -51,8 +51,8 @@ class Ledger(Protocol):
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
         """Resolve a delivered purchase. It stays counted.
 
-        No caller waits for this, and it may be repeated. A thread may call it; where the ledger is async, that awaits
-        it on the loop of the delivery, or on one of its own once that loop ended.
+        No caller waits for this, and it may be repeated. A thread may call it. For an async ledger, the
+        thread awaits it on the loop of the delivery, or on its own loop once that one ended.
         """
         ...
 
@@ -129,8 +129,8 @@ class LedgerExtras(Protocol):
     def asynchronous(self) -> Ledger | None:
         """The twin of a sync ledger whose methods are async. Default: None.
 
-        Read at every call of an async client, which uses it instead of the ledger itself. A ledger that has one is
-        waited for, so a thread calls its ``close``, of sync and async clients alike, when an answer was delivered.
+        Read at every call of an async client, which uses it instead of the ledger itself. Such a
+        ledger may block. So a thread calls its ``close`` after a delivery, for sync and async clients alike.
         """
         ...
 
@@ -197,9 +197,9 @@ class SolanaSigner(Protocol):
 class Courier(Protocol):
     """The sending side of one call through a sync HTTP client: what only that client can do.
 
-    Optional besides: ``read_timeout``, the seconds that the caller set for an answer, or None if it set none; and
-    ``reads_whole``, True if the caller gets an answer with its whole body and nothing before. By them a call is known
-    that runs in a thread which its caller has given up on: the same request joins it and pays nothing.
+    Two members are optional. ``read_timeout`` is the seconds that the caller set for an answer; None if it set none.
+    ``reads_whole`` is True if the caller gets an answer with its whole body and nothing before. They tell a call that
+    still runs in a thread after its caller gave up: the same request joins it and pays nothing.
     """
 
     @property
@@ -219,7 +219,7 @@ class Courier(Protocol):
         ...
 
     def digest(self) -> BodyDigest:
-        """Return ``body_digest`` of the request's body, all of it: it tells this request from others."""
+        """Return ``body_digest`` of the whole body: it tells this request from others."""
         ...
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
@@ -244,18 +244,38 @@ class Courier(Protocol):
 class AsyncCourier(Protocol):
     """The sending side of one call through an async HTTP client. Each method is as in ``Courier``.
 
-    Optional besides: ``in_time(coming)``, for a library whose own clock for a call cancels its task. It awaits what is
-    given, and raises a TimeoutError where that clock is up.
+    Optional besides: ``in_time(coming)``, for a library whose own clock for a call cancels its task. It awaits
+    ``coming``, and raises a TimeoutError if that clock runs out.
     """
 
     @property
-    def request(self) -> HttpRequest: ...
-    async def send(self, header: tuple[str, str] | None) -> Reply: ...
-    async def peek(self, reply: Reply) -> bytes | None: ...
-    async def digest(self) -> BodyDigest: ...
-    async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any: ...
-    async def let_go(self, kept: Any) -> None: ...
-    def failed(self, failure: Exception) -> Failure: ...
+    def request(self) -> HttpRequest:
+        """Return the request as the caller made it."""
+        ...
+
+    async def send(self, header: tuple[str, str] | None) -> Reply:
+        """Send the request, with this payment header or without one."""
+        ...
+
+    async def peek(self, reply: Reply) -> bytes | None:
+        """Return the body of a response; None if it is larger than terms may be."""
+        ...
+
+    async def digest(self) -> BodyDigest:
+        """Return ``body_digest`` of the request's body."""
+        ...
+
+    async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
+        """Return what the caller gets for a response."""
+        ...
+
+    async def let_go(self, kept: Any) -> None:
+        """Give back the connections of responses that were not handed over."""
+        ...
+
+    def failed(self, failure: Exception) -> Failure:
+        """Say whether a failure of ``send`` was a time-out, whether provably nothing left, or the answer was lost."""
+        ...
 
 
 class FurtherSigner(Protocol):
@@ -325,4 +345,6 @@ class SettlementReader(Protocol):
     any time. "live" is for readers that know the chain's own clock: it is before the expiry.
     """
 
-    def read(self, hold: Hold, /) -> Maybe[Literal["settled", "not_settled", "live", "unknown"]]: ...
+    def read(self, hold: Hold, /) -> Maybe[Literal["settled", "not_settled", "live", "unknown"]]:
+        """Say what became of a payment."""
+        ...

@@ -1,6 +1,6 @@
 """Presents a payment: sends it, once more where that is safe, and judges what comes back.
 
-From the first sending on the money may be gone, so nothing here gives any back but what the chain has proven unused.
+Once it was sent, the money may be gone. So budget is given back only where the chain proves the payment unused.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Tries:
     kept: Reply | None = None
     #: How often the payment may be presented again after what came last.
     most: int = 0
-    #: True if a redirect led to another origin than the payee's, so that nothing was presented.
+    #: True if a redirect led to another origin than the payee's. Then nothing was presented.
     elsewhere: bool = False
 
 
@@ -91,7 +91,7 @@ def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
 
 
 def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rules) -> Flow[Lost]:
-    """End a call that a redirect led to another origin than that of its unresolved payment's payee.
+    """End a call that was redirected away from the payee of its unresolved payment.
 
     The rule: "A hold is presented only to its payee's origin, under any path".
     """
@@ -354,10 +354,10 @@ def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     later = moment(hold.authorization.expires + MARGIN) if call.expired_recently else None
     wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
     return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, brought "
-        f"{_brought(call, tries)} now, and whether it was settled could not be learnt from {network}. {wait}. Name "
-        f"endpoints of {name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by "
-        "error.hold.nonce; buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew, and "
+        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and brought "
+        f"{_brought(call, tries)} now. We could not find out on {network} if it settled. {wait}. Name endpoints of "
+        f"{name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by error.hold.nonce. "
+        "buyer.write_off(error.hold) gives the purchase up: the same request then buys anew. "
         f"Policy(accept_loss=...) does so by itself for small amounts.{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,

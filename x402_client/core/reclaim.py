@@ -40,8 +40,8 @@ def may_give_back(hold: Hold, policy: Policy | None) -> Flow[bool]:
     """Count what the word of a single witness gives back. Return False if that would be too much.
 
     The rule: "A single witness's 'not settled' gives back, in a window, no more than that window's tightest overall
-    limit (without one: ten payments an hour)". It is counted in the ledger, in a purse of its own beside the buyer's,
-    so that it holds for all who share the ledger, and over restarts. Each hold counts once, by its key.
+    limit (without one: ten payments an hour)". It is counted in the ledger, in a purse of its own beside the buyer's.
+    So it holds for all programs that share the ledger, and over restarts. Each hold counts once, by its key.
     """
     attempt = Attempt()
     try:
@@ -50,7 +50,7 @@ def may_give_back(hold: Hold, policy: Policy | None) -> Flow[bool]:
         if not isinstance(taken, Hold) or signed is None:
             return False
         if taken.authorization is None:
-            # Nothing of the payment but its name: what is counted here cannot be presented.
+            # Only the payment's name is kept: this record cannot be presented.
             taken = yield from Record(taken, Authorization(signed.nonce, signed.payer, signed.expires, ("", "")))
         yield from Close(taken, "spent", None, attempt)
         return True

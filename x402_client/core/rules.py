@@ -23,7 +23,7 @@ class Rules:
     bounds: Bounds
     purse: str = "default"
     on_refusal: Literal["raise", "return"] = "raise"
-    #: Whether payments of any size are approved by somebody: an approver without a threshold.
+    #: True if every payment needs approval: there is an approver and no threshold.
     approve_all: bool = False
     #: Terms older than this many seconds are looked at again before they are signed.
     terms_age: float = 30.0

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class RunningCall(Protocol):
     """The record of one call while it runs, or waits for another one."""
 
-    #: The hold that the call presents, with its header: never shown, and dropped at the end unless somebody is joined.
+    #: The hold that the call presents, with its header: never shown, and dropped at the end unless a call has joined.
     hold: Hold | None
 
     def delivered(self, outcome: Outcome) -> None:

@@ -29,7 +29,7 @@ class Deadline:
     __slots__ = ("_cut", "_was_cut", "at")
 
     def __init__(self, seconds: float, cut: Callable[[], object]) -> None:
-        self.at = time.monotonic() + seconds
+        self.at: float = time.monotonic() + seconds
         self._cut, self._was_cut = cut, False
 
     @property

@@ -77,6 +77,7 @@ class MemoryLedger:
         _LEDGERS.add(self)
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
+        """Return a new hold, or the unresolved one, claimed."""
         self._refuse_copy()
         with self._lock:
             found = self._claim(order.purchase, attempt)
@@ -85,11 +86,13 @@ class MemoryLedger:
             return self._reserve(order, attempt)
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        """Claim the unresolved hold of this purchase; None if there is none."""
         self._refuse_copy()
         with self._lock:
             return self._claim(purchase, attempt)
 
     def record(self, hold: Hold, authorization: Authorization) -> Hold:
+        """Keep what was signed, before it leaves the machine."""
         self._refuse_copy()
         with self._lock:
             row = self._rows.get(hold.id)
@@ -100,18 +103,21 @@ class MemoryLedger:
             return row.hold
 
     def release(self, hold: Hold) -> None:
+        """Give back what was held and never sent. A signed hold stays as it is, with its claim."""
         with self._lock:
             row = self._rows.get(hold.id)
             if row is not None and row.hold.state == "reserved":
                 self._drop(row)
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
+        """Resolve a delivered purchase. It stays counted."""
         with self._lock:
             row = self._rows.get(hold.id)
             if row is not None:
                 self._resolve(row, "delivered", money, receipt)
 
     def write_off(self, hold: Hold) -> Hold:
+        """Give an unresolved purchase up, for the user: it counts as spent."""
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
@@ -119,6 +125,7 @@ class MemoryLedger:
             return _hold(self._resolve(row, "written_off", "spent", None))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
+        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
@@ -135,6 +142,7 @@ class MemoryLedger:
         return self._now() - time.time()
 
     def spent(self, question: Spending) -> int:
+        """Return the millionths counted in a window."""
         with self._lock:
             purse, name, currency = question.purse, question.account, question.currency
             known = self._accounts.get((purse, name, currency))
@@ -142,23 +150,28 @@ class MemoryLedger:
             return sum(account.roll(question.window, self._now()) for account in counted)
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Return every purchase of a purse that is not resolved."""
         with self._lock:
             return tuple(row.hold.shown for row in self._rows.values() if row.hold.purchase.purse == purse)
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
+        """Return the latest resolved purchases of a purse, newest first."""
         with self._lock:
             found = [past for past in reversed(self._history) if past[1].purse == purse][:limit]
         return tuple(map(_hold, found))
 
     def freeze(self, pattern: str) -> None:
+        """Stop payments to a host pattern, or with ``*`` all."""
         with self._lock:
             self._frozen.add(pattern)
 
     def unfreeze(self, pattern: str) -> None:
+        """Lift a freeze again."""
         with self._lock:
             self._frozen.discard(pattern)
 
     def freezes(self) -> tuple[str, ...]:
+        """Return the patterns that are frozen, sorted."""
         with self._lock:
             return tuple(sorted(self._frozen))
 

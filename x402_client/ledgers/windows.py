@@ -25,7 +25,7 @@ class Window:
         self._width = (length or BUCKETS) // BUCKETS
         #: Number and units of each bucket, oldest first. A list, because an empty deque takes ten times its memory.
         self._buckets: list[list[int]] = []
-        self.total = 0
+        self.total: int = 0
 
     @classmethod
     def sum_of(cls, length: int | None, others: Iterable[Window]) -> Self:

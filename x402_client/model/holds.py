@@ -34,12 +34,12 @@ class Attempt:
     def __init__(self) -> None:
         self._ended = False
         self._watchers: tuple[Callable[[], object], ...] = ()
-        #: Returns True once what the call runs in is gone, so that it neither goes on nor ends. None: not known.
+        #: Returns True once the loop or thread of the call is gone: the call then never ends. None: not known.
         self.is_stranded: Callable[[], bool] | None = None
 
     @property
     def alive(self) -> bool:
-        """Return True until the attempt ended, or can never go on."""
+        """Return True until the attempt has ended or can no longer go on."""
         return not self._ended and (self.is_stranded is None or not self.is_stranded())
 
     def watch(self, callback: Callable[[], object]) -> None:
@@ -147,7 +147,21 @@ def _shown_facts(signed: Authorization) -> tuple[str, str, int, tuple[str, str],
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Our reservation of budget for one purchase, and what became of it."""
+    """Our reservation of budget for one purchase, with its state and its payment.
+
+    Attributes:
+        id: Its name in the ledger.
+        purchase: What was asked for.
+        offer: The offer that is paid.
+        price: What it costs.
+        created: When it was reserved, in seconds since 1970.
+        state: ``"reserved"``, ``"signed"``, ``"delivered"`` or ``"written_off"``.
+        money: What happened to the money.
+        authorization: What was signed. None: nothing yet.
+        receipt: The seller's receipt. None: none came.
+        tries: The number of times that another attempt took it over.
+        payer: The account that pays.
+    """
 
     id: str
     purchase: Purchase
@@ -189,12 +203,20 @@ class Hold:
         return self.shown_as() if self.authorization and self.authorization.header[1] else self
 
     def shown_as(self, **changes: Any) -> Hold:
-        """Return a copy without that header and with ``changes`` made."""
+        """Return a copy without that header and with ``changes`` made.
+
+        Args:
+            changes: Fields, with their new values.
+        """
         signed = self.authorization and self.authorization.shown
         return self.but(authorization=signed, **changes)
 
     def but(self, **changes: Any) -> Hold:
-        """Return a copy with ``changes`` made."""
+        """Return a copy with ``changes`` made.
+
+        Args:
+            changes: Fields, with their new values.
+        """
         facts = list(_facts(self))
         for name, value in changes.items():
             facts[_PLACES[name]] = value
@@ -208,7 +230,16 @@ _facts = attrgetter(*Hold.__slots__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome that a paid response carries: what happened to the money, and the seller's receipt."""
+    """The outcome that a paid response carries: what happened to the money, and the seller's receipt.
+
+    Attributes:
+        money: ``"spent"``, ``"held"`` or ``"unknown"``.
+        hold: The reservation, with its nonce and its price.
+        offer: The offer that was paid.
+        receipt: The seller's receipt. None: none came, or it could not be read.
+        mismatches: Disagreements between the receipt and what was signed, one line each.
+        own_word: Takes the word of ``accept`` and ``reject``. None in a copy from another process.
+    """
 
     money: MoneyState
     hold: Hold
@@ -241,8 +272,8 @@ class Outcome:
     def reject(self) -> bool:
         """Say that you have not what you wanted: the purchase stays unresolved, however its answer ends.
 
-        The same request presents the same payment. Return False if that comes too late, because the answer was read to
-        its end or closed before, or if this is a copy from another process.
+        The same request presents the same payment. Return False if that is too late: the answer was read to its end or
+        closed before. Return False too if this is a copy from another process.
         """
         return self.own_word is not None and self.own_word(False)
 
@@ -259,7 +290,7 @@ class Order(NamedTuple):
     caps: tuple[Cap, ...]
     #: The account that will pay, as ``payer_name`` writes it.
     payer: str = ""
-    #: The accounts of a tree in which it counts besides, from the root down: an allowance's, and those above it.
+    #: Further accounts in which it counts, from the root down: an allowance and those above it.
     path: tuple[str, ...] = ()
 
 

@@ -139,7 +139,7 @@ class Pattern(NamedTuple):
     def __str__(self) -> str:
         if self.port is None:
             return self.host
-        # Without brackets it would read as another address, and a freeze of it would stop nothing.
+        # Without brackets it reads as another address. A freeze of that would stop nothing.
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

@@ -13,7 +13,7 @@ from .networks import TEST_NETWORKS, caip2
 
 UNITS_PER_ONE = 1_000_000
 _MOST = Decimal(10**24)
-#: A context of our own, so that the caller's precision plays no part. It refuses what it cannot hold exactly.
+#: Our own context: the caller's precision has no effect. It refuses what it cannot hold exactly.
 _EXACT = Context(prec=60, traps=[Inexact])
 _WRITTEN = re.compile(
     r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3}(?:\s*\(test\))?)?\s*",
@@ -26,7 +26,7 @@ _WITH_TOKEN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _WITH_COMMA = re.compile(r"\s*([0-9]+),([0-9]+)\s*", re.ASCII)
-#: Follows the code of a currency that is play money: `USD (test)` is what the tokens of test networks count in.
+#: Follows the code of a currency that is play money. Tokens of test networks count in `USD (test)`.
 _TEST = " (test)"
 #: Stands for a token's currency that was not named.
 _BY_NETWORK = "by network"
@@ -40,6 +40,10 @@ class Money:
     """An amount of one currency: ``Money("0.10")``, ``Money("0.10 EUR")``, ``Money(Decimal("1.5"))``, ``Money(2)``.
 
     The currency is US dollars unless one is named. ``units`` counts millionths, so sums never round.
+
+    Args:
+        amount: A str, an int or a Decimal in whole units of the currency, or Money. A float is refused: it rounds.
+        currency: Three letters, or ``"USD (test)"``. Default: the one in ``amount``, else US dollars.
     """
 
     __slots__ = ("currency", "units")
@@ -56,7 +60,12 @@ class Money:
 
     @classmethod
     def of_units(cls, units: int, currency: str = "USD") -> Money:
-        """Return the money of that many millionths: ``Money.of_units(100_000)`` is ten cents."""
+        """Return the money of that many millionths: ``Money.of_units(100_000)`` is ten cents.
+
+        Args:
+            units: The number of millionths.
+            currency: The currency. Default: ``"USD"``.
+        """
         money = cls.__new__(cls)
         object.__setattr__(money, "units", units)
         object.__setattr__(money, "currency", currency)
@@ -69,7 +78,11 @@ class Money:
         return Decimal((sign, digits, -6))
 
     def as_limit_on(self, currency: str) -> Money | None:
-        """Return what this amount, as a limit, allows of a currency; None if it says nothing about it."""
+        """Return what this amount, as a limit, allows of a currency; None if it says nothing about it.
+
+        Args:
+            currency: The currency that is asked about.
+        """
         # "An amount in dollars limits `USD (test)` too, [...] an amount that names `USD (test)` limits only that."
         return Money.of_units(self.units, currency) if currency in (self.currency, self.currency + _TEST) else None
 
@@ -193,9 +206,17 @@ class Token:
     """A token the buyer knows: its worth, and the way its transfers are signed.
 
     The table that ships with the package covers the usual stablecoins. ``Policy(tokens=...)`` adds tokens that the user
-    vouches for. ``name`` and ``version`` are the EIP-712 domain of an EVM token. ``program`` is the token program of a
-    Solana mint; it is read from the chain if it is left out. One whole token counts as one unit of ``currency``:
-    US dollars if it is left out, and ``USD (test)`` on a test network.
+    vouches for. One whole token counts as one unit of its currency.
+
+    Args:
+        network: Its network, by any of its names: ``"base"``, ``"eip155:8453"``.
+        address: The address of its contract, or its mint on Solana.
+        symbol: Its symbol, as ``Policy(assets=...)`` names it. Default: none.
+        decimals: Its decimals. Default: 6.
+        name: The name in its EIP-712 domain, on EVM chains. Default: none, and it cannot be signed there.
+        version: The version in its EIP-712 domain, on EVM chains. Default: none, and it cannot be signed there.
+        currency: The currency it counts as. Default: US dollars; ``USD (test)`` on a test network.
+        program: The token program of a Solana mint. Default: it is read from the chain.
     """
 
     network: str
@@ -220,10 +241,18 @@ class Token:
         object.__setattr__(self, "currency", currency)
 
     def price(self, amount: int) -> Money:
-        """Return the price of ``amount`` of the token's smallest units, rounded up to a millionth."""
+        """Return the price of ``amount`` of the token's smallest units, rounded up to a millionth.
+
+        Args:
+            amount: A number of the token's smallest units.
+        """
         return Money.of_units(-(-amount * UNITS_PER_ONE // 10**self.decimals), self.currency)
 
     def whole(self, units: int) -> str:
-        """Return an amount of the token's smallest units in whole tokens, exactly."""
+        """Return an amount of the token's smallest units in whole tokens, exactly.
+
+        Args:
+            units: A number of the token's smallest units.
+        """
         digits = f"{Decimal(units).scaleb(-self.decimals):f}"
         return digits.rstrip("0").rstrip(".") if "." in digits else digits

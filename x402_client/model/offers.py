@@ -13,11 +13,23 @@ from .networks import caip2, short_name
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One way to pay that the server named.
+    """One way to pay that the server named, and what the policy made of it.
 
-    ``amount`` counts the token's smallest units. The policy sets ``token``, ``price`` and ``reason``. ``token`` is the
-    token as we know it. ``price`` is its worth in money. ``reason`` says why the offer was refused: None if the offer
-    was chosen or not yet judged.
+    Attributes:
+        position: Its place among the seller's offers, from 1.
+        version: The version of the protocol it was made in.
+        scheme: The payment scheme, as in ``exact``.
+        network: The network, by its CAIP-2 name.
+        amount: The amount in the token's smallest units.
+        asset: The token, as the seller wrote it.
+        pay_to: The address to pay.
+        timeout: The seconds that the seller gives a payment. None: it did not say.
+        token: The token as we know it. None: not known, or not judged yet.
+        price: What it costs, in money. None: not known, or not judged yet.
+        reason: The reason against it. None: it was chosen, or not judged yet.
+        written_network: The network, as the seller wrote it.
+        extra: Further facts that a scheme needs.
+        raw: The whole entry, as it came.
     """
 
     position: int
@@ -36,11 +48,21 @@ class Offer:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def but(self, **changes: Any) -> Offer:
-        """Return a copy with ``changes`` made."""
+        """Return a copy with ``changes`` made.
+
+        Args:
+            changes: Fields, with their new values.
+        """
         return Offer(**dict(zip(_FACTS, _facts(self), strict=True), **changes))
 
     def judged(self, token: Token | None, price: Money | None, reason: str | None) -> Offer:
-        """Return a copy with token, price and reason set. Hot path: called once per offer."""
+        """Return a copy with token, price and reason set. Hot path: called once per offer.
+
+        Args:
+            token: The token as we know it.
+            price: What it costs.
+            reason: The reason against it. None: there is none.
+        """
         return Offer(
             self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
             token, price, reason, self.written_network, self.extra, self.raw,
@@ -61,7 +83,22 @@ _facts = attrgetter(*_FACTS)
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The whole 402, read. An answer that asked for no payment gives a quote without offers."""
+    """The whole 402, read. An answer that asked for no payment gives a quote without offers.
+
+    Attributes:
+        url: The URL that was asked.
+        status: The status of the answer.
+        version: The version of the protocol. None: it asked for no payment.
+        offers: The ways to pay, each with its price and its reason.
+        faults: Entries that could not be read, one line each.
+        choice: The offer that would be paid. None: none of them.
+        description: The seller's words for what is sold.
+        error: The seller's words about the 402.
+        resource: The thing that is sold, as the seller wrote it.
+        extensions: The protocol's extensions that the seller named.
+        brief: True if the terms are short enough to be kept, in case the same are offered again.
+        request: A digest of the request, without its body. ``purchase(quote=...)`` pays no other one.
+    """
 
     url: str
     status: int = 402
@@ -98,7 +135,17 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The seller's claim about the settlement, in its own words. ``outcome.money`` tells what they are worth."""
+    """The seller's claim about the settlement, in its own words. ``outcome.money`` tells what they are worth.
+
+    Attributes:
+        success: True if the seller says that the payment settled.
+        transaction: The transaction on the chain, or "".
+        network: The network, as the seller wrote it, or "".
+        payer: The account that paid. None: it does not say.
+        amount: The amount in the token's smallest units. None: it does not say.
+        error: The seller's reason for a no, or "".
+        raw: The whole receipt, as it came.
+    """
 
     success: bool
     transaction: str = ""

@@ -12,9 +12,9 @@ from .offers import Offer, line, words
 
 @dataclass(frozen=True, slots=True)
 class TypedData:
-    """EIP-712 data to sign. ``digest`` is what is signed.
+    """EIP-712 data to sign. The signature is over ``digest``.
 
-    ``full`` builds the whole of it, for wallets that show it.
+    ``full`` builds the whole document, for wallets that show it.
     """
 
     digest: bytes
@@ -34,7 +34,16 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """The question that an approver is asked to agree to."""
+    """The question that an approver is asked to agree to.
+
+    Attributes:
+        price: What it costs.
+        offer: The offer that would be paid.
+        method: The request's method.
+        url: The URL that asks for money, without its query.
+        host: The host that asks for money.
+        description: The seller's words for what is sold.
+    """
 
     price: Money
     offer: Offer

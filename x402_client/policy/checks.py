@@ -130,7 +130,7 @@ def token(token: Token) -> Token:
 
 
 def flag(name: str, value: bool) -> bool:
-    """Return ``value`` if it is True or False, and refuse all else."""
+    """Return ``value`` if it is True or False. Refuse anything else."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} is True or False, not {value!r}.")
     return value

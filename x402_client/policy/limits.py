@@ -20,7 +20,7 @@ _COUNT = re.compile(rf"\s*([0-9]{{1,9}})\s*/\s*({'|'.join(_NAMES)})\s*", re.ASCI
 _KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
 #: From this whole number on, an amount is probably written in a token's smallest units.
 _SUSPECT = range(1_000, 10**24)
-#: What can be iterated and is no list of amounts.
+#: Types that can be iterated and are not lists of amounts.
 _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
 LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")
@@ -31,10 +31,19 @@ class Limit:
 
     Amounts are US dollars unless they name their currency. Several currencies go in a list: ``per_day=["5", "3 EUR"]``.
     An amount limits the test money of its currency too, in accounts apart; ``"5 USD (test)"`` limits only that.
+
+    Args:
+        per_request: The most that one payment may cost. Default: no limit.
+        per_minute: The most that may be spent in any minute. Default: no limit.
+        per_hour: The most that may be spent in any hour. Default: no limit.
+        per_day: The most that may be spent in any 24 hours. Default: no limit.
+        per_month: The most that may be spent in any 30 days. Default: no limit.
+        total: The most that may ever be spent. Default: no limit.
+        max_payments: The most payments in a window, as in ``"30/minute"``, or several of these. Default: no limit.
     """
 
-    # A window that is new in the table works at once, as ``**further``; its keyword belongs into the signatures of
-    # ``Limit`` and ``Policy`` too, for editors and type checkers, and a test says so.
+    # A new window in the table works at once, as ``**further``. Its keyword belongs into the signatures of ``Limit``
+    # and ``Policy`` too, for editors and type checkers. A test checks that.
 
     __slots__ = ("_budgets", "_counts", "_per_request", "_written")
 
@@ -70,7 +79,11 @@ class Limit:
         return frozenset(self._per_request).union(*self._budgets.values())
 
     def limits_currency(self, currency: str) -> bool:
-        """Return True if some amount here limits this currency."""
+        """Return True if some amount here limits this currency.
+
+        Args:
+            currency: A currency, as in ``"USD"`` or ``"USD (test)"``.
+        """
         return any(_in(amounts, currency) is not None for amounts in (self._per_request, *self._budgets.values()))
 
     @property
@@ -93,11 +106,20 @@ class Limit:
         return not (self.currencies or self._counts)
 
     def per_request(self, currency: str) -> Money | None:
-        """Return the most that one payment in this currency may cost, or None."""
+        """Return the most that one payment in this currency may cost, or None.
+
+        Args:
+            currency: The currency of the payment.
+        """
         return _in(self._per_request, currency)
 
     def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
-        """Return the caps that the ledger has to check for a payment in this currency."""
+        """Return the caps that the ledger has to check for a payment in this currency.
+
+        Args:
+            account: The account that they count in: a pattern of hosts, or "" for all.
+            currency: The currency of the payment.
+        """
         found = ((window, _in(amounts, currency)) for window, amounts in self._budgets.items())
         money = (Cap(account, window, currency, most.units) for window, most in found if most is not None)
         return (*money, *(Cap(account, window, None, most) for window, most in self._counts.items()))

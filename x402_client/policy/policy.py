@@ -28,6 +28,31 @@ class Policy:
     A policy without any limit is a ConfigurationError. Amounts are US dollars unless a currency is named. The budgets
     of every entry of ``hosts`` that matches come on top of the overall ones. The most exact entry that sets a
     ``per_request`` replaces the overall one.
+
+    Args:
+        per_request: The most that one payment may cost. Default: no limit.
+        per_minute: The most that may be spent in any minute. Default: no limit.
+        per_hour: The most that may be spent in any hour. Default: no limit.
+        per_day: The most that may be spent in any 24 hours. Default: no limit.
+        per_month: The most that may be spent in any 30 days. Default: no limit.
+        total: The most that may ever be spent. Default: no limit.
+        max_payments: The most payments in a window, as in ``"30/minute"``, or several of these. Default: no limit.
+        hosts: Rules by host, each a ``Limit`` or ``"deny"``, as in ``{"api.example.com": Limit(per_hour="2"),
+            "bad.example": "deny"}``. ``"*.example.dev"`` stands for every name below it. Default: none.
+        only_listed_hosts: True pays hosts in ``hosts`` alone. Default: False.
+        networks: The networks to pay on, in order of preference, as in ``["base", "solana"]``. Default: every network.
+        assets: The tokens to pay with, in order of preference, by symbol or address, as in ``["USDC"]``. Default: every
+            token that the buyer knows.
+        tokens: Tokens that you vouch for, beside those that ship with the package. Default: none.
+        pay_to: The only addresses that may be paid. Default: any.
+        approve_above: The price above which ``Buyer(approve=...)`` is asked first. Default: no price, so a buyer that
+            has an approver asks it about every payment.
+        accept_loss: The price up to which a payment that brought nothing is given up without asking. Default: zero.
+        pay_ahead: True pays with the first request where the terms are known from before. Default: False.
+        http_hosts: Hosts, other than this machine, that may be paid over plain http. Default: none.
+        validity: The most seconds that a signature is valid. Default: 600.
+        allow_zero: True signs payments of zero too. Default: False.
+        check_funds: True looks on the chain, before signing, whether the wallet has the money. Default: False.
     """
 
     def __init__(
@@ -57,7 +82,7 @@ class Policy:
     ) -> None:
         if not further.keys() <= set(LIMIT_KEYWORDS):
             raise unexpected("Policy", further.keys() - set(LIMIT_KEYWORDS), _keywords_of(Policy))
-        self.overall = Limit(
+        self.overall: Limit = Limit(
             per_request=per_request,
             per_minute=per_minute,
             per_hour=per_hour,
@@ -68,18 +93,22 @@ class Policy:
             **further,
         )
         self._hosts = checks.hosts(hosts or {})
-        self.only_listed_hosts = checks.flag("only_listed_hosts", only_listed_hosts)
-        self.networks = None if networks is None else checks.networks(networks)
-        self.tokens = tuple(checks.token(t) for t in checks.as_list("tokens", tokens))
-        self.assets = None if assets is None else checks.assets(assets, self.tokens)
-        self.pay_to = None if pay_to is None else frozenset(checks.pinned(pay_to))
-        self.approve_above = None if approve_above is None else checks.threshold("approve_above", approve_above)
-        self.accept_loss = checks.amount("accept_loss", accept_loss)
-        self.pay_ahead = checks.flag("pay_ahead", pay_ahead)
-        self.http_hosts = tuple(Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts))
-        self.validity = checks.validity(validity)
-        self.allow_zero = checks.flag("allow_zero", allow_zero)
-        self.check_funds = checks.flag("check_funds", check_funds)
+        self.only_listed_hosts: bool = checks.flag("only_listed_hosts", only_listed_hosts)
+        self.networks: tuple[str, ...] | None = None if networks is None else checks.networks(networks)
+        self.tokens: tuple[Token, ...] = tuple(checks.token(t) for t in checks.as_list("tokens", tokens))
+        self.assets: tuple[str, ...] | None = None if assets is None else checks.assets(assets, self.tokens)
+        self.pay_to: frozenset[str] | None = None if pay_to is None else frozenset(checks.pinned(pay_to))
+        self.approve_above: Limit | None = (
+            None if approve_above is None else checks.threshold("approve_above", approve_above)
+        )
+        self.accept_loss: Money = checks.amount("accept_loss", accept_loss)
+        self.pay_ahead: bool = checks.flag("pay_ahead", pay_ahead)
+        self.http_hosts: tuple[Pattern, ...] = tuple(
+            Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts)
+        )
+        self.validity: int = checks.validity(validity)
+        self.allow_zero: bool = checks.flag("allow_zero", allow_zero)
+        self.check_funds: bool = checks.flag("check_funds", check_funds)
         self._check()
         self._built = True
 
@@ -89,7 +118,11 @@ class Policy:
         super().__setattr__(name, value)
 
     def but(self, **changes: Any) -> Self:
-        """Return a policy that differs in these keywords of ``Policy``. All of them are checked as ever."""
+        """Return a policy that differs in these keywords of ``Policy``. All are checked.
+
+        Args:
+            changes: Keywords of ``Policy``, with their new values.
+        """
         made = type(self)(**{**self._keywords(), **changes})
         if changes.keys().isdisjoint(LIMIT_KEYWORDS):
             vars(made)["overall"] = self.overall
@@ -123,6 +156,9 @@ class Policy:
 
         Its keys and tables are named as the keywords of ``Policy``, ``Limit`` and ``Token``. All mistakes in it are
         reported, with their lines and fields, in one ConfigurationError.
+
+        Args:
+            path: The file's path.
         """
         from .toml import read_policy
 
@@ -152,42 +188,77 @@ class Policy:
             )
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
-        """Return the most exact entry of ``hosts`` for an origin. It alone decides "deny"."""
+        """Return the most exact entry of ``hosts`` for an origin. It alone decides "deny".
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+        """
         return next(iter(self.rules(origin)), None)
 
     def rules(self, origin: Origin) -> list[tuple[Pattern, HostRule]]:
-        """Return every entry of ``hosts`` for an origin, the most exact one first."""
+        """Return every entry of ``hosts`` for an origin, the most exact one first.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+        """
         matching: list[tuple[Pattern, HostRule]]
         matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
         return sorted(matching, key=lambda entry: entry[0].rank, reverse=True)
 
     def limits(self, origin: Origin) -> list[tuple[str, Limit]]:
-        """Return every limit that counts for an origin, with its account: hosts, the most exact first, then overall."""
+        """Return every limit that counts for an origin, with its account: hosts, the most exact first, then overall.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+        """
         # "Every matching entry of `hosts` counts (a wildcard's budget holds for every name below it)."
         own = [(str(pattern), rule) for pattern, rule in self.rules(origin) if isinstance(rule, Limit)]
         return [*own, ("", self.overall)]
 
     def per_request(self, origin: Origin, currency: str) -> Money | None:
-        """Return the most that one payment to this origin may cost, or None if there is no such limit."""
+        """Return the most that one payment to this origin may cost, or None if there is no such limit.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+            currency: The currency of the payment.
+        """
         return _per_request(self, origin, currency)
 
     def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
-        """Return every budget that a payment to this origin has to fit."""
+        """Return every budget that a payment to this origin has to fit.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+            currency: The currency of the payment.
+        """
         return _caps(self, origin, currency)
 
     def limits_currency(self, origin: Origin, currency: str) -> bool:
-        """Return True if some amount limits this currency here. A currency without a limit is not paid in."""
+        """Return True if some amount limits this currency here. A currency without a limit is not paid in.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+            currency: The currency of the payment.
+        """
         return _limits_currency(self, origin, currency)
 
     def needs_approval(self, price: Money) -> bool:
-        """Return True if the approver has to be asked before this much is paid."""
+        """Return True if the approver has to be asked before this much is paid.
+
+        Args:
+            price: The price of the payment.
+        """
         if self.approve_above is None:
             return False
         threshold = self.approve_above.per_request(price.currency)
         return threshold is None or price > threshold
 
     def accepts_loss(self, price: Money) -> bool:
-        """Return True if a payment that brought nothing is given up without asking."""
+        """Return True if a payment that brought nothing is given up without asking.
+
+        Args:
+            price: The price of the payment.
+        """
         most = self.accept_loss.as_limit_on(price.currency)
         return most is not None and price <= most
 

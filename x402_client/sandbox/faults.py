@@ -22,7 +22,17 @@ _TEN_YEARS = 315_360_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to go wrong. Exactly one of ``terms``, ``ask`` and ``pay`` is set and does it."""
+    """A way to go wrong. Exactly one of ``terms``, ``ask`` and ``pay`` is set and does it.
+
+    Attributes:
+        name: Its name, for orders and URLs.
+        does: What the seller does.
+        outcome: The reaction of ``x402_client``.
+        terms: Alters each offer of the 402.
+        ask: Answers a request without payment, instead of the 402.
+        pay: Answers a payment, when it is first presented.
+        sticky: True if it strikes each time that a payment is presented, not only the first time.
+    """
 
     name: str
     does: str

@@ -11,7 +11,17 @@ from ..model.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A transfer that happened. ``nonce`` is the value of ``hold.nonce`` for the same payment."""
+    """A transfer that happened.
+
+    Attributes:
+        network: The sandbox's network.
+        transaction: The transaction.
+        payer: The account that paid.
+        pay_to: The account that was paid.
+        amount: The amount, in millionths of a dollar.
+        nonce: The value of ``hold.nonce`` for the same payment.
+        path: The path that was sold for it.
+    """
 
     network: str
     transaction: str
@@ -30,9 +40,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request that came. ``payment`` tells payments apart, and is None if it carried none.
+    """A request that came.
 
-    A ``status`` of 0 means that it got no answer.
+    Attributes:
+        method: Its method.
+        path: Its path.
+        payment: Tells payments apart. None: it carried none.
+        status: The answer's status. 0: it got no answer.
+        fault: The fault that struck it. None: none did.
     """
 
     method: str

@@ -39,10 +39,10 @@ class Sale:
         self._settlement: Settlement | None = None
         header = request.headers.get(PAYMENT[goods.version])
         #: The payment, if one was presented: any content of the header.
-        self.payment = None if header is None else (opened(header) or {})
-        self.network = next((n for n, v1 in V1_NAMES.items() if self._network_name in (n, v1)), EVM)
-        self.offer = self._matched()
-        self.nonce = None if self.payment is None else self._nonce(header or "")
+        self.payment: dict[str, Any] | None = None if header is None else (opened(header) or {})
+        self.network: str = next((n for n, v1 in V1_NAMES.items() if self._network_name in (n, v1)), EVM)
+        self.offer: dict[str, Any] | None = self._matched()
+        self.nonce: str | None = None if self.payment is None else self._nonce(header or "")
 
     @property
     def elsewhere(self) -> str:

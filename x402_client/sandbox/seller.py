@@ -16,7 +16,7 @@ from ..model.money import Amount, Money, Token
 from ..model.networks import family_of
 from ..policy.policy import CAREFUL, Policy
 from ..signers.evm import LocalEvmSigner
-from .play_money import CHAINS, EVM, EVM_TOKEN, SOLANA, TOKENS, network_of
+from .play_money import CHAINS, EVM, SOLANA, TOKENS, network_of
 from .records import Settlement, Visit
 from .server import Server
 from .shop import Shop, fault_named
@@ -38,9 +38,11 @@ class Sandbox:
     It sells by version 2 of the protocol, for an EVM token or a Solana token. It runs in threads of its own, so sync
     and async programs can use it alike, and ``async with`` works too.
 
-    The system chooses ``port`` unless it is given. ``slow`` is the number of seconds that the slow faults take. With
-    ``redeliver`` a payment that was settled before is answered with the content again. Most sellers answer it with
-    another 402.
+    Args:
+        port: The port to listen on. Default: 0, a free one.
+        slow: The seconds that the slow faults take. Default: 2.
+        redeliver: True answers a payment that was settled before with the content again. Default: False, another 402,
+            as most sellers do.
     """
 
     def __init__(self, *, port: int = 0, slow: float = 2.0, redeliver: bool = False) -> None:
@@ -111,7 +113,12 @@ class Sandbox:
         return {EVM: self._shop.seller.evm, SOLANA: self._shop.solana.seller}
 
     def fault_url(self, fault: str, path: str = "/weather") -> str:
-        """Return the address at which something is sold with a fault, for use from a shell."""
+        """Return the address at which something is sold with a fault, for use from a shell.
+
+        Args:
+            fault: The name of a fault, of ``x402_client.sandbox.FAULTS``.
+            path: What is sold there. Default: ``/weather``.
+        """
         fault_named(fault)
         return f"{self.url}/fault/{fault}{path}"
 
@@ -120,7 +127,10 @@ class Sandbox:
     def buyer(self, policy: Policy = CAREFUL, *, wallet: Wallet | None = None, **settings: Any) -> Buyer:
         """Return a buyer with invented money and this policy, made fit for the sandbox by ``policy()``.
 
-        ``settings`` are those of ``Buyer``. The ledger is ``":memory:"`` unless another one is named.
+        Args:
+            policy: The policy. Default: ten cents a request, five dollars a day.
+            wallet: A wallet of this sandbox. Default: a new one with a hundred dollars on each chain.
+            settings: Further keywords of ``Buyer``. The ledger is ``":memory:"`` unless one is named.
         """
         wallet = self.wallet() if wallet is None else instance("wallet", wallet, Wallet)
         for signer in (wallet.evm, wallet.solana):
@@ -131,16 +141,27 @@ class Sandbox:
         return made
 
     def policy(self, policy: Policy) -> Policy:
-        """Return the policy with the sandbox's tokens and networks added. Its limits stay as they are."""
+        """Return the policy with the sandbox's tokens vouched for, and its networks allowed.
+
+        Limits and ``assets`` stay as they are. The sandbox sells in ``USDC``: a policy whose ``assets`` do not name it
+        refuses, as it would at a real seller.
+
+        Args:
+            policy: Your policy, which is left as it is.
+        """
         known: dict[str, object] = {"tokens": (*instance("policy", policy, Policy).tokens, *TOKENS)}
         if policy.networks is not None:
             known["networks"] = (*policy.networks, *(n for n in CHAINS.values() if n not in policy.networks))
-        if policy.assets is not None:
-            known["assets"] = (*policy.assets, EVM_TOKEN.symbol)
         return policy.but(**known)
 
     def wallet(self, dollars: Amount = "100", *, evm: bool = True, solana: bool = True) -> Wallet:
-        """Return a wallet with new throw-away keys, and this much invented money on each chain."""
+        """Return a wallet with new throw-away keys, and this much invented money on each chain.
+
+        Args:
+            dollars: The money on each chain. Default: a hundred.
+            evm: False leaves the EVM key out. Default: True.
+            solana: False leaves the Solana key out. Default: True.
+        """
         return Wallet(
             evm=self.key("evm", dollars) if evm else None, solana=self.key("solana", dollars) if solana else None
         )
@@ -149,6 +170,10 @@ class Sandbox:
         """Return a new throw-away key with invented money, as text.
 
         It is for a signer of your own, or for the environment.
+
+        Args:
+            chain: ``"evm"`` or ``"solana"``. Default: ``"evm"``.
+            dollars: Its money. Default: a hundred.
         """
         if network_of(chain) == EVM:
             key = self._shop.keys.evm_key()
@@ -160,7 +185,12 @@ class Sandbox:
         return key
 
     def fund(self, who: Wallet | Buyer | str, dollars: Amount) -> None:
-        """Give more invented money: to an address, or on each chain to a wallet's."""
+        """Give more invented money: to an address, or on each chain to a wallet's.
+
+        Args:
+            who: A wallet, a buyer with its wallet, or an address.
+            dollars: How much more.
+        """
         units = Money(dollars).units
         for network, address in self._accounts(who):
             self._shop.chain(network).fund(self._shop.keys.check(address), units)
@@ -179,11 +209,18 @@ class Sandbox:
         memo: str | None = None,
         redeliver: bool | None = None,
     ) -> str:
-        """Sell something at a path, or change how it is sold. Returns its address.
+        """Sell something at a path, or change how it is sold. Return its URL.
 
-        ``content`` is text, bytes or anything that goes into JSON. ``fault`` is the name of one fault, which strikes
-        each payment once. Or it is names in the order in which requests meet them, with None for one that goes well:
-        see ``x402_client.sandbox.FAULTS``. ``memo`` is what the seller wants in a payment on Solana.
+        Args:
+            path: The path, with a slash in front: ``/weather``.
+            price: The price, in dollars.
+            content: What is sold: text, bytes or anything that goes into JSON. Default: a few words.
+            fault: One fault of ``x402_client.sandbox.FAULTS``, which strikes each payment once. Or several, in the
+                order in which requests meet them, with None for one that goes well. Default: none.
+            chains: ``"evm"``, ``"solana"`` or both. Default: both.
+            version: The version of the protocol, 1 or 2. Default: 2.
+            memo: What the seller wants in a payment on Solana. Default: nothing.
+            redeliver: True delivers again for a payment that was settled. Default: as the sandbox does.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
@@ -197,12 +234,21 @@ class Sandbox:
         return self.url + path
 
     def free(self, path: str, content: Any = None) -> str:
-        """Give something away at a path. Returns its address."""
+        """Give something away at a path. Return its URL.
+
+        Args:
+            path: The path, with a slash in front: ``/weather``.
+            content: What is given: text, bytes or anything that goes into JSON. Default: nothing.
+        """
         self._shop.put(Goods(path, None, content), None)
         return self.url + path
 
     def order(self, *faults: str | None) -> None:
-        """Order the faults that come next, in this order, for any goods. None is a payment that goes well."""
+        """Order the faults that come next, in this order, for any goods. None is a payment that goes well.
+
+        Args:
+            faults: Names of faults. None is a payment that goes well.
+        """
         self._shop.order(faults)
 
     # --- records
@@ -218,17 +264,29 @@ class Sandbox:
         return list(self._shop.visits)
 
     def paid(self, who: Wallet | Buyer | str) -> list[Settlement]:
-        """Return the transfers from a wallet, a buyer's wallet or an address."""
+        """Return the transfers from a wallet, a buyer's wallet or an address.
+
+        Args:
+            who: A wallet, a buyer with its wallet, or an address.
+        """
         accounts = {address.lower() for _, address in self._accounts(who)}
         return [done for done in self.settlements if done.payer.lower() in accounts]
 
     def settled(self, payment: Hold | str) -> Settlement | None:
-        """Return the transfer of one payment, named by its hold or its nonce. None if it did not happen."""
+        """Return the transfer of one payment, named by its hold or its nonce. None if it did not happen.
+
+        Args:
+            payment: The payment's hold, or its nonce.
+        """
         nonce = payment if isinstance(payment, str) else payment.nonce
         return next((done for done in self.settlements if done.nonce == nonce), None)
 
     def balance(self, who: Wallet | Buyer | str) -> Money:
-        """Return the money of an address, or of a wallet on both chains together."""
+        """Return the money of an address, or of a wallet on both chains together.
+
+        Args:
+            who: A wallet, a buyer with its wallet, or an address.
+        """
         found = (self._shop.chain(network).balance(address) for network, address in self._accounts(who))
         return Money.of_units(sum(found))
 
@@ -249,6 +307,9 @@ class Sandbox:
 
         A buyer asks the chain about a payment once it expired by the machine's clock. A test of that moves Python's
         clock instead, and the chains follow.
+
+        Args:
+            seconds: How many.
         """
         self._shop.clock.advance(seconds)
 

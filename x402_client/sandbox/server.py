@@ -22,6 +22,9 @@ _PATIENCE = 600.0
 class Server(HTTPServer):
     """An HTTP server that answers by one function until it is stopped."""
 
+    answer: Callable[[Request], Answer]
+    slow: float
+
     request_queue_size = 128  # agents open many connections at once
 
     def __init__(self, port: int, answer: Callable[[Request], Answer], slow: float) -> None:
@@ -32,7 +35,7 @@ class Server(HTTPServer):
                 f"The sandbox cannot listen on port {port} ({problem}); leave the port out, or name another."
             ) from problem
         self.answer, self.slow = answer, slow
-        self.closing = threading.Event()
+        self.closing: threading.Event = threading.Event()
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._accepting = threading.Thread(

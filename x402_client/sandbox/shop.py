@@ -60,11 +60,16 @@ class Route:
 class Shop:
     """A shop. Safe between threads."""
 
+    clock: Clock
+    keys: Keyring
+    redeliver: bool
+    slow: float
+
     def __init__(self, seller_address: str, slow: float, redeliver: bool) -> None:
         self.clock, self.keys = Clock(), Keyring()
-        self.evm = EvmChain(EVM_TOKEN, self.clock, self.keys.knows)
-        self.solana = SolanaChain(self.clock, self.keys.knows)
-        self.seller = Seller(seller_address, lambda: self.solana.seller, lambda: self.solana.fee_payer)
+        self.evm: EvmChain = EvmChain(EVM_TOKEN, self.clock, self.keys.knows)
+        self.solana: SolanaChain = SolanaChain(self.clock, self.keys.knows)
+        self.seller: Seller = Seller(seller_address, lambda: self.solana.seller, lambda: self.solana.fee_payer)
         self.slow, self.redeliver = slow, redeliver
         self.url = ""
         self.alterations: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = tuple(

@@ -20,9 +20,9 @@ from solders.signature import Signature
 from solders.token.associated import get_associated_token_address
 from solders.transaction import VersionedTransaction
 
-TOKEN = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
-MEMO = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
-BUDGET = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
+TOKEN: Pubkey = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
+MEMO: Pubkey = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
+BUDGET: Pubkey = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
 _PACKET = 1232  # bytes of a whole transaction
 _UNITS, _UNIT_PRICE = 100_000, 1_000_000
 _NO_TRANSFER = "invalid_exact_svm_payload_no_transfer_instruction"

@@ -75,8 +75,8 @@ class Machine:
     """The accounts, and the transactions that landed."""
 
     def __init__(self, mint: str, clock: Clock, fee_payer: Keypair) -> None:
-        self.slots = Slots(clock)
-        self.mint = Pubkey.from_string(mint)
+        self.slots: Slots = Slots(clock)
+        self.mint: Pubkey = Pubkey.from_string(mint)
         self.landed: dict[str, Landed] = {}
         self.by_account: dict[Pubkey, list[Landed]] = {}
         self._messages: set[bytes] = set()

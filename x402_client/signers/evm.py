@@ -33,9 +33,9 @@ class LocalEvmSigner:
             secret = b""  # tools that print the variables of a traceback must find none
             raise ConfigurationError(problem)
         self._key = _backend_key(secret)
-        self.address = address_of(_public(self._key))
+        self.address: str = address_of(_public(self._key))
         #: True for a key of the sandbox, which signs for no real network.
-        self.is_play = is_play_secret(secret)
+        self.is_play: bool = is_play_secret(secret)
 
     @classmethod
     def generate(cls) -> LocalEvmSigner:
@@ -118,9 +118,9 @@ class ForeignEvmSigner:
         self._signer = signer
         self._in_parts = takes_parts(method)
         self._keyword = _is_eth_account(signer, "BaseAccount")
-        self.address = checksum(address)
-        self.is_async = inspect.iscoroutinefunction(method)
-        self.blocking = getattr(signer, "blocking", not _is_eth_account(signer, "LocalAccount"))
+        self.address: str = checksum(address)
+        self.is_async: bool = inspect.iscoroutinefunction(method)
+        self.blocking: bool = getattr(signer, "blocking", not _is_eth_account(signer, "LocalAccount"))
 
     def sign(self, data: TypedData) -> Any:
         """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""

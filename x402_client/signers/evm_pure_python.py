@@ -29,7 +29,7 @@ class PureKey:
         self._secret = secret
         x, y = _times_base(int.from_bytes(secret))
         #: x and y, 32 bytes each.
-        self.public = x.to_bytes(32) + y.to_bytes(32)
+        self.public: bytes = x.to_bytes(32) + y.to_bytes(32)
 
     def sign(self, digest: bytes) -> bytes:
         """Return r and s, 32 bytes each, with the lower of the two possible s, and one byte that is 0 or 1."""

@@ -22,9 +22,9 @@ class FurtherSigner:
                 f"A signer for {family!r} is an object with an `address` and a method `sign(data)`; a {kind} is not."
             )
         self._signer = signer
-        self.address = address
-        self.is_async = inspect.iscoroutinefunction(method)
-        self.blocking = getattr(signer, "blocking", True)
+        self.address: str = address
+        self.is_async: bool = inspect.iscoroutinefunction(method)
+        self.blocking: Any | bool = getattr(signer, "blocking", True)
 
     def sign(self, data: Any) -> Any:
         """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""

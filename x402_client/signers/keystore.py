@@ -241,7 +241,7 @@ class LockedSigner:
     def __init__(self, store: Keystore, unlock: Callable[[Keystore], Any]) -> None:
         self._store, self._unlock = store, unlock
         self._signer: Any = None
-        self.address = store.address
+        self.address: str = store.address
 
     def _opened(self) -> Any:
         if self._signer is None:

@@ -20,9 +20,9 @@ class LocalSolanaSigner:
 
     def __init__(self, keypair: Any) -> None:
         self._keypair = keypair
-        self.address = str(keypair.pubkey())
+        self.address: str = str(keypair.pubkey())
         #: True for a key of the sandbox, which signs for no real network.
-        self.is_play = is_play_secret(bytes(keypair)[:32])
+        self.is_play: bool = is_play_secret(bytes(keypair)[:32])
 
     def sign(self, message: bytes) -> bytes:
         """Return 64 bytes."""
@@ -58,9 +58,9 @@ class ForeignSolanaSigner:
                 f"{kind} has not. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
             )
         self._signer = signer
-        self.address = address
-        self.is_async = inspect.iscoroutinefunction(method)
-        self.blocking = getattr(signer, "blocking", True)
+        self.address: str = address
+        self.is_async: bool = inspect.iscoroutinefunction(method)
+        self.blocking: bool = getattr(signer, "blocking", True)
 
     def sign(self, message: bytes) -> Any:
         """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""

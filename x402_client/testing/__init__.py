@@ -1,10 +1,14 @@
-"""Conformance classes that authors of adapters and schemes inherit, loaded when they are asked for."""
+"""Answers for tests that mock HTTP, and the conformance classes that authors of adapters and schemes inherit.
+
+Each is loaded when it is asked for.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adapter_conformance import AdapterConformance
+    from .answers import MockedAnswer, payment_required, payment_response
     from .family_conformance import FamilyConformance
     from .reader_conformance import ReaderConformance
     from .scheme_conformance import SchemeConformance
@@ -14,9 +18,12 @@ __all__ = [
     "AdapterConformance",
     "EvmSignerConformance",
     "FamilyConformance",
+    "MockedAnswer",
     "ReaderConformance",
     "SchemeConformance",
     "SolanaSignerConformance",
+    "payment_required",
+    "payment_response",
 ]
 
 #: The module of each name.
@@ -24,9 +31,12 @@ _HOMES = {
     "AdapterConformance": "adapter_conformance",
     "EvmSignerConformance": "signer_conformance",
     "FamilyConformance": "family_conformance",
+    "MockedAnswer": "answers",
     "ReaderConformance": "reader_conformance",
     "SchemeConformance": "scheme_conformance",
     "SolanaSignerConformance": "signer_conformance",
+    "payment_required": "answers",
+    "payment_response": "answers",
 }
 
 if not TYPE_CHECKING:

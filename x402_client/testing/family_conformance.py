@@ -34,7 +34,8 @@ class FamilyConformance(ABC):
         """Return texts that are not addresses: one too long, one of another family, one with a wrong checksum."""
 
     def setup_method(self) -> None:
-        self.family = self.make()
+        """Make the family of chains that is tested."""
+        self.family: ChainFamily = self.make()
 
     def test_its_name_is_the_namespace_of_its_networks(self) -> None:
         assert is_family(self.family.name)

@@ -36,7 +36,8 @@ class ReaderConformance(ABC):
         return [hold.but(authorization=None) for hold in self.settled()]
 
     def setup_method(self) -> None:
-        self.reader = self.make()
+        """Make the reader that is tested."""
+        self.reader: Any = self.make()
 
     def read(self, hold: Hold) -> str:
         """Ask the reader. Await it if it is async."""

@@ -73,12 +73,14 @@ class SchemeConformance(ABC):
         """Check a payment as the seller does. AssertionError if it is not worth the offer's amount."""
 
     def setup_method(self) -> None:
-        self.scheme = self.make()
-        self.buyer = Buyer(self.wallet(), Policy(per_request="1"), ledger=":memory:")
+        """Make the scheme that is tested."""
+        self.scheme: Scheme = self.make()
+        self.buyer: Buyer = Buyer(self.wallet(), Policy(per_request="1"), ledger=":memory:")
         self._asked: list[asks.Ask[Any]] = []
         self._given: list[bytes] = []
 
     def teardown_method(self) -> None:
+        """Close the buyer."""
         self.buyer.close()
 
     # --- what it says of itself

@@ -43,10 +43,12 @@ class _SignerConformance(ABC):
         """Return a wallet with it."""
 
     def setup_method(self) -> None:
-        self.wallet = self.in_wallet()
-        self.buyer = Buyer(self.wallet, Policy(per_request="1"), ledger=":memory:")
+        """Make a wallet with the signer that is tested, and a buyer."""
+        self.wallet: Wallet = self.in_wallet()
+        self.buyer: Buyer = Buyer(self.wallet, Policy(per_request="1"), ledger=":memory:")
 
     def teardown_method(self) -> None:
+        """Close the buyer."""
         self.buyer.close()
 
     def sign(self, ask: asks.Ask[asks.SignatureGiven]) -> bytes:

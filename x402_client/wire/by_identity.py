@@ -16,7 +16,7 @@ class ByIdentity(Generic[T]):
     __slots__ = ("it",)
 
     def __init__(self, it: T) -> None:
-        self.it = it
+        self.it: T = it
 
     def __hash__(self) -> int:
         return id(self.it)

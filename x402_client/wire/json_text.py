@@ -64,8 +64,8 @@ def load_exactly(data: bytes | str, depth: int) -> Any:
 def _load(data: bytes | str, depth: int, decode: Any) -> Any:
     try:
         text = data if isinstance(data, str) else data.removeprefix(_MARK).decode()
-        # Bounds the nesting by itself. The standard library's parser relies on the recursion limit, which other
-        # libraries raise (py_ecc does), and then overflows the stack of the process on a hostile document.
+        # This parser bounds the nesting. The standard library's relies on the recursion limit. Other libraries raise
+        # that (py_ecc does), and then a hostile document overflows the stack of the process.
         _from_json()(text.encode(), allow_inf_nan=False)
         value = decode(text)
         _check_depth(text, value, depth)

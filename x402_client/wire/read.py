@@ -33,7 +33,7 @@ def _shapes() -> Any:
 
 
 def get_ready() -> None:
-    """Import what reading needs, so that no event loop waits for it at its first 402."""
+    """Import what reading needs. Otherwise an event loop would wait for it at its first 402."""
     _shapes()
 
 
@@ -113,8 +113,8 @@ def _from_header(text: str, name: str, body: bytes | None, bounds: Bounds) -> Ma
         return None
     if body is None:
         raise MalformedQuote(
-            f"The 402 has terms in its {name} header and a body of more than {bounds.terms_body} bytes, which is no "
-            "answer of a seller. Nothing was paid."
+            f"The 402 has terms in its {name} header and a body of more than {bounds.terms_body} bytes, which no "
+            "seller sends. Nothing was paid."
         )
     return document
 

@@ -1,7 +1,7 @@
 """Readers of an offer and of a receipt as they look on the wire.
 
-They raise a ValueError, in words, for what does not fit. They use pydantic's core alone. Its models take longer to
-import and more memory than all the rest of the package, and nothing of them is needed here.
+They raise a ValueError, in words, for what does not fit. They use pydantic's core alone. Its models are
+not needed here, and take longer to import and more memory than the rest of the package.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _HEADERS = ("X-PAYMENT", "PAYMENT-SIGNATURE")
 
 
 def takes_payment_id(quote: Quote) -> bool:
-    """Return True if the server recognises a payment by an id of ours.
+    """Return True if the server recognises a payment by an id that we add.
 
     Such a payment can be presented twice and count once.
     """
@@ -63,7 +63,7 @@ def payment_header(
 def refusal_body(body: bytes | None, why: str, bounds: Bounds) -> bytes:
     """Return the body of a 402 that is handed back unpaid: the seller's own document, with our reason as its error.
 
-    SDKs put ``error.message`` into the messages of what they raise. A body that is no JSON object gives way to one.
+    SDKs put ``error.message`` into the messages of what they raise. Another body than a JSON object is replaced by one.
     """
     try:
         said = load(body or b"", bounds.depth)

@@ -31,7 +31,7 @@ from ..exits import Code
 from ..running import Stop, command, leave
 from ..screen import bar, confirmed, facts, interactive, progress, put, say, show, show_json, table
 
-app = typer.Typer(rich_markup_mode=None)
+app: typer.Typer = typer.Typer(rich_markup_mode=None)
 #: More holds than a ledger remembers.
 _ALL = 1_000_000
 Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]

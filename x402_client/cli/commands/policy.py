@@ -17,7 +17,7 @@ from ..requests_made import cli_request
 from ..running import Stop, command
 from ..screen import facts
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a policy file.")
+app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a policy file.")
 
 
 @app.callback()

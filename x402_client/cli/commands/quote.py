@@ -10,6 +10,7 @@ import typer
 from ...buyer.buyer import Buyer
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
+from ...model.money import Money
 from ...model.networks import short_name
 from ...model.offers import Offer, Quote, words
 from .. import options, wallets
@@ -68,12 +69,15 @@ def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, 
 class QuoteReport:
     """A quote, and the answer of our budgets to it."""
 
+    found: wallets.Found
+    quote: Quote
+
     def __init__(self, quote: Quote, buyer: Buyer, found: wallets.Found) -> None:
         self.quote, self.found = quote, found
         host = httpx.URL(quote.url).host
         choice = quote.choice
-        self.left = left(buyer, host, choice.price.currency) if choice and choice.price else {}
-        self.refusal = self._refusal(host)
+        self.left: dict[str, Money] = left(buyer, host, choice.price.currency) if choice and choice.price else {}
+        self.refusal: str = self._refusal(host)
 
     def _refusal(self, host: str) -> str:
         if self.quote.free:

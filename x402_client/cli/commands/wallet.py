@@ -18,7 +18,7 @@ from ..exits import Code
 from ..running import Stop, command
 from ..screen import interactive, put, say, show, show_json, table, waiting
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
+app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
 _NAMES = {"evm": "EVM chains (Base, Ethereum, Polygon, ...)", "solana": "Solana"}
 Name = Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="A plain word; default: default.")]
 Keyring = Annotated[

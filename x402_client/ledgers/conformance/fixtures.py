@@ -121,9 +121,11 @@ class LedgerTestCase(ABC):
         return given
 
     def setup_method(self) -> None:
+        """Make the ledger that is tested."""
         self.ledger = self.make()
 
     def teardown_method(self) -> None:
+        """Close the ledger."""
         self.answer(closer_of(self.ledger)())
 
     def attempt(self) -> Attempt:
@@ -133,6 +135,7 @@ class LedgerTestCase(ABC):
         return alive[-1]
 
     def reserve(self, asked: Order, attempt: Attempt) -> Any:
+        """Reserve."""
         return self.answer(self.ledger.reserve(asked, attempt))
 
     def presented(self, asked: Order, attempt: Attempt, nonce: str = "0x01") -> Hold:
@@ -156,13 +159,16 @@ class LedgerTestCase(ABC):
         return hold
 
     def spent(self, account: str = "", window: str = "day", currency: str = "USD", purse: str = "default") -> int:
+        """Return what counts as spent, in millionths."""
         found: int = self.answer(self.ledger.spent(Spending(account, window, currency, purse)))
         return found
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Return what is not resolved."""
         found: tuple[Hold, ...] = self.answer(self.ledger.holds(purse))
         return found
 
     def history(self, limit: int = 100, purse: str = "default") -> tuple[Hold, ...]:
+        """Return the latest resolved purchases."""
         found: tuple[Hold, ...] = self.answer(self.ledger.history(limit, purse))
         return found

@@ -51,7 +51,7 @@ class Claims:
     __slots__ = ("__weakref__", "_claims", "_lock", "_unresolved", "ends", "owner")
 
     def __init__(self) -> None:
-        self.owner = secrets.token_hex(8)
+        self.owner: str = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
         #: Purse and row of each hold that this program presented and that is not resolved.

@@ -185,6 +185,8 @@ class _ThreadClients(threading.local):
 class AsyncConnection:
     """Connection for async callers: a client for each event loop of asyncio, and a thread under trio."""
 
+    address: Address
+
     def __init__(self, connection: Connection) -> None:
         self._connection, self.address = connection, connection.address
         self._thread_clients = _ThreadClients()

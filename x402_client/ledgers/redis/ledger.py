@@ -49,10 +49,18 @@ class RedisLedger:
 
     Each step proves what this program saw last, and that no copy of its memory (a machine resumed twice) goes by its
     name. The first copy to ask keeps the name and its claims; the other takes a name of its own.
+
+    Args:
+        url: The server: ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``.
+        timeout: The seconds that a step may take. Default: 5.
+        lease: The seconds that a program that fell silent counts as alive. Default: 4.
+        replicas: The number of replicas that must have each step. Default: 0.
+        cluster: True for a Redis cluster. Default: False.
+        must_exist: True refuses a purse that was never used. Default: False.
     """
 
     #: The server's clock is the ledger's: the machine's may be set.
-    drift = 0.0
+    drift: float = 0.0
     #: Async callers use ``asynchronous``.
     impatient = None
 
@@ -91,7 +99,9 @@ class RedisLedger:
         if old is not None:
             server.inherit(old.server)
         self._steps = LedgerSteps(server, self._claims, self._lease_thread.start)
-        self.asynchronous = AsyncRedisLedger(self._steps, AsyncConnection(self._connection), self._ends)
+        self.asynchronous: AsyncRedisLedger = AsyncRedisLedger(
+            self._steps, AsyncConnection(self._connection), self._ends
+        )
 
     @property
     def fresh(self) -> bool:
@@ -191,7 +201,7 @@ class RedisLedger:
 class AsyncRedisLedger:
     """Async twin of ``RedisLedger``: ``RedisLedger(url).asynchronous``."""
 
-    drift = 0.0
+    drift: float = 0.0
     #: It is async itself.
     asynchronous = impatient = None
 

@@ -26,6 +26,8 @@ _TRIES = 3
 class LedgerSteps:
     """Steps of one ledger object, for sync and async callers alike."""
 
+    server: TrustedServer
+
     def __init__(self, server: TrustedServer, claims: Claims, claimed: Callable[[], None]) -> None:
         self.server, self._claims, self._claimed = server, claims, claimed
         #: Since which step an attempt waits for proof that other attempts live.

@@ -15,7 +15,7 @@ from .lives import KnownPurse, Lives, Proof, new_token
 
 T = TypeVar("T")
 Steps = Generator[Ask[Any], Any, T]
-log = logging.getLogger("x402_client")
+log: logging.Logger = logging.getLogger("x402_client")
 
 _LOST = {
     "lost": "is empty, and it was not when this program last used it: it restarted without its data, or was flushed",
@@ -46,9 +46,9 @@ class TrustedServer:
         self._where, self._lease = where, int(lease * script.MICROSECONDS)
         self._claims, self._must_exist = claims, must_exist
         self._looked_at: float | None = None
-        self.lives = Lives()
+        self.lives: Lives = Lives()
         #: True if some purse was used for the first time: its budgets start at zero.
-        self.fresh = False
+        self.fresh: bool = False
 
     def inherit(self, old: TrustedServer) -> None:
         """Take over what this program saw under an earlier name."""

@@ -43,6 +43,7 @@ class LedgerClock:
     """Clock that tells a ledger's time from its last stamp. The readings can be replaced, for tests."""
 
     __slots__ = ("_boot", "_steady", "drift", "wall")
+    wall: Callable[[], float]
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class LedgerClock:
     ) -> None:
         self.wall, self._steady, self._boot = wall, steady, boot
         #: By how much the ledger's time was ahead of the wall clock when it was last told.
-        self.drift = 0.0
+        self.drift: float = 0.0
 
     def now(self, last: Stamp | None) -> Stamp:
         """Return the present moment, given the last one that was kept."""

@@ -61,12 +61,14 @@ class Meta:
 class LedgerFile:
     """File with one connection, which the threads of a process share in turn. No connection crosses a fork."""
 
+    durable: bool
+
     def __init__(self, path: Path, owners: Path, durable: bool, must_exist: bool) -> None:
         self.path = path
         self._name, self._log = str(path), f"{path}-wal"
         self.durable, self._must_exist = durable, must_exist
         #: True if opening the file made it.
-        self.fresh = False
+        self.fresh: bool = False
         self._identity: str | None = None
         self._lineage = Lineage()
         #: True if the connection wrote, so that its opening is written down.

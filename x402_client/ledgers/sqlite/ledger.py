@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -37,12 +38,15 @@ _LARGEST = 2**50
 
 
 class SqliteLedger:
-    """Ledger in one SQLite file, shared by all threads and processes that open it.
+    """Ledger in one SQLite file, shared by all threads and processes that open it. ``fresh`` tells if it was made now.
 
-    The file is made if there is none, and ``fresh`` tells so. ``durable=True`` waits for the disk at every step:
-    then not even a power failure makes it forget a payment, where otherwise only a crash of the program cannot.
-    ``must_exist=True`` makes no file, and refuses where there is none. ``open_now=False`` leaves the file alone until
-    the first use, which may be ``accept``.
+    Args:
+        path: The file. It is made if there is none.
+        durable: True waits for the disk at every step: then not even a power failure makes it forget a payment, where
+            otherwise only a crash of the program cannot. Default: False.
+        must_exist: True makes no file, and refuses where there is none. Default: False.
+        open_now: False leaves the file alone until the first use, which may be ``accept``. Default: True.
+        clock: Tells the time. It is for tests. Default: the machine's.
     """
 
     #: Async callers use ``impatient``, and so does the end of a purchase.
@@ -58,7 +62,7 @@ class SqliteLedger:
         clock: LedgerClock | None = None,
     ) -> None:
         try:
-            self.path = absolute(path)
+            self.path: Path = absolute(path)
         finally:
             path = ""  # it may be a URL with a password, and tools print the variables of a traceback
         self._locks_directory = self.path.with_name(self.path.name + "-owners")

@@ -26,6 +26,7 @@ class Lineage:
     """The latest place of one file that a process saw: a step, and the opening under which it was written."""
 
     __slots__ = ("_accepted", "_opening", "_step", "delivered")
+    delivered: int
 
     def __init__(self) -> None:
         self._step, self._opening = 0, 0

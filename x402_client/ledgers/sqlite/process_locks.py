@@ -39,7 +39,7 @@ class ProcessLock:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
-        self.name = secrets.token_hex(8)
+        self.name: str = secrets.token_hex(8)
         self.attempts: dict[int, weakref.ref[Attempt]] = {}
         self._path = directory / self.name
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

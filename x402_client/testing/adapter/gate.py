@@ -63,6 +63,10 @@ class Said:
 class Exchange:
     """A request that is being answered."""
 
+    gate: Gate
+    seen: Seen
+    keep: bool
+
     def __init__(self, gate: Gate, sock: socket.socket, seen: Seen) -> None:
         self.gate, self.seen, self.keep = gate, seen, True
         self._sock = sock
@@ -113,7 +117,7 @@ class Gate:
     def __init__(self, port_behind: int) -> None:
         self.requests: list[Seen] = []
         self.troubles: list[BaseException] = []
-        self.over = threading.Event()
+        self.over: threading.Event = threading.Event()
         self._behind = port_behind
         self._pages: dict[str, Script] = {}
         self._spoilt: list[Script | None] = []
@@ -121,7 +125,7 @@ class Gate:
         self._lock, self._asking = threading.Lock(), threading.Lock()
         self._connections, self._stopped = 0, False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url: str = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._accepting = threading.Thread(target=self._accept, name="x402-gate", daemon=True)
         self._accepting.start()
 

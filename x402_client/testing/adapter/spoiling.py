@@ -115,7 +115,7 @@ class Slowly:
     """A seller that settles, sends half of the content or nothing, and the rest once it is told to."""
 
     def __init__(self, before_headers: bool = False) -> None:
-        self.go_on = threading.Event()
+        self.go_on: threading.Event = threading.Event()
         self._before_headers = before_headers
 
     def __call__(self, exchange: Exchange) -> None:

@@ -1,0 +1,56 @@
+"""Questions about budgets: what counts as spent, and what is left under the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..model.budgets import WINDOWS, Cap
+from ..model.holds import Spending
+from ..model.hosts import Origin, Pattern
+from ..model.money import Money, currency_code
+from ..policy.policy import Policy
+
+
+def question(host: str | None, window: str, currency: str, purse: str) -> Spending:
+    """Return a question for the ledger, checked."""
+    if window not in WINDOWS:
+        raise ConfigurationError(f"window is one of {', '.join(WINDOWS)}, not {window!r}.")
+    account = "" if host is None else str(Pattern.parse(host))
+    return Spending(account, window, currency_code(currency), purse)
+
+
+def counted(asked: Spending, ledger: Any) -> Any:
+    """Ask a ledger."""
+    return ledger.spent(asked)
+
+
+class Remaining:
+    """A question for what is left: the budgets that a payment has to fit, the overall ones and those of its host."""
+
+    def __init__(self, policy: Policy, host: str | None, window: str, currency: str, purse: str) -> None:
+        self._currency = question(host, window, currency, purse).currency
+        origin = None if host is None else _origin(host)
+        caps = policy.overall.caps("", self._currency) if origin is None else policy.caps(origin, self._currency)
+        self._caps: list[Cap] = [cap for cap in caps if cap.window == window and cap.currency == self._currency]
+        rule = None if origin is None else policy.rule(origin)
+        self._denied = rule is not None and rule[1] == "deny"
+        #: A question for each budget.
+        self.questions: list[Spending] = [Spending(cap.account, window, self._currency, purse) for cap in self._caps]
+
+    def least(self, spent: Iterable[int]) -> Money | None:
+        """Return what is left by the answers to the questions. None if nothing limits it."""
+        if self._denied:
+            return Money.of_units(0, self._currency)
+        left = [max(0, cap.most - units) for cap, units in zip(self._caps, spent, strict=True)]
+        return Money.of_units(min(left), self._currency) if left else None
+
+
+def _origin(host: str) -> Origin:
+    """Return the origin that a host's name means. Without a port it is the usual one.
+
+    A wildcard is covered by itself and by wider ones, as every name below it is.
+    """
+    pattern = Pattern.parse(host)
+    return Origin("https", pattern.host, pattern.port or 443)
