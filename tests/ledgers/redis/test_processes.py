@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -194,6 +195,28 @@ def test_a_forked_child_is_an_owner_of_its_own(server: Server, ledger: RedisLedg
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     ledger.close(hold, "spent", RECEIPT)
     assert (ledger.holds(), ledger.spent(TODAY)) == ((), 10_000)
+
+
+def test_a_child_that_is_forked_while_another_thread_makes_a_step(ledger: RedisLedger) -> None:
+    """A lock that the thread had would stay taken in the child for ever."""
+    ledger.holds()
+    lives, taken = ledger._steps.server.lives, threading.Event()
+
+    def step() -> None:
+        with lives.lock:
+            taken.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=step)
+    thread.start()
+    assert taken.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(len(ledger.holds()))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join()
+    assert ledger.holds() == ()
 
 
 def test_closing_gives_up_what_was_claimed(server: Server, ledger: RedisLedger) -> None:

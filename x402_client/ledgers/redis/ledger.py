@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 from weakref import WeakMethod, WeakSet
@@ -17,6 +18,7 @@ from .claims import Claims
 from .connections import Address, AsyncConnection, Connection, check
 from .ends_connection import EndsConnection
 from .heartbeat import LeaseThread
+from .lives import Lives
 from .steps import LedgerSteps
 from .trust import Steps, TrustedServer
 
@@ -289,11 +291,29 @@ class AsyncRedisLedger:
 _LEDGERS: WeakSet[RedisLedger] = WeakSet()
 
 
+def _forking() -> None:
+    """Wait until no thread changes what a ledger knows: in the child a lock that another thread had stays taken."""
+    held = _HELD.setdefault(threading.get_ident(), [])
+    for ledger in list(_LEDGERS):
+        lives = ledger._steps.server.lives
+        lives.lock.acquire()
+        held.append(lives)
+
+
+def _forked_parent() -> None:
+    for lives in _HELD.pop(threading.get_ident(), ()):
+        lives.lock.release()
+
+
 def _forget_parent() -> None:
     """Make a forked child an owner of its own. The parent's claims stay the parent's."""
+    _HELD.clear()
     for ledger in list(_LEDGERS):
         ledger._build(ledger._steps)
 
 
+#: The lives that a fork keeps as they are, by the thread that forks.
+_HELD: dict[int, list[Lives]] = {}
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parent)
+    os.register_at_fork(before=_forking, after_in_parent=_forked_parent, after_in_child=_forget_parent)

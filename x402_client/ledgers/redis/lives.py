@@ -77,10 +77,11 @@ _LOST = 3
 class Lives:
     """The state of each purse that this program has seen, and its life there. Safe between threads."""
 
-    __slots__ = ("_lives", "_lock", "known")
+    __slots__ = ("_lives", "known", "lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        #: Also taken by a fork, so that a child never begins in the middle of a change.
+        self.lock = threading.Lock()
         self._lives: dict[str, Life] = {}
         self.known: dict[str, KnownPurse] = {}
 
@@ -89,7 +90,7 @@ class Lives:
 
         ``anew`` proves nothing: the step is one of a program that begins.
         """
-        with self._lock:
+        with self.lock:
             known = KnownPurse() if anew else self.known.get(purse) or KnownPurse()
             life = self._lives.setdefault(purse, Life())
             step, lives = new_token(), life.tokens
@@ -102,7 +103,7 @@ class Lives:
 
     def end(self, purse: str, proof: Proof, seq: int = 0, stored: str = "", refused: bool = False) -> None:
         """Note what became of a step: the step's number and the life that the server has now, or nothing."""
-        with self._lock:
+        with self.lock:
             life = proof.life
             life.under_way -= 1
             if stored and seq > life.at:
@@ -121,25 +122,24 @@ class Lives:
 
     def joined(self, purse: str, identity: str, seq: int, proof: Proof) -> None:
         """Note which purse the server showed, unless another thread did so before."""
-        with self._lock:
+        with self.lock:
             if proof.anew or purse not in self.known:
                 self.known[purse] = KnownPurse(identity, seq, proof.step)
 
     def has_changed(self, purse: str, proof: Proof) -> bool:
         """Return True if this program itself may have exchanged its token since the proof was made."""
-        with self._lock:
+        with self.lock:
             life = self._lives.get(purse)
             return life is None or life is not proof.life or set(life.tokens) - {proof.step} != set(proof.lives)
 
     def start_again(self) -> None:
         """Begin new lives, under another owner's name. What was seen stays seen."""
-        with self._lock:
+        with self.lock:
             self._lives = {}
             for known in self.known.values():
                 known.inherited = True
 
     def inherit(self, old: Lives) -> None:
-        """Take over what an earlier owner of this program has seen."""
-        with old._lock:
-            found = {purse: (each.identity, each.seq, each.heard) for purse, each in old.known.items()}
+        """Take over what an earlier owner of this program has seen. A forked child does so, which has one thread."""
+        found = {purse: (each.identity, each.seq, each.heard) for purse, each in old.known.items()}
         self.known = {purse: KnownPurse(*seen, inherited=True) for purse, seen in found.items()}
