@@ -90,7 +90,7 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     """Return the error for a judged quote without a choice."""
     count = len(quote.offers) + len(quote.faults)
     message = f"No offer of the {count} of {quote.url} was acceptable: "
-    reasons = [*grouped_reasons(quote.offers), *quote.faults]
+    reasons = [*_grouped_reasons(quote.offers), *quote.faults]
     shown, more = reasons[:_REASONS], len(reasons) - _REASONS
     message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + ". Nothing was paid."
     dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
@@ -102,12 +102,11 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     return TooExpensive(message, reasons=quote.reasons, limit=limit, asked=asked, offer=offer)
 
 
-def grouped_reasons(offers: Iterable[Offer]) -> list[str]:
-    """Return the reasons against offers, one line for all that are refused alike."""
+def _grouped_reasons(offers: Iterable[Offer]) -> list[str]:
+    """Return the reasons against refused offers, one line for all that are refused alike."""
     groups: dict[str, list[Offer]] = {}
     for offer in offers:
-        if offer.reason:
-            groups.setdefault(getattr(offer.reason, "shared", offer.reason), []).append(offer)
+        groups.setdefault(getattr(offer.reason, "shared", offer.reason or ""), []).append(offer)
     return [_for_one(group[0]) if len(group) == 1 else _for_all(group, shared) for shared, group in groups.items()]
 
 
