@@ -184,7 +184,9 @@ def test_offers_that_are_refused_alike_are_told_together() -> None:
 def test_a_long_list_of_positions_is_cut() -> None:
     policy = Policy(per_request="0.01")
     mixed = [entry(scheme="upto" if n % 2 else f"scheme{n}") for n in range(30)]
-    assert "offers 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 5 more (upto on" in str(refusal(judged(policy, *mixed), policy))
+    assert "offers 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 5 more (upto on" in str(
+        refusal(judged(policy, *mixed), policy)
+    )
 
 
 def test_a_reason_is_pickled_with_its_words_for_several() -> None:

@@ -255,13 +255,21 @@ def test_its_tokens_are_on_no_real_chain(sandbox: Sandbox) -> None:
 
 
 def test_a_policy_keeps_its_limits_and_learns_the_sandboxs_tokens(sandbox: Sandbox) -> None:
-    strict = Policy(per_request="0.02", networks=["base"], assets=["EURC"], tokens=[Token("base", "0x" + "1" * 40)])
+    mine = Token("base", "0x" + "1" * 40)
+    strict = Policy(per_request="0.02", networks=["base"], assets=["EURC", "USDC"], tokens=[mine])
     fit = sandbox.policy(strict)
-    assert (len(strict.tokens), strict.networks, strict.assets) == (1, ("eip155:8453",), ("EURC",))
+    assert (len(strict.tokens), strict.networks, strict.assets) == (1, ("eip155:8453",), ("EURC", "USDC"))
+    assert fit.assets == strict.assets
     assert fit.overall is strict.overall
     assert get(sandbox, sandbox.url + "/weather", strict).status_code == 200
     with pytest.raises(errors.TooExpensive):
         get(sandbox, sandbox.url + "/report", strict)
+
+
+def test_a_policy_without_the_sandboxs_token_among_its_assets_pays_nothing(sandbox: Sandbox) -> None:
+    with pytest.raises(errors.NoAcceptableOffer, match="USDC is not among the allowed assets"):
+        get(sandbox, sandbox.url + "/weather", Policy(per_request="0.02", assets=["EURC"]))
+    assert sandbox.settlements == []
 
 
 def test_a_preference_among_the_chains_holds(sandbox: Sandbox) -> None:

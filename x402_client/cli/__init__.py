@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     from .arguments import secret_among
 
     given = list(sys.argv[1:] if argv is None else argv)
+    said = "Interrupted. Nothing was paid."
     try:
         found = secret_among(given)
         if found is not None:
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
                 raise
             print(_MISSING, file=sys.stderr)
             sys.exit(2)
+        said = "Interrupted."
         sys.exit(run(given))
     except KeyboardInterrupt:
+        print(f"\nx402: {said}", file=sys.stderr)
         sys.exit(130)

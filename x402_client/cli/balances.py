@@ -17,7 +17,7 @@ from ..chains.solana import SolanaChain
 from ..chains.tokens import KNOWN
 from ..errors import ChainUnavailable
 from ..model.money import Token
-from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, canonical, caip2, family_of, same_account, short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, canonical, family_of, same_account, short_name
 from ..policy.policy import Policy
 from ..schemes.exact_solana import TOKEN_PROGRAM
 from ..signers.play_keys import is_play_signer, takes_play_keys

@@ -16,7 +16,7 @@ from ..model.money import Amount, Money, Token
 from ..model.networks import family_of
 from ..policy.policy import CAREFUL, Policy
 from ..signers.evm import LocalEvmSigner
-from .play_money import CHAINS, EVM, EVM_TOKEN, SOLANA, TOKENS, network_of
+from .play_money import CHAINS, EVM, SOLANA, TOKENS, network_of
 from .records import Settlement, Visit
 from .server import Server
 from .shop import Shop, fault_named
@@ -131,12 +131,10 @@ class Sandbox:
         return made
 
     def policy(self, policy: Policy) -> Policy:
-        """Return the policy with the sandbox's tokens and networks added. Its limits stay as they are."""
+        """Return the policy with the sandbox's tokens and networks added. Its limits and assets stay."""
         known: dict[str, object] = {"tokens": (*instance("policy", policy, Policy).tokens, *TOKENS)}
         if policy.networks is not None:
             known["networks"] = (*policy.networks, *(n for n in CHAINS.values() if n not in policy.networks))
-        if policy.assets is not None:
-            known["assets"] = (*policy.assets, EVM_TOKEN.symbol)
         return policy.but(**known)
 
     def wallet(self, dollars: Amount = "100", *, evm: bool = True, solana: bool = True) -> Wallet:

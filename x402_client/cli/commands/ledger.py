@@ -24,8 +24,8 @@ from ...model.budgets import WINDOWS
 from ...model.holds import Hold, Spending
 from ...model.hosts import Pattern
 from ...model.money import Money
-from .. import export as exporting
 from .. import completion, options, spending
+from .. import export as exporting
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..running import Stop, command, leave

@@ -162,9 +162,10 @@ def _draw_open(found: Standing) -> None:
     _section("Unresolved payments", [] if waiting else [("", "none")])
     for hold in waiting[:_LISTED]:
         said = spending.advice(hold)
-        show(f"  {hold.id}  {hold.price}  {hold.purchase.method} {hold.url}")
-        show(f"    {said.state}", "yellow")
-        show(f"    {said.todo}")
+        show(f"  {hold.id}  {hold.price}", "yellow")
+        facts(
+            [("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)]
+        )
     if waiting:
         more = len(waiting) - _LISTED
         show(f"  next: x402 ledger holds{f' ({more} more)' if more > 0 else ''}", "cyan")

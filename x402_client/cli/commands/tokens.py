@@ -7,7 +7,7 @@ from typing import Any
 
 from ...chains.tokens import KNOWN, Tokens
 from ...model.money import Token
-from ...model.networks import canonical, caip2, short_name
+from ...model.networks import caip2, canonical, short_name
 from ...schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from ...signers.play_keys import takes_play_keys
 from .. import options
