@@ -40,7 +40,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("tokens --policy policy.toml --json", "Include the tokens of a policy."),
     ),
     "decode": (
-        ("decode eyJ4NDAyVmVyc2lvbiI6Mn0=", "Read one header's value."),
+        ("decode '{\"success\": true}'", "Read one value, a receipt here."),
         ("decode - < answer.txt", "Read a whole answer, as `curl -i` shows it."),
         ("decode - --json < answer.txt", "Hand the findings to a program."),
     ),
@@ -132,11 +132,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "policy": (
         ("policy check policy.toml", "Read a policy in words."),
-        ("policy check policy.toml https://example.com/weather", "Try it on a seller."),
+        ("policy check policy.toml example.com/weather", "Try it on a seller."),
     ),
     "policy check": (
         ("policy check policy.toml", "Read a policy in words."),
-        ("policy check policy.toml https://example.com/weather", "Try it on a seller."),
+        ("policy check policy.toml example.com/weather", "Try it on a seller."),
     ),
     "manual": (
         ("manual", "List the topics."),

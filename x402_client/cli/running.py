@@ -83,7 +83,7 @@ def in_commands(error: errors.X402Error) -> str:
 
 
 def leave(code: Code, message: str = "") -> NoReturn:
-    """End with a message on stderr."""
+    """End with a message on stderr, which begins on a line of its own."""
     if code is Code.INTERRUPTED:
         own_line()
     if message:

@@ -177,7 +177,7 @@ class _Fetch:
         if hold is None:
             return NOTHING_PAID
         if self.watching.delivered:
-            return f"Interrupted. {hold.price} was paid, and all of the answer had arrived."
+            return f"Interrupted. The payment of {hold.price} was answered, and all of the answer had arrived."
         return f"Interrupted.{_claim_advice(hold)}"
 
 

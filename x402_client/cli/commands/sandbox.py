@@ -21,22 +21,23 @@ from ...sandbox import FAULTS, Sandbox
 from .. import completion
 from ..exits import Code
 from ..options import MaybePath, MaybeTexts
-from ..running import NOTHING_PAID, Stop, command, leave
-from ..screen import out, show
+from ..running import NOTHING_PAID, Stop, asking, leave
+from ..screen import out, own_line, show
 
 _LOOK_EVERY = 0.1
-_FIRST_LINE = '"""Pays the sandbox, as `x402 sandbox --example` wrote it."""'
+_FIRST_LINE = '"""Pays the sandbox. By x402 sandbox --example."""'
 _PROGRAM = f"""\
 {_FIRST_LINE}
 import httpx
 from x402_client import Buyer, outcome
 from x402_client.httpx import wrap
 
-buyer = Buyer.from_env()  # wallet, policy, ledger: from the settings
+buyer = Buyer.from_env()  # by the settings of this shell
 client = wrap(httpx.Client(), buyer)
 response = client.get("{{url}}/weather")
 print(response.json()["content"])
-print(outcome(response).hold.price, "paid,", buyer.remaining(), "left")
+print("Paid:", outcome(response).hold.price)
+print("Left today:", buyer.remaining())
 """
 """The program that is shown: ten lines."""
 _BY_HAND = """\
@@ -49,7 +50,7 @@ buyer = Buyer(
 """
 
 
-@command
+@asking
 def sandbox(
     port: Annotated[int, typer.Option("--port", metavar="N", help="Where to listen; 0: at a free port.")] = 8402,
     example: Annotated[
@@ -85,8 +86,7 @@ def sandbox(
             seller.order(*fault)
         if example is not None:
             _write_program(example, seller)
-        _tell_settings(seller, _settings(seller, Path(directory)), example)
-        _until_interrupted(seller)
+        _until_interrupted(seller, _settings(seller, Path(directory)), example)
 
 
 def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
@@ -106,7 +106,7 @@ def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> Non
     if example is not None:
         show(f"  python {shlex.quote(str(example))}", "bold")
     show()
-    show(f"{example} is" if example is not None else "A program that pays it from there (--example FILE writes it):")
+    show(f"{example} is" if example is not None else "A program that pays it from there; --example FILE writes it:")
     show()
     for line in program(seller).splitlines():
         show(f"  {line}", "cyan")
@@ -164,17 +164,18 @@ def policy_text(seller: Sandbox) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _until_interrupted(seller: Sandbox) -> None:
-    """Tell of every visit until Ctrl-C, and then what was earned."""
+def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None) -> None:
+    """Tell how to pay it, and of every visit until Ctrl-C, and then what was earned."""
     try:
+        _tell_settings(seller, settings, example)
         _tell_visits(seller)
     except KeyboardInterrupt as end:
+        own_line()
         payments = len(seller.settlements)
         show(f"It earned {seller.earned} of invented money in {payments} payment{'' if payments == 1 else 's'}.")
         out().file.flush()
-        if isinstance(end, _Terminated):
-            return
-    leave(Code.INTERRUPTED, f"{NOTHING_PAID} The money was invented.")
+        if not isinstance(end, _Terminated):
+            leave(Code.INTERRUPTED, f"{NOTHING_PAID} The money was invented.")
 
 
 def _tell_visits(seller: Sandbox) -> None:

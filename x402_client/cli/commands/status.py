@@ -163,9 +163,7 @@ def _draw_open(found: Standing) -> None:
     for hold in waiting[:_LISTED]:
         said = spending.advice(hold)
         show(f"  {hold.id}  {hold.price}", "yellow")
-        facts(
-            [("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)]
-        )
+        facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
         more = len(waiting) - _LISTED
         show(f"  next: x402 ledger holds{f' ({more} more)' if more > 0 else ''}", "cyan")
