@@ -252,9 +252,10 @@ def test_a_body_without_a_last_newline_does_not_run_into_what_follows(
 
 
 def test_what_broke_off_does_not_run_into_the_message_either(seller: Sandbox, given: dict[str, str]) -> None:
-    seen = terminal(["get", f"{seller.url}/fault/truncated-body/weather", "--yes"], given | {"NO_COLOR": "1"})
+    url = seller.sell("/cut", "0.01", content="z" * 200_000, fault="truncated-body")
+    seen = terminal(["get", url, "--yes"], given | {"NO_COLOR": "1"})
     assert seen.code == 7
-    assert "\nx402: The answer broke off" in seen.screen
+    assert "zz\nx402: The answer broke off" in seen.screen
 
 
 def test_a_reader_that_goes_away_is_no_failure_of_ours(seller: Sandbox, given: dict[str, str]) -> None:

@@ -35,7 +35,7 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What an account holds of a token, or why that is not known."""
+    """Balance of an account in one token, or the reason why it is not known."""
 
     token: Token
     owner: str
@@ -93,7 +93,7 @@ def _allowed(token: Token, policy: Policy) -> bool:
 
 
 def look(wallet: Wallet, tokens: Sequence[Token], reader: Endpoints, seconds: float) -> list[Held]:
-    """Ask all chains at once what the wallet holds, for at most so many seconds."""
+    """Ask all chains at once what the wallet holds, for at most ``seconds``."""
     mine = [(token, owner) for token in tokens if (owner := owner_of(wallet, token)) is not None]
     answers: SimpleQueue[Held] = SimpleQueue()
     for network in dict.fromkeys(token.network for token, _ in mine):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
-from .. import __version__
 from ..buyer.wallet import EVM_VARIABLE, SOLANA_VARIABLE
 from ..signers.keystore import PASSPHRASE_VARIABLE
 from .app import app
@@ -37,7 +37,8 @@ def man_page() -> str:
 
 
 def _head(root: Any) -> Iterator[str]:
-    yield f'.TH X402 1 "" "x402\\-buyer {__version__}" "User Commands"'
+    release = version("x402-buyer")
+    yield f'.TH X402 1 "" "x402\\-buyer {release}" "User Commands"'
     yield from (".SH NAME", "x402 \\- pay for what answers 402 Payment Required, within limits")
     yield from (".SH SYNOPSIS", ".B x402", "[\\fIOPTION\\fR]... \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...")
     yield ".SH DESCRIPTION"

@@ -81,7 +81,7 @@ class Standing:
 
 @contextmanager
 def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standing]:
-    """Yield what stands. The chains are asked for at most so many seconds, and not at all if ``offline``."""
+    """Yield what stands. The chains are asked for at most ``seconds``, and not at all if ``offline``."""
     ledger, state = _opened(choices.ledger)
     with buying(choices, ledger=ledger) as (buyer, found):
         holds, past = buyer.holds(), buyer.history(_ALL)

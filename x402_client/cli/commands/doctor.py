@@ -181,7 +181,7 @@ def _payable(quote: Quote, buyer: Buyer, found: wallets.Found, payable: Reading)
 
 @dataclass(frozen=True, slots=True)
 class _Funds:
-    """What was seen of our account and of the seller's, for one offer."""
+    """Result of a look at our account and at the seller's, for one offer."""
 
     owner: str = ""
     #: What we hold, in the token's smallest units; None if we have no account for it.

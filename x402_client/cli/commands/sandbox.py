@@ -26,6 +26,7 @@ from ..screen import out, own_line, show
 
 _LOOK_EVERY = 0.1
 _FIRST_LINE = '"""Pays the sandbox. By x402 sandbox --example."""'
+#: The program that is shown.
 _PROGRAM = f"""\
 {_FIRST_LINE}
 import httpx
@@ -39,7 +40,7 @@ print(response.json()["content"])
 print("Paid:", outcome(response).hold.price)
 print("Left today:", buyer.remaining())
 """
-"""The program that is shown: ten lines."""
+#: Stands for its line `buyer = ...` where there is no `Buyer.from_env`.
 _BY_HAND = """\
 buyer = Buyer(
     Wallet.from_env(),
