@@ -30,7 +30,7 @@ _ALL = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """Where the ledger is, what is in it, and why it cannot be used."""
+    """Place of the ledger, what is in it, and why it cannot be used."""
 
     place: str
     exists: bool
