@@ -84,13 +84,14 @@ def advice(found: Sequence[Place], name: str) -> Iterator[tuple[str, str]]:
     named = "" if name in ("", "default") else f" {name}"
     real, test = [p for p in found if not p.test_money], [p for p in found if p.test_money]
     if real:
-        yield f"To pay with real money, send {AMOUNT} USDC, as much as you can afford to lose,", "bold"
-        yield "to one of these:" if len(real) > 1 else "to:", "bold"
+        to = "to one of these" if len(real) > 1 else "here"
+        yield f"To pay with real money, send {AMOUNT} USDC {to}:", "bold"
         yield from _lines(real)
-        yield "No coins for fees are needed, no ETH and no SOL: sellers pay those.", ""
-        yield "Sellers name the network. `x402 tokens` lists all, with each contract.", ""
+        yield "Send no more than you can afford to lose.", ""
+        yield "No coins for fees are needed: sellers pay those.", ""
+        yield "`x402 tokens` lists other networks, and each contract.", ""
     if test:
-        yield f"To try it with test money, which costs nothing, ask {FAUCET} for USDC:", "bold"
+        yield f"Test money is free: ask {FAUCET} for USDC:", "bold"
         yield from _lines(test)
     yield "Then:", "bold"
     yield f"  x402 wallet balance{named}", ""
