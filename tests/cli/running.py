@@ -91,12 +91,13 @@ def terminal(
     given: Mapping[str, str],
     answers: Sequence[tuple[str, str | signal.Signals]] = (),
     stdout: int | None = None,
+    columns: int = 100,
 ) -> Seen:
     """As somebody at a terminal runs it: whenever the words appear, the answer is typed, or the signal sent."""
     child, handle = pty.fork()
     if child == 0:
         os.environ.clear()
-        os.environ.update(environment(given) | {"TERM": "xterm", "COLUMNS": "100"})
+        os.environ.update(environment(given) | {"TERM": "xterm", "COLUMNS": str(columns)})
         if stdout is not None:
             os.dup2(stdout, 1)
         os.execv(sys.executable, [*COMMAND, *arguments])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -82,10 +85,60 @@ def test_the_sandbox_sets_up_a_second_terminal(bare: dict[str, str]) -> None:
     assert len(httpx.get(f"{url[0]}/settlements").json()) == 1
     child.send_signal(signal.SIGINT)
     rest, _ = child.communicate(timeout=30)
-    assert child.returncode == 0
+    assert child.returncode == 130
     assert "GET /weather with a payment: answered 200" in rest
-    assert "It earned 0.01 USD in 1 payments." in rest
+    assert "It earned 0.01 USD of invented money in 1 payment." in rest
     assert not path.exists()
+
+
+def test_the_program_it_shows_pays_as_it_stands_with_the_settings(bare: dict[str, str], tmp_path: Path) -> None:
+    example = tmp_path / "pay.py"
+    with run_sandbox(bare, "--example", str(example)) as (said, url, settings):
+        program = example.read_text()
+        assert f"  python {example}\n" in said
+        assert f'client.get("{url}/weather")' in program
+        assert 10 <= len([line for line in program.splitlines() if line]) <= 16
+        assert max(map(len, program.splitlines())) <= 78
+        shell = f". {settings} && {sys.executable} {example}"
+        done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment(bare), timeout=30)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "worth it\nPaid: 0.01 USD\nLeft today: 4.99 USD\n"
+        assert len(httpx.get(f"{url}/settlements").json()) == 1
+    assert "".join(f"  {line}\n" for line in program.splitlines()) in said
+
+
+def test_an_example_is_written_over_an_older_one_and_over_nothing_else(bare: dict[str, str], tmp_path: Path) -> None:
+    mine, example = tmp_path / "mine.py", tmp_path / "pay.py"
+    mine.write_text("print('mine')\n")
+    refused = process(["sandbox", "--port", "0", "--example", str(mine)], bare)
+    assert refused.code == 2
+    assert f"{mine} is there already" in refused.err
+    assert mine.read_text() == "print('mine')\n"
+    assert process(["sandbox", "--port", "0", "--example", str(tmp_path / "no" / "pay.py")], bare).code == 2
+    programs = set()
+    for _ in range(2):
+        with run_sandbox(bare, "--example", str(example)):
+            programs.add(example.read_text())
+    assert len(programs) == 2  # each names its own port
+
+
+@contextmanager
+def run_sandbox(bare: dict[str, str], *options: str) -> Iterator[tuple[str, str, str]]:
+    """Run a sandbox; give what it said, its address and its settings."""
+    command = [*COMMAND, "sandbox", "--port", "0", *options]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(bare))
+    assert child.stdout is not None
+    try:
+        said = "".join(iter(child.stdout.readline, '  print("Left today:", buyer.remaining())\n'))
+        said += '  print("Left today:", buyer.remaining())\n'
+        url, settings = re.search(r"http://\S+?:\d+", said), re.search(r"\. (\S+/settings)", said)
+        assert url is not None
+        assert settings is not None
+        yield said, url[0], settings[1]
+    finally:
+        child.terminate()
+        child.communicate(timeout=30)
+    assert child.returncode == 0
 
 
 def test_the_sandbox_says_which_port_is_taken(bare: dict[str, str]) -> None:

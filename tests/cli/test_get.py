@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer
 from x402_client.sandbox import Sandbox
 
-from .running import COMMAND, environment, in_process, process
+from .running import COMMAND, environment, in_process, process, terminal
 
 CONTENT = {"paid": "0.01 USD", "received": 0, "content": "worth it"}
 
@@ -32,7 +33,7 @@ def test_the_body_and_nothing_else_goes_to_stdout(seller: Sandbox, given: dict[s
     ran = process(["get", f"{seller.url}/weather", "--yes"], given)
     assert ran.code == 0
     assert json.loads(ran.out) == CONTENT
-    assert "Paid 0.01 USD (USDC on " in ran.err
+    assert re.search(r"^Paid 0\.01 USD \(USDC on \S+, test money\) to ", ran.err, re.MULTILINE)
     assert "4.99 USD today" in ran.err
     assert seller.settlements[-1].transaction in ran.err
     assert len(seller.settlements) == before + 1
@@ -232,6 +233,29 @@ def test_ctrl_c_says_that_a_payment_left(seller: Sandbox, given: dict[str, str])
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (130, b"")
     assert "A payment of 0.01 USD left for 127.0.0.1: the same command again presents that same" in err.decode()
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_body_without_a_last_newline_does_not_run_into_what_follows(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, as_json: tuple[str, ...]
+) -> None:
+    command = [*COMMAND, "get", seller.sell("/line", "0.01", content="no newline"), "--yes", *as_json]
+    both = tmp_path / "both"
+    with both.open("wb") as file:
+        subprocess.run(command, stdout=file, stderr=file, env=environment(given), timeout=30, check=True)
+    lines = both.read_text().splitlines()
+    assert "no newline" in lines
+    assert lines[-1].startswith('{"exit": 0,' if as_json else "Receipt: ")
+    apart = process(command[len(COMMAND) :], given)
+    assert apart.out == b"no newline"
+    assert not apart.err.startswith("\n")
+
+
+def test_what_broke_off_does_not_run_into_the_message_either(seller: Sandbox, given: dict[str, str]) -> None:
+    url = seller.sell("/cut", "0.01", content="z" * 200_000, fault="truncated-body")
+    seen = terminal(["get", url, "--yes"], given | {"NO_COLOR": "1"})
+    assert seen.code == 7
+    assert "zz\nx402: The answer broke off" in seen.screen
 
 
 def test_a_reader_that_goes_away_is_no_failure_of_ours(seller: Sandbox, given: dict[str, str]) -> None:

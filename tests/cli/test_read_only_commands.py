@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from x402_client import Wallet
 from x402_client.sandbox import Sandbox
 
-from .running import in_process
+from .running import in_process, terminal
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,44 @@ def test_a_quote_shows_every_offer_the_choice_and_the_reasons(seller: Sandbox, g
     assert any("2. exact  0.01 USD" in line and "costs the same and comes first" in line for line in lines)
     assert "Left before it: 5.00 USD today." in ran.text
     assert not Path(given["X402_LEDGER"]).exists()
+
+
+def test_a_quote_says_that_no_funds_were_looked_at(seller: Sandbox, given: dict[str, str]) -> None:
+    command = ["quote", f"{seller.url}/weather"]
+    assert "The wallet's funds were not looked at; `x402 doctor URL` looks." in in_process(command, given).err
+    assert json.loads(in_process([*command, "--json"], given).out)["funds"] == "not looked at"
+    dry = in_process(["get", f"{seller.url}/weather", "--dry-run"], given)
+    assert "Nothing was paid, and no funds were looked at." in dry.err
+    refused = in_process(["quote", f"{seller.url}/yacht"], given)
+    assert "funds" not in refused.text + refused.err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["quote"], "eip155:402402402402, test money"),
+        (["get", "--dry-run"], "0.01 USD, test money. Nothing was paid"),
+        (["doctor"], "exact on eip155:402402402402, 0.01 USD (test money): would be paid"),
+        (["doctor"], "offer 1: balance  100 USDC on eip155:402402402402, test money"),
+        (["wallet", "balance"], "solana-devnet, test money"),
+        (["status"], "eip155:402402402402, test money"),
+    ],
+)
+def test_test_money_is_labelled(seller: Sandbox, given: dict[str, str], command: list[str], said: str) -> None:
+    url = [] if command[0] in ("wallet", "status") else [f"{seller.url}/weather"]
+    ran = in_process([*command, *url], given)
+    assert said in ran.text + ran.err
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("command", ["quote", "doctor"])
+def test_offers_fit_a_narrow_terminal(seller: Sandbox, given: dict[str, str], command: str, columns: int) -> None:
+    seen = terminal([command, f"{seller.url}/weather"], given | {"NO_COLOR": "1"}, columns=columns)
+    said = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|.*\r", "", seen.screen)
+    assert seen.code == 0
+    assert max(map(len, said.splitlines())) <= columns
+    for address in seller.pay_to.values():
+        assert address in said  # in one piece
 
 
 def test_a_quote_as_json(seller: Sandbox, given: dict[str, str]) -> None:
@@ -107,6 +146,8 @@ def test_the_doctor_sees_an_empty_wallet(seller: Sandbox, given: dict[str, str])
     address = Wallet(evm=poor["X402_EVM_KEY"]).evm
     assert address is not None
     assert f"wrong: offer 1: {address.address} holds 0.005 USDC" in ran.text
+    assert "would be chosen, and its payment would fail: see below" in ran.text
+    assert "would be paid" not in ran.text
 
 
 def test_a_chain_that_does_not_answer_is_no_verdict(seller: Sandbox, given: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -209,10 +210,69 @@ def test_showing_says_where_to_begin_when_there_is_none(bare: dict[str, str]) ->
 def test_balances_are_read_from_the_chains(seller: Sandbox, given: dict[str, str]) -> None:
     ran = in_process(["wallet", "balance", "--network", "solana-devnet"], given)
     assert ran.code == 0
-    assert any(line.split()[:3] == ["solana-devnet", "USDC", "100"] for line in ran.text.splitlines())
+    assert re.search(r"^solana-devnet, test money +USDC +100 +\S+$", ran.text, re.MULTILINE)
     said = json.loads(in_process(["wallet", "balance", "--network", "solana-devnet", "--json"], given).out)
     assert {one["token"]: one["balance"] for one in said}["USDC"] == "100"
     deaf = in_process(["wallet", "balance", "--network", "base", "--rpc", "base=http://127.0.0.1:9"], given)
     assert deaf.code == 4
     assert "base did not answer" in deaf.err
     assert in_process(["wallet", "balance", "--network", "moon"], given).code == 2
+
+
+def test_a_new_wallet_ends_with_what_to_do(user: dict[str, str]) -> None:
+    ran = in_process(["wallet", "new"], user)
+    addresses = [address for _, address in shown(user)]
+    said = ran.err
+    for address in addresses:
+        assert said.count(address) == 2  # for real money, and for test money
+    for words in (
+        "send 1 to 5 USDC", "on base\n", "on solana\n", "No coins for fees are needed", "https://faucet.circle.com",
+        "on base-sepolia, test money", "on solana-devnet, test money",
+    ):  # fmt: skip
+        assert words in said
+    assert said.endswith("Then:\n  x402 wallet balance\n  x402 get URL\n")
+
+
+def test_one_key_is_told_its_own_networks_only(user: dict[str, str]) -> None:
+    said = in_process(["wallet", "new", "agent", "--evm"], user).err
+    assert "on base\n" in said
+    assert "solana" not in said
+    assert said.endswith("Then:\n  x402 wallet balance agent\n  x402 get URL --wallet agent\n")
+
+
+def test_how_to_fund_is_said_again(user: dict[str, str]) -> None:
+    made = in_process(["wallet", "new"], user).err
+    ran = in_process(["wallet", "fund"], user)
+    assert (ran.code, ran.err) == (0, "")
+    assert made.endswith(ran.text)
+    one = in_process(["wallet", "fund", "--network", "polygon"], user).text
+    assert "on polygon\n" in one
+    assert "faucet" not in one
+    [said] = json.loads(in_process(["wallet", "fund", "--network", "base-sepolia", "--json"], user).out)
+    assert (said["test_money"], said["faucet"], said["amount"]) == (True, "https://faucet.circle.com", "1 to 5")
+    assert (said["token"], said["asset"]) == ("USDC", "0x036CbD53842c5426634e7929541eC2318f3dCF7e")
+
+
+def test_funds_are_for_a_network_with_a_key_and_a_token(user: dict[str, str]) -> None:
+    assert in_process(["wallet", "new", "agent", "--evm"], user).code == 0
+    without = in_process(["wallet", "fund", "agent", "--network", "solana"], user)
+    assert without.code == 2
+    assert "This wallet has no key for solana" in without.err
+    for name in ("moon", "flare"):  # no network, and one whose token is another
+        ran = in_process(["wallet", "fund", "agent", "--network", name], user)
+        assert ran.code == 2
+        assert f"No USDC is known on '{name}'" in ran.err
+    assert in_process(["wallet", "fund"], user).code == 2  # there is no wallet of the name default
+
+
+def test_nobody_is_led_to_send_real_money_to_a_sandboxs_keys(given: dict[str, str]) -> None:
+    ran = in_process(["wallet", "fund"], given)
+    assert ran.code == 3
+    assert "Never send them real money" in ran.err
+    assert Wallet(evm=given["X402_EVM_KEY"]).addresses["eip155"] not in ran.text + ran.err
+
+
+def test_a_sandboxs_keys_are_looked_up_on_no_other_network(given: dict[str, str]) -> None:
+    said = json.loads(in_process(["wallet", "balance", "--json"], given).out)
+    assert {one["network"] for one in said} == {"eip155:402402402402", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"}
+    assert all(one["test_money"] for one in said)

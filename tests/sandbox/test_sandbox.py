@@ -255,9 +255,11 @@ def test_its_tokens_are_on_no_real_chain(sandbox: Sandbox) -> None:
 
 
 def test_a_policy_keeps_its_limits_and_learns_the_sandboxs_tokens(sandbox: Sandbox) -> None:
-    strict = Policy(per_request="0.02", networks=["base"], assets=["USDC"], tokens=[Token("base", "0x" + "1" * 40)])
+    mine = Token("base", "0x" + "1" * 40)
+    strict = Policy(per_request="0.02", networks=["base"], assets=["EURC", "USDC"], tokens=[mine])
     fit = sandbox.policy(strict)
-    assert (len(strict.tokens), strict.networks, strict.assets) == (1, ("eip155:8453",), ("USDC",))
+    assert (len(strict.tokens), strict.networks, strict.assets) == (1, ("eip155:8453",), ("EURC", "USDC"))
+    assert fit.assets == strict.assets
     assert fit.overall is strict.overall
     assert fit.assets == strict.assets
     assert get(sandbox, sandbox.url + "/weather", strict).status_code == 200

@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     from .arguments import secret_among
 
     given = list(sys.argv[1:] if argv is None else argv)
+    said = "Interrupted. Nothing was paid."
     try:
         found = secret_among(given)
         if found is not None:
@@ -39,8 +40,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
                 sys.exit(_plain_manual(given[1:]))
             print(_MISSING, file=sys.stderr)
             sys.exit(2)
+        said = "Interrupted."
         sys.exit(run(given))
     except KeyboardInterrupt:
+        print(f"\nx402: {said}", file=sys.stderr)
         sys.exit(130)
 
 

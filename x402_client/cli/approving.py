@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..buyer.buyer import Buyer
 from ..model.money import Money
-from ..model.networks import short_name
 from ..model.offers import words
 from ..model.signing import Approval
 from . import wallets
 from .buying import left, left_in_words
 from .exits import Code
+from .money_labels import network_name
 from .screen import confirmed, err, facts, interactive, seller_text
 
 
@@ -52,7 +52,7 @@ class Approving:
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
         after = left(self._buyer, approval.host, approval.price.currency)
         rows = [
-            ("price", f"{approval.price}, in {token} on {words(short_name(offer.network), 60)}"),
+            ("price", f"{approval.price}, in {token} on {network_name(offer.network)}"),
             ("for", f"{approval.method} {approval.url}"),
             ("to", f"{words(offer.pay_to, 60)}, named by {approval.host}"),
         ]

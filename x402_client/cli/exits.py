@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from textwrap import wrap
 
 from .. import errors
+
+#: The table of exit codes fits a terminal of 60 columns, with the blanks before it.
+_WIDTH = 58
 
 
 class Code(IntEnum):
@@ -62,4 +66,8 @@ def code_of(error: errors.X402Error) -> Code:
 
 def table() -> str:
     """Return the exit codes for the help, one a line."""
-    return "Exit codes:\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANING.items())
+    lines = (
+        wrap(meaning, _WIDTH, initial_indent=f"{code:>3}  ", subsequent_indent=" " * 5)
+        for code, meaning in MEANING.items()
+    )
+    return "\n".join(["Exit codes:", *(line for lines_of_one in lines for line in lines_of_one)])

@@ -8,10 +8,11 @@ from ..errors import X402Error
 from ..events import Answered, Delivered, Event, LedgerStarted, Presented, Warned
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
-from ..model.networks import short_name
 from ..model.offers import words
+from ..signers.play_keys import takes_play_keys
 from .buying import left_in_words, number
 from .exits import Code
+from .money_labels import network_name
 from .requests_made import CliRequest, shown_url
 from .screen import say, seller_text, show_json, waiting
 
@@ -113,7 +114,7 @@ class Report:
         offer, receipt = paid.offer, paid.receipt
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
         say(
-            f"Paid {paid.hold.price} ({token} on {words(short_name(offer.network), 60)}) to {words(offer.pay_to, 60)}."
+            f"Paid {paid.hold.price} ({token} on {network_name(offer.network)}) to {words(offer.pay_to, 60)}."
             + (f" Left: {left_in_words(self.left)}." if self.left else ""),
             "green",
         )
@@ -153,6 +154,7 @@ def payment(hold: Hold) -> dict[str, Any]:
         "asset": offer.asset,
         "amount": str(offer.amount),
         "network": offer.network,
+        "test_money": takes_play_keys(offer.network),
         "pay_to": offer.pay_to,
         "nonce": hold.nonce,
         "again": hold.tries > 0,

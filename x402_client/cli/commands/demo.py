@@ -19,7 +19,7 @@ from ...receipts import outcome
 from ...requests import wrap as wrap_requests
 from ...sandbox import Sandbox
 from ..exits import Code
-from ..running import Stop, command
+from ..running import NOTHING_PAID, Stop, command, leave
 from ..screen import bar, out, show
 
 _PER_REQUEST, _PER_DAY = "0.10", "5"
@@ -35,6 +35,18 @@ def demo() -> None:
 
     A seller is started on this machine. Its money is invented; the requests, signatures and checks are real.
     """
+    try:
+        _pay_and_refuse()
+    except KeyboardInterrupt:
+        leave(Code.INTERRUPTED, f"{NOTHING_PAID} The money of the demo is invented.")
+    show()
+    show("In a program of your own:", "bold")
+    for line in _LINES.splitlines():
+        show(f"    {line}", "cyan")
+    show("Next: `x402 sandbox` runs this seller for you to try things on, `x402 wallet new` makes a wallet.")
+
+
+def _pay_and_refuse() -> None:
     with Sandbox() as seller:
         buyer = seller.buyer(Policy(per_request=_PER_REQUEST, per_day=_PER_DAY))
         show("A seller on this machine, two chains behind it, and a wallet with invented money.", "bold")
@@ -47,11 +59,6 @@ def demo() -> None:
             show_.meet_the_yacht(client)
             show_.meet_another_token(client)
             show_.add_up()
-    show()
-    show("In a program of your own:", "bold")
-    for line in _LINES.splitlines():
-        show(f"    {line}", "cyan")
-    show("Next: `x402 sandbox` runs this seller for you to try things on, `x402 wallet new` makes a wallet.")
 
 
 class _Demo:

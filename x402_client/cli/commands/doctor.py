@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated
 
 import httpx
-import typer
 
 from ...buyer.buyer import Buyer
 from ...chains.solana import SolanaChain
@@ -21,6 +19,7 @@ from ...model.hosts import Origin
 from ...model.money import Token
 from ...model.networks import SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
+from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
 from .. import options, wallets
@@ -28,8 +27,10 @@ from ..balances import balance, owner_of, token_account, whole_tokens
 from ..buying import Choices, buying, ledger_for_looking, policy_of
 from ..decoding.findings import Reading
 from ..exits import Code
+from ..money_labels import TEST_MONEY, network_name
+from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, shown_url
-from ..running import Stop, command
+from ..running import Stop, asking
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
 from .quote import QuoteReport
@@ -49,9 +50,9 @@ class _Answer:
     body: bytes | None
 
 
-@command
+@asking
 def doctor(
-    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    url: options.Url,
     method: options.Method = None,
     data: options.Data = None,
     header: options.Headers = None,
@@ -162,42 +163,80 @@ def _payable(quote: Quote, buyer: Buyer, found: wallets.Found, payable: Reading)
     else:
         payable.fact("wallet", found.source)
     report = QuoteReport(quote, buyer, found)
+    funds = {offer.position: _funds(offer, buyer) for offer in quote.offers if _is_ours(offer, buyer, found)}
     for offer in quote.offers:
-        verdict = "would be paid" if quote.choice and offer.position == quote.choice.position else offer.reason or ""
-        payable.fact(f"offer {offer.position}", f"{offer}: {verdict}")
+        chosen = quote.choice is not None and offer.position == quote.choice.position
+        known = funds.get(offer.position, _Funds())
+        label = f" ({TEST_MONEY})" if takes_play_keys(offer.network) else ""
+        payable.fact(f"offer {offer.position}", f"{offer}{label}: {_verdict(offer, chosen, known)}")
     for fault in quote.faults:
         payable.wrong("terms", fault)
     if report.refusal:
         payable.wrong("policy", report.refusal)
     for offer in quote.offers:
-        if not found.no_wallet and offer.token is not None and owner_of(buyer.wallet, offer.token) is not None:
-            _funds(offer, buyer, payable, chosen=quote.choice is not None and offer.position == quote.choice.position)
+        if offer.position in funds:
+            chosen = quote.choice is not None and offer.position == quote.choice.position
+            _tell_funds(offer, funds[offer.position], payable.wrong if chosen else payable.note, payable)
 
 
-def _funds(offer: Offer, buyer: Buyer, payable: Reading, chosen: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Funds:
+    """Result of a look at our account and at the seller's, for one offer."""
+
+    owner: str = ""
+    #: What we hold, in the token's smallest units; None if we have no account for it.
+    have: int | None = 0
+    #: False if the seller has no account that a payment could arrive at. None: it needs none.
+    theirs: bool | None = None
+    unknown: str = ""
+    #: False if nothing was looked at.
+    seen: bool = False
+
+    def suffices(self, offer: Offer) -> bool:
+        """Return False if a payment was seen to be impossible."""
+        return not self.seen or ((self.have or 0) >= offer.amount and self.theirs is not False)
+
+
+def _is_ours(offer: Offer, buyer: Buyer, found: wallets.Found) -> bool:
+    return not found.no_wallet and offer.token is not None and owner_of(buyer.wallet, offer.token) is not None
+
+
+def _verdict(offer: Offer, chosen: bool, known: _Funds) -> str:
+    if not chosen:
+        return in_own_words(offer.reason or "")
+    return "would be paid" if known.suffices(offer) else "would be chosen, and its payment would fail: see below"
+
+
+def _funds(offer: Offer, buyer: Buyer) -> _Funds:
     token = offer.token
     assert token is not None
     owner = owner_of(buyer.wallet, token)
     assert owner is not None
-    place = f"offer {offer.position}"
-    problem = payable.wrong if chosen else payable.note
     try:
         with waiting(f"Asking {short_name(offer.network)}"):
-            have = balance(buyer.endpoints, owner, token)
-            theirs = _their_account(offer, buyer)
+            return _Funds(owner, balance(buyer.endpoints, owner, token), _their_account(offer, buyer), seen=True)
     except ChainUnavailable as failure:
-        payable.note(place, f"the balance is not known: {failure.args[0]}")
+        return _Funds(owner, unknown=in_own_words(str(failure.args[0])))
+
+
+def _tell_funds(offer: Offer, known: _Funds, problem: Callable[[str, str], None], payable: Reading) -> None:
+    token, place = offer.token, f"offer {offer.position}"
+    assert token is not None
+    if known.unknown:
+        payable.note(place, f"the balance is not known: {known.unknown}")
         return
-    where = f"{token.symbol} on {short_name(offer.network)}"
-    if have is None:
-        problem(place, f"{owner} has no account for {where}; send it some")
-    elif have < offer.amount:
+    where = f"{token.symbol} on {network_name(offer.network)}"
+    if known.have is None:
+        problem(place, f"{known.owner} has no account for {where}; `x402 wallet fund` says how to send it some")
+    elif known.have < offer.amount:
+        have, asked = whole_tokens(known.have, token), whole_tokens(offer.amount, token)
         problem(
-            place, f"{owner} holds {whole_tokens(have, token)} {where}; {whole_tokens(offer.amount, token)} are asked"
+            place,
+            f"{known.owner} holds {have} {where}; {asked} are asked. `x402 wallet fund` says how to send it some",
         )
     else:
-        payable.fact(f"{place}: balance", f"{whole_tokens(have, token)} {where}")
-    if theirs is False:
+        payable.fact(f"{place}: balance", f"{whole_tokens(known.have, token)} {where}")
+    if known.theirs is False:
         problem(place, f"the seller has no account for {where}, so no payment can arrive")
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -24,8 +24,8 @@ from ..buying import Choices, amount, buying, left
 from ..exits import Code, code_of, table
 from ..reporting import Report, Watching
 from ..requests_made import CliRequest, cli_request
-from ..running import Stop, command, in_commands, leave
-from ..screen import say, swallow_pipe
+from ..running import NOTHING_PAID, Stop, command, in_commands, leave
+from ..screen import one_place, say, swallow_pipe
 
 _CHUNK = 64 * 1024
 HELP = f"""Fetch URL, and pay for it if that is what it takes.
@@ -44,7 +44,7 @@ JSON object to stderr, as its last line, instead of text.
 
 @command
 def get(
-    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    url: options.Url,
     method: options.Method = None,
     data: options.Data = None,
     header: options.Headers = None,
@@ -96,6 +96,8 @@ class _Fetch:
         self.request, self.choices, self.approving, self.key = request, choices, approving, key
         self.report = Report(request, as_json)
         self.watching = Watching(quiet=as_json)
+        #: The end of the body on stdout: what follows on the same screen begins on a line of its own.
+        self.shown = b""
 
     def run(self, output: Path | None, follow: bool, timeout: float) -> None:
         """Fetch the URL. In every case the final report says what became of the money."""
@@ -110,7 +112,7 @@ class _Fetch:
             swallow_pipe()
             self._end(Code.PIPE, "")
         except KeyboardInterrupt:
-            self._end(Code.INTERRUPTED, "Interrupted.")
+            self._end(Code.INTERRUPTED, self._interrupted())
         except (X402Error, httpx.HTTPError, Stop, OSError) as failure:
             self._failed(failure)
         else:
@@ -123,13 +125,11 @@ class _Fetch:
         asked_for = self.request
         with client.stream(asked_for.method, asked_for.url, **asked_for.keywords) as response:
             self.report.answered(response.status_code, outcome(response))
-            last = b""
+            on_screen = sink is sys.stdout.buffer and one_place()
             for chunk in response.iter_bytes(_CHUNK):
                 sink.write(chunk)
-                last = chunk
+                self.shown = chunk[-1:] if on_screen else b""
             sink.flush()
-        if sink is sys.stdout.buffer and last[-1:] not in (b"\n", b"") and sys.stdout.isatty():
-            say("")  # what we say next begins on a line of its own
         paid = self.report.outcome
         if paid is not None:
             self.report.left = left(buyer, paid.hold.host, paid.hold.price.currency)
@@ -164,10 +164,21 @@ class _Fetch:
 
     def _end(self, code: Code, message: str) -> None:
         self.watching.stop()
-        if code is Code.INTERRUPTED and self.watching.presented is not None and not self.watching.delivered:
-            message += _claim_advice(self.watching.presented)
+        if self.shown not in (b"\n", b""):
+            with suppress(BrokenPipeError):
+                sys.stdout.flush()
+            say("")
         self.report.tell(code, message)
         leave(code, "" if self.report.as_json else message)
+
+    def _interrupted(self) -> str:
+        """Return what became of the money, for a person who pressed Ctrl-C."""
+        hold = self.watching.presented
+        if hold is None:
+            return NOTHING_PAID
+        if self.watching.delivered:
+            return f"Interrupted. The payment of {hold.price} was answered, and all of the answer had arrived."
+        return f"Interrupted.{_claim_advice(hold)}"
 
 
 def _claim_advice(hold: Hold | None) -> str:

@@ -11,19 +11,21 @@ from ...buyer.buyer import Buyer
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
 from ...model.money import Money
-from ...model.networks import short_name
 from ...model.offers import Offer, Quote, words
+from ...signers.play_keys import takes_play_keys
 from .. import options, wallets
 from ..buying import Choices, amount, buying, ledger_for_looking, left, left_in_words, number
 from ..exits import Code
+from ..money_labels import TEST_MONEY, network_name
+from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request
-from ..running import Stop, command
+from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
 
 
-@command
+@asking
 def quote(
-    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    url: options.Url,
     method: options.Method = None,
     data: options.Data = None,
     header: options.Headers = None,
@@ -59,7 +61,9 @@ def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, 
     if as_json:
         show_json({"dry_run": True, **report.document()}, stderr=True)
     elif report.quote.choice is not None:
-        say(f"Would pay {report.quote.choice.price}: {report.quote.choice}. Nothing was paid.")
+        choice = report.quote.choice
+        label = f", {TEST_MONEY}" if takes_play_keys(choice.network) else ""
+        say(f"Would pay {choice.price}: {choice}{label}. Nothing was paid, and no funds were looked at.")
     elif report.quote.free:
         say(f"Free: it answered {report.quote.status} without asking for a payment.")
     if report.refusal:
@@ -111,6 +115,8 @@ class QuoteReport:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
         if self.found.no_wallet:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
+        elif quote.choice is not None:
+            say("The wallet's funds were not looked at; `x402 doctor URL` looks.", "dim")
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -127,6 +133,7 @@ class QuoteReport:
             "faults": list(quote.faults),
             "left": {window: str(money) for window, money in self.left.items()},
             "refusal": self.refusal or None,
+            "funds": "not looked at",
             "wallet": None if self.found.no_wallet else self.found.source,
         }
 
@@ -149,8 +156,9 @@ def _row(rows: Any, offer: Offer, chosen: bool) -> None:
 
     token = offer.token.symbol if offer.token else words(offer.asset, 60)
     price = str(offer.price) if offer.price is not None else f"{offer.amount} units"
-    verdict = Text("would be paid", "green") if chosen else Text(words(offer.reason, 300) or "would not be paid", "dim")
-    cells = (f"{offer.position}.", words(offer.scheme, 40), price, token, words(short_name(offer.network), 60))
+    reason = in_own_words(words(offer.reason, 300)) or "would not be paid"
+    verdict = Text("would be paid", "green") if chosen else Text(reason, "dim")
+    cells = (f"{offer.position}.", words(offer.scheme, 40), price, token, network_name(offer.network))
     rows.add_row(Text("→" if chosen else "", "green"), *(Text(c) for c in (" ".join(cells[:2]), *cells[2:])),
                  Text(words(offer.pay_to, 60)), verdict)  # fmt: skip
 
@@ -166,5 +174,6 @@ def _document(offer: Offer) -> dict[str, Any]:
         "price": number(offer.price) if offer.price else None,
         "currency": offer.price.currency if offer.price else None,
         "pay_to": offer.pay_to,
-        "reason": offer.reason,
+        "test_money": takes_play_keys(offer.network),
+        "reason": None if offer.reason is None else in_own_words(offer.reason),
     }

@@ -17,20 +17,45 @@ import typer
 from ...errors import ConfigurationError
 from ...model.networks import short_name
 from ...sandbox import FAULTS, Sandbox
+from .. import completion
 from ..exits import Code
-from ..options import MaybeTexts
-from ..running import Stop, command
-from ..screen import out, show
+from ..options import MaybePath, MaybeTexts
+from ..running import NOTHING_PAID, Stop, asking, leave
+from ..screen import out, own_line, show
 
 _LOOK_EVERY = 0.1
+_FIRST_LINE = '"""Pays the sandbox. By x402 sandbox --example."""'
+#: The program that is shown.
+_PROGRAM = f"""\
+{_FIRST_LINE}
+import httpx
+from x402_client import Buyer, outcome
+from x402_client.httpx import wrap
+
+buyer = Buyer.from_env()  # by the settings of this shell
+client = wrap(httpx.Client(), buyer)
+response = client.get("{{url}}/weather")
+print(response.json()["content"])
+print("Paid:", outcome(response).hold.price)
+print("Left today:", buyer.remaining())
+"""
+#: Stands for its line `buyer = ...` where there is no `Buyer.from_env`.
 
 
-@command
+@asking
 def sandbox(
-    port: Annotated[int, typer.Option("--port", metavar="N", help="Where to listen; 0: anywhere.")] = 8402,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Where to listen; 0: at a free port.")] = 8402,
+    example: Annotated[
+        MaybePath, typer.Option("--example", metavar="FILE", help="Write the program that pays it, which is shown.")
+    ] = None,
     fault: Annotated[
         MaybeTexts,
-        typer.Option("--fault", metavar="NAME", help="Something that goes wrong next; repeated: in this order."),
+        typer.Option(
+            "--fault",
+            metavar="NAME",
+            help="Something that goes wrong next; repeated: in this order.",
+            autocompletion=completion.faults,
+        ),
     ] = None,
     redeliver: Annotated[
         bool, typer.Option("--redeliver", help="Deliver again for a payment that was settled before.")
@@ -41,7 +66,7 @@ def sandbox(
     """Run a seller to try things against, until Ctrl-C. Its money, chains and keys are invented.
 
     It writes a file that sets up another terminal for it: a wallet with invented money, a policy that knows its token,
-    a ledger of its own.
+    a ledger of its own. It shows a program that pays it from there.
     """
     if list_faults:
         for one in FAULTS.values():
@@ -51,19 +76,9 @@ def sandbox(
     with _opened(port, slow, redeliver) as seller, tempfile.TemporaryDirectory(prefix="x402-sandbox-") as directory:
         if fault:
             seller.order(*fault)
-        settings = _settings(seller, Path(directory))
-        show(f"A seller listens at {seller.url} and lists there what it has. Its money is invented. Ctrl-C ends it.")
-        show("In another terminal:")
-        show()
-        show(f"  . {shlex.quote(str(settings))}", "bold")
-        show(f"  x402 get {seller.url}/weather", "bold")
-        show(f"  x402 get {seller.url}/yacht", "bold")
-        show()
-        out().file.flush()
-        try:
-            _tell_visits(seller)
-        except KeyboardInterrupt:
-            show(f"It earned {seller.earned} in {len(seller.settlements)} payments.")
+        if example is not None:
+            _write_program(example, seller)
+        _until_interrupted(seller, _settings(seller, Path(directory)), example)
 
 
 def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
@@ -71,6 +86,39 @@ def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
         return Sandbox(port=port, slow=slow, redeliver=redeliver)
     except ConfigurationError as problem:
         raise Stop(Code.USAGE, f"{problem.args[0]} --port 0 takes a free one.") from None
+
+
+def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> None:
+    show(f"A seller listens at {seller.url} and lists there what it has.")
+    show("Its money is invented. Ctrl-C ends it. In another terminal:")
+    show()
+    show(f"  . {shlex.quote(str(settings))}", "bold")
+    show(f"  x402 get {seller.url}/weather", "bold")
+    show(f"  x402 get {seller.url}/yacht", "bold")
+    if example is not None:
+        show(f"  python {shlex.quote(str(example))}", "bold")
+    show()
+    show(f"{example} is" if example is not None else "A program that pays it from there; --example FILE writes it:")
+    show()
+    for line in program(seller).splitlines():
+        show(f"  {line}", "cyan")
+    show()
+    out().file.flush()
+
+
+def program(seller: Sandbox) -> str:
+    """Return a program that pays this sandbox, with its wallet, policy and ledger from the environment."""
+    return _PROGRAM.format(url=seller.url)
+
+
+def _write_program(place: Path, seller: Sandbox) -> None:
+    """Write the program. No other file is overwritten than one that was written here before."""
+    try:
+        if place.exists() and not place.read_text("utf-8", "replace").startswith(_FIRST_LINE):
+            raise Stop(Code.USAGE, f"{place} is there already and is no program of the sandbox; name another file.")
+        place.write_text(program(seller), encoding="utf-8")
+    except OSError as failure:
+        raise Stop(Code.USAGE, f"{place} cannot be written: {failure.strerror}.") from None
 
 
 def _settings(seller: Sandbox, directory: Path) -> Path:
@@ -102,6 +150,20 @@ def policy_text(seller: Sandbox) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None) -> None:
+    """Tell how to pay it, and of every visit until Ctrl-C, and then what was earned."""
+    try:
+        _tell_settings(seller, settings, example)
+        _tell_visits(seller)
+    except KeyboardInterrupt as end:
+        own_line()
+        payments = len(seller.settlements)
+        show(f"It earned {seller.earned} of invented money in {payments} payment{'' if payments == 1 else 's'}.")
+        out().file.flush()
+        if not isinstance(end, _Terminated):
+            leave(Code.INTERRUPTED, f"{NOTHING_PAID} The money was invented.")
+
+
 def _tell_visits(seller: Sandbox) -> None:
     """Print one line for each request and each payment, as they come."""
     seen = paid = 0
@@ -119,5 +181,9 @@ def _tell_visits(seller: Sandbox) -> None:
         time.sleep(_LOOK_EVERY)
 
 
+class _Terminated(KeyboardInterrupt):
+    """The end that another program asked for, with SIGTERM."""
+
+
 def _end(*_: object) -> None:
-    raise KeyboardInterrupt
+    raise _Terminated

@@ -1,0 +1,82 @@
+"""Messages in the command name its options, not Python's arguments."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from x402_client import Money, errors
+from x402_client.cli.own_words import in_own_words
+from x402_client.sandbox import Sandbox
+
+from .running import in_process
+from .test_ledger import hold
+
+PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bmust_exist\b|\bledger=")
+
+
+@pytest.mark.parametrize(
+    ("python", "command"),
+    [
+        ("buyer.unfreeze('*.x.dev') lifts it", "`x402 ledger unfreeze '*.x.dev'` lifts it"),
+        ("buyer.write_off(error.hold) gives it up", "`x402 ledger write-off ab12` gives it up"),
+        ("look it up by error.hold.nonce;", "look it up by its nonce (`x402 ledger show ab12`);"),
+        ("buyer.holds() lists these", "`x402 ledger holds` lists these"),
+        ("name one with Buyer(rpc={\"base\": \"https://...\"}).", "name one with --rpc base=https://...."),
+        ("of different operators, in Buyer(rpc=...), or", "of different operators, in --rpc, or"),
+        ("Policy(http_hosts=['x.dev']) allows it", 'http_hosts = ["x.dev"] in the --policy file allows it'),
+        ("in Policy(hosts={\"x.dev\": Limit(...)}) if", 'in a table [hosts."x.dev"] in the --policy file if'),
+        ("Policy(accept_loss=...) does so", "accept_loss = ... in the --policy file does so"),
+        ("Policy(tokens=[Token(...)]) vouches", "a table [[tokens]] in the --policy file vouches"),
+        ("write Token(..., decimals=18).", "write decimals = 18."),
+        ('for example per_request="0.10 EUR"', 'for example per_request = "0.10 EUR"'),
+        ("only under Policy(allow_zero=True)", "only under allow_zero = true in the --policy file"),
+        ("and must_exist=True refuses that", "and --must-exist refuses that"),
+        ("pass ledger=PATH.", "pass --ledger PATH."),
+        ("the 60 seconds of Buyer(settle_timeout=...))", "the 60 seconds that are waited)"),
+        ("Make the same request again: it", "Run the same command again: it"),
+    ],
+)  # fmt: skip
+def test_each_is_said_in_the_words_of_the_command(python: str, command: str) -> None:
+    assert in_own_words(python, "ab12") == command
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("/fault/swapped-token/weather", ("--yes",)),
+        ("/fault/drop-before-settling/weather", ("--yes", "-X", "POST")),
+        ("/fault/402-again/weather", ("--yes", "-X", "POST")),
+        ("/weather", ("--yes", "--must-exist", "--ledger", "{new}")),
+        ("/weather", ("--yes", "--policy", "{euros}")),
+    ],
+)
+def test_no_message_of_get_speaks_python(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, path: str, options: tuple[str, ...]
+) -> None:
+    euros = tmp_path / "euros.toml"
+    euros.write_text(Path(given["X402_POLICY"]).read_text().replace('"0.10"', '"0.10 EUR"').replace('"5"', '"5 EUR"'))
+    named = {"{new}": str(tmp_path / "new.db"), "{euros}": str(euros)}
+    ran = in_process(["get", seller.url + path, *(named.get(option, option) for option in options)], given)
+    assert ran.code not in (0, 1)
+    assert not PYTHON.search(ran.err), ran.err
+
+
+def test_quote_and_doctor_speak_no_python_either(seller: Sandbox, given: dict[str, str]) -> None:
+    for command in ("quote", "doctor"):
+        for options in ((), ("--json",)):
+            ran = in_process([command, f"{seller.url}/fault/swapped-token/weather", *options], given)
+            assert "[[tokens]] in the --policy file vouches for one" in ran.text
+            assert not PYTHON.search(ran.text + ran.err)
+
+
+def test_a_freeze_and_a_hold_are_named(seller: Sandbox, given: dict[str, str]) -> None:
+    assert in_process(["ledger", "freeze", "127.0.0.1"], given).code == 0
+    ran = in_process(["get", f"{seller.url}/weather", "--yes"], given)
+    assert "`x402 ledger unfreeze '127.0.0.1'` lifts it" in ran.err
+    from x402_client.cli.running import in_commands
+
+    error = errors.PaymentRejected("buyer.write_off(error.hold)", hold=hold(price=str(Money("0.01"))))
+    assert in_commands(error) == "`x402 ledger write-off 00000000000000aa`"

@@ -1,0 +1,183 @@
+"""``x402 status``: all that stands, each with the next command; offline too, and in bounded time."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from x402_client import Wallet
+from x402_client.cli.standing import Budget
+from x402_client.model.budgets import Cap
+from x402_client.sandbox import Sandbox
+
+from .running import in_process, terminal
+
+
+def status(given: dict[str, str], *options: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(in_process(["status", "--json", *options], given).out)
+    return found
+
+
+def test_with_nothing_at_all_it_names_the_first_command(bare: dict[str, str]) -> None:
+    ran = in_process(["status"], bare)
+    assert ran.code == 0
+    lines = ran.text.splitlines()
+    assert lines[lines.index("Wallet") + 1 :][:2] == ["  there is none", "  next: x402 wallet new"]
+    assert "up to 0.10 USD a request, 5.00 USD per day" in ran.text
+    assert "not there yet: the first payment makes it" in ran.text
+    assert lines[-4:] == ["Frozen", "  nothing", "Unresolved payments", "  none"]
+    assert not list(Path(bare["HOME"]).iterdir())  # looking writes nothing
+
+
+def test_it_shows_addresses_balances_and_budgets(seller: Sandbox, given: dict[str, str]) -> None:
+    assert in_process(["get", f"{seller.url}/evm/report", "--yes"], given).code == 0
+    ran = in_process(["status"], given)
+    assert ran.code == 0
+    wallet = Wallet(evm=given["X402_EVM_KEY"], solana=given["X402_SOLANA_KEY"])
+    for address in wallet.addresses.values():
+        assert address in ran.text
+    lines = [" ".join(line.split()) for line in ran.text.splitlines()]
+    assert "eip155:402402402402, test money 99.95 USDC" in lines
+    assert "solana-devnet, test money 100 USDC" in lines
+    assert "per day 4.95 USD 5.00 USD ████████████" in lines
+    assert "Throw-away keys of a sandbox: never send them real money." in lines
+    assert any(line.startswith("payments 1, the first at ") for line in lines)
+    assert any(line.startswith("size ") and line.endswith(" kB") for line in lines)
+    assert given["X402_EVM_KEY"][2:] not in ran.text
+
+
+def test_as_json_it_has_the_same(seller: Sandbox, given: dict[str, str]) -> None:
+    command = ["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"]
+    assert in_process(command, given).code == 7
+    assert in_process(["ledger", "freeze", "*.example.com"], given).code == 0
+    said = json.loads(in_process(["status", "--json"], given).out)
+    assert [one["balance"] for one in said["balances"] if one["token"] == "USDC"] == ["100", "100"]
+    assert said["budgets"] == [
+        {"host": None, "window": "day", "currency": "USD", "limit": "5.00 USD", "used": "0.01 USD", "left": "4.99 USD"}
+    ]
+    assert said["frozen"] == ["*.example.com"]
+    [hold] = said["unresolved"]
+    assert (hold["price"], hold["method"]) == ("0.01", "POST")
+    assert said["next"] == ["x402 ledger unfreeze '*.example.com'", "x402 ledger holds"]
+    assert (said["ledger"]["payments"], said["ledger"]["problem"]) == (1, None)
+    text = in_process(["status"], given).text
+    for words in (
+        hold["hold"],
+        hold["advice"],
+        "next: x402 ledger holds",
+        "next: x402 ledger unfreeze '*.example.com'",
+    ):
+        assert words in text
+
+
+def test_test_money_has_budgets_of_its_own_once_it_was_paid(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "test-money.toml"
+    text = Path(given["X402_POLICY"]).read_text().replace('currency = "USD"', 'currency = "USD (test)"')
+    policy.write_text(text.replace('per_day = "5"', 'per_day = "5"\nmax_payments = "30/hour"'))
+    given["X402_POLICY"] = str(policy)
+    assert [one["currency"] for one in status(given, "--offline")["budgets"]] == ["USD", None]  # type: ignore[attr-defined]
+    assert in_process(["get", f"{seller.url}/weather", "--yes"], given).code == 0
+    budgets = status(given, "--offline")["budgets"]
+    assert [(one["currency"], one["used"], one["left"]) for one in budgets] == [  # type: ignore[attr-defined]
+        ("USD", "0.00 USD", "5.00 USD"),
+        (None, "1 payments", "29 payments"),
+        ("USD (test)", "0.01 USD (test)", "4.99 USD (test)"),
+    ]
+
+
+def test_hosts_have_their_budgets_and_what_is_resolved_counts(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "hosts.toml"
+    hosts = '[hosts."127.0.0.1"]\nper_hour = "2"\nmax_payments = "3/day"\n[hosts."*.example.com"]\ntotal = "7"\n'
+    policy.write_text(Path(given["X402_POLICY"]).read_text() + hosts + '[hosts]\n"bad.example" = "deny"\n')
+    given["X402_POLICY"] = str(policy)
+    for _ in range(2):
+        assert in_process(["get", f"{seller.url}/weather", "--yes"], given).code == 0
+    budgets = status(given, "--offline")["budgets"]
+    assert [(one["host"], one["window"], one["left"]) for one in budgets] == [  # type: ignore[attr-defined]
+        (None, "day", "4.98 USD"),
+        ("127.0.0.1", "hour", "1.98 USD"),
+        ("127.0.0.1", "day", "1 payments"),
+        ("*.example.com", "total", "7.00 USD"),
+    ]
+    assert "per hour at 127.0.0.1" in in_process(["status", "--offline"], given).text
+
+
+def test_offline_no_chain_is_asked(given: dict[str, str]) -> None:
+    given["X402_RPC"] = "eip155:402402402402=http://127.0.0.1:9"
+    ran = in_process(["status", "--offline"], given)
+    assert ran.code == 0
+    assert "not asked for: --offline" in ran.text
+    assert status(given, "--offline")["balances"] is None
+
+
+def test_a_chain_that_is_silent_is_named_and_does_not_hold_it_up(given: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        given["X402_RPC"] = f"{given['X402_RPC'].split()[0]} solana-devnet={at}"
+        started = time.monotonic()
+        ran = in_process(["status", "--timeout", "1.5"], given)
+    assert time.monotonic() - started < 20  # an endpoint by itself has thirty seconds
+    assert ran.code == 0
+    assert "not known: solana-devnet did not answer within 1.5 seconds." in ran.text
+    assert "100 USDC" in ran.text  # the other chain is shown
+    assert "next: x402 wallet balance, or name an endpoint with --rpc" in ran.text
+
+
+def test_a_policy_names_the_networks_that_are_looked_at(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    policy = tmp_path / "networks.toml"
+    policy.write_text('networks = ["solana-devnet"]\nassets = ["USDC"]\n' + Path(given["X402_POLICY"]).read_text())
+    balances = status(given | {"X402_POLICY": str(policy)})["balances"]
+    assert [one["network"] for one in balances] == ["solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("network", "known"), [("eip155:402402402402", True), ("base", False)])
+def test_an_empty_wallet_is_told_how_to_be_filled(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, network: str, known: bool
+) -> None:
+    """An endpoint of another chain tells nothing of base, so there no advice is given."""
+    policy = tmp_path / "networks.toml"
+    policy.write_text(f'networks = ["{network}"]\n' + Path(given["X402_POLICY"]).read_text())
+    del given["X402_SOLANA_KEY"]
+    rpc = f"{network}={seller.rpc['eip155:402402402402']}"
+    poor = given | {"X402_EVM_KEY": "0x" + "46" * 32, "X402_POLICY": str(policy), "X402_RPC": rpc}
+    text = in_process(["status"], poor).text
+    assert ("next: x402 wallet fund" in text) is known
+    assert ("it is an endpoint of" in text) is not known
+
+
+def test_a_ledger_that_cannot_be_used_is_said_and_the_rest_is_shown(given: dict[str, str], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"no ledger at all" * 1_000)
+    broken.chmod(0o600)
+    ran = in_process(["status", "--offline", "--ledger", str(broken)], given)
+    assert ran.code == 4
+    assert str(broken) in ran.text
+    assert "problem" in ran.text
+    assert "up to 0.10 USD a request" in ran.text
+    said = in_process(["status", "--offline", "--json", "--ledger", "redis://127.0.0.1:9"], given)
+    assert said.code == 4
+    assert json.loads(said.out)["ledger"]["problem"]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_no_line_is_wider_than_the_terminal(seller: Sandbox, given: dict[str, str], columns: int) -> None:
+    command = ["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"]
+    assert in_process(command, given).code == 7
+    seen = terminal(["status"], given | {"NO_COLOR": "1"}, columns=columns)
+    assert seen.code == 0
+    assert max(map(len, seen.screen.splitlines())) <= columns
+    wallet = Wallet(evm=given["X402_EVM_KEY"]).evm
+    assert wallet is not None
+    assert wallet.address in seen.screen  # in one piece, to be copied
+
+
+def test_a_budget_that_is_overdrawn_has_nothing_left() -> None:
+    assert Budget(Cap("", "day", "USD", 5), 9).left == 0

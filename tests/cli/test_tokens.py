@@ -1,0 +1,60 @@
+"""``x402 tokens``: what is known, with contract and domain."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from x402_client.chains.tokens import KNOWN
+
+from .running import in_process, terminal
+
+
+def test_every_token_that_ships_is_listed_with_its_contract_and_domain(bare: dict[str, str]) -> None:
+    ran = in_process(["tokens"], bare)
+    assert ran.code == 0
+    for token in KNOWN:
+        assert token.address in ran.text
+    base = [line.split() for line in ran.text.splitlines() if "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913" in line]
+    assert [" ".join(line) for line in base] == [
+        "USDC base 0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913 USD Coin, version 2 USD x402"
+    ]
+
+
+def test_they_are_filtered_by_network_in_any_spelling(bare: dict[str, str]) -> None:
+    found = json.loads(in_process(["tokens", "--network", "8453", "--network", "solana", "--json"], bare).out)
+    assert {one["network_name"] for one in found} == {"base", "solana"}
+    usdc = next(one for one in found if one["network_name"] == "base" and one["token"] == "USDC")
+    assert usdc["domain"] == {"name": "USD Coin", "version": "2"}
+    assert (usdc["decimals"], usdc["currency"], usdc["test_money"], usdc["by_policy"]) == (6, "USD", False, False)
+    moon = in_process(["tokens", "--network", "moon"], bare)
+    assert moon.code == 2
+    assert "No token is known on 'moon'. There are some on adi, arbitrum," in moon.err
+
+
+def test_test_money_is_labelled(bare: dict[str, str]) -> None:
+    text = in_process(["tokens", "--network", "base-sepolia"], bare).text
+    assert "base-sepolia, test money" in text
+    assert "USD (test)" in text
+
+
+def test_tokens_of_a_policy_are_among_them_once(given: dict[str, str]) -> None:
+    found = json.loads(in_process(["tokens", "--json", "--network", "solana-devnet"], given).out)
+    assert [(one["token"], one["by_policy"]) for one in found] == [("USDC", True), ("PYUSD", False), ("USDG", False)]
+    assert "your policy" in in_process(["tokens", "--network", "eip155:402402402402"], given).text
+
+
+def test_a_policy_that_a_buyer_would_refuse_is_refused_here(bare: dict[str, str], tmp_path: Path) -> None:
+    policy = tmp_path / "p.toml"
+    mint = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
+    policy.write_text(f'per_day = "1"\n[[tokens]]\nnetwork = "solana-devnet"\naddress = "{mint}"\n')
+    ran = in_process(["tokens", "--policy", str(policy)], bare)
+    assert ran.code == 2
+    assert "[[tokens]] in the --policy file vouches for it on solana-devnet" in ran.err
+
+
+def test_on_a_narrow_terminal_each_token_has_its_lines(bare: dict[str, str]) -> None:
+    seen = terminal(["tokens", "--network", "base", "--network", "solana"], bare | {"NO_COLOR": "1"}, columns=60)
+    assert max(map(len, seen.screen.splitlines())) <= 60
+    assert "  contract   0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913" in seen.screen
+    assert "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v" in seen.screen
