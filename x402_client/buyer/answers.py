@@ -15,6 +15,7 @@ from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
+from ..ledgers.extras import note
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.evm import LocalEvmSigner, read_signature
@@ -264,6 +265,7 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
+    asks.Note: lambda ledger, ask: note(ledger, ask.hold, ask.last),
 }
 
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {

@@ -173,12 +173,22 @@ class Buyer:
         return self._least(counted, host, currency)
 
     def holds(self) -> tuple[Hold, ...]:
-        """Return the purchases that are not resolved: reserved, in flight, or without a usable answer."""
+        """Return the purchases that are not resolved: reserved, in flight, or without a usable answer.
+
+        The ``money`` of each is what the last error about it said; ``last`` has the seller's answer.
+        """
+        return tuple(hold.told for hold in self._open())
+
+    def _open(self) -> tuple[Hold, ...]:
+        """Return them as the ledger has them."""
         ends = ended()
         return without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
     async def aholds(self) -> tuple[Hold, ...]:
         """Async twin of ``holds``."""
+        return tuple(hold.told for hold in await self._aopen())
+
+    async def _aopen(self) -> tuple[Hold, ...]:
         ends = ended()
         return without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
@@ -213,7 +223,7 @@ class Buyer:
         Payments that did not settle are given back to the budgets.
         """
         found = Reconciled()
-        for hold in filter(due, self.holds()):
+        for hold in filter(due, self._open()):
             fate = fate_of(self.reader, hold, read(self.reader, hold))
             answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)
@@ -222,7 +232,7 @@ class Buyer:
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         found = Reconciled()
-        for hold in filter(due, await self.aholds()):
+        for hold in filter(due, await self._aopen()):
             fate = fate_of(self.reader, hold, await aread(self.reader, hold))
             answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..errors import MoneyState, PaymentRefused
     from ..events import Event
-    from ..model.holds import Attempt, Authorization, Hold, Order, Outcome, Purchase
+    from ..model.holds import Attempt, Authorization, Hold, LastAnswer, Order, Outcome, Purchase
     from ..model.holds import Busy as Busy
     from ..model.holds import Fate as Fate
     from ..model.hosts import Origin
@@ -203,6 +203,15 @@ class WriteOff(Ask["Hold"]):
 
     def __init__(self, hold: Hold) -> None:
         self.hold = hold
+
+
+class Note(Ask[None]):
+    """Keep the last answer to a payment that brought no content, to be shown. A ledger may keep none."""
+
+    __slots__ = ("hold", "last")
+
+    def __init__(self, hold: Hold, last: LastAnswer) -> None:
+        self.hold, self.last = hold, last
 
 
 class Expired(Ask["list[tuple[Hold, Fate]]"]):

@@ -6,8 +6,6 @@ after the other."
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .. import events
 from ..errors import AlreadyPaid, PaymentOutcomeUnknown
 from ..model.holds import Hold, Purchase
@@ -82,7 +80,7 @@ def _present(call: Call, mine: RunningCall, found: Joined, rules: Rules) -> Flow
     finally:
         mine.end()
     if found.outcome is not None and found.outcome.money == "spent":
-        outcome = replace(outcome, money="spent")
+        outcome = outcome.with_money("spent")
     yield from Tell(events.Answered(call.method, call.url, reply.status, outcome))
     if not 200 <= reply.status < 300:
         raise _paid_already(found, f"{_BROUGHT} an answer of {reply.status}", reply)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Union, runtim
 if TYPE_CHECKING:
     from ..chains.families import ChainFamily
     from ..errors import MoneyState
-    from ..model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+    from ..model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
     from ..model.offers import Offer, Receipt
     from ..model.signing import Approval, Signed
     from .asks import Ask, Failure, Reply
@@ -142,6 +142,13 @@ class LedgerExtras(Protocol):
         a call that was ``LedgerBusy`` is made again in a thread, on the ledger itself. Sync clients call its ``close``
         when an answer was delivered, and a thread does what was ``LedgerBusy``. Without either, a ledger's methods are
         called on the event loop: a sync ledger that may block must have one of them.
+        """
+        ...
+
+    def note(self, hold: Hold, last: LastAnswer) -> Maybe[None]:
+        """Keep the last answer to an open payment, for ``Hold.last`` in lists. Default: it is not kept.
+
+        Called when a call ended without the content. It changes no budget and no claim, and may do nothing.
         """
         ...
 

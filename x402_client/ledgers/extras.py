@@ -7,6 +7,7 @@ from inspect import iscoroutinefunction
 from typing import cast
 
 from ..core.ports import Ledger, Maybe
+from ..model.holds import Hold, LastAnswer
 
 
 def name_of(ledger: Ledger) -> str:
@@ -44,6 +45,12 @@ def at_once(ledger: Ledger) -> Ledger | None:
     if getattr(ledger, "asynchronous", None) is not None or iscoroutinefunction(ledger.close):
         return None
     return cast(Ledger, getattr(ledger, "impatient", None) or ledger)
+
+
+def note(ledger: Ledger, hold: Hold, last: LastAnswer) -> Maybe[None]:
+    """Keep the last answer to an unresolved payment, where the ledger does so."""
+    keep: Callable[[Hold, LastAnswer], Maybe[None]] | None = getattr(ledger, "note", None)
+    return None if keep is None else keep(hold, last)
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:

@@ -134,6 +134,17 @@ def _shown_facts(signed: Authorization) -> tuple[str, str, int, tuple[str, str],
     return signed.nonce, signed.payer, signed.expires, ("", ""), signed.evidence
 
 
+class LastAnswer(NamedTuple):
+    """The last answer to a payment that brought no content, kept to be shown: what it left of the money, and why."""
+
+    #: As the error or the outcome of that call said.
+    money: MoneyState
+    #: The answer's HTTP status. None: no answer came.
+    status: int | None = None
+    #: The seller's reason in its own words, or the name of the failure if no answer came.
+    said: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Our reservation of budget for one purchase, and what became of it."""
@@ -151,6 +162,10 @@ class Hold:
     tries: int = 0
     #: The account that pays, as ``payer_name`` writes it. Known from the reservation on.
     payer: str = ""
+    #: The last answer that brought no content. None: there was none, or the ledger keeps none.
+    last: LastAnswer | None = field(default=None, repr=False, compare=False)
+    #: True while an attempt presents it, in a list of holds. None: this was not asked, or the ledger cannot tell.
+    in_flight: bool | None = field(default=None, repr=False, compare=False)
 
     @property
     def nonce(self) -> str | None:
@@ -177,6 +192,16 @@ class Hold:
         signed = self.authorization and self.authorization.shown
         return self.but(authorization=signed, **changes)
 
+    @property
+    def told(self) -> Hold:
+        """Return a copy with the ``money`` that the last error about it told. What is signed and silent is "unknown".
+
+        For lists: a ledger itself says "held" of all that can settle yet.
+        """
+        if self.state != "signed" or self.money != "held":
+            return self
+        return self.but(money=self.last.money if self.last is not None else "unknown")
+
     def but(self, **changes: Any) -> Hold:
         """Return a copy with ``changes`` made."""
         facts = list(_facts(self))
@@ -202,6 +227,10 @@ class Outcome:
     mismatches: tuple[str, ...] = ()
     #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)
+
+    def with_money(self, money: MoneyState) -> Outcome:
+        """Return a copy that says this of the money, and whose hold says the same."""
+        return Outcome(money, self.hold.but(money=money), self.offer, self.receipt, self.mismatches, self.own_word)
 
     def accept(self) -> bool:
         """Say that you have what you wanted: the purchase is resolved now, and nothing that follows changes that.

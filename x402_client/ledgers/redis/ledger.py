@@ -9,7 +9,7 @@ from weakref import WeakMethod, WeakSet
 
 from ...core.drive import arun, run
 from ...errors import ConfigurationError, MoneyState, X402Error
-from ...model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
 from ...model.offers import Receipt
 from ..urls import REDIS, for_redis, refusal, scheme_of
 from .claims import Claims
@@ -128,6 +128,10 @@ class RedisLedger:
         """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
         return self._run(self._steps.conclude(hold, settled))
 
+    def note(self, hold: Hold, last: LastAnswer) -> None:
+        """Keep the last answer to an open payment, to be shown."""
+        self._run(self._steps.note(hold, last))
+
     def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""
         return self._run(self._steps.spent(question))
@@ -226,6 +230,10 @@ class AsyncRedisLedger:
     async def conclude(self, hold: Hold, settled: bool) -> bool:
         """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
         return await self._run(self._steps.conclude(hold, settled))
+
+    async def note(self, hold: Hold, last: LastAnswer) -> None:
+        """Keep the last answer to an open payment, to be shown."""
+        await self._run(self._steps.note(hold, last))
 
     async def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""

@@ -9,11 +9,11 @@ from weakref import WeakKeyDictionary
 
 from ...errors import LedgerUnavailable, MoneyState, X402Error
 from ...model.budgets import WINDOWS
-from ...model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
 from ...model.hosts import Pattern
 from ...model.offers import Receipt
 from .. import refusals
-from ..rows import receipt_text
+from ..rows import last_text, receipt_text
 from ..windows import BUCKETS, Window
 from . import script
 from .claims import Claim, Claims
@@ -89,13 +89,16 @@ class LedgerSteps:
             self._claims.drop_hold(hold.id)
         return bool(answer[2])
 
+    def note(self, hold: Hold, last: LastAnswer) -> Steps[None]:
+        yield from self.server.ask(hold.purchase.purse, "note", id=hold.id, last=last_text(last))
+
     def spent(self, question: Spending) -> Steps[int]:
         stem = script.stem(question.account, question.currency)
         answer = yield from self.server.ask(question.purse, "spent", stem=stem, window=question.window)
         return int(answer[2])
 
     def holds(self, purse: str) -> Steps[tuple[Hold, ...]]:
-        answer = yield from self.server.ask(purse, "holds")
+        answer = yield from self.server.ask(purse, "holds", since=0)
         return tuple(map(script.read_row, answer[2]))
 
     def history(self, limit: int, purse: str) -> Steps[tuple[Hold, ...]]:
