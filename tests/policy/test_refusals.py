@@ -159,8 +159,39 @@ def test_the_price_is_only_named_as_the_reason_if_it_is_the_only_one() -> None:
 def test_a_thousand_reasons_make_a_short_message() -> None:
     error = refusal(judged(OPEN, *[entry(scheme="upto")] * 500), OPEN)
     assert len(error.reasons) == 500
-    assert "; and 490 more. Nothing was paid." in str(error)
-    assert len(str(error)) < 2_000
+    assert "offers 1 to 500 (upto on base-sepolia, 0.01 USD (test)): payment scheme 'upto'" in str(error)
+    unlike = refusal(judged(OPEN, *[entry(scheme=f"scheme{n}") for n in range(500)]), OPEN)
+    assert len(unlike.reasons) == 500
+    assert "; and 490 more. Nothing was paid." in str(unlike)
+    assert len(str(unlike)) < 2_000
+
+
+def test_offers_that_are_refused_alike_are_told_together() -> None:
+    policy = Policy(per_request="0.01", networks=["base"])
+    abroad = [entry(network=name) for name in ("polygon", "sei", "polygon", "avalanche")]
+    dear = [entry(network="base", asset=BASE_USDC, amount=amount) for amount in ("20000", "30000")]
+    error = refusal(judged(policy, abroad[0], dear[0], *abroad[1:], dear[1]), policy)
+    assert len(error.reasons) == 6
+    unknown = f"10000 units of {USDC}"
+    assert str(error).partition("acceptable: ")[2] == (
+        f"offers 1, 3, 4 and 5 (exact on polygon, {unknown}; exact on sei, {unknown}; ...): only these networks are "
+        "allowed: base; offers 2 and 6 (exact on base, 0.02 USD; exact on base, 0.03 USD): one payment may cost "
+        "0.01 USD. Nothing was paid."
+    )
+    assert isinstance(error, TooExpensive)
+
+
+def test_a_long_list_of_positions_is_cut() -> None:
+    policy = Policy(per_request="0.01")
+    mixed = [entry(scheme="upto" if n % 2 else f"scheme{n}") for n in range(30)]
+    assert "offers 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 5 more (upto on" in str(refusal(judged(policy, *mixed), policy))
+
+
+def test_a_reason_is_pickled_with_its_words_for_several() -> None:
+    [offer] = judged(OPEN, entry(asset=UNKNOWN)).offers
+    again = pickle.loads(pickle.dumps(offer)).reason
+    assert again == offer.reason
+    assert again.shared == "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
 
 
 def test_words_of_a_seller_stay_on_their_line() -> None:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .commands import decode, demo, doctor, get, ledger, policy, quote, sandbox, wallet
+from .commands import decode, demo, doctor, get, ledger, policy, quote, sandbox, status, tokens, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
+from .tree import whole
 
 _HELP = """Pay for what answers 402 Payment Required, within limits. New here? x402 demo
 
@@ -48,8 +49,10 @@ def everywhere(
 
 
 app.command("demo")(demo.demo)
+app.command("status")(status.status)
 app.command("get", help=get.HELP)(get.get)
 app.command("quote")(quote.quote)
+app.command("tokens")(tokens.tokens)
 app.command("decode")(decode.decode)
 app.command("doctor")(doctor.doctor)
 app.add_typer(wallet.app, name="wallet")
@@ -62,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line, and return its exit code."""
     prepare()
     try:
-        app(args=list(arguments), prog_name="x402")
+        whole(app)(args=list(arguments), prog_name="x402")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

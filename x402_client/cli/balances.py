@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from ..buyer import settings
 from ..buyer.wallet import Wallet
@@ -12,41 +16,116 @@ from ..chains.rpc import Endpoints
 from ..chains.solana import SolanaChain
 from ..chains.tokens import KNOWN
 from ..errors import ChainUnavailable
-from ..model.hosts import Pattern
 from ..model.money import Token
-from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, canonical, caip2, family_of, same_account, short_name
+from ..policy.policy import Policy
 from ..schemes.exact_solana import TOKEN_PROGRAM
+from ..signers.play_keys import is_play_signer, takes_play_keys
 from .buying import endpoints
 from .exits import Code
+from .money_labels import network_name
+from .own_words import in_own_words
 from .running import Stop
-from .screen import progress, put, say, show_json, table
+from .screen import put, say, show_json, table, waiting
 
 _USUAL = ("base", "base-sepolia", "solana", "solana-devnet")
+#: Seconds that the chains have together for the balances of a wallet.
+_PATIENCE = 30.0
 
 
-def known_balances(
-    wallet: Wallet, networks: Sequence[str], rpc: tuple[str, ...], http_hosts: tuple[Pattern, ...], as_json: bool
-) -> None:
-    """Show every token of the table on these networks.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an account holds of a token, or why that is not known."""
+
+    token: Token
+    owner: str
+    #: None if it is not known.
+    amount: int | None
+    problem: str = ""
+
+    @property
+    def whole(self) -> str | None:
+        """Return the amount in whole tokens, exactly."""
+        return None if self.amount is None else self.token.whole(self.amount)
+
+
+def known_balances(wallet: Wallet, names: Sequence[str], rpc: tuple[str, ...], policy: Policy, as_json: bool) -> None:
+    """Show every known token on these networks.
 
     A chain that cannot be read is named, and the rest is shown.
     """
-    named = settings.endpoints(endpoints(rpc), http_hosts)
-    asked = _networks(networks, named)
-    reader = Endpoints(named)
-    tokens = [token for token in KNOWN if token.network in asked and owner_of(wallet, token) is not None]
-    found: list[tuple[Token, int | str | None]] = []
-    shown = progress(len(tokens), "Asking the chains")
-    with shown:
-        down: dict[str, str] = {}
-        for token in tokens:
-            if token.network not in down:
-                found.append((token, _balance(reader, wallet, token)))
-                problem = found[-1][1]
-                if isinstance(problem, str):
-                    down[token.network] = problem
-            shown.advance(shown.task_ids[0])
-    _tell(found, wallet, as_json)
+    named = settings.endpoints(endpoints(rpc), policy.http_hosts)
+    networks = [_reachable(name, named) for name in names] or usual_networks(wallet, named)
+    with waiting("Asking the chains"):
+        found = look(wallet, tokens_on(networks, policy), Endpoints(named), _PATIENCE)
+    _tell(found, as_json)
+
+
+def usual_networks(wallet: Wallet, named: Iterable[str]) -> list[str]:
+    """Return the networks to look at if none is named: the usual ones, and those with an endpoint of the user's.
+
+    Keys of the sandbox have no money on others.
+    """
+    usual = [caip2(name) or name for name in _USUAL]
+    found = [network for network in usual if not is_play_signer(wallet.signer(family_of(network)))]
+    found += [network for network in named if network not in found]
+    return [network for network in found if _worth_asking(wallet, network)]
+
+
+def _worth_asking(wallet: Wallet, network: str) -> bool:
+    signer = wallet.signer(family_of(network))
+    return signer is not None and (takes_play_keys(network) or not is_play_signer(signer))
+
+
+def tokens_on(networks: Sequence[str], policy: Policy) -> list[Token]:
+    """Return the tokens that this policy pays with on these networks, in their order."""
+    vouched = {(token.network, canonical(token.network, token.address)): token for token in policy.tokens}
+    known = {(token.network, canonical(token.network, token.address)): token for token in KNOWN}
+    allowed = [token for token in (known | vouched).values() if token.network in networks and _allowed(token, policy)]
+    return sorted(allowed, key=lambda token: networks.index(token.network))
+
+
+def _allowed(token: Token, policy: Policy) -> bool:
+    return policy.assets is None or any(
+        name.upper() == token.symbol.upper() or same_account(token.network, name, token.address)
+        for name in policy.assets
+    )
+
+
+def look(wallet: Wallet, tokens: Sequence[Token], reader: Endpoints, seconds: float) -> list[Held]:
+    """Ask all chains at once what the wallet holds, for at most so many seconds."""
+    mine = [(token, owner) for token in tokens if (owner := owner_of(wallet, token)) is not None]
+    answers: SimpleQueue[Held] = SimpleQueue()
+    for network in dict.fromkeys(token.network for token, _ in mine):
+        asked = [one for one in mine if one[0].network == network]
+        # Daemons: a chain that stays silent must not keep the command from ending.
+        Thread(target=_look_at, args=(reader, asked, answers), daemon=True).start()
+    found: dict[Token, Held] = {}
+    until = time.monotonic() + seconds
+    while len(found) < len(mine):
+        try:
+            held = answers.get(timeout=max(0.0, until - time.monotonic()))
+        except Empty:
+            break
+        found[held.token] = held
+    return [found.get(token) or Held(token, owner, None, _late(token.network, seconds)) for token, owner in mine]
+
+
+def _look_at(reader: Endpoints, asked: list[tuple[Token, str]], answers: SimpleQueue[Held]) -> None:
+    """Ask one chain about these accounts. After a failure it is not asked about the rest."""
+    problem = ""
+    for token, owner in asked:
+        amount = None
+        if not problem:
+            try:
+                amount = balance(reader, owner, token) or 0
+            except ChainUnavailable as failure:
+                problem = in_own_words(str(failure))
+        answers.put(Held(token, owner, amount, problem))
+
+
+def _late(network: str, seconds: float) -> str:
+    return f"{short_name(network)} did not answer within {seconds:g} seconds."
 
 
 def owner_of(wallet: Wallet, token: Token) -> str | None:
@@ -82,50 +161,42 @@ def whole_tokens(amount: int, token: Token) -> str:
     return token.whole(amount)
 
 
-def _balance(reader: Endpoints, wallet: Wallet, token: Token) -> int | str | None:
-    owner = owner_of(wallet, token)
-    assert owner is not None
-    try:
-        return balance(reader, owner, token)
-    except ChainUnavailable as failure:
-        return str(failure)
+def problems(found: Iterable[Held]) -> list[str]:
+    """Return why some balances are not known, each reason once."""
+    return list(dict.fromkeys(held.problem for held in found if held.problem))
 
 
-def _networks(names: Sequence[str], named: dict[str, tuple[str, ...]]) -> list[str]:
-    found = []
-    for name in names or _USUAL:
-        network = caip2(name)
-        if network is None or (network not in PUBLIC and network not in named):
-            raise Stop(Code.USAGE, f"No endpoint is known for {name!r}; name one with --rpc {name}=https://...")
-        found.append(network)
-    return found + [network for network in named if network not in found and not names]
+def document(held: Held) -> dict[str, object]:
+    """Return a balance as JSON."""
+    return {
+        "network": held.token.network,
+        "token": held.token.symbol,
+        "asset": held.token.address,
+        "owner": held.owner,
+        "balance": held.whole,
+        "test_money": takes_play_keys(held.token.network),
+        "problem": held.problem or None,
+    }
 
 
-def _tell(found: list[tuple[Token, int | str | None]], wallet: Wallet, as_json: bool) -> None:
+def _reachable(name: str, named: dict[str, tuple[str, ...]]) -> str:
+    network = caip2(name)
+    if network is None or (network not in PUBLIC and network not in named):
+        raise Stop(Code.USAGE, f"No endpoint is known for {name!r}; name one with --rpc {name}=https://...")
+    return network
+
+
+def _tell(found: list[Held], as_json: bool) -> None:
     if as_json:
-        show_json(
-            [
-                {
-                    "network": token.network,
-                    "token": token.symbol,
-                    "asset": token.address,
-                    "owner": owner_of(wallet, token),
-                    "balance": None if isinstance(held, str) else whole_tokens(held or 0, token),
-                    "problem": held if isinstance(held, str) else None,
-                }
-                for token, held in found
-            ]
-        )
+        show_json([document(held) for held in found])
     else:
         rows = table("network", "token", "balance", "address", right=("balance",))
-        for token, held in found:
-            if not isinstance(held, str):
-                rows.add_row(
-                    short_name(token.network), token.symbol, whole_tokens(held or 0, token), owner_of(wallet, token)
-                )
+        for held in found:
+            if held.amount is not None:
+                rows.add_row(network_name(held.token.network), held.token.symbol, held.whole, held.owner)
         if rows.row_count:
             put(rows)
-        for problem in dict.fromkeys(held for _, held in found if isinstance(held, str)):
+        for problem in problems(found):
             say(problem, "yellow")
-    if found and all(isinstance(held, str) for _, held in found):
+    if found and all(held.problem for held in found):
         raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered.")

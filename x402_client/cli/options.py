@@ -7,9 +7,12 @@ from typing import Annotated, Optional
 
 import typer
 
+from . import completion
+
 #: typer reads these at run time. Not every version knows the form with a bar.
 MaybePath = Optional[Path]  # noqa: UP045
 MaybeText = Optional[str]  # noqa: UP045
+MaybeTexts = Optional[list[str]]  # noqa: UP045
 
 PolicyFile = Annotated[
     MaybePath,
@@ -44,6 +47,7 @@ WalletAt = Annotated[
         "--wallet",
         envvar="X402_WALLET",
         metavar="NAME|PATH",
+        autocompletion=completion.wallets,
         help="A keystore, or a directory of them. Else X402_EVM_KEY and X402_SOLANA_KEY, else the wallet `default`.",
     ),
 ]
@@ -80,4 +84,19 @@ Headers = Annotated[
     typer.Option("-H", "--header", metavar="NAME: VALUE", help="A header of the request. May be repeated."),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long the server may stay silent.")]
-MaybeTexts = Optional[list[str]]  # noqa: UP045
+Networks = Annotated[
+    MaybeTexts,
+    typer.Option(
+        "--network",
+        metavar="NAME",
+        help="base, solana, ... May be repeated. Else: the usual ones.",
+        autocompletion=completion.networks,
+    ),
+]
+HoldId = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOLD", show_default=False, help="Its id, or how it begins.", autocompletion=completion.holds
+    ),
+]
+Url = Annotated[str, typer.Argument(metavar="URL", show_default=False, help="https:// may be left out.")]

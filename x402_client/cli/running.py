@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,11 +13,13 @@ import typer
 
 from .. import errors
 from .exits import Code, code_of
-from .screen import say, swallow_pipe
+from .own_words import in_own_words
+from .screen import own_line, say, swallow_pipe
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_UNFREEZE = re.compile(r"buyer\.unfreeze\(('[^']*')\)")
+#: The end of a command that Ctrl-C ended, if it could not have paid.
+NOTHING_PAID = "Interrupted. Nothing was paid."
 _LEVELS = {0: logging.CRITICAL, 1: logging.INFO}
 
 
@@ -42,7 +43,15 @@ def log_to_stderr(verbosity: int) -> None:
 
 def command(function: Callable[P, T]) -> Callable[P, T]:
     """Make a function a command: its errors become a message and an exit code."""
+    return _framed(function, "Interrupted.")
 
+
+def asking(function: Callable[P, T]) -> Callable[P, T]:
+    """Make a function a command that never pays, and says so if it is interrupted."""
+    return _framed(function, NOTHING_PAID)
+
+
+def _framed(function: Callable[P, T], interrupted: str) -> Callable[P, T]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -54,7 +63,7 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
         except errors.X402Error as error:
             leave(code_of(error), in_commands(error))
         except KeyboardInterrupt:
-            leave(Code.INTERRUPTED, "Interrupted.")
+            leave(Code.INTERRUPTED, interrupted)
         except BrokenPipeError:
             swallow_pipe()
             leave(Code.PIPE)
@@ -69,15 +78,14 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def in_commands(error: errors.X402Error) -> str:
-    """Return an error's message, with our commands in place of the functions that it names."""
-    hold = error.hold.id if error.hold is not None else "ID"
-    said = _UNFREEZE.sub(r"`x402 ledger unfreeze \1`", str(error))
-    said = said.replace("buyer.reconcile()", "`x402 ledger reconcile`")
-    return said.replace("buyer.write_off(error.hold)", f"`x402 ledger write-off {hold}`")
+    """Return an error's message in the words of the command."""
+    return in_own_words(str(error), error.hold.id if error.hold is not None else "ID")
 
 
 def leave(code: Code, message: str = "") -> NoReturn:
     """End with a message on stderr."""
+    if code is Code.INTERRUPTED:
+        own_line()
     if message:
         say(f"x402: {message}", style="" if code in (Code.OK, Code.INTERRUPTED) else "red")
     raise typer.Exit(int(code))

@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -86,6 +87,20 @@ def show(text: str | Text = "", style: str = "") -> None:
     out().print(Text(text, style=style) if isinstance(text, str) else text, soft_wrap=not out().is_terminal)
 
 
+def own_line() -> None:
+    """Begin a new line on a terminal: Ctrl-C leaves ``^C`` on the one where the cursor stands."""
+    if err().is_terminal:
+        err().print()
+
+
+def one_place() -> bool:
+    """Return True if stdout and stderr are one terminal, one file or one pipe."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError):  # a stream without a file
+        return False
+
+
 def show_json(value: Any, stderr: bool = False) -> None:
     """Print one JSON document on one line."""
     import json
@@ -99,15 +114,43 @@ def seller_text(text: object, limit: int = _WORDS) -> str:
 
 
 def put(table: Table, console: Console | None = None) -> None:
-    """Print a table. If it goes to a file, leave out the blanks at the ends of lines."""
+    """Print a table. On a terminal too narrow for it, print each row as lines of its own.
+
+    If it goes to a file, leave out the blanks at the ends of lines.
+    """
     console = console or out()
     if console.is_terminal:
-        console.print(table)
+        if table.show_header and _natural_width(table, console) > console.width:
+            _put_rows(table, console)
+        else:
+            console.print(table)
         return
     with console.capture() as drawn:
         console.print(table)
     for line in drawn.get().splitlines():
         console.print(Text(line.rstrip()), soft_wrap=True)
+
+
+def _natural_width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=_WIDE), table).maximum
+
+
+def _put_rows(table: Table, console: Console) -> None:
+    """Print each row as its first cell, and below it the name and the value of every further one.
+
+    A cell without a name, like an arrow or a bar, stays beside the first.
+    """
+    names = [str(column.header) for column in table.columns]
+    first = next(place for place, name in enumerate(names) if name)
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        cells = [(name, cell) for name, cell in zip(names, row, strict=True) if str(cell)]
+        head = [_as_text(cell) for name, cell in cells if name in ("", names[first])]
+        console.print(Text(" ").join(head))
+        facts(((f"  {name}", cell) for name, cell in cells if name not in ("", names[first])), console)
+
+
+def _as_text(cell: object) -> Text:
+    return cell if isinstance(cell, Text) else Text(str(cell))
 
 
 def facts(rows: Iterable[tuple[str, object]], console: Console | None = None) -> None:

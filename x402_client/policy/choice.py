@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..errors import NoAcceptableOffer, TooExpensive
 from ..model.hosts import Origin
@@ -19,8 +19,8 @@ from ..wire.write import echo_objections
 if TYPE_CHECKING:
     from .policy import Policy
 
-#: The most reasons in an error's message. Its ``reasons`` has all.
-_REASONS = 10
+#: The most reasons in an error's message, and the most offers that are described for one. ``reasons`` has all.
+_REASONS, _DESCRIBED = 10, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,8 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     """Return the error for a judged quote without a choice."""
     count = len(quote.offers) + len(quote.faults)
     message = f"No offer of the {count} of {quote.url} was acceptable: "
-    shown, more = quote.reasons[:_REASONS], len(quote.reasons) - _REASONS
+    reasons = [*_grouped_reasons(quote.offers), *quote.faults]
+    shown, more = reasons[:_REASONS], len(reasons) - _REASONS
     message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + ". Nothing was paid."
     dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
     if not dear:
@@ -101,7 +102,52 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     return TooExpensive(message, reasons=quote.reasons, limit=limit, asked=asked, offer=offer)
 
 
-class TooDear(str):
+def _grouped_reasons(offers: Iterable[Offer]) -> list[str]:
+    """Return the reasons against refused offers, one line for all that are refused alike."""
+    groups: dict[str, list[Offer]] = {}
+    for offer in offers:
+        groups.setdefault(getattr(offer.reason, "shared", offer.reason or ""), []).append(offer)
+    return [_for_one(group[0]) if len(group) == 1 else _for_all(group, shared) for shared, group in groups.items()]
+
+
+def _for_one(offer: Offer) -> str:
+    return f"offer {offer.position} ({offer}): {offer.reason}"
+
+
+def _for_all(offers: list[Offer], shared: str) -> str:
+    described = list(dict.fromkeys(str(offer) for offer in offers[:_DESCRIBED]))
+    more = ["..."] if len(offers) > _DESCRIBED and len(described) > 1 else []
+    return f"offers {_positions(offers)} ({'; '.join(described + more)}): {shared}"
+
+
+def _positions(offers: list[Offer]) -> str:
+    """Return ``1, 2 and 7``, or ``1 to 7`` where none is left out."""
+    numbers = [offer.position for offer in offers]
+    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"{numbers[0]} to {numbers[-1]}"
+    named = ", ".join(map(str, numbers[:_REASONS]))
+    if len(numbers) > _REASONS:
+        return f"{named} and {len(numbers) - _REASONS} more"
+    return " and ".join(named.rsplit(", ", 1))
+
+
+class SharedReason(str):
+    """A reason that speaks of one offer. ``shared`` says the same of all offers that are refused alike."""
+
+    __slots__ = ("shared",)
+    shared: str
+
+    def __new__(cls, reason: str, shared: str) -> Self:
+        """Take the reason and its words for several offers."""
+        made = super().__new__(cls, reason)
+        made.shared = shared
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (str(self), self.shared))
+
+
+class TooDear(SharedReason):
     """A reason whose only ground is the price. All else about the offer was acceptable."""
 
     __slots__ = ()
@@ -160,7 +206,10 @@ class _Judge:
         if self.policy.networks is None or offer.network in self.policy.networks:
             return None
         allowed = ", ".join(short_name(n) for n in self.policy.networks)
-        return f"network {words(short_name(offer.network), 60)} is not among the allowed ones ({allowed})"
+        found = words(short_name(offer.network), 60)
+        return SharedReason(
+            f"network {found} is not among the allowed ones ({allowed})", f"only these networks are allowed: {allowed}"
+        )
 
     def _asset_reason(self, offer: Offer) -> str | None:
         if self.policy.assets is None or self._asset_rank(offer) < len(self.policy.assets):
@@ -205,7 +254,7 @@ class _Judge:
         most = _most(self.policy, self.origin, self.mandate, price.currency)
         if most is None or price <= most:
             return None
-        return TooDear(f"it costs {price}; one payment may cost {most}")
+        return TooDear(f"it costs {price}; one payment may cost {most}", f"one payment may cost {most}")
 
     def _asset_rank(self, offer: Offer) -> int:
         if self.policy.assets is None:
@@ -243,7 +292,8 @@ def _passed_over(offer: Offer, choice: Offer) -> Offer:
 
 def _unknown(offer: Offer) -> str:
     asset, network = words(offer.asset, 60), words(short_name(offer.network), 60)
-    return f"{asset} on {network} is not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
+    ground = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
+    return SharedReason(f"{asset} on {network} is {ground}", ground)
 
 
 def _named(offer: Offer) -> str:

@@ -16,7 +16,7 @@ from ..decoding.findings import Level, Reading, opened
 from ..decoding.payments import read_payment, read_receipt
 from ..decoding.terms import read_terms
 from ..exits import Code
-from ..running import Stop, command
+from ..running import Stop, asking
 from ..screen import facts, show, show_json
 
 _HEADER = re.compile(
@@ -28,7 +28,7 @@ _MOST = 4 * 1024 * 1024
 _STYLES: dict[Level, str] = {"wrong": "red", "tolerated": "yellow", "note": "dim"}
 
 
-@command
+@asking
 def decode(
     blob: Annotated[
         str,

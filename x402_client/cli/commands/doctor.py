@@ -29,7 +29,7 @@ from ..buying import Choices, buying, ledger_for_looking, policy_of
 from ..decoding.findings import Reading
 from ..exits import Code
 from ..requests_made import CliRequest, cli_request, shown_url
-from ..running import Stop, command
+from ..running import Stop, asking
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
 from .quote import QuoteReport
@@ -49,9 +49,9 @@ class _Answer:
     body: bytes | None
 
 
-@command
+@asking
 def doctor(
-    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    url: options.Url,
     method: options.Method = None,
     data: options.Data = None,
     header: options.Headers = None,

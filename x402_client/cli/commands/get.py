@@ -44,7 +44,7 @@ JSON object to stderr, as its last line, instead of text.
 
 @command
 def get(
-    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    url: options.Url,
     method: options.Method = None,
     data: options.Data = None,
     header: options.Headers = None,

@@ -25,7 +25,7 @@ from ...model.holds import Hold, Spending
 from ...model.hosts import Pattern
 from ...model.money import Money
 from .. import export as exporting
-from .. import options, spending
+from .. import completion, options, spending
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..running import Stop, command, leave
@@ -36,7 +36,13 @@ app = typer.Typer(rich_markup_mode=None)
 _ALL = 1_000_000
 Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
 Pattern_ = Annotated[
-    str, typer.Argument(metavar="[HOST]", show_default=False, help="A host, *.example.com, or * for all hosts.")
+    str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
+]
+Frozen_ = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOST", show_default=False, help="As it was frozen; else *.", autocompletion=completion.freezes
+    ),
 ]
 
 
@@ -138,7 +144,7 @@ def reconcile(
 @app.command("write-off")
 @command
 def write_off(
-    hold_id: Annotated[str, typer.Argument(metavar="HOLD", show_default=False, help="Its id, or how it begins.")],
+    hold_id: options.HoldId,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
@@ -189,7 +195,7 @@ def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
 
 @app.command("unfreeze")
 @command
-def unfreeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
+def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None) -> None:
     """Lift a freeze again. It has to be named as it was set: * lifts only *."""
     pattern = _pattern(host)
     with _opened(ledger, fresh=False) as found:
@@ -302,7 +308,7 @@ def _draw(name: str, shares: list[spending.Share]) -> None:
     show()
     rows = table(f"by {name}", "spent", "payments", "", right=("spent", "payments"))
     for share in shares:
-        rows.add_row(share.name, str(share.spent), str(share.payments), bar(share.part))
+        rows.add_row(share.name, str(share.spent), str(share.payments), bar(share.part) if len(shares) > 1 else "")
     put(rows)
 
 

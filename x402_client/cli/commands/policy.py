@@ -14,7 +14,7 @@ from .. import options
 from ..buying import Choices
 from ..exits import Code
 from ..requests_made import cli_request
-from ..running import Stop, command
+from ..running import Stop, asking
 from ..screen import facts
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a policy file.")
@@ -26,10 +26,10 @@ def _group() -> None:
 
 
 @app.command("check")
-@command
+@asking
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
-    url: Annotated[str, typer.Argument(metavar="[URL]", show_default=False)] = "",
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A policy in TOML.")],
+    url: Annotated[str, typer.Argument(metavar="URL", show_default=False, help="A seller to try it on.")] = "",
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     wallet: options.WalletAt = None,
@@ -41,7 +41,7 @@ def check(
     paid.
     """
     policy = Policy.from_file(file)
-    facts(_rows_of(policy))
+    facts(rows_of(policy))
     if not url:
         return
     from .quote import request_quote
@@ -53,7 +53,8 @@ def check(
         raise Stop(Code.REFUSED, report.refusal)
 
 
-def _rows_of(policy: Policy) -> list[tuple[str, str]]:
+def rows_of(policy: Policy) -> list[tuple[str, str]]:
+    """Return what a policy allows, one name and value a line."""
     rows = [("overall", limits(policy.overall))]
     rows += [(str(host), "never paid" if rule == "deny" else limits(rule)) for host, rule in policy.hosts.items()]
     rows.append(("other hosts", "never paid" if policy.only_listed_hosts else "under the overall limits"))

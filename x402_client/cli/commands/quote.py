@@ -16,13 +16,13 @@ from .. import options, wallets
 from ..buying import Choices, amount, buying, ledger_for_looking, left, left_in_words, number
 from ..exits import Code
 from ..requests_made import CliRequest, cli_request
-from ..running import Stop, command
+from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
 
 
-@command
+@asking
 def quote(
-    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    url: options.Url,
     method: options.Method = None,
     data: options.Data = None,
     header: options.Headers = None,

@@ -18,6 +18,7 @@ from ...errors import ConfigurationError
 from ...model.networks import short_name
 from ...sandbox import FAULTS, Sandbox
 from ..exits import Code
+from .. import completion
 from ..options import MaybeTexts
 from ..running import Stop, command
 from ..screen import out, show
@@ -30,7 +31,12 @@ def sandbox(
     port: Annotated[int, typer.Option("--port", metavar="N", help="Where to listen; 0: anywhere.")] = 8402,
     fault: Annotated[
         MaybeTexts,
-        typer.Option("--fault", metavar="NAME", help="Something that goes wrong next; repeated: in this order."),
+        typer.Option(
+            "--fault",
+            metavar="NAME",
+            help="Something that goes wrong next; repeated: in this order.",
+            autocompletion=completion.faults,
+        ),
     ] = None,
     redeliver: Annotated[
         bool, typer.Option("--redeliver", help="Deliver again for a payment that was settled before.")

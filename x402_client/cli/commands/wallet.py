@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,22 +13,33 @@ import typer
 
 from ...buyer.wallet import Wallet
 from ...errors import ConfigurationError
+from ...model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ...signers.keystore import SHORTEST_PASSPHRASE, Family, keep_in_keyring, new_secret, read, seal, secrets_of, write
-from .. import options, wallets
+from .. import completion, funding, options, wallets
 from ..exits import Code
-from ..running import Stop, command
+from ..running import Stop, asking
 from ..screen import interactive, put, say, show, show_json, table, waiting
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
 _NAMES = {"evm": "EVM chains (Base, Ethereum, Polygon, ...)", "solana": "Solana"}
-Name = Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="A plain word; default: default.")]
+_FAMILIES = {"evm": EVM_FAMILY, "solana": SOLANA_FAMILY}
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="A plain word. Without one: default.")]
+Known = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        show_default=False,
+        help="A wallet's name. Without one: the wallet that pays.",
+        autocompletion=completion.wallets,
+    ),
+]
 Keyring = Annotated[
     bool, typer.Option("--keyring", help="Make up a passphrase and keep it in the operating system's keyring.")
 ]
 
 
 @app.command("new")
-@command
+@asking
 def new(
     name: Name = wallets.DEFAULT,
     evm: Annotated[bool, typer.Option("--evm", help="Only a key for EVM chains.")] = False,
@@ -41,13 +53,13 @@ def new(
     from --passphrase-file, from X402_PASSPHRASE, from --keyring, or from a prompt; it is never an argument.
     """
     families: list[Family] = ["evm", "solana"] if evm == solana else (["evm"] if evm else ["solana"])
-    _keep(name, {family: new_secret() for family in families}, keyring, passphrase_file)
-    say("Send it a little of the token that you want to pay with, as much as you can afford to lose. No coins for fees")
-    say("are needed: sellers pay those. Copy the files and remember the passphrase; nobody else can restore them.")
+    addresses = _keep(name, {family: new_secret() for family in families}, keyring, passphrase_file)
+    say("Copy these files, and remember the passphrase: without both the money is lost.", "yellow")
+    _tell_funding({_FAMILIES[kind]: address for kind, address in addresses.items()}, name, say)
 
 
 @app.command("import")
-@command
+@asking
 def import_(
     name: Name = wallets.DEFAULT,
     keyring: Keyring = False,
@@ -64,9 +76,9 @@ def import_(
 
 
 @app.command("show")
-@command
+@asking
 def show_(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False)] = "",
+    name: Known = "",
     wallet: options.WalletAt = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -84,28 +96,54 @@ def show_(
 
 
 @app.command("balance")
-@command
+@asking
 def balance(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False)] = "",
+    name: Known = "",
     wallet: options.WalletAt = None,
-    network: Annotated[
-        options.MaybeTexts, typer.Option("--network", metavar="NAME", help="base, solana, ... May be repeated.")
-    ] = None,
+    network: options.Networks = None,
     rpc: options.Rpc = None,
     policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Ask the chains what the wallet holds of the stablecoins that x402 knows. Needs no passphrase."""
+    """Ask the chains what the wallet holds of the tokens that it can pay with. Needs no passphrase."""
     from ..balances import known_balances
     from ..buying import Choices, policy_of
 
     found = wallets.find(name or wallet)
     if found.no_wallet:
         raise Stop(Code.USAGE, wallets.NO_WALLET)
-    known_balances(found.wallet, network or [], tuple(rpc or ()), policy_of(Choices(policy)).http_hosts, as_json)
+    known_balances(found.wallet, network or [], tuple(rpc or ()), policy_of(Choices(policy)), as_json)
 
 
-def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file: Path | None) -> None:
+@app.command("fund")
+@asking
+def fund(
+    name: Known = "",
+    wallet: options.WalletAt = None,
+    network: options.Networks = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say how to put money into the wallet: which address, network and token, and how much. Asks no chain."""
+    found = wallets.find(name or wallet)
+    if found.no_wallet:
+        raise Stop(Code.USAGE, wallets.NO_WALLET)
+    if funding.is_play_wallet(found.wallet):
+        raise Stop(Code.REFUSED, funding.play_warning())
+    if as_json:
+        show_json([place.document() for place in funding.places(found.wallet.addresses, network or [])])
+        return
+    _tell_funding(found.wallet.addresses, name or wallet or "", show, network or [])
+
+
+def _tell_funding(
+    owners: dict[str, str], name: str, tell: Callable[[str, str], None], networks: Sequence[str] = ()
+) -> None:
+    for line, style in funding.advice(funding.places(owners, networks), name):
+        tell(line, style)
+
+
+def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file: Path | None) -> dict[str, str]:
+    """Write the keystores, and return their addresses."""
     directory = _free(name)
     passphrase = secrets.token_urlsafe(24) if keyring else _new_passphrase(passphrase_file)
     with waiting("Encrypting"):
@@ -120,6 +158,7 @@ def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file:
     for path, (family, _) in zip(written, documents, strict=True):
         show(f"{addresses[family]}  pays on {_NAMES[family]}")
         say(f"Written to {path}", "dim")
+    return addresses
 
 
 def _addresses(found: dict[Family, bytes]) -> dict[str, str]:

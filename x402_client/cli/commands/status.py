@@ -1,0 +1,212 @@
+"""``x402 status``: wallet, balances, policy, ledger, budgets, freezes, unresolved payments, and what comes next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from ...model.holds import moment
+from .. import balances, export, funding, options, spending
+from ..buying import Choices
+from ..exits import Code
+from ..money_labels import network_name
+from ..running import Stop, asking
+from ..screen import bar, facts, put, show, show_json, table
+from ..standing import Budget, LedgerState, Standing, standing
+from .policy import rows_of
+
+_FAMILIES = {"eip155": "EVM chains", "solana": "Solana"}
+#: Unresolved payments that are told one by one.
+_LISTED = 5
+_BAR = 12
+
+
+@asking
+def status(
+    policy: options.PolicyFile = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    wallet: options.WalletAt = None,
+    rpc: options.Rpc = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", help="How long the chains may take, all together.")
+    ] = 5.0,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no chain: show no balances.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what there is to pay with, what may still be paid, and what is open. Never pays.
+
+    Shows the wallet's addresses and balances, the policy, the ledger and its budgets, freezes and unresolved payments,
+    each with the next command. Needs no passphrase. A chain that does not answer in time is named. Exits with 4 if the
+    ledger cannot be used: nothing could be paid then.
+    """
+    with standing(Choices(policy, ledger, purse, wallet, None, tuple(rpc or ())), offline, timeout) as found:
+        if as_json:
+            show_json(_document(found))
+        else:
+            _draw(found)
+        if found.ledger.problem:
+            raise Stop(Code.NOT_SENT)
+
+
+def _draw(found: Standing) -> None:
+    _section("Wallet", _wallet_rows(found), _next_for_wallet(found))
+    _draw_balances(found)
+    _section("Policy", [("from", str(found.policy_file or "the careful default")), *rows_of(found.buyer.policy)])
+    _section("Ledger", _ledger_rows(found.ledger), _next_for_ledger(found))
+    _draw_budgets(found.budgets)
+    frozen = [("", pattern) for pattern in found.frozen] or [("", "nothing")]
+    _section("Frozen", frozen, _lifts(found))
+    _draw_open(found)
+
+
+def _section(title: str, rows: Iterable[tuple[str, str]], then: Iterable[str] = ()) -> None:
+    show(title, "bold")
+    listed = list(rows)
+    if any(name for name, _ in listed):
+        facts((f"  {name}", value) for name, value in listed)
+    else:
+        for _, value in listed:
+            show(f"  {value}")
+    for command in then:
+        show(f"  next: {command}", "cyan")
+
+
+def _wallet_rows(found: Standing) -> list[tuple[str, str]]:
+    if found.found.no_wallet:
+        return [("", "there is none")]
+    addresses = found.buyer.wallet.addresses.items()
+    rows = [(_FAMILIES.get(family, family), address) for family, address in addresses]
+    play = [("", "Throw-away keys of a sandbox: never send them real money.")]
+    return [("from", found.found.source), *rows, *(play if funding.is_play_wallet(found.buyer.wallet) else [])]
+
+
+def _next_for_wallet(found: Standing) -> list[str]:
+    if found.found.no_wallet:
+        return ["x402 wallet new"]
+    known = [held for held in found.balances or () if held.amount is not None]
+    empty = bool(known) and not any(held.amount for held in known)
+    return ["x402 wallet fund"] if empty and not funding.is_play_wallet(found.buyer.wallet) else []
+
+
+def _draw_balances(found: Standing) -> None:
+    if found.balances is None:
+        why = "there is no wallet" if found.found.no_wallet else "not asked for: --offline"
+        _section("Balances", [("", why)])
+        return
+    show("Balances", "bold")
+    rows = table("  network", "balance", right=("balance",))
+    for held in found.balances:
+        if held.amount is not None and (held.amount or held.token.symbol == "USDC"):
+            rows.add_row(f"  {network_name(held.token.network)}", f"{held.whole} {held.token.symbol}")
+    if rows.row_count:
+        put(rows)
+    if not found.balances:
+        show("  This policy and this wallet have no network in common that is known.")
+    problems = balances.problems(found.balances)
+    for problem in problems:
+        show(f"  not known: {problem}", "yellow")
+    if problems:
+        show("  next: x402 wallet balance, or name an endpoint with --rpc", "cyan")
+
+
+def _ledger_rows(ledger: LedgerState) -> Iterator[tuple[str, str]]:
+    yield "at", ledger.place
+    if ledger.problem:
+        yield "problem", ledger.problem
+        return
+    if not ledger.exists:
+        yield "", "not there yet: the first payment makes it"
+        return
+    since = "" if ledger.since is None else f", the first at {moment(ledger.since):%Y-%m-%d %H:%M} UTC"
+    yield "payments", f"{ledger.payments}{since}"
+    if ledger.size is not None:
+        yield "size", _bytes(ledger.size)
+
+
+def _bytes(size: int) -> str:
+    for unit, one in (("MB", 10**6), ("kB", 10**3)):
+        if size >= one:
+            return f"{size / one:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def _next_for_ledger(found: Standing) -> list[str]:
+    if found.ledger.problem:
+        return []
+    return ["x402 ledger spent" if found.ledger.payments else "x402 get URL"]
+
+
+def _draw_budgets(budgets: Iterable[Budget]) -> None:
+    show("Budgets", "bold")
+    rows = table("  limit", "left", "of", "", right=("left", "of"))
+    for budget in budgets:
+        share = budget.left / budget.cap.most if budget.cap.most else 0.0
+        left, most = budget.written(budget.left), budget.written(budget.cap.most)
+        rows.add_row(f"  {budget.name}", left, most, bar(share, _BAR))
+    if rows.row_count:
+        put(rows)
+    else:
+        show("  There are none: single payments are limited, and their sum is not.")
+
+
+def _lifts(found: Standing) -> list[str]:
+    return [f"x402 ledger unfreeze {shlex.quote(pattern)}" for pattern in found.frozen]
+
+
+def _draw_open(found: Standing) -> None:
+    waiting = spending.unresolved(found.holds)
+    _section("Unresolved payments", [] if waiting else [("", "none")])
+    for hold in waiting[:_LISTED]:
+        said = spending.advice(hold)
+        show(f"  {hold.id}  {hold.price}  {hold.purchase.method} {hold.url}")
+        show(f"    {said.state}", "yellow")
+        show(f"    {said.todo}")
+    if waiting:
+        more = len(waiting) - _LISTED
+        show(f"  next: x402 ledger holds{f' ({more} more)' if more > 0 else ''}", "cyan")
+
+
+def _document(found: Standing) -> dict[str, Any]:
+    ledger = found.ledger
+    waiting = spending.unresolved(found.holds)
+    return {
+        "wallet": None
+        if found.found.no_wallet
+        else {"source": found.found.source, "addresses": found.buyer.wallet.addresses},
+        "balances": None if found.balances is None else [balances.document(held) for held in found.balances],
+        "policy": {"file": str(found.policy_file) if found.policy_file else None, "rules": _joined(found)},
+        "ledger": {
+            "place": ledger.place,
+            "exists": ledger.exists,
+            "bytes": ledger.size,
+            "payments": ledger.payments,
+            "since": None if ledger.since is None else f"{moment(ledger.since):%Y-%m-%dT%H:%M:%SZ}",
+            "problem": ledger.problem or None,
+        },
+        "budgets": [_budget(budget) for budget in found.budgets],
+        "frozen": list(found.frozen),
+        "unresolved": [export.row(hold) | {"advice": spending.advice(hold).todo} for hold in waiting],
+        "next": [*_next_for_wallet(found), *_lifts(found), *(["x402 ledger holds"] if waiting else [])],
+    }
+
+
+def _joined(found: Standing) -> dict[str, str]:
+    rules: dict[str, str] = {}
+    for name, value in rows_of(found.buyer.policy):
+        rules[name] = f"{rules[name]}, {value}" if name in rules else value
+    return rules
+
+
+def _budget(budget: Budget) -> dict[str, str | int | None]:
+    return {
+        "host": budget.cap.account or None,
+        "window": budget.cap.window,
+        "currency": budget.cap.currency,
+        "limit": budget.written(budget.cap.most),
+        "used": budget.written(budget.used),
+        "left": budget.written(budget.left),
+    }

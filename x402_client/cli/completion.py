@@ -1,0 +1,85 @@
+"""Completes words in a shell: holds, freezes, networks, wallets, faults. It is silent where it cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+#: A word and what it means.
+Word = tuple[str, str]
+
+
+def holds(ctx: typer.Context, incomplete: str) -> list[Word]:
+    """Complete the id of a payment that is not resolved."""
+    return _or_nothing(lambda: ((hold.id, f"{hold.price} {hold.host}") for hold in _ask(ctx, "holds")), incomplete)
+
+
+def freezes(ctx: typer.Context, incomplete: str) -> list[Word]:
+    """Complete a host pattern that is frozen."""
+    return _or_nothing(lambda: ((pattern, "is frozen") for pattern in _ask(ctx, "freezes")), incomplete)
+
+
+def networks(incomplete: str) -> list[Word]:
+    """Complete the name of a network on which a token is known."""
+
+    def found() -> Iterator[Word]:
+        from ..chains.tokens import KNOWN
+        from ..model.networks import short_name
+
+        for network in sorted({token.network for token in KNOWN}, key=short_name):
+            yield short_name(network), network.replace(":", " ")
+
+    return _or_nothing(found, incomplete)
+
+
+def wallets(incomplete: str) -> list[Word]:
+    """Complete the name of a wallet."""
+
+    def found() -> Iterator[Word]:
+        from .wallets import wallets_directory
+
+        for directory in sorted(wallets_directory().iterdir()):
+            yield directory.name, "wallet"
+
+    return _or_nothing(found, incomplete)
+
+
+def faults(incomplete: str) -> list[Word]:
+    """Complete the name of a fault of the sandbox."""
+
+    def found() -> Iterator[Word]:
+        from ..sandbox import FAULTS
+
+        for fault in FAULTS.values():
+            yield fault.name, fault.does
+
+    return _or_nothing(found, incomplete)
+
+
+def _or_nothing(find: Callable[[], Iterable[Word]], incomplete: str) -> list[Word]:
+    """Return what was found. A shell waits for this, and shows no errors: any failure is no completion."""
+    try:
+        return [word for word in find() if word[0].startswith(incomplete)]
+    except Exception:
+        return []
+
+
+def _ask(ctx: typer.Context, question: str) -> Iterable[Any]:
+    """Ask the ledger of the line, or of the environment, if it is a file that is there. A server might be slow."""
+    from ..buyer import settings
+    from ..buyer.ledger_calls import call_ledger
+    from ..ledgers.extras import closer_of
+    from .buying import ledger_file
+
+    path: Path | None = ledger_file(ctx.params.get("ledger"))
+    if path is None or not path.exists():
+        return ()
+    ledger = settings.ledger(path)
+    try:
+        more = (ctx.params.get("purse") or "default",) if question == "holds" else ()
+        return tuple(call_ledger(ledger, lambda port: getattr(port, question)(*more)))
+    finally:
+        closer_of(ledger)()

@@ -1,0 +1,157 @@
+"""Examples of every command, for its help and for the manual page: what to type, and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+#: By the command's words. The first part is typed as it stands, after ``x402``.
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "": (
+        ("demo", "See it work, with invented money."),
+        ("wallet new", "Make a wallet, and read how to fill it."),
+        ("get https://example.com/weather", "Fetch, and be asked before paying."),
+    ),
+    "demo": (
+        ("demo", "Pay on two chains, and see what is not paid."),
+        ("demo | less", "Read it page by page."),
+    ),
+    "status": (
+        ("status", "See wallet, budgets and what is open."),
+        ("status --offline", "Leave the chains alone."),
+        ("status --json", "Hand it to a program."),
+    ),
+    "get": (
+        ("get https://example.com/weather", "Be asked before anything is paid."),
+        ("get https://example.com/weather --max 0.05", "Pay up to five cents, unasked."),
+        ("get https://example.com/report -o report.pdf --yes", "Pay within the policy."),
+    ),
+    "quote": (
+        ("quote https://example.com/weather", "See every offer, and which would be paid."),
+        ("quote https://example.com/weather --json", "Hand them to a program."),
+        ("quote https://example.com/jobs -d '{\"n\": 1}'", "Ask the price of a POST."),
+    ),
+    "doctor": (
+        ("doctor https://example.com/weather", "Examine a seller, and your own funds."),
+        ("doctor localhost:4021/weather --json", "Examine your own seller in a test."),
+    ),
+    "tokens": (
+        ("tokens", "List all that is known."),
+        ("tokens --network base --network solana", "List those of two networks."),
+        ("tokens --policy policy.toml --json", "Include the tokens of a policy."),
+    ),
+    "decode": (
+        ("decode eyJ4NDAyVmVyc2lvbiI6Mn0=", "Read one header's value."),
+        ("decode - < answer.txt", "Read a whole answer, as `curl -i` shows it."),
+        ("decode - --json < answer.txt", "Hand the findings to a program."),
+    ),
+    "sandbox": (
+        ("sandbox", "Run a seller with invented money, until Ctrl-C."),
+        ("sandbox --port 0 --example pay.py", "Take a free port; write a program that pays it."),
+        ("sandbox --fault drop-after-settling", "Let the first payment go wrong."),
+    ),
+    "wallet": (
+        ("wallet new", "Make the wallet that pays."),
+        ("wallet fund", "Read how to put money into it."),
+        ("wallet balance", "See what arrived."),
+    ),
+    "wallet new": (
+        ("wallet new", "Make keys for EVM chains and for Solana."),
+        ("wallet new agent --evm --keyring", "Make one that needs no typed passphrase."),
+        ("wallet new --passphrase-file secret.txt", "Make one in a script."),
+    ),
+    "wallet import": (
+        ("wallet import", "Type a key or a mnemonic; it does not show."),
+        ("wallet import solana < id.json", "Take the file of solana-keygen."),
+    ),
+    "wallet show": (
+        ("wallet show", "List all wallets and their addresses."),
+        ("wallet show agent --json", "Hand one's addresses to a program."),
+    ),
+    "wallet fund": (
+        ("wallet fund", "See where to send money, and how much."),
+        ("wallet fund --network polygon", "See it for another network."),
+    ),
+    "wallet balance": (
+        ("wallet balance", "Look at the usual networks."),
+        ("wallet balance --network base-sepolia", "Look at one network."),
+        ("wallet balance --rpc base=https://rpc.example.com", "Ask an endpoint of yours."),
+    ),
+    "ledger": (
+        ("ledger", "See where the money went in the last thirty days."),
+        ("ledger holds", "See what is open, and what to do."),
+        ("ledger freeze", "Stop all payments at once."),
+    ),
+    "ledger spent": (
+        ("ledger spent", "Sum up the last thirty days."),
+        ("ledger spent --days 0 --json", "Sum up all, for a program."),
+    ),
+    "ledger list": (
+        ("ledger list", "List the latest payments."),
+        ("ledger list --json", "Hand them to a program."),
+    ),
+    "ledger show": (
+        ("ledger show 4f1c", "See one payment; its id may be cut short."),
+        ("ledger show 4f1c --json", "Hand it to a program."),
+    ),
+    "ledger holds": (
+        ("ledger holds", "List what is open, and what to do."),
+        ("ledger holds --json", "Hand it to a program."),
+    ),
+    "ledger retry": (
+        ("ledger retry 4f1c", "Present the same payment once more."),
+        ("ledger retry 4f1c --json", "Hand the end to a program."),
+    ),
+    "ledger reconcile": (
+        ("ledger reconcile", "Ask the chains what settled."),
+        ("ledger reconcile --rpc base=https://rpc.example.com", "Ask an endpoint of yours."),
+    ),
+    "ledger write-off": (
+        ("ledger write-off 4f1c", "Give a purchase up, after a question."),
+        ("ledger write-off 4f1c --yes", "Give it up in a script."),
+    ),
+    "ledger export": (
+        ("ledger export --csv -o payments.csv", "Write every payment for a spreadsheet."),
+        ("ledger export --json --days 7", "Write the last week for a program."),
+    ),
+    "ledger freeze": (
+        ("ledger freeze", "Stop all payments at once."),
+        ("ledger freeze api.example.com", "Stop payments to one host."),
+        ("ledger freeze '*.example.com'", "Stop payments to all below a name."),
+    ),
+    "ledger unfreeze": (
+        ("ledger unfreeze", "Lift the freeze of all payments."),
+        ("ledger unfreeze api.example.com", "Lift the freeze of one host."),
+    ),
+    "ledger freezes": (
+        ("ledger freezes", "List what is stopped."),
+        ("ledger freezes --json", "Hand it to a program."),
+    ),
+    "ledger accept": (
+        ("ledger accept", "Go on from what is left."),
+        ("ledger accept --ledger spend.db", "Do so with another ledger."),
+    ),
+    "policy": (
+        ("policy check policy.toml", "Read a policy in words."),
+        ("policy check policy.toml https://example.com/weather", "Try it on a seller."),
+    ),
+    "policy check": (
+        ("policy check policy.toml", "Read a policy in words."),
+        ("policy check policy.toml https://example.com/weather", "Try it on a seller."),
+    ),
+    "manual": (
+        ("manual", "List the topics."),
+        ("manual limits", "Read a topic."),
+    ),
+}
+
+
+def examples_of(words: str) -> tuple[tuple[str, str], ...]:
+    """Return the examples of a command: what is typed, and what it does."""
+    return tuple((f"x402 {typed}", does) for typed, does in EXAMPLES.get(words, ()))
+
+
+def help_lines(words: str) -> Iterator[str]:
+    """Yield the lines of a command's examples for its help."""
+    for typed, does in examples_of(words):
+        yield f"  {typed}"
+        yield f"      {does}"

@@ -1,0 +1,14 @@
+"""Labels for money that is worth nothing: of test networks, and of the sandbox."""
+
+from __future__ import annotations
+
+from ..model.networks import short_name
+from ..model.offers import words
+from ..signers.play_keys import takes_play_keys
+
+TEST_MONEY = "test money"
+
+
+def network_name(network: str) -> str:
+    """Return the name of a network, safe to show. That of a test network says that its money is test money."""
+    return words(short_name(network), 60) + (f", {TEST_MONEY}" if takes_play_keys(network) else "")

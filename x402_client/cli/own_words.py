@@ -1,0 +1,42 @@
+"""Says what errors say in the words of the command: ``--policy`` and its fields in place of Python's arguments."""
+
+from __future__ import annotations
+
+import re
+
+#: Python's words, and the command's. The more exact ones come first. A field of a policy file is written as it stands
+#: in the file.
+_SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(python), command)
+    for python, command in (
+        (r"buyer\.unfreeze\(('[^']*')\)", r"`x402 ledger unfreeze \1`"),
+        (r"buyer\.reconcile\(\)", "`x402 ledger reconcile`"),
+        (r"buyer\.holds\(\)", "`x402 ledger holds`"),
+        (r"Policy\(tokens=\[Token\(\.\.\.\)\]\)", "a table [[tokens]] in the --policy file"),
+        (r"Policy\(tokens=\.\.\.\)", "[[tokens]] in the --policy file"),
+        (r"write Token\(\.\.\., decimals=(\d+)\)", r"write decimals = \1"),
+        (r"Policy\(http_hosts=\['([^']*)'\]\)", r'http_hosts = ["\1"] in the --policy file'),
+        (r'Policy\(hosts=\{"([^"]*)": Limit\(\.\.\.\)\}\)', r'a table [hosts."\1"] in the --policy file'),
+        (r"Policy\(allow_zero=True\)", "allow_zero = true in the --policy file"),
+        (r'Policy\(per_request="0\.10", per_day="5"\)', 'per_request = "0.10" and per_day = "5"'),
+        (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),
+        (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://..."),
+        (r"Buyer\(rpc=\.\.\.\)", "--rpc"),
+        (r"seconds of Buyer\(settle_timeout=\.\.\.\)", "seconds that are waited"),
+        (r"Make the same request again", "Run the same command again"),
+        (r"make the same request again", "run the same command again"),
+        (r"must_exist=True", "--must-exist"),
+        (r"\bmust_exist\b", "--must-exist"),
+        (r"\bledger=PATH", "--ledger PATH"),
+        (r'\bper_request="([^"]*)"', r'per_request = "\1"'),
+    )
+)
+
+
+def in_own_words(said: str, hold: str = "ID") -> str:
+    """Return a message with our commands and options in place of the functions and arguments that it names."""
+    said = said.replace("buyer.write_off(error.hold)", f"`x402 ledger write-off {hold}`")
+    said = said.replace("error.hold.nonce", f"its nonce (`x402 ledger show {hold}`)")
+    for python, command in _SAID:
+        said = python.sub(command, said)
+    return said

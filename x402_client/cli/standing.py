@@ -1,0 +1,155 @@
+"""Gathers what `x402 status` shows: wallet, balances, policy, ledger, budgets, freezes and unresolved payments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..buyer import settings
+from ..buyer.buyer import Buyer
+from ..buyer.ledger_calls import call_ledger
+from ..errors import LedgerUnavailable
+from ..ledgers.extras import name_of
+from ..model.budgets import WINDOWS, Cap
+from ..model.holds import Hold, Spending
+from ..model.hosts import Pattern
+from ..model.money import Money
+from ..policy.limits import Limit
+from . import wallets
+from .balances import Held, look, tokens_on, usual_networks
+from .buying import Choices, buying, endpoints, ledger_file
+from .own_words import in_own_words
+
+#: More payments than a ledger remembers.
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """Where the ledger is, what is in it, and why it cannot be used."""
+
+    place: str
+    exists: bool
+    size: int | None = None
+    payments: int = 0
+    #: When the first payment was made that it remembers, in seconds since 1970.
+    since: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit on a window, and how much of it is used. Both count millionths, or payments."""
+
+    cap: Cap
+    used: int
+
+    @property
+    def left(self) -> int:
+        """Return what is not used."""
+        return max(0, self.cap.most - self.used)
+
+    @property
+    def name(self) -> str:
+        """Return which payments it limits, and in which time."""
+        per = "in total" if self.cap.window == "total" else f"per {self.cap.window}"
+        return f"{per} at {self.cap.account}" if self.cap.account else per
+
+    def written(self, units: int) -> str:
+        """Return a number of its units in words."""
+        return f"{units} payments" if self.cap.currency is None else str(Money.of_units(units, self.cap.currency))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that stands at this moment."""
+
+    buyer: Buyer
+    found: wallets.Found
+    policy_file: Path | None
+    ledger: LedgerState
+    budgets: tuple[Budget, ...]
+    frozen: tuple[str, ...]
+    holds: tuple[Hold, ...]
+    #: None if the chains were not asked.
+    balances: tuple[Held, ...] | None
+
+
+@contextmanager
+def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standing]:
+    """Yield what stands. The chains are asked for at most so many seconds, and not at all if ``offline``."""
+    ledger, state = _opened(choices.ledger)
+    with buying(choices, ledger=ledger) as (buyer, found):
+        holds, past = buyer.holds(), buyer.history(_ALL)
+        yield Standing(
+            buyer=buyer,
+            found=found,
+            policy_file=choices.policy,
+            ledger=_with_payments(state, (*holds, *past)),
+            budgets=tuple(_budgets(buyer, (*holds, *past))),
+            frozen=buyer.freezes(),
+            holds=holds,
+            balances=None if offline or found.no_wallet else tuple(_balances(buyer, choices, seconds)),
+        )
+
+
+def _opened(named: str | None) -> tuple[Any, LedgerState]:
+    """Open the ledger, if there is one that can be used. Else an empty one stands in, so that the rest can be told."""
+    place, size = "", None
+    try:
+        path = ledger_file(named)
+        if path is not None:
+            place = str(path)
+            if not path.exists():
+                return settings.ledger(":memory:"), LedgerState(place, exists=False)
+            size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
+        ledger = settings.ledger(named if path is None else path)
+        place = name_of(ledger)
+        call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
+        return ledger, LedgerState(place, exists=True, size=size)
+    except (LedgerUnavailable, OSError) as problem:
+        refused = LedgerState(place or "a ledger", exists=True, size=size, problem=in_own_words(str(problem)))
+        return settings.ledger(":memory:"), refused
+
+
+def _with_payments(state: LedgerState, holds: tuple[Hold, ...]) -> LedgerState:
+    first = min((hold.created for hold in holds), default=None)
+    return LedgerState(state.place, state.exists, state.size, len(holds), first, state.problem)
+
+
+def _budgets(buyer: Buyer, holds: tuple[Hold, ...]) -> Iterator[Budget]:
+    """Yield each budget of the policy. Those of test money are there once some of it was paid."""
+    paid = {hold.price.currency for hold in holds}
+    limits: list[tuple[str, Limit]] = [("", buyer.policy.overall)]
+    limits += [(str(host), rule) for host, rule in buyer.policy.hosts.items() if isinstance(rule, Limit)]
+    for account, limit in limits:
+        named = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency)) or ["USD"]
+        also = sorted(currency for currency in paid - set(named) if limit.limits_currency(currency))
+        caps = dict.fromkeys(cap for currency in (*named, *also) for cap in limit.caps(account, currency))
+        yield from (Budget(cap, _used(buyer, cap, holds)) for cap in caps)
+
+
+def _used(buyer: Buyer, cap: Cap, holds: tuple[Hold, ...]) -> int:
+    if cap.currency is None:
+        return _payments(cap, holds)
+    question = Spending(cap.account, cap.window, cap.currency, buyer.purse)
+    used: int = call_ledger(buyer.ledger, lambda port: port.spent(question))
+    return used
+
+
+def _payments(cap: Cap, holds: tuple[Hold, ...]) -> int:
+    """Count the payments of a window. A ledger tells sums of money, and no numbers of payments."""
+    seconds = WINDOWS[cap.window]
+    first = 0.0 if seconds is None else time.time() - seconds
+    host = Pattern.parse(cap.account) if cap.account else None
+    return sum(hold.created >= first and (host is None or host.matches(hold.purchase.origin)) for hold in holds)
+
+
+def _balances(buyer: Buyer, choices: Choices, seconds: float) -> list[Held]:
+    named = settings.endpoints(endpoints(choices.rpc), buyer.policy.http_hosts)
+    networks = list(buyer.policy.networks or usual_networks(buyer.wallet, named))
+    return look(buyer.wallet, tokens_on(networks, buyer.policy), buyer.endpoints, seconds)
