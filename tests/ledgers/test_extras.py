@@ -19,7 +19,7 @@ from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.redis import AsyncRedisLedger, RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 
-NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "name")
+NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "name", "note", "purses")
 
 
 class Plain:
@@ -125,5 +125,6 @@ def test_every_optional_attribute_says_its_default_and_its_reader() -> None:
         said = " ".join(str(value.__doc__).split())
         assert "Default: " in said, name
         assert "Read " in said or "Called " in said, name
-        hints = get_type_hints(value.fget if isinstance(value, property) else value, vars(x402_client.core.ports))
+        known = vars(x402_client.core.ports) | vars(x402_client.model.holds)
+        hints = get_type_hints(value.fget if isinstance(value, property) else value, known)
         assert hints["return"] in (str, bool, float) or get_args(hints["return"])

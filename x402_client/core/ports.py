@@ -152,6 +152,13 @@ class LedgerExtras(Protocol):
         """
         ...
 
+    def purses(self) -> Maybe[tuple[str, ...]]:
+        """Return the names of the purses in the ledger, sorted. Default: they are not known.
+
+        Called by the command, to say where payments are and whether a ledger was ever used.
+        """
+        ...
+
     def close_ledger(self) -> Maybe[None]:
         """Let go of files and connections, and of this process's claims. Default: there is nothing to let go of.
 

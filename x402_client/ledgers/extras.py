@@ -53,6 +53,12 @@ def note(ledger: Ledger, hold: Hold, last: LastAnswer) -> Maybe[None]:
     return None if keep is None else keep(hold, last)
 
 
+def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
+    """Return the names of the purses in the ledger. None: it does not tell."""
+    tell: Callable[[], Maybe[tuple[str, ...]]] | None = getattr(ledger, "purses", None)
+    return None if tell is None else tell()
+
+
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:
     """Return what lets go of the ledger's files and connections."""
     close: Callable[[], Maybe[None]] = getattr(ledger, "close_ledger", _nothing_to_close)

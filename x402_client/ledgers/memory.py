@@ -167,6 +167,10 @@ class MemoryLedger:
         with self._lock:
             return tuple(sorted(self._frozen))
 
+    def purses(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(sorted(self._hosts))
+
     def close_ledger(self) -> None:
         """Do nothing: there is nothing to let go of, and other buyers may share the ledger."""
 

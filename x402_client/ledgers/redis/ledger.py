@@ -156,6 +156,10 @@ class RedisLedger:
         """Return the patterns that are frozen, sorted."""
         return self._run(self._steps.freezes())
 
+    def purses(self) -> tuple[str, ...]:
+        """Return the names of the purses in the ledger, sorted."""
+        return self._run(self._steps.purses())
+
     def accept(self) -> bool:
         """Go on from what is there, after the server lost something: this is what ``x402 ledger accept`` does.
 
@@ -258,6 +262,10 @@ class AsyncRedisLedger:
     async def freezes(self) -> tuple[str, ...]:
         """Return the patterns that are frozen, sorted."""
         return await self._run(self._steps.freezes())
+
+    async def purses(self) -> tuple[str, ...]:
+        """Return the names of the purses in the ledger, sorted."""
+        return await self._run(self._steps.purses())
 
     async def accept(self) -> bool:
         """Go on from what is there, after the server lost something. Living programs write back what they remember."""

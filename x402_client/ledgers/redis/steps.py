@@ -122,6 +122,9 @@ class LedgerSteps:
     def freezes(self) -> Steps[tuple[str, ...]]:
         return tuple(sorted((yield from script.everywhere("frozen", {}))))
 
+    def purses(self) -> Steps[tuple[str, ...]]:
+        return tuple(sorted((yield from script.everywhere("purses", {}))))
+
     def accept(self) -> Steps[bool]:
         """Go on from what is there, after living programs wrote back what they remember as unresolved."""
         return (yield from self.server.accept())

@@ -202,6 +202,11 @@ class SqliteLedger:
         """Return the patterns that are frozen, sorted."""
         return self._read(lambda db, meta: tuple(sorted(_patterns(meta))))
 
+    def purses(self) -> tuple[str, ...]:
+        """Return the names of the purses in the ledger, sorted."""
+        asked = "SELECT DISTINCT purse FROM accounts ORDER BY purse"
+        return self._read(lambda db, meta: tuple(purse for (purse,) in db.execute(asked)))
+
     def close_ledger(self) -> None:
         """Close the file and give up this process's claims. The next use opens it again."""
         owner = self._claims.existing_lock
