@@ -96,7 +96,7 @@ def terminal(
     child, handle = pty.fork()
     if child == 0:
         os.environ.clear()
-        os.environ.update(environment(given) | {"TERM": "xterm", "COLUMNS": "100"})
+        os.environ.update({"TERM": "xterm", "COLUMNS": "100"} | environment(given))
         if stdout is not None:
             os.dup2(stdout, 1)
         os.execv(sys.executable, [*COMMAND, *arguments])

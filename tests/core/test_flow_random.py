@@ -178,7 +178,6 @@ class Run:
             assert header in (None, ("", ""))
         assert not any(value in f"{failure!r} {failure}" for _, value in self.sent)
 
-
     def tells_the_same(self, failure: errors.X402Error) -> None:
         """The error, its hold, and later the list of holds agree on the money."""
         if failure.hold is None or not self.sends:

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         SettlementReader,
         SolanaSigner,
     )
+    from .purchase_name import is_key_of, is_request_of
     from .rules import Rules
 
 __all__ = [
@@ -152,6 +153,8 @@ __all__ = [
     "body_digest",
     "deliver",
     "inspect",
+    "is_key_of",
+    "is_request_of",
     "pay",
     "pay_ahead",
     "run",
@@ -218,6 +221,7 @@ _HOMES = {
     ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("inspect", "pay"),
+    ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
     ".pay_ahead": ("pay_ahead",),
     ".ports": (

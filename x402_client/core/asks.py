@@ -206,12 +206,15 @@ class WriteOff(Ask["Hold"]):
 
 
 class Note(Ask[None]):
-    """Keep the last answer to a payment that brought no content, to be shown. A ledger may keep none."""
+    """Keep the last answer to a payment that brought no content, to be shown. A ledger may keep none.
 
-    __slots__ = ("hold", "last")
+    ``now``: only if nothing has to be awaited for it.
+    """
 
-    def __init__(self, hold: Hold, last: LastAnswer) -> None:
-        self.hold, self.last = hold, last
+    __slots__ = ("hold", "last", "now")
+
+    def __init__(self, hold: Hold, last: LastAnswer, now: bool = False) -> None:
+        self.hold, self.last, self.now = hold, last, now
 
 
 class Expired(Ask["list[tuple[Hold, Fate]]"]):

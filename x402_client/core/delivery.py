@@ -16,6 +16,7 @@ from . import interruptions
 from .asks import Ask, Claim, Close, Tell
 from .call import Call
 from .drive import Flow, arun, run
+from .last_answer import note_break
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None
@@ -172,6 +173,8 @@ class Delivery:
             return
         if isinstance(failure, Exception):
             tell_of_the_money(failure, self.outcome)
+            if not self._resolution.resolved:
+                self._resolution.run(note_break(self._resolution.outcome, failure))
         interruptions.note(self._resolution.outcome.hold, failure)
         self.dropped()
 

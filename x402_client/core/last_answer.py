@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from ..errors import X402Error
-from ..model.holds import Hold, LastAnswer
+from ..model.holds import Hold, LastAnswer, Outcome
 from ..model.offers import words
 from .asks import Ask, Note, Reply
 from .drive import Flow
@@ -34,8 +35,11 @@ def note_answer(reply: Reply) -> Flow[None]:
         yield from _note(outcome.hold, LastAnswer(outcome.money, reply.status, words(said, _REASON)))
 
 
-def _note(hold: Hold, last: LastAnswer) -> Flow[None]:
-    try:
-        yield from Note(hold.shown, last)
-    except Exception:  # noqa: S110 - a list that says less must not take the place of the end that it is about
-        pass
+def note_break(outcome: Outcome, failure: Exception) -> Flow[None]:
+    """Keep what is known of a payment whose answer broke off. Nothing is awaited for it."""
+    yield from _note(outcome.hold, LastAnswer(outcome.money, None, type(failure).__name__), now=True)
+
+
+def _note(hold: Hold, last: LastAnswer, now: bool = False) -> Flow[None]:
+    with suppress(Exception):  # a list that says less must not take the place of the end that it is about
+        yield from Note(hold.shown, last, now)

@@ -48,7 +48,9 @@ _RECORD = """
     kind = ?, ceiling = ?, proof = ?, header = ?, offer = ? WHERE id = ? AND state = 'reserved'
 """
 _MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLUMNS)
-_RESOLVE = f"INSERT INTO past (id, wallet, last, {_LIST}, receipt) SELECT id, wallet, last, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608
+_RESOLVE = f"""
+    INSERT INTO past (id, wallet, last, {_LIST}, receipt) SELECT id, wallet, last, {_MOVED}, ? FROM holds WHERE id = ?
+"""  # noqa: S608
 _REMEMBER = f"""
     INSERT OR REPLACE INTO keyed (key, id, wallet, {_LIST}, receipt)
     SELECT purchase, id, wallet, {_LIST}, receipt FROM past
