@@ -1,4 +1,4 @@
-"""What the presentations of one call brought so far, as long as none of them brought the content."""
+"""Results of the presentations of one call, as long as none of them brought the content."""
 
 from __future__ import annotations
 
