@@ -70,6 +70,7 @@ def test_it_shows_what_was_spent_where_when_and_with_what(used: dict[str, str]) 
     assert said["counted"]["total"] == ["0.07 USD"]
     apart = {"spent": "0.06 USD", "held": "0.01 USD", "lost": "0.00 USD", "written_off": "0.00 USD"}
     assert said["sums"] == [apart]
+    assert (said["payments"], said["test_payments"]) == (3, 3)
     assert said["by_host"] == [{"host": "127.0.0.1", "payments": 3} | apart]
     assert (said["ledger"], said["purse"], said["frozen"]) == (used["X402_LEDGER"], "default", [])
     assert "in total" in in_process(["ledger", "--days", "0.0000001"], used).text

@@ -13,7 +13,7 @@ from .money_labels import network_name
 from .vocabulary import share_of
 
 #: The columns in which money is kept apart. Together they are what budgets count.
-COLUMNS = ("spent", "held", "lost", "written off")
+COLUMNS: tuple[str, ...] = ("spent", "held", "lost", "written off")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ def spent(
     }
     sums = [spending.apart(holds, currency) for currency in counted]
     if as_json:
-        show_json(_heading(found, frozen) | _spent_document(counted, sums, groups))
+        number = {"payments": len(holds), "test_payments": len([hold for hold in holds if is_test(hold)])}
+        show_json(_heading(found, frozen) | number | _spent_document(counted, sums, groups))
         return
     _draw_heading(found, frozen)
     facts((f"{'in' if w == 'total' else 'last'} {w}", _listed_money(counted, w)) for w in WINDOWS)

@@ -80,9 +80,9 @@ def _check_state(one: Hold, found: OpenLedger) -> None:
 def _check_request(one: Hold, request: CliRequest, key: str | None, named: bool, found: OpenLedger) -> None:
     """Refuse another request than the one that was paid for."""
     if not is_key_of(one.purchase, key):
-        problem = "was paid under another key; give that one" if key else "was paid under a key; give it"
+        problem = "was paid under another key; give that one with --key" if key else "was paid under a key; give --key"
         problem = problem if one.purchase.keyed else "was paid without a key; leave --key out"
-        raise Stop(Code.USAGE, f"{one.id} {problem} (--key). Nothing was sent.")
+        raise Stop(Code.USAGE, f"{one.id} {problem}. Nothing was sent.")
     content = request.content if request.content is not None else b""
     kind = {name.lower(): value for name, value in request.headers}.get("content-type", "")
     digest = body_digest(content if isinstance(content, bytes) else _chunks(content), kind)
