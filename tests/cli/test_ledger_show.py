@@ -174,6 +174,8 @@ def test_what_is_not_known_is_said() -> None:
     assert told(hold(state="signed", money="held", authorization=signed))["the seller"] == "nothing that was kept"
     silent = hold(state="signed", money="held", authorization=signed, last=LastAnswer("unknown"), tries=2)
     assert (told(silent)["the seller"], told(silent)["presented"][:7]) == ("no answer", "3 times")
+    led = silent.but(last=LastAnswer("unknown", None, "a redirect to https://b.example"))
+    assert told(led)["the seller"] == "a redirect to https://b.example"
     failed = told(hold(receipt=Receipt(False, error='no "funds"\x1b[31m')))
     assert failed["the seller"] == "a receipt: not paid, \"no 'funds' [31m\""
 

@@ -101,7 +101,8 @@ class OpenLedger:
         raise Stop(
             Code.USAGE,
             f"No payment in purse {self.purse!r} of {self.name} goes by {words(word, 80)!r}: give a hold or its "
-            f"beginning, a nonce, or a transaction. `{self.hint('list')}` lists them; what was given back is not kept.{elsewhere}",
+            f"beginning, a nonce, or a transaction. `{self.hint('list')}` lists them; what was given back is not "
+            f"kept.{elsewhere}",
         )
 
     def ask(self, question: str, *arguments: Any) -> Any:

@@ -56,7 +56,8 @@ def answer_of(hold: Hold) -> str:
     if last is None:
         return ""
     if last.status is None:
-        return f"no answer ({words(last.said, 100)})" if last.said else "no answer"
+        said = words(last.said, 100)  # the name of a failure, or a few words of ours
+        return said if " " in said else f"no answer ({said})" if said else "no answer"
     return f"{last.status}" + (f', "{words(last.said, 200)}"' if last.said else "")
 
 

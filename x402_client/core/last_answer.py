@@ -20,19 +20,19 @@ _REASON = 200
 def noted(error: E, status: int | None = None, said: str = "") -> Generator[Ask[Any], Any, E]:
     """Keep what an error says of its payment. Return it, with a hold that says the same of the money."""
     hold = error.hold
-    if hold is not None:
-        last = LastAnswer(error.money, status, words(said, _REASON))
-        error.hold = hold.shown_as(money=error.money, last=last)
-        yield from _note(hold, last)
+    assert hold is not None
+    last = LastAnswer(error.money, status, words(said, _REASON))
+    error.hold = hold.shown_as(money=error.money, last=last)
+    yield from _note(hold, last)
     return error
 
 
 def note_answer(reply: Reply) -> Flow[None]:
     """Keep what an answer of 400 or more says of the payment that it was given to."""
     outcome = reply.outcome
-    if outcome is not None:
-        said = outcome.receipt.error if outcome.receipt is not None else ""
-        yield from _note(outcome.hold, LastAnswer(outcome.money, reply.status, words(said, _REASON)))
+    assert outcome is not None
+    said = outcome.receipt.error if outcome.receipt is not None else ""
+    yield from _note(outcome.hold, LastAnswer(outcome.money, reply.status, words(said, _REASON)))
 
 
 def note_break(outcome: Outcome, failure: Exception) -> Flow[None]:
