@@ -97,7 +97,7 @@ def terminal(
     child, handle = pty.fork()
     if child == 0:
         os.environ.clear()
-        os.environ.update(environment(given) | {"TERM": "xterm", "COLUMNS": str(columns)})
+        os.environ.update({"TERM": "xterm", "COLUMNS": str(columns)} | environment(given))
         if stdout is not None:
             os.dup2(stdout, 1)
         os.execv(sys.executable, [*COMMAND, *arguments])

@@ -15,7 +15,7 @@ import pytest
 
 from tests.ledgers.redis.server import Server
 from x402_client import Money, Token
-from x402_client.cli import spending
+from x402_client.cli import spending, vocabulary
 from x402_client.cli.export import COLUMNS, as_csv, row
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Authorization, Hold, Purchase
@@ -55,14 +55,24 @@ def test_it_shows_what_was_spent_where_when_and_with_what(used: dict[str, str]) 
         ran = in_process(command, used)
         assert ran.code == 0
         assert re.search(r"^last day +0\.07 USD$", ran.text, re.MULTILINE)
-        assert re.search(r"^127\.0\.0\.1 +0\.07 USD +3$", ran.text, re.MULTILINE)  # one row has no bar
-        assert re.search(rf"^{time.strftime('%Y-%m-%d', time.gmtime())} +0\.07 USD +3$", ran.text, re.MULTILINE)
-        assert re.search(r"^USDC on solana-devnet +0\.05 USD +1 +█{24}$", ran.text, re.MULTILINE)
-        assert re.search(r"^USDC on eip155:402402402402 +0\.02 USD +2 +█{10}·{14}$", ran.text, re.MULTILINE)
-        assert "1 of these payments got no usable answer" in ran.err
+        assert re.search(r"^in 30 days +spent +held +lost +written off$", ran.text, re.MULTILINE)
+        assert re.search(r"^ +0\.06 USD +0\.01 USD +0\.00 USD +0\.00 USD$", ran.text, re.MULTILINE)
+        assert re.search(r"^127\.0\.0\.1 +0\.06 USD +0\.01 USD +3$", ran.text, re.MULTILINE)
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        assert re.search(rf"^{today} +0\.06 USD +0\.01 USD +3$", ran.text, re.MULTILINE)
+        assert re.search(r"^USDC on solana-devnet, test money +0\.05 USD +0\.00 USD +1 +█{10}$", ran.text, re.MULTILINE)
+        on_evm = r"^USDC on eip155:402402402402, test money +0\.01 USD +0\.01 USD +2 +█{4}·{6}$"
+        assert re.search(on_evm, ran.text, re.MULTILINE)
+        assert used["X402_LEDGER"] in ran.text
+        assert "All of these payments are test money." in ran.err
+        assert "1 of these payments brought no content yet: `x402 ledger holds`" in ran.err
     said = json.loads(in_process(["ledger", "--json"], used).out)
-    assert said["spent"]["total"] == ["0.07 USD"]
-    assert said["by_host"] == [{"host": "127.0.0.1", "spent": "0.07 USD", "payments": 3}]
+    assert said["counted"]["total"] == ["0.07 USD"]
+    apart = {"spent": "0.06 USD", "held": "0.01 USD", "lost": "0.00 USD", "written_off": "0.00 USD"}
+    assert said["sums"] == [apart]
+    assert (said["payments"], said["test_payments"]) == (3, 3)
+    assert said["by_host"] == [{"host": "127.0.0.1", "payments": 3} | apart]
+    assert (said["ledger"], said["purse"], said["frozen"]) == (used["X402_LEDGER"], "default", [])
     assert "in total" in in_process(["ledger", "--days", "0.0000001"], used).text
 
 
@@ -73,33 +83,44 @@ def test_what_is_wide_stays_within_the_terminal(used: dict[str, str]) -> None:
 
 def test_an_open_payment_says_what_to_do(used: dict[str, str]) -> None:
     ran = in_process(["ledger", "holds"], used)
-    assert "0.01 USD  POST http://127.0.0.1" in ran.text
+    assert "0.01 USD, test money  POST http://127.0.0.1" in ran.text
     assert "unresolved, can settle until" in ran.text
     assert "Make the same request again" in ran.text
-    [found] = json.loads(in_process(["ledger", "holds", "--json"], used).out)
-    assert found["state"] == "signed"
+    found = open_hold(used)
+    assert (found["state"], found["money"], found["test_money"]) == ("unresolved", "unknown", "yes")
+    assert found["answer"] == "no answer (RemoteProtocolError)"
+
+
+def open_hold(given: dict[str, str]) -> dict[str, str]:
+    """Return the one payment that is not resolved."""
+    [found] = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
+    return dict(found)
 
 
 @pytest.mark.parametrize(
     ("changes", "state", "todo"),
     [
-        ({"state": "reserved"}, "reserved", "Nothing"),
-        ({"expires": 2**33}, "unresolved, can settle until 2242-", "Make the same request again"),
-        ({"expires": 1}, "expired 1970-01-01 00:00:01 UTC", "x402 ledger reconcile"),
-        ({"expires": 1, "money": "spent"}, "settled, nothing delivered", "write it off"),
+        ({"state": "reserved"}, "in flight", "Nothing"),
+        ({"expires": 2**33, "in_flight": True}, "in flight", "Look again"),
+        ({"expires": 2**33}, "unresolved, can settle until 2242-", "x402 ledger retry 00000000000000aa"),
+        ({"expires": 2**33, "money": "spent"}, "unresolved, paid, can settle until 2242-", "The content is owed"),
+        ({"expires": 1}, "unresolved, expired 1970-01-01 00:00:01 UTC", "x402 ledger reconcile"),
+        ({"expires": 1, "money": "spent"}, "lost: settled, nothing delivered", "write-off 00000000000000aa"),
+        ({"state": "delivered"}, "delivered", "buys anew"),
+        ({"state": "written_off"}, "written off", "counts as spent"),
     ],
 )
 def test_the_advice_fits_the_state(changes: dict[str, object], state: str, todo: str) -> None:
     expires = changes.pop("expires", None)
     signed = Authorization("0x1", "0x2", int(str(expires)), ("", "")) if expires else None
-    said = spending.advice(hold(**{"state": "signed", "money": "held", "authorization": signed, **changes}))
+    said = vocabulary.advice(hold(**{"state": "signed", "money": "held", "authorization": signed, **changes}))
     assert said.state.startswith(state)
     assert todo in said.todo
 
 
 def test_currencies_are_never_added_up() -> None:
     found = spending.shares([hold(), hold(price="3 EUR"), hold("b.example", "0.03"), hold("b.example")], spending.host)
-    assert [(s.name, str(s.spent), s.payments, round(s.part, 2)) for s in found] == [
+    assert [(s.name, str(s.counted), s.payments, round(s.part, 2)) for s in found] == [
         ("b.example", "0.04 USD", 2, 1.0),
         ("api.example.com", "0.01 USD", 1, 0.25),
         ("api.example.com", "3.00 EUR", 1, 1.0),
@@ -107,15 +128,18 @@ def test_currencies_are_never_added_up() -> None:
 
 
 def test_a_write_off_needs_a_yes_and_one_payment(used: dict[str, str]) -> None:
-    [found] = json.loads(in_process(["ledger", "holds", "--json"], used).out)
+    found = open_hold(used)
     assert in_process(["ledger", "write-off", "zz", "--yes"], used).code == 2
     assert in_process(["ledger", "write-off", "", "--yes"], used).code == 2
     refused = in_process(["ledger", "write-off", found["hold"]], used)
     assert refused.code == 2
     assert "--yes writes it off without asking" in refused.err
-    assert in_process(["ledger", "write-off", found["hold"][:5], "--yes"], used).code == 0
+    done = in_process(["ledger", "write-off", found["hold"][:9], "--yes", "--json"], used)
+    assert (done.code, json.loads(done.out)["state"]) == (0, "written off")
+    assert f"Written off in {used['X402_LEDGER']}: 0.01 USD, test money." in done.err
+    assert in_process(["ledger", "write-off", found["hold"], "--yes"], used).code == 2
     assert "Nothing is open" in in_process(["ledger", "holds"], used).text
-    assert [line["state"] for line in exported(used)].count("written_off") == 1
+    assert [line["state"] for line in exported(used)].count("written off") == 1
 
 
 def exported(given: dict[str, str]) -> list[dict[str, str]]:
@@ -144,7 +168,7 @@ def test_csv_and_json_say_the_same_in_stable_columns(seller: Sandbox, used: dict
 def test_columns_do_not_change() -> None:
     assert COLUMNS == (
         "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token",
-        "network", "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse",
+        "network", "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse", "answer", "test_money",
     )  # fmt: skip
     assert row(hold(price="1234567890.000001"))["price"] == "1234567890.000001"
     assert row(hold())["token_amount"] == "0.01"
@@ -167,7 +191,11 @@ def test_how_to_export_has_to_be_said(used: dict[str, str], tmp_path: Path) -> N
 
 def test_a_freeze_stops_payments_until_it_is_lifted(seller: Sandbox, given: dict[str, str]) -> None:
     command = ["get", f"{seller.url}/weather", "--yes"]
-    assert in_process(["ledger", "freeze", "127.0.0.1"], given).code == 0
+    assert in_process(command, given).code == 0
+    frozen = in_process(["ledger", "freeze", "127.0.0.1"], given)
+    lifts = "`x402 ledger unfreeze 127.0.0.1`"
+    named = f"Frozen in {given['X402_LEDGER']}: nothing is paid to 127.0.0.1 from it until {lifts}."
+    assert (frozen.code, frozen.err.strip()) == (0, named)
     refused = in_process(command, given)
     assert refused.code == 3
     assert "`x402 ledger unfreeze '127.0.0.1'` lifts it" in refused.err
@@ -178,18 +206,26 @@ def test_a_freeze_stops_payments_until_it_is_lifted(seller: Sandbox, given: dict
     assert in_process(["ledger", "freeze", "http://a.example/"], given).code == 2
 
 
-def test_what_is_frozen_is_listed_and_lifting_tells_what_is_left(given: dict[str, str]) -> None:
+def test_what_is_frozen_is_listed_and_lifting_tells_what_is_left(used: dict[str, str]) -> None:
+    given = used
     for host in ("*", "a.example"):
         assert in_process(["ledger", "freeze", host], given).code == 0
     assert json.loads(in_process(["ledger", "freezes", "--json"], given).out) == ["*", "a.example"]
     assert "`x402 ledger unfreeze '*'` lifts it" in in_process(["ledger", "freezes"], given).text
-    assert "frozen" in in_process(["ledger"], given).text
+    for command in ("spent", "holds", "list"):
+        assert "frozen: all payments are stopped" in in_process(["ledger", command], given).err
+        assert json.loads(in_process(["ledger", command, "--json"], given).out)["frozen"] == ["*", "a.example"]
+    assert "frozen by *: not presented" in in_process(["ledger", "holds"], given).text
+    assert "by *: it is not presented" in in_process(["ledger", "show", open_hold(given)["hold"]], given).text
     left = in_process(["ledger", "unfreeze", "a.example"], given)
     assert "payments there are still stopped by *: `x402 ledger unfreeze '*'`" in left.err
-    assert "'b.example' was not frozen, but payments" in in_process(["ledger", "unfreeze", "b.example"], given).err
-    assert in_process(["ledger", "unfreeze"], given).err.strip() == "Not frozen any more: anybody."
-    assert in_process(["ledger", "freezes"], given).text == "Nothing is frozen.\n"
-    assert "frozen" not in in_process(["ledger"], given).text
+    there = given["X402_LEDGER"]
+    other = in_process(["ledger", "unfreeze", "b.example"], given)
+    assert f"'b.example' was not frozen in {there}, but payments" in other.err
+    lifted = in_process(["ledger", "unfreeze"], given)
+    assert lifted.err.strip() == f"Not frozen any more in {there}: any host."
+    assert in_process(["ledger", "freezes"], given).text == f"Nothing is frozen in {there}.\n"
+    assert "frozen" not in in_process(["ledger"], given).err
 
 
 @pytest.mark.parametrize("way", ["option", "variable"])
@@ -198,7 +234,7 @@ def test_a_ledger_that_must_exist_pays_only_if_it_does(seller: Sandbox, given: d
     strict = [*command, "--must-exist"] if way == "option" else command
     settings = given if way == "option" else given | {"X402_MUST_EXIST": "1"}
     refused = in_process(strict, settings)
-    assert (refused.code, "must_exist" in refused.err) == (4, True)
+    assert (refused.code, "--must-exist" in refused.err) == (4, True)
     assert not Path(given["X402_LEDGER"]).exists()
     assert in_process(command, given).code == 0
     assert in_process(strict, settings).code == 0
@@ -228,9 +264,8 @@ def test_reconciling_gives_back_what_did_not_settle(lost: dict[str, str]) -> Non
     assert ran.code == 0, ran.err
     assert len(re.findall("did not settle: given back to the budget", ran.text)) == 1
     assert len(re.findall("settled: make the same request again, or write it off", ran.text)) == 1
-    [left] = json.loads(in_process(["ledger", "holds", "--json"], lost).out)
-    assert left["money"] == "spent"
-    assert json.loads(in_process(["ledger", "--json"], lost).out)["spent"]["total"] == ["0.01 USD"]
+    assert open_hold(lost)["money"] == "spent"
+    assert json.loads(in_process(["ledger", "--json"], lost).out)["counted"]["total"] == ["0.01 USD"]
 
 
 def test_reconciling_without_the_chain_says_so(lost: dict[str, str]) -> None:
@@ -238,22 +273,50 @@ def test_reconciling_without_the_chain_says_so(lost: dict[str, str]) -> None:
     said = in_process(["ledger", "reconcile", "--json"], deaf)
     assert said.code == 7
     assert len(json.loads(said.out)["unknown"]) == 2
-    assert len(json.loads(in_process(["ledger", "holds", "--json"], lost).out)) == 2
+    assert len(json.loads(in_process(["ledger", "holds", "--json"], lost).out)["holds"]) == 2
 
 
 def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:
     ran = in_process(["ledger", "reconcile"], used)
-    assert (ran.code, ran.text) == (0, "Nothing to ask about: no payment without an answer has expired.\n")
+    assert (ran.code, ran.text) == (
+        0,
+        "Nothing to ask about: no payment without an answer has expired. 1 can still settle; ask again after they "
+        "expired.\n",
+    )
 
 
-@pytest.mark.parametrize("command", [["spent"], ["holds"], ["reconcile"], ["export", "--csv"], ["unfreeze"], []])
+LOOKS = [["spent"], ["list"], ["holds"], ["show", "4f"], ["export", "--csv"], ["freezes"], []]
+ACTS = [["freeze"], ["unfreeze"], ["write-off", "4f", "--yes"], ["retry", "4f"], ["reconcile"], ["accept"]]
+
+
+@pytest.mark.parametrize("command", [*LOOKS, *ACTS], ids=lambda command: " ".join(command) or "none")
 def test_a_ledger_that_is_not_there_is_not_made(bare: dict[str, str], tmp_path: Path, command: list[str]) -> None:
-    ran = in_process(["ledger", *command], bare | {"X402_LEDGER": str(tmp_path / "none.db")})
-    assert ran.code == 2
-    assert "nothing was ever paid through it" in ran.err
-    assert not (tmp_path / "none.db").exists()
+    """A command that looks says that there is none yet; one that acts did nothing, and says so."""
+    missing = tmp_path / "none.db"
+    ran = in_process(["ledger", *command], bare | {"X402_LEDGER": str(missing)})
+    said = "yet: nothing was ever paid through it" if command in LOOKS else "Name the one that your programs use"
+    assert (ran.code, ran.out) == (2, b"")
+    assert f"There is no ledger at {missing}" in ran.err
+    assert said in ran.err
+    assert not missing.exists()
     assert in_process(["ledger", *command], bare).code == 2
     assert in_process(["ledger", *command], bare | {"X402_LEDGER": ":memory:"}).code == 2
+
+
+def test_a_mistyped_name_is_told_from_one_that_is_there(used: dict[str, str]) -> None:
+    there = used["X402_LEDGER"]
+    ran = in_process(["ledger", "freeze", "--ledger", there.replace("ledger.db", "ledgr.db")], used)
+    assert ran.code == 2
+    assert f"Did you mean {there}?" in ran.err
+    assert "no payment is stopped" in ran.err
+
+
+def test_a_command_to_type_next_names_the_ledger_if_this_one_did(used: dict[str, str]) -> None:
+    there = used.pop("X402_LEDGER")
+    frozen = in_process(["ledger", "freeze", "*.example.com", "--ledger", there], used)
+    assert f"`x402 ledger unfreeze '*.example.com' --ledger {there}`" in frozen.err
+    seen = in_process(["ledger", "spent", "--ledger", there], used)
+    assert f"`x402 ledger holds --ledger {there}`" in seen.err
 
 
 def test_a_ledger_that_lost_its_log_is_accepted(used: dict[str, str], tmp_path: Path) -> None:
@@ -290,6 +353,10 @@ def test_options_stand_behind_the_command(used: dict[str, str]) -> None:
 
 def test_purses_are_apart(used: dict[str, str]) -> None:
     assert json.loads(in_process(["ledger", "spent", "--purse", "other", "--json"], used).out)["by_host"] == []
+    for command in ("spent", "list", "holds"):
+        ran = in_process(["ledger", command, "--purse", "other"], used)
+        assert "That is purse 'other'. Others in this ledger (--purse): default." in ran.err
+    assert "other purses, too (--purse): default" in in_process(["ledger", "show", "4f", "--purse", "other"], used).err
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
@@ -297,11 +364,20 @@ def test_it_works_on_a_ledger_in_redis(seller: Sandbox, given: dict[str, str], t
     server = Server(tmp_path)
     shared = given | {"X402_LEDGER": server.url}
     try:
+        refused = in_process(["ledger", "freeze"], shared)
+        assert (refused.code, "no payment is stopped" in refused.err) == (2, True)
+        assert "nothing was ever paid through it" in in_process(["ledger", "spent"], shared).err
+        assert in_process(["ledger", "freeze"], shared).code == 2
         assert in_process(["get", f"{seller.url}/weather", "--yes"], shared).code == 0
         assert in_process(["get", f"{seller.url}/fault/402-again/weather", "-X", "POST", "--yes"], shared).code == 6
-        assert json.loads(in_process(["ledger", "--json"], shared).out)["spent"]["total"] == ["0.02 USD"]
-        [found] = json.loads(in_process(["ledger", "holds", "--json"], shared).out)
+        assert json.loads(in_process(["ledger", "--json"], shared).out)["counted"]["total"] == ["0.02 USD"]
+        other = in_process(["ledger", "holds", "--purse", "other"], shared)
+        assert (other.code, "There is (--purse): default." in other.err) == (2, True)
+        found = open_hold(shared)
+        assert (found["state"], found["money"]) == ("unresolved", "held")
+        assert found["answer"].startswith("402, ")
         assert in_process(["ledger", "write-off", found["hold"], "--yes"], shared).code == 0
+        assert [line["answer"] for line in exported(shared)] == ["a receipt: paid", found["answer"]]
         assert len(exported(shared)) == 2
     finally:
         server.kill()

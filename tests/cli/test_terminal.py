@@ -112,7 +112,7 @@ def test_a_passphrase_is_asked_for_when_something_is_signed_and_not_before(
 
 def test_a_write_off_asks(seller: Sandbox, given: dict[str, str]) -> None:
     in_process(["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"], given)
-    [hold] = json.loads(in_process(["ledger", "holds", "--json"], given).out)
+    [hold] = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
     assert terminal(["ledger", "write-off", hold["hold"]], given, [("[y/N]", "n\n")]).code == 3
     assert terminal(["ledger", "write-off", hold["hold"][:6]], given, [("[y/N]", "y\n")]).code == 0
-    assert json.loads(in_process(["ledger", "holds", "--json"], given).out) == []
+    assert json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"] == []

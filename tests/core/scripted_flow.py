@@ -80,8 +80,8 @@ class Ground:
 
     @property
     def names(self) -> list[str]:
-        """The kinds of asks so far, without what was told, and without the look for a call to join."""
-        return [type(ask).__name__ for ask in self.asked if not isinstance(ask, (asks.Tell, asks.Join))]
+        """The kinds of asks so far, without what was told or noted, and without the look for a call to join."""
+        return [type(ask).__name__ for ask in self.asked if not isinstance(ask, (asks.Tell, asks.Note, asks.Join))]
 
     @property
     def told(self) -> list[events.Event]:
@@ -109,6 +109,7 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Close: lambda ledger, ask: _close(ledger, ask),
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
+    asks.Note: lambda ledger, ask: ledger.note(ask.hold, ask.last),
     asks.Settlement: lambda ledger, ask: "open",
     asks.Expired: lambda ledger, ask: [],
     asks.LookNow: lambda ledger, ask: asks.Seen(False),

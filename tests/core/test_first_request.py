@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from x402_client.core.delivery import deliver
 from x402_client.core.digests import BodyDigest, body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import inspect
-from x402_client.core.purchase_name import purchase_of
+from x402_client.core.purchase_name import is_key_of, is_request_of, purchase_of
 from x402_client.errors import (
     AlreadyPaid,
     BodyNotReplayable,
@@ -318,3 +319,29 @@ def test_an_unresolved_payment_is_presented_whatever_the_quote() -> None:
     with pytest.raises(PaymentOutcomeUnknown):
         ground.pay(led(quote=Quote("https://api.example.com/other")))
     assert ground.all(asks.Send)[0].header == first.header
+
+
+# --- a purchase that a ledger knows, and a request that is made once more
+
+
+def test_a_known_purchase_is_told_from_others_by_its_request() -> None:
+    asked = HttpRequest.of("POST", "https://api.example.com/a?b=c%41", {"Range": "bytes=0-9"})
+    body = body_digest(b"{}", "application/json")
+    call = Call("POST", asked.origin, URL, asked.identity(), body=body)
+    known = run(purchase_of(call, RULES), lambda ask: body)
+    assert is_request_of(known, asked, body)
+    assert not is_request_of(known, asked._replace(target="/a?b=d"), body)
+    assert not is_request_of(known, asked._replace(headers={}), body)
+    assert not is_request_of(known, asked, body_digest(b"[]"))
+    old = replace(known, request=hashlib.sha256(asked.former_identity().encode() + b"\0" + body.former).hexdigest())
+    assert is_request_of(old, asked, body)
+
+
+def test_a_known_purchase_is_told_from_others_by_its_key() -> None:
+    asked = HttpRequest.of("GET", "https://api.example.com/a")
+    plain = Call("GET", asked.origin, URL, asked.identity())
+    keyed = Call("GET", asked.origin, URL, asked.identity(), Mandate(key="order-7"))
+    body = body_digest(b"")
+    without, under = (run(purchase_of(call, RULES), lambda ask: body) for call in (plain, keyed))
+    assert (is_key_of(without, None), is_key_of(without, "order-7")) == (True, False)
+    assert [is_key_of(under, key) for key in ("order-7", "order-8", None)] == [True, False, False]

@@ -39,6 +39,7 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
     asks.Close: LEDGER_TROUBLE,
     asks.Conclude: LEDGER_TROUBLE,
     asks.WriteOff: [*LEDGER_TROUBLE, lambda: errors.PaymentRefused("claimed meanwhile")],
+    asks.Note: LEDGER_TROUBLE,
     asks.Settlement: [],
     asks.Expired: LEDGER_TROUBLE,
     asks.LookNow: [OSError],
@@ -173,9 +174,18 @@ class Run:
             after += ("spent",) if self.shown else ()
             assert self.sends == 0 or failure.money in after
             assert failure.hold is None or isinstance(failure.hold, Hold)
+            self.tells_the_same(failure)
             header = failure.hold and failure.hold.authorization and failure.hold.authorization.header
             assert header in (None, ("", ""))
         assert not any(value in f"{failure!r} {failure}" for _, value in self.sent)
+
+    def tells_the_same(self, failure: errors.X402Error) -> None:
+        """The error, its hold, and later the list of holds agree on the money."""
+        if failure.hold is None or not self.sends:
+            return
+        assert failure.hold.money == failure.money
+        listed = [hold.told.money for hold in self.ground.ledger.holds() if hold.id == failure.hold.id]
+        assert asks.Note in self.planned or listed in ([], [failure.money])
 
 
 @settings(max_examples=600)

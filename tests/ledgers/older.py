@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from x402_client.ledgers.sqlite.schema import LOG, PLACE, SIGNED, TREE
+from x402_client.ledgers.sqlite.schema import LAST, LOG, PLACE, SIGNED, TREE
 
 #: Written by the code of that time, with a process that died while a payment was unsigned.
 DUMPS = Path(__file__).with_name("old_files")
@@ -22,13 +22,16 @@ def restored(path: Path, layout: int) -> Path:
 
 def brought_back(path: Path, layout: int) -> Path:
     """Take from a file what an older layout does not know."""
-    tables = {"meta": (LOG, *PLACE), "accounts": TREE, **dict.fromkeys(("holds", "past", "keyed"), SIGNED)}
+    tables = {"meta": (LOG, *PLACE), "accounts": TREE, **dict.fromkeys(("holds", "past", "keyed"), (*SIGNED, LAST))}
+    if layout == 4:
+        tables = dict.fromkeys(("holds", "past", "keyed"), (LAST,))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for table, columns in tables.items():
             for column in columns:
                 db.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
-        db.execute("DROP TABLE owed")
-        db.execute("DROP TABLE openings")
+        if layout < 4:
+            db.execute("DROP TABLE owed")
+            db.execute("DROP TABLE openings")
         if layout == 2:
             db.execute("DROP TABLE windows")
         db.execute(f"PRAGMA user_version = {layout}")

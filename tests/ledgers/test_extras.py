@@ -18,10 +18,9 @@ from x402_client.ledgers.conformance import LedgerConformance, order
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.redis import AsyncRedisLedger, RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.model.holds import Attempt, Hold
-from x402_client.model.offers import Receipt
+from x402_client.model.holds import Attempt
 
-NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "name", "send_close")
+NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "name", "note", "purses", "send_close")
 
 
 class Plain:
@@ -129,6 +128,6 @@ def test_every_optional_attribute_says_its_default_and_its_reader() -> None:
         said = " ".join(str(value.__doc__).split())
         assert "Default: " in said, name
         assert "Read " in said or "Called " in said, name
-        known = {**vars(x402_client.core.ports), "Hold": Hold, "MoneyState": errors.MoneyState, "Receipt": Receipt}
+        known = {**vars(x402_client.core.ports), **vars(x402_client.model.holds)}
         hints = get_type_hints(value.fget if isinstance(value, property) else value, known)
         assert hints["return"] in (str, bool, float) or get_args(hints["return"])

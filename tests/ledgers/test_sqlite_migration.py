@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from x402_client.errors import AlreadyPaid, LedgerUnavailable, PaymentRefused
-from x402_client.ledgers.conformance import cap, order, purchase
+from x402_client.ledgers.conformance import cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite.clock import LedgerClock
 from x402_client.ledgers.sqlite.schema import SCHEMA
-from x402_client.model.holds import Attempt, Busy, Hold, Purchase, Spending
+from x402_client.model.holds import Attempt, Busy, Hold, LastAnswer, Purchase, Spending
 
-from .older import restored
+from .older import brought_back, restored
 
 #: The moment at which the old files end.
 AT = 1_790_006_330.0
@@ -120,7 +120,21 @@ def test_a_program_of_the_older_layout_does_not_go_on(path: Path) -> None:
         before = old.execute("SELECT identity FROM meta").fetchone()
         SqliteLedger(path).close_ledger()
         assert old.execute("SELECT identity FROM meta").fetchone() != before
-        assert old.execute("PRAGMA user_version").fetchone() == (4,)
+        assert old.execute("PRAGMA user_version").fetchone() == (5,)
+
+
+def test_a_file_of_the_layout_between_keeps_its_payments(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    before, attempt = SqliteLedger(path), Attempt()
+    hold = before.reserve(order(), attempt)
+    assert isinstance(hold, Hold)
+    before.record(hold, signed())
+    before.close_ledger()
+    now = SqliteLedger(brought_back(path, 4))
+    assert [(found.id, found.last) for found in now.holds()] == [(hold.id, None)]
+    now.note(hold, LastAnswer("held", 402, "no"))
+    assert [found.last for found in now.holds()] == [("held", 402, "no")]
+    now.close_ledger()
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_file_of_the_layout_before_keeps_its_counts(old: Path) -> None:
         assert not ledger.fresh
         ledger.close_ledger()
     with sqlite3.connect(old) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (4,)
+        assert db.execute("PRAGMA user_version").fetchone() == (5,)
         assert set(db.execute("SELECT name, number, seconds FROM windows")) == set(BUDGET_WINDOWS)
     db.close()
 
@@ -344,7 +344,7 @@ def test_one_line_adds_a_window_to_every_ledger(
     found = json.loads(run(tree, "-c", _CHILD, *child))
     assert found == dict.fromkeys([*WINDOWS, window.name], 5 * PRICE)
     told: Any = json.loads(run(tree, "-m", "x402_client", "ledger", "spent", "--ledger", str(before), "--json"))
-    assert told["spent"][window.name] == ["0.05 USD"]
+    assert told["counted"][window.name] == ["0.05 USD"]
     with pytest.raises(LedgerUnavailable, match=window.name):
         SqliteLedger(before)
 

@@ -36,7 +36,7 @@ _WHICH = st.integers(0, 7)
 KILLED: list[Callable[[], BaseException]] = [KeyboardInterrupt, asyncio.CancelledError, SystemExit]
 FAILED: list[Callable[[], BaseException]] = [OSError, TimeoutError, *KILLED]
 #: Asks whose doing may be lost: the ledger did it, and the answer never came back.
-LEDGER = (asks.Reserve, asks.Claim, asks.Record, asks.Release, asks.Close, asks.Conclude, asks.WriteOff)
+LEDGER = (asks.Reserve, asks.Claim, asks.Record, asks.Release, asks.Close, asks.Conclude, asks.WriteOff, asks.Note)
 
 
 @dataclass

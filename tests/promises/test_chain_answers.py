@@ -161,7 +161,7 @@ def test_what_settled_behind_a_lost_answer_is_said_at_once(shell: Ask, chain_nam
         assert raised.value.money == "spent"
         assert "The chain shows that it was paid" in str(raised.value)
         [hold] = buyer.holds()
-        assert (hold.state, hold.money) == ("signed", "held")
+        assert (hold.state, hold.money) == ("signed", "spent")  # as the error said
 
 
 def test_a_silent_endpoint_has_four_looks_in_flight_and_no_more(

@@ -59,5 +59,5 @@ def test_what_a_reader_says_is_worth(said: Any, expires: int, found: str, awaite
     assert [name for name in ("released", "settled", "unknown") if getattr(told, name)] == [found] * bool(found)
     assert reader.asked == bool(found)
     left = buyer.holds()
-    assert [one.money for one in left] == {"released": [], "settled": ["spent"]}.get(found, ["held"])
+    assert [one.money for one in left] == {"released": [], "settled": ["spent"]}.get(found, ["unknown"])
     assert buyer.spent().units == (0 if found == "released" else hold.price.units)

@@ -90,6 +90,27 @@ MUTATIONS = (
         ("tests/policy/test_whole_numbers.py",),
     ),
     Mutation(
+        "a command freezes a ledger that is not there",
+        "cli/open_ledger.py",
+        "raise Stop(Code.USAGE, _not_there(missing, done) + _other_file(missing))",
+        "pass",
+        ("tests/cli/test_ledger.py",),
+    ),
+    Mutation(
+        "a retry by hand presents a payment for another request",
+        "cli/commands/ledger_retry.py",
+        "if is_request_of(one.purchase, asked, digest):",
+        "if True:",
+        ("tests/cli/test_ledger_retry.py",),
+    ),
+    Mutation(
+        "a list says another thing of the money than the error did",
+        "model/holds.py",
+        'return self.but(money=self.last.money if self.last is not None else "unknown")',
+        "return self",
+        ("tests/core/test_last_answer.py",),
+    ),
+    Mutation(
         "a key of the sandbox signs for real networks",
         "buyer/schemes.py",
         "if place[1] in self._play and not takes_play_keys(offer.network):",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..buyer.answers import Answers, AsyncAnswers
 from ..buyer.scopes import mandate_around
-from ..core import last_words
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
 from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers
@@ -233,7 +232,6 @@ class Exchange:
             reply = yield from answer
             if reply is None or reply.outcome is None:
                 return None if reply is None else (reply, None)
-            last_words.note(reply.outcome.hold)
             delivery = Delivery(call, reply.outcome, self._deliver)
             if call.resolved:
                 return reply, delivery.that_only_tells()
@@ -256,11 +254,8 @@ class Exchange:
             return reply, None
         except BaseException as failure:
             call.attempt.end()
-            if isinstance(failure, X402Error):
-                if failure.hold is not None:
-                    last_words.note(failure.hold)
-                if failure.response is None and failure.money == "untouched":
-                    failure.response = first and first.native
+            if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
+                failure.response = first and first.native
             raise
         finally:
             hops.paid = call.paid

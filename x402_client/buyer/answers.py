@@ -15,6 +15,7 @@ from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
+from ..ledgers.extras import at_once, note
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.evm import LocalEvmSigner, read_signature
@@ -22,7 +23,7 @@ from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
 from .ends import ended, not_paid_here, without
-from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
+from .ledger_calls import acall_ledger, call_ledger, guarded, start_ledger_call
 from .services import Services, log
 from .settings import is_async
 from .settlement_reader import due
@@ -56,6 +57,10 @@ class Answers:
 
     def _claim(self, question: asks.Claim) -> Any:
         return not_paid_here(self._ledger(question))
+
+    def _note(self, question: asks.Note) -> None:
+        ledger = at_once(self._services.ledger) if question.now else None
+        call_ledger(ledger or self._services.ledger, _LEDGER[asks.Note], question)
 
     def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
         services, ends = self._services, ended()
@@ -133,6 +138,12 @@ class AsyncAnswers:
 
     async def _claimed(self, coming: Awaitable[Any]) -> Any:
         return not_paid_here(await coming)
+
+    def _note(self, question: asks.Note) -> Any:
+        if not question.now:
+            return self._ledger(question)
+        ledger = at_once(self._services.ledger)
+        return None if ledger is None else guarded(_LEDGER[asks.Note], ledger, question)
 
     async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
         services, ends = self._services, ended()
@@ -264,6 +275,7 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Release: lambda ledger, ask: ledger.release(ask.hold),
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
+    asks.Note: lambda ledger, ask: note(ledger, ask.hold, ask.last),
 }
 
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -285,6 +297,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Expired: Answers._expired,
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
+    asks.Note: Answers._note,
     asks.Reserve: Answers._reserve,
     asks.Claim: Answers._claim,
     asks.Close: lambda self, ask: self._services.ends.close(ask, self._services.tell),
@@ -305,6 +318,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.LookNow: lambda self, ask: self._in_time(self._services.settlement.asee(ask.hold, ask.funds)),
     asks.Expired: AsyncAnswers._expired,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
+    asks.Note: AsyncAnswers._note,
     asks.Reserve: AsyncAnswers._reserve,
     asks.Claim: AsyncAnswers._claim,
 }

@@ -11,7 +11,6 @@ from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
 from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
-from ..core.last_words import as_told
 from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
 from ..core.reclaim import reclaim
 from ..core.rules import Rules
@@ -230,19 +229,22 @@ class Buyer:
         return asked.least([await acall_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
 
     def holds(self) -> tuple[Hold, ...]:
-        """Return the purchases that are not resolved: reserved, in flight, or without a usable answer."""
-        return as_told(self._unresolved())
+        """Return the purchases that are not resolved: reserved, in flight, or without a usable answer.
 
-    async def aholds(self) -> tuple[Hold, ...]:
-        """Async twin of ``holds``."""
-        return as_told(await self._aunresolved())
+        The ``money`` of each is what the last error about it said; ``last`` has the seller's answer.
+        """
+        return tuple(hold.told for hold in self._open())
 
-    def _unresolved(self) -> tuple[Hold, ...]:
-        """Return them as the ledger has them: what a caller was told of the money is no proof to conclude one by."""
+    def _open(self) -> tuple[Hold, ...]:
+        """Return them as the ledger has them."""
         ends = ended()
         return without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
-    async def _aunresolved(self) -> tuple[Hold, ...]:
+    async def aholds(self) -> tuple[Hold, ...]:
+        """Async twin of ``holds``."""
+        return tuple(hold.told for hold in await self._aopen())
+
+    async def _aopen(self) -> tuple[Hold, ...]:
         ends = ended()
         return without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
 
@@ -284,7 +286,7 @@ class Buyer:
         Payments that did not settle are given back to the budgets.
         """
         found = Reconciled()
-        for hold in filter(due, self._unresolved()):
+        for hold in filter(due, self._open()):
             fate = fate_of(self.reader, hold, read(self.reader, hold))
             answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)
@@ -293,7 +295,7 @@ class Buyer:
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         found = Reconciled()
-        for hold in filter(due, await self._aunresolved()):
+        for hold in filter(due, await self._aopen()):
             fate = fate_of(self.reader, hold, await aread(self.reader, hold))
             answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)

@@ -87,10 +87,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "ledger list": (
         ("ledger list", "List the latest payments."),
+        ("ledger list --state unresolved --since 24h", "Narrow them down."),
         ("ledger list --json", "Hand them to a program."),
     ),
     "ledger show": (
         ("ledger show 4f1c", "See one payment; its id may be cut short."),
+        ("ledger show 0x7d50b9", "Find it by its nonce or its transaction."),
         ("ledger show 4f1c --json", "Hand it to a program."),
     ),
     "ledger holds": (
@@ -99,7 +101,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "ledger retry": (
         ("ledger retry 4f1c", "Present the same payment once more."),
-        ("ledger retry 4f1c --json", "Hand the end to a program."),
+        ("ledger retry 4f1c 'https://example.com/a?b=1'", "Give the query: the ledger keeps none."),
+        ("ledger retry 4f1c -d @body.json -o answer.json", "Give the body, and keep the answer."),
     ),
     "ledger reconcile": (
         ("ledger reconcile", "Ask the chains what settled."),

@@ -15,24 +15,25 @@ from ..model.offers import words
 from .balances import whole_tokens
 from .buying import number
 from .spending import symbol
+from .vocabulary import answer_of, is_test, state_of
 
 #: New columns are added at the end.
 COLUMNS = (
     "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token", "network",
-    "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse",
+    "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse", "answer", "test_money",
 )  # fmt: skip
 #: A spreadsheet takes a cell that begins like this for a formula, and sellers choose the text of some cells.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def row(hold: Hold) -> dict[str, str]:
-    """Return one purchase as text. Times are UTC, amounts are exact."""
+    """Return one payment as text. Times are UTC, amounts are exact, states are the words of every command."""
     offer, signed = hold.offer, hold.authorization
     return {
         "time": _time(hold.created),
         "hold": hold.id,
-        "state": hold.state,
-        "money": hold.money,
+        "state": state_of(hold),
+        "money": hold.told.money,
         "method": hold.purchase.method,
         "url": hold.url,
         "host": hold.host,
@@ -48,6 +49,8 @@ def row(hold: Hold) -> dict[str, str]:
         "expires": _time(signed.expires) if signed else "",
         "transaction": words(hold.receipt.transaction, 200) if hold.receipt else "",
         "purse": hold.purchase.purse,
+        "answer": answer_of(hold),
+        "test_money": "yes" if is_test(hold) else "no",
     }
 
 

@@ -1,25 +1,39 @@
-"""Groups holds by host, day or token, to show where the money went. Pure."""
+"""Groups payments by host, day, token or state, to show where the money went. Pure."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..model.holds import Hold, moment
 from ..model.money import Money
-from ..model.networks import short_name
 from ..model.offers import words
+from .money_labels import network_name
+from .vocabulary import share_of
+
+#: The columns in which money is kept apart. Together they are what budgets count.
+COLUMNS: tuple[str, ...] = ("spent", "held", "lost", "written off")
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A group of payments: its sum, its number of payments, and its part of the whole in that currency."""
+    """A group of payments: its sums, kept apart, its number of payments, and its part of the largest."""
 
     name: str
-    spent: Money
+    sums: dict[str, Money]
     payments: int
     part: float
+
+    @property
+    def currency(self) -> str:
+        """Return the one currency of the group."""
+        return self.sums["spent"].currency
+
+    @property
+    def counted(self) -> Money:
+        """Return what budgets count of it: all of it."""
+        return _total(self.sums.values(), self.currency)
 
 
 def host(hold: Hold) -> str:
@@ -34,8 +48,7 @@ def day(hold: Hold) -> str:
 
 def token(hold: Hold) -> str:
     """Return the group of a hold by the token it was paid with."""
-    offer = hold.offer
-    return f"{words(symbol(hold), 20)} on {words(short_name(offer.network), 40)}"
+    return f"{words(symbol(hold), 20)} on {network_name(hold.offer.network)}"
 
 
 def symbol(hold: Hold) -> str:
@@ -46,20 +59,27 @@ def symbol(hold: Hold) -> str:
 
 def shares(holds: Iterable[Hold], name: Callable[[Hold], str], by_size: bool = True) -> list[Share]:
     """Return groups of holds, each currency by itself: there is no rate between them here."""
-    spent: dict[tuple[str, str], Money] = {}
-    payments: dict[tuple[str, str], int] = {}
+    groups: dict[tuple[str, str], list[Hold]] = {}
     for hold in holds:
-        group = (hold.price.currency, name(hold))
-        spent[group] = spent[group] + hold.price if group in spent else hold.price
-        payments[group] = payments.get(group, 0) + 1
-    most = {currency: max(m.units for (c, _), m in spent.items() if c == currency) for currency, _ in spent}
+        groups.setdefault((hold.price.currency, name(hold)), []).append(hold)
+    totals = {key: _total((hold.price for hold in found), key[0]).units for key, found in groups.items()}
+    most = {currency: max(units for (c, _), units in totals.items() if c == currency) for currency, _ in groups}
     found = [
-        Share(called, money, payments[currency, called], money.units / (most[currency] or 1))
-        for (currency, called), money in spent.items()
+        Share(called, apart(listed, currency), len(listed), totals[currency, called] / (most[currency] or 1))
+        for (currency, called), listed in groups.items()
     ]
     if by_size:
-        return sorted(found, key=lambda share: (share.spent.currency != "USD", -share.spent.units, share.name))
-    return sorted(found, key=lambda share: (share.name, share.spent.currency))
+        return sorted(found, key=lambda share: (share.currency != "USD", -share.counted.units, share.name))
+    return sorted(found, key=lambda share: (share.name, share.currency))
+
+
+def apart(holds: Iterable[Hold], currency: str) -> dict[str, Money]:
+    """Return the sums of one currency, by ``COLUMNS``."""
+    sums = dict.fromkeys(COLUMNS, Money.of_units(0, currency))
+    for hold in holds:
+        if hold.price.currency == currency:
+            sums[share_of(hold)] += hold.price
+    return sums
 
 
 def since(holds: Iterable[Hold], days: float | None) -> list[Hold]:
@@ -68,33 +88,5 @@ def since(holds: Iterable[Hold], days: float | None) -> list[Hold]:
     return [hold for hold in holds if hold.created >= first]
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """The state of an open hold, and what can be done about it."""
-
-    state: str
-    todo: str
-
-
-def advice(hold: Hold) -> Advice:
-    """Return the advice on a hold, clear enough to be read at three in the morning."""
-    signed = hold.authorization
-    if hold.state != "signed" or signed is None:
-        return Advice("reserved", "Nothing: it is being paid just now, or is given back by itself.")
-    until = f"{moment(signed.expires):%Y-%m-%d %H:%M:%S} UTC"
-    if hold.money == "spent":
-        return Advice(
-            "settled, nothing delivered",
-            "The chain says it was paid. Make the same request again to get what was bought, or write it off.",
-        )
-    if signed.expires > time.time():
-        return Advice(
-            f"unresolved, can settle until {until}",
-            "Make the same request again: it presents the same payment, and never pays twice.",
-        )
-    return Advice(f"expired {until}", "Run `x402 ledger reconcile`: the chain tells whether it was paid.")
-
-
-def unresolved(holds: Iterable[Hold]) -> Sequence[Hold]:
-    """Return the holds that a person has to look after."""
-    return [hold for hold in holds if hold.state == "signed"]
+def _total(amounts: Iterable[Money], currency: str) -> Money:
+    return sum(amounts, Money.of_units(0, currency))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Fate,
         Hold,
         HoldState,
+        LastAnswer,
         LedgerBusy,
         Order,
         Outcome,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         LeftAlone,
         LookAgain,
         LookNow,
+        Note,
         Pause,
         Peek,
         Record,
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
         SettlementReader,
         SolanaSigner,
     )
+    from .purchase_name import is_key_of, is_request_of
     from .rules import Rules
 
 __all__ = [
@@ -109,6 +112,7 @@ __all__ = [
     "HttpRequest",
     "Join",
     "Joined",
+    "LastAnswer",
     "Ledger",
     "LedgerBusy",
     "LedgerExtras",
@@ -116,6 +120,7 @@ __all__ = [
     "LookAgain",
     "LookNow",
     "Maybe",
+    "Note",
     "Order",
     "Origin",
     "Outcome",
@@ -148,6 +153,8 @@ __all__ = [
     "body_digest",
     "deliver",
     "inspect",
+    "is_key_of",
+    "is_request_of",
     "pay",
     "pay_ahead",
     "run",
@@ -165,6 +172,7 @@ _HOMES = {
         "Fate",
         "Hold",
         "HoldState",
+        "LastAnswer",
         "LedgerBusy",
         "Order",
         "Outcome",
@@ -191,6 +199,7 @@ _HOMES = {
         "LeftAlone",
         "LookAgain",
         "LookNow",
+        "Note",
         "Pause",
         "Peek",
         "Record",
@@ -212,6 +221,7 @@ _HOMES = {
     ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("inspect", "pay"),
+    ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
     ".pay_ahead": ("pay_ahead",),
     ".ports": (

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..errors import MoneyState, PaymentRefused
     from ..events import Event
-    from ..model.holds import Attempt, Authorization, Hold, Order, Outcome, Purchase
+    from ..model.holds import Attempt, Authorization, Hold, LastAnswer, Order, Outcome, Purchase
     from ..model.holds import Busy as Busy
     from ..model.holds import Fate as Fate
     from ..model.hosts import Origin
@@ -227,6 +227,18 @@ class WriteOff(Ask["Hold"]):
 
     def __init__(self, hold: Hold) -> None:
         self.hold: Hold = hold
+
+
+class Note(Ask[None]):
+    """Keep the last answer to a payment that brought no content, to be shown. A ledger may keep none.
+
+    ``now``: only if nothing has to be awaited for it.
+    """
+
+    __slots__ = ("hold", "last", "now")
+
+    def __init__(self, hold: Hold, last: LastAnswer, now: bool = False) -> None:
+        self.hold, self.last, self.now = hold, last, now
 
 
 class Expired(Ask["list[tuple[Hold, Fate]]"]):

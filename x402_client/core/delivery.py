@@ -12,10 +12,11 @@ from weakref import WeakSet, ref
 from .. import events
 from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
-from . import interruptions, last_words
+from . import interruptions
 from .asks import Ask, Claim, Close, Tell
 from .call import Call
 from .drive import Flow, arun, run
+from .last_answer import note_break
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None
@@ -43,7 +44,6 @@ def deliver(call: Call, outcome: Outcome) -> Flow[None]:
     if call.memory is not None:
         call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
     interruptions.forget(outcome.hold)
-    last_words.forget(outcome.hold)
     try:
         yield from Close(outcome.hold, outcome.money, outcome.receipt, call.attempt)
     except X402Error as failure:
@@ -173,6 +173,8 @@ class Delivery:
             return
         if isinstance(failure, Exception):
             tell_of_the_money(failure, self.outcome)
+            if not self._resolution.resolved:
+                self._resolution.run(note_break(self._resolution.outcome, failure))
         interruptions.note(self._resolution.outcome.hold, failure)
         self.dropped()
 

@@ -48,6 +48,7 @@ from .call import Call
 from .drive import Flow
 from .joining import join
 from .known_terms import lasting
+from .last_answer import noted
 from .present import NEXT, SHOWN, expiry, led_elsewhere, look_now, present, read, terms
 from .purchase_name import check_quoted, known_purchase
 from .reclaim import may_give_back, reclaim_expired
@@ -67,7 +68,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             call.attempt.end()
             return first
         if call.paid is not None:
-            raise (yield from _paid_before(call, call.paid))
+            raise (yield from noted((yield from _paid_before(call, call.paid)), first.status))
         yield from _admit(call, quote, rules)
         while True:
             hold = yield from _secure(call, quote, rules)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Union, runtim
 if TYPE_CHECKING:
     from ..chains.families import ChainFamily
     from ..errors import MoneyState
-    from ..model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+    from ..model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
     from ..model.offers import Offer, Receipt
     from ..model.signing import Approval, Signed
     from .asks import Ask, Failure, Reply
@@ -153,6 +153,20 @@ class LedgerExtras(Protocol):
         has ``asynchronous`` or async methods. It returns what a thread calls to wait for the answer, and which raises
         what ``close`` raises; or None if it would have to wait, and then a thread calls ``close``. Without it, a
         program that is killed before that thread ran presents a delivered payment once more.
+        """
+        ...
+
+    def note(self, hold: Hold, last: LastAnswer) -> Maybe[None]:
+        """Keep the last answer to an open payment, for ``Hold.last`` in lists. Default: it is not kept.
+
+        Called when a call ended without the content. It changes no budget and no claim, and may do nothing.
+        """
+        ...
+
+    def purses(self) -> Maybe[tuple[str, ...]]:
+        """Return the names of the purses in the ledger, sorted. Default: they are not known.
+
+        Called by the command, to say where payments are and whether a ledger was ever used.
         """
         ...
 

@@ -5,9 +5,9 @@ Once it was sent, the money may be gone. So budget is given back only where the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
@@ -19,7 +19,9 @@ from ..wire.read import read_quote
 from . import interruptions
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
+from .last_answer import note_answer, noted
 from .receipt_check import judge, says_pending
+from .tries import Lost, Tries
 
 if TYPE_CHECKING:
     from .call import Call
@@ -27,36 +29,7 @@ if TYPE_CHECKING:
 
 #: Before a payment is presented once more within one call. All that such a call adds to the answers' own time.
 _PAUSES = (0.25, 0.75)
-
-
 _AUTH = (401, 407)
-
-
-class Lost(NamedTuple):
-    """A payment that brought nothing and whose loss the user's policy accepts, with the terms to buy under again."""
-
-    error: X402Error
-    terms: Quote | QuoteError
-
-
-@dataclass(slots=True)
-class _Tries:
-    """The results of the presentations of one call, as long as none brought the content."""
-
-    hold: Hold
-    again: int = 0
-    #: The last answer was none, a 402, or another one that is kept with its body.
-    failure: Exception | None = None
-    #: True if that failure was a time-out.
-    late: bool = False
-    refusal: Reply | None = None
-    #: The terms of that 402, as far as it could be read.
-    terms: Quote | QuoteError | None = field(default=None, repr=False)
-    kept: Reply | None = None
-    #: How often the payment may be presented again after what came last.
-    most: int = 0
-    #: True if a redirect led to another origin than the payee's. Then nothing was presented.
-    elsewhere: bool = False
 
 
 def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
@@ -79,7 +52,7 @@ def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
     ``hold.money`` tells what the chain said of a payment that was made before. "held": it can settle yet; "spent": it
     did; "unknown": it expired, and no reader can tell.
     """
-    tries = _Tries(hold)
+    tries = Tries(hold)
     if call.running is not None:
         call.running.hold = hold
     while True:
@@ -97,9 +70,9 @@ def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rule
     """
     call.attempt.end()
     if hold.money != "held":
-        return (yield from _expired(call, _Tries(hold, terms=quote, elsewhere=True), rules))
+        return (yield from _expired(call, Tries(hold, terms=quote, elsewhere=True), rules))
     payee = hold.purchase.origin
-    raise PaymentOutcomeUnknown(
+    error = PaymentOutcomeUnknown(
         f"{hold.price} was presented to {payee} before, and this call was led to {call.origin}. A payment is shown to "
         f"the origin that asked for it alone, and no second one is signed: nothing was sent. The payment can settle "
         f"until {_until(call, hold)}. {NEXT}",
@@ -107,9 +80,10 @@ def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rule
         offer=hold.offer,
         wait_until=expiry(hold),
     )
+    raise (yield from noted(error, None, f"a redirect to {call.origin}"))
 
 
-def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
+def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
     hold = tries.hold
     assert hold.authorization is not None
     shown = hold.shown
@@ -139,7 +113,7 @@ def _once(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | None]:
     return (yield from _keep(call, tries, reply, rules))
 
 
-def _not_sent(call: Call, tries: _Tries, failure: Exception) -> Flow[None]:
+def _not_sent(call: Call, tries: Tries, failure: Exception) -> Flow[None]:
     """Give back a payment that never left this machine, and raise.
 
     The rule: "the first presentation of a hold"; one that may have left before stays unresolved, as do its budgets.
@@ -154,7 +128,7 @@ def _not_sent(call: Call, tries: _Tries, failure: Exception) -> Flow[None]:
     raise PaymentNotSent(
         f"No connection to {call.origin} for the payment of {hold.price} ({type(failure).__name__}). Nothing left this "
         "machine, and the amount was given back. Make the same request again.",
-        hold=hold.shown,
+        hold=hold.shown_as(money="untouched"),
         offer=hold.offer,
     ) from failure
 
@@ -171,7 +145,7 @@ def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Q
     return found
 
 
-def _weighed(tries: _Tries, outcome: Outcome) -> Outcome:
+def _weighed(tries: Tries, outcome: Outcome) -> Outcome:
     """Judge the money: the chain's proof outweighs a receipt, and a seller's no does not undo an earlier silence."""
     if tries.hold.money == "spent":
         return replace(outcome, money="spent")
@@ -183,6 +157,7 @@ def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
         call.attempt.end()
     if reply.status >= 400:
         yield from _look(reply)
+        yield from note_answer(reply)
     return reply
 
 
@@ -201,7 +176,7 @@ def look_now(hold: Hold, funds: bool = False) -> Flow[Seen]:
         return Seen(False)
 
 
-def _keep(call: Call, tries: _Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
+def _keep(call: Call, tries: Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
     """Keep an answer, with its body, in case nothing better comes. One that is too large is handed over now."""
     alive = tries.hold.money == "held"
     if alive and not _may_repeat(call, tries, rules):
@@ -216,14 +191,14 @@ def _keep(call: Call, tries: _Tries, reply: Reply, rules: Rules) -> Flow[Reply |
     return None
 
 
-def _may_repeat(call: Call, tries: _Tries, rules: Rules) -> bool:
+def _may_repeat(call: Call, tries: Tries, rules: Rules) -> bool:
     """Return True if one call may present again: an idempotent request, or one the seller promised to recognise."""
     signed = tries.hold.authorization
     safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)
     return safe and tries.hold.money == "held" and tries.again < tries.most
 
 
-def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
+def _claim_again(call: Call, tries: Tries) -> Flow[bool]:
     """Claim the hold anew. Return False if it was frozen, or another attempt took it over meanwhile."""
     try:
         yield from Pause(_PAUSES[tries.again])
@@ -244,7 +219,7 @@ def _claim_again(call: Call, tries: _Tries) -> Flow[bool]:
     return True
 
 
-def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
+def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     """Return or raise what the caller gets when no presentation brought the content."""
     call.attempt.end()
     if tries.hold.money != "held":
@@ -252,17 +227,18 @@ def _end(call: Call, tries: _Tries, rules: Rules) -> Flow[Reply | Lost]:
     if tries.kept is not None and tries.kept.outcome is not None:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
         yield from _look(tries.kept)
+        yield from note_answer(tries.kept)
         return tries.kept
     from .empty_wallet import may_mean_no_funds  # its patterns take a while to compile, and few calls end here
 
-    funds = tries.failure is None and may_mean_no_funds(_words(tries))
+    funds = tries.failure is None and may_mean_no_funds(tries.reason)
     seen = yield from look_now(tries.hold.shown, funds)
     if tries.failure is not None:
-        raise _outcome_unknown(call, tries, rules, seen) from tries.failure
-    raise _rejected(call, tries, seen)
+        raise (yield from noted(_outcome_unknown(call, tries, rules, seen), *tries.last)) from tries.failure
+    raise (yield from noted(_rejected(call, tries, seen), *tries.last))
 
 
-def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
+def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
     """End a payment that cannot settle any more and was presented for the content alone."""
     hold = tries.hold
     error: X402Error = _never_known(call, tries)
@@ -274,7 +250,7 @@ def _expired(call: Call, tries: _Tries, rules: Rules) -> Flow[Lost]:
     may_lose = call.accepted_loss is None and not call.expired_recently and rules.policy.accepts_loss(hold.price)
     accepted = may_lose and tries.terms is not None
     if not accepted or not (yield from _written(call, WriteOff(hold))):
-        raise error from tries.failure
+        raise (yield from noted(error, *tries.last)) from tries.failure
     assert tries.terms is not None
     yield from Tell(events.WrittenOff(call.method, call.url, hold.shown))
     call.attempt, call.paid, call.signing = Attempt(), None, True
@@ -290,11 +266,11 @@ def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
         return False
 
 
-def _rejected(call: Call, tries: _Tries, seen: Seen) -> PaymentRejected:
+def _rejected(call: Call, tries: Tries, seen: Seen) -> PaymentRejected:
     """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
     from .empty_wallet import is_short, what_to_send
 
-    hold, said = tries.hold, _words(tries)
+    hold, said = tries.hold, tries.reason
     outcome = tries.refusal and tries.refusal.outcome
     quoted = f' It says: "{said}".' if said else ""
     asked_again = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
@@ -312,15 +288,7 @@ def _rejected(call: Call, tries: _Tries, seen: Seen) -> PaymentRejected:
     return error
 
 
-def _words(tries: _Tries) -> str:
-    """Return the seller's reason: from its receipt, which is about this very payment, or else beside its new terms."""
-    outcome = tries.refusal and tries.refusal.outcome
-    if outcome and outcome.receipt and outcome.receipt.error:
-        return outcome.receipt.error
-    return tries.terms.error if isinstance(tries.terms, Quote) else ""
-
-
-def _outcome_unknown(call: Call, tries: _Tries, rules: Rules, seen: Seen) -> PaymentOutcomeUnknown:
+def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> PaymentOutcomeUnknown:
     hold, waited = tries.hold, ""
     if tries.late and rules.settle_timeout is not None:
         waited = f", in at least the {rules.settle_timeout:g} seconds of Buyer(settle_timeout=...)"
@@ -346,7 +314,7 @@ NEXT = (
 )
 
 
-def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
+def _never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
     hold, answer = tries.hold, tries.refusal or tries.kept
     assert hold.authorization is not None
     network = hold.offer.network
@@ -366,7 +334,7 @@ def _never_known(call: Call, tries: _Tries) -> PaymentOutcomeUnknown:
     )
 
 
-def _undelivered(call: Call, tries: _Tries) -> PaidNotDelivered:
+def _undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
     hold, answer = tries.hold, tries.refusal or tries.kept
     return PaidNotDelivered(
         f"{hold.offer.network} shows that {hold.price} was paid to {hold.purchase.origin}, and the same request "
@@ -379,7 +347,7 @@ def _undelivered(call: Call, tries: _Tries) -> PaidNotDelivered:
     )
 
 
-def _brought(call: Call, tries: _Tries) -> str:
+def _brought(call: Call, tries: Tries) -> str:
     if tries.elsewhere:
         return f"a redirect to {call.origin}, where the payment is not shown,"
     answer = tries.refusal or tries.kept

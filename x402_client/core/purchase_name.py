@@ -11,7 +11,8 @@ from .asks import Digest
 from .drive import Flow
 
 if TYPE_CHECKING:
-    from .call import Call
+    from .call import Call, HttpRequest
+    from .digests import BodyDigest
     from .rules import Rules
 
 
@@ -32,6 +33,17 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     was = None if former == request else (name if kind == "key" else _name(rules.purse, kind, former), former)
     payers = rules.means.payers
     return Purchase(name, request, kind == "key", call.method, call.url, call.origin, rules.purse, payers, was)
+
+
+def is_request_of(known: Purchase, request: HttpRequest, body: BodyDigest) -> bool:
+    """Return True if a purchase in a ledger stands for this request, by its name now or by that of version 0.1."""
+    names = (request.identity(), body.digest), (request.former_identity(), body.former)
+    return known.request in [_request_name(*name) for name in names]
+
+
+def is_key_of(known: Purchase, key: str | None) -> bool:
+    """Return True if a purchase in a ledger was made under this key. None: it was made under none."""
+    return not known.keyed if key is None else known.id == _name(known.purse, "key", key)
 
 
 def known_purchase(call: Call, rules: Rules) -> Flow[Purchase]:

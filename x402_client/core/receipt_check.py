@@ -28,7 +28,8 @@ def judge(reply: Reply, hold: Hold, shown: Hold, bounds: Bounds, same: SameAccou
     if found is not None and hold.authorization is not None:
         found = _without_payment(found, hold, hold.authorization, same)
     mismatches = tuple(_mismatches(found, hold, same)) if found else ()
-    return Outcome(_money(reply.status, found, mismatches), shown, hold.offer, found, mismatches)
+    money = _money(reply.status, found, mismatches)
+    return Outcome(money, shown.but(money=money), hold.offer, found, mismatches)
 
 
 def _without_payment(found: Receipt, hold: Hold, signed: Authorization, same: SameAccount) -> Receipt:

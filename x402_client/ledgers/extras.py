@@ -8,7 +8,7 @@ from typing import cast
 
 from ..core.ports import Ledger, Maybe
 from ..errors import MoneyState
-from ..model.holds import Hold
+from ..model.holds import Hold, LastAnswer
 from ..model.offers import Receipt
 
 
@@ -53,6 +53,18 @@ def send_close(ledger: Ledger, hold: Hold, money: MoneyState, receipt: Receipt |
     """Send the end of a purchase without waiting. Return what waits for the answer, or None if that is not possible."""
     send = getattr(ledger, "send_close", None)
     return None if send is None else cast("Callable[[], None] | None", send(hold, money, receipt))
+
+
+def note(ledger: Ledger, hold: Hold, last: LastAnswer) -> Maybe[None]:
+    """Keep the last answer to an unresolved payment, where the ledger does so."""
+    keep: Callable[[Hold, LastAnswer], Maybe[None]] | None = getattr(ledger, "note", None)
+    return None if keep is None else keep(hold, last)
+
+
+def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
+    """Return the names of the purses in the ledger. None: it does not tell."""
+    tell: Callable[[], Maybe[tuple[str, ...]]] | None = getattr(ledger, "purses", None)
+    return None if tell is None else tell()
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:

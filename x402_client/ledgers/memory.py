@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from ..errors import LedgerUnavailable, MoneyState
 from ..model.budgets import Cap
-from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, Order, Purchase, Spending
+from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, LastAnswer, Order, Purchase, Spending
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
@@ -29,7 +29,8 @@ _PRUNED, _CACHED = 256, 1_024
 _Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
 #: A resolved hold: what a Hold is made of, in its order, without the header.
 _Past: TypeAlias = tuple[
-    str, Purchase, Offer, Money, float, HoldState, MoneyState, _Signed | None, Receipt | None, int, str
+    str, Purchase, Offer, Money, float, HoldState, MoneyState, _Signed | None, Receipt | None, int, str,
+    LastAnswer | None,
 ]  # fmt: skip
 
 
@@ -141,6 +142,12 @@ class MemoryLedger:
         """Return the seconds by which the ledger's time is ahead of the machine's clock."""
         return self._now() - time.time()
 
+    def note(self, hold: Hold, last: LastAnswer) -> None:
+        with self._lock:
+            row = self._rows.get(hold.id)
+            if row is not None:
+                row.hold = row.hold.but(last=last)
+
     def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""
         with self._lock:
@@ -152,7 +159,8 @@ class MemoryLedger:
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         """Return every purchase of a purse that is not resolved."""
         with self._lock:
-            return tuple(row.hold.shown for row in self._rows.values() if row.hold.purchase.purse == purse)
+            found = [row for row in self._rows.values() if row.hold.purchase.purse == purse]
+            return tuple(row.hold.shown_as(in_flight=row.in_flight) for row in found)
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""
@@ -174,6 +182,10 @@ class MemoryLedger:
         """Return the patterns that are frozen, sorted."""
         with self._lock:
             return tuple(sorted(self._frozen))
+
+    def purses(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(sorted(self._hosts))
 
     def close_ledger(self) -> None:
         """Do nothing: there is nothing to let go of, and other buyers may share the ledger."""
@@ -297,7 +309,7 @@ class MemoryLedger:
         known = None if signed is None else _facts(signed)
         past = (
             hold.id, hold.purchase, hold.offer, hold.price, hold.created, state, money, known, receipt, hold.tries,
-            hold.payer,
+            hold.payer, hold.last,
         )  # fmt: skip
         self._history.append(past)
         if hold.purchase.keyed and state == "delivered":
@@ -324,8 +336,8 @@ class MemoryLedger:
 
 
 def _hold(past: _Past) -> Hold:
-    name, purchase, offer, price, created, state, money, signed, receipt, tries, payer = past
-    return Hold(name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries, payer)
+    name, purchase, offer, price, created, state, money, signed, receipt, tries, payer, last = past
+    return Hold(name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries, payer, last)
 
 
 def _facts(signed: Authorization) -> _Signed:

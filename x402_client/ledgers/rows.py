@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.holds import Authorization, Hold, Order, Purchase
+from ..model.holds import Authorization, Hold, LastAnswer, Order, Purchase
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.offers import Offer, Receipt
@@ -52,7 +52,12 @@ def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
 
 
 def hold_of(
-    number: int, row: tuple[Any, ...], header: str | None = None, receipt: str | None = None, payer: str = ""
+    number: int,
+    row: tuple[Any, ...],
+    header: str | None = None,
+    receipt: str | None = None,
+    payer: str = "",
+    last: str | None = None,
 ) -> Hold:
     """Read the hold in a row: the values of ``COLUMNS``, or of those up to the evidence where no more were kept."""
     purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, units = row[:12]
@@ -62,7 +67,10 @@ def hold_of(
     price = Money.of_units(units, currency)
     got = None if receipt is None else _receipt_of(receipt)
     signed = _signed(row[UNSIGNED:], named)
-    return Hold(name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries, payer)
+    heard = last_of(last)
+    return Hold(
+        name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries, payer, heard
+    )
 
 
 def _signed(facts: tuple[Any, ...], header: tuple[str, str]) -> Authorization | None:
@@ -119,6 +127,16 @@ def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
         # A single string takes the encoder a fraction of the time.
         "[" + ",".join(map(_json, authorization.header)) + "]",
     )
+
+
+def last_text(last: LastAnswer) -> str:
+    """Write the last answer to a payment as it is kept."""
+    return _json([*last])
+
+
+def last_of(text: str | None) -> LastAnswer | None:
+    """Read what ``last_text`` wrote."""
+    return LastAnswer(*json.loads(text)) if text else None
 
 
 def receipt_text(receipt: Receipt | None) -> str | None:

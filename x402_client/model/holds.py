@@ -145,6 +145,17 @@ def _shown_facts(signed: Authorization) -> tuple[str, str, int, tuple[str, str],
     return signed.nonce, signed.payer, signed.expires, ("", ""), signed.evidence
 
 
+class LastAnswer(NamedTuple):
+    """The last answer to a payment that brought no content, kept to be shown: what it left of the money, and why."""
+
+    #: As the error or the outcome of that call said.
+    money: MoneyState
+    #: The answer's HTTP status. None: no answer came.
+    status: int | None = None
+    #: The seller's reason in its own words, or the name of the failure if no answer came.
+    said: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Our reservation of budget for one purchase, with its state and its payment.
@@ -176,6 +187,10 @@ class Hold:
     tries: int = 0
     #: The account that pays, as ``payer_name`` writes it. Known from the reservation on.
     payer: str = ""
+    #: The last answer that brought no content. None: there was none, or the ledger keeps none.
+    last: LastAnswer | None = field(default=None, repr=False, compare=False)
+    #: True while an attempt presents it, in a list of holds. None: this was not asked, or the ledger cannot tell.
+    in_flight: bool | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         state = self.state.replace("_", " ")
@@ -210,6 +225,16 @@ class Hold:
         """
         signed = self.authorization and self.authorization.shown
         return self.but(authorization=signed, **changes)
+
+    @property
+    def told(self) -> Hold:
+        """Return a copy with the ``money`` that the last error about it told. What is signed and silent is "unknown".
+
+        For lists: a ledger itself says "held" of all that can settle yet.
+        """
+        if self.state != "signed" or self.money != "held":
+            return self
+        return self.but(money=self.last.money if self.last is not None else "unknown")
 
     def but(self, **changes: Any) -> Hold:
         """Return a copy with ``changes`` made.

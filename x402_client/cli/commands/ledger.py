@@ -1,49 +1,34 @@
-"""``x402 ledger``: shows where the money went and what is open, and settles it. It needs no wallet."""
+"""``x402 ledger``: shows where the money went and what is open. ``ledger_acts`` has what changes something."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
-from ...buyer import settings
-from ...buyer.answers import ledger_answers
-from ...buyer.freezes import still_frozen
-from ...buyer.ledger_calls import call_ledger
-from ...buyer.settlement_reader import Reconciled, due, fate_of, read
-from ...chains.rpc import Endpoints
-from ...chains.settlement import ChainReader
-from ...core.drive import run
-from ...core.reclaim import reclaim
-from ...ledgers.extras import closer_of
 from ...model.budgets import WINDOWS
-from ...model.holds import Hold, Spending
-from ...model.hosts import Pattern
+from ...model.holds import Hold
 from ...model.money import Money
-from .. import completion, options, spending
 from .. import export as exporting
-from ..buying import Choices, endpoints, ledger_file, policy_of
+from .. import options, spending
 from ..exits import Code
-from ..running import Stop, command, leave
-from ..screen import bar, confirmed, facts, interactive, progress, put, say, show, show_json, table
+from ..ledger_filters import Filters
+from ..money_labels import TEST_MONEY
+from ..one_payment import document, rows_of
+from ..open_ledger import OpenLedger, looking, stops
+from ..running import Stop, asking, leave
+from ..screen import bar, facts, put, say, show, show_json, table
+from ..vocabulary import advice, answer_of, is_test, price_of, state_of, unresolved
+from . import ledger_acts as acts
+from .ledger_retry import retry
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
-#: More holds than a ledger remembers.
-_ALL = 1_000_000
 Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
-Pattern_ = Annotated[
-    str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
-]
-Frozen_ = Annotated[
-    str,
-    typer.Argument(
-        metavar="HOST", show_default=False, help="As it was frozen; else *.", autocompletion=completion.freezes
-    ),
-]
+_TITLES = {"spent": "spent", "held": "held", "lost": "lost", "written off": "written off"}
 
 
 @app.callback(invoke_without_command=True)
@@ -56,7 +41,8 @@ def overview(
 ) -> None:
     """See where the money went, and settle what is open. Without a command: what was spent.
 
-    Options go behind the command. Needs no wallet.
+    Options go behind the command. Needs no wallet. States and money are explained by `x402 manual
+    when-something-goes-wrong`.
     """
     if context.invoked_subcommand is None:
         spent(days, ledger, purse, as_json)
@@ -69,101 +55,122 @@ def _on_the_line(context: typer.Context, name: str) -> bool:
 
 
 @app.command("spent")
-@command
+@asking
 def spent(
     days: Days = 30, ledger: options.LedgerAt = None, purse: options.Purse = "default", as_json: options.AsJson = False
 ) -> None:
-    """Show what was spent: in every window that budgets have, and by host, day and token."""
-    with _opened(ledger, fresh=False) as found:
-        holds = spending.since((*_open(found, purse), *_history(found, purse)), days or None)
+    """Show what was spent, held, lost and written off: in all, and by host, day and token."""
+    with looking(ledger, purse) as found:
+        holds = spending.since(found.all(), days or None)
         currencies = sorted({hold.price.currency for hold in holds} | {"USD"}, key=lambda c: (c != "USD", c))
-        counted = {c: {w: _counted(found, purse, w, c) for w in WINDOWS} for c in currencies}
-        frozen = _frozen(found)
+        counted = {c: {w: found.counted(w, c) for w in WINDOWS} for c in currencies}
+        frozen, others = found.frozen(), found.other_purses()
     groups = {
         "host": spending.shares(holds, spending.host),
         "day": spending.shares(holds, spending.day, by_size=False),
         "token": spending.shares(holds, spending.token),
     }
+    sums = [spending.apart(holds, currency) for currency in counted]
     if as_json:
-        show_json(_spent_document(counted, groups))
+        number = {"payments": len(holds), "test_payments": len([hold for hold in holds if is_test(hold)])}
+        show_json(_heading(found, frozen) | number | _spent_document(counted, sums, groups))
         return
-    rows = [(f"{'in' if w == 'total' else 'last'} {w}", c) for w in WINDOWS for c in [_listed_money(counted, w)]]
-    rows += [("frozen", ", ".join(frozen))] if frozen else []
-    facts(rows)
+    _draw_heading(found, frozen)
+    facts((f"{'in' if w == 'total' else 'last'} {w}", _listed_money(counted, w)) for w in WINDOWS)
+    if holds:
+        _draw_sums(sums, days)
     for name, shares in groups.items():
         _draw(name, shares)
-    if not holds:
-        show("No payment in this time.")
-    waiting = spending.unresolved(holds)
-    if waiting:
-        say(f"{len(waiting)} of these payments got no usable answer: `x402 ledger holds`", "yellow")
+    _draw_remarks(found, holds, others)
+
+
+@app.command("list")
+@asking
+def list_(
+    host: Annotated[options.MaybeText, typer.Option("--host", metavar="HOST", help="Or *.example.com.")] = None,
+    state: Annotated[
+        options.MaybeTexts, typer.Option("--state", metavar="WORD", help="in-flight, unresolved, lost, delivered, ...")
+    ] = None,
+    money: Annotated[
+        options.MaybeTexts, typer.Option("--money", metavar="WORD", help="held, spent or unknown.")
+    ] = None,
+    since: Annotated[
+        options.MaybeText, typer.Option("--since", metavar="WHEN", help="2h, 7d, 2026-11-26 or 2026-11-26T08:00 (UTC).")
+    ] = None,
+    network: options.Networks = None,
+    asset: Annotated[
+        options.MaybeText, typer.Option("--asset", metavar="NAME", help="A token's symbol or address.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="So many of the latest; 0: all.")] = 50,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    as_json: options.AsJson = False,
+) -> None:
+    """List payments, the latest first. Options narrow it down; all of them have to fit."""
+    wanted = Filters.of(host, state or (), money or (), since, network or (), asset)
+    with looking(ledger, purse) as found:
+        every = found.all()
+        holds = [hold for hold in every if wanted.fits(hold)]
+        frozen, others = found.frozen(), found.other_purses()
+    listed = holds[:limit] if limit > 0 else holds
+    if as_json:
+        more = {"found": len(holds), "payments": [exporting.row(hold) for hold in listed]}
+        show_json(_heading(found, frozen) | more)
+        return
+    if frozen:
+        _draw_frozen(found, frozen)
+    if listed:
+        _draw_list(listed)
+    else:
+        show(f"None of the {len(every)} payments fits." if every else "There is no payment.")
+    if len(listed) < len(holds):
+        say(f"The latest {len(listed)} of {len(holds)}: --limit 0 lists all.", "dim")
+    if not every:
+        _tell_other_purses(found, others)
+
+
+@app.command("show")
+@asking
+def show_(
+    hold: options.HoldId,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    as_json: options.AsJson = False,
+) -> None:
+    """Show all that is known of one payment: what the seller said, where to look it up, and what to do.
+
+    HOLD may be a hold or how it begins, a payment's nonce, or the transaction that settled it.
+    """
+    with looking(ledger, purse) as found:
+        one = found.find(hold)
+        stopped = stops(found.frozen(), one.purchase.origin)
+    if as_json:
+        show_json({"ledger": found.name} | document(one, stopped))
+        return
+    facts([*rows_of(one, stopped), ("ledger", found.name)])
 
 
 @app.command("holds")
-@command
+@asking
 def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as_json: options.AsJson = False) -> None:
     """List the payments that are not resolved, and what to do about each."""
-    with _opened(ledger, fresh=False) as found:
-        holds = _open(found, purse)
+    with looking(ledger, purse) as found:
+        holds, frozen, others = found.holds(), found.frozen(), found.other_purses()
     if as_json:
-        show_json([exporting.row(hold) | {"advice": spending.advice(hold).todo} for hold in holds])
+        more = [exporting.row(hold) | {"advice": advice(hold).todo} for hold in holds]
+        show_json(_heading(found, frozen) | {"holds": more})
         return
+    if frozen:
+        _draw_frozen(found, frozen)
     if not holds:
         show("Nothing is open: every payment is resolved.")
+        _tell_other_purses(found, others)
     for hold in holds:
-        said = spending.advice(hold)
-        show(f"{hold.id}  {hold.price}  {hold.purchase.method} {hold.url}", "bold")
-        show(f"    {said.state}", "yellow" if hold.state == "signed" else "dim")
-        show(f"    {said.todo}")
-
-
-@app.command("reconcile")
-@command
-def reconcile(
-    ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
-    rpc: options.Rpc = None,
-    policy: options.PolicyFile = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Ask the chains about every expired payment without an answer; what did not settle is given back."""
-    rules = policy_of(Choices(policy))
-    reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())), rules.http_hosts)))
-    result = Reconciled()
-    with _opened(ledger, fresh=False) as found:
-        holds = [hold for hold in _open(found, purse) if due(hold)]
-        shown = progress(len(holds), "Asking the chains")
-        with shown:
-            for hold in holds:
-                fate = fate_of(reader, hold, read(reader, hold))
-                result = result.with_one(hold, run(reclaim(hold, fate, rules), ledger_answers(found)))
-                shown.advance(shown.task_ids[0])
-    _tell_reconciled(result, as_json)
-
-
-@app.command("write-off")
-@command
-def write_off(
-    hold_id: options.HoldId,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
-) -> None:
-    """Give an unresolved purchase up: it counts as spent, and the same request buys anew."""
-    with _opened(ledger, fresh=False) as found:
-        hold = _one(_open(found, purse), hold_id)
-        say(f"{hold.price} for {hold.purchase.method} {hold.url}: {spending.advice(hold).state}.")
-        if not yes:
-            if not interactive():
-                raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
-            if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
-                raise Stop(Code.REFUSED, "Nothing was written off.")
-        call_ledger(found, lambda port: port.write_off(hold))
-    say(f"Written off: {hold.price}.")
+        _draw_hold(hold, stops(frozen, hold.purchase.origin))
 
 
 @app.command("export")
-@command
+@asking
 def export(
     as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -175,178 +182,131 @@ def export(
     """Write every payment out, oldest first, in columns that do not change. Times are UTC, amounts are exact."""
     if as_csv == as_json:
         raise Stop(Code.USAGE, "Say how: --csv or --json.")
-    with _opened(ledger, fresh=False) as found:
-        holds = spending.since((*_open(found, purse), *_history(found, purse)), days or None)
+    with looking(ledger, purse) as found:
+        holds = spending.since(found.all(), days or None)
     with _output_file(output) as file:
         (exporting.as_csv if as_csv else exporting.as_json)(sorted(holds, key=lambda hold: hold.created), file)
     if output is not None:
         say(f"{len(holds)} payments written to {output}.")
 
 
-@app.command("freeze")
-@command
-def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
-    """Stop payments to a host, or all of them, at once: in every program that uses this ledger."""
-    pattern = _pattern(host)
-    with _opened(ledger, fresh=True) as found:
-        call_ledger(found, lambda port: port.freeze(pattern))
-    say(f"Frozen: nothing is paid to {_payee(pattern)} until `x402 ledger unfreeze {_quoted(pattern)}`.")
-
-
-@app.command("unfreeze")
-@command
-def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None) -> None:
-    """Lift a freeze again. It has to be named as it was set: * lifts only *."""
-    pattern = _pattern(host)
-    with _opened(ledger, fresh=False) as found:
-        before = _frozen(found)
-        call_ledger(found, lambda port: port.unfreeze(pattern))
-        after = _frozen(found)
-    named = f"Not frozen any more: {_payee(pattern)}" if pattern in before else f"{pattern!r} was not frozen"
-    say(f"{named}{_still(still_frozen(pattern, after))}")
-
-
 @app.command("freezes")
-@command
+@asking
 def freezes(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
     """List what is frozen: nothing is paid there until it is unfrozen."""
-    with _opened(ledger, fresh=False) as found:
-        patterns = _frozen(found)
+    with looking(ledger, None) as found:
+        patterns = found.frozen()
     if as_json:
         show_json(list(patterns))
         return
     if not patterns:
-        show("Nothing is frozen.")
+        show(f"Nothing is frozen in {found.name}.")
     for pattern in patterns:
-        show(f"{pattern}  `x402 ledger unfreeze {_quoted(pattern)}` lifts it")
+        show(f"{pattern}  `{found.lift(pattern)}` lifts it")
 
 
-def _frozen(ledger: Any) -> tuple[str, ...]:
-    return tuple(call_ledger(ledger, lambda port: port.freezes()))
+def _heading(found: OpenLedger, frozen: tuple[str, ...]) -> dict[str, Any]:
+    return {"ledger": found.name, "purse": found.purse, "frozen": list(frozen)}
 
 
-def _still(left: tuple[str, ...]) -> str:
-    """Return the end of a sentence about what was lifted."""
-    if not left:
-        return "."
-    lifts = " && ".join(f"x402 ledger unfreeze {_quoted(pattern)}" for pattern in left)
-    return f", but payments there are still stopped by {', '.join(left)}: `{lifts}`."
+def _draw_heading(found: OpenLedger, frozen: tuple[str, ...]) -> None:
+    rows = [("ledger", found.name)]
+    rows += [("purse", found.purse)] if found.purse != "default" else []
+    facts(rows)
+    if frozen:
+        _draw_frozen(found, frozen)
+    show()
 
 
-@app.command("accept")
-@command
-def accept(ledger: options.LedgerAt = None) -> None:
-    """Go on with a ledger that lost its latest payments: end the programs that use it first."""
-    _check_there(named=ledger)
-    path = ledger_file(ledger)
-    found: Any = settings.ledger(ledger) if path is None else _unopened(path)
-    try:
-        if not hasattr(found, "accept"):
-            raise Stop(Code.USAGE, "This ledger cannot lose a part of what it knows; there is nothing to accept.")
-        accepted = call_ledger(found, lambda port: port.accept())
-    finally:
-        closer_of(found)()
-    if accepted:
-        say("Accepted: payments go on from what is left. What was lost counts in no budget, and may be paid again.")
-    else:
-        say("Nothing was lost, so there was nothing to accept.")
+def _draw_frozen(found: OpenLedger, frozen: tuple[str, ...]) -> None:
+    stopped = "all payments are stopped" if "*" in frozen else f"payments to {', '.join(frozen)} are stopped"
+    lifts = "; ".join(f"`{found.lift(pattern)}`" for pattern in frozen)
+    say(f"frozen: {stopped}. To lift it: {lifts}", "yellow")
 
 
-def _unopened(path: Path) -> Any:
-    """Return a ledger that is not looked at yet: opened as usual, one that lost something refuses."""
-    from ...ledgers.sqlite import SqliteLedger
-
-    return SqliteLedger(path, open_now=False)
-
-
-@contextmanager
-def _opened(named: str | None, fresh: bool) -> Iterator[Any]:
-    """Open a ledger. A missing one is made only if ``fresh`` is True."""
-    if not fresh:
-        _check_there(named)
-    ledger = settings.ledger(named)
-    try:
-        yield ledger
-    finally:
-        closer_of(ledger)()
+def _draw_hold(hold: Hold, stopped: tuple[str, ...]) -> None:
+    said = advice(hold)
+    show(f"{hold.id}  {price_of(hold)}  {hold.purchase.method} {hold.url}", "bold")
+    show(f"    {said.state}; money: {hold.money}", "yellow" if hold in unresolved([hold]) else "dim")
+    if answer_of(hold):
+        show(f"    the seller: {answer_of(hold)}")
+    if stopped:
+        show(f"    frozen by {', '.join(stopped)}: not presented until that is lifted", "yellow")
+    show(f"    {said.todo}")
 
 
-def _check_there(named: str | None) -> None:
-    if named == ":memory:":
-        raise Stop(Code.USAGE, "A ledger in memory ends with its program; there is nothing to see of it here.")
-    path = ledger_file(named)
-    if path is not None and not path.exists():
-        raise Stop(Code.USAGE, f"There is no ledger at {path}: nothing was ever paid through it.")
+def _draw_list(holds: Iterable[Hold]) -> None:
+    rows = table("time (UTC)", "hold", "state", "money", "price", "host", right=("price",))
+    for hold in holds:
+        facts_of = exporting.row(hold)
+        when = facts_of["time"][:16].replace("T", " ")
+        rows.add_row(when, hold.id, state_of(hold), facts_of["money"], price_of(hold), hold.host)
+    put(rows)
 
 
-def _open(ledger: Any, purse: str) -> tuple[Hold, ...]:
-    found: tuple[Hold, ...] = call_ledger(ledger, lambda port: port.holds(purse))
-    return found
-
-
-def _history(ledger: Any, purse: str) -> tuple[Hold, ...]:
-    found: tuple[Hold, ...] = call_ledger(ledger, lambda port: port.history(_ALL, purse))
-    return found
-
-
-def _counted(ledger: Any, purse: str, window: str, currency: str) -> Money:
-    units: int = call_ledger(ledger, lambda port: port.spent(Spending("", window, currency, purse)))
-    return Money.of_units(units, currency)
-
-
-def _one(holds: tuple[Hold, ...], begins: str) -> Hold:
-    found = [hold for hold in holds if begins and hold.id.startswith(begins.lower())]
-    if len(found) != 1:
-        problem = "No open hold begins" if not found else f"{len(found)} open holds begin"
-        raise Stop(Code.USAGE, f"{problem} with {begins!r}; `x402 ledger holds` lists them.")
-    return found[0]
+def _draw_sums(sums: list[dict[str, Money]], days: float) -> None:
+    show()
+    when = f"in {days:g} days" if days else "in all"
+    rows = table(when, *_TITLES.values(), right=_TITLES.values())
+    for of in sums:
+        if any(of.values()) or len(sums) == 1:
+            rows.add_row("", *(str(of[column]) for column in _TITLES))
+    put(rows)
 
 
 def _draw(name: str, shares: list[spending.Share]) -> None:
+    """Draw one table. A column that is empty but for zeros is left out, and so is a bar that has no other beside it."""
     if not shares:
         return
     show()
-    rows = table(f"by {name}", "spent", "payments", "", right=("spent", "payments"))
+    shown = [column for column in _TITLES if column == "spent" or any(share.sums[column] for share in shares)]
+    rows = table(f"by {name}", *shown, "payments", "", right=(*shown, "payments"))
     for share in shares:
-        rows.add_row(share.name, str(share.spent), str(share.payments), bar(share.part) if len(shares) > 1 else "")
+        sums = (str(share.sums[column]) for column in shown)
+        rows.add_row(share.name, *sums, str(share.payments), bar(share.part, _BAR) if len(shares) > 1 else "")
     put(rows)
+
+
+_BAR = 10
+
+
+def _draw_remarks(found: OpenLedger, holds: Iterable[Hold], others: tuple[str, ...]) -> None:
+    listed = list(holds)
+    if not listed:
+        show("No payment in this time.")
+        _tell_other_purses(found, others)
+    test = [hold for hold in listed if is_test(hold)]
+    if test:
+        say(f"{'All' if len(test) == len(listed) else len(test)} of these payments are {TEST_MONEY}.", "dim")
+    waiting = unresolved(listed)
+    if waiting:
+        say(f"{len(waiting)} of these payments brought no content yet: `{found.hint('holds')}`", "yellow")
+
+
+def _tell_other_purses(found: OpenLedger, others: tuple[str, ...]) -> None:
+    if others:
+        say(f"That is purse {found.purse!r}. Others in this ledger (--purse): {', '.join(others)}.", "dim")
 
 
 def _listed_money(counted: dict[str, dict[str, Money]], window: str) -> str:
     return ", ".join(str(of[window]) for currency, of in counted.items() if currency == "USD" or of["total"])
 
 
-def _spent_document(counted: dict[str, dict[str, Money]], groups: dict[str, list[spending.Share]]) -> dict[str, Any]:
+def _spent_document(
+    counted: dict[str, dict[str, Money]], sums: list[dict[str, Money]], groups: dict[str, list[spending.Share]]
+) -> dict[str, Any]:
     return {
-        "spent": {window: [str(of[window]) for of in counted.values()] for window in WINDOWS},
+        "counted": {window: [str(of[window]) for of in counted.values()] for window in WINDOWS},
+        "sums": [_written(of) for of in sums],
         **{
-            f"by_{name}": [{name: s.name, "spent": str(s.spent), "payments": s.payments} for s in shares]
+            f"by_{name}": [{name: s.name, "payments": s.payments} | _written(s.sums) for s in shares]
             for name, shares in groups.items()
         },
     }
 
 
-def _tell_reconciled(result: Reconciled, as_json: bool) -> None:
-    groups = {
-        "given_back": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
-    }  # fmt: skip
-    if as_json:
-        show_json({name: [exporting.row(hold) for hold in holds] for name, holds in groups.items()})
-        groups = {}
-    said = {
-        "given_back": "did not settle: given back to the budget",
-        "settled": "settled: make the same request again, or write it off",
-        "live": "can settle yet, by the chain's own clock, which is behind this machine's",
-        "unknown": "the chain could not tell, or one endpoint alone may not give back more; try again later, or "
-        "name two endpoints with --rpc",
-    }
-    for name, holds in groups.items():
-        for hold in holds:
-            show(f"{hold.id}  {hold.price}  {hold.url}  {said[name]}")
-    if not as_json and not any(groups.values()):
-        show("Nothing to ask about: no payment without an answer has expired.")
-    if result.unknown or result.live:
-        raise Stop(Code.UNKNOWN)
+def _written(sums: dict[str, Money]) -> dict[str, str]:
+    return {column.replace(" ", "_"): str(money) for column, money in sums.items()}
 
 
 @contextmanager
@@ -362,13 +322,9 @@ def _output_file(output: Path | None) -> Iterator[IO[str]]:
         raise Stop(Code.USAGE, f"{output} cannot be written: {failure.strerror}.") from None
 
 
-def _pattern(host: str) -> str:
-    return host if host == "*" else str(Pattern.parse(host))
-
-
-def _payee(pattern: str) -> str:
-    return "anybody" if pattern == "*" else pattern
-
-
-def _quoted(pattern: str) -> str:
-    return f"'{pattern}'" if "*" in pattern else pattern
+app.command("retry")(retry)
+app.command("reconcile")(acts.reconcile)
+app.command("write-off")(acts.write_off)
+app.command("freeze")(acts.freeze)
+app.command("unfreeze")(acts.unfreeze)
+app.command("accept")(acts.accept)

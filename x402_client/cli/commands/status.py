@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ...model.holds import moment
-from .. import balances, export, funding, options, spending
+from .. import balances, export, funding, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
 from ..money_labels import network_name
@@ -158,10 +158,10 @@ def _lifts(found: Standing) -> list[str]:
 
 
 def _draw_open(found: Standing) -> None:
-    waiting = spending.unresolved(found.holds)
+    waiting = vocabulary.unresolved(found.holds)
     _section("Unresolved payments", [] if waiting else [("", "none")])
     for hold in waiting[:_LISTED]:
-        said = spending.advice(hold)
+        said = vocabulary.advice(hold)
         show(f"  {hold.id}  {hold.price}", "yellow")
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
@@ -171,7 +171,7 @@ def _draw_open(found: Standing) -> None:
 
 def _document(found: Standing) -> dict[str, Any]:
     ledger = found.ledger
-    waiting = spending.unresolved(found.holds)
+    waiting = vocabulary.unresolved(found.holds)
     return {
         "wallet": None
         if found.found.no_wallet
@@ -188,7 +188,7 @@ def _document(found: Standing) -> dict[str, Any]:
         },
         "budgets": [_budget(budget) for budget in found.budgets],
         "frozen": list(found.frozen),
-        "unresolved": [export.row(hold) | {"advice": spending.advice(hold).todo} for hold in waiting],
+        "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
         "next": [*_next_for_wallet(found), *_lifts(found), *(["x402 ledger holds"] if waiting else [])],
     }
 

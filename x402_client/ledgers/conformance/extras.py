@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.ports import Ledger
-from ...model.holds import Hold, LedgerBusy, Spending
-from ..extras import closer_of, drift_of, is_fresh, name_of, send_close
+from ...model.holds import Hold, LastAnswer, LedgerBusy, Spending
+from ..extras import closer_of, drift_of, is_fresh, name_of, note, purses_of, send_close
 from .fixtures import RECEIPT, LedgerTestCase, order, purchase
 
 _TODAY = Spending("", "day", "USD")
@@ -75,6 +75,40 @@ class Extras(LedgerTestCase):
             wait() if wait is not None else self.answer(self.ledger.close(hold, "spent", RECEIPT))
             attempt.end()
         assert (self.holds(), [past.money for past in self.history()]) == ((), ["spent"] * 3)
+
+    def test_it_keeps_the_last_answer_to_an_open_payment(self) -> None:
+        if not hasattr(self.ledger, "note"):
+            return
+        hold, last = self.unresolved(order()), LastAnswer("held", 402, 'no "funds" é')
+        self.answer(note(self.ledger, hold, LastAnswer("unknown", None, "ReadTimeout")))
+        self.answer(note(self.ledger, hold, last))
+        assert [(open.last, open.money, open.told.money) for open in self.holds()] == [(last, "held", "held")]
+        assert self.spent() == 10_000
+        assert self.reserve(order(), self.attempt()).id == hold.id
+
+    def test_what_was_written_off_keeps_its_last_answer(self) -> None:
+        if not hasattr(self.ledger, "note"):
+            return
+        hold, last = self.unresolved(order()), LastAnswer("held", 402, "no")
+        self.answer(note(self.ledger, hold, last))
+        self.answer(self.ledger.write_off(hold))
+        assert [past.last for past in self.history()] == [last]
+        self.answer(note(self.ledger, hold, LastAnswer("unknown")))
+        assert ([past.last for past in self.history()], self.holds()) == ([last], ())
+
+    def test_a_list_tells_what_is_in_flight(self) -> None:
+        attempt = self.attempt()
+        self.presented(order(), attempt)
+        assert [hold.in_flight for hold in self.holds()] in ([True], [None])
+        attempt.end()
+        assert [hold.in_flight for hold in self.holds()] in ([False], [None])
+
+    def test_its_purses_are_those_that_were_used(self) -> None:
+        if not hasattr(self.ledger, "purses"):
+            return
+        self.unresolved(order())
+        self.unresolved(order(purchase("there", purse="other")))
+        assert self.answer(purses_of(self.ledger)) == ("default", "other")
 
     def _at_once(self, twin: Ledger, question: Callable[[Ledger], Any]) -> Any:
         try:

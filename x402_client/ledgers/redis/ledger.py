@@ -11,7 +11,7 @@ from weakref import WeakMethod, WeakSet
 
 from ...core.drive import arun, run
 from ...errors import ConfigurationError, MoneyState, X402Error
-from ...model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
 from ...model.offers import Receipt
 from ..urls import REDIS, for_redis, refusal, scheme_of
 from .claims import Claims
@@ -147,6 +147,10 @@ class RedisLedger:
         """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
         return self._run(self._steps.conclude(hold, settled))
 
+    def note(self, hold: Hold, last: LastAnswer) -> None:
+        """Keep the last answer to an open payment, to be shown."""
+        self._run(self._steps.note(hold, last))
+
     def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""
         return self._run(self._steps.spent(question))
@@ -170,6 +174,10 @@ class RedisLedger:
     def freezes(self) -> tuple[str, ...]:
         """Return the patterns that are frozen, sorted."""
         return self._run(self._steps.freezes())
+
+    def purses(self) -> tuple[str, ...]:
+        """Return the names of the purses in the ledger, sorted."""
+        return self._run(self._steps.purses())
 
     def accept(self) -> bool:
         """Go on from what is there, after the server lost something: this is what ``x402 ledger accept`` does.
@@ -252,6 +260,10 @@ class AsyncRedisLedger:
         """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
         return await self._run(self._steps.conclude(hold, settled))
 
+    async def note(self, hold: Hold, last: LastAnswer) -> None:
+        """Keep the last answer to an open payment, to be shown."""
+        await self._run(self._steps.note(hold, last))
+
     async def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""
         return await self._run(self._steps.spent(question))
@@ -275,6 +287,10 @@ class AsyncRedisLedger:
     async def freezes(self) -> tuple[str, ...]:
         """Return the patterns that are frozen, sorted."""
         return await self._run(self._steps.freezes())
+
+    async def purses(self) -> tuple[str, ...]:
+        """Return the names of the purses in the ledger, sorted."""
+        return await self._run(self._steps.purses())
 
     async def accept(self) -> bool:
         """Go on from what is there, after the server lost something. Living programs write back what they remember."""

@@ -19,7 +19,7 @@ from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Receipt
 from ..accounts import accounts_of, hosts_in, patterns_of
-from ..rows import offer_of, offer_text
+from ..rows import last_of, offer_of, offer_text
 from ..windows import BUCKETS
 
 #: The largest sum that Redis adds up.
@@ -136,6 +136,8 @@ def read_row(written: str) -> Hold:
             Receipt(*json.loads(receipt)) if receipt else None,
             int(row["tries"]),
             row.get("payer", ""),
+            last_of(row.get("last")),
+            None if "standing" not in row else row["standing"] != "free",
         )
     except (ValueError, KeyError, TypeError, IndexError) as failure:
         problem = type(failure).__name__

@@ -62,6 +62,11 @@ function ops.conclude()
   return { "ok", seq, "1" }
 end
 
+function ops.note()
+  if call("EXISTS", holds.row_key(asked.id)) == 1 then call("HSET", holds.row_key(asked.id), "last", asked.last) end
+  return { "ok", seq }
+end
+
 function ops.spent()
   return { "ok", seq, windows.counted(asked.before, asked.account, asked.hosts, asked.window) }
 end
@@ -70,7 +75,10 @@ function ops.holds()
   local rows = {}
   for _, id in ipairs(call("ZRANGE", OPEN, 0, -1)) do
     local row = holds.row_of(id)
-    if row then rows[#rows + 1] = holds.shown(row) end
+    if row then
+      row.standing = holds.standing(row)
+      rows[#rows + 1] = holds.shown(row)
+    end
   end
   return { "ok", seq, rows }
 end

@@ -9,11 +9,11 @@ from weakref import WeakKeyDictionary
 
 from ...errors import LedgerUnavailable, MoneyState, X402Error
 from ...model.budgets import WINDOWS
-from ...model.holds import Attempt, Authorization, Busy, Hold, Order, Purchase, Spending
+from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
 from ...model.hosts import Pattern
 from ...model.offers import Receipt
 from .. import refusals
-from ..rows import receipt_text
+from ..rows import last_text, receipt_text
 from ..windows import BUCKETS, Window
 from . import script
 from .claims import Claim, Claims
@@ -90,13 +90,16 @@ class LedgerSteps:
             self._claims.drop_hold(hold.id)
         return bool(answer[2])
 
+    def note(self, hold: Hold, last: LastAnswer) -> Steps[None]:
+        yield from self.server.ask(hold.purchase.purse, "note", id=hold.id, last=last_text(last))
+
     def spent(self, question: Spending) -> Steps[int]:
         said = script.seeds_of(question)
         answer = yield from self.server.ask(question.purse, "spent", window=question.window, **said)
         return sum(map(int, answer[2]))
 
     def holds(self, purse: str) -> Steps[tuple[Hold, ...]]:
-        answer = yield from self.server.ask(purse, "holds")
+        answer = yield from self.server.ask(purse, "holds", since=0)
         return tuple(map(script.read_row, answer[2]))
 
     def history(self, limit: int, purse: str) -> Steps[tuple[Hold, ...]]:
@@ -119,6 +122,9 @@ class LedgerSteps:
 
     def freezes(self) -> Steps[tuple[str, ...]]:
         return tuple(sorted((yield from script.everywhere("frozen", {}))))
+
+    def purses(self) -> Steps[tuple[str, ...]]:
+        return tuple(sorted((yield from script.everywhere("purses", {}))))
 
     def accept(self) -> Steps[bool]:
         """Go on from what is there, after living programs wrote back what they remember as unresolved."""

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ...errors import MoneyState
-from ...model.holds import Authorization, Hold, HoldState, Order, Purchase
+from ...model.holds import Authorization, Hold, HoldState, LastAnswer, Order, Purchase
 from ...model.offers import Receipt
 from .. import refusals
 from ..rows import (
@@ -18,6 +18,7 @@ from ..rows import (
     UNSIGNED,
     authorization_row,
     hold_of,
+    last_text,
     name_of,
     number_of,
     offer_text,
@@ -36,7 +37,7 @@ _LAST = (1 << _DRAWN) - 1
 _PREFIXES = 1 << (63 - _DRAWN)
 
 _LIST = ", ".join(COLUMNS)
-_OPEN = f"SELECT {_LIST}, id, header, accounts, owner, wallet FROM holds"  # noqa: S608 - every part is a constant
+_OPEN = f"SELECT {_LIST}, id, header, accounts, owner, wallet, last FROM holds"  # noqa: S608 - every part is a constant
 _OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"
 _OF_BOTH = f"({_OF_PURCHASE}) OR ({_OF_PURCHASE})"
 _WIDTH = len(COLUMNS)
@@ -47,7 +48,9 @@ _RECORD = """
     kind = ?, ceiling = ?, proof = ?, header = ?, offer = ? WHERE id = ? AND state = 'reserved'
 """
 _MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLUMNS)
-_RESOLVE = f"INSERT INTO past (id, wallet, {_LIST}, receipt) SELECT id, wallet, {_MOVED}, ? FROM holds WHERE id = ?"  # noqa: S608
+_RESOLVE = f"""
+    INSERT INTO past (id, wallet, last, {_LIST}, receipt) SELECT id, wallet, last, {_MOVED}, ? FROM holds WHERE id = ?
+"""  # noqa: S608
 _REMEMBER = f"""
     INSERT OR REPLACE INTO keyed (key, id, wallet, {_LIST}, receipt)
     SELECT purchase, id, wallet, {_LIST}, receipt FROM past
@@ -67,8 +70,8 @@ class Row:
     @classmethod
     def of(cls, values: tuple[Any, ...]) -> Row:
         """Read the columns of ``_OPEN``."""
-        number, header, accounts, owner, wallet = values[_WIDTH:]
-        hold = hold_of(number, values[:_WIDTH], header, payer=wallet)
+        number, header, accounts, owner, wallet, last = values[_WIDTH:]
+        hold = hold_of(number, values[:_WIDTH], header, payer=wallet, last=last)
         return cls(number, hold, tuple(map(int, accounts.split())), owner)
 
 
@@ -140,6 +143,11 @@ def claim(db: sqlite3.Connection, row: Row, owner: str) -> Hold:
     return row.hold.but(tries=row.hold.tries + 1)
 
 
+def note(db: sqlite3.Connection, number: int, last: LastAnswer) -> None:
+    """Keep the last answer to an open payment."""
+    db.execute("UPDATE holds SET last = ? WHERE id = ?", (last_text(last), number))
+
+
 def give_up(db: sqlite3.Connection, row: Row) -> None:
     """End a claim. A signed hold becomes unresolved, an unsigned one is given back."""
     if row.hold.state == "reserved":
@@ -187,17 +195,17 @@ def resolve(
 
 def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
     """Return the purchase that was delivered under a key, by any of its names."""
-    asked = f"SELECT {_LIST}, id, receipt, wallet FROM keyed WHERE key IN (?, ?)"  # noqa: S608
+    asked = f"SELECT {_LIST}, id, receipt, wallet, NULL FROM keyed WHERE key IN (?, ?)"  # noqa: S608
     names = purchase.names
     return next((_past(row) for row in db.execute(asked, (names[0], names[-1]))), None)
 
 
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
     """Return the latest resolved purchases of a purse, newest first."""
-    asked = f"SELECT {_LIST}, id, receipt, wallet FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+    asked = f"SELECT {_LIST}, id, receipt, wallet, last FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
     return tuple(_past(row) for row in db.execute(asked, (purse, max(0, limit))))
 
 
 def _past(values: tuple[Any, ...]) -> Hold:
-    number, receipt, wallet = values[_WIDTH:]
-    return hold_of(number, values[:_WIDTH], None, receipt, wallet)
+    number, receipt, wallet, last = values[_WIDTH:]
+    return hold_of(number, values[:_WIDTH], None, receipt, wallet, last)

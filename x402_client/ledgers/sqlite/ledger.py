@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ...errors import MoneyState, OverLimit, X402Error
 from ...model.budgets import Cap
-from ...model.holds import Attempt, Authorization, Busy, Hold, LedgerBusy, Order, Purchase, Spending
+from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
 from ..rows import number_of
@@ -172,6 +172,10 @@ class SqliteLedger:
 
         return self._write(told)
 
+    def note(self, hold: Hold, last: LastAnswer) -> None:
+        """Keep the last answer to an open payment, to be shown."""
+        self._write(lambda db, meta: rows.note(db, number_of(hold.id), last))
+
     def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""
 
@@ -185,7 +189,7 @@ class SqliteLedger:
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         """Return every purchase of a purse that is not resolved."""
         found = self._read(lambda db, meta: rows.select(db, "purse = ?", purse))
-        return tuple(row.hold.shown for row in found)
+        return tuple(row.hold.shown_as(in_flight=self._in_flight(row)) for row in found)
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""
@@ -202,6 +206,11 @@ class SqliteLedger:
     def freezes(self) -> tuple[str, ...]:
         """Return the patterns that are frozen, sorted."""
         return self._read(lambda db, meta: tuple(sorted(_patterns(meta))))
+
+    def purses(self) -> tuple[str, ...]:
+        """Return the names of the purses in the ledger, sorted."""
+        asked = "SELECT DISTINCT purse FROM accounts ORDER BY purse"
+        return self._read(lambda db, meta: tuple(purse for (purse,) in db.execute(asked)))
 
     def close_ledger(self) -> None:
         """Close the file and give up this process's claims. The next use opens it again."""

@@ -12,7 +12,20 @@ from ...model.budgets import BUDGET_WINDOWS, BudgetWindow
 from ..windows import BUCKETS
 from . import seeds
 from .errors import unavailable
-from .schema import LOG, OPENINGS, OWED, PLACE, SIGNED, TREE, VERSION, WINDOWS, WITHOUT_WALLETS, WITHOUT_WINDOWS
+from .schema import (
+    LAST,
+    LOG,
+    OPENINGS,
+    OWED,
+    PLACE,
+    SIGNED,
+    TREE,
+    VERSION,
+    WINDOWS,
+    WITHOUT_LAST,
+    WITHOUT_WALLETS,
+    WITHOUT_WINDOWS,
+)
 
 #: The windows of every file whose layout does not list them.
 _BEFORE = (("minute", 0, 60), ("hour", 1, 3_600), ("day", 2, 86_400), ("month", 3, 2_592_000), ("total", 4, None))
@@ -42,7 +55,7 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
 
     Programs that have the file open know its old windows only. They stop, because its identity changes.
     """
-    if version not in (WITHOUT_WINDOWS, WITHOUT_WALLETS, VERSION):
+    if version not in (WITHOUT_WINDOWS, WITHOUT_WALLETS, WITHOUT_LAST, VERSION):
         raise unavailable(
             path,
             f"has the layout {version}, and this version of x402-buyer knows only layouts {WITHOUT_WINDOWS} to "
@@ -53,8 +66,11 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
         db.executemany(_KEEP, _BEFORE)
     kept = _kept(db)
     _check(kept, path)
-    if version != VERSION:
+    if version < WITHOUT_LAST:
         _add_columns(db)
+    if version < VERSION:
+        for table in _PAYMENTS:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {LAST}")
     for window in sorted(set(BUDGET_WINDOWS) - kept, key=lambda new: new.number):
         _seed(db, window, kept)
         db.execute(_KEEP, window)

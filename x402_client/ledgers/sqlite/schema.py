@@ -4,9 +4,11 @@ from __future__ import annotations
 
 #: "x402", at the place where SQLite files say whose they are.
 APPLICATION = 0x78343032
-VERSION = 4
+VERSION = 5
 #: The layouts of version 0.1, without and with a table of windows. ``migrations`` brings them to this one.
 WITHOUT_WINDOWS, WITHOUT_WALLETS = 2, 3
+#: The layout before ``LAST``.
+WITHOUT_LAST = 4
 
 #: What layout 4 knows besides of a payment: whose money it is, from the reservation on, and what was signed. A ceiling
 #: is text, for it may have 256 bits.
@@ -16,12 +18,15 @@ SIGNED = (
     "ceiling TEXT",
     "proof TEXT NOT NULL DEFAULT 'nonce'",
 )
+#: What layout 5 knows besides of a payment: the last answer that brought no content, as JSON.
+LAST = "last TEXT"
 _PURCHASE = f"""
     purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
     method TEXT NOT NULL, url TEXT NOT NULL, scheme TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
     offer TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     state TEXT NOT NULL, money TEXT NOT NULL, tries INTEGER NOT NULL,
-    nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {", ".join(SIGNED)}
+    nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {", ".join(SIGNED)},
+    {LAST}
 """
 #: And of an account: what it stands for ("purse", "host", "pattern", "allowance"), the account above it in a tree, and
 #: of an allowance its own limits (JSON) and its end. These stand in its row without a currency.

@@ -1,0 +1,89 @@
+"""Lists say of a payment without content what its error said, in every client and on every ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from x402_client import errors, outcome
+from x402_client.httpx import wrap
+from x402_client.sandbox import Sandbox
+
+FAULTS = (
+    "drop-before-settling", "drop-after-settling", "402-again", "402-after-settling", "error-after-settling",
+    "truncated-body",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seller() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+def told(ended: Any) -> tuple[str, str]:
+    """Return the money as an error or an answer tells it, and as its hold does."""
+    said = ended if isinstance(ended, errors.X402Error) else outcome(ended)
+    assert said is not None
+    assert said.hold is not None
+    return said.money, said.hold.money
+
+
+def fetch(buyer: Any, url: str) -> Any:
+    with wrap(httpx.Client(), buyer) as client:
+        try:
+            return client.post(url)
+        except Exception as failure:
+            return errors.find(failure) or failure
+
+
+async def afetch(buyer: Any, url: str) -> Any:
+    async with wrap(httpx.AsyncClient(), buyer) as client:
+        try:
+            return await client.post(url)
+        except Exception as failure:
+            return errors.find(failure) or failure
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("ledger", ["memory", "file"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_list_says_what_the_caller_heard(
+    seller: Sandbox, tmp_path: Path, fault: str, ledger: str, asynchronous: bool
+) -> None:
+    place = ":memory:" if ledger == "memory" else tmp_path / "ledger.db"
+    buyer = seller.buyer(wallet=seller.wallet(solana=False), ledger=place)
+    url = seller.fault_url(fault, "/evm/weather")
+    ended = asyncio.run(afetch(buyer, url)) if asynchronous else fetch(buyer, url)
+    money, same = told(ended)
+    assert money == same
+    [hold] = buyer.holds()
+    assert (hold.money, hold.in_flight) == (money, False)
+    assert hold.last is not None
+    assert hold.last.money == money
+    buyer.close()
+
+
+def test_a_payment_that_was_said_to_be_paid_is_still_asked_about(
+    seller: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at once, or a receipt, settles nothing in the ledger: reconciling asks the chain after the expiry."""
+    asked: list[Any] = []
+
+    class Reader:
+        def read(self, hold: Any) -> str:
+            asked.append(hold)
+            return "settled"
+
+    buyer = seller.buyer(wallet=seller.wallet(solana=False), reader=Reader())
+    told(fetch(buyer, seller.fault_url("drop-after-settling", "/evm/weather")))
+    assert [hold.money for hold in buyer.holds()] == ["spent"]
+    seen = len(asked)
+    monkeypatch.setattr("x402_client.buyer.settlement_reader.time.time", lambda: 2**33)
+    assert len(buyer.reconcile().settled) == 1
+    assert len(asked) == seen + 1

@@ -1,0 +1,102 @@
+"""The ledger keeps how a payment ended that brought no content, and errors, their holds and lists say one thing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from x402_client import errors
+from x402_client.core import asks
+from x402_client.core.delivery import Delivery
+from x402_client.errors import LedgerUnavailable
+from x402_client.model.holds import Authorization, Hold, LastAnswer, Outcome
+from x402_client.model.offers import Receipt
+
+from .scripted_flow import Ground, asking, called, paid, reply
+from .test_delivery import HOLD
+
+SIGNED = Authorization("0x1", "0x2", 2**33, ("", ""))
+
+
+def listed(ground: Ground) -> list[tuple[str, LastAnswer | None]]:
+    return [(hold.told.money, hold.last) for hold in ground.ledger.holds()]
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen", "money", "last"),
+    [
+        (OSError("gone"), False, "unknown", LastAnswer("unknown", None, "OSError")),
+        (TimeoutError(), True, "spent", LastAnswer("spent", None, "TimeoutError")),
+        (asking(), False, "held", LastAnswer("held", 402, "payment required")),
+        (reply(402, {"x402Version": 2, "error": 'no "funds"', "accepts": []}), False, "held", None),
+    ],
+)
+def test_an_error_its_hold_and_the_ledger_agree(answer: Any, seen: bool, money: str, last: LastAnswer | None) -> None:
+    ground = Ground()
+    send = answer if isinstance(answer, Exception) else (lambda ask: answer)
+    with pytest.raises(errors.X402Error) as caught:
+        ground.pay(called(), Send=send, LookNow=asks.Seen(seen))
+    hold = caught.value.hold
+    assert hold is not None
+    assert (caught.value.money, hold.money) == (money, money)
+    [(told, kept)] = listed(ground)
+    assert (told, kept) == (money, hold.last)
+    if last is not None and last.status is None:
+        assert kept == last
+    elif last is not None:
+        assert kept is not None
+        assert (kept.money, kept.status) == (last.money, last.status)
+    assert hold.authorization is not None
+    assert hold.authorization.header == ("", "")
+
+
+def test_an_answer_that_is_handed_over_is_noted_too() -> None:
+    ground = Ground()
+    answer = ground.pay(called(), Send=lambda ask: paid(503))
+    assert answer.outcome is not None
+    assert (answer.status, answer.outcome.money, answer.outcome.hold.money) == (503, "spent", "spent")
+    assert listed(ground) == [("spent", LastAnswer("spent", 503))]
+    refused = Ground()
+    refused.pay(called(), Send=lambda ask: reply(404))
+    assert listed(refused) == [("held", LastAnswer("held", 404))]
+
+
+def test_a_ledger_that_cannot_note_changes_no_end() -> None:
+    ground = Ground()
+    with pytest.raises(errors.PaymentRejected) as caught:
+        ground.pay(called(), Send=lambda ask: asking(), Note=LedgerUnavailable("full"))
+    assert caught.value.hold is not None
+    assert caught.value.hold.money == "held"
+    assert listed(ground) == [("unknown", None)]
+
+
+def test_a_payment_that_never_left_says_so_in_its_hold() -> None:
+    ground = Ground()
+    with pytest.raises(errors.PaymentNotSent) as caught:
+        ground.pay(called(), Send=OSError("refused"), Failed="not_sent")
+    assert caught.value.hold is not None
+    assert (caught.value.money, caught.value.hold.money) == ("untouched", "untouched")
+    assert ground.ledger.holds() == ()
+
+
+def test_an_answer_that_breaks_off_is_noted_without_waiting() -> None:
+    noted: list[asks.Note] = []
+    found = Outcome("spent", HOLD.but(authorization=SIGNED), HOLD.offer, Receipt(True, "0xfeed"))
+    delivery = Delivery(called(), found, lambda ask: noted.append(ask))
+    delivery.broke(ConnectionError("cut"))
+    [note] = noted
+    assert (note.last, note.now) == (LastAnswer("spent", None, "ConnectionError"), True)
+    only_tells = Delivery(called(), found, lambda ask: noted.append(ask)).that_only_tells()
+    only_tells.broke(ConnectionError("cut"))
+    assert noted == [note]
+
+
+def test_what_is_signed_and_silent_is_unknown_to_those_who_look() -> None:
+    signed = HOLD.but(authorization=SIGNED)
+    assert signed.told.money == "unknown"
+    assert signed.but(last=LastAnswer("held", 402)).told.money == "held"
+    assert signed.but(money="spent", last=LastAnswer("held", 402)).told.money == "spent"
+    for state in ("reserved", "delivered", "written_off"):
+        other: Hold = signed.but(state=state)
+        assert other.told is other

@@ -1,0 +1,184 @@
+"""The commands of ``x402 ledger`` that change something. Each names its ledger, and refuses one that is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...buyer import settings
+from ...buyer.answers import ledger_answers
+from ...buyer.freezes import still_frozen
+from ...buyer.ledger_calls import call_ledger
+from ...buyer.settlement_reader import Reconciled, due, fate_of, read
+from ...chains.rpc import Endpoints
+from ...chains.settlement import ChainReader
+from ...core.drive import run
+from ...core.reclaim import reclaim
+from ...ledgers.extras import closer_of
+from ...model.holds import Hold
+from ...model.hosts import Pattern
+from .. import completion, options
+from .. import export as exporting
+from ..buying import Choices, endpoints, ledger_file, policy_of
+from ..exits import Code
+from ..open_ledger import acting, lift
+from ..running import Stop, asking
+from ..screen import confirmed, interactive, progress, say, show, show_json
+from ..vocabulary import advice, price_of, state_of
+
+Pattern_ = Annotated[
+    str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
+]
+Frozen_ = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOST", show_default=False, help="As it was frozen; else *.", autocompletion=completion.freezes
+    ),
+]
+
+
+@asking
+def reconcile(
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    rpc: options.Rpc = None,
+    policy: options.PolicyFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ask the chains about every expired payment without an answer; what did not settle is given back."""
+    rules = policy_of(Choices(policy))
+    reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())), rules.http_hosts)))
+    result = Reconciled()
+    with acting(ledger, purse, "no chain was asked") as found:
+        waiting = found.kept_holds()
+        holds = [hold for hold in waiting if due(hold)]
+        shown = progress(len(holds), "Asking the chains")
+        with shown:
+            for hold in holds:
+                fate = fate_of(reader, hold, read(reader, hold))
+                result = result.with_one(hold, run(reclaim(hold, fate, rules), ledger_answers(found.port)))
+                shown.advance(shown.task_ids[0])
+    _tell_reconciled(result, [hold for hold in waiting if hold not in holds], as_json)
+
+
+@asking
+def write_off(
+    hold: options.HoldId,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    as_json: options.AsJson = False,
+) -> None:
+    """Give an unresolved purchase up: it counts as spent, and the same request buys anew."""
+    with acting(ledger, purse, "nothing was written off") as found:
+        one = found.find(hold)
+        if state_of(one) not in ("unresolved", "lost"):
+            raise Stop(Code.USAGE, f"{one.id} is {state_of(one)}: there is nothing to write off.")
+        say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.")
+        if not yes:
+            if not interactive():
+                raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
+            if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
+                raise Stop(Code.REFUSED, "Nothing was written off.")
+        written: Hold = call_ledger(found.port, lambda port: port.write_off(one))
+        name = found.name
+    say(f"Written off in {name}: {price_of(one)}. It counts as spent.")
+    if as_json:
+        show_json(exporting.row(written))
+
+
+@asking
+def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
+    """Stop payments to a host, or all of them, at once: in every program that uses this ledger."""
+    pattern = _pattern(host)
+    with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
+        found.ask("freeze", pattern)
+        name, lifts = found.name, found.lift(pattern)
+    say(f"Frozen in {name}: nothing is paid to {_payee(pattern)} from it until `{lifts}`.")
+
+
+@asking
+def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None) -> None:
+    """Lift a freeze again. It has to be named as it was set: * lifts only *."""
+    pattern = _pattern(host)
+    with acting(ledger, None, "nothing was lifted") as found:
+        before = found.frozen()
+        found.ask("unfreeze", pattern)
+        name, after = found.name, found.frozen()
+    was = f"Not frozen any more in {name}: {_payee(pattern)}"
+    named = was if pattern in before else f"{pattern!r} was not frozen in {name}"
+    say(f"{named}{_still(still_frozen(pattern, after), ledger)}")
+
+
+@asking
+def accept(ledger: options.LedgerAt = None) -> None:
+    """Go on with a ledger that lost its latest payments: end the programs that use it first."""
+    path = ledger_file(ledger)
+    if ledger == ":memory:" or (path is not None and not path.exists()):
+        with acting(ledger, None, "there is nothing to accept"):
+            pass
+    found: Any = settings.ledger(ledger) if path is None else _unopened(path)
+    try:
+        if not hasattr(found, "accept"):
+            raise Stop(Code.USAGE, "This ledger cannot lose a part of what it knows; there is nothing to accept.")
+        accepted = call_ledger(found, lambda port: port.accept())
+        name = found.name
+    finally:
+        closer_of(found)()
+    if accepted:
+        say(f"Accepted: payments go on from what is left in {name}. What was lost counts in no budget, and may be")
+        say("paid again.")
+    else:
+        say(f"Nothing was lost in {name}, so there was nothing to accept.")
+
+
+def _unopened(path: Path) -> Any:
+    """Return a ledger that is not looked at yet: opened as usual, one that lost something refuses."""
+    from ...ledgers.sqlite import SqliteLedger
+
+    return SqliteLedger(path, open_now=False)
+
+
+def _still(left: tuple[str, ...], ledger: str | None) -> str:
+    """Return the end of a sentence about what was lifted."""
+    if not left:
+        return "."
+    lifts = " && ".join(lift(pattern, ledger) for pattern in left)
+    return f", but payments there are still stopped by {', '.join(left)}: `{lifts}`."
+
+
+_SAID = {
+    "given_back": "did not settle: given back to the budget",
+    "settled": "settled: make the same request again, or write it off",
+    "live": "can settle yet, by the chain's own clock, which is behind this machine's",
+    "unknown": "the chain could not tell, or one endpoint alone may not give back more; try again later, or name two "
+    "endpoints with --rpc",
+}
+
+
+def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> None:
+    groups = {
+        "given_back": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
+    }  # fmt: skip
+    if as_json:
+        show_json({name: [exporting.row(hold) for hold in holds] for name, holds in groups.items()})
+        groups = {}
+    for name, holds in groups.items():
+        for hold in holds:
+            show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_SAID[name]}")
+    if not as_json and not any(groups.values()):
+        later = [hold for hold in waiting if state_of(hold) == "unresolved"]
+        more = f" {len(later)} can still settle; ask again after they expired." if later else ""
+        show(f"Nothing to ask about: no payment without an answer has expired.{more}")
+    if result.unknown or result.live:
+        raise Stop(Code.UNKNOWN)
+
+
+def _pattern(host: str) -> str:
+    return host if host == "*" else str(Pattern.parse(host))
+
+
+def _payee(pattern: str) -> str:
+    return "any host" if pattern == "*" else pattern

@@ -1,0 +1,96 @@
+"""All that a ledger knows of one payment, as lines for a person and as a document for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..model.holds import Hold
+from ..model.offers import words
+from .explorers import account_link, transaction_link
+from .export import row
+from .money_labels import network_name
+from .vocabulary import advice, answer_of, is_test, price_of
+
+_MONEY = {
+    "held": "counted; the seller said no, and could still take it until it expires",
+    "spent": "paid, or counted as paid",
+    "unknown": "counted; it is not known yet whether it was taken",
+}
+_RESERVED = "counted while it is being paid"
+#: A seller that pays every payment back, so that it can be tried for nothing.
+_ECHO = ("x402.payai.network",)
+_REFUND = (
+    "A refund is a transfer of its own, back to your account. The ledger does not see it: budgets go on counting "
+    "this payment."
+)
+
+
+def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a payment: names, and values for a person."""
+    facts, said = row(hold), advice(hold)
+    yield "hold", hold.id
+    yield "state", said.state
+    yield "money", f"{facts['money']}: {_RESERVED if hold.state == 'reserved' else _MONEY[facts['money']]}"
+    yield "price", price_of(hold)
+    yield "token", f"{facts['token_amount']} {words(facts['token'], 60)} on {network_name(hold.offer.network)}"
+    yield "request", f"{hold.purchase.method} {hold.url}" + (" (under a key)" if hold.purchase.keyed else "")
+    yield "paid to", words(hold.offer.pay_to, 100)
+    yield "paid by", facts["payer"] or hold.payer or "not signed yet"
+    yield "time", facts["time"]
+    if hold.authorization is not None:
+        yield "expires", facts["expires"]
+        yield "nonce", hold.authorization.nonce
+    if facts["transaction"]:
+        yield "transaction", f"{facts['transaction']} (by the seller's receipt)"
+    yield from _links(hold)
+    yield "the seller", answer_of(hold) or _silence(hold)
+    if hold.tries:
+        yield "presented", f"{hold.tries + 1} times: the same payment each time"
+    refund = _refund(hold)
+    if refund:
+        yield "refund", refund
+    if frozen:
+        yield "frozen", f"by {', '.join(frozen)}: it is not presented until that is lifted"
+    yield "to do", said.todo
+
+
+def _links(hold: Hold) -> Iterator[tuple[str, str]]:
+    link = transaction_link(hold)
+    if link:
+        yield "explorer", link
+    elif hold.authorization is not None and account_link(hold):
+        yield "explorer", f"{account_link(hold)} (the account that pays)"
+
+
+def _silence(hold: Hold) -> str:
+    if hold.state == "delivered":
+        return "delivered, without a receipt"
+    return "nothing that was kept"
+
+
+def _refund(hold: Hold) -> str:
+    """Return what a buyer should know where money may come back."""
+    if hold.host in _ECHO:
+        return f"This seller pays every payment back. {_REFUND}"
+    told = hold.receipt is not None and any("refund" in str(name).lower() for name in hold.receipt.raw)
+    return f"The receipt speaks of a refund. {_REFUND}" if told else ""
+
+
+def document(hold: Hold, frozen: tuple[str, ...]) -> dict[str, Any]:
+    """Return all of it as JSON: the columns of an export, and more."""
+    said, last, receipt = advice(hold), hold.last, hold.receipt
+    return row(hold) | {
+        "test_money": is_test(hold),
+        "keyed": hold.purchase.keyed,
+        "tries": hold.tries,
+        "explorer": transaction_link(hold) or account_link(hold) or None,
+        "last_answer": None if last is None else {"money": last.money, "status": last.status, "said": last.said},
+        "receipt": None
+        if receipt is None
+        else {"success": receipt.success, "transaction": words(receipt.transaction, 200), "error": receipt.error},
+        "refund": _refund(hold) or None,
+        "frozen": list(frozen),
+        "state_in_words": said.state,
+        "advice": said.todo,
+    }

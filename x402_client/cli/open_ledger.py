@@ -1,0 +1,201 @@
+"""Opens the ledger that a command names, for looking and for acting. None is made here."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..buyer import settings
+from ..buyer.ledger_calls import call_ledger
+from ..ledgers.extras import closer_of, name_of, purses_of
+from ..model.holds import Hold, Spending
+from ..model.hosts import Origin, Pattern
+from ..model.money import Money
+from ..model.offers import words
+from .buying import ledger_file
+from .exits import Code
+from .running import Stop
+
+#: More payments than a ledger remembers.
+ALL = 1_000_000
+_IN_MEMORY = "A ledger in memory ends with its program; there is nothing to see of it here."
+
+
+class OpenLedger:
+    """A ledger that a command looks at, and one purse in it."""
+
+    def __init__(self, port: Any, named: str | None, purse: str) -> None:
+        self.port, self.purse = port, purse
+        self.name, self._named = name_of(port), named
+        self._on_server = ledger_file(named) is None
+
+    def hint(self, command: str) -> str:
+        """Return a ledger command to type next, about the same ledger and purse."""
+        return f"x402 ledger {command}{typed(self._named, self.purse)}"
+
+    def lift(self, pattern: str) -> str:
+        """Return the command that lifts a freeze, which concerns all purses."""
+        return lift(pattern, self._named)
+
+    def holds(self) -> tuple[Hold, ...]:
+        """Return what is not resolved, each with the money that the last error about it told."""
+        return tuple(hold.told for hold in self.kept_holds())
+
+    def kept_holds(self) -> tuple[Hold, ...]:
+        """Return what is not resolved as the ledger has it: the chain is asked by that."""
+        found: tuple[Hold, ...] = self.ask("holds", self.purse)
+        return found
+
+    def history(self) -> tuple[Hold, ...]:
+        """Return what is resolved, as far as the ledger remembers, newest first."""
+        found: tuple[Hold, ...] = self.ask("history", ALL, self.purse)
+        return found
+
+    def all(self) -> tuple[Hold, ...]:
+        """Return every payment of the purse, newest first."""
+        return tuple(sorted((*self.holds(), *self.history()), key=lambda hold: hold.created, reverse=True))
+
+    def frozen(self) -> tuple[str, ...]:
+        """Return the patterns to which payments are stopped."""
+        return tuple(self.ask("freezes"))
+
+    def counted(self, window: str, currency: str) -> Money:
+        """Return what budgets count in a window."""
+        return Money.of_units(self.ask("spent", Spending("", window, currency, self.purse)), currency)
+
+    def other_purses(self) -> tuple[str, ...]:
+        """Return the names of the other purses in the ledger, as far as it tells them."""
+        found = call_ledger(self.port, purses_of) or ()
+        return tuple(words(purse, 100) for purse in found if purse != self.purse and "(given back" not in purse)
+
+    @property
+    def is_unused(self) -> bool:
+        """Return True if it is on a server and no program ever paid through it."""
+        return self._on_server and call_ledger(self.port, purses_of) == ()
+
+    def check_purse(self) -> None:
+        """Refuse a purse that a server does not have: looking at it would make it."""
+        others = self.other_purses()
+        if self._on_server and self.purse not in (call_ledger(self.port, purses_of) or ()):
+            raise Stop(
+                Code.USAGE,
+                f"There is no purse {self.purse!r} in the ledger at {self.name} yet. There is (--purse): "
+                f"{', '.join(others)}.",
+            )
+
+    def find(self, word: str) -> Hold:
+        """Return the one payment that a word names: a hold or its beginning, a nonce, or a transaction."""
+        found = [hold for hold in self.all() if _is_named(hold, word.strip())]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            listed = ", ".join(hold.id for hold in found[:5]) + (", ..." if len(found) > 5 else "")
+            raise Stop(Code.USAGE, f"{len(found)} payments go by {words(word, 80)!r}: {listed}. Give more of it.")
+        others = self.other_purses()
+        elsewhere = f" This ledger has other purses, too (--purse): {', '.join(others)}." if others else ""
+        raise Stop(
+            Code.USAGE,
+            f"No payment in purse {self.purse!r} of {self.name} goes by {words(word, 80)!r}: give a hold or its "
+            f"beginning, a nonce, or a transaction. `{self.hint('list')}` lists them; what was given back is not "
+            f"kept.{elsewhere}",
+        )
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """Ask one question of the ledger's port."""
+        return call_ledger(self.port, lambda port: getattr(port, question)(*arguments))
+
+
+def _is_named(hold: Hold, word: str) -> bool:
+    lower = word.lower()
+    named = [hold.nonce or "", hold.receipt.transaction if hold.receipt is not None else ""]
+    begins = [hold.id, *(name for name in named if name.startswith(("0x", "0X")))]
+    return bool(word) and (any(name.lower().startswith(lower) for name in begins) or word in named)
+
+
+@contextmanager
+def looking(named: str | None, purse: str | None) -> Iterator[OpenLedger]:
+    """Open a ledger to look at it. If there is none yet, say so. None as a purse: all of them are meant."""
+    missing = _missing(named)
+    if missing is not None:
+        raise Stop(
+            Code.USAGE, f"There is no ledger at {missing} yet: nothing was ever paid through it.{_other_file(missing)}"
+        )
+    with _opened(named, purse) as found:
+        if found.is_unused:
+            raise Stop(Code.USAGE, f"There is no ledger at {found.name} yet: nothing was ever paid through it.")
+        if purse is not None:
+            found.check_purse()
+        yield found
+
+
+@contextmanager
+def acting(named: str | None, purse: str | None, done: str) -> Iterator[OpenLedger]:
+    """Open a ledger to change something in it. A ledger that is not there is refused: ``done`` did not happen."""
+    missing = _missing(named)
+    if missing is not None:
+        raise Stop(Code.USAGE, _not_there(missing, done) + _other_file(missing))
+    with _opened(named, purse) as found:
+        if found.is_unused:
+            raise Stop(Code.USAGE, _not_there(found.name, done))
+        if purse is not None:
+            found.check_purse()
+        yield found
+
+
+@contextmanager
+def _opened(named: str | None, purse: str | None) -> Iterator[OpenLedger]:
+    port = settings.ledger(named, must_exist=ledger_file(named) is None)
+    try:
+        yield OpenLedger(port, named, purse or "default")
+    finally:
+        closer_of(port)()
+
+
+def _missing(named: str | None) -> Path | None:
+    """Return the path of a ledger file that is not there."""
+    if named == ":memory:":
+        raise Stop(Code.USAGE, _IN_MEMORY)
+    path = ledger_file(named)
+    return path.absolute() if path is not None and not path.exists() else None
+
+
+def _not_there(place: object, done: str) -> str:
+    return (
+        f"There is no ledger at {place}, so {done}. Name the one that your programs use, with --ledger or X402_LEDGER."
+    )
+
+
+def _other_file(path: Path) -> str:
+    """Return a question about a file whose name is like the one that was typed."""
+    try:
+        names = [one.name for one in path.parent.iterdir() if one.is_file() and not one.name.endswith(("-wal", "-shm"))]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f" Did you mean {path.with_name(near[0])}?" if near else ""
+
+
+def lift(pattern: str, named: str | None) -> str:
+    """Return the command that lifts a freeze in this ledger."""
+    shown = f"'{pattern}'" if "*" in pattern else pattern
+    return f"x402 ledger unfreeze {shown}{typed(named, 'default')}"
+
+
+def typed(named: str | None, purse: str) -> str:
+    """Return the options that name this ledger and purse in a command to type next; "" if the command finds both."""
+    more = []
+    if named is not None and named != os.environ.get("X402_LEDGER"):
+        more += ["--ledger", "..." if "@" in named else shlex.quote(named)]  # a URL may hold a password
+    if purse != "default":
+        more += ["--purse", shlex.quote(purse)]
+    return "".join(f" {word}" for word in more)
+
+
+def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:
+    """Return the freezes that stop payments to an origin."""
+    return tuple(pattern for pattern in frozen if pattern == "*" or Pattern.parse(pattern).matches(origin))

@@ -1,0 +1,124 @@
+"""The words for payments, one set for all commands, exports and the manual: states, money, and what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..model.holds import Hold, moment
+from ..model.offers import words
+from ..signers.play_keys import takes_play_keys
+from .exits import Code
+from .money_labels import TEST_MONEY
+from .running import Stop
+
+#: The states of a payment. One that was released is gone from the ledger.
+STATES = ("in flight", "unresolved", "lost", "delivered", "written off")
+MONEY = ("held", "spent", "unknown")
+
+
+def state_of(hold: Hold) -> str:
+    """Return the state of a payment, one of ``STATES``."""
+    if hold.state in ("delivered", "written_off"):
+        return hold.state.replace("_", " ")
+    if hold.state == "reserved" or hold.in_flight:
+        return "in flight"
+    return "lost" if hold.money == "spent" and is_expired(hold) else "unresolved"
+
+
+def share_of(hold: Hold) -> str:
+    """Return the column in which a payment's price is added up: "spent", "held", "lost" or "written off"."""
+    state = state_of(hold)
+    return {"delivered": "spent", "in flight": "held", "unresolved": "held"}.get(state, state)
+
+
+def is_expired(hold: Hold) -> bool:
+    """Return True if the payment cannot settle any more, by this machine's clock."""
+    return hold.authorization is not None and hold.authorization.expires <= time.time()
+
+
+def is_test(hold: Hold) -> bool:
+    """Return True for test money, which is worth nothing."""
+    return takes_play_keys(hold.offer.network)
+
+
+def price_of(hold: Hold) -> str:
+    """Return the price. One in test money says so."""
+    return f"{hold.price}" + (f", {TEST_MONEY}" if is_test(hold) and "(test)" not in hold.price.currency else "")
+
+
+def answer_of(hold: Hold) -> str:
+    """Return what the seller said last, in one line; "" if nothing is known of it."""
+    if hold.receipt is not None:
+        return _receipt(hold)
+    last = hold.last
+    if last is None:
+        return ""
+    if last.status is None:
+        said = words(last.said, 100)  # the name of a failure, or a few words of ours
+        return said if " " in said else f"no answer ({said})" if said else "no answer"
+    return f"{last.status}" + (f', "{words(last.said, 200)}"' if last.said else "")
+
+
+def _receipt(hold: Hold) -> str:
+    assert hold.receipt is not None
+    if hold.receipt.success:
+        return "a receipt: paid"
+    said = words(hold.receipt.error, 200)
+    return "a receipt: not paid" + (f', "{said}"' if said else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The state of a payment in words, and what can be done about it."""
+
+    state: str
+    todo: str
+
+
+_AGAIN = "Make the same request again: it presents the same payment, and never pays twice."
+
+
+def advice(hold: Hold) -> Advice:
+    """Return the advice on a payment, clear enough to be read at three in the morning."""
+    state, signed = state_of(hold), hold.authorization
+    if state == "delivered":
+        return Advice("delivered", "Nothing: the content came. The same request buys anew.")
+    if state == "written off":
+        return Advice("written off", "Nothing: it was given up, and counts as spent. The same request buys anew.")
+    if state == "in flight" or signed is None:
+        return Advice("in flight", "Nothing: it is being paid just now. Look again in a minute.")
+    until = f"{moment(signed.expires):%Y-%m-%d %H:%M:%S} UTC"
+    if state == "lost":
+        return Advice(
+            "lost: settled, nothing delivered",
+            f"The chain shows that it was paid. {_AGAIN} Else ask the seller for the content or the money, or give it "
+            f"up: x402 ledger write-off {hold.id}",
+        )
+    if hold.money == "spent":
+        return Advice(f"unresolved, paid, can settle until {until}", f"The content is owed. {_retry(hold)}")
+    if not is_expired(hold):
+        return Advice(f"unresolved, can settle until {until}", _retry(hold))
+    return Advice(
+        f"unresolved, expired {until}",
+        "Ask the chain whether it was paid: x402 ledger reconcile. Unpaid, it is given back; paid, the same request "
+        "presents it again.",
+    )
+
+
+def _retry(hold: Hold) -> str:
+    return f"{_AGAIN} Or: x402 ledger retry {hold.id}"
+
+
+def unresolved(holds: Iterable[Hold]) -> list[Hold]:
+    """Return the payments that a person has to look after."""
+    return [hold for hold in holds if state_of(hold) in ("unresolved", "lost")]
+
+
+def word_of(given: str, known: tuple[str, ...], option: str) -> str:
+    """Return the word that an option names: "written-off" and "written_off" are "written off"."""
+    word = given.strip().lower().replace("-", " ").replace("_", " ")
+    if word not in known:
+        raise Stop(Code.USAGE, f"{option} is one of {', '.join(known)}, not {given!r}.")
+    return word

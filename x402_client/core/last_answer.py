@@ -1,0 +1,45 @@
+"""Keeps in the ledger how a payment ended that brought no content, so that lists say later what its caller heard."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from ..errors import X402Error
+from ..model.holds import Hold, LastAnswer, Outcome
+from ..model.offers import words
+from .asks import Ask, Note, Reply
+from .drive import Flow
+
+E = TypeVar("E", bound=X402Error)
+#: Characters of a seller's reason that are kept.
+_REASON = 200
+
+
+def noted(error: E, status: int | None = None, said: str = "") -> Generator[Ask[Any], Any, E]:
+    """Keep what an error says of its payment. Return it, with a hold that says the same of the money."""
+    hold = error.hold
+    assert hold is not None
+    last = LastAnswer(error.money, status, words(said, _REASON))
+    error.hold = hold.shown_as(money=error.money, last=last)
+    yield from _note(hold, last)
+    return error
+
+
+def note_answer(reply: Reply) -> Flow[None]:
+    """Keep what an answer of 400 or more says of the payment that it was given to."""
+    outcome = reply.outcome
+    assert outcome is not None
+    said = outcome.receipt.error if outcome.receipt is not None else ""
+    yield from _note(outcome.hold, LastAnswer(outcome.money, reply.status, words(said, _REASON)))
+
+
+def note_break(outcome: Outcome, failure: Exception) -> Flow[None]:
+    """Keep what is known of a payment whose answer broke off. Nothing is awaited for it."""
+    yield from _note(outcome.hold, LastAnswer(outcome.money, None, type(failure).__name__), now=True)
+
+
+def _note(hold: Hold, last: LastAnswer, now: bool = False) -> Flow[None]:
+    with suppress(Exception):  # a list that says less must not take the place of the end that it is about
+        yield from Note(hold.shown, last, now)
