@@ -36,7 +36,6 @@ def test_every_parameter_is_shown_with_its_default(kind: type) -> None:
     assert kind is not x402_client.Buyer or rows["settle_timeout"] == "`60`"
 
 
-@pytest.mark.xfail(strict=True, reason="the docstrings have no Args: yet; once they have, this line goes")
 def test_every_parameter_says_what_it_is() -> None:
     silent = [
         f"{kind.__name__}({one.name}=)"
