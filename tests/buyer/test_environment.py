@@ -48,7 +48,7 @@ def test_without_any_key_it_says_what_to_do() -> None:
     for build in (Wallet.from_env, Buyer.from_env):
         with pytest.raises(errors.ConfigurationError) as raised:
             build()
-        assert str(raised.value) == (
+        assert raised.value.args[0] == (
             "There is no wallet to pay with. Make one with `x402 wallet new`, or set X402_EVM_KEY (0x and 64 hex "
             "digits) or X402_SOLANA_KEY (base58)."
         )
@@ -81,7 +81,7 @@ def test_the_command_says_the_same(monkeypatch: pytest.MonkeyPatch, bare: Path) 
     monkeypatch.setenv("PRIVATE_KEY", KEY)
     with pytest.raises(errors.ConfigurationError) as raised:
         Wallet.from_env()
-    assert ran.err == f"x402: {raised.value}\n"
+    assert ran.err == f"x402: {raised.value.args[0]}\n"
 
 
 def test_the_commands_own_wallet_pays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,12 @@ def test_a_delivery_after_its_caller_gave_up_is_that_of_a_call_that_had_begun(ca
     first.call.delivered(OUTCOME)
     for _ in range(2):
         found = joins(calls, ago=0.5)
-        assert (found.state, found.hold, found.outcome, found.call.hold) == ("delivered", HOLD.shown, OUTCOME, None)
+        assert (found.state, found.hold, found.outcome, found.call.hold) == (
+            "delivered",
+            OUTCOME.hold.shown,
+            OUTCOME,
+            None,
+        )
         assert again(calls, found).state == "delivered"
     assert joins(calls, ago=0.5, wanted=_paid_by(("0xb",))).state == "free", "it pays by another wallet"
     assert joins(calls).state == "free", "it began after that"
@@ -135,7 +140,7 @@ def test_what_is_read_at_leisure_is_not_overdue(calls: RunningCalls) -> None:
 
 def test_a_delivery_that_was_garbage_collected_failed(calls: RunningCalls) -> None:
     first, attempt = joins(calls, ago=2), Attempt()
-    joined = joins(calls)
+    joined = joins(calls, read=60.0)  # to collect the garbage of a large process takes a while
     first.call.flow_ended(attempt)
     assert again(calls, joined).state == "running"
     del attempt

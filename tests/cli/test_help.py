@@ -127,6 +127,7 @@ def test_holds_are_completed_from_the_ledger_of_the_line(seller: Sandbox, given:
 
 
 def test_other_words_are_completed_too(seller: Sandbox, given: dict[str, str]) -> None:
+    assert in_process(["get", f"{seller.url}/weather", "--yes"], given).code == 0
     assert in_process(["ledger", "freeze", "api.example.com"], given).code == 0
     assert completed(given, "x402 ledger unfreeze api") == ["api.example.com"]
     assert completed(given, "x402 tokens --network base") == ["base", "base-sepolia"]

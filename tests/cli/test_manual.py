@@ -70,7 +70,7 @@ def test_each_error_names_a_page_that_is_found(name: str) -> None:
 
 
 def test_a_section_ends_before_the_next() -> None:
-    shown = manual("what", "to", "know")
+    shown = manual("aiohttp#what-to-know")
     assert "**Bodies.**" in shown
     assert "What stays as it is" not in shown
 

@@ -173,7 +173,7 @@ def test_offers_that_are_refused_alike_are_told_together() -> None:
     error = refusal(judged(policy, abroad[0], dear[0], *abroad[1:], dear[1]), policy)
     assert len(error.reasons) == 6
     unknown = f"10000 units of {USDC}"
-    assert str(error).partition("acceptable: ")[2] == (
+    assert error.args[0].partition("acceptable: ")[2] == (
         f"offers 1, 3, 4 and 5 (exact on polygon, {unknown}; exact on sei, {unknown}; ...): only these networks are "
         "allowed: base; offers 2 and 6 (exact on base, 0.02 USD; exact on base, 0.03 USD): one payment may cost "
         "0.01 USD. Nothing was paid."

@@ -74,7 +74,7 @@ TABLE = {
     "receipt-garbage": DOUBTED,
     "receipt-missing": DOUBTED,
     "redirect-after-paying": Ends(200),
-    "redirect-to-another-host-after-paying": Ends(REJECTED, REJECTED, settled=1, money="held"),
+    "redirect-to-another-host-after-paying": Ends(REJECTED, REJECTED, settled=1),
     "truncated-body": Ends(httpx.RemoteProtocolError, REJECTED, settled=1, money=""),
     "dripped-body": Ends(200),
 }

@@ -28,7 +28,7 @@ from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
 from .budget_questions import Remaining, counted, question
 from .ends import ended, ends_writer, with_waiting, without
-from .freezes import freeze_name, still_frozen, unfreeze_remark
+from .freezes import freeze_name, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
 from .ledger_notices import Notices
 from .running_calls import RunningCalls
@@ -145,8 +145,12 @@ class Buyer:
         """Return a buyer made of the environment, as the ``x402`` command makes its own.
 
         The wallet is that of ``Wallet.from_env``, the policy that of ``Policy.from_env``. X402_LEDGER, X402_MUST_EXIST,
-        X402_PURSE and X402_RPC ("base=https://... solana=https://...") are read too. Keywords are those of ``Buyer``;
-        one that is given stands instead of its variable.
+        X402_PURSE and X402_RPC ("base=https://... solana=https://...") are read too.
+
+        Args:
+            wallet: The keys or signers that pay. Default: those of the environment.
+            policy: What may be paid. Default: that of the environment.
+            settings: Keywords of ``Buyer``. One that is given stands instead of its variable.
         """
         found: dict[str, Any] = {**environment.settings(besides=settings), **settings}
         policy = Policy.from_env() if policy is None else policy
@@ -255,12 +259,14 @@ class Buyer:
             limit: The most purchases to return. Default: 100.
         """
         waiting = self.services.ends.waiting(self.purse)
-        return with_waiting(waiting, call_ledger(self.ledger, partial(_latest, limit, self.purse)), limit)
+        return with_waiting(waiting, call_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)), limit)
 
     async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
         """Async twin of ``history``."""
         waiting = self.services.ends.waiting(self.purse)
-        return with_waiting(waiting, await acall_ledger(self.ledger, partial(_latest, limit, self.purse)), limit)
+        return with_waiting(
+            waiting, await acall_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)), limit
+        )
 
     def write_off(self, hold: Hold) -> Hold:
         """Give up an unresolved purchase.
@@ -339,13 +345,13 @@ class Buyer:
         """
         named, before = freeze_name(host), self.freezes()
         call_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
-        return self._unfrozen(named, before, self.freezes())
+        return tell_unfrozen(self.services.tell, named, before, self.freezes())
 
     async def aunfreeze(self, host: str = "*") -> tuple[str, ...]:
         """Async twin of ``unfreeze``."""
         named, before = freeze_name(host), await self.afreezes()
         await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
-        return self._unfrozen(named, before, await self.afreezes())
+        return tell_unfrozen(self.services.tell, named, before, await self.afreezes())
 
     def freezes(self) -> tuple[str, ...]:
         """Return the host patterns to which payments are stopped; ``*`` stops all."""
@@ -355,27 +361,13 @@ class Buyer:
         """Async twin of ``freezes``."""
         return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.freezes()))
 
-    def _unfrozen(self, named: str, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
-        left = still_frozen(named, after)
-        remark = unfreeze_remark(named, named in before, left)
-        if remark is not None:
-            self.services.tell(Warned("", "", remark))
-        return left
-
     def check_sync(self) -> None:
         """Refuse a buyer that a sync client cannot use, because a part of it has to be awaited.
 
         This is said when the client is wrapped, not in the middle of a payment.
         """
-        parts = [f"the {name} signer" for name in self.wallet.async_only]
-        parts += ["the approver"] if is_async(self.services.approver) else []
-        parts += ["the reader"] if is_async(self.reader.read) else []
-        parts += ["the ledger"] if is_async(self.ledger.reserve) else []
-        if parts:
-            raise ConfigurationError(
-                f"A sync client cannot await, and {' and '.join(parts)} of this buyer is async; "
-                "wrap an httpx.AsyncClient, or pass a sync one."
-            )
+        asked = {"approver": self.services.approver, "reader": self.reader.read, "ledger": self.ledger.reserve}
+        settings.check_sync([*self.wallet.async_only], asked)
 
     def close(self) -> None:
         """Close the connections and files that the ledger and the chain readers hold open.
@@ -405,7 +397,3 @@ class Buyer:
             return "<Buyer, half built>"  # for tools that show variables
         accounts = " and ".join(map(brief, self.wallet.addresses.values()))
         return line(f"<Buyer {accounts}, {self.policy!r}>")
-
-
-def _latest(limit: int, purse: str, ledger: Any) -> Any:
-    return ledger.history(limit, purse)

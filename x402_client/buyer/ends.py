@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,7 +28,8 @@ from ..events import Event, Warned
 from ..ledgers.extras import at_once, name_of, send_close
 from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
-from .ledger_calls import await_ledger, guarded
+from .awaiting import comes, run_to_its_end
+from .ledger_calls import guarded
 
 log: logging.Logger = logging.getLogger("x402_client")
 T = TypeVar("T")
@@ -37,8 +38,6 @@ Key = tuple[str, str]
 _FIRST_REST, _LONGEST_REST = 0.05, 5.0
 #: Seconds that the thread waits for more before it stops.
 _LINGER = 2.0
-#: Seconds between two looks at the loop that an end is awaited on.
-_LOOK = 0.2
 #: Ends that may wait before each new payment has to write one first: else a busy ledger would fall behind for ever.
 _MOST = 100
 #: Seconds in which all is written when a buyer is closed or the process ends, and when it forks. A try may last longer.
@@ -99,7 +98,7 @@ class EndsWriter:
                 # "a server is sent the command and its answer is not awaited"
                 self._later(said, tell, guarded(_send, self._ledger, said))
                 return
-            if _comes(guarded(_close, ledger, said)):
+            if comes(guarded(_close, ledger, said)):
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
@@ -213,7 +212,7 @@ class EndsWriter:
         try:
             answer = guarded(_finish, self._ledger, end)
             if is_coming(answer):
-                _run_to_its_end(answer, end.loop)
+                run_to_its_end(answer, end.loop)
         except Exception as failure:
             self._put_back(end, failure)
             return False
@@ -307,43 +306,6 @@ def _finish(ledger: Ledger, end: _End) -> Any:
     """Wait for the answer to what was sent, or send it and wait."""
     wait, end.wait = end.wait, None
     return wait() if wait is not None else _close(ledger, end.said)
-
-
-def _comes(answer: object) -> bool:
-    """Return True if an answer would have to be awaited. It is dropped then."""
-    if is_coming(answer):
-        getattr(answer, "close", bool)()  # or Python warns of a coroutine that was never awaited
-        return True
-    return False
-
-
-def _run_to_its_end(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
-    """Await an answer of an async ledger: on the loop where the delivery was, while that runs, or on one of our own."""
-    with suppress(RuntimeError):
-        asyncio.get_running_loop()
-        _comes(coming)
-        raise LedgerBusy  # no waiting on a loop
-    waiting = await_ledger(coming)
-    try:
-        if loop is not None and loop.is_running():
-            _run_there(waiting, loop)
-        else:
-            asyncio.run(waiting)
-    finally:
-        waiting.close()
-        _comes(coming)
-
-
-def _run_there(waiting: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
-    future = asyncio.run_coroutine_threadsafe(waiting, loop)
-    while True:
-        try:
-            future.result(_LOOK)
-            return
-        except TimeoutError:
-            if not loop.is_running():
-                future.cancel()
-                raise
 
 
 _looked_after: set[type[Any]] = set()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from ..events import Event, Warned
 from ..model.hosts import Pattern
 
 
@@ -17,11 +18,16 @@ def still_frozen(named: str, freezes: Iterable[str]) -> tuple[str, ...]:
     return tuple(found for found in freezes if "*" in (found, named) or _overlap(found, named))
 
 
-def unfreeze_remark(named: str, was_frozen: bool, left: tuple[str, ...]) -> str | None:
-    """Return what a person should hear who lifted a freeze, or None if payments go on."""
-    parts = [] if was_frozen else [f"{named!r} was not frozen under this name"]
+def tell_unfrozen(
+    tell: Callable[[Event], object], named: str, before: tuple[str, ...], after: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the freezes that still stop payments to ``named``. A warning tells of them, and of a wrong name."""
+    left = still_frozen(named, after)
+    parts = [] if named in before else [f"{named!r} was not frozen under this name"]
     parts += [f"payments to it are still stopped by {', '.join(map(repr, left))}"] if left else []
-    return "; ".join(parts) or None
+    if parts:
+        tell(Warned("", "", "; ".join(parts)))
+    return left
 
 
 def _overlap(one: str, other: str) -> bool:

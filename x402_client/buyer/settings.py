@@ -222,6 +222,17 @@ def header_names(name: str, given: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({one.lower() for one in listed}))
 
 
+def check_sync(signers: list[str], asked: Mapping[str, Any]) -> None:
+    """Refuse what a sync client would have to await: signers of the families, and functions by their names."""
+    parts = [f"the {name} signer" for name in signers]
+    parts += [f"the {name}" for name, function in asked.items() if is_async(function)]
+    if parts:
+        raise ConfigurationError(
+            f"A sync client cannot await, and {' and '.join(parts)} of this buyer is async; "
+            "wrap an httpx.AsyncClient, or pass a sync one."
+        )
+
+
 def is_async(function: Any) -> bool:
     """Return True if calling ``function`` gives an awaitable, as far as can be told without calling it."""
     call = getattr(function, "__call__", None)  # noqa: B004 - a callable object may have an async __call__

@@ -27,13 +27,16 @@ _TRIES = 3
 class Found:
     """A wallet, and where it came from.
 
-    ``stores`` are empty if it came from the environment, or if there is no wallet.
+    Attributes:
+        wallet: The wallet.
+        source: Where it came from.
+        stores: Its keystores. Empty if it came from the environment, or if there is no wallet.
+        no_wallet: True if there is no wallet: this one is good enough to judge offers by, and signs nothing.
     """
 
     wallet: Wallet
     source: str
     stores: tuple[Keystore, ...] = ()
-    #: True if there is no wallet: this one is good enough to judge offers by, and signs nothing.
     no_wallet: bool = False
 
 

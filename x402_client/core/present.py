@@ -155,8 +155,8 @@ def _weighed(tries: Tries, outcome: Outcome) -> Outcome:
 def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
     if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
-    if reply.status >= 400:
-        yield from _look(reply)
+        if reply.status >= 400:
+            yield from _look(reply)
         yield from note_answer(reply)
     return reply
 

@@ -143,6 +143,7 @@ class MemoryLedger:
         return self._now() - time.time()
 
     def note(self, hold: Hold, last: LastAnswer) -> None:
+        """Keep the last answer to an unresolved payment."""
         with self._lock:
             row = self._rows.get(hold.id)
             if row is not None:
@@ -184,6 +185,7 @@ class MemoryLedger:
             return tuple(sorted(self._frozen))
 
     def purses(self) -> tuple[str, ...]:
+        """Return the purses that were paid from, sorted."""
         with self._lock:
             return tuple(sorted(self._hosts))
 

@@ -1,0 +1,52 @@
+"""Awaits, from a thread, what an async ledger answers: on its own event loop while that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ..core.drive import is_coming
+from ..model.holds import LedgerBusy
+from .ledger_calls import await_ledger
+
+#: Seconds between two looks at the loop that is waited for.
+_LOOK = 0.2
+
+
+def comes(answer: object) -> bool:
+    """Return True if an answer would have to be awaited. It is dropped then."""
+    if is_coming(answer):
+        getattr(answer, "close", bool)()  # or Python warns of a coroutine that was never awaited
+        return True
+    return False
+
+
+def run_to_its_end(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
+    """Await an answer of an async ledger: on the loop where the delivery was, while that runs, or on one of our own."""
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        comes(coming)
+        raise LedgerBusy  # no waiting on a loop
+    waiting = await_ledger(coming)
+    try:
+        if loop is not None and loop.is_running():
+            _run_there(waiting, loop)
+        else:
+            asyncio.run(waiting)
+    finally:
+        waiting.close()
+        comes(coming)
+
+
+def _run_there(waiting: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+    future = asyncio.run_coroutine_threadsafe(waiting, loop)
+    while True:
+        try:
+            future.result(_LOOK)
+            return
+        except TimeoutError:
+            if not loop.is_running():
+                future.cancel()
+                raise
