@@ -983,7 +983,7 @@ MUTATIONS = (
     Mutation(
         "an account that is new starts at zero: Redis",
         "ledgers/redis/windows.lua",
-        "        windows.start_account(before, name, pattern)\n",
+        "        accounts[#accounts + 1] = { before, name, pattern }\n",
         "",
         ("tests/ledgers/redis/test_purchases.py",),
     ),
@@ -1117,7 +1117,7 @@ MUTATIONS = (
     Mutation(
         "a payment that is written back leaves out patterns that were begun since",
         "ledgers/redis/holds.lua",
-        "    windows.count_in_patterns(row, given)\n",
+        "    windows.start_accounts(windows.count_in_patterns(row, given))\n",
         "",
         ("tests/ledgers/redis/test_rollback.py",),
     ),

@@ -97,7 +97,11 @@ def _why(failure: Exception) -> str:
 
 
 def ask(question: str) -> str:
-    """Ask a question whose answer does not show."""
+    """Ask a question whose answer does not show.
+
+    Args:
+        question: The prompt.
+    """
     try:
         return getpass.getpass(question, stream=sys.stderr)
     except EOFError:

@@ -72,6 +72,8 @@ class MemoryLedger:
         #: By purse, currency, port and the names of an order: sums that payments are counted in together. A cache,
         #: which is cleared when a pattern gets an account.
         self._counted_in: dict[tuple[str, str, int, tuple[str, ...]], list[tuple[Account, Account]]] = {}
+        #: The patterns whose accounts the reservation under way has opened.
+        self._opened: list[tuple[str, str, str | None]] = []
         self._frozen: set[str] = set()
         #: As flat as can be: there are many of them, and few are ever asked for.
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
@@ -219,11 +221,15 @@ class MemoryLedger:
         return None
 
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
+        self._opened.clear()
         now, accounts = self._now(), self._counting(order)
         if self._over(order, now):
+            self._forget_opened()
             self._reap(self._rows.values())
+            accounts = self._counting(order)
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
+                self._forget_opened()
                 raise refusals.over_limit(order, exceeded)
         hold = Hold(os.urandom(8).hex(), order.purchase, order.offer, order.price, now, payer=order.payer)
         row = _Row(hold, accounts, weakref.ref(attempt))
@@ -254,7 +260,15 @@ class MemoryLedger:
             found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
             if name not in (OVERALL, order.purchase.origin.host, *order.path):
                 self._counted_in.clear()
+                self._opened.append((purse, name, currency))
         return found
+
+    def _forget_opened(self) -> None:
+        """Open no account by a refusal: what its hosts give back later would stay counted in it."""
+        if self._opened:
+            self._counted_in.clear()
+        while self._opened:
+            del self._accounts[self._opened.pop()]
 
     def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
         return Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))

@@ -172,6 +172,8 @@ class Hold:
         receipt: The seller's receipt. None: none came.
         tries: The number of times that another attempt took it over.
         payer: The account that pays.
+        last: The last answer that brought no content. None: there was none, or the ledger keeps none.
+        in_flight: True while an attempt presents it, in a list of holds. None: this is not known.
     """
 
     id: str

@@ -266,7 +266,7 @@ function holds.write_back(given, ids)
     call("HSET", holds.row_key(row.id), "state", "signed", "doc", row.doc, "signed", row.signed, "header", row.header,
       "nonce", row.nonce, "owner", row.owner, "claim", row.claim)
   elseif not known and not holds.is_resolved(row, ids) then
-    windows.count_in_patterns(row, given)
+    windows.start_accounts(windows.count_in_patterns(row, given))
     if not holds.has_room(row) then return false end
     holds.enter_row(row, given.host)
   end

@@ -5,14 +5,23 @@ local ops = {}
 function ops.reserve()
   local answer = holds.found()
   if answer then return answer end
-  windows.count_in_patterns(asked.row, asked)
-  if holds.too_large() then return { "large", seq } end
+  local accounts = windows.count_in_patterns(asked.row, asked)
+  local started = windows.start_accounts(accounts)
+  if holds.too_large() then
+    windows.forget_accounts(started)
+    return { "large", seq }
+  end
   local over = holds.exceeded()
   if #over > 0 then
+    windows.forget_accounts(started)
     holds.reap()
+    started = windows.start_accounts(accounts)
     over = holds.exceeded()
   end
-  if #over > 0 then return { "over", seq, over } end
+  if #over > 0 then
+    windows.forget_accounts(started)
+    return { "over", seq, over }
+  end
   return holds.new_hold()
 end
 

@@ -117,15 +117,29 @@ function windows.add_all_of(from, key, length)
   call("PEXPIRE", key, text((length + 2 * length / BUCKETS) / 1000))
 end
 
-function windows.start_account(before, name, pattern)
-  local stem = before .. name
-  if call("EXISTS", windows.key(stem, "total")) == 1 then return end
-  for _, host in ipairs(call("SMEMBERS", HOSTS)) do
-    if windows.covers(pattern, host) then
-      for _, window in ipairs(WINDOWS) do
-        windows.add_all_of(windows.key(before .. host, window[1]), windows.key(stem, window[1]), window[2])
+-- Start those of the accounts that are not there. Return their stems.
+function windows.start_accounts(accounts)
+  local started = {}
+  for _, each in ipairs(accounts) do
+    local before, stem, pattern = each[1], each[1] .. each[2], each[3]
+    if call("EXISTS", windows.key(stem, "total")) == 0 then
+      started[#started + 1] = stem
+      for _, host in ipairs(call("SMEMBERS", HOSTS)) do
+        if windows.covers(pattern, host) then
+          for _, window in ipairs(WINDOWS) do
+            windows.add_all_of(windows.key(before .. host, window[1]), windows.key(stem, window[1]), window[2])
+          end
+        end
       end
     end
+  end
+  return started
+end
+
+-- A refusal starts no account: what its hosts give back later would stay counted in it.
+function windows.forget_accounts(started)
+  for _, stem in ipairs(started) do
+    for _, window in ipairs(WINDOWS) do call("DEL", windows.key(stem, window[1])) end
   end
 end
 
@@ -145,20 +159,21 @@ end
 
 -- The rule: "Every matching entry of `hosts` counts", in whichever program's policy it stands: a row counts in each
 -- pattern that has an account, and in those that its own policy names, which get one. ``facts`` are those patterns,
--- each with its hosts, and the currency.
+-- each with its hosts, and the currency. Return their accounts, which have to be started.
 function windows.count_in_patterns(row, facts)
-  local known, stems = windows.known_patterns(facts.covering), nil
+  local known, stems, accounts = windows.known_patterns(facts.covering), nil, {}
   for _, each in ipairs(facts.covering) do
     local name, pattern, named = each[1], each[2], each[3] == "1"
     if named or known[name] then
       if not named then stems = stems or cjson.decode(row.stems) end
       for _, before in ipairs({ facts.currency .. ":", "#:" }) do
-        windows.start_account(before, name, pattern)
+        accounts[#accounts + 1] = { before, name, pattern }
         if not named then stems[#stems + 1] = before .. name end
       end
     end
   end
   if stems then row.stems = cjson.encode(stems) end
+  return accounts
 end
 
 -- The sums that make up what an account counts: its own, or those of the hosts that it would start from. Nothing begins
