@@ -199,8 +199,8 @@ MUTATIONS = (
     Mutation(
         "a key whose payment never settled says that it was spent",
         "ledgers/refusals.py",
-        '    if paid.money != "spent":',
-        '    if paid.money == "untouched":',
+        "    error.money = paid.money\n",
+        "",
         ("tests/ledgers/test_conformance.py", seed("already", "memory", 26)),
     ),
     Mutation(
@@ -269,16 +269,16 @@ MUTATIONS = (
     Mutation(
         "a 402 after a payment gives it back",
         "core/present.py",
-        "    raise _rejected(call, tries, seen)\n",
-        "    yield from Conclude(tries.hold, False)\n    raise _rejected(call, tries, seen)\n",
+        "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
+        "    yield from Conclude(tries.hold, False)\n    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         ("tests/core/test_flow_answers.py",),
     ),
     Mutation(
         "a 402 after a payment resolves it",
         "core/present.py",
-        "    raise _rejected(call, tries, seen)\n",
+        "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
-        "    raise _rejected(call, tries, seen)\n",
+        "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         (f"{AGAIN}[402, the same terms-by_a_loop]",),
     ),
     Mutation(
@@ -1086,8 +1086,8 @@ MUTATIONS = (
         "    return named\n",
         (
             IN_MEMORY,
-            "tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[policies-memory]",
-            "tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[policies-sqlite]",
+            seed("policies", "memory", 5),
+            seed("policies", "sqlite", 46),
         ),
     ),
     Mutation(
@@ -1097,7 +1097,7 @@ MUTATIONS = (
         "    if named then\n",
         (
             IN_REDIS,
-            "tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[policies-redis]",
+            seed("policies", "redis", 21),
         ),
     ),
     Mutation(
