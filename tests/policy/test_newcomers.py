@@ -148,7 +148,7 @@ def test_a_mistyped_keyword() -> None:
             with pytest.raises(TypeError, match=f"Policy.*'{mistyped}'; did you mean '{keyword}'"):
                 Policy(per_day="1", **{mistyped: "1"})  # type: ignore[arg-type]
 
-    with pytest.raises(TypeError, match="Limit.*'per_dya'; did you mean 'per_day'"):
+    with pytest.raises(TypeError, match=r"Limit.*'per_dya'; did you mean 'per_day'"):
         Limit(per_dya="1")  # type: ignore[arg-type]
 
 
