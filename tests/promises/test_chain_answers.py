@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ import x402_client.httpx
 from tests.adapters.one_request import SHELLS, Ask, name_of
 from tests.chains.scripted_rpc import Answer, Scripted, result
 from tests.wire.terms import KEY, document, encoded, entry
-from x402_client import Buyer, Policy, Wallet, errors
+from x402_client import Buyer, Hold, Policy, Wallet, errors
 from x402_client.buyer import settlement_reader
 from x402_client.buyer.looks import MOST
 from x402_client.sandbox import Sandbox
@@ -160,8 +160,9 @@ def test_what_settled_behind_a_lost_answer_is_said_at_once(shell: Ask, chain_nam
             shell(buyer, "GET", url)
         assert raised.value.money == "spent"
         assert "The chain shows that it was paid" in str(raised.value)
-        [hold] = buyer.holds()
-        assert (hold.state, hold.money) == ("signed", "spent")  # as the error said
+        [listed], [kept] = buyer.holds(), cast("tuple[Hold, ...]", buyer.ledger.holds())
+        assert (listed.state, listed.money) == ("signed", "spent"), "it is listed with what the error said"
+        assert (kept.state, kept.money) == ("signed", "held"), "and a look changes nothing in the ledger"
 
 
 def test_a_silent_endpoint_has_four_looks_in_flight_and_no_more(

@@ -270,7 +270,8 @@ MUTATIONS = (
         "a 402 after a payment gives it back",
         "core/present.py",
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
-        "    yield from Conclude(tries.hold, False)\n    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
+        "    yield from Conclude(tries.hold, False)\n"
+        "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         ("tests/core/test_flow_answers.py",),
     ),
     Mutation(

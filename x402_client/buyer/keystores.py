@@ -25,7 +25,11 @@ def wallets_directory() -> Path:
 
 
 def directory(name: str) -> Path:
-    """Return the directory of the wallet of this name."""
+    """Return the directory of the wallet of this name.
+
+    Args:
+        name: A plain word.
+    """
     if not name or name != os.path.basename(name) or name.startswith("."):
         raise ConfigurationError(f"A wallet's name is a plain word, not {name!r}.")
     return wallets_directory() / name
