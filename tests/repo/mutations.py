@@ -307,8 +307,8 @@ MUTATIONS = (
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads",
         "adapters/exchange.py",
-        'leads_on = reply.status in REDIRECTS and reply.header("location") is not None',
-        "leads_on = False",
+        "                if not leads_on:",
+        "                if True:",
         (LEADS.format("httpx"), LEADS.format("requests")),
     ),
     Mutation(
