@@ -762,7 +762,7 @@ MUTATIONS = (
         "            if own is not failure:\n                raise own  # noqa: B904 - it has its cause\n"
         "            raise\n\n    async def arun",
         "            raise\n\n    async def arun",
-        (f"{OWN_ERRORS}::test_a_loop_that_knows_the_library_alone_buys_once[GET-httpx]",),
+        (f"{OWN_ERRORS}::test_a_loop_that_knows_the_library_alone_buys_once[httpx-GET]",),
     ),
     Mutation(
         "what another transport says of its connection is believed",
