@@ -329,8 +329,8 @@ MUTATIONS = (
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads",
         "adapters/exchange.py",
-        'leads_on = reply.status in REDIRECTS and reply.header("location") is not None',
-        "leads_on = False",
+        "                if not leads_on:",
+        "                if True:",
         (LEADS.format("httpx"), LEADS.format("requests")),
     ),
     Mutation(
@@ -784,7 +784,7 @@ MUTATIONS = (
         "            if own is not failure:\n                raise own  # noqa: B904 - it has its cause\n"
         "            raise\n\n    async def arun",
         "            raise\n\n    async def arun",
-        (f"{OWN_ERRORS}::test_a_loop_that_knows_the_library_alone_buys_once[GET-httpx]",),
+        (f"{OWN_ERRORS}::test_a_loop_that_knows_the_library_alone_buys_once[httpx-GET]",),
     ),
     Mutation(
         "what another transport says of its connection is believed",

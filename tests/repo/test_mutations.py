@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def test_there_is_something_to_break(mutation: Mutation) -> None:
         assert old != new
     for killer in mutation.killers:
         assert (ROOT / killer.partition("::")[0]).exists()
+
+
+@pytest.mark.slow
+def test_each_killer_is_there() -> None:
+    killers = sorted({killer for one in MUTATIONS for killer in one.killers})
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "", "-p", "no:cacheprovider", *killers]
+    found = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
 
 
 def test_each_seed_of_a_mutation_is_played_by_a_test() -> None:
