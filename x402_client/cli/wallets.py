@@ -41,7 +41,12 @@ class Found:
 
 
 def find(named: str | None, passphrase_file: Path | None = None) -> Found:
-    """Return the wallet that was named, else the environment's, else the one named default, else one without keys."""
+    """Return the wallet that was named, else the environment's, else the one named default, else one without keys.
+
+    Args:
+        named: Its name or place. None: none was named.
+        passphrase_file: The file with its passphrase. Default: none was named.
+    """
     if named is None and has_keys():
         return Found(Wallet.from_env(), "the environment")
     place = keystores.default_place() if named is None else keystores.place(named)
@@ -80,7 +85,11 @@ def _unlock(store: Keystore, file: Path | None) -> Any:
 
 
 def given_passphrase(file: Path | None) -> str | None:
-    """Return the passphrase from a file or from the environment, or None."""
+    """Return the passphrase from a file or from the environment, or None.
+
+    Args:
+        file: The file. None: only the environment is read.
+    """
     if file is None:
         return os.environ.get(PASSPHRASE_VARIABLE) or None
     try:
