@@ -82,7 +82,7 @@ def test_what_is_given_as_a_key(keyword: str, given: Any, said: str | None) -> N
         return
     with pytest.raises(errors.ConfigurationError, match=said) as raised:
         Wallet(**{keyword: given})
-    message, shown = str(raised.value), shown_by(raised.value)
+    message, shown = raised.value.args[0], shown_by(raised.value)
     assert message.endswith((".", "characters.", "it."))
     public = {ACCOUNT.address, str(PAIR.pubkey()), "0xYOUR_PRIVATE_KEY"}
     assert given in public or not [piece for piece in pieces(given) if piece in message + shown]

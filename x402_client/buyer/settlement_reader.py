@@ -52,7 +52,8 @@ class Reconciled:
             answer: The chain's answer about it.
         """
         name = {"not_settled": "released"}.get(answer, answer)
-        return replace(self, **{name: (*getattr(self, name), hold)})
+        money = {"settled": "spent", "not_settled": "untouched"}.get(answer, hold.money)
+        return replace(self, **{name: (*getattr(self, name), hold.but(money=money))})
 
 
 class Reader:
