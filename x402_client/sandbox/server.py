@@ -32,7 +32,7 @@ class Server(HTTPServer):
             super().__init__(("127.0.0.1", port), _Handler)
         except (OSError, OverflowError) as problem:
             raise ConfigurationError(
-                f"The sandbox cannot listen on port {port} ({problem}); name another port, or 0 for a free one: `x402 sandbox --port 0`."
+                f"The sandbox cannot listen on port {port} ({problem}); name another, or 0 for a free one."
             ) from problem
         self.answer, self.slow = answer, slow
         self.closing: threading.Event = threading.Event()
