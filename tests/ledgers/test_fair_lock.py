@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,9 @@ def test_not_every_thread_waits_anew_for_another_program(tmp_path: Path, monkeyp
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(refused, range(8)))
     assert sum(found >= 0.3 for found in pauses) == 8, "each looked for itself"
-    assert [found for found in pauses if found < 0.3] == sorted(found for found in pauses if found < 0.3)
+    # The threads write their numbers down in some order, so a later one may be a little smaller.
+    short = [found for found in pauses if found < 0.3]
+    assert all(later > earlier - 0.2 for earlier, later in pairwise(short)), "it is one wait for all"
     other.execute("ROLLBACK")
     ledger.freeze("a.example")
     other.close()

@@ -107,7 +107,7 @@ def test_a_payment_looks_at_the_patterns_of_its_own_host_only() -> None:
 
 def without_hooks() -> int:
     """Fork as a library of C does, so that Python's own hooks do not run."""
-    return int(ctypes.CDLL(None).fork())
+    return int(ctypes.PyDLL(None).fork())  # it keeps the interpreter's lock: a thread of the parent may hold it else
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork on this system, so no copy of a ledger.")
