@@ -390,6 +390,14 @@ MUTATIONS = (
         ("tests/core/test_digests.py",),
     ),
     Mutation(
+        "a tool that is called again under another id is another purchase",
+        "core/digests.py",
+        'if document.get("method") == "tools/call" and',
+        "if False and",
+        ("tests/core/test_digests.py", seed("jsonrpc", "memory", 1)),
+        (("core/digests.py", 'if name != "id"}]', "}]"),),
+    ),
+    Mutation(
         "frozen terms pay another request",
         "core/flow.py",
         "        raise quote\n    check_quoted(call)\n",
@@ -798,7 +806,11 @@ MUTATIONS = (
         "ledgers/memory.py",
         "        ledger._lock = _Copied()",
         "        ledger._lock = threading.Lock()",
-        ("tests/ledgers/test_memory_growth.py::test_a_copy_made_by_a_fork_refuses_and_the_parent_goes_on",),
+        (
+            "tests/ledgers/test_memory_growth.py::test_a_copy_made_by_a_fork_refuses_and_the_parent_goes_on",
+            seed("fork", "memory", 5),
+        ),
+        (("ledgers/memory.py", "            self._lock = _Copied()", "            pass"),),
     ),
     Mutation(
         "memory hands over another wallet's payment",
