@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 try:
     from aiohttp import ClientSession
     from yarl import URL
-except ModuleNotFoundError as missing:
+except ModuleNotFoundError as _missing:
     text = 'x402_client.aiohttp needs aiohttp, which is not installed: pip install "x402-buyer[aiohttp]".'
-    raise ModuleNotFoundError(text, name=missing.name) from None
+    raise ModuleNotFoundError(text, name=_missing.name) from None
 
 from .adapters.aiohttp_courier import OWN_ERRORS
 from .adapters.aiohttp_middleware import put_in

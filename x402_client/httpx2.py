@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 try:
     import httpx2
-except ModuleNotFoundError as missing:
+except ModuleNotFoundError as _missing:
     text = 'x402_client.httpx2 needs httpx2, which is not installed: pip install "x402-buyer[httpx2]".'
-    raise ModuleNotFoundError(text, name=missing.name) from None
+    raise ModuleNotFoundError(text, name=_missing.name) from None
 
 from .adapters.exchange import refuse_client
 from .adapters.httpx_bodies import Library

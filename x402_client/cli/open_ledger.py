@@ -30,8 +30,10 @@ class OpenLedger:
     """A ledger that a command looks at, and one purse in it."""
 
     def __init__(self, port: Any, named: str | None, purse: str) -> None:
-        self.port, self.purse = port, purse
-        self.name, self._named = name_of(port), named
+        self.port: Any = port
+        self.purse: str = purse
+        self.name: str = name_of(port)
+        self._named = named
         self._on_server = ledger_file(named) is None
 
     def hint(self, command: str) -> str:

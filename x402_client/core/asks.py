@@ -236,6 +236,9 @@ class Note(Ask[None]):
     """
 
     __slots__ = ("hold", "last", "now")
+    hold: Hold
+    last: LastAnswer
+    now: bool
 
     def __init__(self, hold: Hold, last: LastAnswer, now: bool = False) -> None:
         self.hold, self.last, self.now = hold, last, now

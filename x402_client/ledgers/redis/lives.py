@@ -81,7 +81,7 @@ class Lives:
 
     def __init__(self) -> None:
         #: Also taken by a fork, so that a child never begins in the middle of a change.
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self._lives: dict[str, Life] = {}
         self.known: dict[str, KnownPurse] = {}
 
