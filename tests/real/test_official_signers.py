@@ -33,7 +33,7 @@ with Sandbox(port=0) as seller:
         try:
             Wallet(**swapped)
         except errors.ConfigurationError as problem:
-            print(problem)
+            print(problem.args[0])
 """
 
 
