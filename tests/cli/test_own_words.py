@@ -80,4 +80,5 @@ def test_a_freeze_and_a_hold_are_named(seller: Sandbox, given: dict[str, str]) -
     from x402_client.cli.running import in_commands
 
     error = errors.PaymentRejected("buyer.write_off(error.hold)", hold=hold(price=str(Money("0.01"))))
-    assert in_commands(error).startswith("`x402 ledger write-off 00000000000000aa`")
+    page = "More: x402 manual errors/payment-rejected"
+    assert in_commands(error) == f"`x402 ledger write-off 00000000000000aa` {page}"

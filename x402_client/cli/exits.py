@@ -34,7 +34,7 @@ MEANING = {
     Code.OK: "all went well",
     Code.WRONG: "decode, doctor: something is wrong; else: a fault of x402",
     Code.USAGE: "command line, wallet or policy file cannot work; not paid",
-    Code.REFUSED: "we decided not to pay: policy, limit, or nobody said yes",
+    Code.REFUSED: "we decided not to pay: policy, limit, or the answer was not yes",
     Code.NOT_SENT: "not paid: the ledger, a chain or the signer failed",
     Code.NONSENSE: "not paid: the server's terms make no sense",
     Code.REJECTED: "the seller saw the payment and asked again; counted",
@@ -44,7 +44,7 @@ MEANING = {
     Code.UNREACHABLE: "not paid: no connection to the server",
     Code.HTTP: "not paid: the server answered 400 or more",
     Code.INTERRUPTED: "interrupted with Ctrl-C",
-    Code.PIPE: "whoever read our output went away",
+    Code.PIPE: "the reader of our output went away",
 }
 
 _OF_ERRORS: tuple[tuple[type[errors.X402Error], Code], ...] = (

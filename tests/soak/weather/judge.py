@@ -191,7 +191,7 @@ RULES: dict[str, Rule] = {
     "over budget": over_budget,
     "ledger below the chain": ledger_below_chain,
     "paid from an emptied ledger": paid_when_empty,
-    "ends that nobody can explain": unexplained,
+    "ends without an explanation": unexplained,
     "leaks": leaks,
 }
 

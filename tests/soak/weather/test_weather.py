@@ -160,7 +160,7 @@ TAMPERED: dict[str, list[Callable[[Evidence], None]]] = {
     "over budget": [a_minute_of_too_many, too_many_at_one_door],
     "ledger below the chain": [a_look_too_low, a_settlement_that_the_ledger_forgot, a_settlement_that_nobody_saw],
     "paid from an emptied ledger": [an_emptied_ledger],
-    "ends that nobody can explain": [
+    "ends without an explanation": [
         ends(kind="failed", words="ReadError"),
         ends(begins=True),
         ends(kind="open", words="PaymentRejected: and no way on", money="held"),
@@ -194,7 +194,7 @@ def test_the_judge_lets_a_clear_next_step_pass(evidence: Evidence) -> None:
 def test_a_purchase_that_was_never_paid_is_not_called_undelivered(evidence: Evidence) -> None:
     order = "sqlite-0-0-9999"
     evidence.journals[0].append({"at": 1.0, "order": order, "kind": "not delivered", "words": ""})
-    assert [(one.rule, one.order) for one in judged(evidence)] == [("ends that nobody can explain", order)]
+    assert [(one.rule, one.order) for one in judged(evidence)] == [("ends without an explanation", order)]
 
 
 def test_without_a_ledger_a_refusal_is_proven_by_the_chain_alone(evidence: Evidence) -> None:
@@ -202,7 +202,7 @@ def test_without_a_ledger_a_refusal_is_proven_by_the_chain_alone(evidence: Evide
     evidence.ledger = None
     evidence.journals[0].append({"at": 1.0, "order": never, "kind": "refused", "words": "", "money": ""})
     says(evidence, once, kind="refused", words="", money="")
-    found = {one.order for one in judged(evidence) if one.rule == "ends that nobody can explain"}
+    found = {one.order for one in judged(evidence) if one.rule == "ends without an explanation"}
     assert once in found
     assert never not in found
 

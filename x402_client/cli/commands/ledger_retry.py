@@ -13,7 +13,7 @@ import typer
 from ...buyer.buyer import Buyer
 from ...buyer.wallet import Wallet
 from ...core import HttpRequest, body_digest, is_key_of, is_request_of
-from ...errors import NoAcceptableOffer, X402Error, find
+from ...errors import NoAcceptableOffer, SigningError, X402Error, find
 from ...events import Concluded, Event
 from ...httpx import wrap
 from ...model.holds import Hold
@@ -116,8 +116,8 @@ class _NoKey:
         self.address = address
 
     def sign(self, data: object) -> bytes:
-        """Refuse. No offer can be chosen for this account, so this is never asked."""
-        raise NotImplementedError
+        """Refuse, also if an offer should ever be chosen for this account."""
+        raise SigningError("This command presents what was signed before, and signs nothing. Nothing was sent.")
 
 
 class _Retry:
