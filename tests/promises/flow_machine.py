@@ -24,7 +24,7 @@ from x402_client.core.call import Call
 from x402_client.core.delivery import deliver
 from x402_client.core.flow import pay
 from x402_client.core.known_terms import Memory
-from x402_client.core.pay_ahead import pay_ahead
+from x402_client.core.paying_ahead import pay_ahead
 from x402_client.errors import LedgerUnavailable, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected, X402Error
 from x402_client.model.holds import Spending
 

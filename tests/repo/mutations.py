@@ -707,7 +707,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a later hop of the same call pays ahead",
-        "core/pay_ahead.py",
+        "core/paying_ahead.py",
         "hold = None if call.paid is not None else (yield from _held(call, terms, rules))",
         "hold = yield from _held(call, terms, rules)",
         ("tests/adapters/test_pay_ahead.py",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -81,6 +82,14 @@ def test_a_room_has_each_of_its_names_and_no_other(name: str) -> None:
         assert getattr(module, listed) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing_of_this_name'"):
         _ = module.nothing_of_this_name
+
+
+@pytest.mark.parametrize("name", [*LAZY, "x402_client"])
+def test_no_name_of_a_room_is_that_of_a_module_in_it(name: str) -> None:
+    # Once the module was imported, the import system would give it in the place of the thing.
+    module = imported(name)
+    modules = {one.name for one in pkgutil.iter_modules(module.__path__)}
+    assert modules & set(module.__all__) == ({"errors"} if name == "x402_client" else set())
 
 
 def test_every_error_is_listed() -> None:

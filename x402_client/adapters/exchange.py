@@ -20,7 +20,7 @@ from ..core.digests import BodyDigest
 from ..core.drive import Flow, arun, run
 from ..core.flow import inspect, pay
 from ..core.known_terms import Memory
-from ..core.pay_ahead import pay_ahead
+from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..errors import BodyNotReplayable, ConfigurationError, X402Error
 from ..model.hosts import Origin

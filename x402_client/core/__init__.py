@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from .digests import BodyDigest, body_digest
     from .drive import Flow, arun, run
     from .flow import inspect, pay
-    from .pay_ahead import pay_ahead
+    from .paying_ahead import pay_ahead
     from .ports import (
         Approver,
         AsyncCourier,
@@ -223,7 +223,7 @@ _HOMES = {
     ".flow": ("inspect", "pay"),
     ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
-    ".pay_ahead": ("pay_ahead",),
+    ".paying_ahead": ("pay_ahead",),
     ".ports": (
         "Approver",
         "AsyncCourier",

@@ -14,7 +14,7 @@ from x402_client.core.call import Call
 from x402_client.core.delivery import deliver
 from x402_client.core.drive import run
 from x402_client.core.known_terms import Memory
-from x402_client.core.pay_ahead import pay_ahead
+from x402_client.core.paying_ahead import pay_ahead
 from x402_client.errors import AlreadyPaid, Frozen, LedgerUnavailable, OverLimit, PaymentOutcomeUnknown
 
 from .scripted_flow import Ground, asking, called, paid, reply
