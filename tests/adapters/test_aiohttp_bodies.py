@@ -17,7 +17,7 @@ from yarl import URL
 
 from x402_client import Buyer, errors
 from x402_client.adapters.aiohttp_bodies import Body
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import Till, delivered

@@ -17,7 +17,7 @@ from aiohttp.streams import StreamReader
 from x402_client import Buyer, Policy, errors
 from x402_client.adapters.aiohttp_content import Watched
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import Till

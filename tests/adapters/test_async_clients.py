@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 from x402_client import Buyer, Policy, Wallet, errors
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import KEY, Till, delivered

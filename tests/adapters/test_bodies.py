@@ -15,7 +15,7 @@ import pytest
 
 from x402_client import Buyer, Policy
 from x402_client.errors import BodyNotReplayable
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .cash_register import Till, delivered
 from .checks import new_buyer, paid, unresolved, untouched, without_payment

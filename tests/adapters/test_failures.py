@@ -230,7 +230,7 @@ class TestFailures:
         assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)
 
     def test_a_402_that_drips(self, shell: Driver, server: Server, till: Till) -> None:
-        from x402_client.wire.bounds import Bounds
+        from x402_client.wire import Bounds
 
         over = threading.Event()
 

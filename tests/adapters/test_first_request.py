@@ -16,7 +16,7 @@ import pytest
 import x402_client.httpx
 from x402_client import Buyer, Limit, Policy
 from x402_client.errors import BodyNotReplayable, PaymentOutcomeUnknown, PaymentRefused, find
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import PAYMENT, Then, Till, delivered

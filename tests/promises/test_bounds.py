@@ -15,7 +15,7 @@ from tests.adapters.cash_register import Till
 from tests.adapters.drivers import Driver
 from tests.adapters.scripted_server import PATIENCE, Exchange, Server
 from x402_client import errors
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .hostile_seller import GOODS, Case, Till402, asking, offer, terms
 

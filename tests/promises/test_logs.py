@@ -13,7 +13,7 @@ import pytest
 import x402_client.httpx
 from x402_client import Policy, errors, events
 from x402_client.sandbox import FAULTS, Sandbox
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 POLICY = Policy(per_request="0.05")
 

@@ -20,7 +20,7 @@ import asyncio, resource, sys
 import httpx, httpx2, requests
 import x402_client.httpx, x402_client.httpx2, x402_client.requests
 from x402_client import Buyer, Policy, Wallet
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -26,7 +26,7 @@ from tests.adapters.test_transport_settings import Http2Server, trusting
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 from x402_client.events import Event
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .hostile_seller import GOODS, Till402, asking, offer, opened, terms
 

@@ -34,7 +34,7 @@ MODULES = {
     "otel": "Spans and metrics, with the extra `[otel]`.",
     "buyer": "What a buyer is made of, for annotations.",
     "policy": "Policies, for annotations.",
-    "wire.bounds": "How much is read, for `Buyer(bounds=...)`.",
+    "wire": "How much is read and sent, for `Buyer(bounds=...)`.",
     "ledgers": "Ledgers, and what is needed to write one: [A ledger of your own](extending/ledger.md).",
     "ledgers.sqlite": "The ledger in a file.",
     "ledgers.redis": "The ledger in Redis, with the extra `[redis]`.",
@@ -45,8 +45,6 @@ MODULES = {
     "adapters": "For an HTTP client of your own: [its page](extending/http-client.md).",
     "core": "For what you add to the package: [Extending](extending/README.md).",
 }
-#: Public in modules that list no names.
-LISTED = {"wire.bounds": ["Bounds"]}
 _NAMED_DEFAULTS = {id(CAREFUL): 'Policy(per_request="0.10", per_day="5")', id(DEFAULT): "Bounds()"}
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Examples?):\s*$", re.MULTILINE)
 _ARGUMENT = re.compile(r"^(\*{0,2}\w+)(?: \([^)]*\))?: +(.*)$")
@@ -129,7 +127,6 @@ def _rows(module: str, seen: dict[int, str]) -> Iterator[tuple[str, str]]:
     found = importlib.import_module(module)
     for name in _listed(module):
         thing = getattr(found, name)
-        thing = getattr(thing, name, thing) if inspect.ismodule(thing) else thing  # a function in a module of its name
         home = seen.setdefault(id(thing), module)
         if home != module:
             yield f"`{name}`", f"The same as `{home}.{name}`."
@@ -137,6 +134,8 @@ def _rows(module: str, seen: dict[int, str]) -> Iterator[tuple[str, str]]:
             yield f"[`{name}`]({thing.manual_page}.md)", _first(thing)
         elif inspect.isclass(thing):
             yield f"`{name}{_signature(thing)}`", _first(thing)
+            if dataclasses.is_dataclass(thing):
+                yield from ((f"`{name}.{field}`", words) for field, words in arguments(thing).items())
             if not _is_tests(thing):
                 yield from ((f"`{name}.{member[1:]}", words) for member, words in _members(thing))
         elif module.endswith("pytest_plugin"):
@@ -163,7 +162,7 @@ def _listed(module: str) -> list[str]:
     found = importlib.import_module(module)
     if short == "pytest_plugin":
         return sorted(name for name in vars(found) if name.startswith("x402_"))
-    return LISTED.get(short) or list(found.__all__)
+    return list(found.__all__)
 
 
 def _members(thing: type) -> list[tuple[str, str]]:

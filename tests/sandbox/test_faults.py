@@ -12,7 +12,7 @@ import x402_client.httpx
 from x402_client import Policy, errors
 from x402_client.receipts import outcome
 from x402_client.sandbox import FAULTS, Sandbox
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 POLICY = Policy(per_request="0.05")
 WAYS = ["/evm", "/solana", "/v1/evm", "/v1/solana"]

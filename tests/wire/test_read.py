@@ -10,7 +10,7 @@ import pytest
 
 from x402_client.errors import MalformedQuote, UnsupportedVersion
 from x402_client.model.networks import SOLANA
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from .terms import NETWORK, SELLER, URL, USDC, document, encoded, entry, entry_v1, quoted, read
 

@@ -75,7 +75,7 @@ class Buyer:
         identity_headers: Headers in which requests differ that are different purchases. Default: none.
         breaker_after: The number of failures in a row after which a host is left alone; None: never. Default: 5.
         breaker_rest: The seconds for which it is left alone. Default: 60.
-        bounds: The most that is read and sent: sizes and times. Default: ``Bounds()`` of ``x402_client.wire.bounds``.
+        bounds: The most that is read and sent: sizes and times. Default: ``Bounds()`` of ``x402_client.wire``.
     """
 
     def __init__(

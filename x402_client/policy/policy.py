@@ -50,7 +50,7 @@ class Policy:
         accept_loss: The price up to which a payment that brought nothing is given up without asking. Default: zero.
         pay_ahead: True pays with the first request where the terms are known from before. Default: False.
         http_hosts: Hosts, other than this machine, that may be paid over plain http. Default: none.
-        validity: The most seconds that a signature is valid. Default: 600.
+        validity: The most seconds that a signature is valid, a whole number from 60 to 86400. Default: 600.
         allow_zero: True signs payments of zero too. Default: False.
         check_funds: True looks on the chain, before signing, whether the wallet has the money. Default: False.
     """

@@ -28,7 +28,7 @@ from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Attempt
-from x402_client.wire.bounds import Bounds
+from x402_client.wire import Bounds
 
 from . import terms, wire
 from .crew import serve
