@@ -40,6 +40,7 @@ def test_a_ledger_that_must_exist(tmp_path: Path, kind: Any) -> None:
     with pytest.raises(errors.X402Error, match="must_exist"):
         buyer(path, must_exist=True)
     assert list(tmp_path.iterdir()) == [], "what is refused is not made, or the next start would find it"
+    (tmp_path / "deep").mkdir()
     buyer(path).close()
     told: list[events.Event] = []
     buyer(path, must_exist=True, on_event=told.append).close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,43 @@ def test_a_refusal_shows_few_frames_of_ours(
         cause = raised.value.__cause__
         assert isinstance(cause, RuntimeError)
         assert all_frames(cause)[-1].endswith(":sign_typed_data"), "a cause keeps its own frames"
+
+
+#: What goes wrong with the payment, and what is raised.
+LOST: dict[str, Any] = {
+    "lost": ("drop-before-settling", errors.PaymentOutcomeUnknown),
+    "refused": ("402-again", errors.PaymentRejected),
+}
+
+
+@pytest.mark.parametrize("ask", SHELLS, ids=name_of)
+@pytest.mark.parametrize(("fault", "kind"), LOST.values(), ids=LOST)
+def test_a_payment_without_an_answer_shows_none_of_our_steps(
+    seller: Sandbox, ask: Ask, fault: str, kind: type[errors.X402Error]
+) -> None:
+    seller.order(fault)
+    with pytest.raises(kind) as raised:
+        ask(seller.buyer(Policy(per_day="1"), repeat=()), "GET", f"{seller.url}/weather")
+    assert len(ours(raised.value)) <= 1
+    shown = "".join(traceback.format_exception(raised.value))
+    assert shown.count("/x402_client/") <= 1, shown
+
+
+def test_a_file_that_is_no_ledger_shows_few_frames_and_no_cause(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("This is a text of mine." * 100)
+    with pytest.raises(errors.LedgerUnavailable, match="is not a ledger") as raised:
+        Buyer(Wallet(evm=TEST_EVM_KEYS[0]), ledger=tmp_path / "notes.txt")
+    shown = "".join(traceback.format_exception(raised.value))
+    assert shown.count("/x402_client/") <= 1, shown
+    assert "DatabaseError" not in shown, "it says no more than our message"
+
+
+def test_a_cause_that_says_more_is_kept_without_its_steps(tmp_path: Path) -> None:
+    with pytest.raises(errors.LedgerUnavailable) as raised:
+        Buyer(Wallet(evm=TEST_EVM_KEYS[0]), ledger=tmp_path / ("n" * 300))
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "OSError: [Errno 36]" in shown
+    assert shown.count("/x402_client/") <= 1, shown
 
 
 def all_frames(failure: BaseException) -> list[str]:

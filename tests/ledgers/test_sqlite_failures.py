@@ -84,7 +84,7 @@ def test_a_directory(tmp_path: Path) -> None:
 
 def test_a_directory_in_the_way(path: Path) -> None:
     path.write_text("")
-    refused(lambda: SqliteLedger(path / "deeper" / "ledger.db"), "Look at the file")
+    refused(lambda: SqliteLedger(path / "deeper" / "ledger.db"), "directory that is not there")
 
 
 def test_a_path_that_is_none() -> None:
@@ -306,14 +306,16 @@ def test_a_durable_ledger_lets_the_impatient_not_wait_for_the_disk(path: Path) -
 # Privacy
 
 
-def test_only_this_user_may_read_it(tmp_path: Path) -> None:
+def test_only_this_user_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "a" / "b"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "a" / "b"))
     before = os.umask(0)
     try:
-        ledger = SqliteLedger(tmp_path / "a" / "b" / "ledger.db")
+        ledger = SqliteLedger(default_path())
         ledger.record(ledger.reserve(order(), ALIVE), signed())  # type: ignore[arg-type]
     finally:
         os.umask(before)
-    found = [ledger.path, *ledger.path.parent.rglob("*"), ledger.path.parent, ledger.path.parent.parent]
+    found = [ledger.path, *ledger.path.parent.rglob("*"), *ledger.path.parents[:3]]
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in found}
     assert {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-owners", "a", "b"} < set(modes)
     assert set(modes.values()) == {0o600, 0o700}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -39,6 +40,48 @@ def test_not_even_its_directory(path: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="is not there"):
         SqliteLedger(path.parent / "missing" / "ledger.db", must_exist=True)
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "spend").mkdir()
+    (tmp_path / "spending").touch()
+    for wrong, meant in (
+        ("spnd/ledger.db", " Did you mean .*/spend\\?"),
+        ("spnd/deep/ledger.db", " Did you mean .*/spend\\?"),
+        ("x/ledger.db", ""),
+    ):
+        missing = re.escape(str((tmp_path / wrong).parent))
+        with pytest.raises(LedgerUnavailable) as refused:
+            SqliteLedger(tmp_path / wrong)
+        said = refused.value.args[0]
+        assert re.search(rf"would begin in a directory that is not there: {missing}\.{meant} Correct the path", said), (
+            said
+        )
+        assert f"(mkdir -p {(tmp_path / wrong).parent})" in said
+    assert {found.name for found in tmp_path.iterdir()} == {"spend", "spending"}
+    (tmp_path / "x").mkdir()
+    assert SqliteLedger(tmp_path / "x" / "ledger.db").fresh
+
+
+@pytest.mark.parametrize("must_exist", [False, True])
+def test_a_file_in_place_of_its_directory(tmp_path: Path, must_exist: bool) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    said = "is not there.*must_exist=True" if must_exist else "notes.txt is a file. Name a path in a directory"
+    with pytest.raises(LedgerUnavailable, match=said):
+        SqliteLedger(tmp_path / "notes.txt" / "ledger.db", must_exist=must_exist)
+
+
+def test_a_directory_that_cannot_be_looked_into_is_no_reason_for_another_error(tmp_path: Path) -> None:
+    assert place._no_directory(Path("/proc/1/task/0/x"))
+    found = place._no_directory(tmp_path / "missing")
+    assert "Did you mean" not in found
+
+
+def test_the_directories_of_the_users_own_ledger_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
+    assert SqliteLedger(place.default_path()).fresh
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
 def test_an_empty_file_is_no_ledger_that_exists(path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..core.ports import Ledger
-from ..errors import ConfigurationError, LedgerUnavailable
+from ..errors import ConfigurationError, LedgerUnavailable, X402Error
+from ..guards.tracebacks import shorten
 from ..ledgers.extras import is_fresh, name_of
 from ..model.hosts import Origin, Pattern
 from ..model.keywords import unexpected
@@ -39,6 +40,9 @@ def ledger(given: Any, must_exist: bool = False) -> Ledger:
         if flag("must_exist", must_exist):
             _check_used_before(found)
         return found
+    except X402Error as failure:
+        shorten(failure)
+        raise
     finally:
         given = None  # a URL may hold a password, and tools print the variables of a traceback
 

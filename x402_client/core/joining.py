@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from .. import events
 from ..errors import AlreadyPaid, PaymentOutcomeUnknown
+from ..guards.tracebacks import forget_frames
 from ..model.holds import Hold, Purchase
 from .asks import Claim, Join, Joined, Pause, Reply, Send, Tell
 from .call import Call
@@ -77,6 +78,7 @@ def _present(call: Call, mine: RunningCall, found: Joined, rules: Rules) -> Flow
         reply = yield from Send(mine.hold.authorization.header)
         outcome = judge(reply, mine.hold, shown, rules.bounds, rules.means.same_account)
     except Exception as failure:
+        forget_frames(failure)  # what is left of them are the steps of this flow
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         raise _paid_already(found, f"{_BROUGHT} no answer ({type(failure).__name__})") from failure
     finally:

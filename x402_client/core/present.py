@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
+from ..guards.tracebacks import forget_frames
 from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
 from ..model.networks import short_name
 from ..model.offers import Quote
@@ -92,6 +93,7 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
     try:
         reply = yield from Send(hold.authorization.header)
     except Exception as failure:
+        forget_frames(failure)  # what is left of them are the steps of this flow
         kind = yield from Failed(failure)
         if kind == "not_sent":
             yield from _not_sent(call, tries, failure)

@@ -22,6 +22,13 @@ _ADVICE = {
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed or is full. Look at the system's log",
 }
 
+#: Faults of which SQLite's own error says no more than ours.
+_SAID = frozenset(
+    (
+        sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+    )
+)  # fmt: skip
 
 _SYSTEM = {
     errno.EACCES: sqlite3.SQLITE_PERM,
@@ -43,6 +50,11 @@ def code_of(failure: BaseException) -> int:
 def busy(failure: sqlite3.Error) -> bool:
     """Return True if waiting may help."""
     return code_of(failure) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def cause_of(failure: BaseException) -> BaseException | None:
+    """Return the failure if it says more than our words for it: a system error names its file."""
+    return None if isinstance(failure, sqlite3.Error) and code_of(failure) in _SAID else failure
 
 
 def explained(failure: BaseException, path: Path) -> LedgerUnavailable:

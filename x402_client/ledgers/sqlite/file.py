@@ -19,11 +19,11 @@ from ...model.holds import LedgerBusy
 from . import migrations
 from .checkpoints import Checkpoints
 from .clock import Stamp
-from .errors import busy, crowded, damaged, explained, locked, still_used, unavailable
+from .errors import busy, cause_of, crowded, damaged, explained, locked, still_used, unavailable
 from .fair_lock import FairLock
 from .lineage import Lineage, open_anew
 from .log_mark import HERE, LogMark
-from .place import check_not_lost, check_not_mounted, make_directories, make_private
+from .place import check_not_lost, check_not_mounted, make_private, need_directory
 from .schema import APPLICATION, SCHEMA
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class LedgerFile:
             return self._mark.accept(db)
         except sqlite3.Error as failure:
             if busy(failure):
-                raise still_used(self.path) from failure
+                raise still_used(self.path) from cause_of(failure)
             raise
         finally:
             self._disconnect()  # its log is another one now
@@ -127,7 +127,7 @@ class LedgerFile:
         except (sqlite3.Error, OverflowError, OSError) as failure:
             # The next use opens the file anew, in case it recovers.
             self._disconnect()
-            raise explained(failure, self.path) from failure
+            raise explained(failure, self.path) from cause_of(failure)
         finally:
             self._lock.release()
 
@@ -197,7 +197,7 @@ class LedgerFile:
                 if not busy(failure):
                     raise
                 if self._locked_for() >= patience:
-                    raise self._too_long(patience) from failure
+                    raise self._too_long(patience) from cause_of(failure)
             else:
                 self._locked = (-_GAP, -_GAP)
                 return result
@@ -287,7 +287,7 @@ class LedgerFile:
         if self._must_exist and not self.path.exists():
             raise self._missing()
         if self._identity is None and not self._must_exist:
-            make_directories(self.path.parent)
+            need_directory(self.path)
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         check_not_mounted(self.path)

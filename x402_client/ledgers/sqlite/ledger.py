@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from ...errors import MoneyState, OverLimit, X402Error
+from ...guards.tracebacks import forget_frames
 from ...model.budgets import Cap
 from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
@@ -41,7 +42,7 @@ class SqliteLedger:
     """Ledger in one SQLite file, shared by all threads and processes that open it. ``fresh`` tells if it was made now.
 
     Args:
-        path: The file. It is made if there is none.
+        path: The file. It is made if there is none, in a directory that is there.
         durable: True waits for the disk at every step: then not even a power failure makes it forget a payment, where
             otherwise only a crash of the program cannot. Default: False.
         must_exist: True makes no file, and refuses where there is none. Default: False.
@@ -72,8 +73,15 @@ class SqliteLedger:
         self._counting = seeds.Counting()
         self._patience = _PATIENCE
         if open_now:
-            self._file.read(lambda db, meta: None, _PATIENCE)
+            self._open()
         weakref.finalize(self, _close_both, self._claims, self._file)
+
+    def _open(self) -> None:
+        try:
+            self._file.read(lambda db, meta: None, _PATIENCE)
+        except X402Error as failure:
+            forget_frames(failure)  # the message says what is wrong, and the steps to it nothing
+            raise
 
     @property
     def fresh(self) -> bool:

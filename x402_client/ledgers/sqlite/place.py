@@ -75,7 +75,7 @@ def check_not_lost(path: Path, log: str) -> None:
 def _size(path: str | Path) -> int:
     try:
         return os.stat(path).st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
@@ -116,8 +116,42 @@ def _tighten(path: str | Path, mode: int) -> None:
         ) from failed
 
 
-def make_directories(directory: Path) -> None:
-    """Make each missing directory private. ``Path.mkdir`` gives its mode only to the last one."""
-    missing = [found for found in (directory, *directory.parents) if not found.exists()]
+def need_directory(path: Path) -> None:
+    """Refuse a ledger in a directory that is not there: a mistyped path would begin with nothing spent.
+
+    The directories of the user's own ledger, which is at a path that none typed, are made. They are private.
+    """
+    if path.parent.is_dir():
+        return
+    if not _is_default(path):
+        raise unavailable(path, _no_directory(path.parent))
+    # ``Path.mkdir`` gives its mode only to the last one.
+    missing = [found for found in (path.parent, *path.parent.parents) if not found.exists()]
     for found in reversed(missing):
         found.mkdir(mode=0o700, exist_ok=True)
+
+
+def _is_default(path: Path) -> bool:
+    try:
+        return path == default_path().resolve()
+    except LedgerUnavailable:
+        return False
+
+
+def _no_directory(directory: Path) -> str:
+    """Return what to say of a directory that is not there, and which one may have been meant."""
+    import difflib
+    import shlex
+
+    if directory.exists():
+        return f"cannot be there: {directory} is a file. Name a path in a directory"
+    first = next(one for one in (directory, *directory.parents) if one.parent.is_dir())
+    try:
+        near = difflib.get_close_matches(first.name, [one.name for one in first.parent.iterdir() if one.is_dir()], n=1)
+    except OSError:
+        near = []
+    meant = f" Did you mean {first.with_name(near[0])}?" if near else ""
+    return (
+        f"would begin in a directory that is not there: {directory}.{meant} Correct the path; or, if it is right, make "
+        f"the directory first (mkdir -p {shlex.quote(str(directory))})"
+    )
