@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import events
 from .errors import ConfigurationError
+from .guards.forks import in_each_child
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -63,7 +64,7 @@ class _Listener:
 
     def __init__(self, tracer: Any, meter: Any, trace: Any, also: Callable[[events.Event], object] | None) -> None:
         self._tracer, self._trace, self._also = tracer, trace, also
-        self._lock = threading.Lock()
+        in_each_child(self, _Listener._start_anew)
         self._left: OrderedDict[str, int] = OrderedDict()
         self._counted: OrderedDict[str, int] = OrderedDict()
         self._payments = meter.create_counter("x402.payments", "{payment}", "Payments presented, by what came of it")
@@ -76,6 +77,9 @@ class _Listener:
         self._spent = meter.create_counter("x402.spent", "{currency}", "What sellers proved to have settled")
         self._refusals = meter.create_counter("x402.refusals", "{refusal}", "Payments that the policy refused")
         self._warnings = meter.create_counter("x402.warnings", "{warning}", "What a person should look at")
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()
 
     def hear(self, event: events.Event) -> None:
         """Report one event."""

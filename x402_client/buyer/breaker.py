@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .. import events
+from ..guards.forks import in_each_child
 from ..model.holds import Hold, moment
 from ..model.hosts import Origin
 
@@ -36,8 +37,11 @@ class Breaker:
 
     def __init__(self, after: int | None, rest: float, clock: Callable[[], float] = lambda: time.time()) -> None:
         self._after, self._rest, self._clock = after, rest, clock
-        self._lock = threading.Lock()
+        in_each_child(self, Breaker._start_anew)
         self._sellers: dict[str, _Record] = {}
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()
 
     def note(self, event: events.Event) -> None:
         """Learn from an event of a payment."""

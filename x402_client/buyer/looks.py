@@ -7,13 +7,14 @@ one of few places until it ends, and what is asked meanwhile gets no answer at o
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from contextvars import copy_context
 from typing import Any
+
+from ..guards.forks import in_each_child
 
 log: logging.Logger = logging.getLogger("x402_client")
 #: The rule: "four looks in flight per network, one answer for all who ask the same".
@@ -38,10 +39,9 @@ class Looks:
     """The looks of one buyer. Safe between threads and tasks; a forked child starts without those of its parent."""
 
     def __init__(self) -> None:
-        self._start_anew()
+        in_each_child(self, Looks._start_anew)
 
     def _start_anew(self) -> None:
-        self._process = os.getpid()
         self._lock = threading.Lock()
         self._running: dict[Hashable, Look] = {}
 
@@ -82,8 +82,6 @@ class Looks:
                 self._end(name, look)
 
     def _join(self, name: Hashable, network: str, patience: float) -> tuple[Look | None, bool]:
-        if self._process != os.getpid():
-            self._start_anew()
         with self._lock:
             look = self._running.get(name)
             if look is not None:
@@ -103,10 +101,9 @@ class Looks:
 
     def _end(self, name: Hashable, look: Look) -> None:
         """Take a look off the list, on every path: what is on it would be "could not tell" until the program ends."""
-        if self._process == os.getpid():
-            with self._lock:
-                if self._running.get(name) is look:
-                    del self._running[name]
+        with self._lock:
+            if self._running.get(name) is look:
+                del self._running[name]
         look.over.set()
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ChainUnavailable, MalformedQuote
 from ..guards.deadlines import Deadline, shut
+from ..guards.forks import in_each_child
 from ..model.networks import short_name
 from ..model.offers import words
 from ..wire.content_encoding import decoded
@@ -51,11 +52,14 @@ class Rpc:
         self.network = network
         self.urls: tuple[str, ...] = tuple(urls) or PUBLIC.get(network, ())
         self._known = known
-        self._lock = threading.Lock()
+        in_each_child(self, Rpc._start_anew)
         self._idle: dict[int, list[_Line]] = {}
         self._numbers = itertools.count(1)
         #: Reading the certificates of authorities takes longer than most answers: once, for all lines.
         self._trust: ssl.SSLContext | None = None
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()
 
     def call(self, method: str, *params: Any) -> Any:
         """Return the result of one read. ChainUnavailable when no endpoint gave it."""

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ChainUnavailable, X402Error
+from ..guards.forks import in_each_child
 from .rpc import Rpc
 
 T = TypeVar("T")
@@ -48,12 +49,15 @@ class SolanaChain:
 
     def __init__(self, rpc: Rpc) -> None:
         self.rpc = rpc
-        self._lock = threading.Lock()
         self._latest: Blockhash | None = None
-        self._renewing = False
-        self._fetches: dict[Any, Future[Any]] = {}
+        in_each_child(self, SolanaChain._start_anew)
         self._mints: dict[str, Mint] = {}
         self._hints: OrderedDict[str, float] = OrderedDict()
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._renewing = False
+        self._fetches: dict[Any, Future[Any]] = {}
 
     def blockhash(self) -> Blockhash | None:
         """Return the latest that can still be used, without asking the chain. Renew an ageing one in the background."""

@@ -1,1 +1,1 @@
-"""Guards of the process: time-outs of reads, tracebacks and logs without secrets."""
+"""Guards of the process: time-outs of reads, forks, tracebacks and logs without secrets."""
