@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.ledgers.redis.server import Server as Redis
 from x402_client import errors, outcome
 from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
@@ -24,6 +25,25 @@ FAULTS = (
 def seller() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def places(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """Return what gives a ledger of each kind."""
+
+    def place(kind: str) -> Any:
+        if kind == "redis":
+            return request.getfixturevalue("redis").url
+        return ":memory:" if kind == "memory" else tmp_path / "ledger.db"
+
+    return place
 
 
 def told(ended: Any) -> tuple[str, str]:
@@ -48,20 +68,22 @@ async def afetch(buyer: Any, url: str) -> Any:
             return await client.post(url)
         except Exception as failure:
             return errors.find(failure) or failure
+        finally:
+            await buyer.aclose()  # with the connections of this loop
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("ledger", ["memory", "file"])
+@pytest.mark.parametrize("ledger", ["memory", "file", "redis"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_list_says_what_the_caller_heard(
-    seller: Sandbox, tmp_path: Path, fault: str, ledger: str, asynchronous: bool
+    seller: Sandbox, places: Callable[[str], Any], fault: str, ledger: str, asynchronous: bool
 ) -> None:
-    place = ":memory:" if ledger == "memory" else tmp_path / "ledger.db"
-    buyer = seller.buyer(wallet=seller.wallet(solana=False), ledger=place)
+    buyer = seller.buyer(wallet=seller.wallet(solana=False), ledger=places(ledger), purse=f"{fault} {asynchronous}")
     url = seller.fault_url(fault, "/evm/weather")
     ended = asyncio.run(afetch(buyer, url)) if asynchronous else fetch(buyer, url)
     money, same = told(ended)
     assert money == same
+    assert buyer.services.ends.flush(), "an async caller does not wait for a server"
     [hold] = buyer.holds()
     assert (hold.money, hold.in_flight) == (money, False)
     assert hold.last is not None

@@ -23,7 +23,7 @@ from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
 from .ends import ended, not_paid_here, without
-from .ledger_calls import acall_ledger, call_ledger, guarded, start_ledger_call
+from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .services import Services, log
 from .settings import is_async
 from .settlement_reader import due
@@ -59,8 +59,10 @@ class Answers:
         return not_paid_here(self._ledger(question))
 
     def _note(self, question: asks.Note) -> None:
-        ledger = at_once(self._services.ledger) if question.now else None
-        call_ledger(ledger or self._services.ledger, _LEDGER[asks.Note], question)
+        if question.now and at_once(self._services.ledger) is not None:
+            self._services.ends.note(question)
+        else:
+            self._ledger(question)
 
     def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
         services, ends = self._services, ended()
@@ -140,10 +142,7 @@ class AsyncAnswers:
         return not_paid_here(await coming)
 
     def _note(self, question: asks.Note) -> Any:
-        if not question.now:
-            return self._ledger(question)
-        ledger = at_once(self._services.ledger)
-        return None if ledger is None else guarded(_LEDGER[asks.Note], ledger, question)
+        return self._services.ends.note(question) if question.now else self._ledger(question)
 
     async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
         services, ends = self._services, ended()

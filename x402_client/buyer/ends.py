@@ -15,12 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from ..core.asks import Close
+from ..core.asks import Close, Note
 from ..core.drive import is_coming
 from ..core.ports import Ledger
 from ..errors import X402Error
@@ -29,6 +28,7 @@ from ..ledgers.extras import at_once, name_of, send_close
 from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
 from .awaiting import comes, run_to_its_end
+from .late_notes import LateNotes, running_loop
 from .ledger_calls import guarded
 
 log: logging.Logger = logging.getLogger("x402_client")
@@ -84,6 +84,7 @@ class EndsWriter:
         #: The ends that are not written, oldest first, and the keys of those that some thread is writing.
         self._waiting: dict[Key, _End] = {}
         self._writing: set[Key] = set()
+        self._notes = LateNotes(self._ledger)
         self._thread: threading.Thread | None = None
 
     def close(self, said: Close, tell: Callable[[Event], object]) -> None:
@@ -111,6 +112,13 @@ class EndsWriter:
         else:
             said.attempt.end()
 
+    def note(self, said: Note) -> None:
+        """Keep the last answer to a payment, now if the ledger takes it at once. Waits for nothing."""
+        if not self._notes.take(said):
+            with self._lock:
+                self._changed.notify_all()
+            self._start()
+
     def waiting(self, purse: str) -> list[Hold]:
         """Return the delivered purchases of a purse that are not written yet, newest first."""
         with self._lock:
@@ -123,6 +131,7 @@ class EndsWriter:
         Without ``again`` it is over as soon as the ledger fails to take one, as patiently as the ledger is.
         """
         until = time.monotonic() + seconds
+        self._notes.write(seconds)
         while self._waiting:
             end = self._take()
             written = end is not None and self._write(end)
@@ -132,7 +141,7 @@ class EndsWriter:
 
     async def aflush(self) -> None:
         """Async twin of ``flush``. It goes on in a thread if it is cancelled."""
-        if self._waiting:
+        if self._waiting or self._notes:
             import anyio.to_thread
 
             await anyio.to_thread.run_sync(self.flush, abandon_on_cancel=True)
@@ -157,10 +166,7 @@ class EndsWriter:
     def _later(
         self, said: Close, tell: Callable[[Event], object] | None, wait: Callable[[], None] | None = None
     ) -> None:
-        loop = None
-        with suppress(RuntimeError):
-            loop = asyncio.get_running_loop()
-        end = _End(said, loop, tell, wait)
+        end = _End(said, running_loop(), tell, wait)
         said.attempt.is_stranded = None  # it is over when this is written, also after its loop was closed
         with self._lock:
             self._waiting[end.key] = _pending[end.key] = end
@@ -182,21 +188,23 @@ class EndsWriter:
 
     def _run(self) -> None:
         rest = _FIRST_REST
-        while (end := self._next()) is not None:
-            if self._write(end):
+        while self._has_work():
+            self._notes.write()
+            end = self._take()
+            if end is None or self._write(end):
                 rest = _FIRST_REST
             else:
                 self._wait(rest)
                 rest = min(2 * rest, _LONGEST_REST)
 
-    def _next(self) -> _End | None:
-        """Wait for an end to write. Return None if the thread is to stop, as none came for a while."""
+    def _has_work(self) -> bool:
+        """Wait for something to write. Return False if the thread is to stop, as nothing came for a while."""
         with self._lock:
-            while (end := self._take()) is None:
-                if not self._changed.wait(_LINGER) and not self._waiting.keys() - self._writing:
+            while not (self._notes or self._waiting.keys() - self._writing):
+                if not self._changed.wait(_LINGER) and not (self._notes or self._waiting.keys() - self._writing):
                     self._thread = None
-                    return None
-            return end
+                    return False
+            return True
 
     def _take(self) -> _End | None:
         """Return the oldest end that no thread is writing."""
