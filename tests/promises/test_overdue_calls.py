@@ -30,8 +30,11 @@ from .settling_seller import Shop, nonce_of
 
 pytestmark = pytest.mark.slow
 
-#: The read time-out that a caller sets who gives up soon, and one of a caller who waits.
-SOON, LONG = 0.3, 20.0
+#: The read time-out of a caller who gives up, and one of a caller who waits. Nothing here takes that long, also on a
+#: busy machine: ``let_time_pass`` moves what runs into the past instead.
+SOON, LONG = 10.0, 100.0
+#: The same, of callers whose time really passes.
+REAL = 1.5
 POLICY = Policy(per_request="0.05", per_day="50")
 OTHER_KEY = "0x" + "43" * 32
 
@@ -81,17 +84,15 @@ class Caller:
         """Start a call, and return it when the seller has its payment and its time-out is over."""
         first = self.start(url, **said)
         assert held.arrived.wait(PATIENCE)
-        time.sleep(SOON)
+        let_time_pass()
         return first
 
     def joined(self, url: str, read: float = LONG, **said: Any) -> Future[bytes]:
         """Start a call, and return it when it waits for another one."""
         before = waiting()
         following = self.start(url, read, **said)
-        until = time.monotonic() + PATIENCE
-        while waiting() == before and time.monotonic() < until:
-            assert not following.done(), following.exception() or following.result()
-            time.sleep(0.005)
+        wait_until(lambda: waiting() != before or following.done())
+        assert not following.done(), following.exception() or following.result()
         assert waiting() == before + 1
         return following
 
@@ -104,6 +105,32 @@ def known() -> list[running_calls.RunningCall]:
 def waiting() -> int:
     """The calls that wait behind another one which still runs."""
     return sum(len(call.followers) for call in known())
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    until = time.monotonic() + 2 * PATIENCE
+    while not true():
+        assert time.monotonic() < until, "It never came."
+        time.sleep(0.005)
+
+
+def let_time_pass(seconds: float = SOON + 0.1) -> None:
+    """Move all that this process knows of its calls into the past: as if so many seconds had gone by since."""
+    registry = running_calls._registry
+    with registry.lock:
+        running = {call for calls in registry.calls.values() for call in calls} | set(registry.running.values())
+        lines = {call.behind for call in running if call.behind is not None} | running
+        for call in {follower for first in lines for follower in first.followers} | lines:
+            call.started -= seconds
+            call.limit = None if call.limit is None else call.limit - seconds
+            call.overdue_at = None if call.overdue_at is None else call.overdue_at - seconds
+            call.headers_at = None if call.headers_at is None else call.headers_at - seconds
+        for kept in (registry.delivered, registry.late):
+            for name, done in kept.items():
+                overdue = None if done.overdue_at is None else done.overdue_at - seconds
+                kept[name] = done._replace(
+                    started=done.started - seconds, overdue_at=overdue, until=done.until - seconds
+                )
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -152,8 +179,10 @@ def test_while_it_still_runs_the_same_request_signs_nothing(server: Server, call
     url = server.on("/paid", shop.sells(held))
     first = caller.given_up(url, held)
     for _ in range(3):
+        following = caller.joined(url, SOON)
+        let_time_pass()
         with pytest.raises(errors.PaymentOutcomeUnknown, match="still runs in a thread") as caught:
-            caller.get(url)
+            following.result()
         assert caught.value.hold is not None
         assert caught.value.wait_until is not None
         assert caught.value.hold.authorization is not None
@@ -171,11 +200,12 @@ def test_a_deadline_around_to_thread_pays_once(server: Server, caller: Caller) -
     caller.get(server.on("/free", lambda exchange: exchange.answer(200)), LONG)  # the first call loads what it needs
 
     async def agent() -> bytes:
-        for number in range(6):
-            with suppress(TimeoutError, errors.PaymentOutcomeUnknown):
-                return await asyncio.wait_for(asyncio.to_thread(caller.get, url, SOON), SOON + 0.1)
+        for number in range(4):
+            read, patience = (REAL, REAL + 0.2) if number < 3 else (LONG, LONG)
             if number == 3:
                 held.go_on.set()
+            with suppress(TimeoutError, errors.PaymentOutcomeUnknown, httpx.TimeoutException, requests.Timeout):
+                return await asyncio.wait_for(asyncio.to_thread(caller.get, url, read), patience)
         raise AssertionError("The content never came.")
 
     assert asyncio.run(agent()) == b"the goods"
@@ -256,12 +286,12 @@ def test_a_joiner_that_is_given_up_on_while_it_presents_is_joined(server: Server
     shop, held, second = Shop(), Held(), Held(leave)
     url = server.on("/paid", shop.sells(held, second, delivered))
     caller.given_up(url, held)
-    presents = caller.joined(url, 1.0)
+    presents = caller.joined(url, SOON)
     held.go_on.set()
     assert second.arrived.wait(PATIENCE)
-    time.sleep(1.0)
+    let_time_pass()
     following = caller.start(url, LONG)
-    time.sleep(SOON)
+    wait_until(lambda: any(call.behind is not None and len(call.behind.followers) == 2 for call in known()))
     second.go_on.set()
     assert isinstance(presents.exception(), errors.AlreadyPaid)
     assert following.result() == b"the goods"
@@ -287,10 +317,10 @@ def test_a_joiner_that_took_over_is_overdue_in_its_turn(server: Server, caller: 
     shop, held, second = Shop(), Held(leave), Held()
     url = server.on("/paid", shop.sells(held, second, delivered))
     caller.given_up(url, held)
-    taking_over = caller.joined(url, 1.0)
+    taking_over = caller.joined(url, SOON)
     held.go_on.set()
     assert second.arrived.wait(PATIENCE)
-    time.sleep(1.0)
+    let_time_pass()
     third = caller.joined(url)
     second.go_on.set()
     assert taking_over.result() == third.result() == b"the goods"
@@ -301,7 +331,7 @@ def test_a_joiner_that_took_over_is_overdue_in_its_turn(server: Server, caller: 
 def test_fifty_together_are_fifty_purchases(server: Server, caller: Caller) -> None:
     shop = Shop()
     url = server.on("/paid", shop.sells(delivered))
-    found = [caller.start(url, 60.0) for _ in range(50)]
+    found = [caller.start(url, LONG) for _ in range(50)]
     assert [one.result() for one in found] == [b"the goods"] * 50
     assert_paid(caller, shop, 50)
 
@@ -317,11 +347,9 @@ def test_each_of_many_overdue_calls_is_joined_by_one(server: Server, caller: Cal
             delivered(exchange, till)
 
     url = server.on("/paid", shop.sells(slowly))
-    first = [caller.start(url, 1.0) for _ in range(8)]
-    until = time.monotonic() + PATIENCE
-    while len(shop.headers) < 8 and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep(1.0)
+    first = [caller.start(url) for _ in range(8)]
+    wait_until(lambda: len(shop.headers) == 8)
+    let_time_pass()
     following = [caller.joined(url) for _ in range(8)]
     assert [len(call.followers) for call in known()] == [1] * 8
     go_on.set()
@@ -340,11 +368,9 @@ def test_under_a_key_it_is_joined_as_well(server: Server, caller: Caller) -> Non
 
     first = caller.pool.submit(call, SOON)
     assert held.arrived.wait(PATIENCE)
-    time.sleep(SOON)
+    let_time_pass()
     following = caller.pool.submit(call, LONG)
-    until = time.monotonic() + PATIENCE
-    while not waiting() and time.monotonic() < until:
-        time.sleep(0.005)
+    wait_until(waiting)
     held.go_on.set()
     assert first.result() == following.result() == b"the goods"
     assert len(shop.headers) == 2
@@ -363,12 +389,11 @@ def test_a_person_who_is_asked_for_too_long_is_asked_once(server: Server, ledger
 
     caller = calling("httpx", new_buyer(ledger, approve=approver))
     first = caller.start(url)
-    until = time.monotonic() + PATIENCE
-    while not asked and time.monotonic() < until:
-        time.sleep(0.005)
-    time.sleep(SOON)
-    with pytest.raises(errors.PaymentOutcomeUnknown):
-        caller.get(url)
+    wait_until(lambda: asked)
+    let_time_pass()
+    second = caller.joined(url, SOON)
+    let_time_pass()
+    assert isinstance(second.exception(), errors.PaymentOutcomeUnknown)
     following = caller.joined(url)
     answer.set()
     assert first.result() == following.result() == b"the goods"
@@ -433,7 +458,7 @@ def test_in_time_a_call_is_a_purchase_of_its_own(server: Server, caller: Caller)
     url = server.on("/paid", shop.sells(held, delivered))
     first = caller.start(url, LONG)
     assert held.arrived.wait(PATIENCE)
-    time.sleep(SOON)
+    let_time_pass()
     assert caller.get(url) == b"the goods"
     held.go_on.set()
     assert first.result() == b"the goods"
@@ -443,12 +468,12 @@ def test_in_time_a_call_is_a_purchase_of_its_own(server: Server, caller: Caller)
 def test_without_a_time_out_of_its_own_a_call_has_the_time_for_settling(server: Server, calling: Calling) -> None:
     shop, held = Shop(), Held()
     url = server.on("/paid", shop.sells(held, delivered))
-    caller = calling("requests", new_buyer(settle_timeout=1.0))
+    caller = calling("requests", new_buyer(settle_timeout=SOON))
     native = caller.native
     first = caller.pool.submit(lambda: native.get(url).content)
     assert held.arrived.wait(PATIENCE)
     assert caller.get(url, LONG) == b"the goods", "not overdue after a moment"
-    time.sleep(1.0)
+    let_time_pass()
     following = caller.joined(url)
     held.go_on.set()
     assert first.result() == following.result() == b"the goods"
@@ -472,16 +497,14 @@ def test_a_body_that_requests_reads_for_its_caller_counts_as_still_coming(
     shop, go_on = Shop(), threading.Event()
     url = server.on("/paid", shop.sells(half(go_on), delivered))
     caller = calling(library, new_buyer(ledger))
-    # Silence in the body ends a read, too: the paid leg has the time for settling.
     first = caller.start(url, SOON)
-    until = time.monotonic() + PATIENCE
-    while not shop.headers and time.monotonic() < until:
-        time.sleep(0.005)
-    time.sleep(2 * SOON)
+    wait_until(lambda: shop.headers)
+    # Its headers are here: from then on it counts as still coming, or it is not known to others.
+    wait_until(lambda: all(call.attempt is not None for call in known()))
+    let_time_pass()
     following = caller.start(url, LONG)
     if library == "requests":
-        while not waiting() and time.monotonic() < until:
-            time.sleep(0.005)
+        wait_until(waiting)
     else:
         assert following.result() == b"the goods"
     go_on.set()
@@ -490,29 +513,31 @@ def test_a_body_that_requests_reads_for_its_caller_counts_as_still_coming(
     assert known() == []
 
 
+@pytest.mark.parametrize("library", ["httpx", "requests"])
 @pytest.mark.parametrize("repeat", ["in a thread", "async"])
 @pytest.mark.parametrize("is_delivered", [False, True])
 def test_a_call_that_is_overdue_before_it_pays_leaves_it_to_its_repeat(
-    server: Server, caller: Caller, repeat: str, is_delivered: bool
+    server: Server, calling: Calling, library: str, repeat: str, is_delivered: bool
 ) -> None:
+    caller = calling(library, new_buyer())
     shop, go_on, held = Shop(), threading.Event(), Held()
     asked = threading.Event()
 
     def first_leg(exchange: Exchange) -> None:
         asked.set()
         exchange.read_body()
-        for piece in [b"HTTP/1.1 402 Dripped\r\n", *(f"X-Drip: {n}\r\n".encode() for n in range(4))]:
+        for piece in [b"HTTP/1.1 402 Dripped\r\n", *(f"X-Drip: {n}\r\n".encode() for n in range(5))]:
             exchange.send(piece)  # each keeps the read time-out
-            time.sleep(SOON / 2)
+            time.sleep(REAL / 4)
         go_on.wait(PATIENCE)
         head, body = shop.terms()
         lines = "".join(f"{name}: {value}\r\n" for name, value in [*head, ("Content-Length", str(len(body)))])
         exchange.send(lines.encode() + b"\r\n" + body)
 
     url = server.on("/paid", first_leg, shop.sells(held, delivered))
-    first = caller.start(url)
+    first = caller.start(url, REAL)  # it is not known yet, so its time has to pass
     assert asked.wait(PATIENCE)
-    time.sleep(SOON)
+    time.sleep(REAL)
 
     async def asynchronously() -> bytes:
         async with x402_client.httpx.wrap(httpx.AsyncClient(trust_env=False), caller.buyer) as client:
@@ -540,7 +565,7 @@ def test_a_streamed_answer_is_not_overdue(server: Server, ledger: Any, calling: 
     url = server.on("/paid", shop.sells(half(go_on), delivered))
     caller = calling("requests", new_buyer(ledger))
     response = caller.pool.submit(lambda: caller.native.get(url, stream=True, timeout=(10, SOON))).result()
-    time.sleep(SOON)
+    let_time_pass()
     assert known() == []
     assert caller.get(url, LONG) == b"the goods"
     go_on.set()
@@ -555,7 +580,7 @@ def test_the_main_thread_is_never_given_up_on(server: Server, calling: Calling) 
 
     def another() -> bytes:
         assert held.arrived.wait(PATIENCE)
-        time.sleep(SOON)
+        let_time_pass()
         try:
             return caller.get(url, LONG)
         finally:
@@ -602,9 +627,11 @@ def test_an_async_call_is_cancelled_while_it_waits(server: Server, calling: Call
     first = caller.given_up(url, held)
 
     async def joining() -> None:
-        async with x402_client.httpx.wrap(httpx.AsyncClient(trust_env=False), caller.buyer) as client:
-            with anyio.move_on_after(0.5):
-                await client.get(url, timeout=LONG)
+        native = httpx.AsyncClient(trust_env=False, timeout=LONG)
+        async with x402_client.httpx.wrap(native, caller.buyer) as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(client.get, url)
+            await anyio.to_thread.run_sync(wait_until, waiting)
+            tasks.cancel_scope.cancel()
 
     asyncio.run(joining())
     assert [len(call.followers) for call in known()] == [0]
@@ -630,11 +657,11 @@ class Moody(Shop):
             first = self.nonces.count(nonce) == 1
             mood = self.random.choice(["now", "joined", "joined", "late", "late", "late"])
             end = self.random.choice([leave, reset, cut_body, ask_again, status(500), status(404)])
-            seconds = self.random.uniform(0, 3 * SOON)
+            seconds = self.random.uniform(0, 2 * REAL)
         if not first or mood == "now":
             delivered(exchange, self)
         elif mood == "joined":
-            until = time.monotonic() + PATIENCE / 4  # another call's answer may have served two callers
+            until = time.monotonic() + 2 * REAL  # another call's answer may have served two callers
             while not _is_joined(nonce) and time.monotonic() < until:
                 time.sleep(0.005)
             with self._lock:
@@ -651,14 +678,15 @@ def _is_joined(nonce: str) -> bool:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_each_caller_asked_for_is_paid_once_at_most(
-    server: Server, ledger: Any, calling: Calling, seed: int
+    server: Server, tmp_path: Path, calling: Calling, seed: int
 ) -> None:
     shop, callers = Moody(seed), 12
     url = server.on("/paid", shop.sells(shop.answer))
+    ledger = ":memory:" if seed < 2 else tmp_path / "spend.db"
     caller = calling(["httpx", "requests"][seed % 2], new_buyer(ledger, breaker_after=None))
 
     def asks_until_it_has_it(_: int) -> bytes:
-        read, outer = SOON, SOON + 0.15
+        read, outer = REAL, REAL + 0.5
         for _ in range(12):
             # An error of ours is in hand; a time-out leaves a thread behind.
             with suppress(GaveUp, errors.X402Error, OSError, httpx.HTTPError):
