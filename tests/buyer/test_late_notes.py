@@ -1,4 +1,4 @@
-"""Last answers that a thread writes where the ledger has to be waited for. No caller waits, and nothing depends on it."""
+"""Last answers that a thread writes where the ledger has to be waited for. Nothing waits, and nothing depends on it."""
 
 from __future__ import annotations
 
