@@ -9,7 +9,7 @@ from pathlib import Path
 USES = """
 import httpx
 import pytest
-from x402_client import Policy, errors
+from x402_client import Buyer, Policy, errors
 from x402_client.httpx import wrap
 
 
@@ -25,6 +25,15 @@ def test_pays_once(x402_sandbox, x402_buyer):
 
 def test_each_test_has_its_own(x402_sandbox, x402_buyer):
     assert x402_sandbox.settlements == []
+
+
+def test_a_program_that_reads_the_environment(x402_sandbox, x402_environ):
+    buyer = Buyer.from_env()
+    with wrap(httpx.Client(), buyer) as client:
+        my_agent(client, x402_sandbox.url + "/weather")
+    assert str(buyer.spent()) == str(x402_sandbox.earned) == "0.01 USD"
+    assert x402_environ["X402_POLICY"]
+    buyer.close()
 
 
 class TestMine:
@@ -57,7 +66,7 @@ def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_fixtures(tmp_path: Path) -> None:
     ran = run(tmp_path, USES)
-    assert "3 passed" in ran.stdout, ran.stdout
+    assert "4 passed" in ran.stdout, ran.stdout
 
 
 def test_a_run_that_pays_for_nothing_loads_nothing(tmp_path: Path) -> None:

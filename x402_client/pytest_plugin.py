@@ -26,6 +26,18 @@ def x402_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
+def x402_environ(x402_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set the environment so that ``Buyer.from_env()`` and the command pay ``x402_sandbox``. Return what was set.
+
+    It is set for this test. Programs that the test starts pay the sandbox too.
+    """
+    found = x402_sandbox.environ
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+@pytest.fixture
 def x402_policy() -> Policy:
     """Return the policy of ``x402_buyer``: ten cents a request, five dollars a day.
 

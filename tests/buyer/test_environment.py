@@ -17,7 +17,6 @@ import pytest
 from tests.cli.running import in_process
 from x402_client import Buyer, Money, Policy, Wallet, errors, events
 from x402_client.buyer import environment, keystores
-from x402_client.cli.commands.sandbox import policy_text
 from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
 from x402_client.signers import keystore
@@ -231,14 +230,8 @@ def seller() -> Iterator[Sandbox]:
 def test_a_program_spends_from_what_the_command_spends_from(
     seller: Sandbox, monkeypatch: pytest.MonkeyPatch, bare: Path
 ) -> None:
-    (bare / "policy.toml").write_text(policy_text(seller))
-    settings = {
-        "HOME": str(bare),
-        "X402_EVM_KEY": seller.key("evm"),
-        "X402_POLICY": str(bare / "policy.toml"),
-        "X402_PURSE": "shared",
-        "X402_RPC": " ".join(f"{network}={url}" for network, url in seller.rpc.items()),
-    }
+    own = {name: seller.environ[name] for name in ("X402_EVM_KEY", "X402_POLICY", "X402_RPC")}
+    settings = {"HOME": str(bare), "X402_PURSE": "shared", **own}
     ran = in_process(["get", f"{seller.url}/evm/weather", "--yes", "--json"], settings)
     assert ran.code == 0, ran.err
     for name, value in settings.items():

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from x402_client.cli.commands.sandbox import policy_text
 from x402_client.sandbox import Sandbox
 
 
@@ -33,12 +32,5 @@ def given(seller: Sandbox, bare: dict[str, str], tmp_path: Path) -> dict[str, st
 
 def shell_settings(seller: Sandbox, directory: Path) -> dict[str, str]:
     """What ``x402 sandbox`` sets up for a second terminal."""
-    policy = directory / "policy.toml"
-    policy.write_text(policy_text(seller))
-    return {
-        "X402_EVM_KEY": seller.key("evm"),
-        "X402_SOLANA_KEY": seller.key("solana"),
-        "X402_POLICY": str(policy),
-        "X402_LEDGER": str(directory / "ledger.db"),
-        "X402_RPC": " ".join(f"{network}={url}" for network, url in seller.rpc.items()),
-    }
+    keys = {"X402_EVM_KEY": seller.key("evm"), "X402_SOLANA_KEY": seller.key("solana")}
+    return seller.environ | keys | {"X402_LEDGER": str(directory / "ledger.db")}

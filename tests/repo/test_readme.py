@@ -18,7 +18,6 @@ from typer.main import get_command
 import x402_client
 from x402_client import Policy, Wallet
 from x402_client.cli.app import app
-from x402_client.cli.commands.sandbox import policy_text
 from x402_client.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -78,13 +77,8 @@ def seller_by_symbol(seller: Sandbox) -> Iterator[str]:
 @pytest.fixture
 def fitted(seller: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set up the environment as ``x402 sandbox`` does; what is built from code knows the sandbox's tokens, too."""
-    policy = tmp_path / "policy.toml"
-    policy.write_text(policy_text(seller), "utf-8")
-    monkeypatch.setenv("X402_EVM_KEY", seller.key("evm"))
-    monkeypatch.setenv("X402_SOLANA_KEY", seller.key("solana"))
-    monkeypatch.setenv("X402_POLICY", str(policy))
-    monkeypatch.setenv("X402_LEDGER", str(tmp_path / "ledger.db"))
-    monkeypatch.setenv("X402_RPC", " ".join(f"{network}={url}" for network, url in seller.rpc.items()))
+    for name, value in (seller.environ | {"X402_LEDGER": str(tmp_path / "ledger.db")}).items():
+        monkeypatch.setenv(name, value)
 
     def buyer(wallet: Wallet, policy: Policy | None = None, **settings: Any) -> Any:
         return seller.buyer(*([policy] if policy else []), wallet=wallet, **settings)

@@ -15,7 +15,6 @@ import pytest
 
 from tests.ledgers.redis.server import Server, starting
 from tests.real.environments import EnvironmentUnavailable, clean_environ, environment
-from x402_client.cli.commands.sandbox import policy_text
 from x402_client.sandbox import Sandbox
 
 from .recipes import files, write
@@ -33,14 +32,12 @@ def seller() -> Iterator[Sandbox]:
 @pytest.fixture
 def home(seller: Sandbox, tmp_path: Path) -> dict[str, str]:
     """An environment with a wallet of invented money, and nothing else of ours."""
-    policy = tmp_path / "policy.toml"
-    policy.write_text(policy_text(seller), "utf-8")
     ours = {name: value for name, value in clean_environ().items() if not name.startswith("X402_")}
     return ours | {
         "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT),
         "X402_EVM_KEY": seller.key("evm"),
-        "X402_POLICY": str(policy),
+        "X402_POLICY": seller.environ["X402_POLICY"],
         "X402_LEDGER": str(tmp_path / "ledger.db"),
         "X402_RPC": f"eip155:402402402402={seller.rpc['eip155:402402402402']}",
     }

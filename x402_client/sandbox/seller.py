@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +18,7 @@ from ..model.money import Amount, Money, Token
 from ..model.networks import family_of
 from ..policy.policy import CAREFUL, Policy
 from ..signers.evm import LocalEvmSigner
+from .environ import variables
 from .play_money import CHAINS, EVM, SOLANA, TOKENS, network_of
 from .records import Settlement, Visit
 from .server import Server
@@ -50,6 +53,8 @@ class Sandbox:
         self._server = Server(port, self._shop.answer, slow)
         self._shop.url = self.url
         self._buyers: list[Buyer] = []
+        self._directory: TemporaryDirectory[str] | None = None
+        self._environ: dict[str, str] = {}
         self._closed = False
         for path, price in _GOODS.items():
             self.sell(path, price) if price is not None else self.free(path)
@@ -70,6 +75,8 @@ class Sandbox:
                 rpc.close()
         self._server.stop()
         self._shop.solana.close()
+        if self._directory is not None:
+            self._directory.cleanup()
 
     def __enter__(self) -> Sandbox:
         return self.start()
@@ -111,6 +118,23 @@ class Sandbox:
     def pay_to(self) -> dict[str, str]:
         """Return the address that is paid, by network."""
         return {EVM: self._shop.seller.evm, SOLANA: self._shop.solana.seller}
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Return environment variables by which ``Buyer.from_env()`` and the command pay this sandbox.
+
+        They name a wallet with a hundred dollars on each chain, a careful policy that knows the sandbox's tokens, a
+        ledger file and the chains. ``X402_WALLET``, ``X402_PURSE`` and ``X402_MUST_EXIST`` are empty in them, which is
+        as good as not set. The values stay the same, and their files go when the sandbox is closed.
+        """
+        if not self._environ:
+            if self._closed:
+                raise ConfigurationError("This sandbox is closed; ask for its environ before that.")
+            # Another program may have the ledger open.
+            self._directory = TemporaryDirectory(prefix="x402-sandbox-", ignore_cleanup_errors=True)
+            keys = {chain: self.key(chain) for chain in CHAINS}
+            self._environ = variables(Path(self._directory.name), keys, self.rpc, self.tokens)
+        return dict(self._environ)
 
     def fault_url(self, fault: str, path: str = "/weather") -> str:
         """Return the address at which something is sold with a fault, for use from a shell.

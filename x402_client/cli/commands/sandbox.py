@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
-import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -73,12 +70,12 @@ def sandbox(
             show(f"{one.name}: {one.does}")
         return
     signal.signal(signal.SIGTERM, _end)
-    with _opened(port, slow, redeliver) as seller, tempfile.TemporaryDirectory(prefix="x402-sandbox-") as directory:
+    with _opened(port, slow, redeliver) as seller:
         if fault:
             seller.order(*fault)
         if example is not None:
             _write_program(example, seller)
-        _until_interrupted(seller, _settings(seller, Path(directory)), example)
+        _until_interrupted(seller, _settings(seller), example)
 
 
 def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
@@ -121,33 +118,15 @@ def _write_program(place: Path, seller: Sandbox) -> None:
         raise Stop(Code.USAGE, f"{place} cannot be written: {failure.strerror}.") from None
 
 
-def _settings(seller: Sandbox, directory: Path) -> Path:
-    """Write a file for a shell to read, with the settings that the other commands look for."""
-    policy = directory / "policy.toml"
-    policy.write_text(policy_text(seller), encoding="utf-8")
-    rpc = " ".join(f"{network}={url}" for network, url in seller.rpc.items())
-    values = {
-        "X402_EVM_KEY": seller.key("evm"),
-        "X402_SOLANA_KEY": seller.key("solana"),
-        "X402_POLICY": str(policy),
-        "X402_LEDGER": str(directory / "ledger.db"),
-        "X402_RPC": rpc,
-    }
-    path = directory / "settings"
+def _settings(seller: Sandbox) -> Path:
+    """Write a file for a shell to read, with the settings that the other commands look for. It goes with the seller."""
+    values = seller.environ
+    path = Path(values["X402_LEDGER"]).with_name("settings")
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write("# For the sandbox only: invented money, and keys that are worth nothing.\n")
         file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     return path
-
-
-def policy_text(seller: Sandbox) -> str:
-    """Return a careful policy that knows the sandbox's tokens, and counts them as dollars."""
-    lines = ['per_request = "0.10"', 'per_day = "5"']
-    for token in seller.tokens:
-        facts = {name: value for name, value in asdict(token).items() if value is not None}
-        lines += ["", "[[tokens]]", *(f"{name} = {json.dumps(value)}" for name, value in facts.items())]
-    return "\n".join(lines) + "\n"
 
 
 def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None) -> None:
