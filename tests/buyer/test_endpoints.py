@@ -16,9 +16,11 @@ import x402_client.httpx
 from tests.adapters.one_request import SHELLS, Ask, name_of
 from tests.chains.scripted_rpc import Scripted, result
 from x402_client import Buyer, Policy, Token, Wallet, errors
+from x402_client.chains.public_endpoints import PUBLIC
 from x402_client.chains.tokens import KNOWN
 from x402_client.model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
 from x402_client.sandbox import TOKENS, Sandbox
+from x402_client.testing import payment_required, payment_response
 
 POLICY = Policy(per_request="0.05", per_day="1")
 EVM, SOLANAS = TOKENS
@@ -141,3 +143,50 @@ def test_a_mint_that_nothing_is_known_of_is_the_users_to_vouch_for() -> None:
         Policy(per_day="1", tokens=[Token("devnet", str(Pubkey.new_unique()), "PLAY")]),
         ledger=":memory:",
     )
+
+
+NO = {"success": False, "errorReason": "insufficient_funds"}
+
+
+@pytest.mark.parametrize("ask", [True, False], ids=["public", "none"])
+@pytest.mark.parametrize("answer", [payment_response(status=402, receipt=NO), {"status_code": 503}], ids=["no", "503"])
+def test_without_any_endpoint_no_chain_is_asked(ask: bool, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seller(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(**(answer if "PAYMENT-SIGNATURE" in request.headers else payment_required("0.01")))
+
+    with Scripted(result(hex(8453))) as endpoint:
+        monkeypatch.setitem(PUBLIC, "eip155:8453", (endpoint.url,))
+        settings: dict[str, Any] = {} if ask else {"rpc": {}}
+        buyer = Buyer(Wallet(evm="0x" + "46" * 32), ledger=":memory:", repeat=(), **settings)
+        client = x402_client.httpx.wrap(httpx.Client(transport=httpx.MockTransport(seller)), buyer)
+        try:
+            client.get("https://seller.example/")
+        except errors.PaymentRejected as rejected:
+            assert rejected.money == "held"
+        assert bool(endpoint.asked) is ask
+        assert len(buyer.holds()) == 1
+        buyer.close()
+
+
+def test_that_no_chain_is_asked_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    Buyer(Wallet(evm="11" * 32), ledger=":memory:", rpc={})
+    assert [record.levelname for record in caplog.records if "no chain is asked" in record.getMessage()] == ["WARNING"]
+    caplog.clear()
+    Buyer(Wallet(evm="11" * 32), ledger=":memory:", rpc={"base": "https://node.example"})
+    assert caplog.records == []
+
+
+def test_what_needs_a_chain_says_how_to_name_one() -> None:
+    def seller(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(**payment_required("0.01", network="solana", version=1))
+
+    buyer = Buyer(Wallet(solana=bytes(range(32))), ledger=":memory:", rpc={})
+    client = x402_client.httpx.wrap(httpx.Client(transport=httpx.MockTransport(seller)), buyer)
+    with pytest.raises(errors.ChainUnavailable, match=r'No endpoint is known for solana .*Buyer\(rpc=\{"solana"'):
+        client.get("https://seller.example/")
+
+
+@pytest.mark.parametrize("wrong", ["", [], 0, "https://node.example"])
+def test_rpc_is_a_mapping(wrong: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match="rpc maps networks to URLs"):
+        Buyer(Wallet(evm="11" * 32), ledger=":memory:", rpc=wrong)

@@ -57,8 +57,8 @@ class Buyer:
         purse: The name of the budget inside of the ledger. Buyers with one purse share its limits. Default:
             ``"default"``.
         must_exist: True refuses a ledger that starts with nothing spent. Default: False.
-        rpc: The endpoints to read chains at, as in ``{"base": "https://..."}``, one or several for a network. Default:
-            public ones for well-known networks.
+        rpc: The endpoints to read chains at, as in ``{"base": "https://..."}``, one or several for a network. ``{}``
+            asks no chain at all, for tests. Default: public ones for well-known networks.
         reader: An object with ``.read(hold)`` that tells whether a payment settled. Default: one that reads the chain.
         schemes: Payment schemes beside those that ship with the package. Default: none.
         settle_timeout: The seconds that a seller may take to answer a payment; None leaves it to the client. Default:
@@ -114,7 +114,7 @@ class Buyer:
         self.purse: str = settings.purse(purse)
         #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
         self.identity_headers: tuple[str, ...] = settings.header_names("identity_headers", identity_headers)
-        self.endpoints: Endpoints = Endpoints(settings.endpoints(rpc or {}, self.policy.http_hosts))
+        self.endpoints: Endpoints = settings.chains(rpc, self.policy.http_hosts)
         self.means: PaymentMeans = PaymentMeans(
             self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
         )
@@ -162,7 +162,7 @@ class Buyer:
         if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
             self.endpoints.get_ready()
         self.services.tell_news()
-        for remark in self.policy.remarks:
+        for remark in settings.remarks(self.policy, self.endpoints):
             self.services.tell(Warned("", "", remark))
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:

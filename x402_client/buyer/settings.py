@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ..chains.rpc import Endpoints
 from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.tracebacks import shorten
@@ -24,6 +25,10 @@ from .wallet import Wallet
 T = TypeVar("T")
 #: A name by the grammar of HTTP.
 _HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", re.ASCII)
+_NO_CHAIN = (
+    "rpc={} names no endpoint, so no chain is asked. What becomes of payments without an answer is not learnt, and they "
+    "stay counted; that is for tests. Leave rpc out for the public endpoints."
+)
 _LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 
 
@@ -117,6 +122,17 @@ def endpoints(
             _check_way(url, http_hosts)
         found[network] = listed
     return found
+
+
+def chains(given: Mapping[str, str | Iterable[str]] | None, http_hosts: Iterable[Pattern]) -> Endpoints:
+    """Return the endpoints of ``Buyer(rpc=...)``. None: the public ones. A mapping without any: no chain is asked."""
+    named = {} if given is None else endpoints(given, http_hosts)
+    return Endpoints(named, public=given is None or bool(named))
+
+
+def remarks(policy: Policy, endpoints: Endpoints) -> tuple[str, ...]:
+    """Return what the user should hear of these settings."""
+    return (*policy.remarks, _NO_CHAIN) if endpoints.none else tuple(policy.remarks)
 
 
 def _check_way(url: str, http_hosts: Iterable[Pattern]) -> None:

@@ -43,14 +43,16 @@ _RATIONED = re.compile(r"\brate[ -]?limit|too many|\bthrottl|\bquota\b")
 class Rpc:
     """One network's endpoints. Safe between threads, and after a fork."""
 
-    def __init__(self, network: str, urls: Sequence[str] = (), known: set[tuple[str, str]] | None = None) -> None:
-        """Take a network and its endpoints.
+    def __init__(
+        self, network: str, urls: Sequence[str] | None = None, known: set[tuple[str, str]] | None = None
+    ) -> None:
+        """Take a network and its endpoints. None: the public ones.
 
         With ``known``, each endpoint is asked once which chain it is. The set has those that said it, with their
         network: several readers may share it.
         """
         self.network = network
-        self.urls: tuple[str, ...] = tuple(urls) or PUBLIC.get(network, ())
+        self.urls: tuple[str, ...] = PUBLIC.get(network, ()) if urls is None else tuple(urls)
         self._known = known
         in_each_child(self, Rpc._start_anew)
         self._idle: dict[int, list[_Line]] = {}
@@ -208,34 +210,44 @@ class _Line:
 
 
 class Endpoints:
-    """The endpoints of every network, made when first asked for."""
+    """The endpoints of every network, made when first asked for.
 
-    def __init__(self, urls: dict[str, tuple[str, ...]]) -> None:
-        self._urls = urls
+    ``public``: networks that none is named for have the public ones. Without, no chain is asked there.
+    """
+
+    def __init__(self, urls: dict[str, tuple[str, ...]], public: bool = True) -> None:
+        self._urls, self._public = urls, public
         self._rpcs: dict[tuple[str, str], Rpc] = {}
         #: Endpoints that said which chain they are.
         self._known: set[tuple[str, str]] = set()
 
     def of(self, network: str) -> Rpc:
         """Return the reader of one network."""
-        return self._made((network, ""), self._urls.get(network, ()))
+        return self._made((network, ""), self._at(network))
 
     def each(self, network: str) -> list[Rpc]:
         """Return a reader for each endpoint of a network: witnesses that are asked one by one."""
-        urls = self._urls.get(network) or PUBLIC.get(network) or ()
-        return [self._made((network, url), (url,)) for url in urls]
+        return [self._made((network, url), (url,)) for url in self._at(network)]
 
     def reach(self, network: str) -> bool:
         """Return True if there is an endpoint for a network."""
-        return bool(self._urls.get(network) or PUBLIC.get(network))
+        return bool(self._at(network))
+
+    @property
+    def none(self) -> bool:
+        """Return True if no chain is asked at all."""
+        return not self._urls and not self._public
 
     def witnesses(self, network: str) -> int:
         """Return how many endpoints of a network are at places of their own.
 
         Two at one host and port, with two keys maybe, are one operator's: they are one witness.
         """
-        urls = self._urls.get(network) or PUBLIC.get(network) or ()
-        return len({(parts.hostname, parts.port or parts.scheme) for parts in map(urlsplit, urls)})
+        places = map(urlsplit, self._at(network))
+        return len({(parts.hostname, parts.port or parts.scheme) for parts in places})
+
+    def _at(self, network: str) -> tuple[str, ...]:
+        return self._urls.get(network) or (PUBLIC.get(network, ()) if self._public else ())
 
     def _made(self, name: tuple[str, str], urls: tuple[str, ...]) -> Rpc:
         found = self._rpcs.get(name)

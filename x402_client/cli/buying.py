@@ -59,7 +59,7 @@ def buying(
         ledger=choices.ledger if ledger is None else ledger,
         purse=choices.purse,
         must_exist=choices.must_exist and ledger is None,
-        rpc=endpoints(choices.rpc),
+        rpc=endpoints(choices.rpc) or None,
         approve=approve or (None if policy.approve_above is None else _refuse_all),
         on_event=on_event,
     )

@@ -160,7 +160,7 @@ class _Retry:
         rules = policy_of(Choices(policy)).but(accept_loss="0")  # what is lost is the user's to give up
         wallet = Wallet(further={"none": _NoKey(self.one.payer or "unknown")})
         return Buyer(
-            wallet, rules, ledger=self.found.port, purse=self.found.purse, rpc=endpoints(rpc),
+            wallet, rules, ledger=self.found.port, purse=self.found.purse, rpc=endpoints(rpc) or None,
             approve=lambda approval: False, on_event=self._hear,
         )  # fmt: skip
 
