@@ -127,6 +127,17 @@ def test_a_fragment_can_be_read_and_what_it_imports_of_ours_is_there(page: Path)
         assert [*_missing_imports(code)] == []
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_a_sample_survives_an_answer_that_was_free(page: Path) -> None:
+    """``outcome`` and ``receipt`` give None then. A test may insist on a payment: ``assert outcome(r).money``."""
+    for sample in blocks(page, "py", "python"):
+        code = compile(sample, str(page), "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        insisting = {id(one) for node in ast.walk(code) if isinstance(node, ast.Assert) for one in ast.walk(node)}
+        for node in ast.walk(code):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call) and id(node) not in insisting:
+                assert ast.unparse(node.value.func) not in ("outcome", "receipt"), ast.unparse(node)
+
+
 def _missing_imports(code: ast.Module) -> Iterator[str]:
     for node in (one for one in ast.walk(code) if isinstance(one, ast.ImportFrom)):
         module = node.module or ""

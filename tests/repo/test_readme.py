@@ -105,6 +105,19 @@ def test_the_code(seller: Sandbox, seller_by_symbol: str, capsys: pytest.Capture
         client.close()
 
 
+@pytest.mark.usefixtures("fitted")
+def test_its_first_program_survives_an_answer_that_was_free(
+    seller: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seller.free("/weather", {"content": "a gift"})
+    code = blocks("python")[0].replace("https://api.example.com", seller.url)
+    names: dict[str, Any] = {}
+    exec(compile(code, str(README), "exec"), names)
+    names["client"].close()
+    assert "a gift'} free" in capsys.readouterr().out
+    assert seller.settlements == []
+
+
 def test_the_two_commands_are_those_of_the_workflow() -> None:
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
     assert [line for line in commands if line.startswith("python3 -m venv")] == [

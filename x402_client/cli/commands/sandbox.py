@@ -33,7 +33,8 @@ buyer = Buyer.from_env()  # by the settings of this shell
 client = wrap(httpx.Client(), buyer)
 response = client.get("{{url}}/weather")
 print(response.json()["content"])
-print("Paid:", outcome(response).hold.price)
+if paid := outcome(response):  # None if it was free
+    print("Paid:", paid.hold.price)
 print("Left today:", buyer.remaining())
 """
 #: Stands for its line `buyer = ...` where there is no `Buyer.from_env`.
