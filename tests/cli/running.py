@@ -94,10 +94,11 @@ def terminal(
     columns: int = 100,
 ) -> Seen:
     """As somebody at a terminal runs it: whenever the words appear, the answer is typed, or the signal sent."""
+    own = {"TERM": "xterm", "COLUMNS": str(columns)} | environment(given)
     child, handle = pty.fork()
     if child == 0:
         os.environ.clear()
-        os.environ.update({"TERM": "xterm", "COLUMNS": str(columns)} | environment(given))
+        os.environ.update(own)
         if stdout is not None:
             os.dup2(stdout, 1)
         os.execv(sys.executable, [*COMMAND, *arguments])

@@ -34,10 +34,16 @@ SECRETS = {
     "an extended key": ["get", "xprv9s21ZrQH143K" + "a" * 95],
     "a file of openssl": ["get", "-----BEGIN PRIVATE KEY-----"],
     "before the command": [KEY, "get"],
+    "a key where a payment is named": ["ledger", "show", KEY],
+    "a purchase's key": ["ledger", "retry", "4f1c", "--key", f"0x{KEY}"],
+    "a second one": ["ledger", "show", f"0x{KEY}", f"0x{KEY}"],
+    "of another command": ["ledger", "freeze", f"0x{KEY}"],
 }
 
 HARMLESS = {
     "a URL": ["get", f"https://x.example/tx/0x{KEY}"],
+    "a nonce": ["ledger", "show", f"0x{KEY}"],
+    "a transaction behind options": ["ledger", "write-off", "--yes", "--json", f"0x{KEY}"],
     "a header": ["get", "https://x.example", "-H", f"X-Digest: {KEY}"],
     "an EVM address": ["get", "0x" + "4" * 40],
     "a Solana address": ["get", str(PAIR.pubkey())],
@@ -54,7 +60,7 @@ def test_a_secret_is_found(name: str) -> None:
     said = secret_among(SECRETS[name])
     assert said is not None
     assert "history" in said
-    assert not any(given.strip("'") in said for given in SECRETS[name] if given not in ("get", "wallet", "import"))
+    assert not any(given.strip("'") in said for given in SECRETS[name] if len(given) > 12)
 
 
 @pytest.mark.parametrize("name", HARMLESS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -68,7 +69,11 @@ def test_the_demo_notices_when_something_else_happens(
 
 def test_the_sandbox_sets_up_a_second_terminal(bare: dict[str, str]) -> None:
     child = subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True, env=environment(bare)
+        [*COMMAND, "sandbox", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(bare),
     )
     assert child.stdout is not None
     said = "".join(child.stdout.readline() for _ in range(6))
@@ -84,10 +89,10 @@ def test_the_sandbox_sets_up_a_second_terminal(bare: dict[str, str]) -> None:
     assert "worth it" in done.stdout
     assert len(httpx.get(f"{url[0]}/settlements").json()) == 1
     child.send_signal(signal.SIGINT)
-    rest, _ = child.communicate(timeout=30)
+    rest, said = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "GET /weather with a payment: answered 200" in rest
-    assert "It earned 0.01 USD of invented money in 1 payment." in rest
+    assert said == "x402: Interrupted. The sandbox earned 0.01 USD of invented money in 1 payment.\n"
     assert not path.exists()
 
 
@@ -104,7 +109,7 @@ def test_the_program_it_shows_pays_as_it_stands_with_the_settings(bare: dict[str
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "worth it\nPaid: 0.01 USD\nLeft today: 4.99 USD\n"
         assert len(httpx.get(f"{url}/settlements").json()) == 1
-    assert "".join(f"  {line}\n" for line in program.splitlines()) in said
+    assert "".join(f"  {line}".rstrip() + "\n" for line in program.splitlines()) in said
 
 
 def test_an_example_is_written_over_an_older_one_and_over_nothing_else(bare: dict[str, str], tmp_path: Path) -> None:
@@ -120,6 +125,29 @@ def test_an_example_is_written_over_an_older_one_and_over_nothing_else(bare: dic
         with run_sandbox(bare, "--example", str(example)):
             programs.add(example.read_text())
     assert len(programs) == 2  # each names its own port
+
+
+def test_the_settings_of_a_sandbox_that_has_ended_are_told_as_that(bare: dict[str, str]) -> None:
+    with run_sandbox(bare) as (_, _, settings):
+        lines = Path(settings).read_text().splitlines()
+    given = bare | dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
+    for command in (
+        ["get", "https://x.example"], ["quote", "https://x.example"], ["status"], ["tokens"], ["wallet", "balance"],
+        ["ledger"], ["ledger", "freeze"], ["ledger", "accept"],
+    ):  # fmt: skip
+        ran = in_process(command, given)
+        assert ran.code == 2
+        assert "it was a file of a sandbox, and that sandbox is not running any more. Start `x402 sandbox`" in ran.err
+        assert "`unset X402_EVM_KEY X402_SOLANA_KEY X402_POLICY X402_LEDGER X402_RPC`" in ran.err
+    assert in_process(["wallet", "show"], given).code == 0
+    program = subprocess.run(
+        [sys.executable, "-c", "import x402_client; x402_client.Buyer.from_env()"],
+        capture_output=True,
+        text=True,
+        env=environment(given),
+        timeout=30,
+    )
+    assert f"{given['X402_POLICY']} is not there: it was a file of a sandbox" in program.stderr
 
 
 @contextmanager

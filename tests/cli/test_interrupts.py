@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from x402_client.cli.requests_made import CliRequest
 from x402_client.events import Delivered, Presented
 from x402_client.sandbox import Sandbox
 
-from .running import COMMAND, environment, terminal
+from .running import COMMAND, environment, in_process, terminal
 from .test_ledger import hold
 
 
@@ -73,13 +75,39 @@ def test_once_a_payment_left_that_is_said_instead(seller: Sandbox, given: dict[s
     assert "Nothing was paid" not in seen.screen
 
 
-@pytest.mark.parametrize(("command", "shown"), [("demo", "1. httpx pays"), ("sandbox", "In another terminal")])
-def test_play_is_interrupted_too(bare: dict[str, str], command: str, shown: str) -> None:
-    options = ["--port", "0"] if command == "sandbox" else []
-    seen = terminal([command, *options], bare | {"NO_COLOR": "1"}, [(shown, signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("command", "typed", "said"),
+    [
+        (["demo"], [("1. httpx pays", signal.SIGINT)], "The money of the demo is invented."),
+        (
+            ["sandbox", "--port", "0"],
+            [("In another terminal", signal.SIGINT)],
+            "The sandbox earned 0.00 USD of invented money in 0 payments.",
+        ),
+        (["wallet", "new"], [("New passphrase", "\x03")], "No wallet was made."),
+        (["wallet", "new"], [("New passphrase", "correct horse\n"), ("again", "\x03")], "No wallet was made."),
+        (["wallet", "import"], [("does not show", "\x03")], "No wallet was made."),
+    ],
+)
+def test_one_line_says_what_did_not_happen(
+    bare: dict[str, str], command: list[str], typed: list[tuple[str, str | signal.Signals]], said: str
+) -> None:
+    """Of payments it speaks only where something might have been paid."""
+    seen = terminal(command, bare | {"NO_COLOR": "1"}, typed)
     assert seen.code == 130
-    assert "\nx402: Interrupted. Nothing was paid. The money " in seen.screen
-    assert "Traceback" not in seen.screen
+    assert seen.screen.endswith(f"\nx402: Interrupted. {said}\n")
+    assert seen.screen.count("x402: ") == 1
+    assert not Path(bare["HOME"], ".local").exists()
+
+
+def test_a_write_off_that_is_not_confirmed_is_none(seller: Sandbox, given: dict[str, str]) -> None:
+    in_process(["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"], given)
+    [hold] = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
+    seen = terminal(["ledger", "write-off", hold["hold"]], given | {"NO_COLOR": "1"}, [("[y/N]", "\x03")])
+    assert seen.code == 130
+    assert seen.screen.endswith("\nx402: Interrupted. Nothing was written off.\n")
+    assert seen.screen.count("x402: ") == 1
+    assert json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"] == [hold]
 
 
 def fetching() -> _Fetch:

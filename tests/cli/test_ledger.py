@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,8 +56,8 @@ def test_it_shows_what_was_spent_where_when_and_with_what(used: dict[str, str]) 
         ran = in_process(command, used)
         assert ran.code == 0
         assert re.search(r"^last day +0\.07 USD$", ran.text, re.MULTILINE)
-        assert re.search(r"^in 30 days +spent +held +lost +written off$", ran.text, re.MULTILINE)
-        assert re.search(r"^ +0\.06 USD +0\.01 USD +0\.00 USD +0\.00 USD$", ran.text, re.MULTILINE)
+        assert re.search(r"^in 30 days +spent +unknown$", ran.text, re.MULTILINE)
+        assert re.search(r"^ +0\.06 USD +0\.01 USD$", ran.text, re.MULTILINE)
         assert re.search(r"^127\.0\.0\.1 +0\.06 USD +0\.01 USD +3$", ran.text, re.MULTILINE)
         today = time.strftime("%Y-%m-%d", time.gmtime())
         assert re.search(rf"^{today} +0\.06 USD +0\.01 USD +3$", ran.text, re.MULTILINE)
@@ -68,7 +69,8 @@ def test_it_shows_what_was_spent_where_when_and_with_what(used: dict[str, str]) 
         assert "1 of these payments brought no content yet: `x402 ledger holds`" in ran.err
     said = json.loads(in_process(["ledger", "--json"], used).out)
     assert said["counted"]["total"] == ["0.07 USD"]
-    apart = {"spent": "0.06 USD", "held": "0.01 USD", "lost": "0.00 USD", "written_off": "0.00 USD"}
+    nothing = dict.fromkeys(("held", "lost", "written_off"), "0.00 USD")
+    apart = {"spent": "0.06 USD", "unknown": "0.01 USD"} | nothing
     assert said["sums"] == [apart]
     assert (said["payments"], said["test_payments"]) == (3, 3)
     assert said["by_host"] == [{"host": "127.0.0.1", "payments": 3} | apart]
@@ -87,11 +89,11 @@ def test_an_open_payment_says_what_to_do(used: dict[str, str]) -> None:
     assert "unresolved, can settle until" in ran.text
     assert "Make the same request again" in ran.text
     found = open_hold(used)
-    assert (found["state"], found["money"], found["test_money"]) == ("unresolved", "unknown", "yes")
+    assert (found["state"], found["money"], found["test_money"]) == ("unresolved", "unknown", True)
     assert found["answer"] == "no answer (RemoteProtocolError)"
 
 
-def open_hold(given: dict[str, str]) -> dict[str, str]:
+def open_hold(given: dict[str, str]) -> dict[str, Any]:
     """Return the one payment that is not resolved."""
     [found] = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
     return dict(found)
@@ -142,8 +144,8 @@ def test_a_write_off_needs_a_yes_and_one_payment(used: dict[str, str]) -> None:
     assert [line["state"] for line in exported(used)].count("written off") == 1
 
 
-def exported(given: dict[str, str]) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(in_process(["ledger", "export", "--json"], given).out)
+def exported(given: dict[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(in_process(["ledger", "export", "--json"], given).out)
     return found
 
 
@@ -155,7 +157,8 @@ def test_csv_and_json_say_the_same_in_stable_columns(seller: Sandbox, used: dict
     assert piped.out == file.read_bytes()
     read = list(csv.DictReader(io.StringIO(piped.text)))
     assert tuple(read[0]) == COLUMNS
-    assert read == exported(used)
+    assert read == [{**line, "test_money": str(line["test_money"]).lower()} for line in exported(used)]
+    assert {line["test_money"] for line in exported(used)} == {True}
     assert [line["time"] for line in read] == sorted(line["time"] for line in read)
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line["time"]) for line in read)
     assert {line["transaction"] for line in read if line["money"] == "spent"} <= {
@@ -221,11 +224,26 @@ def test_what_is_frozen_is_listed_and_lifting_tells_what_is_left(used: dict[str,
     assert "payments there are still stopped by *: `x402 ledger unfreeze '*'`" in left.err
     there = given["X402_LEDGER"]
     other = in_process(["ledger", "unfreeze", "b.example"], given)
-    assert f"'b.example' was not frozen in {there}, but payments" in other.err
+    assert f"x402: Nothing was lifted: 'b.example' was not frozen in {there}, but payments" in other.err
+    assert (left.code, other.code) == (0, 1)
     lifted = in_process(["ledger", "unfreeze"], given)
     assert lifted.err.strip() == f"Not frozen any more in {there}: any host."
     assert in_process(["ledger", "freezes"], given).text == f"Nothing is frozen in {there}.\n"
     assert "frozen" not in in_process(["ledger"], given).err
+
+
+def test_what_changes_a_ledger_tells_a_program_what_it_did(used: dict[str, str]) -> None:
+    there = used["X402_LEDGER"]
+
+    def told(*words: str) -> tuple[int, dict[str, object]]:
+        ran = in_process(["ledger", *words, "--json"], used)
+        return ran.code, json.loads(ran.out)
+
+    assert told("freeze", "a.example") == (0, {"ledger": there, "host": "a.example", "frozen": ["a.example"]})
+    kept = {"ledger": there, "host": "*", "lifted": False, "frozen": ["a.example"]}
+    assert told("unfreeze") == (1, kept)
+    assert told("unfreeze", "a.example") == (0, {"ledger": there, "host": "a.example", "lifted": True, "frozen": []})
+    assert told("accept") == (0, {"ledger": there, "accepted": False})
 
 
 @pytest.mark.parametrize("way", ["option", "variable"])
@@ -286,7 +304,7 @@ def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:
 
 
 LOOKS = [["spent"], ["list"], ["holds"], ["show", "4f"], ["export", "--csv"], ["freezes"], []]
-ACTS = [["freeze"], ["unfreeze"], ["write-off", "4f", "--yes"], ["retry", "4f"], ["reconcile"], ["accept"]]
+ACTS = [["freeze"], ["unfreeze"], ["write-off", "4f1c", "--yes"], ["retry", "4f1c"], ["reconcile"], ["accept"]]
 
 
 @pytest.mark.parametrize("command", [*LOOKS, *ACTS], ids=lambda command: " ".join(command) or "none")

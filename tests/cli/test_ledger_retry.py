@@ -176,7 +176,7 @@ def test_a_person_who_interrupts_it_hears_of_the_money(bare: dict[str, str], tmp
 
 
 @pytest.mark.parametrize("command", [["spent"], ["list"], ["holds"], ["reconcile"]])
-def test_an_interrupt_of_a_command_that_looks_says_that_nothing_was_paid(
+def test_an_interrupt_of_a_command_that_could_not_pay_says_nothing_of_payments(
     given: dict[str, str], command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: object, **more: object) -> None:
@@ -184,4 +184,4 @@ def test_an_interrupt_of_a_command_that_looks_says_that_nothing_was_paid(
 
     monkeypatch.setattr("x402_client.cli.open_ledger.ledger_file", interrupted)
     ran = in_process(["ledger", *command], given)
-    assert (ran.code, ran.err.strip()) == (130, "x402: Interrupted. Nothing was paid.")
+    assert (ran.code, ran.err.strip()) == (130, "x402: Interrupted.")

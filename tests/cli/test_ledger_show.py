@@ -10,11 +10,13 @@ import pytest
 
 from x402_client import Money, Token
 from x402_client.cli import spending
+from x402_client.cli.commands.ledger import _when
 from x402_client.cli.explorers import account_link, transaction_link
 from x402_client.cli.ledger_filters import Filters
 from x402_client.cli.one_payment import document, rows_of
+from x402_client.cli.open_ledger import named
 from x402_client.cli.running import Stop
-from x402_client.cli.vocabulary import price_of
+from x402_client.cli.vocabulary import price_of, short_ids, short_price_of
 from x402_client.model.holds import Authorization, Hold, LastAnswer
 from x402_client.model.networks import SOLANA_DEVNET
 from x402_client.model.offers import Receipt
@@ -49,7 +51,8 @@ def test_it_is_found_by_its_id_its_nonce_and_its_transaction(used: dict[str, str
     for word in (one["hold"], one["hold"][:9].upper(), one["nonce"], one["nonce"][:12], one["transaction"]):
         found = json.loads(in_process(["ledger", "show", word, "--json"], used).out)
         assert found["hold"] == one["hold"]
-    assert (found["state"], found["money"], found["test_money"], found["tries"]) == ("delivered", "spent", True, 0)
+    assert (found["state"], found["money"], found["test_money"]) == ("delivered", "spent", True)
+    assert found["presented"] == 1
     assert found["receipt"]["transaction"] == one["transaction"]
     assert found["ledger"] == used["X402_LEDGER"]
     text = in_process(["ledger", "show", one["hold"]], used).text
@@ -57,12 +60,49 @@ def test_it_is_found_by_its_id_its_nonce_and_its_transaction(used: dict[str, str
     assert re.search(rf"^transaction +{one['transaction']} \(by the seller's receipt\)$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("word", ["", " ", "zz", "0x"])
-def test_a_word_that_names_no_payment_or_several_is_told(used: dict[str, str], word: str) -> None:
+@pytest.mark.parametrize("word", ["", " ", "zz", "0", "0x", "0x7"])
+def test_a_word_that_names_no_payment_is_told(used: dict[str, str], word: str) -> None:
     ran = in_process(["ledger", "show", word], used)
-    said = "3 payments go by '0x'" if word == "0x" else f"No payment in purse 'default' of {used['X402_LEDGER']}"
     assert (ran.code, ran.out) == (2, b"")
-    assert said in ran.err
+    assert f"No payment in purse 'default' of {used['X402_LEDGER']} goes by {word.strip()!r}. Give the first 4" in ran.err
+
+
+def test_a_beginning_has_to_be_long_enough(used: dict[str, str]) -> None:
+    one = listed(used)[0]
+    for word, code in (
+        (one["hold"][:3], 2), (one["hold"][:4], 0), (one["nonce"][:5], 2), (one["nonce"][:6], 0), (one["nonce"], 0)
+    ):  # fmt: skip
+        assert in_process(["ledger", "show", word], used).code == code, word
+
+
+def test_a_beginning_that_several_have_is_told() -> None:
+    found = [hold().but(id=f"4f1c{number}") for number in range(6)]
+    assert named(found, "4F1C3") == found[3]
+    assert named(found, "4f1d") is None
+    with pytest.raises(Stop, match=r"6 payments go by '4f1c': 4f1c0, 4f1c1, 4f1c2, 4f1c3, 4f1c4 and 1 more\. Give more"):
+        named(found, "4f1c")
+    signed = Authorization("8Kf9bCqY", "0x2", 2**33, ("", ""))
+    assert named([found[0].but(authorization=signed)], "8Kf9bC") is not None
+    assert named([found[0].but(authorization=signed)], "8kf9bc") is None  # base58 has letters of both cases
+
+
+def test_ids_are_cut_to_what_tells_them_apart() -> None:
+    one, two = hold().but(id="4f1c0000000000aa"), hold().but(id="4f1c0000000000ab")
+    assert short_ids([one]) == {one.id: "4f1c0000"}
+    assert short_ids([one, two]) == {one.id: one.id, two.id: two.id}
+    assert short_ids([one, one]) == {one.id: one.id}
+    assert short_ids([]) == {}
+
+
+def test_a_list_tells_the_year_of_older_payments_in_place_of_the_hour(given: dict[str, str]) -> None:
+    assert _when(hold(created=time.time()))[5] == " "
+    assert _when(hold(created=1_000_000_000.0)) == "2001-09-09"
+
+
+def test_a_key_that_was_typed_by_mistake_is_not_repeated(used: dict[str, str]) -> None:
+    ran = in_process(["ledger", "show", "0x" + "46" * 32], used)
+    assert ran.code == 2
+    assert "goes by '0x4646'…. Give" in ran.err
 
 
 def test_the_money_is_that_of_the_error_in_every_list(seller: Sandbox, given: dict[str, str]) -> None:
@@ -83,7 +123,7 @@ def test_the_seller_is_quoted(used: dict[str, str]) -> None:
     text = in_process(["ledger", "show", no["hold"]], used).text
     assert re.search(r'^the seller +402, "facilitator_unavailable"$', text, re.MULTILINE)
     assert re.search(r"^money +held: counted; the seller said no", text, re.MULTILINE)
-    assert re.search(rf"^to do +Make the same request again: .*x402 ledger retry {no['hold']}$", text, re.MULTILINE)
+    assert re.search(rf"^to do +Make the same request again: .*`x402 ledger retry {no['hold']}`$", text, re.MULTILINE)
 
 
 def test_a_list_is_narrowed_down_and_bounded(used: dict[str, str]) -> None:
@@ -184,7 +224,9 @@ def test_test_money_says_so_once() -> None:
     assert price_of(hold()) == "0.01 USD"
     token = Token("eip155:84532", "0x1", "USDC")
     test = hold(price="0.01 USD (test)")
-    assert price_of(test.but(offer=test.offer.but(network=token.network, token=token))) == "0.01 USD (test)"
+    currency_says_so = test.but(offer=test.offer.but(network=token.network, token=token))
+    assert price_of(currency_says_so) == short_price_of(currency_says_so) == "0.01 USD (test)"
+    assert short_price_of(hold().but(offer=hold().offer.but(network=token.network))) == "0.01 USD, test"
     assert price_of(hold().but(offer=hold().offer.but(network=token.network))) == "0.01 USD, test money"
 
 
@@ -199,15 +241,19 @@ def test_money_is_kept_apart_by_what_became_of_it() -> None:
         hold(price="1 EUR"),
     ]
     sums = {column: str(money) for column, money in spending.apart(holds, "USD").items()}
-    assert sums == {"spent": "0.01 USD", "held": "0.03 USD", "lost": "0.04 USD", "written off": "0.08 USD"}
+    expected = {"spent": "0.01", "held": "0.01", "unknown": "0.02", "lost": "0.04", "written off": "0.08"}
+    assert sums == {column: f"{amount} USD" for column, amount in expected.items()}
     [share, _] = spending.shares(holds, spending.host)
     assert share.counted == Money("0.16")
 
 
-def test_tables_fit_a_narrow_terminal(used: dict[str, str]) -> None:
-    narrow = used | {"COLUMNS": "60"}
+@pytest.mark.parametrize("columns", [60, 80])
+def test_tables_fit_a_narrow_terminal(used: dict[str, str], columns: int) -> None:
     one = listed(used)[0]["hold"]
     for command in (["ledger"], ["ledger", "list"], ["ledger", "holds"], ["ledger", "show", one]):
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal(command, narrow).screen).splitlines()
-        assert max(map(len, lines)) <= 60
+        lines = terminal(command, used | {"NO_COLOR": "1"}, columns=columns).screen.splitlines()
+        assert max(map(len, lines)) <= columns
         assert "0.01 USD" in "".join(lines)
+        if command[1:] == ["list"]:
+            assert len(lines) == (4 if columns == 80 else 6)
+            assert any(one[:8] in line for line in lines)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from x402_client import errors
-from x402_client.cli.manual_pages import Page, anchor, pages
+from x402_client.cli.manual_pages import Page, _examples, _read, anchor, pages
 
 from .running import in_process, process, terminal
 
@@ -92,7 +92,7 @@ def test_an_unknown_topic_suggests_the_nearest_and_those_that_have_the_word() ->
 def test_without_a_topic_every_page_is_listed_with_a_line() -> None:
     shown = manual()
     listed = re.findall(r"^- `([^`]+)`: \S.*[.?!:]$", shown, re.MULTILINE)
-    assert sorted(listed) == sorted({*pages()} - {"index"})
+    assert sorted(listed) == sorted({page.name for page in pages().values() if not page.program} - {"index"})
     within = [at for at, name in enumerate(listed) if name.startswith("errors/")]
     assert within == list(range(listed.index("errors") + 1, within[-1] + 1)), "a folder's pages follow it"
     assert shown.count("`x402 manual NAME`") == 1
@@ -147,7 +147,7 @@ def test_a_terminal_sees_the_suggestions_and_the_code_says_that_nothing_was_foun
     assert "errors/over-limit" in seen.screen
 
 
-@pytest.mark.parametrize("words", [(), ("OverLimit",), ("--search", "freeze"), ("overlimt",)])
+@pytest.mark.parametrize("words", [(), ("OverLimit",), ("--search", "freeze"), ("overlimt",), ("examples/own_signer",)])
 def test_it_is_read_without_the_extra_too(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')", "utf-8")
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from x402_client.cli import main; main()"
@@ -164,6 +164,46 @@ def test_a_reader_that_leaves_is_no_fault(tmp_path: Path) -> None:
         script = f"{path} {sys.executable} -m x402_client manual reference 2>err | head -n 1; cat err"
         ran = process(["-c", script], {}, program=["sh"], cwd=tmp_path)
         assert ran.text == "# Reference\n"
+
+
+# --- examples
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_every_example_is_listed_and_shown_as_it_is() -> None:
+    files = [path for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml")]
+    listed = re.findall(r"^- `examples/([^`]+)`: (\S.*)$", manual("examples"), re.MULTILINE)
+    assert sorted(name.replace("-", "_") for name, _ in listed) == sorted(path.stem for path in files)
+    for path in files:
+        assert manual(f"examples/{path.stem}") == manual(f"examples/{path.name}") == path.read_text("utf-8")
+        assert (path.stem.replace("_", "-"), path.read_text("utf-8").splitlines()[0].strip('"# ')) in listed
+    assert manual("forty_workers") == (EXAMPLES / "forty_workers.py").read_text("utf-8")
+    assert "## examples/resell-with-fastapi" in manual("--search", "customers", "margin")
+
+
+def test_on_a_terminal_an_example_is_a_page() -> None:
+    seen = terminal(["manual", "examples/pay_with_httpx2"], {"PAGER": "cat", "NO_COLOR": "1"})
+    assert seen.screen.split()[0] == "pay_with_httpx2.py"
+    assert "with httpx2.Client(transport=PaymentTransport(buyer)) as client:" in seen.screen
+
+
+def test_the_examples_that_a_page_names_are_there() -> None:
+    named = {name for page in pages().values() for name in re.findall(r"x402 manual examples/(\w+)", page.text)}
+    assert {"forty_workers", "agent_with_approval", "own_scheme", "resell_with_fastapi"} <= named
+    assert [name for name in named - {"NAME"} if not (EXAMPLES / f"{name}.py").is_file()] == []
+
+
+def test_a_package_without_examples_has_a_manual_all_the_same(tmp_path: Path) -> None:
+    assert _examples(tmp_path / "x402_client") is None
+    (tmp_path / "examples").mkdir()
+    assert _examples(tmp_path / "x402_client") is None  # of another package
+    installed = tmp_path / "x402_client" / "manual" / "examples"
+    installed.mkdir(parents=True)
+    assert _examples(tmp_path / "x402_client") == installed
+    (installed / "pay.py").write_text('"""Pays."""\n', "utf-8")
+    assert [*_read(installed.parent, "")] == []
 
 
 # --- pages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from solders.keypair import Keypair
 
 from tests.signers.test_keystore import Ring
 from x402_client import Wallet
+from x402_client.errors import ConfigurationError
 from x402_client.sandbox import TEST_EVM_KEYS, Sandbox
 
 from .running import Ran, in_process
@@ -83,8 +85,13 @@ def test_nothing_is_overwritten(user: dict[str, str]) -> None:
     for command in (["wallet", "new"], ["wallet", "import"]):
         ran = in_process(command, user, TEST_EVM_KEYS[0].encode())
         assert ran.code == 2
-        assert "none is ever overwritten" in ran.err
-    assert shown(user) == before
+        assert f"There is a wallet named default already, in {place(user)}, and none is ever overwritten." in ran.err
+        for way in ("x402 wallet show", "x402 wallet fund", "x402 wallet new NAME", "--wallet NAME"):
+            assert f"`{way}`" in ran.err
+    agent = in_process(["wallet", "new", "agent"], user)
+    assert agent.code == 0
+    assert "`x402 wallet show agent`" in in_process(["wallet", "new", "agent"], user).err
+    assert shown(user, "default") == before
 
 
 def imported(user: dict[str, str], text: str) -> Ran:
@@ -97,7 +104,7 @@ def imported(user: dict[str, str], text: str) -> Ran:
         (TEST_EVM_KEYS[0], [("evm", EVM.address if EVM else "")]),
         (TEST_EVM_KEYS[0][2:] + "\n", [("evm", EVM.address if EVM else "")]),
         (str(PAIR), [("solana", str(PAIR.pubkey()))]),
-        (base58.b58encode(PAIR.secret()).decode(), [("solana", str(PAIR.pubkey()))]),
+        (json.dumps(list(PAIR.secret())), [("solana", str(PAIR.pubkey()))]),
         (json.dumps(list(bytes(PAIR))), [("solana", str(PAIR.pubkey()))]),
         (
             WORDS,
@@ -127,6 +134,41 @@ def test_what_is_no_key_is_refused_and_not_repeated(user: dict[str, str], text: 
     assert not place(user).exists()
 
 
+def test_what_may_be_an_address_is_no_key_in_the_command_and_in_python(user: dict[str, str]) -> None:
+    """A key made of an address would be known to everybody."""
+    for text in (str(PAIR.pubkey()), base58.b58encode(PAIR.secret()).decode()):
+        ran = imported(user, text)
+        assert ran.code == 2
+        said = "This is 32 bytes in base58, as a Solana address is, and not a key. A key is base58 of 64 bytes, as wallets"
+        assert said in ran.err
+        assert "a seed of 32 bytes is given to `x402 wallet import` as numbers in []" in ran.err
+        with pytest.raises(ConfigurationError, match="as a Solana address is, and not a key"):
+            Wallet(solana=text)
+        assert not place(user).exists()
+
+
+def test_the_name_of_a_file_is_no_key_and_the_command_says_how_to_read_it(user: dict[str, str]) -> None:
+    ran = imported(user, "~/.config/solana/id.json")
+    assert (ran.code, "`x402 wallet import < FILE` reads the key in it" in ran.err) == (2, True)
+
+
+def test_each_way_to_make_a_wallet_says_what_to_keep(
+    user: dict[str, str], bare: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", Ring())
+    new, kept = in_process(["wallet", "new", "a"], user), in_process(["wallet", "new", "b", "--keyring"], bare)
+    assert "Copy these files, and remember the passphrase: without both the money is lost." in new.err
+    assert "in this machine's keyring alone. If that is lost, so is the money" in kept.err
+    assert "remember the passphrase" not in kept.err
+    for name, options, said in (
+        ("c", [], "Keep the key or mnemonic itself, or copy these files and remember the passphrase: else the money is"),
+        ("d", ["--keyring"], "Keep the key or mnemonic itself: the passphrase of these files is in this machine's"),
+    ):
+        ran = in_process(["wallet", "import", name, *options], bare if options else user, TEST_EVM_KEYS[0].encode())
+        assert said in ran.err
+        assert ran.err.endswith(f"Then:\n  x402 wallet balance {name}\n  x402 get URL --wallet {name}\n")
+
+
 def test_without_a_passphrase_and_a_terminal_it_says_how(bare: dict[str, str], tmp_path: Path) -> None:
     ran = in_process(["wallet", "new"], bare)
     assert ran.code == 2
@@ -151,7 +193,8 @@ def test_a_short_passphrase_is_refused_wherever_it_comes_from(
     options = ["--passphrase-file", str(file)] if by == "file" else []
     ran = in_process(["wallet", command, *options], settings, REAL_KEY.encode())
     assert ran.code == 2
-    assert f"The passphrase has {len(passphrase)} characters, and 8 are the least" in ran.err
+    where = "X402_PASSPHRASE" if by == "variable" else str(file)
+    assert f"The passphrase in {where} has {len(passphrase)} characters; 8 are the least. Nothing" in ran.err
     assert len(passphrase) == 1 or passphrase not in ran.text + ran.err
     assert not place(bare).exists()
 
@@ -159,8 +202,6 @@ def test_a_short_passphrase_is_refused_wherever_it_comes_from(
 def test_the_keyring_keeps_a_passphrase_that_nobody_types(
     seller: Sandbox, given: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
     ring = Ring()
     monkeypatch.setitem(sys.modules, "keyring", ring)
     del given["X402_EVM_KEY"]

@@ -171,6 +171,8 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         Policy.from_file(tmp_path / "nothing.toml")
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         Policy.from_file(tmp_path)
+    with pytest.raises(ConfigurationError, match="that sandbox is not running any more"):
+        Policy.from_file(tmp_path / "x402-sandbox-8ooculge" / "policy.toml")
 
 
 _KEYS = st.sampled_from(["a", "b", '"c d"', "e.f", '"x.y"', "g.h.i"])

@@ -55,7 +55,7 @@ def _plain_manual(given: Sequence[str]) -> int:
     searching = any(word in ("-s", "--search") for word in given)
     found = asked("", " ".join(words)) if searching else asked(" ".join(words))
     try:
-        print(found.text.strip(), file=sys.stdout if found.found else sys.stderr, flush=True)
+        print(found.piped.strip(), file=sys.stdout if found.found else sys.stderr, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says it once more as it ends
         return 141

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from ..signers.mistaken_keys import EXTENDED, HEX_KEY, MNEMONIC_LENGTHS, NUMBERS, WORD, is_mnemonic
 
+#: The commands of ``x402 ledger`` that take the name of a payment, and their options that take nothing.
+_ABOUT_ONE_PAYMENT = {"show", "retry", "write-off"}
+_FLAGS = {"--json", "-y", "--yes", "-L", "--location"}
+_NONCE = re.compile(r"0[xX][0-9a-fA-F]{64}", re.ASCII)
 #: 32 bytes take 44 letters and 64 take 88, or fewer if the first bytes are zero.
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,88}", re.ASCII)
 
@@ -17,7 +21,7 @@ def secret_among(arguments: Sequence[str]) -> str | None:
 
     Such an argument is neither used nor shown.
     """
-    what = _found(arguments)
+    what = _found(list(arguments))
     if what is None:
         return None
     return (
@@ -27,9 +31,12 @@ def secret_among(arguments: Sequence[str]) -> str | None:
     )
 
 
-def _found(arguments: Sequence[str]) -> str | None:
+def _found(arguments: list[str]) -> str | None:
     in_wallet = "wallet" in [given for given in arguments if not given.startswith("-")][:1]
+    names_payment = _names_payment(arguments)
     for position, given in enumerate(arguments, start=1):
+        if position == names_payment:
+            continue
         for text in {given, given.partition("=")[2]}:
             what = _kind(text.strip().strip("'\""), in_wallet)
             if what is not None:
@@ -37,6 +44,18 @@ def _found(arguments: Sequence[str]) -> str | None:
     if any(is_mnemonic(run) for run in _runs_of_words(arguments)):
         return "The arguments look like a mnemonic"
     return None
+
+
+def _names_payment(arguments: list[str]) -> int:
+    """Return the place of a nonce or a transaction in ``x402 ledger show``, say; 0 if there is none.
+
+    It looks like a key: 0x and 64 hex digits. But it stands where a payment is named.
+    """
+    if arguments[:1] != ["ledger"] or arguments[1:2] == [] or arguments[1] not in _ABOUT_ONE_PAYMENT:
+        return 0
+    allowed = _FLAGS | _ABOUT_ONE_PAYMENT
+    places = (place for place, (before, _) in enumerate(pairwise(arguments), start=2) if before in allowed)
+    return next((place for place in places if _NONCE.fullmatch(arguments[place - 1])), 0)
 
 
 def _kind(text: str, in_wallet: bool) -> str | None:

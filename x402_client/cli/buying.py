@@ -16,6 +16,7 @@ from ..events import Event
 from ..ledgers.urls import REDIS, refusal, scheme_of
 from ..model.budgets import WINDOWS
 from ..model.money import Money
+from ..model.sandbox_settings import ended_sandbox
 from ..policy.policy import CAREFUL, Policy
 from . import wallets
 from .exits import Code
@@ -112,10 +113,18 @@ def ledger_file(named: str | None) -> Path | None:
 
     scheme = None if named is None else scheme_of(named)
     if scheme is None:
-        return default_path() if named is None else Path(named)
+        return default_path() if named is None else _there_or_to_be(Path(named))
     if scheme not in REDIS:
         raise refusal(scheme)
     return None
+
+
+def _there_or_to_be(path: Path) -> Path:
+    """Return the path of a ledger file. One of a sandbox that has ended is refused: it would be made anew."""
+    ended = "" if path.parent.exists() else ended_sandbox(str(path))
+    if ended:
+        raise Stop(Code.USAGE, ended)
+    return path
 
 
 def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:

@@ -32,7 +32,7 @@ class Code(IntEnum):
 
 MEANING = {
     Code.OK: "all went well",
-    Code.WRONG: "decode, doctor: something is wrong; else: a fault of x402",
+    Code.WRONG: "decode, doctor: something is wrong; unfreeze: nothing was lifted; else: a fault of x402",
     Code.USAGE: "command line, wallet or policy file cannot work; not paid",
     Code.REFUSED: "we decided not to pay: policy, limit, or the answer was not yes",
     Code.NOT_SENT: "not paid: the ledger, a chain or the signer failed",

@@ -26,8 +26,8 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def row(hold: Hold) -> dict[str, str]:
-    """Return one payment as text. Times are UTC, amounts are exact, states are the words of every command."""
+def row(hold: Hold) -> dict[str, Any]:
+    """Return one payment for a program. Times are UTC, amounts are exact, states are the words of every command."""
     offer, signed = hold.offer, hold.authorization
     return {
         "time": _time(hold.created),
@@ -50,7 +50,7 @@ def row(hold: Hold) -> dict[str, str]:
         "transaction": words(hold.receipt.transaction, 200) if hold.receipt else "",
         "purse": hold.purchase.purse,
         "answer": answer_of(hold),
-        "test_money": "yes" if is_test(hold) else "no",
+        "test_money": is_test(hold),
     }
 
 
@@ -74,7 +74,9 @@ def as_json(holds: Iterable[Hold], file: IO[str]) -> None:
     file.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def _safe(cell: str) -> str:
+def _safe(cell: str | bool) -> str:
+    if isinstance(cell, bool):
+        return str(cell).lower()
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

@@ -81,7 +81,6 @@ def play_warning() -> str:
 
 def advice(found: Sequence[Place], name: str) -> Iterator[tuple[str, str]]:
     """Give the lines of advice, each with its style."""
-    named = "" if name in ("", "default") else f" {name}"
     real, test = [p for p in found if not p.test_money], [p for p in found if p.test_money]
     if real:
         to = "to one of these" if len(real) > 1 else "here"
@@ -93,6 +92,12 @@ def advice(found: Sequence[Place], name: str) -> Iterator[tuple[str, str]]:
     if test:
         yield f"Test money is free: ask {FAUCET} for USDC:", "bold"
         yield from _lines(test)
+    yield from next_commands(name)
+
+
+def next_commands(name: str) -> Iterator[tuple[str, str]]:
+    """Give the commands for a wallet that has money in it, each with its style."""
+    named = "" if name in ("", "default") else f" {name}"
     yield "Then:", "bold"
     yield f"  x402 wallet balance{named}", ""
     yield f"  x402 get URL{f' --wallet{named}' if named else ''}", ""

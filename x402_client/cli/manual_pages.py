@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 _FOLDER = "manual"
+EXAMPLES = "examples"
+_EXAMPLES_SAY = "Whole programs, each run by a test. `x402 manual examples/NAME > NAME.py` takes one."
 #: The file of a folder that stands for the folder itself.
 _INDEXES = ("README", "index")
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
@@ -36,6 +39,8 @@ class Page:
     name: str
     folder: str
     text: str
+    #: The program itself, if the page shows one.
+    program: str = ""
 
     @property
     def title(self) -> str:
@@ -82,13 +87,44 @@ def anchor(title: str) -> str:
 @cache
 def pages() -> dict[str, Page]:
     """Return every page of the manual by its name, sorted."""
-    found = sorted(_read(files(__name__.partition(".")[0]) / _FOLDER, ""), key=lambda page: page.name)
-    return {page.name: page for page in found}
+    package = files(__name__.partition(".")[0])
+    found = [*_read(package / _FOLDER, ""), *_with_list([*_programs(_examples(package))])]
+    return {page.name: page for page in sorted(found, key=lambda page: page.name)}
+
+
+def _examples(package: Traversable) -> Traversable | None:
+    """Return the folder of examples: in a wheel it lies beside the pages, in a clone beside the package."""
+    installed = package / _FOLDER / EXAMPLES
+    if installed.is_dir():
+        return installed
+    clone = Path(str(package)).parent
+    return clone / EXAMPLES if (clone / "pyproject.toml").is_file() and (clone / EXAMPLES).is_dir() else None
+
+
+def _programs(folder: Traversable | None) -> Iterator[Page]:
+    for entry in () if folder is None else folder.iterdir():
+        stem, _, ending = entry.name.rpartition(".")
+        language = {"py": "python", "toml": "toml"}.get(ending)
+        if language is not None:
+            program = entry.read_text("utf-8")
+            said = program.partition("\n")[0].strip('"# ')
+            text = f"# {entry.name}\n\n{said}\n\n```{language}\n{program.rstrip()}\n```\n"
+            yield Page(f"{EXAMPLES}/{stem.replace('_', '-')}", f"{EXAMPLES}/", text, program)
+
+
+def _with_list(programs: list[Page]) -> Iterator[Page]:
+    """Yield the programs and a page that lists them."""
+    yield from programs
+    if programs:
+        lines = (f"- `{one.name}`: {one.text.splitlines()[2]}\n" for one in sorted(programs, key=lambda one: one.name))
+        yield Page(EXAMPLES, "", f"# Examples\n\n{_EXAMPLES_SAY}\n\n{''.join(lines)}")
 
 
 def _read(folder: Traversable, path: str) -> Iterator[Page]:
     for entry in folder.iterdir():
         stem, _, ending = entry.name.rpartition(".")
+        if entry.is_dir() and entry.name == EXAMPLES:
+            continue
         if entry.is_dir():
             yield from _read(entry, f"{path}{entry.name}/")
         elif ending == "md":

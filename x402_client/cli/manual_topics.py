@@ -23,6 +23,13 @@ class Answer:
     text: str
     found: bool = True
     folder: str = ""
+    #: What goes to a pipe instead, if it is a program.
+    program: str = ""
+
+    @property
+    def piped(self) -> str:
+        """Return what goes to a pipe or a file: Markdown, or a program as it is."""
+        return self.program or self.text
 
 
 def asked(topic: str, words: str | None = None) -> Answer:
@@ -34,7 +41,8 @@ def asked(topic: str, words: str | None = None) -> Answer:
 
 def contents() -> Answer:
     """Return the list of all pages with a line each, in the order of the manual's index."""
-    text = "# The manual\n\n" + _list(_ordered()) + "\n`x402 manual NAME` shows a page. "
+    listed = [page for page in _ordered() if not page.program]
+    text = "# The manual\n\n" + _list(listed) + "\n`x402 manual NAME` shows a page. "
     return Answer(text + "`x402 manual --search WORD` looks for a word in all of them.\n")
 
 
@@ -44,7 +52,7 @@ def answer(topic: str) -> Answer:
     for candidates in _readings(topic, wanted):
         if len(candidates) == 1:
             [(page, text)] = candidates
-            return Answer(text, folder=page.folder)
+            return Answer(text, folder=page.folder, program=page.program if text == page.text else "")
         if candidates:
             listed = _list(dict.fromkeys(page for page, _ in candidates))
             return Answer(f"{topic!r} may be one of these:\n\n{listed}", False)
@@ -82,8 +90,8 @@ def _readings(topic: str, wanted: str) -> Iterator[list[tuple[Page, str]]]:
 
 
 def _normal(topic: str) -> str:
-    plain = topic.strip().strip("/").removeprefix("manual/").removesuffix(".md").removesuffix(".txt").lower()
-    return re.sub(r"[\s_]+", "-", plain)
+    plain = topic.strip().strip("/").removeprefix("manual/").lower()
+    return re.sub(r"[\s_]+", "-", re.sub(r"\.(md|txt|py|toml)$", "", plain))
 
 
 def _error_page(name: str) -> str | None:

@@ -7,6 +7,8 @@ from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
 
 TEST_MONEY = "test money"
+#: The same in a narrow column.
+TEST = "test"
 
 
 def network_name(network: str) -> str:

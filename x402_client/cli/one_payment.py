@@ -10,7 +10,7 @@ from ..model.offers import words
 from .explorers import account_link, transaction_link
 from .export import row
 from .money_labels import network_name
-from .vocabulary import advice, answer_of, is_test, price_of
+from .vocabulary import advice, answer_of, price_of
 
 _MONEY = {
     "held": "counted; the seller said no, and could still take it until it expires",
@@ -46,7 +46,7 @@ def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     yield from _links(hold)
     yield "the seller", answer_of(hold) or _silence(hold)
     if hold.tries:
-        yield "presented", f"{hold.tries + 1} times: the same payment each time"
+        yield "presented", f"{_presented(hold)} times: the same payment each time"
     refund = _refund(hold)
     if refund:
         yield "refund", refund
@@ -69,6 +69,11 @@ def _silence(hold: Hold) -> str:
     return "nothing that was kept"
 
 
+def _presented(hold: Hold) -> int:
+    """Return how many attempts presented the payment."""
+    return 0 if hold.authorization is None else hold.tries + 1
+
+
 def _refund(hold: Hold) -> str:
     """Return what a buyer should know where money may come back."""
     if hold.host in _ECHO:
@@ -81,9 +86,8 @@ def document(hold: Hold, frozen: tuple[str, ...]) -> dict[str, Any]:
     """Return all of it as JSON: the columns of an export, and more."""
     said, last, receipt = advice(hold), hold.last, hold.receipt
     return row(hold) | {
-        "test_money": is_test(hold),
         "keyed": hold.purchase.keyed,
-        "tries": hold.tries,
+        "presented": _presented(hold),
         "explorer": transaction_link(hold) or account_link(hold) or None,
         "last_answer": None if last is None else {"money": last.money, "status": last.status, "said": last.said},
         "receipt": None

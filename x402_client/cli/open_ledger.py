@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ from .running import Stop
 
 #: More payments than a ledger remembers.
 ALL = 1_000_000
+#: The least characters by which a hold's id is known, and those of a nonce or a transaction: all begin with 0x.
+_ID, _NONCE = 4, 6
+#: A longer word that names no payment is not shown whole.
+_SHOWN = 20
 _IN_MEMORY = "A ledger in memory ends with its program; there is nothing to see of it here."
 
 
@@ -91,20 +95,18 @@ class OpenLedger:
             )
 
     def find(self, word: str) -> Hold:
-        """Return the one payment that a word names: a hold or its beginning, a nonce, or a transaction."""
-        found = [hold for hold in self.all() if _is_named(hold, word.strip())]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            listed = ", ".join(hold.id for hold in found[:5]) + (", ..." if len(found) > 5 else "")
-            raise Stop(Code.USAGE, f"{len(found)} payments go by {words(word, 80)!r}: {listed}. Give more of it.")
+        """Return the one payment that a word names: a hold, a nonce or a transaction, or how one of them begins."""
+        word = word.strip()
+        found = named(self.all(), word)
+        if found is not None:
+            return found
         others = self.other_purses()
         elsewhere = f" This ledger has other purses, too (--purse): {', '.join(others)}." if others else ""
         raise Stop(
             Code.USAGE,
-            f"No payment in purse {self.purse!r} of {self.name} goes by {words(word, 80)!r}: give a hold or its "
-            f"beginning, a nonce, or a transaction. `{self.hint('list')}` lists them; what was given back is not "
-            f"kept.{elsewhere}",
+            f"No payment in purse {self.purse!r} of {self.name} goes by {_shown(word)}. Give the first {_ID} "
+            f"characters of its id or more, or the first {_NONCE} of its nonce or its transaction. "
+            f"`{self.hint('list')}` lists payments; what was given back is not kept.{elsewhere}",
         )
 
     def ask(self, question: str, *arguments: Any) -> Any:
@@ -112,11 +114,30 @@ class OpenLedger:
         return call_ledger(self.port, lambda port: getattr(port, question)(*arguments))
 
 
+def named(holds: Iterable[Hold], word: str) -> Hold | None:
+    """Return the payment that a word names. Refuse a word that names several."""
+    found = [hold for hold in holds if _is_named(hold, word)]
+    if len(found) > 1:
+        listed = ", ".join(hold.id for hold in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        raise Stop(Code.USAGE, f"{len(found)} payments go by {_shown(word)}: {listed}. Give more of it.")
+    return found[0] if found else None
+
+
 def _is_named(hold: Hold, word: str) -> bool:
-    lower = word.lower()
-    named = [hold.nonce or "", hold.receipt.transaction if hold.receipt is not None else ""]
-    begins = [hold.id, *(name for name in named if name.startswith(("0x", "0X")))]
-    return bool(word) and (any(name.lower().startswith(lower) for name in begins) or word in named)
+    if len(word) >= _ID and hold.id.startswith(word.lower()):
+        return True
+    named = (hold.nonce or "", hold.receipt.transaction if hold.receipt is not None else "")
+    return len(word) >= _NONCE and any(_spelled(name).startswith(_spelled(word)) for name in named)
+
+
+def _spelled(name: str) -> str:
+    """Return one spelling of a name: letters of hexadecimal numbers are written in either case."""
+    return name.lower() if name[:2] in ("0x", "0X") else name
+
+
+def _shown(word: str) -> str:
+    """Return the beginning of a word that named nothing: a key may have been typed by mistake."""
+    return repr(words(word, _SHOWN)) if len(word) <= _SHOWN else f"{words(word[:_NONCE], _SHOWN)!r}…"
 
 
 @contextmanager

@@ -98,7 +98,10 @@ Networks = Annotated[
 HoldId = Annotated[
     str,
     typer.Argument(
-        metavar="HOLD", show_default=False, help="Its id, or how it begins.", autocompletion=completion.holds
+        metavar="HOLD",
+        show_default=False,
+        help="Its id, or how it begins: four characters or more.",
+        autocompletion=completion.holds,
     ),
 ]
 Url = Annotated[str, typer.Argument(metavar="URL", show_default=False, help="https:// may be left out.")]

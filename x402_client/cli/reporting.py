@@ -139,7 +139,7 @@ class Report:
             "error": None if code is Code.OK else {"kind": type(error).__name__ if error else None, "message": message},
             "payment": payment(hold) if hold is not None and money != "untouched" else None,
             "receipt": _receipt(self.outcome),
-            "left": {window: str(money) for window, money in self.left.items()},
+            "left": {window: str(money) for window, money in self.left.items()} or None,
         }
 
 

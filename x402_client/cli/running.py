@@ -6,7 +6,8 @@ import functools
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -18,7 +19,7 @@ from .screen import own_line, say, swallow_pipe
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: The end of a command that Ctrl-C ended, if it could not have paid.
+#: The end of a command that asks a seller and cannot pay it, if Ctrl-C ended it.
 NOTHING_PAID = "Interrupted. Nothing was paid."
 _LEVELS = {0: logging.CRITICAL, 1: logging.INFO}
 
@@ -47,8 +48,17 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def asking(function: Callable[P, T]) -> Callable[P, T]:
-    """Make a function a command that never pays, and says so if it is interrupted."""
+    """Make a function a command that asks a seller and never pays, and says so if it is interrupted."""
     return _framed(function, NOTHING_PAID)
+
+
+@contextmanager
+def before(not_done: str) -> Iterator[None]:
+    """Say what was not done if Ctrl-C comes before it: ``not_done`` is a sentence."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stop(Code.INTERRUPTED, f"Interrupted. {not_done}") from None
 
 
 def _framed(function: Callable[P, T], interrupted: str) -> Callable[P, T]:

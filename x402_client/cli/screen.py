@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from io import TextIOWrapper
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -18,9 +18,14 @@ from rich.text import Text
 
 from ..model.offers import words
 from .exits import Code
+from .wrapping import wrapped
 
 #: The width of a line that goes to no terminal: lines are as long as they are.
 _WIDE = 10_000
+#: The most columns of a line of text. Longer ones are hard to read.
+WIDEST = 100
+#: The least columns of a cell that folds.
+_FOLDED = 15
 _WORDS = 200
 
 
@@ -78,13 +83,31 @@ def prepare() -> None:
 
 
 def say(text: str, style: str = "") -> None:
-    """Print one line to stderr."""
-    err().print(Text(text, style=style), soft_wrap=not err().is_terminal)
+    """Print a text to stderr."""
+    _print(text, style, err())
 
 
 def show(text: str | Text = "", style: str = "") -> None:
-    """Print one line to stdout."""
-    out().print(Text(text, style=style) if isinstance(text, str) else text, soft_wrap=not out().is_terminal)
+    """Print a text to stdout."""
+    if isinstance(text, Text):
+        out().print(text, soft_wrap=True)
+    else:
+        _print(text, style, out())
+
+
+def show_program(text: str, indent: str) -> None:
+    """Print lines to be copied: a terminal that is too narrow for one breaks it by itself."""
+    for line in text.splitlines():
+        out().print(Text(f"{indent}{line}".rstrip(), style="cyan"), soft_wrap=True)
+
+
+def _print(text: str, style: str, console: Console) -> None:
+    for line in wrapped(text, _text_width(console)) if console.is_terminal else [text]:
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _text_width(console: Console) -> int:
+    return min(console.width, WIDEST)
 
 
 def own_line() -> None:
@@ -113,40 +136,87 @@ def seller_text(text: object, limit: int = _WORDS) -> str:
     return f'"{words(text, limit)}"'
 
 
-def put(table: Table, console: Console | None = None) -> None:
-    """Print a table. On a terminal too narrow for it, print each row as lines of its own.
+def put(rows: Table, console: Console | None = None, spare: Sequence[str] = (), compact: bool = False) -> list[str]:
+    """Print a table, and return the names of columns that were left out for want of room.
 
-    If it goes to a file, leave out the blanks at the ends of lines.
+    On a terminal that is too narrow, columns in ``spare`` are left out, the last first. If that does not do, each row is
+    printed as lines of its own: a line for each cell, or as many cells in a line as fit if it is ``compact``. If it goes
+    to a file, the blanks at the ends of lines are left out.
     """
     console = console or out()
     if console.is_terminal:
-        if table.show_header and _natural_width(table, console) > console.width:
-            _put_rows(table, console)
-        else:
-            console.print(table)
-        return
+        return _put_on_screen(rows, console, spare, compact)
     with console.capture() as drawn:
-        console.print(table)
+        console.print(rows)
     for line in drawn.get().splitlines():
         console.print(Text(line.rstrip()), soft_wrap=True)
+    return []
 
 
-def _natural_width(table: Table, console: Console) -> int:
-    return Measurement.get(console, console.options.update(max_width=_WIDE), table).maximum
+def _put_on_screen(rows: Table, console: Console, spare: Sequence[str], compact: bool) -> list[str]:
+    left_out: list[str] = []
+    for name in reversed(spare):
+        if not _fits(rows, console):
+            rows = _without(rows, name)
+            left_out.append(name)
+    if not rows.show_header or _fits(rows, console):
+        console.print(rows)
+    else:
+        (_put_compactly if compact else _put_rows)(rows, console)
+    return left_out[::-1]
 
 
-def _put_rows(table: Table, console: Console) -> None:
-    """Print each row as its first cell, and below it the name and the value of every further one.
+def _fits(rows: Table, console: Console) -> bool:
+    """Return True if a table fits. A column that folds is as wide as it must be, and the others as they are."""
+    options = console.options.update(max_width=_WIDE)
+    folding = [
+        Measurement.get(console, options, cell).maximum for c in rows.columns if not c.no_wrap for cell in c.cells
+    ]
+    spared = max(0, max(folding, default=0) - _FOLDED) if any(column.no_wrap for column in rows.columns) else 0
+    return Measurement.get(console, options, rows).maximum - spared <= console.width
+
+
+def _without(rows: Table, name: str) -> Table:
+    kept = [column for column in rows.columns if column.header != name]
+    made = table(*(str(column.header) for column in kept))
+    for column, new in zip(kept, made.columns, strict=True):
+        new.justify, new.no_wrap = column.justify, column.no_wrap
+    for cells in zip(*(column.cells for column in kept), strict=True):
+        made.add_row(*cells)
+    return made
+
+
+def _put_rows(rows: Table, console: Console) -> None:
+    """Print each row as its first cell, and below it the name and the value of every further one."""
+    for head, cells in _in_lines(rows):
+        console.print(head)
+        facts(((f"  {name}", cell) for name, cell in cells), console)
+
+
+def _put_compactly(rows: Table, console: Console) -> None:
+    """Print each row as its first cell, and beside it names and values, as many in a line as fit."""
+    for head, cells in _in_lines(rows):
+        line = head
+        for name, cell in cells:
+            more = Text.assemble("  ", (name, "dim"), " ", _as_text(cell))
+            if line.cell_len + more.cell_len > console.width:
+                console.print(line, soft_wrap=True)
+                line = Text()
+            line = Text.assemble(line, more)
+        console.print(line, soft_wrap=True)
+
+
+def _in_lines(rows: Table) -> Iterator[tuple[Text, list[tuple[str, Any]]]]:
+    """Yield each row's first cell, and names and values of the further ones.
 
     A cell without a name, like an arrow or a bar, stays beside the first.
     """
-    names = [str(column.header) for column in table.columns]
+    names = [str(column.header) for column in rows.columns]
     first = next(place for place, name in enumerate(names) if name)
-    for row in zip(*(column.cells for column in table.columns), strict=True):
+    for row in zip(*(column.cells for column in rows.columns), strict=True):
         cells = [(name, cell) for name, cell in zip(names, row, strict=True) if str(cell)]
         head = [_as_text(cell) for name, cell in cells if name in ("", names[first])]
-        console.print(Text(" ").join(head))
-        facts(((f"  {name}", cell) for name, cell in cells if name not in ("", names[first])), console)
+        yield Text(" ").join(head), [(name, cell) for name, cell in cells if name not in ("", names[first])]
 
 
 def _as_text(cell: object) -> Text:
@@ -155,19 +225,33 @@ def _as_text(cell: object) -> Text:
 
 def facts(rows: Iterable[tuple[str, object]], console: Console | None = None) -> None:
     """Print names and values, one a line."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(Text(name), value if isinstance(value, Text) else Text(str(value)))
-    put(table, console)
+    console = console or out()
+    listed = [(name, _as_text(value)) for name, value in rows]
+    column = max((len(name) for name, _ in listed), default=0)
+    for name, value in listed:
+        for line in _fact(Text.assemble((f"{name:{column}}", "dim"), "  "), value, console):
+            console.print(line, soft_wrap=True)
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """Return an empty table with these columns. Cells fold rather than being cut."""
+def _fact(name: Text, value: Text, console: Console) -> Iterator[Text]:
+    whole = Text.assemble(name, value)
+    whole.rstrip()
+    if not console.is_terminal or (whole.cell_len <= _text_width(console) and "\n" not in whole.plain):
+        yield whole
+        return
+    first, *more = wrapped(whole.plain, _text_width(console), name.cell_len)
+    head = Text.assemble(name, (first[len(name) :], value.style))
+    head.rstrip()
+    yield head
+    yield from (Text(line, style=value.style) for line in more)
+
+
+def table(*columns: str, right: Iterable[str] = (), folds: str = "") -> Table:
+    """Return an empty table with these columns. Cells fold rather than being cut: those of ``folds``, else of all."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
+        side: JustifyMethod = "right" if column in set(right) else "left"
+        made.add_column(column, justify=side, overflow="fold", no_wrap=bool(folds) and column != folds)
     return made
 
 

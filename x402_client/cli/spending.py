@@ -12,8 +12,9 @@ from ..model.offers import words
 from .money_labels import network_name
 from .vocabulary import share_of
 
-#: The columns in which money is kept apart. Together they are what budgets count.
-COLUMNS: tuple[str, ...] = ("spent", "held", "lost", "written off")
+#: The columns in which money is kept apart: the words of ``.money``, and what was spent for nothing. Together they are
+#: what budgets count.
+COLUMNS: tuple[str, ...] = ("spent", "held", "unknown", "lost", "written off")
 
 
 @dataclass(frozen=True, slots=True)

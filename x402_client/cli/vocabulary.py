@@ -10,12 +10,13 @@ from ..model.holds import Hold, moment
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
 from .exits import Code
-from .money_labels import TEST_MONEY
+from .money_labels import TEST, TEST_MONEY
 from .running import Stop
 
 #: The states of a payment. One that was released is gone from the ledger.
 STATES = ("in flight", "unresolved", "lost", "delivered", "written off")
 MONEY = ("held", "spent", "unknown")
+_SHORTEST_ID = 8
 
 
 def state_of(hold: Hold) -> str:
@@ -28,9 +29,9 @@ def state_of(hold: Hold) -> str:
 
 
 def share_of(hold: Hold) -> str:
-    """Return the column in which a payment's price is added up: "spent", "held", "lost" or "written off"."""
+    """Return the column in which a payment's price is added up: its money, or "lost" or "written off"."""
     state = state_of(hold)
-    return {"delivered": "spent", "in flight": "held", "unresolved": "held"}.get(state, state)
+    return state if state in ("lost", "written off") else hold.told.money
 
 
 def is_expired(hold: Hold) -> bool:
@@ -46,6 +47,20 @@ def is_test(hold: Hold) -> bool:
 def price_of(hold: Hold) -> str:
     """Return the price. One in test money says so."""
     return f"{hold.price}" + (f", {TEST_MONEY}" if is_test(hold) and "(test)" not in hold.price.currency else "")
+
+
+def short_price_of(hold: Hold) -> str:
+    """Return the price for a narrow column."""
+    return f"{hold.price}" + (f", {TEST}" if is_test(hold) and "(test)" not in hold.price.currency else "")
+
+
+def short_ids(holds: Iterable[Hold]) -> dict[str, str]:
+    """Return the beginning of each hold's id that no other one has."""
+    ids = [hold.id for hold in holds]
+    for length in range(_SHORTEST_ID, 1 + max(map(len, ids), default=0)):
+        if len({one[:length] for one in ids}) == len(ids):
+            return {one: one[:length] for one in ids}
+    return {one: one for one in ids}
 
 
 def answer_of(hold: Hold) -> str:
@@ -94,7 +109,7 @@ def advice(hold: Hold) -> Advice:
         return Advice(
             "lost: settled, nothing delivered",
             f"The chain shows that it was paid. {_AGAIN} Else ask the seller for the content or the money, or give it "
-            f"up: x402 ledger write-off {hold.id}",
+            f"up: `x402 ledger write-off {hold.id}`",
         )
     if hold.money == "spent":
         return Advice(f"unresolved, paid, can settle until {until}", f"The content is owed. {_retry(hold)}")
@@ -102,13 +117,13 @@ def advice(hold: Hold) -> Advice:
         return Advice(f"unresolved, can settle until {until}", _retry(hold))
     return Advice(
         f"unresolved, expired {until}",
-        "Ask the chain whether it was paid: x402 ledger reconcile. Unpaid, it is given back; paid, the same request "
+        "Ask the chain whether it was paid: `x402 ledger reconcile`. Unpaid, it is given back; paid, the same request "
         "presents it again.",
     )
 
 
 def _retry(hold: Hold) -> str:
-    return f"{_AGAIN} Or: x402 ledger retry {hold.id}"
+    return f"{_AGAIN} Or: `x402 ledger retry {hold.id}`"
 
 
 def unresolved(holds: Iterable[Hold]) -> list[Hold]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ConfigurationError
 from ..model.keywords import near
 from ..model.money import Token
+from ..model.sandbox_settings import ended_sandbox
 from .limits import LIMIT_KEYWORDS, Limit
 
 if TYPE_CHECKING:
@@ -276,7 +277,8 @@ def read_policy(path: str | PathLike[str], build: Callable[..., P]) -> P:
         with open(path, "rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as failure:
-        raise ConfigurationError(f"The policy file {name} cannot be read: {failure.strerror}.") from None
+        ended = ended_sandbox(name) if isinstance(failure, FileNotFoundError) else ""
+        raise ConfigurationError(ended or f"The policy file {name} cannot be read: {failure.strerror}.") from None
     if len(data) > _MOST_BYTES:
         raise ConfigurationError(f"The policy file {name} has more than {_MOST_BYTES} bytes; this is no policy.")
     try:

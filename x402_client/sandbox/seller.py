@@ -16,6 +16,7 @@ from ..errors import ConfigurationError
 from ..model.holds import Hold
 from ..model.money import Amount, Money, Token
 from ..model.networks import family_of
+from ..model.sandbox_settings import DIRECTORY
 from ..policy.policy import CAREFUL, Policy
 from ..signers.evm import LocalEvmSigner
 from .environ import variables
@@ -131,7 +132,7 @@ class Sandbox:
             if self._closed:
                 raise ConfigurationError("This sandbox is closed; ask for its environ before that.")
             # Another program may have the ledger open.
-            self._directory = TemporaryDirectory(prefix="x402-sandbox-", ignore_cleanup_errors=True)
+            self._directory = TemporaryDirectory(prefix=DIRECTORY, ignore_cleanup_errors=True)
             keys = {chain: self.key(chain) for chain in CHAINS}
             self._environ = variables(Path(self._directory.name), keys, self.rpc, self.tokens)
         return dict(self._environ)

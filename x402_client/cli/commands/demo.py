@@ -19,8 +19,8 @@ from ...receipts import outcome
 from ...requests import wrap as wrap_requests
 from ...sandbox import Sandbox
 from ..exits import Code
-from ..running import NOTHING_PAID, Stop, command, leave
-from ..screen import bar, out, show
+from ..running import Stop, command, leave
+from ..screen import bar, facts, out, show, show_program
 
 _PER_REQUEST, _PER_DAY = "0.10", "5"
 _LINES = """\
@@ -38,11 +38,10 @@ def demo() -> None:
     try:
         _pay_and_refuse()
     except KeyboardInterrupt:
-        leave(Code.INTERRUPTED, f"{NOTHING_PAID} The money of the demo is invented.")
+        leave(Code.INTERRUPTED, "Interrupted. The money of the demo is invented.")
     show()
     show("In a program of your own:", "bold")
-    for line in _LINES.splitlines():
-        show(f"    {line}", "cyan")
+    show_program(_LINES, "    ")
     show("Next: `x402 sandbox` runs this seller for you to try things on, `x402 wallet new` makes a wallet.")
 
 
@@ -158,7 +157,7 @@ class _Demo:
 
     @staticmethod
     def _say(name: str, text: str) -> None:
-        show(f"    {name:<13} {text}")
+        facts([(f"    {name:<12}", text)])
 
     @staticmethod
     def _check(holds: bool, problem: str) -> None:

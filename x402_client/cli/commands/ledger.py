@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
 from ...model.budgets import WINDOWS
-from ...model.holds import Hold
+from ...model.holds import Hold, moment
 from ...model.money import Money
 from .. import export as exporting
 from .. import options, spending
@@ -20,15 +21,14 @@ from ..ledger_filters import Filters
 from ..money_labels import TEST_MONEY
 from ..one_payment import document, rows_of
 from ..open_ledger import OpenLedger, looking, stops
-from ..running import Stop, asking, leave
+from ..running import Stop, command, leave
 from ..screen import bar, facts, put, say, show, show_json, table
-from ..vocabulary import advice, answer_of, is_test, price_of, state_of, unresolved
+from ..vocabulary import advice, answer_of, is_test, price_of, short_ids, short_price_of, state_of, unresolved
 from . import ledger_acts as acts
 from .ledger_retry import retry
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
 Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
-_TITLES = {"spent": "spent", "held": "held", "lost": "lost", "written off": "written off"}
 
 
 @app.callback(invoke_without_command=True)
@@ -55,11 +55,14 @@ def _on_the_line(context: typer.Context, name: str) -> bool:
 
 
 @app.command("spent")
-@asking
+@command
 def spent(
     days: Days = 30, ledger: options.LedgerAt = None, purse: options.Purse = "default", as_json: options.AsJson = False
 ) -> None:
-    """Show what was spent, held, lost and written off: in all, and by host, day and token."""
+    """Show where the money went: in all, and by host, day and token.
+
+    Columns are what became of the money: spent, held or unknown. Lost and written off were spent for nothing.
+    """
     with looking(ledger, purse) as found:
         holds = spending.since(found.all(), days or None)
         currencies = sorted({hold.price.currency for hold in holds} | {"USD"}, key=lambda c: (c != "USD", c))
@@ -85,7 +88,7 @@ def spent(
 
 
 @app.command("list")
-@asking
+@command
 def list_(
     host: Annotated[options.MaybeText, typer.Option("--host", metavar="HOST", help="Or *.example.com.")] = None,
     state: Annotated[
@@ -120,7 +123,7 @@ def list_(
     if frozen:
         _draw_frozen(found, frozen)
     if listed:
-        _draw_list(listed)
+        _draw_list(listed, short_ids(every))
     else:
         show(f"None of the {len(every)} payments fits." if every else "There is no payment.")
     if len(listed) < len(holds):
@@ -130,7 +133,7 @@ def list_(
 
 
 @app.command("show")
-@asking
+@command
 def show_(
     hold: options.HoldId,
     ledger: options.LedgerAt = None,
@@ -151,7 +154,7 @@ def show_(
 
 
 @app.command("holds")
-@asking
+@command
 def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as_json: options.AsJson = False) -> None:
     """List the payments that are not resolved, and what to do about each."""
     with looking(ledger, purse) as found:
@@ -170,7 +173,7 @@ def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as
 
 
 @app.command("export")
-@asking
+@command
 def export(
     as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -191,7 +194,7 @@ def export(
 
 
 @app.command("freezes")
-@asking
+@command
 def freezes(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
     """List what is frozen: nothing is paid there until it is unfrozen."""
     with looking(ledger, None) as found:
@@ -235,31 +238,43 @@ def _draw_hold(hold: Hold, stopped: tuple[str, ...]) -> None:
     show(f"    {said.todo}")
 
 
-def _draw_list(holds: Iterable[Hold]) -> None:
-    rows = table("time (UTC)", "hold", "state", "money", "price", "host", right=("price",))
+def _draw_list(holds: Iterable[Hold], cut: dict[str, str]) -> None:
+    rows = table("time (UTC)", "hold", "state", "money", "price", "host", right=("price",), folds="host")
     for hold in holds:
-        facts_of = exporting.row(hold)
-        when = facts_of["time"][:16].replace("T", " ")
-        rows.add_row(when, hold.id, state_of(hold), facts_of["money"], price_of(hold), hold.host)
-    put(rows)
+        rows.add_row(_when(hold), cut[hold.id], state_of(hold), hold.told.money, short_price_of(hold), hold.host)
+    put(rows, compact=True)
+
+
+def _when(hold: Hold) -> str:
+    """Return the time of a payment, with the year in place of the hour if it is another."""
+    made = moment(hold.created)
+    assert made is not None
+    return f"{made:%m-%d %H:%M}" if made.year == datetime.now(UTC).year else f"{made:%Y-%m-%d}"
 
 
 def _draw_sums(sums: list[dict[str, Money]], days: float) -> None:
     show()
     when = f"in {days:g} days" if days else "in all"
-    rows = table(when, *_TITLES.values(), right=_TITLES.values())
+    shown = _columns(sums)
+    rows = table(when, *shown, right=shown)
     for of in sums:
         if any(of.values()) or len(sums) == 1:
-            rows.add_row("", *(str(of[column]) for column in _TITLES))
+            rows.add_row("", *(str(of[column]) for column in shown))
     put(rows)
 
 
+def _columns(sums: Iterable[dict[str, Money]]) -> list[str]:
+    """Return the columns to show: that of what was spent, and each other that has money in it."""
+    listed = list(sums)
+    return [column for column in spending.COLUMNS if column == "spent" or any(of[column] for of in listed)]
+
+
 def _draw(name: str, shares: list[spending.Share]) -> None:
-    """Draw one table. A column that is empty but for zeros is left out, and so is a bar that has no other beside it."""
+    """Draw one table. A bar that has no other beside it is left out."""
     if not shares:
         return
     show()
-    shown = [column for column in _TITLES if column == "spent" or any(share.sums[column] for share in shares)]
+    shown = _columns(share.sums for share in shares)
     rows = table(f"by {name}", *shown, "payments", "", right=(*shown, "payments"))
     for share in shares:
         sums = (str(share.sums[column]) for column in shown)

@@ -24,7 +24,7 @@ from .. import export as exporting
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..open_ledger import acting, lift
-from ..running import Stop, asking
+from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
 from ..vocabulary import advice, price_of, state_of
 
@@ -39,7 +39,10 @@ Frozen_ = Annotated[
 ]
 
 
-@asking
+_KEPT = "Nothing was written off."
+
+
+@command
 def reconcile(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
@@ -63,7 +66,7 @@ def reconcile(
     _tell_reconciled(result, [hold for hold in waiting if hold not in holds], as_json)
 
 
-@asking
+@command
 def write_off(
     hold: options.HoldId,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
@@ -80,8 +83,9 @@ def write_off(
         if not yes:
             if not interactive():
                 raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
-            if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
-                raise Stop(Code.REFUSED, "Nothing was written off.")
+            with before(_KEPT):
+                if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
+                    raise Stop(Code.REFUSED, _KEPT)
         written: Hold = call_ledger(found.port, lambda port: port.write_off(one))
         name = found.name
     say(f"Written off in {name}: {price_of(one)}. It counts as spent.")
@@ -89,31 +93,37 @@ def write_off(
         show_json(exporting.row(written))
 
 
-@asking
-def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
+@command
+def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
     """Stop payments to a host, or all of them, at once: in every program that uses this ledger."""
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
         found.ask("freeze", pattern)
-        name, lifts = found.name, found.lift(pattern)
+        name, lifts, after = found.name, found.lift(pattern), found.frozen()
     say(f"Frozen in {name}: nothing is paid to {_payee(pattern)} from it until `{lifts}`.")
+    if as_json:
+        show_json({"ledger": name, "host": pattern, "frozen": list(after)})
 
 
-@asking
-def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None) -> None:
-    """Lift a freeze again. It has to be named as it was set: * lifts only *."""
+@command
+def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
+    """Lift a freeze again. It has to be named as it was set: * lifts only *. Exits with 1 if it lifted nothing."""
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was lifted") as found:
-        before = found.frozen()
+        frozen = found.frozen()
         found.ask("unfreeze", pattern)
         name, after = found.name, found.frozen()
-    was = f"Not frozen any more in {name}: {_payee(pattern)}"
-    named = was if pattern in before else f"{pattern!r} was not frozen in {name}"
-    say(f"{named}{_still(still_frozen(pattern, after), ledger)}")
+    lifted, still = pattern in frozen, _still(still_frozen(pattern, after), ledger)
+    if lifted:
+        say(f"Not frozen any more in {name}: {_payee(pattern)}{still}")
+    if as_json:
+        show_json({"ledger": name, "host": pattern, "lifted": lifted, "frozen": list(after)})
+    if not lifted:
+        raise Stop(Code.WRONG, f"Nothing was lifted: {pattern!r} was not frozen in {name}{still}")
 
 
-@asking
-def accept(ledger: options.LedgerAt = None) -> None:
+@command
+def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
     """Go on with a ledger that lost its latest payments: end the programs that use it first."""
     path = ledger_file(ledger)
     if ledger == ":memory:" or (path is not None and not path.exists()):
@@ -128,10 +138,14 @@ def accept(ledger: options.LedgerAt = None) -> None:
     finally:
         closer_of(found)()
     if accepted:
-        say(f"Accepted: payments go on from what is left in {name}. What was lost counts in no budget, and may be")
-        say("paid again.")
+        say(
+            f"Accepted: payments go on from what is left in {name}. What was lost counts in no budget, and may be paid "
+            "again."
+        )
     else:
         say(f"Nothing was lost in {name}, so there was nothing to accept.")
+    if as_json:
+        show_json({"ledger": name, "accepted": bool(accepted)})
 
 
 def _unopened(path: Path) -> Any:

@@ -18,16 +18,14 @@ from ..manual_pages import pages
 from ..manual_topics import Answer, asked, names
 from ..options import MaybeText
 from ..running import command, leave
-from ..screen import err, out
+from ..screen import WIDEST, err, out
 
-#: Longer lines are hard to read.
-_WIDEST = 100
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:)([^)#]*?)(?:\.md)?(#[^)]*)?\)")
 
 HELP = """Show the manual: a page, or the list of all pages.
 
 It ships with the package. TOPIC is the name of a page or its beginning, a class of errors (OverLimit) or a heading. In
-a pipe the page comes as the Markdown that it is.
+a pipe the page comes as the Markdown that it is, and an example as the program that it is.
 
 Examples:
 
@@ -67,9 +65,9 @@ def manual(
 def _show(found: Answer) -> None:
     console = out()
     if not console.is_terminal:
-        console.file.write(found.text)
+        console.file.write(found.piped)
         return
-    page, width = _rendered(found), min(console.width, _WIDEST)
+    page, width = _rendered(found), min(console.width, WIDEST)
     with console.capture() as drawn:
         console.print(page, width=width)
     with console.use_theme(_theme()), _paged(console) if drawn.get().count("\n") >= console.height else nullcontext():

@@ -7,7 +7,7 @@ import shlex
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,8 +17,8 @@ from ...sandbox import FAULTS, Sandbox
 from .. import completion
 from ..exits import Code
 from ..options import MaybePath, MaybeTexts
-from ..running import NOTHING_PAID, Stop, asking, leave
-from ..screen import out, own_line, show
+from ..running import Stop, command, leave
+from ..screen import out, show, show_program
 
 _LOOK_EVERY = 0.1
 _FIRST_LINE = '"""Pays the sandbox. By x402 sandbox --example."""'
@@ -37,10 +37,9 @@ if paid := outcome(response):  # None if it was free
     print("Paid:", paid.hold.price)
 print("Left today:", buyer.remaining())
 """
-#: Stands for its line `buyer = ...` where there is no `Buyer.from_env`.
 
 
-@asking
+@command
 def sandbox(
     port: Annotated[int, typer.Option("--port", metavar="N", help="Where to listen; 0: at a free port.")] = 8402,
     example: Annotated[
@@ -70,13 +69,20 @@ def sandbox(
         for one in FAULTS.values():
             show(f"{one.name}: {one.does}")
         return
-    signal.signal(signal.SIGTERM, _end)
+    for name in ("SIGTERM", "SIGHUP"):  # the second: its terminal was closed. Windows has none
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
     with _opened(port, slow, redeliver) as seller:
         if fault:
             seller.order(*fault)
         if example is not None:
             _write_program(example, seller)
-        _until_interrupted(seller, _settings(seller), example)
+        interrupted = _until_interrupted(seller, _settings(seller), example)
+        payments, earned = len(seller.settlements), seller.earned
+    told = f"The sandbox earned {earned} of invented money in {payments} payment{'' if payments == 1 else 's'}."
+    if interrupted:
+        leave(Code.INTERRUPTED, f"Interrupted. {told}")
+    show(told)
 
 
 def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
@@ -98,8 +104,7 @@ def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> Non
     show()
     show(f"{example} is" if example is not None else "A program that pays it from there; --example FILE writes it:")
     show()
-    for line in program(seller).splitlines():
-        show(f"  {line}", "cyan")
+    show_program(program(seller), "  ")
     show()
     out().file.flush()
 
@@ -130,21 +135,16 @@ def _settings(seller: Sandbox) -> Path:
     return path
 
 
-def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None) -> None:
-    """Tell how to pay it, and of every visit until Ctrl-C, and then what was earned."""
+def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None) -> bool:
+    """Tell how to pay it, and of every visit, until the end. Return False if another program asked for the end."""
     try:
         _tell_settings(seller, settings, example)
         _tell_visits(seller)
     except KeyboardInterrupt as end:
-        own_line()
-        payments = len(seller.settlements)
-        show(f"It earned {seller.earned} of invented money in {payments} payment{'' if payments == 1 else 's'}.")
-        out().file.flush()
-        if not isinstance(end, _Terminated):
-            leave(Code.INTERRUPTED, f"{NOTHING_PAID} The money was invented.")
+        return not isinstance(end, _Terminated)
 
 
-def _tell_visits(seller: Sandbox) -> None:
+def _tell_visits(seller: Sandbox) -> NoReturn:
     """Print one line for each request and each payment, as they come."""
     seen = paid = 0
     while True:
@@ -162,7 +162,7 @@ def _tell_visits(seller: Sandbox) -> None:
 
 
 class _Terminated(KeyboardInterrupt):
-    """The end that another program asked for, with SIGTERM."""
+    """The end that another program asked for, with SIGTERM or SIGHUP."""
 
 
 def _end(*_: object) -> None:

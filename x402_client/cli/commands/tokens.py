@@ -8,19 +8,20 @@ from typing import Any
 from ...chains.tokens import KNOWN, Tokens
 from ...model.money import Token
 from ...model.networks import caip2, canonical, short_name
+from ...model.offers import words
 from ...schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from ...signers.play_keys import takes_play_keys
 from .. import options
 from ..buying import Choices, policy_of
 from ..exits import Code
-from ..money_labels import network_name
-from ..running import Stop, asking
-from ..screen import put, show_json, table
+from ..money_labels import TEST
+from ..running import Stop, command
+from ..screen import put, say, show_json, table
 
 _PROGRAMS = {TOKEN_PROGRAM: "SPL Token program", TOKEN_2022_PROGRAM: "Token-2022 program"}
 
 
-@asking
+@command
 def tokens(
     network: options.Networks = None,
     policy: options.PolicyFile = None,
@@ -38,13 +39,25 @@ def tokens(
     if as_json:
         show_json([_document(token, by_policy) for token, by_policy in found])
         return
-    rows = table("token", "network", "contract", "domain", "counts as", "known by")
+    _draw(found, spare=() if network else ("domain", "counts as"))
+
+
+def _draw(found: Sequence[tuple[Token, bool]], spare: Sequence[str]) -> None:
+    """Draw a line for each token. The column of those who vouch is there if not all are ours."""
+    vouched = ["known by"] if any(by_policy for _, by_policy in found) else []
+    rows = table("token", "network", "contract", "domain", "counts as", *vouched)
     for token, by_policy in found:
+        known_by = ["your policy" if by_policy else "x402"] if vouched else []
         rows.add_row(
-            token.symbol or "(no name)", network_name(token.network), token.address, _signed_for(token),
-            token.currency, "your policy" if by_policy else "x402",
-        )  # fmt: skip
-    put(rows)
+            token.symbol or "(no name)", _network(token), token.address, _signed_for(token), token.currency, *known_by
+        )
+    left_out = put(rows, spare=(*spare, *vouched) if spare else (), compact=True)
+    if left_out:
+        say(f"Left out for want of room: {', '.join(left_out)}. `--network NAME` shows all of a network.", "dim")
+
+
+def _network(token: Token) -> str:
+    return words(short_name(token.network), 60) + (f", {TEST}" if takes_play_keys(token.network) else "")
 
 
 def _place(token: Token) -> tuple[str, str]:

@@ -14,15 +14,35 @@ import typer
 from ...buyer.wallet import Wallet
 from ...errors import ConfigurationError
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY
-from ...signers.keystore import SHORTEST_PASSPHRASE, Family, keep_in_keyring, new_secret, read, seal, secrets_of, write
+from ...signers.keystore import (
+    PASSPHRASE_VARIABLE,
+    SHORTEST_PASSPHRASE,
+    Family,
+    keep_in_keyring,
+    new_secret,
+    read,
+    seal,
+    secrets_of,
+    write,
+)
+from ...signers.mistaken_keys import solana_mistake
 from .. import completion, funding, options, wallets
 from ..exits import Code
-from ..running import Stop, asking
+from ..running import Stop, before, command
 from ..screen import interactive, put, say, show, show_json, table, waiting
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a wallet, look at it, fill it.")
-_NAMES = {"evm": "EVM chains (Base, Ethereum, Polygon, ...)", "solana": "Solana"}
+_NAMES = {"evm": "EVM chains", "solana": "Solana"}
 _FAMILIES = {"evm": EVM_FAMILY, "solana": SOLANA_FAMILY}
+#: What to keep. The second is for a passphrase in the keyring, which the user has not seen.
+_NEW_BACKUP = (
+    "Copy these files, and remember the passphrase: without both the money is lost.",
+    "The passphrase is in this machine's keyring alone. If that is lost, so is the money, with or without these files.",
+)
+_IMPORTED_BACKUP = (
+    "Keep the key or mnemonic itself, or copy these files and remember the passphrase: else the money is lost.",
+    "Keep the key or mnemonic itself: the passphrase of these files is in this machine's keyring alone.",
+)
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="A plain word. Without one: default.")]
 Known = Annotated[
     str,
@@ -39,7 +59,7 @@ Keyring = Annotated[
 
 
 @app.command("new")
-@asking
+@command
 def new(
     name: Name = wallets.DEFAULT,
     evm: Annotated[bool, typer.Option("--evm", help="Only a key for EVM chains.")] = False,
@@ -49,17 +69,16 @@ def new(
 ) -> None:
     """Make new keys, one for EVM chains and one for Solana, encrypted with a passphrase.
 
-    They are written as keystore files (Web3 secret storage, version 3) that only you can read. The passphrase comes
-    from --passphrase-file, from X402_PASSPHRASE, from --keyring, or from a prompt; it is never an argument.
+    They are written as keystore files (Web3 secret storage, version 3) that only you can read.
     """
     families: list[Family] = ["evm", "solana"] if evm == solana else (["evm"] if evm else ["solana"])
-    addresses = _keep(name, {family: new_secret() for family in families}, keyring, passphrase_file)
-    say("Copy these files, and remember the passphrase: without both the money is lost.", "yellow")
+    addresses = _keep(name, lambda: {family: new_secret() for family in families}, keyring, passphrase_file)
+    say(_NEW_BACKUP[keyring], "yellow")
     _tell_funding({_FAMILIES[kind]: address for kind, address in addresses.items()}, name, say)
 
 
 @app.command("import")
-@asking
+@command
 def import_(
     name: Name = wallets.DEFAULT,
     keyring: Keyring = False,
@@ -67,16 +86,21 @@ def import_(
 ) -> None:
     """Encrypt a key that you have: asked for without showing it, or read from stdin; never an argument.
 
-    It may be an EVM key (64 hex digits), a Solana key (base58, or the numbers of a solana-keygen file), or a BIP-39
-    mnemonic, of which the first accounts are taken: m/44'/60'/0'/0/0 and m/44'/501'/0'/0'.
+    It may be an EVM key (64 hex digits), a Solana key (64 bytes in base58, or the numbers of a solana-keygen file), or
+    a BIP-39 mnemonic, of which the first accounts are taken: m/44'/60'/0'/0/0 and m/44'/501'/0'/0'.
     """
-    _free(name)
-    found = _secrets(wallets.ask("Key or mnemonic (it does not show): ") if interactive() else sys.stdin.read(65_536))
-    _keep(name, found, keyring, passphrase_file)
+    _keep(name, _typed_secrets, keyring, passphrase_file)
+    say(_IMPORTED_BACKUP[keyring], "yellow")
+    for line, style in funding.next_commands(name):
+        say(line, style)
+
+
+def _typed_secrets() -> dict[Family, bytes]:
+    return _secrets(wallets.ask("Key or mnemonic (it does not show): ") if interactive() else sys.stdin.read(65_536))
 
 
 @app.command("show")
-@asking
+@command
 def show_(
     name: Known = "",
     wallet: options.WalletAt = None,
@@ -96,7 +120,7 @@ def show_(
 
 
 @app.command("balance")
-@asking
+@command
 def balance(
     name: Known = "",
     wallet: options.WalletAt = None,
@@ -109,14 +133,12 @@ def balance(
     from ..balances import known_balances
     from ..buying import Choices, policy_of
 
-    found = wallets.find(name or wallet)
-    if found.no_wallet:
-        raise Stop(Code.USAGE, wallets.no_wallet())
+    found = _wallet_of(name or wallet)
     known_balances(found.wallet, network or [], tuple(rpc or ()), policy_of(Choices(policy)), as_json)
 
 
 @app.command("fund")
-@asking
+@command
 def fund(
     name: Known = "",
     wallet: options.WalletAt = None,
@@ -124,15 +146,21 @@ def fund(
     as_json: options.AsJson = False,
 ) -> None:
     """Say how to put money into the wallet: which address, network and token, and how much. Asks no chain."""
-    found = wallets.find(name or wallet)
-    if found.no_wallet:
-        raise Stop(Code.USAGE, wallets.no_wallet())
+    found = _wallet_of(name or wallet)
     if funding.is_play_wallet(found.wallet):
         raise Stop(Code.REFUSED, funding.play_warning())
     if as_json:
         show_json([place.document() for place in funding.places(found.wallet.addresses, network or [])])
         return
     _tell_funding(found.wallet.addresses, name or wallet or "", show, network or [])
+
+
+def _wallet_of(named: str | None) -> wallets.Found:
+    """Return the wallet of this name, or the one that pays."""
+    found = wallets.find(named)
+    if found.no_wallet:
+        raise Stop(Code.USAGE, wallets.no_wallet())
+    return found
 
 
 def _tell_funding(
@@ -142,18 +170,22 @@ def _tell_funding(
         tell(line, style)
 
 
-def _keep(name: str, found: dict[Family, bytes], keyring: bool, passphrase_file: Path | None) -> dict[str, str]:
+def _keep(
+    name: str, get_secrets: Callable[[], dict[Family, bytes]], keyring: bool, passphrase_file: Path | None
+) -> dict[str, str]:
     """Write the keystores, and return their addresses."""
     directory = _free(name)
-    passphrase = secrets.token_urlsafe(24) if keyring else _new_passphrase(passphrase_file)
-    with waiting("Encrypting"):
-        documents: list[tuple[Family, dict[str, Any]]]
-        documents = [(family, seal(family, key, passphrase, in_keyring=keyring)) for family, key in found.items()]
-    addresses: dict[str, str] = _addresses(found)
-    found.clear()
-    if keyring:
-        for address in addresses.values():
-            keep_in_keyring(address, passphrase)
+    with before("No wallet was made."):
+        found = get_secrets()
+        passphrase = secrets.token_urlsafe(24) if keyring else _new_passphrase(passphrase_file)
+        with waiting("Encrypting"):
+            documents: list[tuple[Family, dict[str, Any]]]
+            documents = [(family, seal(family, key, passphrase, in_keyring=keyring)) for family, key in found.items()]
+        addresses: dict[str, str] = _addresses(found)
+        found.clear()
+        if keyring:
+            for address in addresses.values():
+                keep_in_keyring(address, passphrase)
     written = write(directory, documents)
     for path, (family, _) in zip(written, documents, strict=True):
         show(f"{addresses[family]}  pays on {_NAMES[family]}")
@@ -170,8 +202,17 @@ def _addresses(found: dict[Family, bytes]) -> dict[str, str]:
 def _free(name: str) -> Path:
     directory = wallets.directory(name)
     if directory.exists():
-        raise Stop(Code.USAGE, f"There is a wallet named {name} already, and none is ever overwritten: {directory}")
+        raise Stop(Code.USAGE, _taken(name, directory))
     return directory
+
+
+def _taken(name: str, directory: Path) -> str:
+    shown = "" if name == wallets.DEFAULT else f" {name}"
+    return (
+        f"There is a wallet named {name} already, in {directory}, and none is ever overwritten. "
+        f"`x402 wallet show{shown}` lists its addresses, and `x402 wallet fund{shown}` says how to fill it. One more needs "
+        "a name that is free: `x402 wallet new NAME` or `x402 wallet import NAME`. It pays with `--wallet NAME`."
+    )
 
 
 def _new_passphrase(file: Path | None) -> str:
@@ -180,8 +221,8 @@ def _new_passphrase(file: Path | None) -> str:
         if len(given) < SHORTEST_PASSPHRASE:
             raise Stop(
                 Code.USAGE,
-                f"The passphrase has {len(given)} characters, and {SHORTEST_PASSPHRASE} are the least, also in "
-                "X402_PASSPHRASE and in a file. Nothing was written.",
+                f"The passphrase in {PASSPHRASE_VARIABLE if file is None else file} has {len(given)} characters; "
+                f"{SHORTEST_PASSPHRASE} are the least. Nothing was written.",
             )
         return given
     if not interactive():
@@ -228,8 +269,12 @@ def _from_numbers(text: str) -> bytes:
 
 
 def _from_base58(text: str) -> bytes:
+    """Read a Solana key as ``Wallet(solana=...)`` does. 32 bytes are refused: they may be an address."""
     import base58
 
+    mistake = solana_mistake(text)
+    if mistake is not None:
+        raise ConfigurationError(mistake)
     try:
         raw = base58.b58decode(text)
     except ValueError:
@@ -241,7 +286,7 @@ def _seed(raw: bytes) -> bytes:
     """Return the 32 bytes that are kept. A public half that stands beside them has to be theirs."""
     if len(raw) not in (32, 64):
         raise ConfigurationError(
-            "This is no key: an EVM key has 64 hex digits, a Solana key is base58 of 32 or 64 bytes or as many "
+            "This is no key: an EVM key has 64 hex digits, a Solana key is base58 of 64 bytes, or 32 or 64 "
             "numbers in [], and a mnemonic has 12 to 24 words."
         )
     Wallet(solana=raw)
