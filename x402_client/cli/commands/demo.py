@@ -44,6 +44,8 @@ def demo() -> None:
     for line in _LINES.splitlines():
         show(f"    {line}", "cyan")
     show("Next: `x402 sandbox` runs this seller for you to try things on, `x402 wallet new` makes a wallet.")
+    show("With --redeliver it delivers again for a payment that it has, as in 3. Where a seller does not,")
+    show("`x402 ledger write-off` gives the payment up.")
 
 
 def _pay_and_refuse() -> None:
