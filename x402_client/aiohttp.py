@@ -11,7 +11,10 @@ try:
     from aiohttp import ClientSession
     from yarl import URL
 except ModuleNotFoundError as _missing:
-    text = 'x402_client.aiohttp needs aiohttp, which is not installed: pip install "x402-buyer[aiohttp]".'
+    text = (
+        "x402_client.aiohttp needs aiohttp, which is not installed: "
+        'pip install "x402-buyer[aiohttp]" (in a clone: pip install ".[aiohttp]").'
+    )
     raise ModuleNotFoundError(text, name=_missing.name) from None
 
 from .adapters.aiohttp_courier import OWN_ERRORS

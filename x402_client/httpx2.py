@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 try:
     import httpx2
 except ModuleNotFoundError as _missing:
-    text = 'x402_client.httpx2 needs httpx2, which is not installed: pip install "x402-buyer[httpx2]".'
+    text = (
+        "x402_client.httpx2 needs httpx2, which is not installed: "
+        'pip install "x402-buyer[httpx2]" (in a clone: pip install ".[httpx2]").'
+    )
     raise ModuleNotFoundError(text, name=_missing.name) from None
 
 from .adapters.exchange import refuse_client

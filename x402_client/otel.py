@@ -52,7 +52,8 @@ def listener(
         from opentelemetry import metrics, trace
     except ImportError:
         raise ConfigurationError(
-            'x402_client.otel needs OpenTelemetry, which is not installed: pip install "x402-buyer[otel]".'
+            "x402_client.otel needs OpenTelemetry, which is not installed: "
+            'pip install "x402-buyer[otel]" (in a clone: pip install ".[otel]").'
         ) from None
     tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
     meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)

@@ -112,6 +112,15 @@ def test_the_program_it_shows_pays_as_it_stands_with_the_settings(bare: dict[str
     assert "".join(f"  {line}".rstrip() + "\n" for line in program.splitlines()) in said
 
 
+def test_the_sandbox_says_what_to_do_about_a_payment_that_it_took(bare: dict[str, str]) -> None:
+    with run_sandbox(bare, later=(later := list[str]())) as (said, url, settings):
+        assert "with --redeliver. `x402 ledger write-off HOLD` gives up a payment that brought nothing." in said
+        shell = f". {settings} && {' '.join(COMMAND)} get {url}/fault/drop-after-settling/weather --yes"
+        lost = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment(bare), timeout=30)
+        assert lost.returncode == 7
+    assert "settled before, so not delivered again: --redeliver would, `x402 ledger write-off` gives it up" in later[0]
+
+
 def test_an_example_is_written_over_an_older_one_and_over_nothing_else(bare: dict[str, str], tmp_path: Path) -> None:
     mine, example = tmp_path / "mine.py", tmp_path / "pay.py"
     mine.write_text("print('mine')\n")
@@ -151,8 +160,8 @@ def test_the_settings_of_a_sandbox_that_has_ended_are_told_as_that(bare: dict[st
 
 
 @contextmanager
-def run_sandbox(bare: dict[str, str], *options: str) -> Iterator[tuple[str, str, str]]:
-    """Run a sandbox; give what it said, its address and its settings."""
+def run_sandbox(bare: dict[str, str], *options: str, later: list[str] | None = None) -> Iterator[tuple[str, str, str]]:
+    """Run a sandbox; give what it said, its address and its settings. What it says then goes to ``later``."""
     command = [*COMMAND, "sandbox", "--port", "0", *options]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(bare))
     assert child.stdout is not None
@@ -165,7 +174,9 @@ def run_sandbox(bare: dict[str, str], *options: str) -> Iterator[tuple[str, str,
         yield said, url[0], settings[1]
     finally:
         child.terminate()
-        child.communicate(timeout=30)
+        rest, _ = child.communicate(timeout=30)
+        if later is not None:
+            later.append(rest)
     assert child.returncode == 0
 
 

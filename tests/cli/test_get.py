@@ -11,16 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
-from x402_client import Money, errors
+from x402_client import errors
 from x402_client.cli.exits import code_of
-from x402_client.cli.reporting import Report
-from x402_client.cli.requests_made import CliRequest
-from x402_client.errors import MoneyState
-from x402_client.model.holds import Hold, Outcome, Purchase
-from x402_client.model.hosts import Origin
-from x402_client.model.offers import Offer
+from x402_client.cli.requests_made import redirect_of
 from x402_client.sandbox import Sandbox
 
 from .running import COMMAND, environment, in_process, process, terminal
@@ -53,7 +49,9 @@ ENDS = {
     "paid": ("/weather", ("--max", "0.05"), 0, "Paid 0.01 USD", 1),
     "not a terminal": ("/weather", (), 3, "There is no terminal to ask on; --yes pays", 0),
     "above --max": ("/report", ("--max", "0.01"), 3, "one payment may cost 0.01 USD", 0),
-    "above the policy": ("/yacht", ("--yes",), 3, "one payment may cost 0.10 USD", 0),
+    "above --max, and below the policy": ("/report", ("--max", "0.01"), 3, "--max decides; --max 0.05 allows", 0),
+    "above the policy": ("/yacht", ("--yes",), 3, "0.10 USD. The --policy file decides; a higher per_request", 0),
+    "above the policy, with --max": ("/yacht", ("--max", "1"), 3, "decides, for --max only narrows it; a higher", 0),
     "a lookalike of the token": ("/fault/swapped-token/weather", ("--yes",), 3, "not a token this buyer knows", 0),
     "nonsense": ("/fault/garbage-402/weather", ("--yes",), 5, "cannot be read", 0),
     "another version": ("/fault/version-3/weather", ("--yes",), 5, "version 3", 0),
@@ -69,9 +67,21 @@ ENDS = {
     ),
     "another 402": ("/fault/not-x402/weather", ("--yes",), 22, "does not speak x402", 0),
     "not found": ("/nothing", ("--yes",), 22, "answered 404. Nothing was paid.", 0),
-    "a wrong receipt": ("/fault/receipt-wrong-payer/weather", ("--yes",), 0, "does not fit what was signed", 1),
-    "no receipt": ("/fault/receipt-missing/weather", ("--yes",), 0, "The seller sent no receipt.", 1),
     "a redirect": ("/fault/redirect-after-paying/weather", ("--yes", "-L"), 0, "Paid 0.01 USD", 1),
+    "a redirect that is not followed": (
+        "/fault/redirect-before-paying/weather",
+        ("--yes",),
+        0,
+        "/sound/weather; -L follows it. Nothing was paid.",
+        0,
+    ),
+    "a redirect that is not followed after paying": (
+        "/fault/redirect-after-paying/weather",
+        ("--yes",),
+        8,
+        "/thanks; -L follows it. The same command with -L presents the same payment",
+        1,
+    ),
     "no amount": ("/weather", ("--max", "much"), 2, "'much' is not an amount of money", 0),
     "a header of nothing": ("/weather", ("-H", "nothing"), 2, 'like -H "Name: value"', 0),
     "a file that is not there": ("/weather", ("-d", "@{missing}"), 2, "{missing} cannot be read", 0),
@@ -91,19 +101,6 @@ def test_every_end_has_its_exit_code(seller: Sandbox, given: dict[str, str], tmp
     assert said.replace("{missing}", missing) in ran.err.replace("\n", " ")
     assert ran.code == code, ran.err
     assert len(seller.settlements) == before + transfers
-
-
-@pytest.mark.parametrize(
-    ("status", "money", "code"), [(200, "spent", 0), (500, "spent", 8), (500, "unknown", 7), (404, "held", 7)]
-)
-def test_an_error_after_a_payment_goes_by_the_money(status: int, money: MoneyState, code: int) -> None:
-    purchase = Purchase("p", "r", False, "GET", "http://x.example/", Origin("http", "x.example", 80))
-    offer = Offer(1, 2, "exact", "eip155:8453", 10_000, "0x", "0x")
-    hold = Hold("1", purchase, offer, Money("0.01"), 0.0)
-    report = Report(CliRequest("GET", "http://user:secret@x.example/a?b=c", []), as_json=True)
-    report.answered(status, Outcome(money, hold, offer))
-    assert report.code() == code
-    assert report.document(report.code(), "said")["url"] == "http://x.example/a"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +141,28 @@ def test_the_same_command_presents_the_same_payment(seller: Sandbox, given: dict
     assert "Presenting an earlier payment of 0.01 USD again" in again.err
     assert (again.code, json.loads(again.out)) == (0, CONTENT)
     assert len(seller.settlements) == before + 1
+
+
+def test_json_says_where_a_redirect_leads(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["get", f"{seller.url}/fault/redirect-before-paying/weather", "--yes", "--json"], given)
+    said = json.loads(ran.err)
+    assert (ran.code, said["status"], said["location"]) == (0, 307, f"{seller.url}/sound/weather")
+
+
+def test_a_place_that_a_redirect_leads_to_is_shown_without_secrets() -> None:
+    location = {"location": "https://user:hunter22@x.example/a?token=abc"}
+    with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(302, headers=location))) as client:
+        assert redirect_of(client.get("https://y.example/")) == "https://x.example/a?..."
+        assert redirect_of(httpx.Response(304)) == ""
+
+
+def test_without_a_wallet_nothing_is_made(seller: Sandbox, bare: dict[str, str]) -> None:
+    ran = in_process(["get", f"{seller.url}/evm/weather", "--yes"], bare)
+    assert ran.code == 3  # the sandbox's token is not known without its settings
+    ran = in_process(["get", f"{seller.url}/solana/weather", "--yes"], bare)
+    assert (ran.code, "There is no wallet to pay with." in ran.err) == (2, True)
+    assert in_process(["get", f"{seller.url}/free", "--yes"], bare).code == 0
+    assert list(Path(bare["HOME"]).iterdir()) == []
 
 
 def test_json_is_one_object_on_the_last_line_of_stderr(seller: Sandbox, given: dict[str, str]) -> None:

@@ -21,10 +21,11 @@ PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bm
     ("python", "command"),
     [
         ("buyer.unfreeze('*.x.dev') lifts it", "`x402 ledger unfreeze '*.x.dev'` lifts it"),
+        ("buyer.unfreeze('x.dev') lifts it", "`x402 ledger unfreeze x.dev` lifts it"),
         ("buyer.write_off(error.hold) gives it up", "`x402 ledger write-off ab12` gives it up"),
         ("look it up by error.hold.nonce;", "look it up by its nonce (`x402 ledger show ab12`);"),
         ("buyer.holds() lists these", "`x402 ledger holds` lists these"),
-        ("name one with Buyer(rpc={\"base\": \"https://...\"}).", "name one with --rpc base=https://...."),
+        ("one with Buyer(rpc={\"base\": \"https://...\"}).", "one with --rpc base=https://... (or X402_RPC)."),
         ("of different operators, in Buyer(rpc=...), or", "of different operators, in --rpc, or"),
         ("Policy(http_hosts=['x.dev']) allows it", 'http_hosts = ["x.dev"] in the --policy file allows it'),
         ("in Policy(hosts={\"x.dev\": Limit(...)}) if", 'in a table [hosts."x.dev"] in the --policy file if'),
@@ -35,7 +36,13 @@ PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bm
         ("only under Policy(allow_zero=True)", "only under allow_zero = true in the --policy file"),
         ("and must_exist=True refuses that", "and --must-exist refuses that"),
         ("pass ledger=PATH.", "pass --ledger PATH."),
-        ("the 60 seconds of Buyer(settle_timeout=...))", "the 60 seconds that are waited)"),
+        ("may take 60 seconds: Buyer(settle_timeout=...).", "may take 60 seconds, or --timeout if that is longer."),
+        ("A higher per_request in the Policy allows it.", "A higher per_request in the --policy file allows it."),
+        (
+            "A higher buyer.purchase(per_request=...) allows it, as far as the Policy does.",
+            "A higher --max allows it, as far as the --policy file does.",
+        ),
+        ("a higher limit in the Policy allows it", "a higher limit in the --policy file allows it"),
         ("Make the same request again: it", "Run the same command again: it"),
     ],
 )  # fmt: skip
@@ -76,7 +83,7 @@ def test_a_freeze_and_a_hold_are_named(seller: Sandbox, given: dict[str, str]) -
     assert in_process(["get", f"{seller.url}/weather", "--yes"], given).code == 0
     assert in_process(["ledger", "freeze", "127.0.0.1"], given).code == 0
     ran = in_process(["get", f"{seller.url}/weather", "--yes"], given)
-    assert "`x402 ledger unfreeze '127.0.0.1'` lifts it" in ran.err
+    assert "`x402 ledger unfreeze 127.0.0.1` lifts it" in ran.err
     from x402_client.cli.running import in_commands
 
     error = errors.PaymentRejected("buyer.write_off(error.hold)", hold=hold(price=str(Money("0.01"))))

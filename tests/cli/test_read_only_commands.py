@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from x402_client import Wallet
+from tests.ledgers.redis.server import Server
+from x402_client import Money, Wallet
+from x402_client.cli.commands.quote import is_play_money
+from x402_client.cli.money_labels import network_name
+from x402_client.ledgers import RedisLedger, SqliteLedger
+from x402_client.model.offers import Offer
 from x402_client.sandbox import Sandbox
 
 from .running import in_process, terminal
@@ -67,6 +73,95 @@ def test_offers_fit_a_narrow_terminal(seller: Sandbox, given: dict[str, str], co
     assert max(map(len, said.splitlines())) <= columns
     for address in seller.pay_to.values():
         assert address in said  # in one piece
+
+
+@pytest.mark.parametrize("pattern", ["127.0.0.1", "*"])
+def test_what_is_frozen_would_not_be_paid(seller: Sandbox, given: dict[str, str], pattern: str) -> None:
+    url = f"{seller.url}/weather"
+    frozen = "All payments are frozen" if pattern == "*" else "Payments to 127.0.0.1 are frozen"
+    assert in_process(["quote", url], given).code == 0
+    _begin_ledger(given, "freeze", pattern)
+    for command in (["quote", url], ["get", url, "--dry-run"], ["policy", "check", given["X402_POLICY"], url]):
+        ran = in_process(command, given)
+        assert ran.code == 3
+        assert f"{frozen}; `x402 ledger unfreeze" in ran.err
+        assert "would be paid" not in ran.text
+        assert "Would pay" not in ran.err
+    said = json.loads(in_process(["quote", url, "--json"], given).out)
+    assert (said["choice"], said["frozen"]) == (1, [pattern])
+    assert said["refusal"].startswith(frozen)
+    examined = in_process(["doctor", url], given)
+    assert examined.code == 1
+    assert f"wrong: ledger: {frozen}" in examined.text
+    assert "would be chosen; frozen" in examined.text
+    assert "(test money): would be paid" not in examined.text
+
+
+def test_a_freeze_of_another_host_stops_nothing_here(seller: Sandbox, given: dict[str, str]) -> None:
+    _begin_ledger(given, "freeze", "*.example.com")
+    assert in_process(["quote", f"{seller.url}/weather"], given).code == 0
+    assert in_process(["doctor", f"{seller.url}/weather"], given).code == 0
+
+
+def _begin_ledger(given: dict[str, str], *command: str) -> None:
+    """Make the ledger as a first payment would, and run a ledger command on it."""
+    SqliteLedger(given["X402_LEDGER"]).close_ledger()
+    assert in_process(["ledger", *command], given).code == 0
+
+
+def test_a_ledger_that_cannot_be_used_pays_nothing(seller: Sandbox, given: dict[str, str]) -> None:
+    Path(given["X402_LEDGER"]).write_text("this is no database, whatever its name says")
+    url = f"{seller.url}/weather"
+    quoted, dry = in_process(["quote", url], given), in_process(["get", url, "--dry-run"], given)
+    paid = in_process(["get", url, "--yes"], given)
+    assert (quoted.code, dry.code, paid.code) == (4, 4, 4)
+    assert "would be chosen; the ledger cannot be used" in quoted.text
+    assert "Left before it" not in quoted.text
+    assert paid.err.partition(" More:")[0] in quoted.err
+    assert "wrong: ledger: " in in_process(["doctor", url], given).text
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
+def test_looking_at_a_server_makes_no_purse_there(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    look = ["quote", f"{seller.url}/weather", "--ledger", server.url]
+    try:
+        ledger = RedisLedger(server.url)
+        assert in_process(look, given).code == 0
+        ledger.freeze("*")
+        assert in_process(look, given).code == 3
+        assert ledger.purses() == ()
+        ledger.close_ledger()
+    finally:
+        server.kill()
+
+
+def test_what_asks_for_no_payment_is_called_free_only_where_it_went_well(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    for command in (["quote"], ["get", "--dry-run"]):
+        ran = in_process([*command, f"{seller.url}/nothing"], given)
+        assert (ran.code, "asks for no payment: it answered 404." in ran.text + ran.err) == (22, True)
+        led = in_process([*command, f"{seller.url}/fault/redirect-before-paying/weather"], given)
+        assert led.code == 0
+        assert "asks for no payment: it answered 307. It leads to " in led.text + led.err
+        assert "/sound/weather; -L follows it." in led.text + led.err
+    missing = json.loads(in_process(["quote", f"{seller.url}/nothing", "--json"], given).out)
+    assert (missing["free"], missing["status"]) == (False, 404)
+
+
+def test_a_dry_run_says_why_nothing_would_be_paid(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["get", f"{seller.url}/yacht", "--dry-run"], given)
+    assert ran.code == 3
+    assert "offer 1 (exact on eip155:402402402402, 250000.00 USD): it costs" in ran.err
+
+
+def test_test_money_is_called_so_once() -> None:
+    offer = Offer(1, 2, "exact", "eip155:84532", 10_000, "0x", "0x", price=Money("0.01 USD (test)"))
+    assert not is_play_money(offer)
+    assert is_play_money(offer.but(price=Money("0.01")))
+    assert network_name(offer.network, offer.price) == "base-sepolia"
+    assert network_name(offer.network, Money("0.01")) == network_name(offer.network) == "base-sepolia, test money"
 
 
 def test_a_quote_as_json(seller: Sandbox, given: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from x402_client.core.flow import pay
 from x402_client.errors import (
     ApprovalDenied,
     BodyNotReplayable,
+    ChainUnavailable,
     Frozen,
     HostNotAllowed,
     LedgerUnavailable,
@@ -310,6 +311,7 @@ def test_what_became_free_is_handed_over(again: asks.Reply, release: Any) -> Non
         ("SignTyped", SigningError("no"), SigningError),
         ("SignTyped", OSError("usb"), SigningError),
         ("SignTyped", asks.SignatureGiven(b"\0" * 65), SigningError),
+        ("SignTyped", ChainUnavailable("base did not answer."), ChainUnavailable),
         ("Record", LedgerUnavailable("disk"), LedgerUnavailable),
         ("Record", OSError("disk"), OSError),
     ],
@@ -320,12 +322,23 @@ def test_what_fails_before_it_leaves_gives_the_budget_back(name: str, failure: A
         ground.pay(call, **{name: failure})
     assert ground.names[-2:] == [name, "Release"]
     assert (ground.spent, ground.ledger.holds(), call.attempt.alive) == (0, (), False)
-    if isinstance(caught.value, SigningError | LedgerUnavailable):
+    if isinstance(caught.value, SigningError | LedgerUnavailable | ChainUnavailable):
         [told] = [event for event in ground.told if isinstance(event, events.Warned)]
         assert told.problem == str(caught.value)
         assert caught.value.money == "untouched"
         assert caught.value.hold.offer is caught.value.offer
         assert "OSError" in str(caught.value) or not isinstance(failure, OSError)
+
+
+def test_one_failure_of_a_chain_is_told_to_each_call_about_its_own_payment() -> None:
+    shared = ChainUnavailable("base did not answer.")
+    for _ in range(2):
+        ground = Ground()
+        with pytest.raises(ChainUnavailable) as caught:
+            ground.pay(called(), SignTyped=shared)
+        assert caught.value.args[0] == "base did not answer. Nothing was paid."
+        assert caught.value.hold.id == ground.all(asks.Release)[0].hold.id
+        assert caught.value.__cause__ is shared
 
 
 def test_a_budget_that_cannot_be_given_back_is_told_and_reaped() -> None:

@@ -68,6 +68,7 @@ def test_what_the_chain_shows_changes_the_money_and_nothing_else(
     assert books[0] == books[1] == ("signed", "held", PRICE)
     if kind is not asks.Reply:
         assert "The chain shows that it was paid" in str(ends[1])
+        assert ["after that time" in str(end) for end in ends] == [True, False], "no time is named once it is known"
         assert "The chain shows" not in str(ends[0])
 
 

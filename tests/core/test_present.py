@@ -206,6 +206,13 @@ def test_time_that_is_up_in_a_pause_ends_the_call_as_unknown(answer: Any) -> Non
     assert len(ground.all(asks.Send)) == 1
 
 
+def test_a_time_out_says_how_long_an_answer_may_take() -> None:
+    error = _failed(Ground(settle_timeout=60, **GET), Send=ReadTimeout())
+    assert "no answer came (ReadTimeout). An answer may take 60 seconds: Buyer(settle_timeout=...). " in str(error)
+    assert "An answer may take" not in str(_failed(Ground(settle_timeout=None, **GET), Send=ReadTimeout()))
+    assert "An answer may take" not in str(_failed(Ground(settle_timeout=60, **GET), Send=DROP))
+
+
 # --- ends of what was presented before
 
 

@@ -148,8 +148,10 @@ def test_a_freeze_stops_every_step(pattern: str, host: str, stops: bool) -> None
     )
     if stops:
         for step in steps:
-            with pytest.raises(Frozen, match="unfreeze"):
+            with pytest.raises(Frozen, match="unfreeze") as caught:
                 step()
+            said = "All payments are frozen; " if pattern == "*" else f"Payments to {pattern} are frozen; "
+            assert caught.value.args[0].startswith(said)
         ledger.unfreeze("c.example")
         with pytest.raises(Frozen):
             steps[0]()

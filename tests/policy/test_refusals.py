@@ -176,7 +176,7 @@ def test_offers_that_are_refused_alike_are_told_together() -> None:
     assert error.args[0].partition("acceptable: ")[2] == (
         f"offers 1, 3, 4 and 5 (exact on polygon, {unknown}; exact on sei, {unknown}; ...): only these networks are "
         "allowed: base; offers 2 and 6 (exact on base, 0.02 USD; exact on base, 0.03 USD): one payment may cost "
-        "0.01 USD. Nothing was paid."
+        "0.01 USD. A higher per_request in the Policy allows it. Nothing was paid."
     )
     assert isinstance(error, TooExpensive)
 

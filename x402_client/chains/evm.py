@@ -98,7 +98,7 @@ def token_balance(rpc: Rpc, token: str, owner: str) -> int:
     """Return an account's balance of a token, in its smallest units."""
     answer = rpc.call("eth_call", {"to": token, "data": _BALANCE_OF + owner[2:].lower().zfill(64)}, "latest")
     if not isinstance(answer, str) or not _WORD.fullmatch(answer):
-        raise ChainUnavailable(f"The endpoint's answer about {owner}'s balance makes no sense. Nothing was sent.")
+        raise ChainUnavailable(f"The endpoint's answer about {owner}'s balance makes no sense.")
     return int(answer, 16)
 
 
@@ -106,7 +106,7 @@ def token_decimals(rpc: Rpc, token: str) -> int:
     """Return the decimals of a token, as its contract says."""
     answer = rpc.call("eth_call", {"to": token, "data": _DECIMALS}, "latest")
     if not isinstance(answer, str) or not _WORD.fullmatch(answer):
-        raise ChainUnavailable(f"The endpoint's answer about the decimals of {token} makes no sense. Nothing was sent.")
+        raise ChainUnavailable(f"The endpoint's answer about the decimals of {token} makes no sense.")
     return int(answer, 16)
 
 

@@ -67,8 +67,7 @@ class Rpc:
         """Return the result of one read. ChainUnavailable when no endpoint gave it."""
         if not self.urls:
             raise ChainUnavailable(
-                f"No endpoint is known for {short_name(self.network)} ({self.network}); name one with "
-                f'Buyer(rpc={{"{short_name(self.network)}": "https://..."}}).'
+                f"No endpoint is known for {short_name(self.network)} ({self.network}); name one with {self._setting}."
             )
         problem = "no answer"
         until = time.monotonic() + _PATIENCE
@@ -85,7 +84,15 @@ class Rpc:
             if pause is None or not waits or time.monotonic() + rest > until:
                 break
             time.sleep(rest)
-        raise ChainUnavailable(f"{short_name(self.network)} did not answer {method} ({problem}).")
+        raise ChainUnavailable(
+            f"{short_name(self.network)} did not answer {method} ({problem}). Try again, or name another endpoint with "
+            f"{self._setting}."
+        )
+
+    @property
+    def _setting(self) -> str:
+        """Return how an endpoint of this network is named."""
+        return f'Buyer(rpc={{"{short_name(self.network)}": "https://..."}})'
 
     def _recognise(self, url: str, until: float) -> None:
         """Ask an endpoint which chain it is, unless it said so before. Another chain's is as good as none."""

@@ -12,7 +12,7 @@ __all__ = ["main"]
 _EXTRA = ("typer", "rich")
 _MISSING = (
     "x402: the command needs the packages typer and rich. Install them with: pip install 'x402-buyer[cli]' "
-    "(from a copy of its folder: pip install '.[cli]')"
+    "(in a clone: pip install '.[cli]')."
 )
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from ..buyer import environment, settings
 from ..buyer.buyer import Buyer
+from ..buyer.ledger_calls import call_ledger
 from ..core.ports import Approver
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event
+from ..ledgers.extras import purses_of
 from ..ledgers.urls import REDIS, refusal, scheme_of
 from ..model.budgets import WINDOWS
 from ..model.money import Money
@@ -20,6 +22,7 @@ from ..model.sandbox_settings import ended_sandbox
 from ..policy.policy import CAREFUL, Policy
 from . import wallets
 from .exits import Code
+from .own_words import in_own_words
 from .running import Stop
 
 _PER_DAY = "5"
@@ -50,10 +53,13 @@ def buying(
 ) -> Iterator[tuple[Buyer, wallets.Found]]:
     """Yield a buyer and the wallet that it pays with.
 
-    ``ledger`` is used instead of the one that the options name.
+    ``ledger`` is used instead of the one that the options name. Without a wallet nothing can be paid, so no ledger is
+    made for it.
     """
     policy = policy_of(choices)
     found = wallets.find(choices.wallet, choices.passphrase_file)
+    if ledger is None and found.no_wallet:
+        ledger = ledger_for_looking(choices.ledger, choices.purse).port
     buyer = Buyer(
         found.wallet,
         policy,
@@ -93,18 +99,36 @@ def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
     return environment.endpoints(written, "--rpc")
 
 
-def ledger_for_looking(named: str | None) -> Any:
+@dataclass(frozen=True, slots=True)
+class LedgerForLooking:
+    """A ledger to look at: the one that is there, else an empty one in memory."""
+
+    port: Any
+    #: The patterns to which payments are stopped.
+    frozen: tuple[str, ...] = ()
+    #: What keeps the ledger that is there from being used.
+    problem: str = ""
+
+
+def ledger_for_looking(named: str | None, purse: str) -> LedgerForLooking:
     """Return the ledger if there is one, else an empty one in memory.
 
-    So a question about prices makes no file, and works on a read-only disk.
+    So a question about prices makes no file and no purse, and works on a read-only disk.
     """
-    from ..errors import LedgerUnavailable
-
+    empty = settings.ledger(":memory:")
     try:
         path = ledger_file(named)
-        return settings.ledger(named if path is None else path if path.exists() else ":memory:")
-    except LedgerUnavailable:
-        return settings.ledger(":memory:")
+    except LedgerUnavailable:  # no home, so none was ever used there
+        return LedgerForLooking(empty)
+    if path is not None and not path.exists():
+        return LedgerForLooking(empty)
+    try:
+        port = settings.ledger(named if path is None else path)
+        frozen = tuple(call_ledger(port, lambda ledger: ledger.freezes()))
+        unused = path is None and purse not in (call_ledger(port, purses_of) or ())
+        return LedgerForLooking(empty if unused else port, frozen)
+    except LedgerUnavailable as problem:
+        return LedgerForLooking(empty, (), in_own_words(str(problem.args[0])))
 
 
 def ledger_file(named: str | None) -> Path | None:

@@ -47,7 +47,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "sandbox": (
         ("sandbox", "Run a seller with invented money, until Ctrl-C."),
         ("sandbox --port 0 --example pay.py", "Take a free port; write a program that pays it."),
-        ("sandbox --fault drop-after-settling", "Let the first payment go wrong."),
+        ("sandbox --fault drop-after-settling --redeliver", "Lose an answer; deliver when asked again."),
     ),
     "wallet": (
         ("wallet new", "Make the wallet that pays."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..model.money import Money
 from ..model.networks import short_name
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
@@ -11,6 +12,10 @@ TEST_MONEY = "test money"
 TEST = "test"
 
 
-def network_name(network: str) -> str:
-    """Return the name of a network, safe to show. That of a test network says that its money is test money."""
-    return words(short_name(network), 60) + (f", {TEST_MONEY}" if takes_play_keys(network) else "")
+def network_name(network: str, price: Money | None = None) -> str:
+    """Return the name of a network, safe to show. That of a test network says that its money is test money.
+
+    Beside a ``price`` it says so only if the price does not.
+    """
+    said = price is not None and "(test)" in price.currency
+    return words(short_name(network), 60) + (f", {TEST_MONEY}" if takes_play_keys(network) and not said else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..model.holds import Hold
+from ..model.holds import Hold, moment
 from ..model.offers import words
 from .explorers import account_link, transaction_link
 from .export import row
@@ -37,9 +37,9 @@ def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     yield "request", f"{hold.purchase.method} {hold.url}" + (" (under a key)" if hold.purchase.keyed else "")
     yield "paid to", words(hold.offer.pay_to, 100)
     yield "paid by", facts["payer"] or hold.payer or "not signed yet"
-    yield "time", facts["time"]
+    yield "time", _time(hold.created)
     if hold.authorization is not None:
-        yield "expires", facts["expires"]
+        yield "expires", _time(hold.authorization.expires)
         yield "nonce", hold.authorization.nonce
     if facts["transaction"]:
         yield "transaction", f"{facts['transaction']} (by the seller's receipt)"
@@ -53,6 +53,11 @@ def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if frozen:
         yield "frozen", f"by {', '.join(frozen)}: it is not presented until that is lifted"
     yield "to do", said.todo
+
+
+def _time(seconds: float) -> str:
+    """Return a time as messages write it."""
+    return f"{moment(seconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _links(hold: Hold) -> Iterator[tuple[str, str]]:

@@ -86,6 +86,15 @@ Headers = Annotated[
     typer.Option("-H", "--header", metavar="NAME: VALUE", help="A header of the request. May be repeated."),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long the server may stay silent.")]
+#: For commands that pay: the answer to a payment has the time of ``Buyer(settle_timeout=...)`` at least.
+PayingTimeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="How long the server may stay silent. Once a payment left, that is 60 at least: it has to be settled.",
+    ),
+]
 Networks = Annotated[
     MaybeTexts,
     typer.Option(

@@ -9,6 +9,7 @@ import re
 _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(python), command)
     for python, command in (
+        (r"buyer\.unfreeze\('([^'*]*)'\)", r"`x402 ledger unfreeze \1`"),
         (r"buyer\.unfreeze\(('[^']*')\)", r"`x402 ledger unfreeze \1`"),
         (r"buyer\.reconcile\(\)", "`x402 ledger reconcile`"),
         (r"buyer\.holds\(\)", "`x402 ledger holds`"),
@@ -20,9 +21,13 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Policy\(allow_zero=True\)", "allow_zero = true in the --policy file"),
         (r'Policy\(per_request="0\.10", per_day="5"\)', 'per_request = "0.10" and per_day = "5"'),
         (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),
-        (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://..."),
+        (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://... (or X402_RPC)"),
         (r"Buyer\(rpc=\.\.\.\)", "--rpc"),
-        (r"seconds of Buyer\(settle_timeout=\.\.\.\)", "seconds that are waited"),
+        (r"seconds: Buyer\(settle_timeout=\.\.\.\)", "seconds, or --timeout if that is longer"),
+        (r"(?<=A higher )buyer\.purchase\(per_request=\.\.\.\)", "--max"),
+        (r"as far as the Policy does", "as far as the --policy file does"),
+        (r"(?<=A higher per_request in )the Policy", "the --policy file"),
+        (r"(?<=a higher limit in )the Policy", "the --policy file"),
         (r"Make the same request again", "Run the same command again"),
         (r"make the same request again", "run the same command again"),
         (

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import httpx
+
+from ..core.receipt_check import says_pending
 from ..errors import X402Error
 from ..events import Answered, Delivered, Event, LedgerStarted, Presented, Warned
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import words
+from ..receipts import outcome as outcome_of
 from ..signers.play_keys import takes_play_keys
 from .buying import left_in_words, number
 from .exits import Code
 from .money_labels import network_name
-from .requests_made import CliRequest, shown_url
+from .open_ledger import typed
+from .own_words import in_own_words
+from .requests_made import CliRequest, redirect_of, shown_url
 from .screen import say, seller_text, show_json, waiting
+
+_RECEIPTS = ("payment-response", "x-payment-response")
+_LEDGER_COMMAND = re.compile(r"`(x402 ledger ([a-z-]+)[^`]*)`")
+#: Ledger commands that concern every purse.
+_OF_ALL = ("freeze", "unfreeze", "freezes", "accept")
 
 
 class Watching:
@@ -28,24 +40,31 @@ class Watching:
         self.presented: Hold | None = None
         self.again = self.delivered = False
         self._sign: Any = None
+        #: A warning that is not said yet: it may be the error of which the command tells at its end.
+        self._warning = ""
 
     def __call__(self, event: Event) -> None:
+        self._say_warning()
         if isinstance(event, Presented):
-            self.presented, self.again = event.hold, event.again
             self._start(event)
+            self.presented, self.again = event.hold, event.again
         elif isinstance(event, Answered):
             self.stop()
         elif isinstance(event, Delivered):
             self.delivered = True
-        elif isinstance(event, Warned) and not self.quiet:
-            say(words(event.problem, 500), "yellow")
+        elif isinstance(event, Warned):
+            self._warning = event.problem
+            if not event.method:  # it is about the buyer, and no error of this request
+                self._say_warning()
         elif isinstance(event, LedgerStarted) and not self.quiet:
             say(f"A new ledger begins: {event.url}", "dim")
 
     def _start(self, event: Presented) -> None:
         if self.quiet:
             return
-        if event.again:
+        if self.presented is not None and self.presented.id == event.hold.id:
+            say(f"No content came. Presenting the same payment of {event.hold.price} again; nothing more is paid.")
+        elif event.again:
             say(f"Presenting an earlier payment of {event.hold.price} again; nothing more is paid.")
         self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer")
         self._sign.__enter__()
@@ -56,6 +75,19 @@ class Watching:
         if sign is not None:
             sign.__exit__(None, None, None)
 
+    def end(self, error: X402Error | None) -> None:
+        """Take that sign away, and say the last warning unless it is the error that ends the command."""
+        self.stop()
+        problem = self._warning.partition(" More: x402 manual")[0]
+        if error is not None and problem and problem in str(error):
+            self._warning = ""
+        self._say_warning()
+
+    def _say_warning(self) -> None:
+        problem, self._warning = self._warning, ""
+        if problem and not self.quiet:
+            say(words(in_own_words(problem), 500), "yellow")
+
 
 class Report:
     """The report on one request."""
@@ -63,10 +95,9 @@ class Report:
     host: Any
     method: str
 
-    def __init__(self, request: CliRequest, as_json: bool) -> None:
-        import httpx
-
+    def __init__(self, request: CliRequest, as_json: bool, ledger: str | None = None, purse: str = "default") -> None:
         url = httpx.URL(request.url)
+        self._ledger, self._purse = ledger, purse
         self.as_json = as_json
         self.method, self.host = request.method, url.host
         self.url: str = shown_url(url)
@@ -74,10 +105,16 @@ class Report:
         self.outcome: Outcome | None = None
         self.error: X402Error | None = None
         self.left: dict[str, Money] = {}
+        #: Where the answer leads, if it is a redirect that was not followed.
+        self.leads_to = ""
+        self._receipt_came = False
 
-    def answered(self, status: int, outcome: Outcome | None) -> None:
-        """Note that the answer's head came."""
-        self.status, self.outcome = status, outcome
+    def answered(self, response: Any) -> None:
+        """Note that the head of an httpx response came."""
+        self.status, self.outcome = response.status_code, outcome_of(response)
+        self.leads_to = redirect_of(response)
+        hops = (response, *response.history)
+        self._receipt_came = any(name in hop.headers for hop in hops for name in _RECEIPTS)
 
     def failed(self, error: X402Error) -> None:
         """Note that the request ended in one of our errors."""
@@ -85,45 +122,75 @@ class Report:
 
     def code(self) -> Code:
         """Return the exit code of the answer."""
-        if self.status is None or self.status < 400:
-            return Code.OK
+        status = self.status or 0
         if self.outcome is None:
-            return Code.HTTP
+            return Code.OK if status < 400 else Code.HTTP
+        if status < 300:
+            return Code.OK
         return Code.UNDELIVERED if self.outcome.money == "spent" else Code.UNKNOWN
 
     def trouble(self) -> str:
-        """Return the message about an answer of 400 or more."""
+        """Return the message about an answer of 300 or more."""
         answered = f"{self.host} answered {self.status}"
         if self.outcome is None:
             unpaid = " This 402 does not speak x402, so there was nothing to pay." if self.status == 402 else ""
-            return f"{answered}.{unpaid} Nothing was paid."
+            return f"{answered}.{unpaid}{self.led_on()} Nothing was paid."
         took = "took" if self.outcome.money == "spent" else "has"
+        again = "The same command with -L" if self.leads_to else "The same command again"
         return (
-            f"{answered}, and {took} the payment of {self.outcome.hold.price}. The same command again presents "
+            f"{answered}, and {took} the payment of {self.outcome.hold.price}.{self.led_on()} {again} presents "
             "the same payment and does not pay twice."
         )
 
-    def tell(self, code: Code, message: str) -> None:
-        """Write the final report."""
+    def led_on(self) -> str:
+        """Return where a redirect leads that was not followed."""
+        return f" It leads to {self.leads_to}; -L follows it." if self.leads_to else ""
+
+    def tell(self, code: Code, message: str) -> str:
+        """Write the final report. Return the message that is left to say, with commands as they are to be typed."""
+        message = self.with_ledger(message)
         if self.as_json:
             show_json(self.document(code, message), stderr=True)
-        elif self.outcome is not None and code in (Code.OK, Code.PIPE):
-            self._tell_paid(self.outcome)
+            return ""
+        if self.outcome is not None and code in (Code.OK, Code.PIPE):
+            self._tell_paid(self.outcome, " The same command again buys anew." if code is Code.OK else "")
+        return message
 
-    def _tell_paid(self, paid: Outcome) -> None:
-        offer, receipt = paid.offer, paid.receipt
-        token = offer.token.symbol if offer.token else words(offer.asset, 60)
-        say(
-            f"Paid {paid.hold.price} ({token} on {network_name(offer.network)}) to {words(offer.pay_to, 60)}."
-            + (f" Left: {left_in_words(self.left)}." if self.left else ""),
-            "green",
+    def with_ledger(self, text: str) -> str:
+        """Return a text in which ledger commands name the ledger and the purse, where they would find others."""
+        return _LEDGER_COMMAND.sub(
+            lambda found: f"`{found[1]}{typed(self._ledger, 'default' if found[2] in _OF_ALL else self._purse)}`", text
         )
-        if receipt is None:
-            say("The seller sent no receipt.", "yellow")
+
+    def _tell_paid(self, paid: Outcome, then: str) -> None:
+        offer, price = paid.offer, paid.hold.price
+        token = offer.token.symbol if offer.token else words(offer.asset, 60)
+        bought = f"{price} ({token} on {network_name(offer.network, price)}) to {words(offer.pay_to, 60)}"
+        left = f" Left: {left_in_words(self.left)}." if self.left else ""
+        for doubt in self.doubts():
+            say(doubt, "yellow")
+        if paid.money == "spent":
+            say(f"Paid {bought}.{left}", "green")
         else:
-            say(f"Receipt: transaction {seller_text(receipt.transaction)}", "dim")
-        for mismatch in paid.mismatches:
-            say(f"The receipt does not fit what was signed: {words(mismatch, 300)}", "yellow")
+            say(f"It is not known whether {bought} was paid, so it stays counted.{left}", "yellow")
+            say(self.with_ledger(f"`x402 ledger show {paid.hold.id}` shows the payment.{then}"), "yellow")
+        if paid.receipt is not None and paid.receipt.transaction:
+            say(f"Receipt: transaction {_named(paid.receipt.transaction)}", "dim")
+
+    def doubts(self) -> list[str]:
+        """Return what is wrong with the receipt of a paid answer."""
+        if self.outcome is None or (self.status or 0) >= 300:
+            return []
+        receipt = self.outcome.receipt
+        if receipt is None:
+            return ["The seller's receipt cannot be read." if self._receipt_came else "The seller sent no receipt."]
+        found = [f"The receipt does not fit what was signed: {words(one, 300)}." for one in self.outcome.mismatches]
+        if says_pending(receipt):
+            found.append("The seller's receipt says that the payment is on its way.")
+        elif not receipt.success:
+            why = f": {seller_text(receipt.error)}" if receipt.error else ""
+            found.append(f"The seller's receipt says that the payment failed{why}.")
+        return found
 
     def document(self, code: Code, message: str) -> dict[str, Any]:
         """Return the report as a JSON object."""
@@ -135,12 +202,19 @@ class Report:
             "method": self.method,
             "url": self.url,
             "status": self.status,
+            "location": self.leads_to or None,
             "money": money,
             "error": None if code is Code.OK else {"kind": type(error).__name__ if error else None, "message": message},
             "payment": payment(hold) if hold is not None and money != "untouched" else None,
             "receipt": _receipt(self.outcome),
+            "doubts": self.doubts(),
             "left": {window: str(money) for window, money in self.left.items()} or None,
         }
+
+
+def _named(transaction: str) -> str:
+    """Return a seller's name of a transaction. It is quoted if it could be taken for words of ours."""
+    return transaction if transaction.isalnum() and len(transaction) <= 100 else seller_text(transaction)
 
 
 def payment(hold: Hold) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+import httpx
+
+from ..model.offers import words
 from .exits import Code
 from .running import Stop
 
@@ -73,6 +76,25 @@ def whole_url(text: str) -> str:
 def shown_url(url: Any) -> str:
     """Return httpx's ``url`` as it may be shown: without user, password and query."""
     return f"{url.scheme}://{url.netloc.decode('ascii', 'replace').rpartition('@')[2]}{url.path}"
+
+
+def redirect_of(response: Any) -> str:
+    """Return where an httpx response leads that was not followed, safe to show; "" if it leads nowhere."""
+    following = response.next_request
+    if following is None:
+        return ""
+    return words(shown_url(following.url) + ("?..." if following.url.query else ""), 300)
+
+
+def no_answer(host: str, failure: Exception) -> str:
+    """Return the message about a server that did not answer a request without a payment."""
+    late = "in the time of --timeout " if isinstance(failure, httpx.TimeoutException) else ""
+    return f"{host} did not answer {late}({named(failure)})."
+
+
+def named(failure: Exception) -> str:
+    """Return a failure's kind, and its message if it has one."""
+    return f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
 
 
 def _header(line: str) -> tuple[str, str]:

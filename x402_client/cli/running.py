@@ -87,9 +87,15 @@ def _framed(function: Callable[P, T], interrupted: str) -> Callable[P, T]:
     return run
 
 
-def in_commands(error: errors.X402Error) -> str:
-    """Return an error's message in the words of the command."""
-    return in_own_words(str(error), error.hold.id if error.hold is not None else "ID")
+def in_commands(error: errors.X402Error, said: str = "", more: str = "") -> str:
+    """Return an error's message in the words of the command.
+
+    ``said`` stands in place of what the error says, and ``more`` before the page of the manual.
+    """
+    message = str(error.args[0]) if error.args else ""
+    page = str(error)[len(message) :]
+    whole = f"{said or message}{more and ' '}{more}{page}"
+    return in_own_words(whole, error.hold.id if error.hold is not None else "ID")
 
 
 def leave(code: Code, message: str = "") -> NoReturn:

@@ -10,6 +10,7 @@ from .. import events
 from ..errors import (
     ApprovalDenied,
     BodyNotReplayable,
+    ChainUnavailable,
     HostNotAllowed,
     LedgerUnavailable,
     MoneyState,
@@ -49,7 +50,7 @@ from .drive import Flow
 from .joining import join
 from .known_terms import lasting
 from .last_answer import noted
-from .present import NEXT, SHOWN, expiry, led_elsewhere, look_now, present, read, terms
+from .present import expiry, led_elsewhere, look_now, next_step, present, read, still_counted, terms
 from .purchase_name import check_quoted, known_purchase
 from .reclaim import may_give_back, reclaim_expired
 from .rules import Rules
@@ -273,6 +274,9 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
         return (yield from sign(call, quote, hold, rules, rules.policy.validity))
     except Exception as failure:
         yield from give_back(call, hold)
+        if isinstance(failure, ChainUnavailable):  # several calls may have waited for one answer of the chain
+            said = f"{failure.args[0]} Nothing was paid."
+            raise ChainUnavailable(said, hold=hold.shown, offer=hold.offer) from failure
         if isinstance(failure, X402Error):
             failure.hold, failure.offer = failure.hold or hold.shown, failure.offer or hold.offer
         raise
@@ -375,9 +379,10 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
 def _paid_before(call: Call, hold: Hold) -> Flow[PaymentRejected]:
     call.attempt.end()
     settled = (yield from look_now(hold)).settled
+    stays = "" if settled else f"{still_counted(call, hold)} "
     error = PaymentRejected(
         f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
-        f"again; one call pays at most once. Nothing more was signed. {f'{SHOWN} ' if settled else ''}{NEXT}",
+        f"again; one call pays at most once. Nothing more was signed. {stays}{next_step(settled)}",
         hold=hold.shown,
         offer=hold.offer,
     )

@@ -76,7 +76,7 @@ def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rule
     error = PaymentOutcomeUnknown(
         f"{hold.price} was presented to {payee} before, and this call was led to {call.origin}. A payment is shown to "
         f"the origin that asked for it alone, and no second one is signed: nothing was sent. The payment can settle "
-        f"until {_until(call, hold)}. {NEXT}",
+        f"until {_until(call, hold)}. {next_step()}",
         hold=hold.shown,
         offer=hold.offer,
         wait_until=expiry(hold),
@@ -276,13 +276,13 @@ def _rejected(call: Call, tries: Tries, seen: Seen) -> PaymentRejected:
     outcome = tries.refusal and tries.refusal.outcome
     quoted = f' It says: "{said}".' if said else ""
     asked_again = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
-    stays = f"The payment can settle until {_until(call, hold)}, so the amount stays counted."
+    stays = still_counted(call, hold)
     if seen.settled:
-        text = f"{asked_again}{SHOWN} {NEXT}"
+        text = f"{asked_again}{next_step(settled=True)}"
     elif is_short(hold, said, seen.balance):
-        text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {NEXT}"
+        text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {next_step()}"
     else:
-        text = f"{asked_again}{stays} {NEXT}"
+        text = f"{asked_again}{stays} {next_step()}"
     text += interruptions.remark(hold)
     error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
     if seen.settled or (outcome and outcome.money == "unknown"):
@@ -291,14 +291,14 @@ def _rejected(call: Call, tries: Tries, seen: Seen) -> PaymentRejected:
 
 
 def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> PaymentOutcomeUnknown:
-    hold, waited = tries.hold, ""
+    hold, patience = tries.hold, ""
     if tries.late and rules.settle_timeout is not None:
-        waited = f", in at least the {rules.settle_timeout:g} seconds of Buyer(settle_timeout=...)"
+        patience = f" An answer may take {rules.settle_timeout:g} seconds: Buyer(settle_timeout=...)."
     then = ", and once more it asked for payment" if tries.refusal is not None else ""
-    known = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}."
+    unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. {next_step()}"
     error = PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}{waited})"
-        f"{then}. {SHOWN if seen.settled else known} {NEXT}{interruptions.remark(hold)}",
+        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}."
+        f"{patience} {next_step(settled=True) if seen.settled else unknown}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -309,11 +309,14 @@ def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Paym
     return error
 
 
-SHOWN = "The chain shows that it was paid, so the content is owed."
-NEXT = (
-    "Make the same request again: it presents the same payment, never a second one, and after that time it asks the "
-    "chain first. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
-)
+def next_step(settled: bool = False) -> str:
+    """Return what to do about an unresolved payment. One that is not known to have settled was said to have a time."""
+    shown = "The chain shows that it was paid, so the content is owed. " if settled else ""
+    later = "" if settled else ", and after that time it asks the chain first"
+    return (
+        f"{shown}Make the same request again: it presents the same payment, never a second one{later}. "
+        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+    )
 
 
 def _never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
@@ -354,6 +357,11 @@ def _brought(call: Call, tries: Tries) -> str:
         return f"a redirect to {call.origin}, where the payment is not shown,"
     answer = tries.refusal or tries.kept
     return f"an answer of {answer.status}" if answer is not None else f"no answer ({type(tries.failure).__name__})"
+
+
+def still_counted(call: Call, hold: Hold) -> str:
+    """Return until when a payment can settle, for a message."""
+    return f"The payment can settle until {_until(call, hold)}, so the amount stays counted."
 
 
 def _until(call: Call, hold: Hold) -> str:

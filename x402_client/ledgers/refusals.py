@@ -44,7 +44,8 @@ def check_frozen(patterns: Iterable[str], purchase: Purchase) -> None:
     """Raise Frozen if one of the patterns matches the purchase."""
     for pattern in patterns:
         if pattern == "*" or Pattern.parse(pattern).matches(purchase.origin):
-            raise Frozen(f"Payments to {pattern!r} are frozen; buyer.unfreeze({pattern!r}) lifts it. Nothing was sent.")
+            stopped = "All payments" if pattern == "*" else f"Payments to {pattern}"
+            raise Frozen(f"{stopped} are frozen; buyer.unfreeze({pattern!r}) lifts it. Nothing was sent.")
 
 
 def check_key(known: Hold, purchase: Purchase) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: The most reasons in an error's message, and the most offers that are described for one. ``reasons`` has all.
 _REASONS, _DESCRIBED = 10, 3
+#: What to do about a price that is too high, by whose limit decides.
+RAISE_POLICY = "A higher per_request in the Policy allows it."
+RAISE_OWN = "A higher buyer.purchase(per_request=...) allows it, as far as the Policy does."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,17 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     message = f"No offer of the {count} of {quote.url} was acceptable: "
     reasons = [*_grouped_reasons(quote.offers), *quote.faults]
     shown, more = reasons[:_REASONS], len(reasons) - _REASONS
-    message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + ". Nothing was paid."
+    message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + "."
     dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
     if not dear:
-        return NoAcceptableOffer(message, reasons=quote.reasons)
+        return NoAcceptableOffer(f"{message} Nothing was paid.", reasons=quote.reasons)
     comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
     asked, offer = min(comparable, key=lambda found: found[0])
     limit = _most(policy, origin, mandate, asked.currency)
-    return TooExpensive(message, reasons=quote.reasons, limit=limit, asked=asked, offer=offer)
+    cure = RAISE_POLICY if limit == policy.per_request(origin, asked.currency) else RAISE_OWN
+    return TooExpensive(
+        f"{message} {cure} Nothing was paid.", reasons=quote.reasons, limit=limit, asked=asked, offer=offer
+    )
 
 
 def _grouped_reasons(offers: Iterable[Offer]) -> list[str]:

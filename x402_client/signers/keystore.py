@@ -127,7 +127,7 @@ def _keyring() -> Any:
     except ImportError:
         raise ConfigurationError(
             "The operating system's keyring is reached through a package that is not installed: "
-            'pip install "x402-buyer[keyring]".'
+            'pip install "x402-buyer[keyring]" (in a clone: pip install ".[keyring]").'
         ) from None
     return keyring
 

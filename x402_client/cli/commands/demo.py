@@ -43,6 +43,8 @@ def demo() -> None:
     show("In a program of your own:", "bold")
     show_program(_LINES, "    ")
     show("Next: `x402 sandbox` runs this seller for you to try things on, `x402 wallet new` makes a wallet.")
+    show("With --redeliver it delivers again for a payment that it has, as in 3. Where a seller does not,")
+    show("`x402 ledger write-off` gives the payment up.")
 
 
 def _pay_and_refuse() -> None:

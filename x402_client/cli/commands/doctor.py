@@ -19,7 +19,6 @@ from ...model.hosts import Origin
 from ...model.money import Token
 from ...model.networks import SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
-from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
 from .. import options, wallets
@@ -29,11 +28,11 @@ from ..decoding.findings import Reading
 from ..exits import Code
 from ..money_labels import TEST_MONEY, network_name
 from ..own_words import in_own_words
-from ..requests_made import CliRequest, cli_request, shown_url
+from ..requests_made import CliRequest, cli_request, no_answer, shown_url
 from ..running import Stop, asking
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
-from .quote import QuoteReport
+from .quote import QuoteReport, is_play_money
 
 _NAMES = ("payment-required", "x-payment-required")
 _LARGE_HEADER = 8 * 1024
@@ -75,10 +74,11 @@ def doctor(
     readings = _readings(answer, policy_of(choices).tokens)
     payable = Reading("Can it be paid from here?")
     if answer.status == 402:
-        with buying(choices, ledger=ledger_for_looking(choices.ledger)) as (buyer, found):
+        looked = ledger_for_looking(choices.ledger, choices.purse)
+        with buying(choices, ledger=looked.port) as (buyer, found):
             quote = _judged(request.method, answer, buyer, payable)
             if quote is not None:
-                _payable(quote, buyer, found, payable)
+                _payable(QuoteReport(quote, buyer, found, looked, choices.ledger), buyer, payable)
     if as_json:
         show_json({"url": answer.url, "status": answer.status, "examined": [document(r) for r in [*readings, payable]]})
     else:
@@ -102,8 +102,7 @@ def _asked_once(request: CliRequest, timeout: float) -> _Answer:
                 if len(raw) > DEFAULT.terms_body or time.monotonic() > deadline:
                     break
     except httpx.HTTPError as failure:
-        said = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
-        raise Stop(Code.UNREACHABLE, f"{host} did not answer ({said}).") from None
+        raise Stop(Code.UNREACHABLE, no_answer(host, failure)) from None
     whole = len(raw) <= DEFAULT.terms_body and time.monotonic() <= deadline
     encodings = response.headers.get("content-encoding", "")
     body = decoded(bytes(raw), encodings, DEFAULT.terms_body) if whole else None
@@ -157,22 +156,23 @@ def _judged(method: str, answer: _Answer, buyer: Buyer, payable: Reading) -> Quo
         return None
 
 
-def _payable(quote: Quote, buyer: Buyer, found: wallets.Found, payable: Reading) -> None:
+def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
+    quote, found = report.quote, report.found
     if found.no_wallet:
         payable.note("wallet", "there is none; this is judged as if there were. `x402 wallet new` makes one")
     else:
         payable.fact("wallet", found.source)
-    report = QuoteReport(quote, buyer, found)
     funds = {offer.position: _funds(offer, buyer) for offer in quote.offers if _is_ours(offer, buyer, found)}
     for offer in quote.offers:
         chosen = quote.choice is not None and offer.position == quote.choice.position
         known = funds.get(offer.position, _Funds())
-        label = f" ({TEST_MONEY})" if takes_play_keys(offer.network) else ""
-        payable.fact(f"offer {offer.position}", f"{offer}{label}: {_verdict(offer, chosen, known)}")
+        label = f" ({TEST_MONEY})" if is_play_money(offer) else ""
+        verdict = _verdict(offer, chosen, known, report.obstacle)
+        payable.fact(f"offer {offer.position}", f"{offer}{label}: {verdict}")
     for fault in quote.faults:
         payable.wrong("terms", fault)
     if report.refusal:
-        payable.wrong("policy", report.refusal)
+        payable.wrong("ledger" if report.frozen or report.looked.problem else "policy", report.refusal)
     for offer in quote.offers:
         if offer.position in funds:
             chosen = quote.choice is not None and offer.position == quote.choice.position
@@ -201,9 +201,11 @@ def _is_ours(offer: Offer, buyer: Buyer, found: wallets.Found) -> bool:
     return not found.no_wallet and offer.token is not None and owner_of(buyer.wallet, offer.token) is not None
 
 
-def _verdict(offer: Offer, chosen: bool, known: _Funds) -> str:
+def _verdict(offer: Offer, chosen: bool, known: _Funds, obstacle: str) -> str:
     if not chosen:
         return in_own_words(offer.reason or "")
+    if obstacle:
+        return f"would be chosen; {obstacle}"
     return "would be paid" if known.suffices(offer) else "would be chosen, and its payment would fail: see below"
 
 

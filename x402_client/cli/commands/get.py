@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -16,23 +12,22 @@ import typer
 from ...errors import ApprovalDenied, NoAcceptableOffer, TooExpensive, X402Error, find
 from ...httpx import wrap
 from ...model.holds import Hold
-from ...model.money import Money
-from ...receipts import outcome
 from .. import options
 from ..approving import Approving
+from ..bodies import BodyWriter, body_sink
 from ..buying import Choices, amount, buying, left
 from ..exits import Code, code_of, table
 from ..reporting import Report, Watching
-from ..requests_made import CliRequest, cli_request
+from ..requests_made import CliRequest, cli_request, named, no_answer
 from ..running import NOTHING_PAID, Stop, command, in_commands, leave
-from ..screen import one_place, say, swallow_pipe
+from ..screen import swallow_pipe
+from ..too_expensive import with_cure
 
-_CHUNK = 64 * 1024
 HELP = f"""Fetch URL, and pay for it if that is what it takes.
 
 The body goes to stdout and nothing else does. On a terminal you are asked before anything is paid; in a script, --yes
-pays within the policy, and --max 0.05 pays up to that much. With neither, nothing is paid. A policy with approve_above
-is asked about above its threshold only.
+pays within the policy, and --max 0.05 pays up to that much. With neither, nothing is paid. With approve_above in
+the policy you are asked above that amount only, and --yes and --max answer that question, too.
 
 The same command again after an unclear end presents the same payment again and never pays twice. --json writes one
 JSON object to stderr, as its last line, instead of text.
@@ -52,7 +47,9 @@ def get(
         options.MaybePath, typer.Option("-o", "--output", metavar="FILE", help="Write the body to a file.")
     ] = None,
     location: Annotated[bool, typer.Option("-L", "--location", help="Follow redirects.")] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Pay without asking, within the policy.")] = False,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Pay without asking, within the policy, above its approve_above too.")
+    ] = False,
     most: Annotated[
         options.MaybeText, typer.Option("--max", metavar="AMOUNT", help="Pay up to this without asking, like 0.05.")
     ] = None,
@@ -73,7 +70,7 @@ def get(
     wallet: options.WalletAt = None,
     passphrase_file: options.PassphraseFile = None,
     rpc: options.Rpc = None,
-    timeout: options.Timeout = 30.0,
+    timeout: options.PayingTimeout = 30.0,
 ) -> None:
     """Fetch a URL. The help of the command is ``HELP``."""
     choices = Choices(policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), amount(most), must_exist)
@@ -94,16 +91,15 @@ class _Fetch:
         self, request: CliRequest, choices: Choices, approving: Approving, as_json: bool, key: str | None
     ) -> None:
         self.request, self.choices, self.approving, self.key = request, choices, approving, key
-        self.report = Report(request, as_json)
+        self.report = Report(request, as_json, choices.ledger, choices.purse)
         self.watching = Watching(quiet=as_json)
-        #: The end of the body on stdout: what follows on the same screen begins on a line of its own.
-        self.shown = b""
+        self.body = BodyWriter()
 
     def run(self, output: Path | None, follow: bool, timeout: float) -> None:
         """Fetch the URL. In every case the final report says what became of the money."""
         try:
             with ExitStack() as stack:
-                sink = stack.enter_context(_sink(output))
+                sink = stack.enter_context(body_sink(output))
                 buyer, found = stack.enter_context(buying(self.choices, approve=self.approving, on_event=self.watching))
                 stack.callback(self.watching.stop)
                 self.approving.ready(buyer, found)
@@ -116,7 +112,7 @@ class _Fetch:
         except (X402Error, httpx.HTTPError, Stop, OSError) as failure:
             self._failed(failure)
         else:
-            self._end(code, "" if code is Code.OK else self.report.trouble())
+            self._end(code, "" if code is Code.OK and not self.report.leads_to else self.report.trouble())
 
     def _exchange(self, stack: ExitStack, buyer: Any, sink: IO[bytes], follow: bool, timeout: float) -> Code:
         client = stack.enter_context(wrap(httpx.Client(timeout=timeout, follow_redirects=follow), buyer))
@@ -124,12 +120,8 @@ class _Fetch:
             stack.enter_context(buyer.purchase(key=self.key, per_request=self.choices.most))
         asked_for = self.request
         with client.stream(asked_for.method, asked_for.url, **asked_for.keywords) as response:
-            self.report.answered(response.status_code, outcome(response))
-            on_screen = sink is sys.stdout.buffer and one_place()
-            for chunk in response.iter_bytes(_CHUNK):
-                sink.write(chunk)
-                self.shown = chunk[-1:] if on_screen else b""
-            sink.flush()
+            self.report.answered(response)
+            self.body.write(response, sink)
         paid = self.report.outcome
         if paid is not None:
             self.report.left = left(buyer, paid.hold.host, paid.hold.price.currency)
@@ -145,31 +137,21 @@ class _Fetch:
             self._end(self.approving.code or code_of(ours), self._explained(ours))
         if isinstance(failure, OSError):
             self._end(Code.WRONG, f"The body cannot be written: {failure.strerror}.{_claim_advice(presented)}")
-        said = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
         if presented is not None:
-            self._end(Code.UNKNOWN, f"The answer broke off ({said}).{_claim_advice(presented)}")
-        self._end(Code.UNREACHABLE, f"{self.report.host} did not answer ({said}). Nothing was paid.")
+            self._end(Code.UNKNOWN, f"The answer broke off ({named(failure)}).{_claim_advice(presented)}")
+        self._end(Code.UNREACHABLE, f"{no_answer(self.report.host, failure)} Nothing was paid.")
 
     def _explained(self, error: X402Error) -> str:
         if isinstance(error, ApprovalDenied) and self.approving.problem:
             return self.approving.problem
-        return f"{in_commands(error)}{self._hint(error)}"
-
-    def _hint(self, error: X402Error) -> str:
-        careful = self.choices.policy is None and self.choices.most is None
-        if isinstance(error, TooExpensive) and isinstance(error.asked, Money) and careful:
-            number = str(error.asked).removesuffix(" USD")
-            return f" Without a --policy a request may cost 0.10 USD; --max {number} allows this one."
-        return " `x402 quote` shows every offer." if isinstance(error, NoAcceptableOffer) else ""
+        said = with_cure(error, self.choices) if isinstance(error, TooExpensive) else ""
+        more = "`x402 quote` shows every offer." if isinstance(error, NoAcceptableOffer) else ""
+        return in_commands(error, said, more)
 
     def _end(self, code: Code, message: str) -> None:
-        self.watching.stop()
-        if self.shown not in (b"\n", b""):
-            with suppress(BrokenPipeError):
-                sys.stdout.flush()
-            say("")
-        self.report.tell(code, message)
-        leave(code, "" if self.report.as_json else message)
+        self.watching.end(self.report.error)
+        self.body.end_line()
+        leave(code, self.report.tell(code, message))
 
     def _interrupted(self) -> str:
         """Return what became of the money, for a person who pressed Ctrl-C."""
@@ -189,44 +171,6 @@ def _claim_advice(hold: Hold | None) -> str:
         f" A payment of {hold.price} left for {hold.host}: the same command again presents that same payment and does "
         f"not pay twice. `x402 ledger holds` shows it (hold {hold.id})."
     )
-
-
-@contextmanager
-def _sink(output: Path | None) -> Iterator[IO[bytes]]:
-    """Open the place for the body. A file appears whole or not at all.
-
-    If it cannot be written, that is found before paying.
-    """
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    place = output if output.is_symlink() or not output.exists() else output.resolve()
-    if place.exists() and not place.is_file():
-        with _opened(place) as file:
-            yield file
-        return
-    try:
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    except OSError as failure:
-        raise Stop(Code.USAGE, f"{output} cannot be written: {failure.strerror}. Nothing was fetched.") from None
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
-        part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _opened(place: Path) -> IO[bytes]:
-    """Open a device or a pipe."""
-    try:
-        return place.open("wb")
-    except OSError as failure:
-        raise Stop(Code.USAGE, f"{place} cannot be written: {failure.strerror}. Nothing was fetched.") from None
 
 
 get.__doc__ = HELP

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Annotated
@@ -18,17 +17,16 @@ from ...events import Concluded, Event
 from ...httpx import wrap
 from ...model.holds import Hold
 from ...model.offers import words
-from ...receipts import outcome
 from .. import options
+from ..bodies import BodyWriter, body_sink
 from ..buying import Choices, endpoints, policy_of
 from ..exits import Code, code_of
 from ..open_ledger import OpenLedger, acting
 from ..reporting import Report, Watching
 from ..requests_made import CliRequest, cli_request
 from ..running import Stop, command, in_commands, leave
-from ..screen import one_place, say, swallow_pipe
+from ..screen import say, swallow_pipe
 from ..vocabulary import price_of, state_of
-from .get import _sink
 
 _CHUNK = 64 * 1024
 
@@ -53,7 +51,7 @@ def retry(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     rpc: options.Rpc = None,
-    timeout: options.Timeout = 30.0,
+    timeout: options.PayingTimeout = 30.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Present an unresolved payment again, to get what was bought. It never pays a second time, and needs no wallet.
@@ -67,7 +65,8 @@ def retry(
         asked = url or one.url
         with cli_request(asked, method or one.purchase.method, data, header) as request:
             _check_request(one, request, key, bool(url), found)
-            _Retry(one, request, found, as_json).run(policy, tuple(rpc or ()), key, (output, location, timeout))
+            report = Report(request, as_json, ledger, purse)
+            _Retry(one, request, found, report).run(policy, tuple(rpc or ()), key, (output, location, timeout))
 
 
 def _check_state(one: Hold, found: OpenLedger) -> None:
@@ -123,13 +122,11 @@ class _NoKey:
 class _Retry:
     """One payment that is presented again, to the final report."""
 
-    def __init__(self, one: Hold, request: CliRequest, found: OpenLedger, as_json: bool) -> None:
-        self.one, self.request, self.found = one, request, found
-        self.report = Report(request, as_json)
-        self.watching = Watching(quiet=as_json)
+    def __init__(self, one: Hold, request: CliRequest, found: OpenLedger, report: Report) -> None:
+        self.one, self.request, self.found, self.report = one, request, found, report
+        self.watching = Watching(quiet=report.as_json)
+        self.body = BodyWriter()
         self.given_back = False
-        #: The end of a body on the screen: what follows there begins on a line of its own.
-        self.shown = b""
 
     def run(
         self, policy: Path | None, rpc: tuple[str, ...], key: str | None, how: tuple[Path | None, bool, float]
@@ -138,7 +135,7 @@ class _Retry:
         output, follow, timeout = how
         try:
             with ExitStack() as stack:
-                sink = stack.enter_context(_sink(output))
+                sink = stack.enter_context(body_sink(output))
                 buyer = self._buyer(policy, rpc)
                 stack.callback(buyer.close)
                 stack.callback(self.watching.stop)
@@ -172,25 +169,23 @@ class _Retry:
     def _fetch(self, client: httpx.Client, sink: IO[bytes]) -> None:
         asked = self.request
         with client.stream(asked.method, asked.url, **asked.keywords) as response:
-            self.report.answered(response.status_code, outcome(response))
-            on_screen = sink is sys.stdout.buffer and one_place()
-            for chunk in response.iter_bytes(_CHUNK):
-                sink.write(chunk)
-                self.shown = chunk[-1:] if on_screen else b""
-            sink.flush()
+            self.report.answered(response)
+            self.body.write(response, sink)
 
     def _answered(self) -> tuple[Code, str]:
         status, paid = self.report.status or 0, self.report.outcome
         if paid is None and status < 400:
             return Code.OK, (
-                f"{self.report.host} answered {status} without asking for a payment, so nothing was presented. "
-                f"{self._stays()}"
+                f"{self.report.host} answered {status} without asking for a payment, so nothing was presented."
+                f"{self.report.led_on()} {self._stays()}"
             )
-        if status < 400:
+        if status < 300:
             return Code.OK, f"{price_of(self.one)}: the same payment was presented, and the content came. Resolved."
         if paid is None:
             return Code.HTTP, f"{self.report.host} answered {status}; nothing was presented. {self._stays()}"
-        return self.report.code(), f"{self.report.host} answered {status} to the payment. {self._stays()}"
+        return self.report.code(), (
+            f"{self.report.host} answered {status} to the payment.{self.report.led_on()} {self._stays()}"
+        )
 
     def _failed(self, failure: Exception) -> None:
         ours = find(failure)
@@ -220,9 +215,8 @@ class _Retry:
         return f"The payment stays as it is: `{self.found.hint(f'show {self.one.id}')}`"
 
     def _end(self, code: Code, message: str) -> None:
-        self.watching.stop()
-        if self.shown not in (b"\n", b""):
-            say("")
+        self.watching.end(self.report.error)
+        self.body.end_line()
         if self.report.as_json:
             self.report.tell(code, message)
             leave(code)

@@ -12,9 +12,8 @@ from ...policy.limits import Limit
 from ...policy.policy import Policy
 from .. import options
 from ..buying import Choices
-from ..exits import Code
 from ..requests_made import cli_request
-from ..running import Stop, asking
+from ..running import asking
 from ..screen import facts
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a policy file.")
@@ -49,8 +48,7 @@ def check(
     with cli_request(url, None, None, None) as request:
         report = request_quote(request, Choices(file, ledger, purse, wallet), False, timeout)
     report.show()
-    if report.refusal:
-        raise Stop(Code.REFUSED, report.refusal)
+    report.end(quiet=False)
 
 
 def rows_of(policy: Policy) -> list[tuple[str, str]]:

@@ -10,15 +10,17 @@ import typer
 from ...buyer.buyer import Buyer
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
+from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Quote, words
 from ...signers.play_keys import takes_play_keys
 from .. import options, wallets
-from ..buying import Choices, amount, buying, ledger_for_looking, left, left_in_words, number
+from ..buying import Choices, LedgerForLooking, amount, buying, ledger_for_looking, left, left_in_words, number
 from ..exits import Code
 from ..money_labels import TEST_MONEY, network_name
+from ..open_ledger import lift, stops
 from ..own_words import in_own_words
-from ..requests_made import CliRequest, cli_request
+from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
 
@@ -42,7 +44,8 @@ def quote(
 ) -> None:
     """Say what URL costs: every offer, which one would be paid, and why the others would not. Never pays.
 
-    The request is made once, without a payment. Exits with 3 where nothing would be paid, as `get` would.
+    The request is made once, without a payment. Exits with 3 where nothing would be paid, and with 22 where the server
+    answers with an error, as `get` would.
     """
     choices = Choices(policy, ledger, purse, wallet, None, (), amount(most))
     with cli_request(url, method, data, header) as request:
@@ -51,8 +54,7 @@ def quote(
         show_json(report.document())
     else:
         report.show()
-    if report.refusal:
-        raise Stop(Code.REFUSED, "" if as_json else report.refusal)
+    report.end(as_json)
 
 
 def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float) -> None:
@@ -60,45 +62,79 @@ def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, 
     report = request_quote(request, choices, follow, timeout)
     if as_json:
         show_json({"dry_run": True, **report.document()}, stderr=True)
-    elif report.quote.choice is not None:
-        choice = report.quote.choice
-        label = f", {TEST_MONEY}" if takes_play_keys(choice.network) else ""
-        say(f"Would pay {choice.price}: {choice}{label}. Nothing was paid, and no funds were looked at.")
     elif report.quote.free:
-        say(f"Free: it answered {report.quote.status} without asking for a payment.")
-    if report.refusal:
-        raise Stop(Code.REFUSED, "" if as_json else report.refusal)
+        say(report.asks_nothing())
+    elif report.quote.choice is not None and not report.refusal:
+        choice = report.quote.choice
+        label = f", {TEST_MONEY}" if is_play_money(choice) else ""
+        say(f"Would pay {choice.price}: {choice}{label}. Nothing was paid, and no funds were looked at.")
+    elif report.quote.choice is None:
+        for reason in report.quote.reasons:
+            say(words(in_own_words(reason), 500))
+    report.end(as_json)
 
 
 class QuoteReport:
-    """A quote, and the answer of our budgets to it."""
+    """A quote, and the answers of our ledger to it: its freezes and its budgets."""
 
     found: wallets.Found
     quote: Quote
+    looked: LedgerForLooking
 
-    def __init__(self, quote: Quote, buyer: Buyer, found: wallets.Found) -> None:
-        self.quote, self.found = quote, found
-        host = httpx.URL(quote.url).host
-        choice = quote.choice
-        self.left: dict[str, Money] = left(buyer, host, choice.price.currency) if choice and choice.price else {}
-        self.refusal: str = self._refusal(host)
+    def __init__(
+        self, quote: Quote, buyer: Buyer, found: wallets.Found, looked: LedgerForLooking, named: str | None
+    ) -> None:
+        self.quote, self.found, self.looked = quote, found, looked
+        #: Where the answer leads, if it is a redirect that was not followed.
+        self.leads_to = ""
+        url, choice = httpx.URL(quote.url), quote.choice
+        self.left: dict[str, Money] = left(buyer, url.host, choice.price.currency) if choice and choice.price else {}
+        self.frozen: tuple[str, ...] = stops(looked.frozen, Origin.of(url.scheme, url.raw_host.decode(), url.port))
+        #: Why the chosen offer would not be paid after all, in short; "" if it would.
+        self.obstacle = ""
+        self.code: Code = Code.OK
+        self.refusal: str = "" if quote.free else self._refusal(url.host, named)
+        if self.refusal and self.code is Code.OK:
+            self.code = Code.REFUSED
+        elif quote.free and quote.status >= 400:
+            self.code = Code.HTTP
 
-    def _refusal(self, host: str) -> str:
-        if self.quote.free:
-            return ""
+    def _refusal(self, host: str, named: str | None) -> str:
         if not self.quote.offers and not self.quote.faults:
             return f"{host} answered 402 without x402 terms: there is nothing that could be paid."
         choice = self.quote.choice
         if choice is None or choice.price is None:
             return "No offer would be paid."
+        if self.frozen:
+            self.obstacle = "frozen"
+            stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
+            lifts = " and ".join(f"`{lift(pattern, named)}`" for pattern in self.frozen)
+            return f"{stopped} are frozen; {lifts} lifts that. Nothing would be paid."
+        if self.looked.problem:
+            self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
+            return self.looked.problem
         short = {window: money for window, money in self.left.items() if money < choice.price}
+        self.obstacle = "over the budget" if short else ""
         return f"The budget does not suffice: {left_in_words(short)} left for {choice.price}." if short else ""
+
+    def end(self, quiet: bool) -> None:
+        """End the command with a refusal, if there is one."""
+        if self.code is not Code.OK:
+            raise Stop(self.code, "" if quiet else self.refusal)
+
+    def asks_nothing(self) -> str:
+        """Return the line on an answer that asked for no payment."""
+        url, status = self.quote.url, self.quote.status
+        if status < 300:
+            return f"{url} is free: it answered {status} without asking for a payment."
+        leads = f" It leads to {self.leads_to}; -L follows it." if self.leads_to else ""
+        return f"{url} asks for no payment: it answered {status}.{leads}"
 
     def show(self) -> None:
         """Show it as a table."""
         quote = self.quote
         if quote.free:
-            show(f"{quote.url} is free: it answered {quote.status} without asking for a payment.")
+            show(self.asks_nothing())
             return
         show(f"{quote.url} asks for a payment" + (f" (x402 version {quote.version})." if quote.version else "."))
         for name, text in (("It describes itself as", quote.description), ("It says", quote.error)):
@@ -106,12 +142,13 @@ class QuoteReport:
                 show(f"{name}: {seller_text(text)}", "dim")
         rows = table("", "offer", "price", "token", "network", "pays", "verdict", right=("price",))
         for offer in quote.offers:
-            _row(rows, offer, chosen=offer.position == (quote.choice.position if quote.choice else 0))
+            chosen = offer.position == (quote.choice.position if quote.choice else 0)
+            _row(rows, offer, chosen, self.obstacle)
         if quote.offers:
             put(rows)
         for fault in quote.faults:
             show(fault, "yellow")
-        if self.left:
+        if self.left and not self.looked.problem:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
         if self.found.no_wallet:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
@@ -124,14 +161,16 @@ class QuoteReport:
         return {
             "url": quote.url,
             "status": quote.status,
-            "free": quote.free,
+            "free": quote.free and quote.status < 300,
+            "location": self.leads_to or None,
             "version": quote.version,
             "description": quote.description,
             "error": quote.error,
             "choice": quote.choice.position if quote.choice else None,
             "offers": [_document(offer) for offer in quote.offers],
             "faults": list(quote.faults),
-            "left": {window: str(money) for window, money in self.left.items()},
+            "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
+            "frozen": list(self.frozen),
             "refusal": self.refusal or None,
             "funds": "not looked at",
             "wallet": None if self.found.no_wallet else self.found.source,
@@ -140,25 +179,37 @@ class QuoteReport:
 
 def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: float) -> QuoteReport:
     """Make one request, without a payment, and return its quote."""
-    with buying(choices, ledger=ledger_for_looking(choices.ledger)) as (buyer, found):
-        with wrap(httpx.Client(timeout=timeout, follow_redirects=follow), buyer) as client:
+    looked = ledger_for_looking(choices.ledger, choices.purse)
+    host, answers = httpx.URL(request.url).host, list[httpx.Response]()
+    with buying(choices, ledger=looked.port) as (buyer, found):
+        client = httpx.Client(timeout=timeout, follow_redirects=follow, event_hooks={"response": [answers.append]})
+        with wrap(client, buyer):
             try:
-                with buyer.purchase(per_request=choices.most), waiting(f"Asking {httpx.URL(request.url).host}"):
+                with buyer.purchase(per_request=choices.most), waiting(f"Asking {host}"):
                     quote = ask_terms(client, request.method, request.url, **request.keywords)
             except httpx.HTTPError as failure:
-                said = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
-                raise Stop(Code.UNREACHABLE, f"{httpx.URL(request.url).host} did not answer ({said}).") from None
-        return QuoteReport(quote, buyer, found)
+                raise Stop(Code.UNREACHABLE, no_answer(host, failure)) from None
+        report = QuoteReport(quote, buyer, found, looked, choices.ledger)
+        report.leads_to = redirect_of(answers[-1])
+        return report
 
 
-def _row(rows: Any, offer: Offer, chosen: bool) -> None:
+def is_play_money(offer: Offer) -> bool:
+    """Return True for test money whose price does not say so itself."""
+    named = offer.price is not None and "(test)" in offer.price.currency
+    return takes_play_keys(offer.network) and not named
+
+
+def _row(rows: Any, offer: Offer, chosen: bool, obstacle: str) -> None:
     from rich.text import Text
 
     token = offer.token.symbol if offer.token else words(offer.asset, 60)
     price = str(offer.price) if offer.price is not None else f"{offer.amount} units"
     reason = in_own_words(words(offer.reason, 300)) or "would not be paid"
     verdict = Text("would be paid", "green") if chosen else Text(reason, "dim")
-    cells = (f"{offer.position}.", words(offer.scheme, 40), price, token, network_name(offer.network))
+    if chosen and obstacle:
+        verdict = Text(f"would be chosen; {obstacle}", "yellow")
+    cells = (f"{offer.position}.", words(offer.scheme, 40), price, token, network_name(offer.network, offer.price))
     rows.add_row(Text("→" if chosen else "", "green"), *(Text(c) for c in (" ".join(cells[:2]), *cells[2:])),
                  Text(words(offer.pay_to, 60)), verdict)  # fmt: skip
 

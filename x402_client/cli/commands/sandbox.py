@@ -102,6 +102,9 @@ def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> Non
     if example is not None:
         show(f"  python {shlex.quote(str(example))}", "bold")
     show()
+    show("A payment that was settled is answered once. Presented again it brings another 402, unless the sandbox runs")
+    show("with --redeliver. `x402 ledger write-off HOLD` gives up a payment that brought nothing.")
+    show()
     show(f"{example} is" if example is not None else "A program that pays it from there; --example FILE writes it:")
     show()
     show_program(program(seller), "  ")
@@ -154,6 +157,8 @@ def _tell_visits(seller: Sandbox) -> NoReturn:
             carried = "with a payment" if visit.payment else "without a payment"
             answer = f"answered {visit.status}" if visit.status else "not answered"
             show(f"{visit.method} {visit.path} {carried}: {answer}{went_wrong}")
+            if visit.status == 402 and not visit.fault and visit.payment in [done.nonce for done in settled]:
+                show("  settled before, so not delivered again: --redeliver would, `x402 ledger write-off` gives it up")
         for done in settled[paid:]:
             show(f"  settled {done.price} on {short_name(done.network)} from {done.payer}", "green")
         seen, paid = len(visits), len(settled)

@@ -75,7 +75,8 @@ def check(address: Address) -> None:
         import redis
     except ImportError:
         raise ConfigurationError(
-            'A Redis ledger needs redis, which is not installed: pip install "x402-buyer[redis]".'
+            "A Redis ledger needs redis, which is not installed: "
+            'pip install "x402-buyer[redis]" (in a clone: pip install ".[redis]").'
         ) from None
     try:
         redis.ConnectionPool.from_url(address.url)

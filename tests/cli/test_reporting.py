@@ -1,0 +1,139 @@
+"""The report on one request: its receipt, its warnings, and the commands that it names."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+from pathlib import Path
+
+import httpx
+import pytest
+
+from x402_client import Money
+from x402_client.cli.reporting import Report
+from x402_client.cli.requests_made import CliRequest
+from x402_client.errors import MoneyState
+from x402_client.model.holds import Hold, Outcome, Purchase
+from x402_client.model.hosts import Origin
+from x402_client.model.offers import Offer
+from x402_client.sandbox import Sandbox
+from x402_client.sandbox.play_money import SOLANA
+from x402_client.wire.bounds import DEFAULT
+from x402_client.wire.read import read_receipt
+
+from .running import in_process
+from .test_get import CONTENT
+from .test_ledger import hold
+
+
+@pytest.mark.parametrize(
+    ("status", "money", "code"),
+    [
+        (200, "spent", 0),
+        (200, "unknown", 0),
+        (304, "spent", 8),
+        (500, "spent", 8),
+        (500, "unknown", 7),
+        (404, "held", 7),
+    ],
+)
+def test_an_error_after_a_payment_goes_by_the_money(status: int, money: MoneyState, code: int) -> None:
+    purchase = Purchase("p", "r", False, "GET", "http://x.example/", Origin("http", "x.example", 80))
+    offer = Offer(1, 2, "exact", "eip155:8453", 10_000, "0x", "0x")
+    hold = Hold("1", purchase, offer, Money("0.01"), 0.0)
+    report = Report(CliRequest("GET", "http://user:secret@x.example/a?b=c", []), as_json=True)
+    report.answered(httpx.Response(status, extensions={"x402": Outcome(money, hold, offer)}))
+    assert report.code() == code
+    assert report.document(report.code(), "said")["url"] == "http://x.example/a"
+
+
+def test_only_a_payment_of_an_earlier_call_is_called_one(seller: Sandbox, given: dict[str, str]) -> None:
+    command = ["get", f"{seller.url}/fault/drop-after-settling/weather", "--yes"]
+    first, second = in_process(command, given), in_process(command, given)
+    assert "Presenting an earlier payment" not in first.err
+    assert first.err.count("No content came. Presenting the same payment of 0.01 USD again; nothing more is paid.") == 1
+    assert second.err.count("Presenting an earlier payment of 0.01 USD again; nothing more is paid.") == 1
+    for ran in (first, second):  # the chain showed it, so no time is waited for
+        assert "The chain shows that it was paid" in ran.err
+        assert "after that time" not in ran.err
+
+
+#: What a receipt that proves nothing is said to be.
+RECEIPTS = {
+    "receipt-failed": 'The seller\'s receipt says that the payment failed: "settle_error".',
+    "receipt-garbage": "The seller's receipt cannot be read.",
+    "receipt-missing": "The seller sent no receipt.",
+    "receipt-wrong-amount": "The receipt does not fit what was signed: it names an amount of 1; 10000 was signed.",
+    "receipt-wrong-payer": "The receipt does not fit what was signed: it names payer",
+}
+
+
+@pytest.mark.parametrize("fault", RECEIPTS)
+def test_what_no_receipt_proves_is_not_said_to_be_paid(seller: Sandbox, given: dict[str, str], fault: str) -> None:
+    command = ["get", f"{seller.url}/fault/{fault}/weather", "--yes"]
+    ran = in_process(command, given)
+    assert (ran.code, json.loads(ran.out)) == (0, CONTENT)
+    assert RECEIPTS[fault] in ran.err
+    assert "Paid" not in ran.err
+    assert "It is not known whether 0.01 USD (USDC on " in ran.err
+    assert "was paid, so it stays counted. Left: 4.99 USD today." in ran.err
+    shown = re.search(r"`x402 (ledger show \w+)` shows the payment", ran.err)
+    assert shown is not None
+    assert "unknown: counted; it is not known yet" in in_process(shown[1].split(), given).text
+    said = json.loads(in_process([*command, "--json"], given).err)
+    assert (said["money"], len(said["doubts"])) == ("unknown", 1)
+    assert said["doubts"][0].startswith(RECEIPTS[fault])
+
+
+def test_a_receipt_of_a_payment_that_is_on_its_way_does_not_say_that_it_failed() -> None:
+    raw = {"success": False, "errorReason": "settlement_pending", "transaction": "0x1"}
+    text = base64.b64encode(json.dumps(raw).encode()).decode()
+    held = hold()
+    found = Outcome("unknown", held, held.offer, read_receipt({"payment-response": text}.get, DEFAULT))
+    report = Report(CliRequest("GET", "https://x.example/", []), as_json=False)
+    report.answered(httpx.Response(200, headers={"PAYMENT-RESPONSE": text}, extensions={"x402": found}))
+    assert report.doubts() == ["The seller's receipt says that the payment is on its way."]
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "said"),
+    [
+        ("/fault/version-3/weather", (), "The 402 speaks version 3 of x402"),
+        ("/weather", ("--ledger", "redis://127.0.0.1:9/0"), "The Redis server at 127.0.0.1:9 cannot be reached"),
+        ("/solana/weather", ("--rpc", f"{SOLANA}=http://127.0.0.1:9"), "solana-devnet did not answer getAccountInfo"),
+    ],
+)
+def test_trouble_is_told_once(
+    seller: Sandbox, given: dict[str, str], path: str, options: tuple[str, ...], said: str
+) -> None:
+    ran = in_process(["get", seller.url + path, "--yes", *options], given)
+    [line] = [line for line in ran.err.splitlines() if not line.startswith("A new ledger begins")]
+    assert ran.code == (5 if "version" in path else 4)
+    assert line.startswith(f"x402: {said}")
+    assert "Nothing " in line
+
+
+def test_a_chain_that_does_not_answer_leaves_the_money_alone_and_says_what_to_set(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    ran = in_process(["get", f"{seller.url}/solana/weather", "--yes", "--rpc", f"{SOLANA}=http://127.0.0.1:9"], given)
+    assert "name another endpoint with --rpc solana-devnet=https://... (or X402_RPC). Nothing was paid." in ran.err
+    assert json.loads(in_process(["ledger", "--json"], given).out)["counted"]["total"] == ["0.00 USD"]
+
+
+def test_a_command_to_type_next_names_the_ledger(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    named = ["--ledger", str(tmp_path / "own.db"), "--purse", "mine"]
+    command = ["get", f"{seller.url}/fault/drop-before-settling/evm/weather", "-X", "POST", "--yes", *named]
+    lost = in_process(command, given)
+    write_off = re.search(r"`x402 (ledger write-off [^`]*)`", lost.err)
+    assert write_off is not None
+    assert write_off[1].endswith(f" --ledger {named[1]} --purse mine")
+    assert in_process(["ledger", "freeze", *named[:2]], given).code == 0
+    frozen = in_process(command, given)
+    assert f"All payments are frozen; `x402 ledger unfreeze '*' --ledger {named[1]}` lifts it." in frozen.err
+    unfreeze = re.search(r"`x402 (ledger unfreeze [^`]*)`", frozen.err)
+    assert unfreeze is not None
+    assert in_process(shlex.split(unfreeze[1]), given).code == 0
+    assert in_process([*write_off[1].split(), "--yes"], given).code == 0
