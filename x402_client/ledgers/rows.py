@@ -62,7 +62,7 @@ def hold_of(
     payer: str = "",
     last: str | None = None,
 ) -> Hold:
-    """Read a hold from a row: the values of ``COLUMNS``, perhaps only those up to "evidence"."""
+    """Read a hold from a row: the values of ``COLUMNS``."""
     purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, units = row[:12]
     created, state, money, tries = row[12:UNSIGNED]
     named = tuple(json.loads(header)) if header else ("", "")
@@ -77,12 +77,9 @@ def hold_of(
 
 
 def _signed(facts: tuple[Any, ...], header: tuple[str, str]) -> Authorization | None:
-    nonce, payer, expires, evidence, *more = facts
+    nonce, payer, expires, evidence, kind, ceiling, proof = facts
     if nonce is None:
         return None
-    if not more:
-        return Authorization(nonce, payer, expires, header, json.loads(evidence))
-    kind, ceiling, proof = more
     most = None if ceiling is None else int(ceiling)
     return Authorization(nonce, payer, expires, header, json.loads(evidence), kind, most, proof)
 
