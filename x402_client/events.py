@@ -1,4 +1,4 @@
-"""Events, for logs and for ``Buyer(on_event=...)``. No keys, signatures, headers or query strings in any."""
+"""Events, for logs and for ``Buyer(on_event=...)``. None has keys, signatures, headers or query strings."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = [
 
 @dataclass(slots=True, eq=False)
 class Event:
-    """The base of all events. As text it is the line that goes to the log.
+    """Base of all events. Its text is the line that goes to the log.
 
     Attributes:
-        method: The request's method, or "" where the event is about no request.
-        url: The URL, without its query, or what the event is about instead.
+        method: The request's method, or "" if the event is not about a request.
+        url: The URL, without its query; or what else the event is about.
     """
 
     method: str
@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(slots=True, eq=False)
 class LedgerStarted(Event):
-    """A ledger was used for the first time, at ``url``: its budgets start at zero. Expected once, a warning after."""
+    """First use of the ledger at ``url``: its budgets start at zero. Expected once; after that it is a warning."""
 
     def _word(self) -> str:
         return "ledger started"
@@ -55,10 +55,10 @@ class LedgerStarted(Event):
 
 @dataclass(slots=True, eq=False)
 class ClockJumped(Event):
-    """The machine's clock was set, by this number of seconds. Budgets go by a clock that cannot be set: none opened.
+    """Change of the machine's clock. Budgets follow a clock that cannot be set, so it freed none.
 
     Attributes:
-        seconds: By how much it was set: ahead, or back if below zero.
+        seconds: The seconds by which it was set: ahead, or back if below zero.
     """
 
     seconds: float
@@ -67,12 +67,12 @@ class ClockJumped(Event):
         return "clock jumped"
 
     def _rest(self) -> str:
-        return f"by {self.seconds:+.0f} seconds; budgets go by a clock that nobody sets"
+        return f"by {self.seconds:+.0f} seconds; budgets follow a clock that cannot be set"
 
 
 @dataclass(slots=True, eq=False)
 class Refused(Event):
-    """A payment that we decided not to make, with the reason.
+    """Payment that the policy refused.
 
     Attributes:
         reason: The reason.
@@ -86,7 +86,7 @@ class Refused(Event):
 
 @dataclass(slots=True, eq=False)
 class Presented(Event):
-    """A payment leaves.
+    """Payment that leaves this machine.
 
     Attributes:
         hold: The payment.
@@ -105,7 +105,7 @@ class Presented(Event):
 
 @dataclass(slots=True, eq=False)
 class Answered(Event):
-    """The seller answered a payment.
+    """Answer of the seller to a payment.
 
     Attributes:
         status: The status of the answer.
@@ -122,7 +122,7 @@ class Answered(Event):
 
 @dataclass(slots=True, eq=False)
 class Unknown(Event):
-    """A payment left and no answer came.
+    """Payment that left and got no answer.
 
     Attributes:
         hold: The payment.
@@ -138,7 +138,7 @@ class Unknown(Event):
 
 @dataclass(slots=True, eq=False)
 class Delivered(Event):
-    """The answer was read to its end; the purchase is resolved.
+    """Delivery of a purchase: its answer was read to the end, and it is resolved.
 
     Attributes:
         hold: The payment.
@@ -152,7 +152,7 @@ class Delivered(Event):
 
 @dataclass(slots=True, eq=False)
 class Concluded(Event):
-    """The chain told about a payment without an answer: settled after all, or proven unused and given back.
+    """Finding of the chain about an unresolved payment: it settled after all, or is proven unused and given back.
 
     Attributes:
         hold: The payment.
@@ -171,7 +171,7 @@ class Concluded(Event):
 
 @dataclass(slots=True, eq=False)
 class WrittenOff(Event):
-    """An unresolved purchase was given up: it counts as spent, and the same request buys anew.
+    """Unresolved purchase that was given up. It counts as spent, and the same request buys again.
 
     Attributes:
         hold: The payment.
@@ -188,7 +188,7 @@ class WrittenOff(Event):
 
 @dataclass(slots=True, eq=False)
 class Warned(Event):
-    """Something a person should look at; nothing was lost.
+    """Warning that a person should look at. Nothing was lost.
 
     Attributes:
         problem: What should be looked at.

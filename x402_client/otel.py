@@ -2,8 +2,8 @@
 
     buyer = Buyer(wallet, policy, on_event=otel.listener())
 
-It is asked for and never there by itself: what is bought where, and for how much, leaves the process only if you say
-so. Attributes carry no keys, signatures, headers or query strings.
+It is never on by itself: what is bought where, and for how much, leaves the process only if you ask for it. Attributes
+have no keys, signatures, headers or query strings.
 
 Each presentation of a payment is one span, ``x402.pay``, a child of the current span, from the reservation of
 its budget to the seller's answer. A refusal is an event of the current span. The metrics are ``x402.payments``,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["listener"]
 _SCOPE = "x402_client"
-#: Payments that are remembered while they are under way; one that was cancelled is never heard of again.
+#: Payments under way that are remembered, at most. A cancelled one has no further event.
 _REMEMBERED = 10_000
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -57,32 +57,32 @@ def listener(
         ) from None
     tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
     meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
-    return _Listener(tracer, meter, trace, also).hear
+    return _Listener(tracer, meter, trace, also).report
 
 
 class _Listener:
-    """A listener that remembers when each payment left, and reports when it was answered."""
+    """Listener that remembers when each payment left, and reports it when it was answered."""
 
     def __init__(self, tracer: Any, meter: Any, trace: Any, also: Callable[[events.Event], object] | None) -> None:
         self._tracer, self._trace, self._also = tracer, trace, also
         in_each_child(self, _Listener._start_anew)
         self._left: OrderedDict[str, int] = OrderedDict()
         self._counted: OrderedDict[str, int] = OrderedDict()
-        self._payments = meter.create_counter("x402.payments", "{payment}", "Payments presented, by what came of it")
+        self._payments = meter.create_counter("x402.payments", "{payment}", "Payments presented, by outcome")
         self._duration = meter.create_histogram(
             "x402.payment.duration",
             "s",
             "From presenting a payment to the answer",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
-        self._spent = meter.create_counter("x402.spent", "{currency}", "What sellers proved to have settled")
+        self._spent = meter.create_counter("x402.spent", "{currency}", "Money that sellers proved to have settled")
         self._refusals = meter.create_counter("x402.refusals", "{refusal}", "Payments that the policy refused")
-        self._warnings = meter.create_counter("x402.warnings", "{warning}", "What a person should look at")
+        self._warnings = meter.create_counter("x402.warnings", "{warning}", "Warnings that a person should look at")
 
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
 
-    def hear(self, event: events.Event) -> None:
+    def report(self, event: events.Event) -> None:
         """Report one event."""
         if isinstance(event, events.Presented):
             self._remember(self._left, event.hold.id)
@@ -91,9 +91,9 @@ class _Listener:
         elif isinstance(event, events.Unknown):
             self._paid(event, event.hold, "no_answer", {"error.type": event.problem}, failed=True)
         elif isinstance(event, events.Refused):
-            self._remark("x402.refused", self._refusals, event, event.reason)
+            self._add_event("x402.refused", self._refusals, event, event.reason)
         elif isinstance(event, events.Warned):
-            self._remark("x402.warned", self._warnings, event, event.problem)
+            self._add_event("x402.warned", self._warnings, event, event.problem)
         if self._also is not None:
             self._also(event)
 
@@ -114,7 +114,7 @@ class _Listener:
         about = {**_terms(hold), "x402.money": money}
         self._payments.add(1, about)
         self._duration.record(max(0, now - left) / 1e9, about)
-        # A first presentation began when its budget was reserved: approval and signing belong to it.
+        # A first presentation includes approval and signing, so it began when its budget was reserved.
         began = int(hold.created * 1e9) if hold.tries == 0 else left
         attributes = {**about, **_details(event, hold), **more}
         span = self._tracer.start_span("x402.pay", attributes=attributes, start_time=min(began, left))
@@ -122,13 +122,13 @@ class _Listener:
             span.set_status(self._trace.StatusCode.ERROR)
         span.end(now)
 
-    def _remark(self, name: str, counter: Any, event: events.Event, words: str) -> None:
+    def _add_event(self, name: str, counter: Any, event: events.Event, words: str) -> None:
         counter.add(1, {"http.request.method": event.method})
         about = {"url.full": event.url, "http.request.method": event.method, "x402.remark": words}
         self._trace.get_current_span().add_event(name, about)
 
     def _first_time(self, hold: str) -> bool:
-        """Return True at the first answer to a payment: it can be answered twice, and is settled once."""
+        """Return True at the first answer to a payment. It can be answered twice, but settles once."""
         with self._lock:
             seen = hold in self._counted
         self._remember(self._counted, hold)
@@ -142,7 +142,7 @@ class _Listener:
 
 
 def _terms(hold: Hold) -> dict[str, Any]:
-    """Return the attributes that metrics are divided by. Each has few values."""
+    """Return the attributes of each metric. Each of them has few values."""
     offer = hold.offer
     return {
         "server.address": hold.host,

@@ -1,6 +1,6 @@
-"""The pytest plugin of x402-buyer: a sandbox and a buyer with invented money, for tests of programs that pay.
+"""Pytest plugin of x402-buyer: a sandbox and a buyer with invented money, for tests of programs that pay.
 
-It imports the rest of the package only when a fixture is used. So a test run that pays for nothing loads nothing of it.
+It imports the rest of the package only when a fixture is used. So a test run that does not pay does not load it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def x402_sandbox() -> Iterator[Sandbox]:
-    """Yield a seller on this machine, new for this test: an ``x402_client.sandbox.Sandbox``."""
+    """Yield a new seller on this machine for each test: an ``x402_client.sandbox.Sandbox``."""
     from .sandbox import Sandbox
 
     with Sandbox() as sandbox:

@@ -1,4 +1,4 @@
-"""Reads what a paid response carries: the receipt, and the outcome that says what happened to the money."""
+"""Receipt and outcome of a paid response, or of an exception: what happened to the money."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def receipt(response: object) -> Receipt | None:
 def outcome(response: object) -> Outcome | None:
     """Return the outcome that a paid response or an exception carries. None if it carries none.
 
-    Where redirects were followed, it is the outcome of the hop that was paid. Of an exception, its causes are searched
-    too, and the response that one of them holds.
+    If redirects were followed, it is the outcome of the hop that was paid. For an exception, its causes are searched
+    too, and a response that one of them has.
 
     Args:
         response: A response of httpx, httpx2, requests or aiohttp, or an exception.
@@ -31,8 +31,8 @@ def outcome(response: object) -> Outcome | None:
 
 
 def _of_exception(failure: BaseException) -> Outcome | None:
-    facts = vars(failure)  # not getattr: a stranger's property may fail
-    request = getattr(facts.get("_request"), "extensions", None)  # httpx's, where it gave up following redirects
+    facts = vars(failure)  # not getattr: a property of an unknown class may fail
+    request = getattr(facts.get("_request"), "extensions", None)  # of httpx, if it gave up following redirects
     hops = request.get("x402_client.hops") if isinstance(request, dict) else None
     own = facts.get("outcome") or getattr(hops, "outcome", None)
     if isinstance(own, Outcome):

@@ -108,7 +108,7 @@ def test_all_budgets_or_none() -> None:
     assert spent(ledger) == spent(ledger, "a.example") == 0
 
 
-def test_the_budget_that_stays_in_the_way_for_longest_is_named() -> None:
+def test_the_budget_that_blocks_for_longest_is_named() -> None:
     ledger = Clocked()
     live = Attempt()
     caps = (Cap("", "minute", "USD", 10), Cap("", "month", "USD", 10), Cap("", "day", None, 1))
@@ -118,7 +118,7 @@ def test_the_budget_that_stays_in_the_way_for_longest_is_named() -> None:
     assert caught.value.resets_at is not None
     ledger.time = caught.value.resets_at.timestamp()
     ledger.reserve(order("q", units=8, caps=caps), live)
-    with pytest.raises(OverLimit, match="will not fit by waiting"):
+    with pytest.raises(OverLimit, match="Waiting will not help"):
         ledger.reserve(order("r", units=11, caps=caps), live)
 
 

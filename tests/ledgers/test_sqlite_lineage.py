@@ -47,7 +47,7 @@ def sign(ledger: SqliteLedger) -> Hold:
     attempt = Attempt()
     hold = ledger.record(ledger.reserve(order(purchase(os.urandom(8).hex())), attempt), signed())  # type: ignore[arg-type]
     attempt.end()
-    ledger._catch_up()
+    ledger._record_ended()
     ledger.holds()
     return hold
 

@@ -42,7 +42,7 @@ class SqliteTwins(Twins):
         self.at += seconds
 
     def catch_up(self) -> None:
-        self.other._catch_up()
+        self.other._record_ended()
 
     @rule(seconds=st.sampled_from([-1e6, 1e6]))
     def set_the_clock(self, seconds: float) -> None:
@@ -56,7 +56,7 @@ class SqliteTwins(Twins):
 
     def they_agree(self) -> None:
         for ledger in self.older:
-            ledger._catch_up()
+            ledger._record_ended()
         super().they_agree()
 
 

@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown mint": ({"asset": SELLER}, "is not a token this buyer knows"),
     "a mint of mainnet": ({"asset": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"}, "is not a token this buyer knows"),
     "more than the chain can hold": ({"amount": str(2**64)}, "above what the chain can hold"),
-    "a memo of 257 bytes": ({"extra": EXTRA | {"memo": "x" * 257}}, "extra.memo has 257 bytes; 256 are legal"),
+    "a memo of 257 bytes": ({"extra": EXTRA | {"memo": "x" * 257}}, "extra.memo has 257 bytes; 256 are allowed"),
     "a memo that is no text": ({"extra": EXTRA | {"memo": {"a": 1}}}, "extra.memo is not text"),
     "nothing": ({"amount": "0"}, "asks for nothing"),
 }

@@ -905,8 +905,8 @@ MUTATIONS = (
     Mutation(
         "the answer to one end is taken for another's",
         "ledgers/redis/ends_connection.py",
-        "                    first = self._due[0]\n",
-        "                    first = self._due[-1]\n",
+        "                    first = self._unanswered[0]\n",
+        "                    first = self._unanswered[-1]\n",
         ("tests/ledgers/redis/test_ends_connection.py",),
     ),
     Mutation(
@@ -947,7 +947,7 @@ MUTATIONS = (
     Mutation(
         "an empty ledger in its place is believed: Redis",
         REDIS_PROGRAMS,
-        """  if asked.identity ~= "" then return nil, programs.plead("lost") end\n  if op ~= "join" then""",
+        """  if asked.identity ~= "" then return nil, programs.report_loss("lost") end\n  if op ~= "join" then""",
         "  if false then",
         ("tests/promises/test_redis_failures.py",),
     ),
@@ -1088,7 +1088,7 @@ MUTATIONS = (
     Mutation(
         "a program writes to a file whose windows it does not know",
         "ledgers/sqlite/migrations.py",
-        "    if strange:\n",
+        "    if unknown:\n",
         "    if False:\n",
         ("tests/ledgers/test_window_numbers.py",),
     ),

@@ -108,7 +108,9 @@ def test_mnemonics_lead_to_the_accounts_that_wallets_show(words: str) -> None:
     "words", ["abandon " * 12, "abandon " * 11 + "abuot", "one two", "", "abandon " * 10 + "about"]
 )
 def test_what_is_no_mnemonic_is_refused_and_not_shown(words: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"These {len(words.split())} words are no BIP-39 mnemonic") as caught:
+    with pytest.raises(
+        ConfigurationError, match=f"These {len(words.split())} words are not a BIP-39 mnemonic"
+    ) as caught:
         Wallet.from_mnemonic(words)
     assert "abandon" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -155,7 +157,7 @@ def test_the_work_to_guess_a_passphrase_is_the_standard_one() -> None:
         ({"version": 1, "crypto": {}}, "version: Input should be 3"),
         ({"version": 3}, "crypto: Field required"),
         ({"version": 3, "crypto": {}, "chain": "bitcoin"}, "chain: Input should be"),
-        ({"version": 3, "crypto": {}, "address": "0x12"}, "its address is none"),
+        ({"version": 3, "crypto": {}, "address": "0x12"}, "its address is not an EVM address"),
     ],
 )
 def test_a_file_that_is_no_keystore_is_told(tmp_path: Path, document: Any, said: str) -> None:
@@ -175,7 +177,7 @@ def test_a_keystore_that_does_not_open_is_told(tmp_path: Path) -> None:
         (
             {**sealed, "address": "11" * 20},
             "pw",
-            "names 0x1111111111111111111111111111111111111111, and its key is that",
+            "names the address 0x1111111111111111111111111111111111111111, but its key is that",
         ),
     ]
     for document, passphrase, said in wrong:

@@ -1,1 +1,1 @@
-"""Networks, tokens, families of chains, and what may be asked of a chain."""
+"""Chains: families of them, their tokens and endpoints, and what is read from them."""

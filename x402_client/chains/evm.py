@@ -1,4 +1,4 @@
-"""Addresses, hashes and recovery on EVM chains, on the fastest library at hand."""
+"""Addresses, hashes and recovery on EVM chains, with the fastest library that is installed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BALANCE_OF = "0x70a08231"  # balanceOf(address)
 _DECIMALS = "0x313ce567"  # decimals()
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}", re.ASCII)
 ZERO = "0x" + "0" * 40
-#: Half of the curve's order: a signature above it is the other form of one below, and tokens refuse it.
+#: Half of the curve's order. A signature with a higher s has another form with a lower one: tokens accept only that.
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
-#: Keccak-256 of no bytes, and of the bytes 0 to 255: more than one block, which has 136.
+#: Keccak-256 of no bytes, and of the bytes 0 to 255, which are more than one block of 136.
 _KNOWN_ANSWERS = (
     (b"", bytes.fromhex("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")),
     (bytes(range(256)), bytes.fromhex("dc924469b334aed2a19fac7252e9961aea41f8d91996366029dbe0884229bf36")),
@@ -29,18 +29,18 @@ _KNOWN_ANSWERS = (
 
 
 def keccak(data: bytes) -> bytes:
-    """Return the Keccak-256 of some bytes, as Ethereum hashes."""
+    """Return the Keccak-256 of some bytes, Ethereum's hash."""
     return _hashing()(data).digest()  # type: ignore[no-any-return]
 
 
 @cache
 def _hashing() -> Callable[[bytes], Any]:
-    """Return the fast Keccak-256 of ``sha3``, or pycryptodome's where that one is missing or computes something else.
+    """Return the fast Keccak-256 of ``sha3``, or pycryptodome's if that one is missing or computes something else.
 
-    Any module on the path can be called ``sha3``, and SHA3-256 of the NIST pads otherwise than Keccak-256. A wrong hash
-    would show wrong addresses and sign something else, so each is held against known answers before it is used.
+    Any module on the path can be called ``sha3``, and NIST's SHA3-256 pads differently from Keccak-256. A wrong hash
+    would show wrong addresses and sign something else. So each is compared with known answers before it is used.
     """
-    with suppress(Exception):  # a module of another origin can raise anything
+    with suppress(Exception):  # an unknown module can raise anything
         from sha3 import keccak_256
 
         if _is_keccak(keccak_256):
@@ -51,17 +51,17 @@ def _hashing() -> Callable[[bytes], Any]:
         return module.new(data=data, digest_bits=256)
 
     if not _is_keccak(slower):
-        raise ConfigurationError("pycryptodome computes a wrong Keccak-256. Nothing was signed. Install it anew.")
+        raise ConfigurationError("pycryptodome computes a wrong Keccak-256. Nothing was signed. Reinstall it.")
     return slower
 
 
 def _is_keccak(hashing: Callable[[bytes], Any]) -> bool:
-    """Return True if this computes the known answers. Takes a few microseconds."""
+    """Return True if this computes the known answers. It takes a few microseconds."""
     return all(hashing(data).digest() == answer for data, answer in _KNOWN_ANSWERS)
 
 
 def is_address(text: str) -> bool:
-    """Return True if this is an address. Letters of both cases have to be the right checksum."""
+    """Return True if this is an address. In mixed case, its checksum has to be right."""
     if not _ADDRESS.fullmatch(text):
         return False
     digits = text[2:]
@@ -90,7 +90,7 @@ def recover(digest: bytes, signature: bytes) -> str | None:
     compact = signature[:64] + bytes([signature[64] - 27])
     try:
         return address_of(_public_key(digest, compact))
-    except Exception:  # each backend has errors of its own for points off the curve
+    except Exception:  # each library has its own errors for points off the curve
         return None
 
 

@@ -1,4 +1,4 @@
-"""Looks up whether a payment settled on an EVM chain."""
+"""Lookup of a payment's settlement on an EVM chain."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ from .rpc import Rpc
 from .rpc_answers import Garbage, number, text
 
 _AUTHORIZATION_STATE = "e94a0102"  # authorizationState(address,bytes32)
-#: Blocks behind the head that are taken for deep where an endpoint does not know the tag "safe".
+#: Blocks behind the head that count as deep enough, if an endpoint does not know the tag "safe".
 _DEEP = 64
-#: A payment that is identified in another way is not an EIP-3009 authorization, and the token knows nothing of it.
+#: The nonce of an EIP-3009 authorization. A token knows nothing of payments that are identified in another way.
 _NONCE = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 
 
 def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
-    """Ask an endpoint whether the token saw an EIP-3009 authorization."""
+    """Ask an endpoint whether the token saw an EIP-3009 authorization.
+
+    The rule: ""Not settled" counts only from a state past the expiry: on EVM a block, deep enough [...], whose own
+    timestamp is later than `validBefore`".
+    """
     if not _NONCE.fullmatch(signed.nonce):
         raise Garbage
-    if _evm_used(rpc, hold, signed, "latest"):
+    if _is_used(rpc, hold, signed, "latest"):
         return "settled"
     head = rpc.call("eth_getBlockByNumber", "latest", False)
-    # A token takes an authorization while the block's own timestamp is before ``validBefore``.
+    # EIP-3009: a token accepts an authorization while the block's own timestamp is before ``validBefore``.
     if number(head, "timestamp") < signed.expires:
         return "live"
     block = _deep_block(rpc, head)
     if number(block, "timestamp") <= signed.expires:
         return "unknown"
-    return "settled" if _evm_used(rpc, hold, signed, text(block, "number")) else "not_settled"
+    return "settled" if _is_used(rpc, hold, signed, text(block, "number")) else "not_settled"
 
 
-def _evm_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
+def _is_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
     token = hold.offer.token
     contract = token.address if token else hold.offer.asset
     data = "0x" + _AUTHORIZATION_STATE + signed.payer[2:].lower().zfill(64) + signed.nonce[2:].zfill(64)

@@ -1,8 +1,8 @@
-"""Families of chains: what an address is, when two are one account, and how to learn whether a payment settled.
+"""Families of chains: what an address is, when two addresses are one account, and how a settlement is looked up.
 
 A family is the namespace of CAIP-2 names: ``eip155`` for all EVM chains, ``solana``. These two ship; a payment scheme
-brings others. Of a family that nothing is known of nothing is assumed: its addresses are compared letter by letter,
-and whether a payment settled there is "unknown".
+may bring others. Nothing is assumed about an unknown family. Its addresses are compared letter by letter, and lookups
+of settlements there answer "unknown".
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, canonical_evm, family_of
 if TYPE_CHECKING:
     from .rpc import Rpc
 
-#: Asks one endpoint whether a payment settled.
+#: A function that asks one endpoint whether a payment settled.
 Look: TypeAlias = "Callable[[Rpc, Hold, Authorization], Settled]"
-#: Reads what a payer has of the token, in its smallest unit.
+#: A function that reads a payer's balance of the token, in its smallest unit.
 ReadBalance: TypeAlias = "Callable[[Rpc, Hold, Authorization], int | None]"
-#: The payloads whose settlement the families that ship can look up. Of any other scheme's they know nothing.
+#: Schemes whose payments the shipped families can look up.
 _LOOKED_UP = ("exact",)
 _TOKEN_PROGRAMS = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 
 
 class ChainFamily(Protocol):
-    """The facts of a family of chains.
+    """Facts of a family of chains.
 
-    Optional besides: ``look(rpc, hold, authorization)`` asks one endpoint of ``Buyer(rpc=...)`` whether a payment
-    settled and returns "settled", "not_settled", "live" (the chain's own clock is before the expiry) or "unknown";
-    ``rpc.call(method, *params)`` speaks JSON-RPC, and ``rpc.urls`` are there for what does not.
-    ``balance(rpc, hold, authorization)`` returns what the payer has of the token, in its smallest unit.
-    ``token_problem(token)`` returns what is wrong with a token that a user vouches for, or None.
+    Three methods are optional. ``look(rpc, hold, authorization)`` asks one endpoint of ``Buyer(rpc=...)`` whether a
+    payment settled. It returns "settled", "not_settled", "live" (the chain's own clock is before the expiry) or
+    "unknown". ``rpc.call(method, *params)`` speaks JSON-RPC; for other protocols use ``rpc.urls``.
+    ``balance(rpc, hold, authorization)`` returns the payer's balance of the token, in its smallest unit.
+    ``token_problem(token)`` returns what is wrong with a token of ``Policy(tokens=...)``, or None.
     """
 
     @property
@@ -44,11 +44,11 @@ class ChainFamily(Protocol):
         ...
 
     def is_address(self, text: str, /) -> bool:
-        """Return True if this is an account's address. Any text may come."""
+        """Return True if this is an account's address. It is called with any text."""
         ...
 
     def canonical(self, address: str, /) -> str:
-        """Return the one spelling of an account: two addresses with the same one are one account. Any text may come."""
+        """Return the one spelling of an account: equal spellings are one account. It is called with any text."""
         ...
 
 
@@ -59,13 +59,13 @@ class Evm:
     title = "EVM"
 
     def is_address(self, text: str, /) -> bool:
-        """Return True for 0x and 40 hex digits; letters of both cases have to be the right checksum."""
+        """Return True for 0x and 40 hex digits. In mixed case, the checksum has to be right."""
         from .evm import is_address
 
         return is_address(text)
 
     def canonical(self, address: str, /) -> str:
-        """Return the address in small letters."""
+        """Return the address in lower case."""
         return canonical_evm(address)
 
     def token_problem(self, token: Token, /) -> str | None:
@@ -95,23 +95,23 @@ class Solana:
     title = "Solana"
 
     def is_address(self, text: str, /) -> bool:
-        """Return True for base58 of 32 bytes."""
+        """Return True for 32 bytes in base58."""
         from .solana_address import is_address
 
         return is_address(text)
 
     def canonical(self, address: str, /) -> str:
-        """Return the address as it is: in base58 every letter's case counts."""
+        """Return the address as it is: base58 tells upper case from lower."""
         return address
 
     def token_problem(self, token: Token, /) -> str | None:
         """Return what is wrong with a mint or its program."""
         if not self.is_address(token.address):
             where = short_name(token.network)
-            return f"{token.address!r} is not a mint on {where}: that is base58 of 32 bytes."
+            return f"{token.address!r} is not a mint on {where}: a mint is 32 bytes in base58."
         if token.program not in (None, *_TOKEN_PROGRAMS):
             either = " or ".join(_TOKEN_PROGRAMS)
-            return f"{token.program!r} is not a token program; it is {either}, or is left out and looked up."
+            return f"{token.program!r} is not a token program. Name {either}, or leave it out: it is looked up."
         return None
 
     def look(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> Settled:
@@ -121,7 +121,7 @@ class Solana:
         return look(rpc, hold, signed) if hold.offer.scheme in _LOOKED_UP else "unknown"
 
     def balance(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
-        """Read the balance of the token account that pays. One that does not exist holds nothing."""
+        """Read the balance of the token account that pays. An account that does not exist has 0."""
         from .solana import SolanaChain
 
         account = signed.evidence.get("token_account")
@@ -133,7 +133,7 @@ SHIPPED: dict[str, ChainFamily] = {EVM.name: EVM, SOLANA.name: SOLANA}
 
 
 class Families:
-    """The families that a buyer knows: those that ship, and those that its schemes bring."""
+    """Families that a buyer knows: those that ship, and those that its schemes bring."""
 
     __slots__ = ("_by_name",)
 
@@ -143,14 +143,14 @@ class Families:
             _check(family)
             if self._by_name.setdefault(family.name, family) is not family:
                 whose = "ships with the package" if family.name in SHIPPED else "is described by two objects"
-                raise ConfigurationError(f"The chain family {family.name!r} {whose}; name it by its name instead.")
+                raise ConfigurationError(f"The chain family {family.name!r} {whose}; give its name instead.")
 
     def of(self, network: str) -> ChainFamily | None:
         """Return the family of a network, or None if nothing is known of it."""
         return self._by_name.get(family_of(network))
 
     def is_address(self, network: str, text: str) -> bool | None:
-        """Return True if this is an address there; None if the family is not known."""
+        """Return True if this is an address on a network. None if its family is not known."""
         family = self.of(network)
         return None if family is None else family.is_address(text)
 
@@ -161,7 +161,7 @@ class Families:
             return address
         try:
             return family.canonical(address)
-        except Exception:  # a family of somebody else's; a seller's text must not end a payment under way
+        except Exception:  # in somebody else's family, a seller's text must not end a payment under way
             if family.name in SHIPPED:
                 raise
             return address
@@ -171,15 +171,15 @@ class Families:
         return one == other or self.canonical(network, one) == self.canonical(network, other)
 
     def look(self, network: str) -> Look | None:
-        """Return what asks an endpoint of a network whether a payment settled; None: nothing does."""
+        """Return the function that asks an endpoint whether a payment settled. None if the family has none."""
         return getattr(self.of(network), "look", None)
 
     def balance(self, network: str) -> ReadBalance | None:
-        """Return what reads a payer's balance on a network; None: nothing does."""
+        """Return the function that reads a payer's balance on a network. None if the family has none."""
         return getattr(self.of(network), "balance", None)
 
     def check_token(self, token: Token) -> None:
-        """Raise ConfigurationError for a token that cannot be: now, rather than in the middle of a payment."""
+        """Raise ConfigurationError for a token that cannot exist, before any payment."""
         family = self.of(token.network)
         if family is None:
             return
@@ -198,7 +198,7 @@ FAMILIES = Families()
 
 
 def is_shipped(look: Look) -> bool:
-    """Return True for a look of ours, whose "not_settled" goes by the chain's own clock."""
+    """Return True for a look of a shipped family: its "not_settled" goes by the chain's own clock."""
     return look in (EVM.look, SOLANA.look)
 
 

@@ -1,7 +1,7 @@
-"""Tells which chain an endpoint serves.
+"""Identity of endpoints: which chain each serves.
 
 The rule: "An endpoint says once which chain it is (`eth_chainId`, `getGenesisHash`); another chain's is 'could not
-tell'." The reference in a network's CAIP-2 name is the chain's number, or how its genesis hash begins.
+tell'." The reference in a network's CAIP-2 name is the chain's number, or the beginning of its genesis hash.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _REFERENCE = 32
 
 
 def question(network: str) -> str | None:
-    """Return the method by which an endpoint says which chain it is; None where a family has none."""
+    """Return the method that asks an endpoint which chain it is. None if the family has none."""
     return _QUESTIONS.get(family_of(network))
 
 
 def named_by(network: str, answer: object) -> str | None:
-    """Return the CAIP-2 name of the chain that an endpoint's answer means; None if it makes no sense.
+    """Return the CAIP-2 name of the chain in an endpoint's answer. None if the answer makes no sense.
 
-    ``network`` is the one that the endpoint was named for: its family says how to read the answer.
+    ``network`` is the network for which the endpoint was named. Its family decides how the answer is read.
     """
     if not isinstance(answer, str):
         return None

@@ -1,9 +1,9 @@
-"""Public endpoints of well-known networks. They are slow and ration callers: a program in earnest names its own.
+"""Public endpoints of well-known networks. They are slow and limit their callers: in production, name your own.
 
-Where two operators are documented there are two: the first is mostly the chain's own, and the second is run by others,
-so that no single one tells alone what did not settle. None of them was asked from the tests.
+If two operators are documented, both have an endpoint here. The first is mostly the chain's own, the second another
+operator's. So no operator decides alone that a payment did not settle. The tests do not call any of them.
 
-Where each is documented: viem's chain definitions (github.com/wevm/viem, src/chains/definitions) and chainlist's data
+Sources: viem's chain definitions (github.com/wevm/viem, src/chains/definitions) and chainlist's data
 (github.com/ethereum-lists/chains, _data/chains). ``publicnode.com`` is Allnodes (publicnode.com lists its endpoints).
 Monad's two are run by QuickNode and by its foundation (docs.monad.xyz), IoTeX's by its foundation and by Fastblocks
 (docs.iotex.io), Arc's test network's by Circle and dRPC (docs.arc.network). Solana's own are in solana.com/docs.

@@ -1,6 +1,6 @@
-"""A small JSON-RPC reader: several endpoints, patience with busy ones, bounds on what they send.
+"""Small JSON-RPC client: several endpoints, repeated calls if they are busy, and bounds on their answers.
 
-It blocks; async clients have it run in a worker thread. URLs often carry a key in their path, so only hosts are shown.
+It blocks, so async clients run it in a worker thread. URLs often have a key in their path, so messages show only hosts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PAUSES = (0.2, 0.5, 1.0)
 _LONGEST_PAUSE = 3.0
 _MOST_BYTES = 4 * 1024 * 1024
-#: Seconds that one endpoint may take for one answer, and all of them with their pauses for one read.
+#: Seconds that one endpoint may take for one answer, and that all of them may take for one read, with all pauses.
 _TIMEOUT = 10.0
 _PATIENCE = 30.0
 _DEPTH = 48
@@ -41,30 +41,30 @@ _RATIONED = re.compile(r"\brate[ -]?limit|too many|\bthrottl|\bquota\b")
 
 
 class Rpc:
-    """One network's endpoints. Safe between threads, and after a fork."""
+    """Endpoints of one network. Safe between threads, and after a fork."""
 
     def __init__(
         self, network: str, urls: Sequence[str] | None = None, known: set[tuple[str, str]] | None = None
     ) -> None:
         """Take a network and its endpoints. None: the public ones.
 
-        With ``known``, each endpoint is asked once which chain it is. The set has those that said it, with their
-        network: several readers may share it.
+        With ``known``, each endpoint is asked once which chain it is. The set has the endpoints that gave the right
+        answer, with their network. Several readers may share it.
         """
         self.network = network
         self.urls: tuple[str, ...] = PUBLIC.get(network, ()) if urls is None else tuple(urls)
         self._known = known
         in_each_child(self, Rpc._start_anew)
-        self._idle: dict[int, list[_Line]] = {}
+        self._idle: dict[int, list[_Connection]] = {}
         self._numbers = itertools.count(1)
-        #: Reading the certificates of authorities takes longer than most answers: once, for all lines.
+        #: Shared by all connections: to load the trusted certificates takes longer than most answers.
         self._trust: ssl.SSLContext | None = None
 
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
 
     def call(self, method: str, *params: Any) -> Any:
-        """Return the result of one read. ChainUnavailable when no endpoint gave it."""
+        """Return the result of one read. Raise ChainUnavailable if no endpoint gave it."""
         if not self.urls:
             raise ChainUnavailable(
                 f"No endpoint is known for {short_name(self.network)} ({self.network}); name one with {self._setting}."
@@ -95,7 +95,7 @@ class Rpc:
         return f'Buyer(rpc={{"{short_name(self.network)}": "https://..."}})'
 
     def _recognise(self, url: str, until: float) -> None:
-        """Ask an endpoint which chain it is, unless it said so before. Another chain's is as good as none."""
+        """Ask an endpoint which chain it is, unless it was asked before. One of another chain is not used."""
         method = question(self.network)
         if self._known is None or method is None or (self.network, url) in self._known:
             return
@@ -112,12 +112,12 @@ class Rpc:
             raise _Failed("there was no time left to ask it")
         number = next(self._numbers)
         question = {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
-        line = self._line()
+        connection = self._connection()
         try:
-            answer = line.post(url, question, min(seconds, _TIMEOUT))
+            answer = connection.post(url, question, min(seconds, _TIMEOUT))
         finally:
             with self._lock:
-                self._idle.setdefault(line.process, []).append(line)
+                self._idle.setdefault(connection.process, []).append(connection)
         if not isinstance(answer, dict) or answer.get("id") != number:
             raise _Failed("its answer is not JSON-RPC")
         error = answer.get("error")
@@ -128,24 +128,24 @@ class Rpc:
             raise _Failed("its answer has no result")
         return answer["result"]
 
-    def _line(self) -> _Line:
-        """Return an idle line. Each process has its own: a connection must not be shared across a fork."""
+    def _connection(self) -> _Connection:
+        """Return an idle connection, or a new one. Each process has its own: none may be shared across a fork."""
         with self._lock:
             idle = self._idle.get(os.getpid())
             if idle:
                 return idle.pop()
-        line = _Line(self._trusting())
-        weakref.finalize(self, line.client.close)  # a buyer that is not closed leaves no sockets behind
-        return line
+        connection = _Connection(self._ssl_context())
+        weakref.finalize(self, connection.client.close)  # a buyer that is not closed leaves no sockets behind
+        return connection
 
-    def _trusting(self) -> ssl.SSLContext:
+    def _ssl_context(self) -> ssl.SSLContext:
         import ssl
 
         import httpx
 
         if self._trust is None:
             encrypted = any(urlsplit(url).scheme == "https" for url in self.urls)
-            # A node of one's own, over plain http, needs no certificate; then no authority is trusted at all.
+            # A node of the user's own, over plain http, needs no certificates. Then none are trusted.
             self._trust = httpx.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._trust
 
@@ -153,12 +153,12 @@ class Rpc:
         """Close the connections of this process."""
         with self._lock:
             idle = self._idle.pop(os.getpid(), [])
-        for line in idle:
-            line.client.close()
+        for connection in idle:
+            connection.client.close()
 
 
-class _Line:
-    """A client with one connection, for one question at a time. A deadline then knows which socket to shut."""
+class _Connection:
+    """Client with one connection, for one question at a time. So a deadline knows which socket to shut."""
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         import httpx
@@ -168,7 +168,7 @@ class _Line:
         self._stream: Any = None
 
     def post(self, url: str, question: dict[str, Any], seconds: float) -> Any:
-        """Send a question. Return its answer, whole and in time."""
+        """Send a question. Return its whole answer, if it comes in time."""
         import httpx
 
         deadline = Deadline(seconds, self._cut)
@@ -182,10 +182,10 @@ class _Line:
             raise _Failed("its answer is not JSON") from None
 
     def _exchange(self, url: str, question: dict[str, Any], seconds: float, deadline: Deadline) -> bytes:
-        # Compressed answers could unfold into anything, and the library would unfold them.
+        # A compressed answer could expand without a bound, and httpx would expand it.
         request = self.client.build_request(
             "POST", url, json=question, headers={"Accept-Encoding": "identity"}, timeout=seconds,
-            extensions={"trace": self._note},
+            extensions={"trace": self._keep_stream},
         )  # fmt: skip
         response = self.client.send(request, stream=True)
         try:
@@ -195,19 +195,19 @@ class _Line:
             for chunk in response.iter_raw():
                 body += chunk
                 if len(body) > _MOST_BYTES:
-                    raise _Failed(f"more than {_MOST_BYTES} bytes")
+                    raise _Failed(f"its answer has more than {_MOST_BYTES} bytes")
                 if deadline.passed:
                     raise _Failed("it was too slow")
         finally:
             response.close()
-        if deadline.passed:  # then the end that was read need not be the endpoint's
+        if deadline.passed:  # then the answer may be cut off
             raise _Failed("it was too slow")
         plain = decoded(bytes(body), response.headers.get("content-encoding", ""), _MOST_BYTES)
         if plain is None:
-            raise _Failed(f"more than {_MOST_BYTES} bytes")
+            raise _Failed(f"its answer has more than {_MOST_BYTES} bytes")
         return plain
 
-    def _note(self, event: str, info: dict[str, Any]) -> None:
+    def _keep_stream(self, event: str, info: dict[str, Any]) -> None:
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
 
@@ -217,9 +217,9 @@ class _Line:
 
 
 class Endpoints:
-    """The endpoints of every network, made when first asked for.
+    """Endpoints of every network. A network's reader is made when it is first needed.
 
-    ``public``: networks that none is named for have the public ones. Without, no chain is asked there.
+    With ``public``, networks for which none is named have the public ones. Without, no chain is asked there.
     """
 
     def __init__(self, urls: dict[str, tuple[str, ...]], public: bool = True) -> None:
@@ -233,7 +233,7 @@ class Endpoints:
         return self._made((network, ""), self._at(network))
 
     def each(self, network: str) -> list[Rpc]:
-        """Return a reader for each endpoint of a network: witnesses that are asked one by one."""
+        """Return a reader for each endpoint of a network, to ask each one by itself."""
         return [self._made((network, url), (url,)) for url in self._at(network)]
 
     def reach(self, network: str) -> bool:
@@ -246,9 +246,9 @@ class Endpoints:
         return not self._urls and not self._public
 
     def witnesses(self, network: str) -> int:
-        """Return how many endpoints of a network are at places of their own.
+        """Return the number of independent endpoints of a network.
 
-        Two at one host and port, with two keys maybe, are one operator's: they are one witness.
+        Two URLs with one host and port, perhaps with two keys, are one operator's, so they are one witness.
         """
         places = map(urlsplit, self._at(network))
         return len({(parts.hostname, parts.port or parts.scheme) for parts in places})
@@ -261,7 +261,7 @@ class Endpoints:
         return found or self._rpcs.setdefault(name, Rpc(name[0], urls, self._known))
 
     def get_ready(self) -> None:
-        """Import what reading a chain takes: no loop should wait for it at its first payment."""
+        """Import what reading a chain needs, so that no event loop waits for it at its first payment."""
         import httpcore  # noqa: F401 - httpx imports it with its first client
         import httpx  # noqa: F401
 
@@ -270,7 +270,7 @@ class Endpoints:
 
 
 class _Failed(Exception):
-    """An endpoint gave no answer. ``passing`` if asking again may help."""
+    """Error: an endpoint gave no answer. ``passing`` is True if asking again may help."""
 
     def __init__(self, problem: str, passing: bool = True, wait: float = 0.0) -> None:
         super().__init__(problem)
@@ -282,7 +282,7 @@ def _busy(status: int) -> bool:
 
 
 def _rationed(error: Any) -> bool:
-    """Return True for "too many requests". Some endpoints say it in a body under a status of 200."""
+    """Return True for "too many requests". Some endpoints say so in the body of an answer with status 200."""
     if not isinstance(error, dict):
         return False
     said = str(error.get("message", "")).lower()

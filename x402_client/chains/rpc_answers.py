@@ -1,4 +1,4 @@
-"""Reads what an endpoint answers; what makes no sense is ``Garbage``."""
+"""Fields of an endpoint's answers. An answer that makes no sense raises ``Garbage``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 
 
 class Garbage(Exception):
-    """An endpoint's answer makes no sense."""
+    """Error: an endpoint's answer makes no sense."""
 
 
 def number(block: Any, name: str) -> int:
-    """Return a field that is a number in hex."""
+    """Return a field that must be a number in hex."""
     written = text(block, name)
     if not _HEX.fullmatch(written) or len(written) > 20:
         raise Garbage
@@ -21,7 +21,7 @@ def number(block: Any, name: str) -> int:
 
 
 def text(found: Any, name: str) -> str:
-    """Return a field that is text."""
+    """Return a field that must be text."""
     value = found.get(name) if isinstance(found, dict) else None
     if not isinstance(value, str):
         raise Garbage

@@ -1,8 +1,8 @@
-"""Looks up whether a payment settled. Four answers; "unknown" is never read as "not settled".
+"""Lookup of a payment's settlement. There are four answers, and "unknown" is never read as "not settled".
 
-"Live" is what a chain's own clock before the expiry says, against ours too. "Not settled" comes only from states past
-the payment's expiry, by the chain's own clock, and only if every endpoint that was named agrees. Garbage, silence and
-contradiction are "unknown". Reads block; async callers use a thread.
+"Live" means that the chain's own clock is before the expiry, even if the local clock is not. "Not settled" comes only
+from states past the payment's expiry, by the chain's own clock, and only if every endpoint agrees. Answers that make no
+sense, no answer, and contradictions are "unknown". Reads block; async callers use a thread.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def _by_family(offer: Offer) -> Look | None:
 
 
 class ChainReader:
-    """The default SettlementReader: asks every endpoint of the hold's network.
+    """Default SettlementReader: it asks every endpoint of the hold's network.
 
-    ``look_for`` gives, for an offer that was paid, what asks one endpoint about it. None: nothing can, so "unknown".
+    ``look_for`` returns the function that asks one endpoint about a paid offer. With None the answer is "unknown".
     """
 
     def __init__(self, endpoints: Endpoints, look_for: Callable[[Offer], Look | None] = _by_family) -> None:
@@ -43,11 +43,11 @@ class ChainReader:
         return look is not None and is_shipped(look)
 
     def can_look(self, hold: Hold) -> bool:
-        """Return True if there is an endpoint to ask about a hold, and something that asks it."""
+        """Return True if there is an endpoint to ask about a hold, and a function that asks it."""
         return self._look_for(hold.offer) is not None and self._endpoints.reach(hold.offer.network)
 
     def is_one_witness(self, hold: Hold) -> bool:
-        """Return True if a single operator's endpoint is asked about a hold."""
+        """Return True if only one operator's endpoint is asked about a hold."""
         return self._endpoints.witnesses(hold.offer.network) < 2
 
 
@@ -59,10 +59,10 @@ def _one(look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
 
 
 def _agreed(answers: Iterable[Settled]) -> Settled:
-    """Count it as paid if one endpoint saw it, and as not paid only if all of them say so.
+    """Return "settled" if one endpoint says so, and "not_settled" only if all of them do.
 
-    Where one says that it lives still, another one's "not settled" is a contradiction, or that one is behind: no loss
-    is accepted on it.
+    If one says "live" and another "not settled", they contradict each other, or the first is behind. The rule: "no loss
+    is accepted on it".
     """
     given = set()
     for answer in answers:

@@ -1,7 +1,7 @@
-"""Facts of Solana that a payment needs, kept warm: recent blockhashes, and mints.
+"""Facts of Solana that a payment needs, cached: recent blockhashes, and mints.
 
-A blockhash can be used for 150 slots, 60 to 90 seconds. One is used for a third of that and fetched anew in the
-background while it is still good, so that a payment waits for the chain only the first time.
+A blockhash is valid for 150 slots, 60 to 90 seconds. Each is used for a third of that. The next one is fetched in the
+background while the last is still good, so only the first payment waits for the chain.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from ..guards.forks import in_each_child
 from .rpc import Rpc
 
 T = TypeVar("T")
-#: The longest that a blockhash's 150 slots have taken in practice.
+#: The most seconds that a blockhash's 150 slots have taken in practice.
 LIFE_SECONDS = 90
-_REFRESH_AFTER = 12.0
-_USED_FOR = 25.0
-_HINTS = 256
-_HINT_USED_FOR = 30.0
+#: Seconds after which the next blockhash is fetched, and for which one is used.
+_REFRESH_AFTER, _USED_FOR = 12.0, 25.0
+#: Sellers' hints that are remembered, and seconds for which one is used.
+_HINTS, _HINT_USED_FOR = 256, 30.0
 
 
 class Blockhash(NamedTuple):
-    """A blockhash, and the last block height at which a transaction that names it can land (None: not known)."""
+    """Blockhash, and the last block height at which a transaction with it can land (None: not known)."""
 
     value: str
     last_valid_height: int | None
     seen: float
-    #: The slot that the chain was at when it gave this one; None: a seller's hint.
+    #: The chain's slot when it returned this one. None for a seller's hint.
     slot: int | None = None
 
 
 class Mint(NamedTuple):
-    """A mint's token program, and its decimals."""
+    """Token program of a mint, and its decimals."""
 
     program: str
     decimals: int
 
 
 class SolanaChain:
-    """One Solana network, as a payment sees it."""
+    """Solana network, as a payment sees it."""
 
     def __init__(self, rpc: Rpc) -> None:
         self.rpc = rpc
@@ -60,7 +60,7 @@ class SolanaChain:
         self._fetches: dict[Any, Future[Any]] = {}
 
     def blockhash(self) -> Blockhash | None:
-        """Return the latest that can still be used, without asking the chain. Renew an ageing one in the background."""
+        """Return the latest usable blockhash, without asking the chain. Renew an ageing one in the background."""
         latest = self._latest
         age = time.monotonic() - latest.seen if latest else _USED_FOR
         if age >= _USED_FOR:
@@ -70,11 +70,11 @@ class SolanaChain:
         return latest
 
     def fetch_blockhash(self) -> Blockhash:
-        """Ask the chain. Payments that ask at the same time share one answer."""
+        """Return a usable blockhash, from the chain if needed. Payments that ask at the same time share one answer."""
         return self.blockhash() or self._shared("blockhash", self._fetch_blockhash)
 
     def fresh_hint(self, value: str) -> Blockhash | None:
-        """Return a seller's hint, unless we know that it is old: some sellers hand out the same one for minutes."""
+        """Return a seller's hint, unless it is known to be old. Some sellers give the same one for minutes."""
         now = time.monotonic()
         with self._lock:
             first = self._hints.setdefault(value, now)
@@ -86,11 +86,11 @@ class SolanaChain:
         return Blockhash(value, None, first) if now - first < _HINT_USED_FOR else None
 
     def mint(self, address: str) -> Mint | None:
-        """Return what is known of a mint, without asking the chain."""
+        """Return a mint if it is known, without asking the chain."""
         return self._mints.get(address)
 
     def fetch_mint(self, address: str) -> Mint:
-        """Ask the chain, once for each mint."""
+        """Return a mint. The chain is asked once for each."""
         return self._mints.get(address) or self._shared(address, lambda: self._fetch_mint(address))
 
     def units_needed(self, transaction: str) -> int:
@@ -103,7 +103,7 @@ class SolanaChain:
         return units
 
     def balances(self, accounts: list[str]) -> list[int | None]:
-        """Return the balances of token accounts; None where there is no such account."""
+        """Return the balance of each token account. None if there is no such account."""
         found = self.rpc.call("getMultipleAccounts", accounts, {"encoding": "jsonParsed", "commitment": "confirmed"})
         values = found.get("value") if isinstance(found, dict) else None
         if not isinstance(values, list) or len(values) != len(accounts):
@@ -145,7 +145,7 @@ class SolanaChain:
         threading.Thread(target=self._renew_quietly, name="x402-blockhash", daemon=True).start()
 
     def _renew_quietly(self) -> None:
-        # The one at hand is good for a while yet; a payment that finds none asks by itself, and says what failed.
+        # A failure here does no harm: a payment that finds no usable blockhash asks itself, and says what failed.
         try:
             with contextlib.suppress(X402Error):
                 self._shared("blockhash", self._fetch_blockhash)
@@ -153,7 +153,7 @@ class SolanaChain:
             self._renewing = False
 
     def _shared(self, name: Any, fetch: Callable[[], T]) -> T:
-        """Fetch, or wait for the answer of a caller that is fetching the same."""
+        """Fetch, or wait for the answer of another caller that fetches the same."""
         mine: Future[T] = Future()
         with self._lock:
             running: Future[T] | None = self._fetches.get(name)

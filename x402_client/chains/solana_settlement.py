@@ -1,4 +1,4 @@
-"""Looks up whether a payment settled on Solana."""
+"""Lookup of a payment's settlement on Solana."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
 from .rpc_answers import Garbage, text
 
-#: Seconds past a Solana payment's expiry, on the chain's clock, where its last valid height is not known.
+#: Seconds past a payment's expiry, by the chain's clock, if its last valid height is not known.
 _MARGIN = 60
-#: Seconds before its expiry, by our clock, at which a payment was not made yet, however wrong that clock may be.
+#: Seconds before its expiry at which a payment was certainly not made yet, even if the local clock is wrong.
 _WELL_BEFORE = 6 * 3600
-#: Slots that a Solana blockhash lives.
+#: Slots for which a blockhash is valid.
 _LIFE_SLOTS = 150
-#: The most entries that one page of an account's history has, and the most pages and transactions looked through.
+#: The most entries in one page of an account's history, and the most pages and transactions that are looked through.
 _PAGE, _PAGES, _LOOKUPS = 1000, 25, 1000
 
 
 def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
-    """Ask an endpoint whether a payment's transaction landed, or never can any more."""
-    if _solana_landed(rpc, signed, {"commitment": "confirmed"}):
+    """Ask an endpoint whether a payment's transaction landed, or can never land any more.
+
+    The rule: ""Not settled" counts only from a state past the expiry: [...] on Solana a finalized height beyond the
+    blockhash's last valid height".
+    """
+    if _landed(rpc, signed, {"commitment": "confirmed"}):
         return "settled"
     slot = rpc.call("getSlot", {"commitment": "finalized"})
     if type(slot) is not int:
@@ -29,13 +33,13 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     if standing != "past":
         return standing
     final = {"commitment": "finalized", "minContextSlot": slot}
-    if _solana_landed(rpc, signed, final):
+    if _landed(rpc, signed, final):
         return "settled"
     return "not_settled" if _remembers(rpc, signed) else "unknown"
 
 
 def _remembers(rpc: Rpc, signed: Authorization) -> bool:
-    """Return True if an endpoint's history begins before the payment. In a shorter one its absence proves nothing."""
+    """Return True if an endpoint's history begins before the payment. In a shorter one, absence proves nothing."""
     first = rpc.call("getFirstAvailableBlock")
     if type(first) is not int:
         raise Garbage
@@ -47,14 +51,14 @@ def _remembers(rpc: Rpc, signed: Authorization) -> bool:
 
 
 def _standing(rpc: Rpc, signed: Authorization, slot: int) -> Literal["past", "live", "unknown"]:
-    """Return where the chain's own clock is: past the payment's expiry for good, before it, or in between."""
+    """Return "past" if the chain's own clock is past the payment's expiry for good, or "live" if it is before."""
     last = signed.evidence.get("last_valid_height")
     if isinstance(last, int):
         if _height(rpc, "finalized") > last:
             return "past"
         return "unknown" if _height(rpc, "processed") > last else "live"
-    # A seller's hint does not say how long it lives. The chain says whether it does; and since a node that never saw
-    # it says no as well, the chain's clock has to be well past the payment's expiry too.
+    # The last valid height of a seller's hint is not known. The chain says whether the blockhash is still valid. A node
+    # that never saw it says no as well, so the chain's clock has to be well past the payment's expiry too.
     options = {"commitment": "processed", "minContextSlot": slot}
     found = rpc.call("isBlockhashValid", signed.evidence.get("blockhash"), options)
     usable = found.get("value") if isinstance(found, dict) else None
@@ -73,11 +77,11 @@ def _height(rpc: Rpc, commitment: str) -> int:
     return height
 
 
-def _solana_landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> bool:
-    """Return True if a transaction of our token account carries our signature and did not fail.
+def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> bool:
+    """Return True if a transaction of the payer's token account has the payer's signature and did not fail.
 
-    The search goes on, page by page, until what it finds is older than the payment, or until there is no more. A page
-    that is not full is no end: some endpoints give fewer entries than they are asked for.
+    The search goes on page by page, until the entries are older than the payment or there are no more. A page that is
+    not full is not the last: some endpoints give fewer entries than they are asked for.
     """
     account, own = signed.evidence.get("token_account"), signed.evidence.get("signature")
     if not isinstance(account, str) or not isinstance(own, str):
@@ -89,7 +93,7 @@ def _solana_landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> 
         if not isinstance(page, list):
             raise Garbage
         for entry in page:
-            if not _may_be_ours(entry, signed):
+            if not _may_be_it(entry, signed):
                 continue
             memo = _memo(entry, signed, own)
             lookups += memo is None
@@ -100,17 +104,18 @@ def _solana_landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> 
         if not page or _before(page[-1], signed):
             return False
         before = {"before": text(page[-1], "signature")}
-    raise Garbage  # more traffic than is looked through: that is no proof of absence
+    raise Garbage  # there is more traffic than is looked through, so absence is not proven
 
 
-def _may_be_ours(entry: Any, signed: Authorization) -> bool:
+def _may_be_it(entry: Any, signed: Authorization) -> bool:
+    """Return True if an entry did not fail and is not older than the payment."""
     if not isinstance(entry, dict):
         raise Garbage
     return entry.get("err") is None and not _before(entry, signed)
 
 
 def _memo(entry: dict[str, Any], signed: Authorization, own: str) -> str | None:
-    """Return the memo that tells whether an entry is ours; None: only its transaction can tell."""
+    """Return the memo that shows whether an entry is the payment. None if only its transaction can show it."""
     memo = entry.get("memo")
     return memo if signed.nonce != own and isinstance(memo, str) else None
 
@@ -125,6 +130,6 @@ def _carries(rpc: Rpc, entry: dict[str, Any], own: str) -> bool:
 
 
 def _before(entry: Any, signed: Authorization) -> bool:
-    """Return True if this landed before the payment was made. The chain's slots tell; our clock may be wrong."""
+    """Return True if an entry landed before the payment was made. Slots decide: the local clock may be wrong."""
     made, slot = signed.evidence.get("slot"), entry.get("slot") if isinstance(entry, dict) else None
     return type(made) is int and type(slot) is int and slot < made - _LIFE_SLOTS

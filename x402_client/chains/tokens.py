@@ -1,4 +1,4 @@
-"""The stablecoins that ship with the package. Their EIP-712 names and versions are signed, never a seller's."""
+"""Stablecoins that ship with the package. Their EIP-712 names and versions are signed, never a seller's."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _SOLANA_USD = (
 
 
 def wrong_decimals(token: Token, found: int) -> SigningError:
-    """Build the refusal of a vouched token whose decimals are not those of its contract or mint."""
+    """Build the refusal of a token in Policy(tokens=...) whose decimals are not those of its contract or mint."""
     return SigningError(
         f"{token.address} has {found} decimals on {short_name(token.network)} and {token.decimals} in "
         f"Policy(tokens=...); its price would be wrong. Nothing was sent; write Token(..., decimals={found})."
@@ -85,7 +85,7 @@ def _evm(table: str, currency: str) -> list[Token]:
 
 
 class Tokens:
-    """Tokens by address and by symbol; what the user vouches for comes on top of the table."""
+    """Tokens by address and by symbol: those of the table, and those of Policy(tokens=...)."""
 
     __slots__ = ("_by_address", "_by_symbol", "_families")
 
@@ -106,10 +106,10 @@ class Tokens:
 
 
 def _check_mint(token: Token) -> None:
-    """Refuse a mint of one Solana network that is vouched for on another.
+    """Refuse a known mint of one Solana network that Policy(tokens=...) names on another.
 
-    A transaction names no network but by its blockhash, which a seller may suggest: play money would be paid for real.
-    EVM signatures name their chain, and there many tokens have one address on several.
+    Only its blockhash binds a transaction to a network, and a seller may suggest that. So real money could be paid
+    where test money was meant. EVM signatures name their chain, and many EVM tokens have one address on several chains.
     """
     if family_of(token.network) != SOLANA_FAMILY:
         return
@@ -131,7 +131,7 @@ KNOWN = (
     *_evm(_EIP3009_EUR, "EUR"),
     *(Token(network, mint, symbol, program=program) for network, mint, symbol, program in _SOLANA_USD),
 )
-#: The tokens of the table: their decimals need no look at a chain.
+#: The tokens of the table. Their decimals need not be read from a chain.
 SHIPPED = frozenset(KNOWN)
 _BY_ADDRESS = {_place(FAMILIES, token.network, token.address): token for token in KNOWN}
 _BY_SYMBOL = {(token.network, token.symbol.upper()): token for token in reversed(KNOWN)}

@@ -57,13 +57,13 @@ class Ledger(Protocol):
         ...
 
     def write_off(self, hold: Hold) -> Maybe[Hold]:
-        """Give an unresolved purchase up, for the user: it counts as spent."""
+        """Give up an unresolved purchase, as the user decided. It counts as spent."""
         ...
 
     def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
-        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open.
+        """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
 
-        Return False if the hold is gone or an attempt presents it at this moment; then all stays as it is.
+        Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
         """
         ...
 
@@ -80,11 +80,11 @@ class Ledger(Protocol):
         ...
 
     def freeze(self, pattern: str) -> Maybe[None]:
-        """Stop payments to a host pattern, or with ``*`` all."""
+        """Stop payments to a host pattern, or all of them with ``*``."""
         ...
 
     def unfreeze(self, pattern: str) -> Maybe[None]:
-        """Lift a freeze again."""
+        """Lift a freeze."""
         ...
 
     def freezes(self) -> Maybe[tuple[str, ...]]:
@@ -171,7 +171,7 @@ class LedgerExtras(Protocol):
         ...
 
     def close_ledger(self) -> Maybe[None]:
-        """Let go of files and connections, and of this process's claims. Default: there is nothing to let go of.
+        """Close files and connections, and give up this process's claims. Default: there is nothing to close.
 
         Called by ``Buyer.close`` and ``aclose``, and by the command at its end. It may be called twice, and other
         buyers may share the ledger: the next use opens it again.

@@ -1,4 +1,4 @@
-"""Accounts: the names under which a ledger keeps sums. ``counting_accounts`` says which of them a payment enters."""
+"""Accounts: the names under which a ledger keeps sums. ``counting_accounts`` returns those that count a payment."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ def _accounts(host: str, caps: tuple[Cap, ...], path: tuple[str, ...]) -> tuple[
 
 
 def counting_accounts(order: Order, has_account: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return every account in which a payment counts: those that its order names, and each pattern's that is there.
+    """Return every account in which a payment counts: those that its order names, and those of other known patterns.
 
-    The rule: "Every matching entry of `hosts` counts". Policies that share a purse may differ: an entry that only
-    another program's policy names counts this payment too, once it has an account. It limits only those who name it.
-    ``has_account`` tells whether the purse has an account of a name. It is asked for the few that cover the origin.
+    The rule: "Every matching entry of `hosts` counts". Programs that share a purse may have different policies. An
+    entry of another program's policy also counts this payment, once it has an account. It limits only the programs
+    whose policy has it. ``has_account`` tells whether the purse has an account of this name. It is called for the few
+    patterns that cover the origin.
     """
     named, origin = accounts_of(order), order.purchase.origin
     others = [name for name in patterns_of(origin.host, origin.port) if name not in named and has_account(name)]
@@ -45,7 +46,7 @@ def counting_accounts(order: Order, has_account: Callable[[str], bool]) -> tuple
 
 @lru_cache(maxsize=256)
 def patterns_of(host: str, port: int) -> tuple[str, ...]:
-    """Return the name of every pattern that covers an origin, but for the host itself."""
+    """Return the name of every pattern that covers an origin, except the bare host."""
     labels = host.split(".")
     wild = [f"*.{'.'.join(labels[first:])}" for first in range(1, len(labels))]
     return (*wild, *(str(Pattern(name, port)) for name in (host, *wild)))
@@ -53,10 +54,10 @@ def patterns_of(host: str, port: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def hosts_in(account: str) -> str | None:
-    """Return the hosts of an account that is a pattern, without a port: a name or a wildcard. None: it is no pattern.
+    """Return the hosts of a pattern's account, without a port: a name or a wildcard. None if it is not a pattern.
 
-    Sums of hosts know no ports, so a pattern with a port starts from all that was paid to its host: too much at first,
-    never too little.
+    The sums of hosts are kept without ports. So a pattern with a port starts from all that was paid to its host: too
+    much at first, never too little.
     """
     try:
         return Pattern.parse(account).host
@@ -65,7 +66,7 @@ def hosts_in(account: str) -> str | None:
 
 
 def hosts_of(account: str, hosts: Iterable[str]) -> list[str]:
-    """Return those of the hosts that an account matches, other than itself.
+    """Return the hosts that an account matches, other than itself.
 
     The rule: "An account seen for the first time starts from the sums of the hosts it matches".
     """

@@ -18,9 +18,9 @@ def name_of(ledger: Ledger) -> str:
 
 
 def place_of(ledger: Ledger) -> Hashable:
-    """Return what two objects have in common in this process if they are one ledger.
+    """Return a key that is equal for two objects of this process if they are one ledger.
 
-    One in memory, or without a name, is a ledger of its own.
+    A ledger in memory, or one without a name, is equal only to itself.
     """
     name = getattr(ledger, "name", ":memory:")
     return id(ledger) if name == ":memory:" else (type(ledger), str(name))
@@ -37,7 +37,7 @@ def drift_of(ledger: Ledger) -> float:
 
 
 def for_async_callers(ledger: Ledger) -> Ledger:
-    """Return the ledger that async callers ask: it answers awaitables, or at once, or raises LedgerBusy."""
+    """Return the ledger for async callers. It returns awaitables, or answers at once, or raises LedgerBusy."""
     twin = getattr(ledger, "asynchronous", None) or getattr(ledger, "impatient", None)
     return cast(Ledger, twin or ledger)
 
@@ -50,7 +50,7 @@ def at_once(ledger: Ledger) -> Ledger | None:
 
 
 def send_close(ledger: Ledger, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Callable[[], None] | None:
-    """Send the end of a purchase without waiting. Return what waits for the answer, or None if that is not possible."""
+    """Send the end of a purchase without waiting. Return a function that waits for the answer; None if not possible."""
     send = getattr(ledger, "send_close", None)
     return None if send is None else cast("Callable[[], None] | None", send(hold, money, receipt))
 
@@ -62,19 +62,19 @@ def note(ledger: Ledger, hold: Hold, last: LastAnswer) -> Maybe[None]:
 
 
 def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
-    """Return the names of the purses in the ledger. None: it does not tell."""
+    """Return the names of the purses in the ledger. None if it cannot tell."""
     tell: Callable[[], Maybe[tuple[str, ...]]] | None = getattr(ledger, "purses", None)
     return None if tell is None else tell()
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:
-    """Return what lets go of the ledger's files and connections."""
+    """Return the function that closes the ledger's files and connections."""
     close: Callable[[], Maybe[None]] = getattr(ledger, "close_ledger", _nothing_to_close)
     return close
 
 
 def closers_of(ledger: Ledger) -> Iterator[Callable[[], Maybe[None]]]:
-    """Give what lets go of an async twin, if there is one, and of the ledger itself."""
+    """Yield the functions that close an async twin, if there is one, and the ledger itself."""
     twin = getattr(ledger, "asynchronous", None)
     if twin is not None:
         yield closer_of(twin)

@@ -1,4 +1,4 @@
-"""The ledger in memory: right between threads and tasks, gone with the process."""
+"""The ledger in memory: correct between threads and tasks, gone with the process."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from . import refusals
 from .accounts import OVERALL, accounts_of, counting_accounts, hosts_of
 from .windows import Account
 
-#: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
+#: Resolved purchases that ``history`` can show. Budgets and keys remember all of them.
 _HISTORY = 500
-#: Accounts before idle ones are pruned for the first time, and entries of the cache.
+#: Number of accounts at which idle ones are pruned for the first time, and of entries at which the cache is cleared.
 _PRUNED, _CACHED = 256, 1_024
 
 
 _Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
-#: A resolved hold: what a Hold is made of, in its order, without the header.
+#: A resolved hold: the parts of a Hold in their order, without the payment header.
 _Past: TypeAlias = tuple[
     str, Purchase, Offer, Money, float, HoldState, MoneyState, _Signed | None, Receipt | None, int, str,
     LastAnswer | None,
@@ -51,7 +51,7 @@ class MemoryLedger:
     """Budgets, holds and keys of one process."""
 
     name = ":memory:"
-    #: It always starts at zero; that is no news.
+    #: It always starts at zero, so there is no first use to report.
     fresh = False
     #: Its one lock is held for microseconds, so async callers need no twin.
     asynchronous = impatient = send_close = None
@@ -65,17 +65,17 @@ class MemoryLedger:
         self._purchases: dict[str, list[_Row]] = {}
         self._keys: dict[str, _Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
-        #: The number of accounts at which those that are idle are pruned.
+        #: Number of accounts at which idle ones are pruned next.
         self._prune_at = _PRUNED
         #: The hosts that were paid, by purse.
         self._hosts: dict[str, set[str]] = {}
-        #: By purse, currency, port and the names of an order: sums that payments are counted in together. A cache,
-        #: which is cleared when a pattern gets an account.
+        #: Cache of the sums in which an order counts, by its purse, currency, port and account names. It is cleared
+        #: when a pattern gets an account.
         self._counted_in: dict[tuple[str, str, int, tuple[str, ...]], list[tuple[Account, Account]]] = {}
-        #: The patterns whose accounts the reservation under way has opened.
+        #: Accounts of patterns that the current reservation opened.
         self._opened: list[tuple[str, str, str | None]] = []
         self._frozen: set[str] = set()
-        #: As flat as can be: there are many of them, and few are ever asked for.
+        #: Flat tuples take little memory: there are many, and few are ever shown.
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
         _LEDGERS.add(self)
 
@@ -120,7 +120,7 @@ class MemoryLedger:
                 self._resolve(row, "delivered", money, receipt)
 
     def write_off(self, hold: Hold) -> Hold:
-        """Give an unresolved purchase up, for the user: it counts as spent."""
+        """Give up an unresolved purchase, as the user decided. It counts as spent."""
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
@@ -128,7 +128,10 @@ class MemoryLedger:
             return _hold(self._resolve(row, "written_off", "spent", None))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
-        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
+        """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
+
+        Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
+        """
         with self._lock:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
@@ -172,12 +175,12 @@ class MemoryLedger:
         return tuple(map(_hold, found))
 
     def freeze(self, pattern: str) -> None:
-        """Stop payments to a host pattern, or with ``*`` all."""
+        """Stop payments to a host pattern, or all of them with ``*``."""
         with self._lock:
             self._frozen.add(pattern)
 
     def unfreeze(self, pattern: str) -> None:
-        """Lift a freeze again."""
+        """Lift a freeze."""
         with self._lock:
             self._frozen.discard(pattern)
 
@@ -192,10 +195,10 @@ class MemoryLedger:
             return tuple(sorted(self._hosts))
 
     def close_ledger(self) -> None:
-        """Do nothing: there is nothing to let go of, and other buyers may share the ledger."""
+        """Do nothing: nothing is open, and other buyers may share the ledger."""
 
     def _refuse_copy(self) -> None:
-        """Refuse in a child process that no hook of Python's was told of: a library's own ``fork()``."""
+        """Refuse in a child process that a library forked itself: then Python's fork hooks did not run."""
         if self._process != os.getpid():
             self._lock = _Copied()
 
@@ -254,7 +257,7 @@ class MemoryLedger:
         return known
 
     def _account(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
-        """Return an account. The rule: "An account seen for the first time starts from the sums of the hosts"."""
+        """Return an account. "An account seen for the first time starts from the sums of the hosts it matches"."""
         found = self._accounts.get((purse, name, currency))
         if found is None:
             found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
@@ -264,7 +267,7 @@ class MemoryLedger:
         return found
 
     def _forget_opened(self) -> None:
-        """Open no account by a refusal: what its hosts give back later would stay counted in it."""
+        """Close the accounts that a refused order opened. They would still count what their hosts give back later."""
         if self._opened:
             self._counted_in.clear()
         while self._opened:
@@ -279,7 +282,7 @@ class MemoryLedger:
         return [account for account in known if account is not None]
 
     def _prune(self) -> None:
-        """Let go of what idle accounts do not count any more, each time that their number has doubled."""
+        """Prune idle accounts each time that the number of accounts has doubled. Clear a full cache."""
         if len(self._counted_in) >= _CACHED:
             self._counted_in.clear()
         if len(self._accounts) >= self._prune_at:
@@ -295,7 +298,7 @@ class MemoryLedger:
             payments.add(sign, at)
 
     def _over(self, order: Order, now: float) -> list[tuple[Cap, int]]:
-        """Return the budgets that the order does not fit, and by how much."""
+        """Return the budgets that the order exceeds, each with the excess."""
         found = []
         purse, units = order.purchase.purse, order.price.units
         for cap in order.caps:
@@ -371,7 +374,7 @@ def _shown(signed: _Signed | None) -> Authorization | None:
 
 
 class _Copied:
-    """The lock of a ledger in a child process: it lets no call in."""
+    """Lock of a ledger that a fork copied. It refuses every call."""
 
     def __enter__(self) -> None:
         raise LedgerUnavailable(

@@ -13,7 +13,7 @@ from ..model.money import Money
 
 
 class Exceeded(NamedTuple):
-    """Budget that an order does not fit, the amount counted in it, and when the order would fit; None: never."""
+    """Budget that an order exceeds, the amount counted in it, and the time at which the order fits. None: never."""
 
     cap: Cap
     counted: int
@@ -21,14 +21,14 @@ class Exceeded(NamedTuple):
 
 
 def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
-    """Build the refusal. It names the budget that stays in the way for longest."""
+    """Build the refusal. It names the budget that blocks the order for longest."""
     worst = max(exceeded, key=lambda found: found.fits_at or float("inf"))
     cap, currency = worst.cap, worst.cap.currency
     asked: Money | int = 1 if currency is None else order.price
     spent: Money | int = worst.counted if currency is None else Money.of_units(worst.counted, currency)
     limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
     resets_at = moment(worst.fits_at)
-    again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "It will not fit by waiting"
+    again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "Waiting will not help"
     return OverLimit(
         f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {spent} of it is counted. "
         f"{again}; a higher limit in the Policy allows it. Nothing was paid.",
@@ -58,15 +58,18 @@ def check_key(known: Hold, purchase: Purchase) -> None:
 
 
 def another_wallet(known: Hold) -> PaymentRefused:
-    """Build the refusal for a key whose payment another wallet made: it is neither presented nor made again."""
+    """Build the refusal for a key whose unresolved payment another wallet made.
+
+    The rule: "a keyed payment by another wallet is neither presented nor paid again".
+    """
     return PaymentRefused(
-        f"This key names a payment of {known.price} to {known.host} that another wallet ({known.payer}) made and that "
-        "is not resolved. Repeat the request with that wallet, or use another key. Nothing was paid."
+        f"This key names an unresolved payment of {known.price} to {known.host} by another wallet ({known.payer}). "
+        "Repeat the request with that wallet, or use another key. Nothing was paid."
     )
 
 
 def already_paid(paid: Hold) -> AlreadyPaid:
-    """Build the refusal for a key whose payment was delivered. Delivered is not settled: the hold's money tells."""
+    """Build the refusal for a key whose payment was delivered. Its ``money`` is the hold's: it may not have settled."""
     error = AlreadyPaid(
         f"This key was paid before: {paid.price} to {paid.host}. Nothing was sent; use a new key to buy again.",
         hold=paid,
@@ -87,4 +90,7 @@ def nothing_to_write_off(hold: Hold) -> PaymentRefused:
 
 def hold_is_gone() -> LedgerUnavailable:
     """Build the refusal for a hold that was given back meanwhile."""
-    return LedgerUnavailable("The hold of this payment is gone from the ledger. Nothing was sent.")
+    return LedgerUnavailable(
+        "The hold of this payment is gone from the ledger: its amount was given back. Nothing was sent; repeat the "
+        "request."
+    )

@@ -1,4 +1,7 @@
-"""Holds as rows of a table, and back: without queries, keys and, once resolved, without the payment header."""
+"""Conversion of holds to rows of a table, and back.
+
+Rows never have query strings or keys. They have the payment header only until the purchase is resolved.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.offers import Offer, Receipt
 
-#: What a seller may add to an offer or a receipt is kept up to this many characters of JSON.
+#: Characters of JSON. A seller's additions to an offer or a receipt are kept up to this length.
 _EXTRA = 1_024
-#: Characters of a URL, which a seller may choose by a redirect. It is kept to be shown.
+#: Characters of a URL that are kept. It is only shown, and a seller may choose it by a redirect.
 _URL = 1_024
 
-#: In the order in which ``hold_of`` reads them.
+#: The columns of a hold, in the order in which ``hold_of`` reads them.
 COLUMNS = (
     "purse", "purchase", "request", "keyed", "method", "url", "scheme", "host", "port", "offer", "currency", "units",
     "created", "state", "money", "tries", "nonce", "payer", "expires", "evidence", "kind", "ceiling", "proof",
@@ -24,12 +27,12 @@ COLUMNS = (
 
 
 def name_of(number: int) -> str:
-    """Return a hold's id as the rest of the library knows it."""
+    """Return the id of the hold with this number."""
     return f"{number:016x}"
 
 
 def number_of(name: str) -> int:
-    """Return the number of an id; -1, which no hold has, if it is none."""
+    """Return the number of the hold with this id. Return -1, which no hold has, for any other text."""
     try:
         number = int(name, 16)
     except ValueError:
@@ -37,7 +40,7 @@ def number_of(name: str) -> int:
     return number if 0 <= number < 2**63 and name == name_of(number) else -1
 
 
-#: The first columns, which a hold has before it is signed.
+#: Number of columns that a hold has before it is signed: the first of ``COLUMNS``.
 UNSIGNED = 16
 
 
@@ -59,7 +62,7 @@ def hold_of(
     payer: str = "",
     last: str | None = None,
 ) -> Hold:
-    """Read the hold in a row: the values of ``COLUMNS``, or of those up to the evidence where no more were kept."""
+    """Read a hold from a row: the values of ``COLUMNS``."""
     purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, units = row[:12]
     created, state, money, tries = row[12:UNSIGNED]
     named = tuple(json.loads(header)) if header else ("", "")
@@ -74,28 +77,25 @@ def hold_of(
 
 
 def _signed(facts: tuple[Any, ...], header: tuple[str, str]) -> Authorization | None:
-    nonce, payer, expires, evidence, *more = facts
+    nonce, payer, expires, evidence, kind, ceiling, proof = facts
     if nonce is None:
         return None
-    if not more:
-        return Authorization(nonce, payer, expires, header, json.loads(evidence))
-    kind, ceiling, proof = more
     most = None if ceiling is None else int(ceiling)
     return Authorization(nonce, payer, expires, header, json.loads(evidence), kind, most, proof)
 
 
 def offer_text(offer: Offer) -> str:
-    """Write all of an offer but the wire's own words."""
-    global _written
-    known, text = _written
+    """Return an offer as JSON, without its raw form."""
+    global _last_written
+    known, text = _last_written
     if known is not offer:
         text = _offer_text(offer)
-        _written = (offer, text)
+        _last_written = (offer, text)
     return text
 
 
-#: The last offer that was written: each is written twice, when it is reserved and when it is signed.
-_written: tuple[Offer | None, str] = (None, "")
+#: The last offer, with its JSON. Each offer is written twice: when it is reserved and when it is signed.
+_last_written: tuple[Offer | None, str] = (None, "")
 _FACTS = ("position", "version", "scheme", "network", "amount", "asset", "pay_to", "timeout", "written_network")
 
 
@@ -124,13 +124,13 @@ def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
         authorization.kind,
         None if authorization.ceiling is None else str(authorization.ceiling),
         authorization.proof,
-        # A single string takes the encoder a fraction of the time.
+        # Two strings encoded one by one take a fraction of the time that a list of them takes.
         "[" + ",".join(map(_json, authorization.header)) + "]",
     )
 
 
 def last_text(last: LastAnswer) -> str:
-    """Write the last answer to a payment as it is kept."""
+    """Return the last answer to a payment as JSON."""
     return _json([*last])
 
 
@@ -140,7 +140,7 @@ def last_of(text: str | None) -> LastAnswer | None:
 
 
 def receipt_text(receipt: Receipt | None) -> str | None:
-    """Write a receipt as it is kept."""
+    """Return a receipt as JSON."""
     if receipt is None:
         return None
     facts = (receipt.success, receipt.transaction, receipt.network, receipt.payer, receipt.amount, receipt.error)
@@ -152,7 +152,7 @@ def _receipt_of(text: str) -> Receipt:
 
 
 def _bounded(facts: list[Any], words: Mapping[str, Any]) -> str:
-    """Write facts, and after them the seller's additions: all of them or, if they are too long, none."""
+    """Return facts and then the seller's additions as JSON. Additions that are too long are left out as a whole."""
     text = _json([*facts, words])
     if len(text) > _EXTRA and words and len(_json(words)) > _EXTRA:
         return _json([*facts, {}])

@@ -1,4 +1,4 @@
-"""URLs of ledgers: what is a URL and what is a path, and which schemes are understood. No message quotes a URL."""
+"""URLs of ledgers: how they differ from paths, and their known schemes. No message quotes a URL: it may be secret."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from ..errors import ConfigurationError
 
 #: Schemes of Redis and Valkey servers, each with the one that redis-py knows.
 REDIS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
-#: A scheme has two characters at least, or else C:/spend.db would be a URL.
+#: A scheme has at least two characters: C:/spend.db is a path.
 _SCHEME = re.compile(r"[\s'\"<]*([A-Za-z][A-Za-z0-9+.-]+)\s*:(/?)", re.ASCII)
 _LONGEST = 20
 _HINTS = {
     "sqlite": "Write the path of the file by itself.",
     "file": "Write the path of the file by itself.",
-    "sentinel": "Sentinels are not asked: write the address of the primary.",
+    "sentinel": "Redis Sentinel is not supported: write the address of the primary.",
 }
 
 
 def scheme_of(given: str | bytes | os.PathLike[str]) -> str | None:
-    """Return the scheme of a URL, in small letters; None for a path.
+    """Return the scheme of a URL, in lower case; None for a path.
 
-    A path that looks like a URL is written with a ``./`` before it. ``pathlib`` makes one slash of two, so one is
-    enough here; a scheme of Redis needs none: ``redis:host`` is no file either.
+    A path that looks like a URL needs a ``./`` before it. One slash after the colon is enough, because ``pathlib``
+    turns two into one. A scheme of Redis needs none: ``redis:host`` is not a file either.
     """
     found = _SCHEME.match(os.fsdecode(given))
     if found is None:
@@ -33,13 +33,13 @@ def scheme_of(given: str | bytes | os.PathLike[str]) -> str | None:
 
 
 def for_redis(url: str) -> str:
-    """Return a URL as redis-py reads it: its scheme is one that it knows, in small letters."""
+    """Return a URL with the scheme that redis-py knows."""
     scheme, colon, rest = url.strip().partition(":")
     return REDIS.get(scheme.lower(), scheme) + colon + rest
 
 
 def refusal(scheme: str) -> ConfigurationError:
-    """Build the error for a scheme that is not understood. A URL may hold a password, so the rest is not shown."""
+    """Build the error for an unknown scheme. The rest of the URL is not shown: it may hold a password."""
     hint = next((hint for word, hint in _HINTS.items() if word in scheme), "")
     known = [f"{name}://" for name in REDIS]
     return ConfigurationError(

@@ -1,7 +1,7 @@
 """Rolling windows: sums of the last minute, hour, day, month, and in all.
 
-A window is kept in sixty buckets, so a check does not cost more as history grows; a payment may count up to one
-bucket longer than its window, never shorter.
+A window has sixty buckets. The rule: "a window may count a payment up to 1/60 of its length longer, never shorter; the
+cost of a check does not grow with history".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Window:
 
     @classmethod
     def sum_of(cls, length: int | None, others: Iterable[Window]) -> Self:
-        """Return a window that has counted what the others did."""
+        """Return a window that counts everything that the others count."""
         units: defaultdict[int, int] = defaultdict(int)
         for other in others:
             for number, counted in other._buckets:
@@ -40,16 +40,16 @@ class Window:
         return made
 
     def roll(self, now: float) -> int:
-        """Forget what is older than the window. Return what is left."""
+        """Drop the buckets that are older than the window. Return the sum of the others."""
         if self._length is not None:
             while self._buckets and (self._buckets[0][0] + 1) * self._width + self._length <= now:
                 self.total -= self._buckets.pop(0)[1]
         return self.total
 
     def add(self, units: int, at: float) -> None:
-        """Count, or with a negative number give back what was counted at the same moment."""
+        """Count ``units``. A negative number gives back what was counted at the same moment."""
         if units > 0:
-            self.roll(at)  # a window that is never asked about must not grow for ever
+            self.roll(at)  # a window that no limit uses must not grow for ever
         number = int(at // self._width) if self._length is not None else 0
         for bucket in reversed(self._buckets):
             if bucket[0] == number:
@@ -58,7 +58,7 @@ class Window:
                 return
             if bucket[0] < number:
                 break
-        if units > 0:  # what was given back after its bucket rolled away is not counted any more
+        if units > 0:  # else the bucket has rolled away, and there is nothing to give back
             self._buckets.append([number, units])
             self.total += units
 
@@ -79,18 +79,19 @@ class Window:
 
 
 class Account:
-    """Sum with all its windows. The running second is kept aside: no bucket is finer than that."""
+    """Sum in all its windows. Payments of one second are added up first, because no bucket is finer than a second."""
 
-    __slots__ = ("_latest", "_second", "_windows")
+    __slots__ = ("_pending", "_second", "_windows")
 
     def __init__(self) -> None:
-        #: Only those windows in which something counts, or did until lately.
+        #: Windows in which something counts, or counted until the last ``prune``.
         self._windows: dict[str, Window] = {}
-        self._second = self._latest = 0
+        #: The latest second, and the units counted in it that are in no window yet.
+        self._second = self._pending = 0
 
     @classmethod
     def sum_of(cls, others: Iterable[Account]) -> Self:
-        """Return an account that has counted what the others did, each payment at its time."""
+        """Return an account that counts everything that the others count, each payment at its own time."""
         made, counted = cls(), list(others)
         for name, length in WINDOWS.items():
             windows = [other.window(name) for other in counted]
@@ -102,37 +103,37 @@ class Account:
         """Count in every window, as ``Window.add`` does."""
         if int(at) != self._second:
             if units < 0:
-                return self._pass_on(units, at)
-            self._settle()
+                return self._add_to_windows(units, at)
+            self._add_pending()
             self._second = int(at)
-        self._latest += units
+        self._pending += units
         return None
 
     def roll(self, window: str, now: float) -> int:
-        """Forget what is older than one window, as ``Window.roll`` does."""
+        """Drop what is older than one window. Return the sum of the rest."""
         if int(now) != self._second:
-            self._settle()
+            self._add_pending()
         found = self._windows.get(window)
-        return self._latest if found is None else found.roll(now) + self._latest
+        return self._pending if found is None else found.roll(now) + self._pending
 
     def window(self, name: str) -> Window:
-        """Return one window, with all that is counted."""
-        self._settle()
+        """Return one window, with the payments of the latest second included."""
+        self._add_pending()
         return self._windows.get(name) or Window(WINDOWS[name])
 
     def prune(self, now: float) -> None:
-        """Let go of what has rolled out of each window. What counts for ever stays."""
-        self._settle()
+        """Drop what has rolled out of each window. The total stays."""
+        self._add_pending()
         for window in self._windows.values():
             window.roll(now)
         self._windows = {name: window for name, window in self._windows.items() if not window.is_empty}
 
-    def _settle(self) -> None:
-        latest, self._latest = self._latest, 0
-        if latest:
-            self._pass_on(latest, self._second)
+    def _add_pending(self) -> None:
+        pending, self._pending = self._pending, 0
+        if pending:
+            self._add_to_windows(pending, self._second)
 
-    def _pass_on(self, units: int, at: float) -> None:
+    def _add_to_windows(self, units: int, at: float) -> None:
         if len(self._windows) < len(WINDOWS):
             self._windows = {name: self._windows.get(name) or Window(length) for name, length in WINDOWS.items()}
         for window in self._windows.values():

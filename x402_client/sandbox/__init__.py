@@ -1,4 +1,4 @@
-"""A seller on this machine to try things against: a real socket, real checks of every signature, invented money.
+"""Seller on this machine to try programs with: a real socket, real checks of every signature, invented money.
 
     with Sandbox() as sandbox:
         buyer = sandbox.buyer()
@@ -6,9 +6,9 @@
         client.get(sandbox.url + "/weather")
         assert len(sandbox.settlements) == 1
 
-Its chains are its own: an EVM chain with an id that no chain has, and a Solana in this process that goes by devnet's
-name. It takes throw-away keys only, which it hands out, so that nothing signed here is worth anything anywhere.
-``FAULTS`` lists what can be ordered to go wrong, in ``Sandbox.sell(fault=...)`` or by address.
+It has its own chains: an EVM chain with an id that no other chain has, and a Solana chain in this process under
+devnet's name. It accepts only throw-away keys, which it hands out. So nothing signed here has any worth elsewhere.
+``FAULTS`` lists the faults that can be ordered, by ``Sandbox.sell(fault=...)`` or by the path of a request.
 
 With pytest there are the fixtures ``x402_sandbox`` and ``x402_buyer``.
 """

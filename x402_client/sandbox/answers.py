@@ -1,4 +1,4 @@
-"""The seller's answers, and the manner in which they reach the client: whole, in drops, or not at all."""
+"""Answers of the seller, and the manner in which they reach the client: whole, in small pieces, or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Manner = Literal["whole", "truncated", "dripped", "endless", "dropped", "reset",
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, read to its end."""
+    """Request, read to its end."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response. ``wait`` seconds pass before it is sent; a status of 0 is never sent."""
+    """Response. ``wait`` seconds pass before it is sent. One with status 0 is never sent."""
 
     status: int
     body: bytes = b""
@@ -43,17 +43,17 @@ def page(content: Any, status: int = 200, headers: Mapping[str, str] | None = No
 
 
 def redirect(to: str, status: int, headers: Mapping[str, str] | None = None) -> Answer:
-    """Lead to another address."""
+    """Answer with a redirect."""
     return Answer(status, headers={"Location": to, **(headers or {})})
 
 
 def silence(manner: Manner) -> Answer:
-    """Give no answer at all."""
+    """Give no answer."""
     return Answer(0, manner=manner)
 
 
 def sealed(document: Any) -> str:
-    """Encode JSON as headers carry it."""
+    """Encode JSON for a header, in base64."""
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 

@@ -19,7 +19,7 @@ FIRST_BLOCK = 20_000_000  # a large number, so that no program depends on a smal
 SAFE_DEPTH = 8
 #: Blocks that exist from the start.
 _BACKLOG = 100
-#: Facilitators refuse a payment that would expire before they are done.
+#: Seconds. Facilitators refuse a payment that would expire earlier, before they are done.
 _LEAST_LEFT = 6
 
 
@@ -40,7 +40,7 @@ class _Payload(BaseModel):
 
 
 class EvmChain:
-    """An EVM chain with one token and its EIP-3009 transfers. Safe between threads."""
+    """EVM chain with one token and its EIP-3009 transfers. Safe between threads."""
 
     def __init__(self, token: Token, clock: Clock, knows: Callable[[str], bool]) -> None:
         self.token = token
@@ -67,7 +67,7 @@ class EvmChain:
             return sum(by for at, whose, by in self._changes if at <= block and whose == address.lower())
 
     def used(self, address: str, nonce: str, block: int) -> bool:
-        """Return True if an authorization had been used after a block."""
+        """Return True if an authorization was used in a block or before it."""
         found = self._used.get((address.lower(), nonce.lower()))
         return found is not None and found[0] <= block
 
@@ -84,7 +84,7 @@ class EvmChain:
         return int(self._started) + (block - FIRST_BLOCK) * BLOCK_SECONDS
 
     def verify(self, payload: Any, offer: Mapping[str, Any]) -> str | None:
-        """Return why a facilitator would not settle this for these terms, or None if it would."""
+        """Return the reason why a facilitator would not settle this for these terms. None if it would."""
         with self._lock:
             signed = _read(payload)
             return signed if isinstance(signed, str) else self._problem(signed, offer)
@@ -140,7 +140,7 @@ class EvmChain:
 
 
 def nonce_of(payload: Any) -> str | None:
-    """Return the nonce that tells this payment from others, or None if it is no payment."""
+    """Return the nonce that tells this payment from others. None if it is not a payment."""
     signed = _read(payload)
     return None if isinstance(signed, str) else signed.authorization.nonce
 

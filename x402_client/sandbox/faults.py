@@ -1,4 +1,4 @@
-"""The faults that can be ordered, each with a buyer's reaction to it. The tests try every one."""
+"""Faults that can be ordered, each with the buyer's reaction to it. The tests try every one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEN_YEARS = 315_360_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way to go wrong. Exactly one of ``terms``, ``ask`` and ``pay`` is set and does it.
+    """Fault of the seller. Exactly one of ``terms``, ``ask`` and ``pay`` is set, and causes it.
 
     Attributes:
         name: Its name, for orders and URLs.
@@ -31,25 +31,20 @@ class Fault:
         terms: Alters each offer of the 402.
         ask: Answers a request without payment, instead of the 402.
         pay: Answers a payment, when it is first presented.
-        sticky: True if it strikes each time that a payment is presented, not only the first time.
+        sticky: True if it happens each time that a payment is presented, not only the first time.
     """
 
     name: str
     does: str
-    #: The reaction of ``x402_client``.
     outcome: str
-    #: Alters each offer of the 402.
     terms: Callable[[Offer], Offer] | None = None
-    #: Answers a request without payment, instead of the 402.
     ask: Callable[[Sale], Answer] | None = None
-    #: Answers a payment, when it is first presented.
     pay: Callable[[Sale], Answer] | None = None
-    #: True if it strikes each time that a payment is presented, not only the first time.
     sticky: bool = False
 
     @property
     def on_payment(self) -> bool:
-        """Return True if it strikes when a payment arrives, and not when the price is asked."""
+        """Return True if it happens when a payment arrives, and not when the price is asked."""
         return self.pay is not None
 
 
@@ -58,7 +53,7 @@ def _pays(name: str, does: str, outcome: str, pay: Callable[[Sale], Answer], sti
 
 
 def _settled(end: Callable[[Sale], Answer]) -> Callable[[Sale], Answer]:
-    """Settle the payment first, then cause the trouble. An unsound payment is refused as usual."""
+    """Return a function that settles the payment and then answers with ``end``. A bad payment is refused as usual."""
 
     def pay(sale: Sale) -> Answer:
         problem = sale.settle()
@@ -133,7 +128,7 @@ def _other_token(offer: Offer) -> Offer:
 
 
 def _lookalike(offer: Offer) -> Offer:
-    """Change the last character of the address. The name stays right."""
+    """Change the last character of the address, and nothing else."""
     last = "2" if offer["asset"][-1] != "2" else "3"
     return {**offer, "asset": offer["asset"][:-1] + last}
 
@@ -151,7 +146,7 @@ def _priced(amount: str) -> Callable[[Offer], Offer]:
 
 
 _ABOUT_TERMS = (
-    Fault("wrong-token", "asks for a token nobody knows", "NoAcceptableOffer, nothing signed", terms=_other_token),
+    Fault("wrong-token", "asks for an unknown token", "NoAcceptableOffer, nothing signed", terms=_other_token),
     Fault("swapped-token", "asks for a lookalike of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
     Fault("pay-to-zero", "asks to pay the zero address", "NoAcceptableOffer, nothing signed", terms=_to_zero),
     Fault(
@@ -176,7 +171,7 @@ _ABOUT_TERMS = (
     ),
     Fault(
         "version-3",
-        "a 402 of a version to come",
+        "a 402 of a later version",
         "UnsupportedVersion, nothing signed",
         ask=lambda sale: page({"x402Version": 3, "accepts": [{}]}, 402),
     ),
@@ -185,13 +180,13 @@ _ABOUT_TERMS = (
     Fault("gzip-bomb-402", "a 402 of 32 MiB in 32 KiB", "the 402 itself, unread", ask=_bomb),
     Fault(
         "redirect-before-paying",
-        "leads elsewhere on this host before asking",
-        "paid once, where it led",
+        "redirects on this host before asking",
+        "paid once, where the redirect leads",
         ask=lambda sale: redirect(sale.plain_path, 307),
     ),
     Fault(
         "redirect-to-another-host",
-        "leads to another host before asking",
+        "redirects to another host before asking",
         "HostNotAllowed unless the policy lists that host",
         ask=lambda sale: redirect(sale.elsewhere + sale.plain_path, 307),
     ),
@@ -226,15 +221,15 @@ _ABOUT_PAYMENTS = (
     _pays("receipt-missing", "settles and delivers without a receipt", _DOUBTED, _settled(_receipt_text(None))),
     _pays(
         "redirect-after-paying",
-        "settles, then leads to the content on this host",
+        "settles, then redirects to the content on this host",
         "paid once, content delivered",
-        _settled(lambda sale: sale.lead_on("/thanks")),
+        _settled(lambda sale: sale.redirect("/thanks")),
     ),
     _pays(
         "redirect-to-another-host-after-paying",
-        "settles, then leads to another host, which asks for money again",
+        "settles, then redirects to another host, which asks for money again",
         "PaymentRejected; nothing is signed twice",
-        _settled(lambda sale: sale.lead_on(sale.elsewhere + sale.plain_path)),
+        _settled(lambda sale: sale.redirect(sale.elsewhere + sale.plain_path)),
     ),
     _pays(
         "truncated-body",
@@ -242,7 +237,7 @@ _ABOUT_PAYMENTS = (
         f"the HTTP library's own error; {_AGAIN}",
         _with_manner("truncated"),
     ),
-    _pays("dripped-body", "settles, and sends the content in drops", "paid once", _with_manner("dripped")),
+    _pays("dripped-body", "settles, and sends the content slowly", "paid once", _with_manner("dripped")),
 )
 
 #: By name, in the order of the index page.

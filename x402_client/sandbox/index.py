@@ -1,4 +1,4 @@
-"""The sandbox's own pages: what is for sale and what can go wrong, for people and for programs."""
+"""Pages of the sandbox itself: the goods and the faults, for people and for programs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ A seller to try x402 against. The money is invented and the chains are its own: 
 For sale:
 {goods}
 
-The same at other addresses:
-  /v1/...           by version 1 of the protocol (/v1-caip2/...: with Solana under its long name)
+The same goods at other addresses:
+  /v1/...           by version 1 of the protocol (/v1-caip2/...: with Solana under its CAIP-2 name)
   /evm/...          for the EVM token only
   /solana/...       for the Solana token only
-  /redeliver/...    a payment that was settled already is answered with the content again, not with a 402
-  /fault/NAME/...   with something going wrong, once for each payment
-  /sound/...        with nothing going wrong, whatever was ordered
+  /redeliver/...    a payment that was settled before brings the content again, not a 402
+  /fault/NAME/...   with a fault, once for each payment
+  /sound/...        without any fault, also if one was ordered
 
 Also:
   {url}/settlements   what was paid
   {url}/about         the tokens, and where to read the chains
   {url}/wallet        a POST makes a wallet: throw-away keys with a hundred invented dollars on each chain
 
-What can go wrong, and what a buyer makes of it:
+What can go wrong, and how a buyer reacts:
 """
 
 

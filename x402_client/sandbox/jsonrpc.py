@@ -1,4 +1,4 @@
-"""JSON-RPC as far as a buyer's readers speak it: single calls, one result or one error each."""
+"""JSON-RPC, as far as a buyer's readers use it: single calls, each with one result or one error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class RpcError(Exception):
-    """A refusal by the node."""
+    """Error: the node refuses a call."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""The sandbox's networks, token and keys. Nothing signed here has any worth elsewhere, on purpose.
+"""Networks, tokens and keys of the sandbox. Nothing signed here has any worth elsewhere, on purpose.
 
-The EVM network has a chain id that no chain has. Solana goes by devnet's name, because version 1's layout without a
-memo belongs to the plain name. A payment names a blockhash of the sandbox's own, so devnet would never take it.
+The EVM network has a chain id that no other chain has. Solana has devnet's name, because version 1's layout without a
+memo needs a plain name. But a payment names a blockhash of the sandbox, so devnet would never accept it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ V1_NAMES = {EVM: EVM, SOLANA: "solana-devnet"}
 CHAINS = {"evm": EVM, "solana": SOLANA}
 
 EVM_TOKEN = Token(EVM, "0x4024024024024024024024024024024024024024", "USDC", 6, "Sandbox USDC", "1")
-# Counted as dollars, also where devnet's token is test money elsewhere: a policy is tried out as it will be used.
+# Counted as dollars, though devnet's token is test money elsewhere: a policy is tried out as it will be used.
 SOLANA_TOKEN = replace(Tokens().find(SOLANA, "USDC") or Token(SOLANA, ""), currency="USD")
 TOKENS = (EVM_TOKEN, SOLANA_TOKEN)
 
-#: Well-known keys, for tests that need the same address every time. The sandbox takes these and its own.
+#: Well-known keys, for tests that need the same address every time. The sandbox accepts these and its own.
 TEST_EVM_KEYS = tuple("0x" + bytes([byte] * 32).hex() for byte in WELL_KNOWN_BYTES)
 TEST_SOLANA_KEYS = tuple(bytes([byte]) * 32 for byte in WELL_KNOWN_BYTES)
 
 
 class Keyring:
-    """The addresses that may pay here: those whose keys were made here, and the well-known test keys."""
+    """Addresses that may pay here: those of keys that were made here, and those of the well-known test keys."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ def network_of(name: str) -> str:
     """
     network = CHAINS.get(name) or caip2(name)
     if network not in V1_NAMES:
-        raise ConfigurationError(f'The sandbox plays on "evm" and "solana" of its own, never on {name!r}.')
+        raise ConfigurationError(f'The sandbox has only its own networks "evm" and "solana", not {name!r}.')
     return network
 
 

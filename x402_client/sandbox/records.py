@@ -1,4 +1,4 @@
-"""The sandbox's records: every transfer that happened, and every request that came."""
+"""Records of the sandbox: every transfer, and every request for something with a price."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..model.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A transfer that happened.
+    """Transfer that happened.
 
     Attributes:
         network: The sandbox's network.
@@ -29,7 +29,6 @@ class Settlement:
     pay_to: str
     amount: int
     nonce: str
-    #: The path that was sold for it.
     path: str = ""
 
     @property
@@ -40,14 +39,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request that came.
+    """Request that came.
 
     Attributes:
         method: Its method.
         path: Its path.
-        payment: Tells payments apart. None: it carried none.
+        payment: A value that tells its payment from others. None: it had no payment.
         status: The answer's status. 0: it got no answer.
-        fault: The fault that struck it. None: none did.
+        fault: The fault that it met. None: it met none.
     """
 
     method: str
@@ -58,7 +57,7 @@ class Visit:
 
 
 class Clock:
-    """The chains' clock: that of this machine, plus the seconds that a test moved it by. It never goes back."""
+    """Clock of the chains: this machine's, plus the seconds by which a test moved it. It never goes back."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""One request for something that has a price, with or without a payment, and the ways to answer it."""
+"""Request for something that has a price, with or without a payment, and the ways to answer it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .play_money import EVM, V1_NAMES
 from .records import Settlement
 from .terms import PAYMENT, RECEIPT, Goods, Seller, offers, payment_required
 
-_AS_IT_WAS: Any = object()
+_UNCHANGED: Any = object()
 
 
 class SaleShop(Protocol):
-    """The parts of a shop that a sale needs."""
+    """Parts of a shop that a sale needs."""
 
     url: str
     slow: float
@@ -28,17 +28,17 @@ class SaleShop(Protocol):
 
 
 class Sale:
-    """A sale, made for one request and used up with it."""
+    """Sale, made for one request."""
 
     def __init__(self, shop: SaleShop, goods: Goods, request: Request, plain_path: str) -> None:
         self._shop, self._goods, self._request = shop, goods, request
-        #: The address of the same goods at which nothing goes wrong.
+        #: The path at which the same goods are sold without a fault.
         self.plain_path: str = plain_path
         self.slow: float = shop.slow
         self._offers = offers(goods, shop.seller, shop.url + request.path)
         self._settlement: Settlement | None = None
         header = request.headers.get(PAYMENT[goods.version])
-        #: The payment, if one was presented: any content of the header.
+        #: The payment in the header. Empty if the header cannot be read, and None if there is none.
         self.payment: dict[str, Any] | None = None if header is None else (opened(header) or {})
         self.network: str = next((n for n, v1 in V1_NAMES.items() if self._network_name in (n, v1)), EVM)
         self.offer: dict[str, Any] | None = self._matched()
@@ -62,7 +62,7 @@ class Sale:
         return payment_required(self._goods.version, self._shop.url + self._request.path, accepts, error)
 
     def refuse(self, error: str, twice: bool = False) -> Answer:
-        """Answer a payment with the 402, at the same price or at twice of it."""
+        """Answer a payment with the 402, at the same price or at twice the price."""
         if not twice:
             return self.ask(error)
         assert self._goods.price is not None
@@ -87,9 +87,9 @@ class Sale:
         assert done is not None
         return {"success": True, "transaction": done.transaction, "network": self._network_name, "payer": done.payer}
 
-    def deliver(self, receipt: Mapping[str, Any] | None = None, receipt_text: str | None = _AS_IT_WAS) -> Answer:
+    def deliver(self, receipt: Mapping[str, Any] | None = None, receipt_text: str | None = _UNCHANGED) -> Answer:
         """Answer with the content, and with the receipt as it is or as a fault wants it."""
-        text = sealed(receipt or self.receipt()) if receipt_text is _AS_IT_WAS else receipt_text
+        text = sealed(receipt or self.receipt()) if receipt_text is _UNCHANGED else receipt_text
         plain = {"paid": str(self._goods.price), "received": len(self._request.body), "content": "worth it"}
         content = plain if self._goods.content is None else self._goods.content
         return page(content, headers=None if text is None else {RECEIPT[self._goods.version]: text})
@@ -99,27 +99,24 @@ class Sale:
         self._settlement = done
         return self.deliver()
 
-    def lead_on(self, to: str) -> Answer:
+    def redirect(self, to: str) -> Answer:
         """Answer with a redirect and a receipt."""
         return redirect(to, 303, {RECEIPT[self._goods.version]: sealed(self.receipt())})
 
     def buy(self) -> Answer:
-        """Settle and deliver, as a sound seller does."""
+        """Settle and deliver, without a fault."""
         problem = self.settle()
         return self.refuse(problem) if problem else self.deliver()
 
     def _matched(self) -> dict[str, Any] | None:
-        """Return the offer that the payment is for, as it was made.
-
-        A fault alters the offers, and honours them as altered.
-        """
+        """Return the offer that the payment is for. An offer that a fault altered is honoured as altered."""
         if self.payment is None:
             return None
         made = [*self._offers, *(alter(offer) for alter in self._shop.alterations for offer in self._offers)]
         if self._goods.version == 2:
             accepted = self.payment.get("accepted")
             return next((offer for offer in made if offer == accepted), None)
-        # Version 1 does not echo the offer: it is the one that the payment is good for.
+        # In version 1 a payment does not repeat the offer: it is the one that the payment is good for.
         fitting = [offer for offer in made if offer["network"] == self.payment.get("network")]
         payload, chain = self.payment.get("payload"), self._shop.chain(self.network)
         good = (offer for offer in fitting if chain.verify(payload, offer) is None)

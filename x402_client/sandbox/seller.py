@@ -30,7 +30,7 @@ _GOODS: Mapping[str, Amount | None] = {"/weather": "0.01", "/report": "0.05", "/
 
 
 class Sandbox:
-    """A seller on a loopback port, with chains of its own behind it and invented money on them.
+    """Seller on a loopback port, with its own chains and invented money on them.
 
         with Sandbox() as sandbox:
             url = sandbox.sell("/poem", "0.02", content="Roses are red.")
@@ -39,14 +39,14 @@ class Sandbox:
             assert len(sandbox.settlements) == 1
 
     From the start it sells ``/weather`` for one cent, ``/report`` for five and ``/yacht`` for a quarter of a million.
-    It sells by version 2 of the protocol, for an EVM token or a Solana token. It runs in threads of its own, so sync
-    and async programs can use it alike, and ``async with`` works too.
+    It sells by version 2 of the protocol, for an EVM token or a Solana token. It runs in its own threads, so sync and
+    async programs can use it alike. ``async with`` works too.
 
     Args:
         port: The port to listen on. Default: 0, a free one.
         slow: The seconds that the slow faults take. Default: 2.
-        redeliver: True answers a payment that was settled before with the content again. Default: False, another 402,
-            as most sellers do.
+        redeliver: True answers a payment that was settled before with the content again. Default: False, which answers
+            with another 402, as most sellers do.
     """
 
     def __init__(self, *, port: int = 0, slow: float = 2.0, redeliver: bool = False) -> None:
@@ -62,7 +62,7 @@ class Sandbox:
         self.free("/thanks", {"content": "worth it"})
 
     def start(self) -> Sandbox:
-        """Start to listen. ``with`` does it."""
+        """Start to listen. ``with`` does so too."""
         self._server.start()
         return self
 
@@ -112,12 +112,12 @@ class Sandbox:
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """Return the tokens that can be paid with, for ``Policy(tokens=...)``."""
+        """Return the tokens that the seller accepts, for ``Policy(tokens=...)``."""
         return TOKENS
 
     @property
     def pay_to(self) -> dict[str, str]:
-        """Return the address that is paid, by network."""
+        """Return the seller's address, by network."""
         return {EVM: self._shop.seller.evm, SOLANA: self._shop.solana.seller}
 
     @property
@@ -150,7 +150,7 @@ class Sandbox:
     # --- buyers
 
     def buyer(self, policy: Policy = CAREFUL, *, wallet: Wallet | None = None, **settings: Any) -> Buyer:
-        """Return a buyer with invented money and this policy, made fit for the sandbox by ``policy()``.
+        """Return a buyer with invented money and this policy, adapted to the sandbox by ``policy()``.
 
         Args:
             policy: The policy. Default: ten cents a request, five dollars a day.
@@ -166,13 +166,13 @@ class Sandbox:
         return made
 
     def policy(self, policy: Policy) -> Policy:
-        """Return the policy with the sandbox's tokens vouched for, and its networks allowed.
+        """Return the policy with the sandbox's tokens added, and its networks allowed.
 
         Limits and ``assets`` stay as they are. The sandbox sells in ``USDC``: a policy whose ``assets`` do not name it
         refuses, as it would at a real seller.
 
         Args:
-            policy: Your policy, which is left as it is.
+            policy: Your policy. It is not changed.
         """
         known: dict[str, object] = {"tokens": (*instance("policy", policy, Policy).tokens, *TOKENS)}
         if policy.networks is not None:
@@ -214,7 +214,7 @@ class Sandbox:
 
         Args:
             who: A wallet, a buyer with its wallet, or an address.
-            dollars: How much more.
+            dollars: The amount.
         """
         units = Money(dollars).units
         for network, address in self._accounts(who):
@@ -252,9 +252,9 @@ class Sandbox:
         named = (chains,) if isinstance(chains, str) else tuple(chains)
         networks = tuple(network_of(name) for name in named)
         if not networks:
-            raise ConfigurationError('chains names "evm", "solana" or both.')
-        remembers = self._shop.redeliver if redeliver is None else redeliver
-        goods = Goods(path, Money(price), content, networks, version, memo=memo, redeliver=remembers)
+            raise ConfigurationError('chains is empty; name "evm", "solana" or both.')
+        again = self._shop.redeliver if redeliver is None else redeliver
+        goods = Goods(path, Money(price), content, networks, version, memo=memo, redeliver=again)
         self._shop.put(goods, fault)
         return self.url + path
 
@@ -269,7 +269,7 @@ class Sandbox:
         return self.url + path
 
     def order(self, *faults: str | None) -> None:
-        """Order the faults that come next, in this order, for any goods. None is a payment that goes well.
+        """Order the faults of the next requests, in this order, for any goods.
 
         Args:
             faults: Names of faults. None is a payment that goes well.
@@ -307,7 +307,7 @@ class Sandbox:
         return next((done for done in self.settlements if done.nonce == nonce), None)
 
     def balance(self, who: Wallet | Buyer | str) -> Money:
-        """Return the money of an address, or of a wallet on both chains together.
+        """Return the money of an address, or of a wallet on both chains.
 
         Args:
             who: A wallet, a buyer with its wallet, or an address.
@@ -330,11 +330,11 @@ class Sandbox:
     def advance(self, seconds: float) -> None:
         """Let time pass on the chains, at once: payments expire. The clock of this machine stays as it is.
 
-        A buyer asks the chain about a payment once it expired by the machine's clock. A test of that moves Python's
-        clock instead, and the chains follow.
+        A buyer asks the chain about a payment once it expired by the machine's clock. To test that, move Python's clock
+        instead: the chains follow.
 
         Args:
-            seconds: How many.
+            seconds: The number of seconds.
         """
         self._shop.clock.advance(seconds)
 

@@ -1,4 +1,4 @@
-"""The socket: an HTTP server on this machine alone. Each connection has a thread; none is left when it closes."""
+"""HTTP server that only this machine reaches. Each connection has a thread, and none is left after ``stop``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .answers import Answer, Request
 
 _MOST = 16 * 1024 * 1024
 _DROPS = 20
-#: The longest that anything hangs, in seconds. No client waits longer, and a forgotten test run ends.
+#: The most seconds that an answer hangs. No client waits longer, and a forgotten test run ends.
 _PATIENCE = 600.0
 
 
 class Server(HTTPServer):
-    """An HTTP server that answers by one function until it is stopped."""
+    """HTTP server that answers by one function until it is stopped."""
 
     answer: Callable[[Request], Answer]
     slow: float
@@ -64,7 +64,7 @@ class Server(HTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
         thread = threading.Thread(
-            target=self._converse, args=(request, client_address), name="x402-sandbox-connection", daemon=True
+            target=self._serve, args=(request, client_address), name="x402-sandbox-connection", daemon=True
         )
         with self._lock:
             self._open[thread] = request
@@ -77,7 +77,7 @@ class Server(HTTPServer):
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
-    def _converse(self, request: socket.socket, client_address: Any) -> None:
+    def _serve(self, request: socket.socket, client_address: Any) -> None:
         try:
             self.finish_request(request, client_address)
         except Exception:
@@ -89,12 +89,12 @@ class Server(HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """The handler of one connection."""
+    """Handler of one connection."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one segment: two of them wait for each other's acknowledgement
+    wbufsize = -1  # head and body in one segment: the second of two would wait for an acknowledgement
     disable_nagle_algorithm = True
-    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]  # no other server makes these
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]  # no other server makes handlers
 
     def do_GET(self) -> None:
         body = self._read()
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
     def _read(self) -> bytes | None:
-        """Return the whole body. None if it is too large, broken off or of no sensible size."""
+        """Return the whole body. None if it is too large, cut off, or its size makes no sense."""
         try:
             return self._read_body()
         except ValueError:

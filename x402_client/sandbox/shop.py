@@ -1,4 +1,4 @@
-"""The seller behind the socket: the goods at each address, the faults that were ordered, and the visits."""
+"""Seller behind the socket: the goods at each path, the faults that were ordered, and the visits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .sale import Sale
 from .solana import SolanaChain
 from .terms import Goods, Seller
 
-#: First words of an address that say how something is sold. Goods may have them in their names.
+#: First parts of a path that say how the goods are sold. Paths of goods may have them too.
 _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "v1": {"version": 1},
     "v1-caip2": {"version": 1, "plain": False},
@@ -32,14 +32,14 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},
 }
 _RESERVED = ("fault", "sound", "rpc", "about", "settlements", "wallet")
-#: Units of each token in a wallet that a client asks for by address: a hundred dollars.
+#: Units of each token in a wallet that ``POST /wallet`` makes: a hundred dollars.
 _GIFT = 100_000_000
 _DEFAULT = "/weather"
 
 
 @dataclass(slots=True)
 class Shelf:
-    """A thing for sale, and the faults that are ordered for it."""
+    """Goods for sale, and the faults that are ordered for them."""
 
     goods: Goods
     always: Fault | None = None
@@ -48,7 +48,7 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The goods that a request leads to, as its address offers them."""
+    """Goods that a request asks for, as its path offers them."""
 
     shelf: Shelf
     goods: Goods
@@ -58,7 +58,7 @@ class Route:
 
 
 class Shop:
-    """A shop. Safe between threads."""
+    """Shop with its chains, goods and records. Safe between threads."""
 
     clock: Clock
     keys: Keyring
@@ -80,7 +80,8 @@ class Shop:
         self._lock = threading.Lock()
         self._shelves: dict[str, Shelf] = {}
         self._orders: deque[Fault | None] = deque()
-        self._struck: set[tuple[str, str]] = set()
+        #: Faults that happened, each with the payment that met it.
+        self._done: set[tuple[str, str]] = set()
 
     def chain(self, network: str) -> EvmChain | SolanaChain:
         """Return the chain of a network."""
@@ -100,11 +101,11 @@ class Shop:
             self._shelves[goods.path] = Shelf(goods, always, deque(map(fault_named, orders)))
 
     def order(self, faults: Iterable[str | None]) -> None:
-        """Order the faults that come next, for any goods."""
+        """Order the faults of the next requests, for any goods."""
         self._orders.extend([fault_named(fault) for fault in faults])
 
     def settled(self, settlement: Settlement) -> None:
-        """Write a transfer down."""
+        """Record a transfer."""
         with self._lock:
             self.settlements.append(settlement)
 
@@ -124,7 +125,7 @@ class Shop:
     def _sell(self, route: Route, request: Request) -> Answer:
         sale = Sale(self, route.goods, request, route.path)
         before = self._delivered_before(route, sale)
-        fault = None if before or route.sound else self._strike(route, sale)
+        fault = None if before or route.sound else self._next_fault(route, sale)
         if before is not None:
             given = sale.deliver_again(before)
         elif fault is not None:
@@ -136,13 +137,13 @@ class Shop:
         return given
 
     def _delivered_before(self, route: Route, sale: Sale) -> Settlement | None:
-        """Return the payment if it was settled here before, and the seller delivers again."""
+        """Return the settlement of a payment that was settled before, if the seller delivers again."""
         if sale.nonce is None or not route.goods.redeliver:
             return None
         done = (one for one in self.settlements if one.nonce == sale.nonce and one.path == route.goods.path)
         return next(done, None)
 
-    def _strike(self, route: Route, sale: Sale) -> Fault | None:
+    def _next_fault(self, route: Route, sale: Sale) -> Fault | None:
         """Return the fault of this request, or None.
 
         One payment meets a fault once, unless the fault is sticky.
@@ -156,13 +157,13 @@ class Shop:
             if not single.on_payment or single.sticky:
                 return single
             mark = (single.name, sale.nonce or "")
-            if mark in self._struck:
+            if mark in self._done:
                 return None
-            self._struck.add(mark)
+            self._done.add(mark)
             return single
 
     def _route(self, path: str) -> Route | None:
-        """Read an address like ``/v1/solana/fault/slow/report``: the way of selling, then the goods."""
+        """Read a path like ``/v1/solana/fault/slow/report``: first how the goods are sold, then the goods."""
         parts, changes = path.strip("/").split("/"), dict[str, Any]()
         kept: list[str] = []
         fault: Fault | None = None
@@ -180,7 +181,7 @@ class Shop:
         return Route(shelf, replace(shelf.goods, **changes), plain, fault, sound)
 
     def _shelf(self, parts: list[str]) -> Shelf | None:
-        """Return the shelf at these parts of an address. Without parts it is the default one."""
+        """Return the shelf at these parts of a path. Without parts it is the default one."""
         with self._lock:
             return self._shelves.get("/" + "/".join(parts) if parts else _DEFAULT)
 
@@ -224,10 +225,7 @@ def fault_named(name: str | None) -> Fault | None:
 
 
 def _next(orders: deque[Fault | None], sale: Sale) -> Fault | None:
-    """Take the next fault ordered, if this request is of its kind.
-
-    None stands for a payment that goes well.
-    """
+    """Take the next ordered fault, if it is for this kind of request. None is a payment that goes well."""
     if not orders:
         return None
     first = orders[0]

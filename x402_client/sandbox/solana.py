@@ -1,4 +1,4 @@
-"""The sandbox's Solana chain, as the seller sees it. It is made when first needed, on a thread of its own."""
+"""Solana chain of the sandbox, as the seller sees it. It is made when it is first needed, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,10 +18,7 @@ T = TypeVar("T")
 
 
 class SolanaChain:
-    """A Solana chain with one mint, and transfers of it.
-
-    Safe between threads. It costs nothing until it is used.
-    """
+    """Solana chain with one mint, and transfers of it. Safe between threads."""
 
     def __init__(self, clock: Clock, knows: Callable[[str], bool]) -> None:
         self._clock, self._knows = clock, knows
@@ -46,7 +43,7 @@ class SolanaChain:
     def fund(self, owner: str, amount: int) -> None:
         """Give invented money to an owner."""
         with self._lock:
-            if not self._open:  # until the chain is looked at, there is no need to have one
+            if not self._open:  # the machine is made when the chain is first read
                 self._pending.append((owner, amount))
                 return
         self.on_machine(lambda machine: machine.fund(_key(owner), amount))
@@ -56,7 +53,7 @@ class SolanaChain:
         return self.on_machine(lambda machine: machine.balance(_key(owner)))
 
     def verify(self, payload: Any, offer: Mapping[str, Any]) -> str | None:
-        """Return why a facilitator would not settle this for these terms, or None if it would."""
+        """Return the reason why a facilitator would not settle this for these terms. None if it would."""
 
         def look(machine: Machine) -> str | None:
             payment, _ = machine.verify(payload, offer, _plain(offer))
@@ -89,7 +86,7 @@ class SolanaChain:
         self._thread.shutdown()
 
     def _machine(self) -> Machine:
-        # Kept by the thread alone: it has to be released there too.
+        # Only this thread refers to the machine: it has to be released here too.
         machine: Machine | None = getattr(self._mine, "machine", None)
         if machine is None:
             from .solana_vm import Machine
@@ -122,7 +119,7 @@ class SolanaChain:
 
 
 def nonce_of(payload: Any, memo: str | None) -> str | None:
-    """Return the value that tells this payment from others, or None if it is no payment."""
+    """Return the value that tells this payment from others. None if it is not a payment."""
     from .solana_rules import Unfit, read
 
     try:
@@ -132,7 +129,7 @@ def nonce_of(payload: Any, memo: str | None) -> str | None:
 
 
 def _nonce(payment: Any, asked: str | None) -> str:
-    """Return the memo if the buyer drew it, else the signature: the value of ``hold.nonce``."""
+    """Return the value of ``hold.nonce``: the memo if the buyer made it, else the signature."""
     return payment.memo if payment.memo and not asked else str(payment.signature)
 
 

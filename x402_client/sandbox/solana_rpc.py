@@ -16,7 +16,7 @@ from .solana import SolanaChain
 from .solana_rules import TOKEN
 from .solana_vm import FINAL_DEPTH, LIFETIME, SKIPPED, Landed, Machine, held
 
-#: Devnet's: the network goes by that name, and readers of chains refuse an endpoint of another one.
+#: Devnet's genesis hash, because the network has devnet's name: readers refuse an endpoint of another network.
 _GENESIS = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"
 _MOST_SIGNATURES = 1000
 _DEPTHS = {"processed": 0, "confirmed": 0, "finalized": FINAL_DEPTH}
@@ -49,7 +49,7 @@ def methods(chain: SolanaChain) -> dict[str, Callable[..., Any]]:
 
 
 def _bank(machine: Machine, options: Any = None) -> int:
-    """Return the newest slot at that commitment. It is ``finalized``, unless the caller says otherwise."""
+    """Return the newest slot at the caller's commitment. The default is ``finalized``."""
     options = options or {}
     bank = machine.slots.now() - _DEPTHS[options.get("commitment") or "finalized"]
     if bank < (options.get("minContextSlot") or 0):

@@ -1,9 +1,9 @@
-"""The checks of a Solana payment that facilitators make before they sign and send it.
+"""Checks that facilitators make of a Solana payment before they sign and send it.
 
-Facilitators disagree. These checks take what all of them take. Version 2, and version 1 under a CAIP-2 name: compute
+Facilitators differ. These checks accept what all of them accept. Version 2, and version 1 under a CAIP-2 name: compute
 limit, compute price, TransferChecked, one Memo. Version 1 under a plain name: the first three only. The amount has to
-be exact, and the seller's token account has to exist. The buyer is the owner and never the fee payer. The limits are
-under 100,000 compute units and 1,000,000 micro-lamports each.
+be exact, and the seller's token account has to exist. The buyer is the owner and never the fee payer. There are fewer
+than 100,000 compute units, at 1,000,000 micro-lamports each at most.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_TRANSFER = "invalid_exact_svm_payload_no_transfer_instruction"
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An instruction, with its accounts looked up."""
+    """Instruction with the addresses of its accounts."""
 
     program: Pubkey
     accounts: tuple[Pubkey, ...]
@@ -38,12 +38,12 @@ class Instruction:
 
 
 class Unfit(Exception):
-    """The error of a payment that is not settled. Its message is the facilitator's reason."""
+    """Error: a payment is not settled. Its message is the facilitator's reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A transaction that a buyer signed, read."""
+    """Transaction that a buyer signed."""
 
     transaction: VersionedTransaction
     instructions: tuple[Instruction, ...]
@@ -84,7 +84,7 @@ class Payment:
 
 
 def read(payload: Any) -> Payment:
-    """Read the payload of a payment. Raise Unfit if it is none."""
+    """Read the payload of a payment. Raise Unfit if it is not one."""
     text = payload.get("transaction") if isinstance(payload, Mapping) else None
     try:
         raw = base64.b64decode(text, validate=True) if isinstance(text, str) else b""

@@ -1,6 +1,6 @@
-"""The sandbox's Solana: solders' virtual machine, with the slots and blockhashes that it lacks.
+"""Machine of the sandbox's Solana chain: solders' virtual machine, with the slots and blockhashes that it lacks.
 
-The machine belongs to the thread that made it, so all code here runs on one thread. ``solana.py`` sees to that.
+The machine belongs to the thread that made it, so all code here runs on one thread. ``solana.py`` ensures that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RENT = 5_000_000  # more than a token account or a mint needs
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """A transaction on the chain."""
+    """Transaction on the chain."""
 
     transaction: VersionedTransaction
     slot: int
@@ -47,7 +47,7 @@ class Landed:
 
 
 class Slots:
-    """Slots that come with the chain's clock, and a blockhash for each of them."""
+    """Slots of the chain, which follow its clock, and a blockhash for each of them."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -72,7 +72,7 @@ class Slots:
 
 
 class Machine:
-    """The accounts, and the transactions that landed."""
+    """Accounts of the chain, and the transactions that landed."""
 
     def __init__(self, mint: str, clock: Clock, fee_payer: Keypair) -> None:
         self.slots: Slots = Slots(clock)
@@ -101,7 +101,7 @@ class Machine:
         return held(self.account(token_account(owner, self.mint))) or 0
 
     def verify(self, payload: Any, offer: Mapping[str, Any], plain: bool) -> tuple[Payment, VersionedTransaction]:
-        """Return the payment, and the transaction that a facilitator would send. Raise Unfit."""
+        """Return the payment, and the transaction that a facilitator would send. Raise Unfit if it would not."""
         payment = read(payload)
         check(payment, offer, self._fee_payer.pubkey(), plain=plain)
         signed = payment.signed_by(self._fee_payer)
@@ -115,7 +115,7 @@ class Machine:
         return payment, signed
 
     def send(self, payment: Payment, signed: VersionedTransaction) -> Landed:
-        """Send what was verified. Raise Unfit."""
+        """Send a verified payment. Raise Unfit if it fails."""
         result = self._vm.send_transaction(signed)
         if isinstance(result, FailedTransactionMetadata):
             raise Unfit(f"transaction_failed: {_err(result)}")

@@ -1,4 +1,4 @@
-"""The goods for sale, and the 402 that offers them, in both versions."""
+"""Goods for sale, and the 402 that offers them, in both versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
 
 @dataclass(frozen=True, slots=True)
 class Goods:
-    """A thing that is sold, or free if it has no price, as it is offered at one address."""
+    """Goods as they are offered at one path. Without a price they are free."""
 
     path: str
     price: Money | None
@@ -36,7 +36,7 @@ class Goods:
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """The addresses that are paid, and the facilitator's fee payer."""
+    """Addresses of the seller, and the facilitator's fee payer."""
 
     evm: str
     solana: Callable[[], str]

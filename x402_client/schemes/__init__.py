@@ -1,1 +1,1 @@
-"""One file per payment scheme: an offer to a signed payload. Schemes are flows, so each is written once."""
+"""Payment schemes, one file each: they make a signed payload of an offer. Each is written once for sync and async."""

@@ -1,7 +1,7 @@
 """``exact`` on EVM chains by EIP-3009: the buyer signs TransferWithAuthorization, the seller submits it.
 
-The struct hash is packed by hand and the domain separator is kept per token: eth-account's general encoder takes
-twenty times as long. The recorded vectors in the tests hold this against that encoder.
+The struct hash is packed by hand, and the domain separator is cached per token: eth-account's general encoder takes
+twenty times as long. Tests compare both, with recorded vectors.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ _TRANSFER = (
     "TransferWithAuthorization(address from,address to,uint256 value,"
     + "uint256 validAfter,uint256 validBefore,bytes32 nonce)"
 )
-#: The least a seller needs to verify, work and settle; shorter validity would be refused or lapse on the way.
+#: Seconds that a seller needs at least, to verify, work and settle. A shorter validity would be refused or run out.
 SETTLING = 60
 _CIRCLE_GATEWAY = "GatewayWalletBatched"
 
 
 class ExactEvm:
-    """Signs EIP-3009 transfers of tokens whose EIP-712 domain we know."""
+    """Scheme ``exact`` on EVM chains: EIP-3009 transfers of tokens whose EIP-712 domain is known."""
 
     name = "exact"
     family = "eip155"
 
     def __init__(self, payer: str, rpc: Callable[[str], Rpc] | None = None, check_funds: bool = False) -> None:
-        """Take the payer's address, and what reads a network.
+        """Take the payer's address, and a function that returns the endpoints of a network.
 
-        ``check_funds``: look at the balance before anything is signed.
+        With ``check_funds``, the balance is read before anything is signed.
         """
         self.payer = payer
         self._rpc, self._check_funds = rpc, check_funds
-        #: Tokens whose decimals are known to be right, by the table or by their chain.
-        self._sound: set[Token] = set()
+        #: Tokens whose decimals are right, by the table, their chain or the user's word.
+        self._checked: set[Token] = set()
 
     def objection(self, offer: Offer) -> str | None:
         """Return why this offer must not be signed, or None."""
         return _kind_objection(offer) or self._recipient_objection(offer)
 
     def remark(self, offer: Offer) -> str | None:
-        """Return the seller's idea of the token's EIP-712 domain, if it is not ours. Ours is what is signed."""
+        """Return a note if the seller names another EIP-712 domain for the token. The known one is signed."""
         assert offer.token is not None
         ours = (offer.token.name, offer.token.version)
         theirs = name, version = (offer.extra.get("name"), offer.extra.get("version"))
@@ -75,9 +75,9 @@ class ExactEvm:
         return None
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
-        """Sign; if the signer took so long that the payment would lapse on its way, sign once more."""
+        """Sign. If the signer took so long that the payment would expire on its way, sign once more."""
         if self._rpc is not None:
-            if offer.token not in self._sound:
+            if offer.token not in self._checked:
                 yield from self._check_decimals(self._rpc(offer.network), offer)
             if self._check_funds:
                 yield from self._funds(self._rpc(offer.network), offer)
@@ -94,12 +94,12 @@ class ExactEvm:
             if expires - time.time() >= min(window, SETTLING) / 2:
                 return self._signed(message, given.signature)
         raise SigningError(
-            f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would lapse on its way. "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
+            f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would expire on its way. "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "Policy(validity=...) sets how long payments are valid. Nothing was sent."
         )
 
     def _check_decimals(self, rpc: Rpc, offer: Offer) -> Generator[Ask[Any], Any, None]:
-        """Read the decimals of a token that the user vouches for, once: a price made with wrong ones is wrong.
+        """Read the decimals of a token in Policy(tokens=...) once: with wrong ones, its price would be wrong.
 
         Without an endpoint the user's word counts.
         """
@@ -109,7 +109,7 @@ class ExactEvm:
             found = yield from Fetch(lambda: token_decimals(rpc, token.address))
             if found != token.decimals:
                 raise wrong_decimals(token, found)
-        self._sound.add(token)
+        self._checked.add(token)
 
     def _funds(self, rpc: Rpc, offer: Offer) -> Generator[Ask[Any], Any, None]:
         token = offer.token
@@ -127,7 +127,7 @@ class ExactEvm:
             "from": self.payer,
             "to": offer.pay_to,
             "value": str(offer.amount),
-            # Chains' clocks lag behind; any later start has been refused as "not yet valid".
+            # Chains' clocks may be late: payments with a later start were refused as "not yet valid".
             "validAfter": "0",
             "validBefore": str(expires),
             "nonce": "0x" + os.urandom(32).hex(),
@@ -139,7 +139,7 @@ class ExactEvm:
 
 
 def typed_data(token: Token, message: dict[str, Any]) -> TypedData:
-    """Return the EIP-712 data of one transfer: its digest, and the whole document for a wallet that shows it."""
+    """Return the EIP-712 data of one transfer: its digest, and the document for a wallet that shows it."""
     chain_id = int(token.network.removeprefix("eip155:"))
     domain = (token.name or "", token.version or "", chain_id, token.address)
     digest = keccak(b"\x19\x01" + _separator(*domain) + keccak(_packed(message)))

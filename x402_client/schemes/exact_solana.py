@@ -1,8 +1,8 @@
 """``exact`` on Solana: a transfer that the buyer signs and the seller's facilitator pays for and submits.
 
-Facilitators disagree on the layout. Version 2, and version 1 under a CAIP-2 name: compute limit, compute price,
-TransferChecked, and one Memo. Version 1 under a plain name: exactly three instructions, no Memo; only the unit price
-makes two payments differ then. The buyer is a read-only signer in slot 1, never the fee payer; slot 0 stays empty.
+Facilitators expect different layouts. Version 2, and version 1 under a CAIP-2 name: compute limit, compute price,
+TransferChecked, and one Memo. Version 1 under a plain name: exactly three instructions and no Memo. Then only the unit
+price makes two payments differ. The buyer is a read-only signer in slot 1, never the fee payer. Slot 0 stays empty.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ _SYSTEM_PROGRAM = "11111111111111111111111111111111"
 _PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
 _MAX = 2**64 - 1
 _MEMO_BYTES = 256
-#: Compute units that fit a Memo, by its length in ASCII bytes; hosted facilitators refuse 100,000.
+#: Compute units that a Memo needs, by its length in ASCII bytes. Hosted facilitators refuse 100,000.
 _UNITS = ((33, 20_000), (118, 50_000), (256, 99_000))
 _MOST_UNITS = 99_999
 #: The highest unit price, in micro-lamports, under which every facilitator is known to settle.
 _PRICES = 49_999
-_TRIES = 2
+#: Seconds that a signer may take, and times that it is asked.
+_SIGNING, _TRIES = LIFE_SECONDS // 6, 2
 
 
 class _Prices:
-    """Unit prices that do not come round again while a blockhash lives: they keep equal payments apart."""
+    """Unit prices that do not repeat while a blockhash is valid. They make equal payments differ."""
 
     def __init__(self) -> None:
         self._next = itertools.count(secrets.randbelow(_PRICES))
@@ -55,7 +56,7 @@ class _Prices:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The parts of one payment's transaction."""
+    """Parts of one payment's transaction."""
 
     fee_payer: str
     payer: str
@@ -71,7 +72,7 @@ class _Layout:
 
 
 class ExactSolana:
-    """Signs transfers of SPL Token and Token-2022 tokens."""
+    """Scheme ``exact`` on Solana: transfers of SPL Token and Token-2022 tokens."""
 
     name = "exact"
     family = "solana"
@@ -112,13 +113,13 @@ class ExactSolana:
         if not is_address(to):
             return f"payTo {words(to, 60)} is not an address"
         if to in (_SYSTEM_PROGRAM, *_PROGRAMS):
-            return "payTo is a program, not an account of anybody"
+            return "payTo is a program, not an account"
         if to == self.payer:
             return "payTo is the buyer itself"
         return "payTo is the token's own mint" if to == offer.token.address else None
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
-        """Sign; if the signer took so long that the blockhash is about to die, sign once more with a later one."""
+        """Sign. If the signer took so long that the blockhash is about to expire, sign once more with a later one."""
         chain = self._chain(offer.network)
         mint = yield from _mint(chain, offer)
         if self._check_funds:
@@ -131,11 +132,11 @@ class ExactSolana:
             given = yield from SignMessage(message.signed)
             if not given.trusted and not _verified(given.signature, self.payer, message.signed):
                 raise SigningError(f"The signature that came back is not by {self.payer}. Nothing was sent.")
-            if given.seconds < LIFE_SECONDS / 6:
+            if given.seconds < _SIGNING:
                 return _signed(offer, layout, message, given.signature, blockhash)
         raise SigningError(
-            f"The signer took {given.seconds:.0f} s twice; a Solana payment has to be submitted within a minute of its "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
-            "making. Nothing was sent."
+            f"The signer took {given.seconds:.0f} s twice. A Solana payment must be signed within {_SIGNING} s, or it "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
+            "would expire on its way. Nothing was sent."
         )
 
     def _layout(self, offer: Offer, mint: Mint, blockhash: str, units: int) -> _Layout:
@@ -153,7 +154,7 @@ class ExactSolana:
             amount=offer.amount,
             memo=memo,
             units=units,
-            # A memo of our own is unique already; everything else is told apart by its price.
+            # A random memo is unique already. All other payments differ by their price.
             unit_price=1 if memo and not theirs else self._prices.draw(),
             blockhash=blockhash,
         )
@@ -196,13 +197,13 @@ class ExactSolana:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A compiled message, and its bytes as they are signed."""
+    """Compiled message, and its bytes as they are signed."""
 
     compiled: Any
     signed: bytes
 
     def transaction(self, signature: bytes) -> str:
-        """Return the transaction in base64. The fee payer's signature is still to come."""
+        """Return the transaction in base64. The fee payer adds its signature later."""
         from solders.signature import Signature
         from solders.transaction import VersionedTransaction
 
@@ -234,7 +235,7 @@ def _instructions(layout: _Layout) -> list[Any]:
         AccountMeta(target, is_signer=False, is_writable=True),
         AccountMeta(Pubkey.from_string(layout.payer), is_signer=True, is_writable=False),
     ]
-    # TransferChecked: its number, the amount, the decimals.
+    # TransferChecked: the instruction's number, the amount, the decimals.
     data = bytes([12]) + layout.amount.to_bytes(8, "little") + bytes([layout.decimals])
     budget = [set_compute_unit_limit(layout.units), set_compute_unit_price(layout.unit_price)]
     transfer = [Instruction(program, data, accounts)]
@@ -252,7 +253,7 @@ def _token_account(owner: str, mint: str, program: str) -> str:
 
 
 def _mint(chain: SolanaChain, offer: Offer) -> Generator[Ask[Any], Any, Mint]:
-    """Return the mint from the table. Look a token up once if the user vouches for it.
+    """Return the token's mint. One of Policy(tokens=...) is looked up once.
 
     Without an endpoint the user's word counts, if it names the program.
     """
@@ -278,7 +279,7 @@ def _check_mint(mint: Mint, token: Token) -> None:
 
 
 def _blockhash(chain: SolanaChain, offer: Offer | None) -> Generator[Ask[Any], Any, Blockhash]:
-    """Return the seller's hint if it is fresh as far as we know, else ours if it is warm, else the chain's."""
+    """Return the seller's hint unless it is known to be old, else the cached blockhash, else the chain's latest."""
     hint = offer.extra.get("recentBlockhash") if offer is not None and offer.version == 2 else None
     hinted = chain.fresh_hint(hint) if isinstance(hint, str) and is_address(hint) else None
     found = hinted or chain.blockhash()
@@ -318,4 +319,4 @@ def _memo_objection(memo: Any) -> str | None:
     if not isinstance(memo, str):
         return "extra.memo is not text"
     size = len(memo.encode("utf-8", "surrogatepass"))
-    return None if size <= _MEMO_BYTES else f"extra.memo has {size} bytes; {_MEMO_BYTES} are legal"
+    return None if size <= _MEMO_BYTES else f"extra.memo has {size} bytes; {_MEMO_BYTES} are allowed"

@@ -1,6 +1,6 @@
-"""EVM signers: a key in this process, or somebody else's signer, whose work is checked.
+"""EVM signers: a key in this process, or somebody else's signer, whose signatures are checked.
 
-A key shows in no repr, pickle or traceback of ours.
+No repr, pickle or traceback of this package shows a key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 class LocalEvmSigner:
-    """Signs EIP-712 digests with coincurve, or without it in pure Python."""
+    """Signer with a key in this process. It signs EIP-712 digests with coincurve, or without it in pure Python."""
 
     __slots__ = ("_key", "address", "is_play")
     blocking = False
@@ -39,7 +39,7 @@ class LocalEvmSigner:
 
     @classmethod
     def generate(cls) -> LocalEvmSigner:
-        """Make a random key, for trying things out. It is kept nowhere."""
+        """Make a random key, for trying things out. It is not stored."""
         return cls((1 + secrets.randbelow(_ORDER - 1)).to_bytes(32))
 
     def sign(self, data: TypedData) -> bytes:
@@ -51,7 +51,7 @@ class LocalEvmSigner:
         return signature[:64] + bytes([signature[64] + 27])  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"LocalEvmSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
+        return f"LocalEvmSigner({getattr(self, 'address', None)})"  # tools may show one that is half built
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A signer holds a key and is not pickled; build it where it is used.")
@@ -75,7 +75,7 @@ def _problem(secret: bytes) -> str | None:
         solana = " A Solana key is given as Wallet(solana=...)." if len(secret) == 64 else ""
         return f"An EVM key is 32 bytes; this one has {len(secret)}.{solana}"
     if not 0 < int.from_bytes(secret) < _ORDER:
-        return "This EVM key is out of the curve's range; it is no key of anybody."
+        return "This EVM key is out of the curve's range, so it is not a key. Check that it was copied whole."
     return None
 
 
@@ -96,7 +96,7 @@ def _public(key: Any) -> bytes:
 
 
 class ForeignEvmSigner:
-    """Speaks to any object that follows ``ports.EvmSigner``, is an ``eth_account`` account, or the official SDK's."""
+    """Adapter for any object that follows ``ports.EvmSigner``, an ``eth_account`` account, or a signer of the SDK."""
 
     __slots__ = ("_in_parts", "_keyword", "_signer", "address", "blocking", "is_async")
 
@@ -110,7 +110,7 @@ class ForeignEvmSigner:
                 raise ConfigurationError(f"{kind} signs for Solana, not for EVM chains; give it as Wallet(solana=...).")
             raise ConfigurationError(
                 "An EVM signer has an `address` and a method `sign_typed_data(full_message)`; "
-                f"{kind} has not. Pass 0x hex, 32 bytes, an eth_account account or such a signer."
+                f"{kind} lacks one of them. Pass 0x hex, 32 bytes, an eth_account account or such a signer."
             )
         if not is_address(address):
             signer = method = None
@@ -123,7 +123,7 @@ class ForeignEvmSigner:
         self.blocking: bool = getattr(signer, "blocking", not _is_eth_account(signer, "LocalAccount"))
 
     def sign(self, data: TypedData) -> Any:
-        """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        """Return the signer's own result, awaitable or not. ``read_signature`` reads it."""
         if self._keyword:
             return self._signer.sign_typed_data(full_message=data.full())
         if self._in_parts:
@@ -131,7 +131,7 @@ class ForeignEvmSigner:
         return self._signer.sign_typed_data(data.full())
 
     def __repr__(self) -> str:
-        return f"ForeignEvmSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
+        return f"ForeignEvmSigner({getattr(self, 'address', None)})"  # tools may show one that is half built
 
 
 def _signs_for_solana(signer: Any) -> bool:
@@ -151,7 +151,7 @@ def read_signature(returned: Any) -> bytes:
         raise SigningError(f"The signer returned {size} where a signature of 65 bytes is needed. Nothing was sent.")
     r, s, v = raw[:32], int.from_bytes(raw[32:64]), raw[64]
     v = v + 27 if v < 2 else v
-    if s > _ORDER // 2:  # key services often return this form; it is the same signature
+    if s > _ORDER // 2:  # key services often return this form of the same signature
         s, v = _ORDER - s, 55 - v
     if v not in (27, 28) or s <= 0:
         raise SigningError("The signer returned 65 bytes that are not a signature. Nothing was sent.")
@@ -159,5 +159,5 @@ def read_signature(returned: Any) -> bytes:
 
 
 def _is_eth_account(signer: Any, name: str) -> bool:
-    """Return True for eth_account's own classes, by name and module: eth_account is not imported to ask."""
+    """Return True for a class of eth_account with this name, without importing eth_account."""
     return any(c.__name__ == name and c.__module__.startswith("eth_account.") for c in type(signer).__mro__)

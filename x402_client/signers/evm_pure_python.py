@@ -1,7 +1,7 @@
 """secp256k1 signatures without coincurve, which has no wheels for every Python.
 
-The nonces and the curve's arithmetic are eth-keys's own. What it does anew for every signature is done once here:
-the multiples of the base point that any nonce can be put together from. A signature takes a third of the time.
+The nonces and the curve's arithmetic are eth-keys's own. But the multiples of the base point, from which each nonce's
+point is added up, are computed only once here. So a signature takes a third of the time.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from eth_keys.constants import SECPK1_G, SECPK1_N, SECPK1_P
 from ..guards.tracebacks import forget_frames
 
 _Point = tuple[int, int, int]
-#: A number is taken apart into 64 digits of 4 bits.
+#: A number has 64 digits of 4 bits each.
 _DIGITS, _BITS = 64, 4
 
 
 class PureKey:
-    """A private key. It shows in no repr and no pickle."""
+    """Private key. No repr or pickle shows it."""
 
     __slots__ = ("_secret", "public")
 
@@ -36,7 +36,7 @@ class PureKey:
         try:
             return self._signature(digest)
         except BaseException as failure:
-            # An interrupt, say. Tools that print the variables of a traceback would find what is as good as the key.
+            # An interrupt, say. The key could be computed from the variables that tools print with a traceback.
             forget_frames(failure)
             raise
 
@@ -55,7 +55,7 @@ class PureKey:
 
 
 def _times_base(number: int) -> tuple[int, int]:
-    """Multiply the base point. Every number takes as many additions, so that time tells little of it."""
+    """Multiply the base point. The number of additions is always the same, so that the time tells little."""
     point, rows = _multiples()
     for row in rows:
         point = jacobian_add(point, row[number % (1 << _BITS)])
@@ -66,9 +66,9 @@ def _times_base(number: int) -> tuple[int, int]:
 
 @cache
 def _multiples() -> tuple[_Point, tuple[tuple[_Point, ...], ...]]:
-    """Return for each digit the points of its values, each one higher than it should be: zero has no point.
+    """Return a starting point, and for each digit the points of its values.
 
-    And, to begin with, the point that makes up for all of these ones.
+    Zero has no point, so each value has the point of the next one. The starting point takes all of these ones off.
     """
     base: _Point = (*SECPK1_G, 1)
     rows: list[tuple[_Point, ...]] = []

@@ -1,4 +1,4 @@
-"""Signers of further families of chains: a payment scheme says what they sign, and checks what comes back."""
+"""Signers of further families of chains. A payment scheme decides what they sign, and checks the signature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import ConfigurationError, SigningError
 
 
 class FurtherSigner:
-    """Speaks to any object that follows ``ports.FurtherSigner``."""
+    """Adapter for any object that follows ``ports.FurtherSigner``."""
 
     __slots__ = ("_signer", "address", "blocking", "is_async")
 
@@ -27,15 +27,15 @@ class FurtherSigner:
         self.blocking: Any | bool = getattr(signer, "blocking", True)
 
     def sign(self, data: Any) -> Any:
-        """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        """Return the signer's own result, awaitable or not. ``read_signature`` reads it."""
         return self._signer.sign(data)
 
     def __repr__(self) -> str:
-        return f"FurtherSigner({getattr(self, 'address', None)})"  # also half built, for tools that show variables
+        return f"FurtherSigner({getattr(self, 'address', None)})"  # tools may show one that is half built
 
 
 def read_signature(returned: Any) -> bytes:
-    """Return the signature's bytes. Only the scheme knows what they have to be."""
+    """Return the signature's bytes. Only the scheme can check them."""
     if isinstance(returned, (bytes, bytearray)) and returned:
         return bytes(returned)
     raise SigningError(f"The signer returned {type(returned).__name__} where bytes are needed. Nothing was sent.")

@@ -1,7 +1,7 @@
 """Keys in files, encrypted with a passphrase: Web3 secret storage version 3, as most EVM wallets write it.
 
-A Solana key is kept in the same envelope: the 32-byte seed is what is encrypted, ``address`` is base58, and
-``"chain": "solana"`` says so. A wallet is one such file, or a directory with one for each family of chains.
+A Solana key is kept in the same format: its 32-byte seed is encrypted, ``address`` is base58, and the file says
+``"chain": "solana"``. A wallet is one such file, or a directory with one for each family of chains.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .solana import LocalSolanaSigner, solana_signer
 
 Family = Literal["evm", "solana"]
 PASSPHRASE_VARIABLE = "X402_PASSPHRASE"
-#: Under this name the operating system's keyring keeps passphrases, by address.
+#: The name under which the operating system's keyring keeps passphrases, by address.
 KEYRING_SERVICE = "x402_client"
-#: The fewest characters of a passphrase that the command takes for a new wallet, wherever it comes from.
+#: The fewest characters that the command accepts in a new wallet's passphrase.
 SHORTEST_PASSPHRASE = 8
 _MOST_BYTES = 64 * 1024
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -44,7 +44,7 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Keystore:
-    """One encrypted key. ``address`` is empty in files of programs that leave it out."""
+    """Encrypted key in a file. ``address`` is empty if the file does not have it."""
 
     path: Path
     family: Family
@@ -61,7 +61,10 @@ class Keystore:
         signer = _signer(self.family, secret)
         secret = b""
         if self.address not in ("", signer.address):
-            raise ConfigurationError(f"{self.path} names {self.address}, and its key is that of {signer.address}.")
+            raise ConfigurationError(
+                f"{self.path} names the address {self.address}, but its key is that of {signer.address}. Find out why "
+                "before you use it."
+            )
         return signer
 
 
@@ -98,7 +101,7 @@ def _kept_in_keyring(store: Keystore) -> str | None:
     keyring, problem = _keyring(), ""
     try:
         found = keyring.get_password(KEYRING_SERVICE, store.address)
-    except Exception as failure:  # there is none, or it stays locked
+    except Exception as failure:  # there is no keyring, or it stays locked
         problem = type(failure).__name__
     else:
         return None if found is None else str(found)
@@ -108,7 +111,7 @@ def _kept_in_keyring(store: Keystore) -> str | None:
 
 
 def keep_in_keyring(address: str, passphrase: str) -> None:
-    """Hand a passphrase to the operating system's keyring."""
+    """Store a passphrase in the operating system's keyring."""
     try:
         _keyring().set_password(KEYRING_SERVICE, address, passphrase)
     except Exception as failure:
@@ -126,14 +129,14 @@ def _keyring() -> Any:
         import keyring  # pyright: ignore[reportMissingImports]  # may be there
     except ImportError:
         raise ConfigurationError(
-            "The operating system's keyring is reached through a package that is not installed: "
-            'pip install "x402-buyer[keyring]" (in a clone: pip install ".[keyring]").'
+            'The operating system\'s keyring needs a package that is not installed: pip install "x402-buyer[keyring]" '
+            '(in a clone: pip install ".[keyring]").'
         ) from None
     return keyring
 
 
 def new_secret() -> bytes:
-    """Make 32 random bytes that are a key on every chain."""
+    """Make 32 random bytes that are a valid key on every chain."""
     return (1 + secrets.randbelow(_ORDER - 1)).to_bytes(32)
 
 
@@ -143,7 +146,7 @@ def seal(family: Family, secret: bytes, passphrase: str, *, in_keyring: bool = F
 
     address = _signer(family, secret).address
     document = create_keyfile_json(secret, passphrase.encode(), kdf="scrypt")
-    # The library takes every 32 bytes for an EVM key, and names its address; on Solana ours replaces it.
+    # The library writes the address of an EVM key. For a Solana key, its own address replaces that.
     own = {"address": address[2:].lower()} if family == "evm" else {"address": address, "chain": "solana"}
     return {**document, **own, **({"passphrase": "keyring"} if in_keyring else {})}
 
@@ -162,16 +165,18 @@ def write(directory: Path, documents: Iterable[tuple[Family, Mapping[str, Any]]]
                 os.fsync(handle)
             written.append(path)
     except FileExistsError:
-        raise ConfigurationError(f"{directory} has a keystore already, and none is ever overwritten.") from None
+        raise ConfigurationError(
+            f"{directory} has a keystore already, and none is ever overwritten. Choose another directory."
+        ) from None
     except OSError as failure:
         raise ConfigurationError(f"The keystore cannot be written to {directory}: {failure.strerror}.") from None
     return written
 
 
 def secrets_of(mnemonic: str) -> dict[Family, bytes]:
-    """Return the first account of a BIP-39 mnemonic on each family of chains, where most wallets look for it:
+    """Return the key of a BIP-39 mnemonic's first account on each family of chains.
 
-    m/44'/60'/0'/0/0 on EVM chains, m/44'/501'/0'/0' (SLIP-10) on Solana.
+    The paths are those of most wallets: m/44'/60'/0'/0/0 on EVM chains, m/44'/501'/0'/0' (SLIP-10) on Solana.
     """
     from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
     from eth_utils.exceptions import ValidationError as NotAMnemonic
@@ -185,7 +190,8 @@ def secrets_of(mnemonic: str) -> dict[Family, bytes]:
     mnemonic = ""
     if not seed:
         raise ConfigurationError(
-            f"These {words} words are no BIP-39 mnemonic: one of them is not in the list, or they do not fit together."
+            f"These {words} words are not a BIP-39 mnemonic: one of them is not in its list, or they do not fit "
+            "together. Check each word and their order."
         )
     evm = key_from_seed(seed, "m/44'/60'/0'/0/0")
     return {"evm": evm, "solana": bytes(Keypair.from_seed_and_derivation_path(seed, "m/44'/501'/0'/0'").secret())}
@@ -211,7 +217,7 @@ def _address(path: Path, found: _Document) -> str:
         return found.address
     address = "0x" + found.address.removeprefix("0x").removeprefix("0X").lower()
     if not is_address(address):
-        raise ConfigurationError(f"{path} is not a keystore: its address is none.")
+        raise ConfigurationError(f"{path} is not a keystore: its address is not an EVM address.")
     return checksum(address)
 
 
@@ -220,7 +226,7 @@ def _opened(document: Mapping[str, Any], passphrase: str) -> bytes | None:
 
     try:
         secret = decode_keyfile_json(dict(document), passphrase.encode())
-    except Exception:  # a wrong passphrase, or parameters that make no sense: neither opens it
+    except Exception:  # a wrong passphrase, or parameters that make no sense
         return None
     return secret if len(secret) == 32 else None
 
@@ -234,7 +240,7 @@ def _signer(family: Family, secret: bytes) -> LocalEvmSigner | LocalSolanaSigner
 
 
 class LockedSigner:
-    """A signer whose keystore stays locked until the first signature is asked for. ``unlock`` opens it."""
+    """Signer whose keystore stays locked until the first signature is needed. ``unlock`` opens it."""
 
     blocking = True
 
@@ -253,7 +259,7 @@ class LockedSigner:
 
 
 class LockedEvmSigner(LockedSigner):
-    """A locked signer for EVM chains."""
+    """Locked signer for EVM chains."""
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
         """Sign an EIP-712 message."""
@@ -266,7 +272,7 @@ class LockedEvmSigner(LockedSigner):
 
 
 class LockedSolanaSigner(LockedSigner):
-    """A locked signer for Solana."""
+    """Locked signer for Solana."""
 
     def sign_message(self, message: bytes, /) -> bytes:
         """Sign bytes with Ed25519."""

@@ -1,4 +1,4 @@
-"""Says what a text is that was given as a key and is none, and what to write instead. The text is never shown."""
+"""Messages for texts that were given as a key by mistake: what each is, and the cure. No message shows the text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 HEX_KEY = re.compile(r"(0[xX])?[0-9a-fA-F]{64}", re.ASCII)
-#: The numbers of a file that solana-keygen writes.
+#: The numbers in a file that solana-keygen wrote.
 NUMBERS = re.compile(r"\s*\[\s*(?:\d{1,3}\s*,\s*){31,63}\d{1,3}\s*\]\s*", re.ASCII)
 EXTENDED = re.compile(r"[xyzt]prv[1-9A-HJ-NP-Za-km-z]{100,}", re.ASCII)
 WORD = re.compile(r"[a-z]{3,8}", re.ASCII)
@@ -18,9 +18,9 @@ _FILE = re.compile(r"[^\s=]+\.(json|pem|key|txt)|[~.]{0,2}/[^\s=]+|[A-Za-z]:\\[^
 
 
 def evm_mistake(text: str) -> str | None:
-    """Return what a text is that was given as an EVM key, and the cure. None if it may be a key, or is anything else.
+    """Return what is wrong with a text that was given as an EVM key, and the cure.
 
-    No message has a part of the text in it.
+    Return None if it may be a key, or if nothing is known about it. No message has a part of the text.
     """
     size = _base58_size(text)
     if HEX_KEY.fullmatch(text):
@@ -40,9 +40,10 @@ def evm_mistake(text: str) -> str | None:
 
 
 def solana_mistake(text: str) -> str | None:
-    """Return what a text is that was given as a Solana key, and the cure. None if it may be a key, or is anything else.
+    """Return what is wrong with a text that was given as a Solana key, and the cure.
 
-    32 bytes in base58 are refused: they may be an address, and a key made of one would be known to everybody.
+    Return None if it may be a key, or if nothing is known about it. 32 bytes in base58 are refused: they may be an
+    address, and everybody would know a key made of one.
     """
     if HEX_KEY.fullmatch(text):
         return "This is an EVM key, not a Solana one; give it as Wallet(evm=...), or in X402_EVM_KEY."
@@ -62,7 +63,7 @@ def solana_mistake(text: str) -> str | None:
 
 
 def is_secret(text: str) -> bool:
-    """Return True for a text that is a key, or that keys are derived from. It is not shown in a message."""
+    """Return True for a text that is a key, or from which keys are derived. No message shows such a text."""
     forms = (HEX_KEY, NUMBERS)
     if any(form.fullmatch(text) for form in forms) or EXTENDED.search(text) or "PRIVATE KEY-----" in text:
         return True
@@ -70,7 +71,7 @@ def is_secret(text: str) -> bool:
 
 
 def _other(text: str, keyword: str, form: str) -> str | None:
-    """Return what a text is that is no key on any chain."""
+    """Return what is wrong with a text that is not a key on any chain."""
     if is_mnemonic(text.split()):
         return (
             "This is a mnemonic, not a key; Wallet.from_mnemonic(words) derives the keys from it, and "
@@ -88,7 +89,7 @@ def _other(text: str, keyword: str, form: str) -> str | None:
 
 
 def _base58_size(text: str) -> int:
-    """Return how many bytes a text is in base58; 0 if it is not base58, or has the length of no key."""
+    """Return the number of bytes that a text has in base58. 0 if it is not base58, or cannot be a key by its length."""
     if not _BASE58.fullmatch(text):
         return 0
     import base58
@@ -100,11 +101,11 @@ def is_mnemonic(words: Sequence[str]) -> bool:
     """Return True for words of the mnemonic list. One may be mistyped: the rest is still a secret."""
     if len(words) not in MNEMONIC_LENGTHS or not all(WORD.fullmatch(word.lower()) for word in words):
         return False
-    return sum(word.lower() not in _list() for word in words) <= 1
+    return sum(word.lower() not in _word_list() for word in words) <= 1
 
 
 @cache
-def _list() -> frozenset[str]:
+def _word_list() -> frozenset[str]:
     from eth_account.hdaccount.mnemonic import Mnemonic
     from eth_account.types import Language
 

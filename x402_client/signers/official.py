@@ -1,4 +1,4 @@
-"""Signers that were made for the official x402 SDK: they take typed data in four parts, not whole."""
+"""Signers that were made for the official x402 SDK: they take typed data in four parts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def takes_parts(method: Any) -> bool:
     """Return True if ``sign_typed_data`` is that of the SDK's ``ClientEvmSigner``."""
     try:
         return inspect.signature(method).parameters.keys() >= _PARTS
-    except (TypeError, ValueError):  # a method without a signature, of a compiled class
+    except (TypeError, ValueError):  # a compiled method may have no signature
         return False
 
 
 def in_parts(full_message: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments for such a method, with the SDK's own classes where it is installed."""
+    """Return the arguments for such a method, in the SDK's own classes if it is installed."""
     domain: Any = full_message["domain"]
     types = {name: fields for name, fields in full_message["types"].items() if name != "EIP712Domain"}
     try:

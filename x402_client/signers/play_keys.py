@@ -8,9 +8,9 @@ from ..model.networks import TEST_NETWORKS
 
 #: The sandbox's own EVM network: a chain id that no chain has.
 PLAY_NETWORK = "eip155:402402402402"
-#: The keys that are printed in the manual, each 32 times the same byte.
+#: Bytes of the keys that the manual shows: each key is one of them, 32 times.
 WELL_KNOWN_BYTES = (0xCA, 0xCB, 0xCC, 0xCD)
-#: Their addresses, for signers that show no key. EVM ones are in lower case.
+#: The addresses of those keys, for signers that do not show their key. EVM addresses are in lower case.
 _WELL_KNOWN = frozenset({
     "0xa55aa83c7090d87b7aa151346862455d6209d789",
     "0xa5db450b952001d272a2883bf9abd7fbd8c5704f",
@@ -21,12 +21,12 @@ _WELL_KNOWN = frozenset({
     "Ecs89dz8NsNoSxyUtp54G2HPbmvJr8qZnxnWUqiLT92r",
     "Hzy3XXUm8mQBTLW2oWmHSYVKHBGVPZrwM5DjPzLQhUxN",
 })  # fmt: skip
-#: The first bytes of every other key that a sandbox makes. The rest is random.
+#: The first bytes of all other keys that a sandbox makes. The rest is random.
 _MARK = b"x402 sandbox"
 
 
 def new_play_secret() -> bytes:
-    """Make a throw-away key for any chain. It can be told from others."""
+    """Make a throw-away key for any chain. Its first bytes tell it from others."""
     return _MARK + secrets.token_bytes(32 - len(_MARK))
 
 
@@ -36,7 +36,7 @@ def is_play_secret(secret: bytes) -> bool:
 
 
 def is_play_signer(signer: object) -> bool:
-    """Return True for a signer with such a key, as far as it shows."""
+    """Return True for a signer of play money, as far as its key or address shows it."""
     address = str(getattr(signer, "address", ""))
     known = address.lower() if address.startswith("0x") else address
     return bool(getattr(signer, "is_play", False)) or known in _WELL_KNOWN

@@ -1,4 +1,4 @@
-"""Solana signers: a key in this process, or somebody else's signer, whose work is checked."""
+"""Solana signers: a key in this process, or somebody else's signer, whose signatures are checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .play_keys import is_play_secret
 
 
 class LocalSolanaSigner:
-    """A key in this process. It shows in no repr, pickle or traceback of ours."""
+    """Signer with a key in this process. No repr, pickle or traceback of this package shows the key."""
 
     __slots__ = ("_keypair", "address", "is_play")
     blocking = False
@@ -25,7 +25,7 @@ class LocalSolanaSigner:
         self.is_play: bool = is_play_secret(bytes(keypair)[:32])
 
     def sign(self, message: bytes) -> bytes:
-        """Return 64 bytes."""
+        """Return the signature, 64 bytes."""
         return bytes(self._keypair.sign_message(message))
 
     def __repr__(self) -> str:
@@ -36,7 +36,7 @@ class LocalSolanaSigner:
 
 
 class ForeignSolanaSigner:
-    """Speaks to any object that follows ``ports.SolanaSigner``."""
+    """Adapter for any object that follows ``ports.SolanaSigner``."""
 
     __slots__ = ("_signer", "address", "blocking", "is_async")
 
@@ -55,7 +55,7 @@ class ForeignSolanaSigner:
                 raise ConfigurationError(f"The signer's address {named!r} is not a Solana address.")
             raise ConfigurationError(
                 "A Solana signer has an `address` and a method `sign_message(message)`; "
-                f"{kind} has not. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
+                f"{kind} lacks one of them. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
             )
         self._signer = signer
         self.address: str = address
@@ -63,7 +63,7 @@ class ForeignSolanaSigner:
         self.blocking: bool = getattr(signer, "blocking", True)
 
     def sign(self, message: bytes) -> Any:
-        """Return what the signer returns, awaitable or not; ``read_signature`` makes sense of it."""
+        """Return the signer's own result, awaitable or not. ``read_signature`` reads it."""
         return self._signer.sign_message(message)
 
     def __repr__(self) -> str:
@@ -80,7 +80,7 @@ def read_signature(returned: Any) -> bytes:
         except ValueError:
             raise SigningError("The signer returned text that is not base58. Nothing was sent.") from None
     try:
-        raw = b"" if isinstance(returned, int) else bytes(returned)  # a number would make zero bytes
+        raw = b"" if isinstance(returned, int) else bytes(returned)  # bytes(64) would be 64 zeros
     except (TypeError, ValueError):
         raw = b""
     if len(raw) != 64:
@@ -91,14 +91,14 @@ def read_signature(returned: Any) -> bytes:
 
 
 def solana_signer(given: Any) -> LocalSolanaSigner | ForeignSolanaSigner:
-    """Return the signer for anything that a wallet takes."""
+    """Return a signer for anything that a wallet accepts as ``solana``."""
     if isinstance(given, (LocalSolanaSigner, ForeignSolanaSigner)):
         return given
     if isinstance(given, str):
         return _from_bytes(_decoded(given.strip()))
     if isinstance(given, (bytes, bytearray)):
         return _from_bytes(bytes(given))
-    # The official SDK's signer signs whole transactions only, and hands out its Keypair.
+    # The official SDK's signer signs only whole transactions, but it has its Keypair as an attribute.
     for keypair in (given, getattr(given, "keypair", None)):
         if any(c.__name__ == "Keypair" and c.__module__.startswith("solders") for c in type(keypair).__mro__):
             return LocalSolanaSigner(keypair)

@@ -73,7 +73,7 @@ def test_answers_are_read_in_any_order_and_by_any_thread(ledger: RedisLedger) ->
     assert all_delivered(ledger, *"abc")
     sent(ledger, "d")()
     assert all_delivered(ledger, *"abcd")
-    assert not ledger._ends._due
+    assert not ledger._ends._unanswered
 
 
 def test_nothing_is_sent_before_the_connection_is_open(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Optional attributes of a ledger: those that it has keep their promise. ``core.ports.LedgerExtras`` lists them."""
+"""Tests of a ledger's optional attributes, as ``core.ports.LedgerExtras`` describes them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Extras(LedgerTestCase):
             attempt = self.attempt()
             hold = self.presented(order(purchase(f"{number}")), attempt)
             wait = send_close(self.ledger, hold, "spent", RECEIPT)
-            # It is called instead where it could not be sent: the connection may not be open yet.
+            # If it could not be sent, ``close`` is called: the connection may not be open yet.
             wait() if wait is not None else self.answer(self.ledger.close(hold, "spent", RECEIPT))
             attempt.end()
         assert (self.holds(), [past.money for past in self.history()]) == ((), ["spent"] * 3)

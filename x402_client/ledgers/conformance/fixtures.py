@@ -77,7 +77,7 @@ def cap(most: int, window: str = "day", account: str = "", currency: str | None 
 
 
 def expect(kind: type[E], question: Callable[[], object]) -> E:
-    """Return the exception that a question has to raise."""
+    """Return the exception that ``question`` has to raise."""
     try:
         given = question()
     except kind as failure:
@@ -86,7 +86,7 @@ def expect(kind: type[E], question: Callable[[], object]) -> E:
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """Run ``work`` in ``count`` threads that start together; return its results. Raise the first failure."""
+    """Run ``work`` in ``count`` threads that start together. Return its results, or raise the first failure."""
     gate, results = threading.Barrier(count), [None] * count
 
     def one(number: int) -> None:
@@ -108,7 +108,7 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
 
 
 class LedgerTestCase(ABC):
-    """Base of the tests: a new, empty ``self.ledger`` in every test, and short methods for what is done to it."""
+    """Base of the tests: a new, empty ``self.ledger`` in every test, and short methods that use it."""
 
     ledger: Any
 
@@ -117,7 +117,7 @@ class LedgerTestCase(ABC):
         """Return a new ledger with nothing in it."""
 
     def answer(self, given: Any) -> Any:
-        """Return what a method of the ledger returned. Override it to await, if the ledger is async."""
+        """Return the result of a ledger's method. For an async ledger, override it to await the result."""
         return given
 
     def setup_method(self) -> None:
@@ -135,7 +135,7 @@ class LedgerTestCase(ABC):
         return alive[-1]
 
     def reserve(self, asked: Order, attempt: Attempt) -> Any:
-        """Reserve."""
+        """Reserve a new hold, or claim the unresolved one."""
         return self.answer(self.ledger.reserve(asked, attempt))
 
     def presented(self, asked: Order, attempt: Attempt, nonce: str = "0x01") -> Hold:
@@ -164,7 +164,7 @@ class LedgerTestCase(ABC):
         return found
 
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
-        """Return what is not resolved."""
+        """Return the holds of a purse that are not resolved."""
         found: tuple[Hold, ...] = self.answer(self.ledger.holds(purse))
         return found
 

@@ -1,6 +1,6 @@
 """The ledger's contract as tests: subclass ``LedgerConformance``, give it ``make()``, and run it with pytest.
 
-A ledger whose methods are async overrides ``answer`` too, with something that waits for the result.
+For a ledger with async methods, override ``answer`` too: it has to wait for the result.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Counting(LedgerTestCase):
         assert {name: self.spent(name) for name in path} == dict.fromkeys(path, 10_000)
         self.answer(self.ledger.release(hold))
         assert {name: self.spent(name) for name in path} == dict.fromkeys(path, 0)
-        # A child's budget is full while its parent's is not, and the other way round: all are taken, or none.
+        # A child's budget may be full while its parent's is not, and the other way round. All are taken, or none.
         self.reserve(order(None, cap(10_000, account=path[1]), path=path), self.attempt())
         full = order(purchase("b"), cap(10_000, account=path[0]), path=path[:1])
         expect(OverLimit, lambda: self.reserve(full, self.attempt()))
@@ -77,7 +77,7 @@ class Counting(LedgerTestCase):
         refused = expect(OverLimit, lambda: self.reserve(order(purchase("b"), cap(10_000, "total")), attempt))
         assert refused.resets_at is None
 
-    def test_a_refusal_names_the_budget_that_stays_in_the_way_for_longest(self) -> None:
+    def test_a_refusal_names_the_budget_that_blocks_for_longest(self) -> None:
         attempt = self.attempt()
         self.reserve(order(), attempt)
         caps = (cap(10_000, "minute"), cap(12_000, "day"), cap(11_000, "hour"))
@@ -94,7 +94,7 @@ class Counting(LedgerTestCase):
         assert self.spent() == self.spent("*.example.com") == 0
         assert self.holds() == ()
 
-    def test_payments_are_counted_too_in_whatever_currency(self) -> None:
+    def test_payments_of_all_currencies_are_counted_too(self) -> None:
         attempt, two = self.attempt(), cap(2, "hour", currency=None)
         self.reserve(order(purchase("a"), two), attempt)
         self.reserve(order(purchase("b"), two, price="1 EUR"), attempt)
@@ -227,4 +227,4 @@ class Secrecy(LedgerTestCase):
 
 
 class LedgerConformance(Counting, Patterns, Unsigned, Claims, Ends, Keys, Freezing, Secrecy, Extras):
-    """The contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""
+    """Contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""

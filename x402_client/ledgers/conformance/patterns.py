@@ -1,4 +1,4 @@
-"""Accounts of patterns: what they start from, and that every payment below them counts, under any policy."""
+"""Tests of the accounts of patterns: their first sums, and that every payment that they cover counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .fixtures import LedgerTestCase, at_once, cap, expect, order, purchase
 
 _PRICE = 10_000
 _WIDE = "*.example.com"
-#: Origins of the drawn payments, and what the drawn policies may name.
+#: Hosts and origins of the drawn payments, and the number of draws.
 _HOSTS = ("example.com", "a.example.com", "b.a.example.com", "c.example.org", "127.0.0.1", "::1")
 _ORIGINS = [Origin("https", host, port) for host in _HOSTS for port in (443, 8443)]
 _DRAWS = 12
@@ -108,10 +108,10 @@ class Patterns(LedgerTestCase):
         assert self.spent(_WIDE) == (1 + sum(bought)) * _PRICE
         assert sum(bought[1::2]) <= 9
 
-    def test_every_pattern_counts_what_it_covers_whatever_policies_pay(self) -> None:
-        """Draw policies and payments, and hold each account to what it should have counted."""
+    def test_every_pattern_counts_what_it_covers_under_any_policy(self) -> None:
+        """Draw policies and payments. Compare each account with the payments that it covers."""
         for seed in range(_DRAWS):
-            drawn, purse = Random(seed), f"purse {seed}"  # noqa: S311 - a test that can be told again
+            drawn, purse = Random(seed), f"purse {seed}"  # noqa: S311 - a test that can be repeated
             known: dict[str, int] = {}
             paid: list[Origin] = []
             for number in range(drawn.randint(4, 12)):
@@ -135,6 +135,6 @@ def _cap(drawn: Random, name: str) -> Cap:
 
 
 def _before(name: str, paid: list[Origin]) -> int:
-    """Return how many payments an account starts from. Sums of hosts know no ports."""
+    """Return the number of payments from which an account starts. Sums of hosts are kept without ports."""
     hosts = Pattern(Pattern.parse(name).host)
     return sum(hosts.matches(origin) for origin in paid)

@@ -1,4 +1,4 @@
-"""One purchase, from its claim to its end."""
+"""Tests of one purchase, from its claim to its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Claims(LedgerTestCase):
         assert (again.offer, again.price, again.purchase) == (first.offer, first.price, first.purchase)
         assert self.spent() == 10_000
 
-    def test_whatever_the_budget_says_meanwhile(self) -> None:
+    def test_an_unresolved_purchase_is_presented_again_though_its_budget_is_full(self) -> None:
         first = self.unresolved(order())
         assert self.reserve(order(None, cap(0)), self.attempt()).id == first.id
 
@@ -98,7 +98,7 @@ class Claims(LedgerTestCase):
 
 
 class Ends(LedgerTestCase):
-    """Tests of ends: delivered, written off, or told by the chain."""
+    """Tests of ends: delivered, written off, or concluded by the chain's answer."""
 
     def test_a_delivered_purchase_is_resolved_and_stays_counted(self) -> None:
         hold = self.delivered(order())

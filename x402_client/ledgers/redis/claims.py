@@ -20,9 +20,9 @@ class Claim:
     purchase: str
     attempt: weakref.ref[Attempt]
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    #: The hold, once the server said so. Until then the command may still be under way.
+    #: The id of the hold, once the server answered. Until then the command may still be under way.
     hold: str | None = None
-    #: The call that asked for it failed.
+    #: True if the call that made the claim failed.
     void: bool = False
     #: True if its attempt calls back when it ends.
     watched: bool = False
@@ -37,16 +37,16 @@ class Claim:
 
     @property
     def given_up(self) -> tuple[str, str, str]:
-        """Return the claim as the script's ``gives`` lists it."""
+        """Return the claim as the script's argument ``gives`` lists it."""
         return self.purchase, self.token, "" if self.hold else "1"
 
 
-#: Unresolved holds that a program remembers; beyond that, the oldest are forgotten.
+#: Unresolved holds that a program remembers, at most. The oldest are forgotten first.
 _REMEMBERED = 1_000
 
 
 class Claims:
-    """The claims of one ledger object, under the name by which the server knows it."""
+    """Claims of one ledger object. The server knows the object by the name ``owner``."""
 
     __slots__ = ("__weakref__", "_claims", "_lock", "_unresolved", "ends", "owner")
 
@@ -60,22 +60,22 @@ class Claims:
         self.ends: SimpleQueue[bool] = SimpleQueue()
 
     def open(self, purchase: Purchase, attempt: Attempt) -> Claim:
-        """Enter a claim before the server hears of it, so that no failure leaves an unknown claim behind."""
+        """Record a claim before it is sent, so that no failure leaves a claim that only the server knows."""
         ends = self.ends
 
-        def gone(_: object = None) -> None:
+        def on_end(_: object = None) -> None:
             # Runs where an attempt ends, also in the garbage collector: no lock, no I/O.
             ends.put(True)
 
-        claim = Claim(purchase.purse, purchase.id, weakref.ref(attempt, gone))
+        claim = Claim(purchase.purse, purchase.id, weakref.ref(attempt, on_end))
         watch: Callable[[Callable[[], object]], object] | None = getattr(attempt, "watch", None)
         if watch is not None:
             claim.watched = True
-            watch(gone)
+            watch(on_end)
         with self._lock:
             self._claims[claim.token] = claim
         if not attempt.alive:
-            gone()
+            on_end()
         return claim
 
     def drop(self, *claims: Claim) -> None:
@@ -92,12 +92,12 @@ class Claims:
                 del self._claims[token]
 
     def fail(self, claim: Claim) -> None:
-        """Note that the call failed. It is unknown if the server heard it."""
+        """Mark the claim of a call that failed. It is unknown if the server received it."""
         claim.void = True
         self.ends.put(True)
 
     def ended(self, purse: str) -> list[Claim]:
-        """Return the ended claims that the ledger has not heard of."""
+        """Return the ended claims of a purse that the server does not know of yet."""
         with self._lock:
             return [claim for claim in self._claims.values() if claim.purse == purse and claim.ended]
 
@@ -107,7 +107,10 @@ class Claims:
             self._claims.pop(token, None)
 
     def rename(self, owner: str) -> bool:
-        """Take another name in place of ``owner``. What was claimed under that name is another program's now."""
+        """Take another name in place of ``owner``. The claims under that name are another program's now.
+
+        Return False if the name was changed before.
+        """
         with self._lock:
             if self.owner != owner:
                 return False
@@ -118,21 +121,21 @@ class Claims:
             return True
 
     def remember(self, purse: str, row: dict[str, str]) -> None:
-        """Keep the row of a hold that is presented, to write it back should the server lose it."""
+        """Keep the row of a hold that is presented, to write it back if the server loses it."""
         with self._lock:
             self._unresolved[row["id"]] = (purse, row)
             if len(self._unresolved) > _REMEMBERED:
                 del self._unresolved[next(iter(self._unresolved))]
 
     def remember_signed(self, purse: str, hold: str, signed: Mapping[str, str]) -> None:
-        """Keep the row of a hold of ours that was signed now."""
+        """Keep the row of a hold that this program has just signed."""
         with self._lock:
             row = next((claim.row for claim in self._claims.values() if claim.hold == hold), None)
         if row:
             self.remember(purse, {**row, **signed, "state": "signed"})
 
     def unresolved(self, purse: str) -> list[str]:
-        """Return the holds that are remembered."""
+        """Return the ids of the remembered holds."""
         with self._lock:
             return [hold for hold, (known, _) in self._unresolved.items() if known == purse]
 
@@ -149,7 +152,7 @@ class Claims:
             found = [row for known, row in self._unresolved.values() if known == purse]
         return [(row, alive.get(row["id"], "")) for row in found]
 
-    def give_all_up(self) -> None:
+    def end_all(self) -> None:
         """End every claim of this process."""
         with self._lock:
             for claim in self._claims.values():
@@ -162,13 +165,13 @@ class Claims:
             return {claim.purse for claim in self._claims.values()}
 
     @property
-    def resting(self) -> set[str]:
-        """Return the purses in which there are only unresolved holds to remember."""
+    def purses_remembered(self) -> set[str]:
+        """Return the purses of the remembered holds."""
         with self._lock:
             return {purse for purse, _ in self._unresolved.values()}
 
     def purses_to_write(self, purses: Iterable[str]) -> list[str]:
-        """Return those of the purses for which something waits to be written."""
+        """Return those of the purses in which an ended claim waits to be sent."""
         with self._lock:
             found = {claim.purse for claim in self._claims.values() if claim.ended}
         return [purse for purse in purses if purse in found]

@@ -1,4 +1,4 @@
-"""Connections to the server, sync and async. Every failure becomes LedgerUnavailable, in words of our own."""
+"""Connections to the server, sync and async. Every failure becomes LedgerUnavailable, with a message of our own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from . import script
 
 #: Connections of one process, or of one event loop.
 _CONNECTIONS = 50
-#: In the order in which they are looked for: the class of the failure, and what to do.
+#: Classes of failures, each with what is wrong and what to do. The first class that fits decides.
 _EXPLAINED = (
     ("AuthenticationError", "refuses the user name or password; check them in the ledger's URL"),
     ("AuthenticationWrongNumberOfArgsError", "refuses the user name or password; check them in the ledger's URL"),
     ("AuthorizationError", "does not let this user in; check its ACL"),
     ("NoPermissionError", "does not let this user do what the ledger needs: ~*{x402* +eval +evalsha +info +wait"),
     ("BusyLoadingError", "is loading its data; try again when it is done"),
-    ("MaxConnectionsError", "is needed by more calls at once than there are connections; try again"),
+    ("MaxConnectionsError", "has no free connection for this call; try again, or make fewer calls at once"),
     ("OutOfMemoryError", "has no memory left; give it more, or remove other data"),
     ("ReadOnlyError", "is a replica, which cannot be written to; use the address of the primary"),
     ("MasterDownError", "is a replica without its primary; use the address of the primary"),
@@ -61,7 +61,7 @@ class Address:
         return str(found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}")
 
     def options(self) -> dict[str, Any]:
-        """Return the options of every connection. A command whose connection broke is sent once more."""
+        """Return the options of every connection."""
         return {
             "decode_responses": True,
             "socket_timeout": self.timeout,
@@ -91,11 +91,11 @@ def check(address: Address) -> None:
 
 
 def explain(failure: Exception, address: Address) -> str:
-    """Say what happened and what to do. redis-py's own words are not used: they may quote what was sent."""
+    """Return what happened and what to do. redis-py's own words are not used: they may quote what was sent."""
     if isinstance(failure, NotCopied):
         return (
             f"The Redis ledger at {address.shown} could not copy a payment to {address.replicas} replicas in time. "
-            "Nothing is paid before it can."
+            "Nothing is paid until it can; see whether the replicas run."
         )
     names = {kind.__name__ for kind in type(failure).__mro__}
     said = next((text for name, text in _EXPLAINED if name in names), None)
@@ -135,12 +135,12 @@ class Connection:
         if not isinstance(ask, script.Request):
             return _facts(client.info())
         try:
-            return self._run(_known(ask), client)
+            return self._run(_evalsha(ask), client)
         except NoScriptError:
-            return self._run(_whole(ask), client)
+            return self._run(_eval(ask), client)
 
     def new_line(self) -> Any:
-        """Return a new connection to the server. None for a cluster, of which any node may have to be asked."""
+        """Return a new connection to the server. None for a cluster: each step may need another node."""
         if self.address.cluster:
             return None
         pool = self._connected().connection_pool
@@ -152,8 +152,8 @@ class Connection:
         client = self._clients.get("client")
         if client is not None:
             return client
-        made = _connect(self.address)  # a cluster is spoken to here, so hold no lock meanwhile
-        # redis-py closes the connections of a client without references, also those that a pipeline still uses: of
+        made = _connect(self.address)  # it talks to a cluster, so no lock is held here
+        # redis-py closes the connections of a client without references, even those that a pipeline still uses. So of
         # threads that connect at the same time, none may replace the client of another.
         client = self._clients.setdefault("client", made)
         if client is not made:
@@ -166,7 +166,7 @@ class Connection:
         with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
             pipe.execute_command(*_wait(self.address))
-            pipe._execute_pipeline = _or_hung_up(pipe._execute_pipeline)
+            pipe._execute_pipeline = _or_disconnect(pipe._execute_pipeline)
             return _copied(pipe.execute(raise_on_error=False), self.address)
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ class AsyncConnection:
         raise LedgerUnavailable(problem)
 
     async def _in_thread(self, ask: Ask[Any]) -> Any:
-        """Send it from a thread: redis-py knows asyncio only."""
+        """Send a command from a thread: redis-py supports asyncio only."""
         import anyio.to_thread
 
         return await anyio.to_thread.run_sync(self._connection.send, ask, abandon_on_cancel=True)
@@ -218,9 +218,9 @@ class AsyncConnection:
         if not isinstance(ask, script.Request):
             return _facts(await client.info())
         try:
-            return await self._run(_known(ask), client)
+            return await self._run(_evalsha(ask), client)
         except NoScriptError:
-            return await self._run(_whole(ask), client)
+            return await self._run(_eval(ask), client)
 
     async def _run(self, command: tuple[Any, ...], client: Any) -> Any:
         address = self._connection.address
@@ -235,29 +235,29 @@ class AsyncConnection:
         clients = self._thread_clients.clients
         client = clients.get(loop)
         if client is None:
-            # A client keeps its loop alive, so the dictionary alone would keep both for ever.
+            # A client refers to its loop, so the weak dictionary alone would keep both for ever.
             for old in [other for other in clients if other.is_closed()]:
                 del clients[old]
             client = clients[loop] = _connect_async(self._connection.address)
         return client
 
     async def close(self) -> None:
-        """Close the connections of the running loop; the next use connects again."""
+        """Close the connections of the running loop. The next use connects again."""
         try:
             client = self._thread_clients.clients.pop(asyncio.get_running_loop(), None)
         except RuntimeError:
-            return  # what was asked in threads has the connections of sync callers
+            return  # under trio, commands use the connections of sync callers
         if client is not None:
             await client.aclose()
 
 
 def commands_of(ask: script.Request, address: Address) -> list[tuple[Any, ...]]:
-    """Return what is sent for one step, by who reads the answers to it with ``read_answer``."""
-    return [_known(ask), *([_wait(address)] if address.replicas else [])]
+    """Return the commands of one step, for a caller that reads the answers with ``read_answer``."""
+    return [_evalsha(ask), *([_wait(address)] if address.replicas else [])]
 
 
 def read_answer(line: Any, address: Address) -> Any:
-    """Read the answer to a step. Where it fails, the connection is left to the caller to close."""
+    """Read the answer to a step. If that fails, the caller closes the connection."""
     answer = line.read_response(disconnect_on_error=False)
     return _copied([answer, line.read_response(disconnect_on_error=False)], address) if address.replicas else answer
 
@@ -266,15 +266,16 @@ def _wait(address: Address) -> tuple[Any, ...]:
     return ("WAIT", address.replicas, int(address.timeout * 500))
 
 
-def _known(ask: script.Request) -> tuple[Any, ...]:
+def _evalsha(ask: script.Request) -> tuple[Any, ...]:
     return ("EVALSHA", script.digest(), 1, ask.key, ask.op, ask.said)
 
 
-def _whole(ask: script.Request) -> tuple[Any, ...]:
+def _eval(ask: script.Request) -> tuple[Any, ...]:
     return ("EVAL", script.source(), 1, ask.key, ask.op, ask.said)
 
 
 def _copied(answers: list[Any], address: Address) -> Any:
+    """Return the answer to a step. Raise NotCopied if too few replicas have it."""
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer
@@ -296,6 +297,7 @@ def _connect(address: Address) -> Any:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
+    # A command whose connection broke is sent once more.
     retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
     if address.cluster:
         return redis.RedisCluster.from_url(address.url, **address.options())
@@ -303,22 +305,22 @@ def _connect(address: Address) -> Any:
         address.url, max_connections=_CONNECTIONS, timeout=address.timeout, retry=retry, **address.options()
     )
     client = redis.Redis.from_pool(pool)
-    client._send_command_parse_response = _or_hung_up(client._send_command_parse_response)  # type: ignore[method-assign]
+    client._send_command_parse_response = _or_disconnect(client._send_command_parse_response)  # type: ignore[method-assign]
     return client
 
 
-def _or_hung_up(exchange: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an exchange of commands for answers that closes its connection where it is broken off.
+def _or_disconnect(exchange: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``exchange``, changed so that it closes its connection when it is interrupted.
 
-    An interrupt between the two (Ctrl-C, a signal's handler that raises) leaves an answer on its way. redis-py hands
-    the connection on, and the next command would take that answer for its own.
+    An interrupt between a command and its answer (Ctrl-C, a signal handler that raises) leaves the answer unread.
+    redis-py reuses the connection, and the next command would read that answer as its own.
     """
     from redis.exceptions import ResponseError
 
     def careful(connection: Any, *arguments: Any, **options: Any) -> Any:
         try:
             return exchange(connection, *arguments, **options)
-        except ResponseError:  # an answer as well
+        except ResponseError:  # this is an answer too
             raise
         except BaseException:
             connection.disconnect()

@@ -1,9 +1,9 @@
-"""Connection on which ends of purchases are sent before the caller has its answer, without waiting for the server's.
+"""Connection for ends of purchases: they are sent before the caller has its content, without waiting for the server.
 
-Strategy: a connection of its own, opened before it is needed. What is sent on it is small, and little of it is without
-an answer at a time, so that it always fits into the buffers of the operating system: from there it reaches the server
-even if this process is killed. A thread reads the answers later, in their order. What could not be sent like this, or
-whose answer was lost, goes the usual way: a step that is sent twice is done once.
+Strategy: a separate connection, opened before it is needed. Commands on it are small, and only few may be without an
+answer at a time. So they always fit into the buffers of the operating system, and reach the server even if this process
+is killed. A thread reads the answers later, in their order. A command that could not be sent like this, or whose answer
+was lost, is sent the usual way: a step that is sent twice is done once.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from . import script
 from .connections import Connection, commands_of, read_answer
 from .trust import Steps
 
-#: Bytes of one end, and ends without an answer. The buffers of all systems in use hold more than both together.
+#: Bytes of one command, and commands without an answer, at most. The buffers of all systems in use hold more than that.
 _LARGEST, _MOST = 4_096, 3
 
 
 @dataclass(slots=True, eq=False)
 class _Sent:
-    """Command that was sent, until its answer was read. ``failed`` tells that none will come."""
+    """Command that was sent, until its answer is read. ``failed`` is True if none will come."""
 
     line: Any
     answer: Any = None
@@ -42,12 +42,12 @@ class EndsConnection:
         self._connection = connection
         self._sending, self._reading = threading.Lock(), threading.Lock()
         self._line: Any = None
-        #: Those that were sent and have no answer yet, oldest first.
-        self._due: deque[_Sent] = deque()
+        #: Commands without an answer yet, oldest first.
+        self._unanswered: deque[_Sent] = deque()
         self._closed = False
 
     def open(self) -> None:
-        """Connect, unless that was done. A failure leaves it for the next time."""
+        """Connect, unless it is connected. After a failure the next call tries again."""
         with self._sending:
             if self._closed or self._is_open():
                 return
@@ -60,30 +60,30 @@ class EndsConnection:
                 line.disconnect()
 
     def start(self, steps: Steps[None]) -> Callable[[], None] | None:
-        """Send the first command of some steps. Return what waits for its answer and makes the others.
+        """Send the first command of ``steps``. Return a function that waits for its answer and does the rest.
 
-        Return None, and begin nothing, if that would mean to wait.
+        Return None, and start nothing, if sending would have to wait.
         """
         with self._sending:
-            if not self._is_open() or len(self._due) >= _MOST:
+            if not self._is_open() or len(self._unanswered) >= _MOST:
                 return None
             ask = next(steps)
             sent = self._send(ask)
         return lambda: self._finish(steps, ask, sent)
 
     def close(self) -> None:
-        """Close the connection for good. Who waits for an answer asks anew."""
+        """Close the connection for good. Commands without an answer are sent again, the usual way."""
         with self._sending:
             self._closed = True
             self._give_up()
 
     def _is_open(self) -> bool:
-        """Return True if commands can be sent. A server that hung up has left its end to be read."""
+        """Return True if commands can be sent."""
         line = self._line
-        if line is None or self._due:
+        if line is None or self._unanswered:
             return line is not None
         with suppress(Exception):
-            if not line.can_read():
+            if not line.can_read():  # a server that hung up has left the end of the connection to be read
                 return True
         self._line = None
         line.disconnect()
@@ -97,23 +97,23 @@ class EndsConnection:
             return None
         try:
             self._line.send_packed_command(packed, check_health=False)
-        except BaseException as failure:  # half a command may be there: what follows would be read as its rest
+        except BaseException as failure:  # the server may have half a command, and read the next one as its rest
             self._give_up()
             if not isinstance(failure, Exception):
                 raise
             return None
-        self._due.append(sent := _Sent(self._line))
+        self._unanswered.append(sent := _Sent(self._line))
         return sent
 
     def _finish(self, steps: Steps[None], ask: Ask[Any], sent: _Sent | None) -> None:
         try:
             run(_resumed(steps, ask), self._answering(sent))
         finally:
-            if self._closed:  # what was needed once more is not left open
+            if self._closed:  # the usual connection may have been opened again for this step
                 self._connection.close()
 
     def _answering(self, sent: _Sent | None) -> Callable[[Ask[Any]], Any]:
-        """Return what answers the asks of steps, of which the first was sent."""
+        """Return a function that answers the asks of some steps. Their first ask may have been sent."""
         waiting = [sent] if sent is not None else []
 
         def answer(ask: Ask[Any]) -> Any:
@@ -133,10 +133,10 @@ class EndsConnection:
                 with self._sending:
                     if sent.done:
                         return
-                    first = self._due[0]
+                    first = self._unanswered[0]
                 try:
                     first.answer = read_answer(first.line, self._connection.address)
-                except BaseException as failure:  # its answer may come yet, and would be taken for the next one's
+                except BaseException as failure:  # its answer may still come, and be taken for the next one's
                     with self._sending:
                         self._give_up()
                     if not isinstance(failure, Exception):
@@ -145,13 +145,13 @@ class EndsConnection:
                     with self._sending:
                         if not first.done:
                             first.done = True
-                            self._due.popleft()
+                            self._unanswered.popleft()
 
     def _give_up(self) -> None:
-        """Close the connection: what has no answer gets none."""
+        """Close the connection. Commands without an answer get none."""
         line, self._line = self._line, None
-        while self._due:
-            each = self._due.popleft()
+        while self._unanswered:
+            each = self._unanswered.popleft()
             each.failed = each.done = True
             line = line or each.line
         if line is not None:
@@ -160,7 +160,7 @@ class EndsConnection:
 
 
 def _resumed(steps: Steps[None], ask: Ask[Any]) -> Steps[None]:
-    """Go on with steps that were begun, of which ``ask`` is the first."""
+    """Go on with steps that have yielded ``ask``."""
     with suppress(StopIteration):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Heartbeat: one thread per ledger, while it has claims. It renews their lease and writes down which ended."""
+"""Heartbeat: one thread per ledger, while it has claims. It renews their lease and sends the claims that ended."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from queue import Empty
 from ...errors import X402Error
 from .claims import Claims
 
-#: Seconds between two looks at attempts that do not tell by themselves when they end.
+#: Seconds between two looks at attempts that do not call back when they end.
 _LOOK = 0.02
-#: Seconds without claims after which the thread ends; the next claim starts another.
+#: Seconds without claims after which the thread ends. The next claim starts another.
 _LINGER = 2.0
-#: Seconds between two proofs of life of a program that only remembers unresolved holds. Less than those in which
-#: programs write them back once a loss was accepted.
+#: Seconds between two beats of a program that has no claims but remembers unresolved holds. Less than ``trust.GRACE``,
+#: in which programs write such holds back after a loss was accepted.
 _REMEMBER = 2.0
 #: Seconds before the server is asked again after it failed.
 _REST = 1.0
 
 
 class LeaseThread:
-    """Thread that renews the lease of one ``Claims``. ``beat`` writes what is due for one purse; it is held weakly."""
+    """Thread that renews the lease of one ``Claims``.
+
+    ``beat`` sends what is due for one purse. The reference is weak, so that the thread does not keep the ledger alive.
+    """
 
     __slots__ = ("__weakref__", "_beat", "_claims", "_every", "_lock", "_stopped", "_thread")
 
@@ -43,7 +46,7 @@ class LeaseThread:
             self._claims.ends.put(True)
 
     def stop(self) -> None:
-        """Stop the thread, and wait until it is done with what it was doing."""
+        """Stop the thread, and wait until it has ended."""
         with self._lock:
             self._stopped.set()
             thread = self._thread
@@ -55,20 +58,20 @@ class LeaseThread:
         beaten: dict[str, float] = {}
         idle = time.monotonic()
         while not self._stopped.is_set():
-            purses, resting = self._claims.purses, self._claims.resting
+            purses, remembered = self._claims.purses, self._claims.purses_remembered
             now = time.monotonic()
-            idle = now if purses or resting else idle
-            if not (purses or resting) and self._may_end(now - idle):
+            idle = now if purses or remembered else idle
+            if not (purses or remembered) and self._may_end(now - idle):
                 return
             due = [purse for purse in purses if beaten.get(purse, 0.0) + self._every <= now]
-            due += [purse for purse in resting - purses if beaten.get(purse, 0.0) + _REMEMBER <= now]
+            due += [purse for purse in remembered - purses if beaten.get(purse, 0.0) + _REMEMBER <= now]
             due += [purse for purse in self._claims.purses_to_write(purses) if purse not in due]
             if not self._beat_all(due, beaten):
                 return
             self._wait()
 
     def _beat_all(self, purses: list[str], beaten: dict[str, float]) -> bool:
-        """Beat for each purse. Return False if the ledger is gone: it is referenced only meanwhile."""
+        """Call ``beat`` for each purse. Return False if the ledger is gone: it is referenced only here."""
         beat = self._beat()
         if beat is None:
             return False
@@ -82,7 +85,7 @@ class LeaseThread:
 
     def _may_end(self, idle: float) -> bool:
         with self._lock:
-            if idle < _LINGER or self._claims.purses or self._claims.resting:
+            if idle < _LINGER or self._claims.purses or self._claims.purses_remembered:
                 return False
             self._thread = None
             return True

@@ -2,7 +2,7 @@ local holds = {}
 local OPEN, RESERVED, PAID, HISTORY = tag .. ":open", tag .. ":reserved", tag .. ":paid", tag .. ":history"
 local FROZEN, PURSES = tag .. ":frozen", tag .. ":purses"
 local REMEMBERED = 1000
-local DELAY = 3600000 -- milliseconds that a command of a caller who gave up may come late
+local DELAY = 3600000 -- milliseconds by which a command may come late, after its caller gave up
 
 -- Rows: one hash per hold.
 
@@ -22,7 +22,7 @@ function holds.row_of(id)
   return row
 end
 
--- The row as callers see it: the header, which is worth money, only goes to who claimed it.
+-- Returns the row as callers see it. The header is worth money: only the claiming attempt gets it.
 function holds.shown(row, whole)
   local header = row.header
   if not whole then row.header = nil end
@@ -55,11 +55,11 @@ function holds.resolve(row, state, money, receipt)
   return entry
 end
 
--- Owners: who holds claims, and until when they are believed to live.
+-- Owners: programs that have claims. Each is believed to live until its lease ends.
 
--- "busy": its attempt lives. "free": it ended. "doubt": nobody can tell yet.
--- Every step of an owner names the claims of its that ended, and the last step it knew when it wrote that down. So
--- what it wrote knowing that we had asked proves what it does not name alive.
+-- "busy": its attempt lives. "free": it ended. "doubt": the server cannot tell yet.
+-- Every step of an owner lists its claims that ended, with the last step that it knew when it made the list. If it knew
+-- of a step since the asking attempt began to wait, then the claims that it did not list are alive.
 function holds.standing(row)
   if row.owner == "" then return "free" end
   if row.owner == asked.owner then return "busy" end
@@ -102,7 +102,7 @@ function holds.give_up()
   end
 end
 
--- Meeting what is there already.
+-- What a request meets: freezes, deliveries under its key, and open holds.
 
 function holds.frozen()
   for _, pattern in ipairs(asked.patterns) do
@@ -149,7 +149,8 @@ function holds.pays(row)
   return not row.payer or row.payer == "" or #asked.payers == 0 or holds.is_in(asked.payers, row.payer)
 end
 
--- A command that is sent twice finds its own claim. A claim goes with its owner: copies of a memory may share a token.
+-- A command that is sent twice finds its own claim. The owner has to be the same too: copies of a program's memory may
+-- share a token.
 function holds.is_own_claim(row)
   return row.claim == asked.token and row.owner == asked.owner
 end
@@ -235,7 +236,7 @@ function holds.new_hold()
   return { "new", seq, row.created, row.stems }
 end
 
--- Holds that a living program remembers as unresolved, after the store lost them.
+-- Holds that a running program remembers as unresolved, after the server lost them.
 
 function holds.resolved_ids()
   local ids = {}
@@ -256,7 +257,7 @@ function holds.has_room(row)
   return not windows.exceeds(row.units, half)
 end
 
--- One of which the store has only the reservation was signed since.
+-- If the server has only the reservation of such a hold, it was signed since then.
 function holds.write_back(given, ids)
   local row, known = given.row, holds.row_of(given.row.id)
   row.claim = given.claim

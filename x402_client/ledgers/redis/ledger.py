@@ -23,45 +23,45 @@ from .steps import LedgerSteps
 from .trust import Steps, TrustedServer
 
 T = TypeVar("T")
-#: Proofs of life in one lease.
+#: Heartbeats in one lease.
 _BEATS = 8
 
 
 class RedisLedger:
     """Ledger in a Redis server (5 or later; Valkey too), shared by every program that uses it.
 
-    ``redis://`` or ``valkey://``, over TLS ``rediss://`` or ``valkeys://`` (use it outside of one machine), or
-    ``unix://``. ``ledger.asynchronous`` is the same ledger for async callers. It connects when it is first used. Every
-    step is one atomic round trip, and the server's clock is the ledger's.
+    The URL begins with ``redis://`` or ``valkey://``; with TLS, which other machines need, with ``rediss://`` or
+    ``valkeys://``; or with ``unix://``. ``ledger.asynchronous`` is the same ledger for async callers. It connects when
+    it is first used. Every step is one atomic round trip. The server's clock is the ledger's clock.
 
-    The server has to keep what it is told: ``maxmemory-policy noeviction`` is required, and ``appendonly yes`` is
-    strongly advised (without it, the payments since the last snapshot are forgotten when it stops). A ledger that is
-    suddenly empty, another one, or older than what some living program has seen is refused, in every program, until
-    its data is restored or ``x402 ledger accept`` says to go on. A program that starts after all was lost cannot know
-    of it: ``fresh`` tells that a purse was used for the first time, and with ``must_exist=True`` none ever is.
+    The server must not lose data. ``maxmemory-policy noeviction`` is required. ``appendonly yes`` is strongly advised:
+    without it, a server that stops loses the payments since its last snapshot. If a ledger is suddenly empty, another
+    one, or older than a running program has seen, every program refuses it. That ends when its data is restored, or
+    when ``x402 ledger accept`` says to go on. A program that starts after everything was lost cannot know of it. Then
+    ``fresh`` tells that a purse was used for the first time, and ``must_exist=True`` refuses such a purse.
 
-    Redis copies to replicas after it answered: a failover may forget the last moments. ``replicas=2`` has every step
-    wait until two replicas have it, and fails if they have not; a step that failed like that may count all the same.
+    Redis copies to replicas after it answered, so a failover may lose the last moments. With ``replicas=2``, each step
+    waits until two replicas have it, and fails if they do not. A step that failed like that may count all the same.
 
-    ``lease`` is how many seconds a program that fell silent counts as alive. Until it ran out, or the program gave
-    proof of life, it is unknown if an attempt of it is still running: the same request waits.
+    A program that falls silent counts as alive for ``lease`` seconds. Until then, or until it gives a sign of life, it
+    is unknown if one of its attempts still runs. The same request waits for that.
 
-    A freeze is written to every purse that exists, one after the other, and found by those that come later.
-    ``history`` remembers the latest thousand purchases of a purse; budgets in total and keys remember all, for ever.
+    A freeze is written to every purse that exists, one after the other. Later purses take it over. ``history`` shows
+    the latest thousand purchases of a purse. Budgets and keys remember all of them, for ever.
 
-    Each step proves what this program saw last, and that no copy of its memory (a machine resumed twice) goes by its
-    name. The first copy to ask keeps the name and its claims; the other takes a name of its own.
+    Each step proves what this program saw last, and that no copy of its memory uses its name (a machine may be resumed
+    twice from one snapshot). The first copy that makes a step keeps the name and its claims. The other takes a new one.
 
     Args:
         url: The server: ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``.
         timeout: The seconds that a step may take. Default: 5.
-        lease: The seconds that a program that fell silent counts as alive. Default: 4.
+        lease: The seconds for which a program that fell silent counts as alive. Default: 4.
         replicas: The number of replicas that must have each step. Default: 0.
         cluster: True for a Redis cluster. Default: False.
         must_exist: True refuses a purse that was never used. Default: False.
     """
 
-    #: The server's clock is the ledger's: the machine's may be set.
+    #: The ledger has the server's clock, so a change of the machine's clock does not matter.
     drift: float = 0.0
     #: Async callers use ``asynchronous``.
     impatient = None
@@ -84,9 +84,13 @@ class RedisLedger:
                 refusal(scheme) if scheme else ConfigurationError("A Redis ledger has a URL, like redis://host:6379/0.")
             )
         if not 0 < timeout <= 60 or not 0.5 <= lease <= 30:
-            raise ConfigurationError("timeout is up to 60 seconds, and lease from 0.5 to 30.")
+            raise ConfigurationError(
+                f"timeout={timeout!r}, lease={lease!r}: a timeout is up to 60 seconds, and a lease from 0.5 to 30."
+            )
         if type(replicas) is not int or replicas < 0 or (replicas and cluster):
-            raise ConfigurationError("replicas is a whole number of replicas to wait for; a cluster cannot do that.")
+            raise ConfigurationError(
+                f"replicas={replicas!r}: give a whole number of replicas to wait for. For a cluster, leave it out."
+            )
         self._lease, self._must_exist = lease, must_exist
         check(self._address)
         self._build()
@@ -107,7 +111,7 @@ class RedisLedger:
 
     @property
     def fresh(self) -> bool:
-        """Return True if a purse was used for the first time: its budgets start at zero."""
+        """Return True if a purse was used for the first time, so that its budgets start at zero."""
         return self._steps.server.fresh
 
     @property
@@ -136,15 +140,18 @@ class RedisLedger:
         self._run(self._steps.close(hold, money, receipt))
 
     def send_close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Callable[[], None] | None:
-        """Send ``close`` now, and return what waits for its answer. None: it has to be called instead."""
+        """Send ``close`` now. Return a function that waits for the answer; None if ``close`` has to be called."""
         return self._ends.start(self._steps.close(hold, money, receipt))
 
     def write_off(self, hold: Hold) -> Hold:
-        """Give an unresolved purchase up, for the user: it counts as spent."""
+        """Give up an unresolved purchase, as the user decided. It counts as spent."""
         return self._run(self._steps.write_off(hold))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
-        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
+        """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
+
+        Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
+        """
         return self._run(self._steps.conclude(hold, settled))
 
     def note(self, hold: Hold, last: LastAnswer) -> None:
@@ -164,11 +171,11 @@ class RedisLedger:
         return self._run(self._steps.history(limit, purse))
 
     def freeze(self, pattern: str) -> None:
-        """Stop payments to a host pattern, or with ``*`` all: of every purse, in every program."""
+        """Stop payments to a host pattern, or all of them with ``*``: of every purse, in every program."""
         self._run(self._steps.freeze(pattern))
 
     def unfreeze(self, pattern: str) -> None:
-        """Lift a freeze again."""
+        """Lift a freeze."""
         self._run(self._steps.freeze(pattern, thaw=True))
 
     def freezes(self) -> tuple[str, ...]:
@@ -180,10 +187,10 @@ class RedisLedger:
         return self._run(self._steps.purses())
 
     def accept(self) -> bool:
-        """Go on from what is there, after the server lost something: this is what ``x402 ledger accept`` does.
+        """Go on with what is there after the server lost payments. ``x402 ledger accept`` does this.
 
-        Programs that still run write back the payments that they remember as unresolved, with their amounts. It waits
-        for them for five seconds if there was a loss. Payments that were resolved and lost are counted no more.
+        Programs that still run write back the payments that they remember as unresolved, with their amounts. After a
+        loss it waits five seconds for them. Payments that were resolved and lost are no longer counted.
         Return False if nothing was lost.
         """
         return self._run(self._steps.accept())
@@ -220,7 +227,7 @@ class AsyncRedisLedger:
 
     @property
     def fresh(self) -> bool:
-        """Return True if a purse was used for the first time: its budgets start at zero."""
+        """Return True if a purse was used for the first time, so that its budgets start at zero."""
         return self._steps.server.fresh
 
     @property
@@ -249,15 +256,18 @@ class AsyncRedisLedger:
         await self._run(self._steps.close(hold, money, receipt))
 
     def send_close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Callable[[], None] | None:
-        """Send ``close`` now, and return what a thread may wait with for its answer. None: call it instead."""
+        """Send ``close`` now. Return a function that waits for the answer; None if ``close`` has to be called."""
         return self._ends.start(self._steps.close(hold, money, receipt))
 
     async def write_off(self, hold: Hold) -> Hold:
-        """Give an unresolved purchase up, for the user: it counts as spent."""
+        """Give up an unresolved purchase, as the user decided. It counts as spent."""
         return await self._run(self._steps.write_off(hold))
 
     async def conclude(self, hold: Hold, settled: bool) -> bool:
-        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
+        """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
+
+        Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
+        """
         return await self._run(self._steps.conclude(hold, settled))
 
     async def note(self, hold: Hold, last: LastAnswer) -> None:
@@ -277,11 +287,11 @@ class AsyncRedisLedger:
         return await self._run(self._steps.history(limit, purse))
 
     async def freeze(self, pattern: str) -> None:
-        """Stop payments to a host pattern, or with ``*`` all: of every purse, in every program."""
+        """Stop payments to a host pattern, or all of them with ``*``: of every purse, in every program."""
         await self._run(self._steps.freeze(pattern))
 
     async def unfreeze(self, pattern: str) -> None:
-        """Lift a freeze again."""
+        """Lift a freeze."""
         await self._run(self._steps.freeze(pattern, thaw=True))
 
     async def freezes(self) -> tuple[str, ...]:
@@ -293,7 +303,7 @@ class AsyncRedisLedger:
         return await self._run(self._steps.purses())
 
     async def accept(self) -> bool:
-        """Go on from what is there, after the server lost something. Living programs write back what they remember."""
+        """Go on with what is there after the server lost payments. Running programs write back what they remember."""
         return await self._run(self._steps.accept())
 
     async def close_ledger(self) -> None:
@@ -308,28 +318,28 @@ _LEDGERS: WeakSet[RedisLedger] = WeakSet()
 
 
 def _forking() -> None:
-    """Wait until no thread changes what a ledger knows: in the child a lock that another thread had stays taken."""
-    held = _HELD.setdefault(threading.get_ident(), [])
+    """Take the lock of each ledger. A lock that another thread has during a fork stays taken in the child."""
+    locked = _LOCKED_FOR_FORK.setdefault(threading.get_ident(), [])
     for ledger in list(_LEDGERS):
         lives = ledger._steps.server.lives
         lives.lock.acquire()
-        held.append(lives)
+        locked.append(lives)
 
 
 def _forked_parent() -> None:
-    for lives in _HELD.pop(threading.get_ident(), ()):
+    for lives in _LOCKED_FOR_FORK.pop(threading.get_ident(), ()):
         lives.lock.release()
 
 
 def _forget_parent() -> None:
-    """Make a forked child an owner of its own. The parent's claims stay the parent's."""
-    _HELD.clear()
+    """Give a forked child an owner's name of its own. The parent's claims stay the parent's."""
+    _LOCKED_FOR_FORK.clear()
     for ledger in list(_LEDGERS):
         ledger._build(ledger._steps)
 
 
-#: The lives that a fork keeps as they are, by the thread that forks.
-_HELD: dict[int, list[Lives]] = {}
+#: Lives that are locked during a fork, by the thread that forks.
+_LOCKED_FOR_FORK: dict[int, list[Lives]] = {}
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_forking, after_in_parent=_forked_parent, after_in_child=_forget_parent)

@@ -1,4 +1,4 @@
-"""Proofs that a program sends with each step: that the store lost nothing, and that its memory is the only one."""
+"""Proofs that a program sends with each step: that the server lost nothing, and that no copy of its memory runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ def new_token() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Proof that went along with one step."""
+    """Proof that is sent with one step."""
 
     owner: str
     identity: str
-    #: The token of this step. If the step is a change of life, it becomes the token of the life too.
+    #: The token of this step. If the step exchanges the life's token, it becomes that token too.
     step: str
+    #: The highest step that was answered before, and its token.
     seen: int
     heard: str
+    #: The tokens of which the server must have one.
     lives: tuple[str, ...]
+    #: True if the step exchanges the life's token.
     rotates: bool
+    #: True if this program saw the step ``seen`` under an earlier name.
     inherited: bool
+    #: True if the program proves nothing, because it begins again.
     anew: bool
     life: Life = field(repr=False)
 
@@ -37,7 +42,7 @@ class KnownPurse:
     #: The highest step that was answered, with its token.
     seq: int = 0
     heard: str = ""
-    #: True if another owner's name saw that step, before this program took the present one.
+    #: True if this program saw that step under an earlier name.
     inherited: bool = False
 
     @property
@@ -50,18 +55,22 @@ class KnownPurse:
 class Life:
     """Token by which the server tells a program from copies of its memory.
 
-    The rule: "proven by a token that a copy of the memory cannot share: [...] by compare-and-set". A step that travels
-    alone, and each beat of the heart, exchanges it. Whichever copy exchanges it first keeps the owner's name.
+    The rule: "proven by a token that a copy of the memory cannot share: [...] by compare-and-set". Each heartbeat
+    exchanges the token for a new one, and so does a step while no other is under way. The copy that exchanges it first
+    keeps the owner's name.
     """
 
     confirmed: str = field(default_factory=new_token, repr=False)
-    #: The token that was sent last to take its place.
+    #: The new token that was sent last.
     pending: str = field(default="", repr=False)
-    #: Tokens that were sent to take its place, and no answer came: the server may have any of them.
+    #: New tokens that were sent, and no answer came: the server may have any of them.
     lost: tuple[str, ...] = field(default=(), repr=False)
     exchanging: bool = False
-    unsettled: bool = False
+    #: True if the last exchange got no answer.
+    uncertain: bool = False
+    #: The number of steps without an answer.
     under_way: int = 0
+    #: The step that confirmed the token.
     at: int = 0
 
     @property
@@ -70,31 +79,31 @@ class Life:
         return tuple(token for token in (self.confirmed, self.pending, *self.lost) if token)
 
 
-#: Unanswered exchanges that are remembered. A life that is unsettled begins no further one.
+#: Unanswered exchanges that are remembered. While a life is uncertain, it begins no further one.
 _LOST = 3
 
 
 class Lives:
-    """The state of each purse that this program has seen, and its life there. Safe between threads."""
+    """State of each purse that this program has seen, and its life there. Safe between threads."""
 
     __slots__ = ("_lives", "known", "lock")
 
     def __init__(self) -> None:
-        #: Also taken by a fork, so that a child never begins in the middle of a change.
+        #: A fork takes it too, so that a child never begins in the middle of a change.
         self.lock: threading.Lock = threading.Lock()
         self._lives: dict[str, Life] = {}
         self.known: dict[str, KnownPurse] = {}
 
     def prove(self, purse: str, owner: str, beats: bool, anew: bool) -> Proof:
-        """Return the proof for a step that is about to be sent. ``end`` follows in any case.
+        """Return the proof for a step that is about to be sent. Call ``end`` afterwards in any case.
 
-        ``anew`` proves nothing: the step is one of a program that begins.
+        With ``anew`` it proves nothing: the program begins again, without what it saw.
         """
         with self.lock:
             known = KnownPurse() if anew else self.known.get(purse) or KnownPurse()
             life = self._lives.setdefault(purse, Life())
             step, lives = new_token(), life.tokens
-            rotates = known.joined and (beats or not life.under_way) and not (life.exchanging or life.unsettled)
+            rotates = known.joined and (beats or not life.under_way) and not (life.exchanging or life.uncertain)
             life.under_way += 1
             if rotates:
                 life.pending, life.exchanging = step, True
@@ -102,18 +111,18 @@ class Lives:
             return Proof(owner, known.identity, step, *facts)
 
     def end(self, purse: str, proof: Proof, seq: int = 0, stored: str = "", refused: bool = False) -> None:
-        """Note what became of a step: the step's number and the life that the server has now, or nothing."""
+        """Record the end of a step: its number, and the token that the server has now. Neither if no answer came."""
         with self.lock:
             life = proof.life
             life.under_way -= 1
             if stored and seq > life.at:
-                life.confirmed, life.at, life.unsettled = stored, seq, False
+                life.confirmed, life.at, life.uncertain = stored, seq, False
             if proof.rotates and life.exchanging and life.pending == proof.step:
                 life.exchanging = False
                 if refused:
                     life.pending = ""
                 elif not stored:
-                    life.unsettled = True
+                    life.uncertain = True
                     life.lost = (*life.lost, proof.step)[-_LOST:]
             known = self.known.get(purse)
             if known is not None and seq > known.seq and not proof.anew:
@@ -121,7 +130,7 @@ class Lives:
                 known.inherited = known.inherited and life is not self._lives.get(purse)
 
     def joined(self, purse: str, identity: str, seq: int, proof: Proof) -> None:
-        """Note which purse the server showed, unless another thread did so before."""
+        """Record which purse the server showed, unless another thread did so before."""
         with self.lock:
             if proof.anew or purse not in self.known:
                 self.known[purse] = KnownPurse(identity, seq, proof.step)
@@ -133,13 +142,13 @@ class Lives:
             return life is None or life is not proof.life or set(life.tokens) - {proof.step} != set(proof.lives)
 
     def start_again(self) -> None:
-        """Begin new lives, under another owner's name. What was seen stays seen."""
+        """Begin new lives, under another owner's name. Keep what was seen."""
         with self.lock:
             self._lives = {}
             for known in self.known.values():
                 known.inherited = True
 
     def inherit(self, old: Lives) -> None:
-        """Take over what an earlier owner of this program has seen. A forked child does so, which has one thread."""
+        """Take over what this program saw under an earlier name. A forked child does so too, and has one thread."""
         found = {purse: (each.identity, each.seq, each.heard) for purse, each in old.known.items()}
         self.known = {purse: KnownPurse(*seen, inherited=True) for purse, seen in found.items()}

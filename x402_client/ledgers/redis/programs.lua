@@ -1,22 +1,23 @@
--- Programs: what proves that nothing was lost since a program's last step, that its memory is the only one of its
--- name, and that it lives.
+-- Programs: proofs that nothing was lost since a program's last step, that no copy of its memory uses its name, and
+-- that it lives.
 
 local programs = {}
 local OWNERS, PROGRAMS, SLEEPING, RING = tag .. ":owners", tag .. ":programs", tag .. ":sleeping", tag .. ":ring"
-local PLEAS, HEIRS = tag .. ":pleas", tag .. ":heirs"
+-- Identities of lost stores: those that programs reported, and those whose loss was accepted.
+local REPORTED, ACCEPTED = tag .. ":pleas", tag .. ":heirs"
 local limits = {
   layout = "2",
   ring = 1024, -- steps
   token = 16, -- characters of a step's token
-  told = 256, -- steps that a program was told without saying that it heard
-  asleep = 16384, -- programs remembered after their lease
-  lost = 256, -- identities of lost stores that programs asked for
-  lease = 60000000, -- microseconds that no lease is longer than
-  grace = 5000000, -- microseconds in which living programs write back what they remember
+  told = 256, -- answered steps that a program has not acknowledged
+  asleep = 16384, -- programs remembered after the end of their lease
+  lost = 256, -- identities of lost stores that programs reported
+  lease = 60000000, -- microseconds of the longest lease
+  grace = 5000000, -- microseconds in which running programs write back what they remember
 }
 
--- An entry: the step up to which the program gave proof of life, the token of its life, and each step that it was
--- told since the last one that it said to have heard, with that step's token.
+-- An entry has the step up to which the program proved that it lives, and the token of its life. Then follows each
+-- answered step that the program has not acknowledged, with the step's token.
 function programs.find(owner)
   local kept = call("HGET", PROGRAMS, owner)
   if not kept then return nil end
@@ -30,7 +31,8 @@ function programs.number_of(step)
 end
 
 -- The rule: "a step sends the highest pair its program saw, and either place must confirm it": the ring of the latest
--- steps, or what this program itself was told. "older": the store lost it. "twin": it is the program that is older.
+-- steps, or what this program itself was told. "older": the server lost the step. "twin": the program did: it is a copy
+-- of an older memory. "forgotten": the server does not know the program any more.
 function programs.judge(program, reached)
   if asked.seen == 0 then return "fine" end
   if reached < asked.seen then return "older" end
@@ -72,8 +74,8 @@ function programs.remember_step(program)
   return program.life
 end
 
--- The ledger's time is the server's, and never goes back. Leases run on the server's clock as it is; one that reaches
--- further than any lease may was given before the clock was set back.
+-- The ledger's time is the server's, but never goes back. Leases use the server's clock as it is. A lease that lasts
+-- longer than any may was given before the clock was set back.
 function programs.look_at_the_clock(highest)
   local time = call("TIME")
   clock = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -91,7 +93,7 @@ function programs.renew_lease()
   if call("ZADD", OWNERS, text(clock + asked.lease), asked.owner) == 1 then call("ZREM", SLEEPING, asked.owner) end
 end
 
--- A program whose lease ran out may only be idle: its entry is kept, until many others came to rest after it.
+-- A program whose lease ran out may only be idle. Its entry is kept until many others were put to sleep after it.
 function programs.put_to_sleep(owner)
   call("ZREM", OWNERS, owner)
   call("ZADD", SLEEPING, text(clock), owner)
@@ -105,7 +107,7 @@ end
 
 -- The store itself.
 
-programs.v1 = tag .. ":meta" -- where version 0.1 began
+programs.v1 = tag .. ":meta" -- the state as version 0.1 kept it
 programs.v1_windows = "day=86400000000 hour=3600000000 minute=60000000 month=2592000000000 total=0"
 
 function programs.is_from_v1()
@@ -127,7 +129,7 @@ function programs.is_pattern(name)
   return string.sub(name, 1, 1) == "*" or string.match(name, "^[^:]+:%d+$") or string.match(name, "^%[.+%]:%d+$")
 end
 
--- In version 0.1 a pattern did not count what a more exact entry let through: it begins again, from its hosts.
+-- In version 0.1 a pattern did not count what a more exact entry counted. So it starts again from its hosts.
 function programs.add_hosts_of_v1()
   local before = tag .. ":w:total:"
   for _, key in ipairs(call("KEYS", before .. "*")) do
@@ -150,9 +152,9 @@ function programs.migrate()
   programs.close_to_v1()
 end
 
--- A program that was refused leaves the name of the store that it knew, for the one who accepts the loss.
-function programs.plead(status)
-  if call("SCARD", PLEAS) < limits.lost then call("SADD", PLEAS, asked.identity) end
+-- A program that is refused reports the identity of the store that it knew, for ``accept``.
+function programs.report_loss(status)
+  if call("SCARD", REPORTED) < limits.lost then call("SADD", REPORTED, asked.identity) end
   return { status }
 end
 
@@ -167,7 +169,7 @@ end
 function programs.find_store()
   local store = programs.read_store()
   if store.identity then return store end
-  if asked.identity ~= "" then return nil, programs.plead("lost") end
+  if asked.identity ~= "" then return nil, programs.report_loss("lost") end
   if op ~= "join" then return nil, { "lost" } end
   if programs.is_from_v1() then
     programs.migrate()
@@ -179,14 +181,13 @@ function programs.find_store()
   return programs.read_store()
 end
 
--- What a store must not be asked for once a program saw that it lost something, and for a moment after that was
--- accepted.
+-- Steps that are refused once a program saw a loss; and those that are refused for a moment after it was accepted.
 programs.paying = { reserve = true, claim = true, record = true, write_off = true, conclude = true }
 programs.claiming = { reserve = true, claim = true }
 
 function programs.doubt(store, program)
   if asked.identity ~= "" and store.identity ~= asked.identity then
-    return call("SISMEMBER", HEIRS, asked.identity) == 1 and { "accepted" } or programs.plead("other")
+    return call("SISMEMBER", ACCEPTED, asked.identity) == 1 and { "accepted" } or programs.report_loss("other")
   end
   local judged = programs.judge(program, store.seq)
   if judged == "fine" then
@@ -221,24 +222,24 @@ function programs.enter()
   programs.renew_lease()
 end
 
--- The user's word that what was lost stays lost. Each program that knew better writes back what it remembers first.
+-- The user accepts the loss. Each program that knew more first writes back what it remembers.
 function programs.accept()
   local store = programs.read_store()
   local known = store.identity and store.identity == asked.identity
   local own = known and programs.judge(programs.find(asked.owner), store.seq)
-  local wrong = store.older or call("SCARD", PLEAS) > 0 or own == "older" or own == "forgotten"
+  local wrong = store.older or call("SCARD", REPORTED) > 0 or own == "older" or own == "forgotten"
   if asked.identity ~= "" and not known then
-    call("SADD", PLEAS, asked.identity)
+    call("SADD", REPORTED, asked.identity)
     wrong = true
   end
   if not wrong then return { "ok", store.seq, "" } end
   if not store.identity then programs.start_store() end
   programs.look_at_the_clock(store.clock)
-  -- No store that was lost can have come as far: steps take longer than a microsecond.
+  -- The time in microseconds is higher than any lost step: each took longer than a microsecond.
   local reached = text(math.max(store.seq + 1, now))
   call("HDEL", META, "older")
   call("HSET", META, "seq", reached, "accepted", reached, "opens", text(clock + limits.grace))
-  call("SUNIONSTORE", HEIRS, HEIRS, PLEAS)
-  call("DEL", PLEAS)
+  call("SUNIONSTORE", ACCEPTED, ACCEPTED, REPORTED)
+  call("DEL", REPORTED)
   return { "ok", store.seq, "1" }
 end

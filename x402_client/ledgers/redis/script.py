@@ -22,16 +22,16 @@ from ..accounts import accounts_of, hosts_in, patterns_of
 from ..rows import last_of, offer_of, offer_text
 from ..windows import BUCKETS
 
-#: The largest sum that Redis adds up.
+#: The largest sum that Redis can add up.
 LARGEST = 2**63 - 1
 MICROSECONDS = 1_000_000
-#: The script, in this order: the sums, who may ask, what is kept, and the steps themselves.
+#: The parts of the script, in their order: sums, checks of programs, holds, and the steps themselves.
 _PARTS = ("windows.lua", "programs.lua", "holds.lua", "steps.lua")
 
 
 @dataclass(frozen=True, slots=True)
 class Request(Ask[Any]):
-    """Call of the script. Its arguments may be worth money, so they show nowhere."""
+    """Call of the script. Its arguments may be worth money, so its repr does not show them."""
 
     key: str
     op: str
@@ -45,7 +45,7 @@ class ServerInfo(Ask[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Pause(Ask[None]):
-    """Some seconds in which nothing is asked."""
+    """Pause of some seconds before the next ask."""
 
     seconds: float
 
@@ -79,7 +79,7 @@ def everywhere(op: str, said: Mapping[str, Any]) -> Request:
 
 
 def new_row(order: Order, number: int) -> dict[str, str]:
-    """Return what is kept of a new hold. Amounts are text, because Lua has no integers."""
+    """Return the row of a new hold. Amounts are text, because Lua has no integers."""
     return {
         "id": f"{number:016x}",
         "purchase": order.purchase.id,
@@ -96,14 +96,14 @@ def new_row(order: Order, number: int) -> dict[str, str]:
 
 
 def document(purchase: Purchase, offer: Offer, price: Money) -> str:
-    """Write the facts that do not change while a hold lives. The amount stands beside it, as text."""
+    """Return the facts of a hold as JSON. The amount is a field of its own, as text."""
     origin = purchase.origin
     facts = (purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, purchase.url)
     return json.dumps([*facts, origin.scheme, origin.host, origin.port, offer_text(offer), price.currency])
 
 
 def signed_facts(hold: Hold, authorization: Authorization) -> dict[str, str]:
-    """Return what recording adds. The header is a field of its own, so that it can be deleted."""
+    """Return the fields that ``record`` writes. The header is a field of its own, so that it can be deleted."""
     known = authorization
     facts = (known.nonce, known.payer, known.expires, known.evidence, known.kind, known.ceiling, known.proof)
     return {
@@ -119,7 +119,7 @@ def _plain(value: object) -> object:
 
 
 def read_row(written: str) -> Hold:
-    """Read the hold in a row as the script gave it."""
+    """Read a hold from a row, as the script returned it."""
     try:
         row = json.loads(written)
         purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, *_ = json.loads(row["doc"])
@@ -142,18 +142,18 @@ def read_row(written: str) -> Hold:
     except (ValueError, KeyError, TypeError, IndexError) as failure:
         problem = type(failure).__name__
     raise LedgerUnavailable(
-        f"A hold in the Redis ledger cannot be read ({problem}); was it written by another version, or by hand? "
-        "Nothing is paid from a ledger that cannot be trusted."
+        f"A hold in the Redis ledger cannot be read ({problem}): another version wrote it, or it was changed by hand. "
+        "Run the same version in every program. Nothing is paid from a ledger that cannot be read."
     )
 
 
 def plain_row(written: str) -> dict[str, str]:
-    """Return the row of a hold as text by name, without who claims it."""
+    """Return the row of a hold as text by field, without its claim."""
     return {name: str(value) for name, value in json.loads(written).items() if name not in ("owner", "claim")}
 
 
 def _authorization(row: Mapping[str, str]) -> Authorization | None:
-    """Read what was signed. Rows of version 0.1 have no kind, ceiling and proof: those of every payment it made."""
+    """Read what was signed. Rows of version 0.1 have no kind, ceiling and proof: the defaults are right for them."""
     if "signed" not in row:
         return None
     nonce, payer, expires, evidence, *rest = json.loads(row["signed"])
@@ -164,7 +164,7 @@ def _authorization(row: Mapping[str, str]) -> Authorization | None:
 
 
 def stem(account: str, currency: str | None) -> str:
-    """Return the part of a key that names one account, in money or in payments."""
+    """Return the part of a key that names one account, counted in money or in payments."""
     return f"{'#' if currency is None else currency}:{account}"
 
 
@@ -174,7 +174,7 @@ def patterns(origin: Origin) -> list[str]:
 
 
 def caps(order: Order) -> list[tuple[str, str, str]]:
-    """Return each budget of an order, and the largest sum that still leaves room for it."""
+    """Return each budget of an order, with the largest sum that leaves room for the order."""
     return [
         (stem(cap.account, cap.currency), cap.window, str(min(cap.most, LARGEST) - _asked(cap.currency, order)))
         for cap in order.caps
@@ -191,26 +191,26 @@ def _stems(order: Order) -> list[str]:
 
 
 def patterns_to_count(order: Order) -> dict[str, Any]:
-    """Return what the script needs to count a payment in patterns of hosts, and to begin their accounts."""
+    """Return what the script needs to count a payment in host patterns, and to start their accounts."""
     named = [name for name in accounts_of(order) if name not in order.path]
     return _to_count(order.purchase.origin, order.price.currency, named)
 
 
 def patterns_of_row(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return the same for a hold that the store has lost."""
+    """Return what ``patterns_to_count`` does, for a hold that the server has lost."""
     facts = json.loads(row["doc"])
     named = [each.partition(":")[2] for each in json.loads(row["stems"])]
     return _to_count(Origin(*facts[6:9]), facts[10], named)
 
 
 def _to_count(origin: Origin, currency: str, named: Iterable[str]) -> dict[str, Any]:
-    """Return each pattern that covers an origin, its hosts, and "1" if it was named."""
+    """Return each pattern that covers an origin, its hosts, and "1" if the order names it."""
     found = [(name, hosts_in(name), "1" if name in named else "") for name in patterns_of(origin.host, origin.port)]
     return {"host": origin.host, "currency": currency, "covering": found}
 
 
 def seeds_of(question: Spending) -> dict[str, str]:
-    """Return how the account of a question is named, and the hosts whose sums it would start from, if it is new."""
+    """Return the name of a question's account, and the hosts from whose sums it would start if it is new."""
     name, hosts = question.account, hosts_in(question.account) or ""
     starts = hosts != name or hosts.startswith("*.")
     return {"before": stem("", question.currency), "account": name, "hosts": hosts if starts else ""}

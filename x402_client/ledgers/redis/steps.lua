@@ -1,4 +1,4 @@
--- The steps, by name: first those of one purse.
+-- The steps by name. First those of one purse.
 
 local ops = {}
 
@@ -136,7 +136,7 @@ function ops.join()
   return { "ok", seq, call("HGET", META, "identity"), asked.fresh and "1" or "" }
 end
 
--- What concerns every purse: their names, and what is frozen in a purse that is yet to come.
+-- Steps that concern all purses: their names, and the freezes that later purses take over.
 
 local everywhere = {}
 

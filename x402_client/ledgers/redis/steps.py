@@ -19,7 +19,7 @@ from . import script
 from .claims import Claim, Claims
 from .trust import Renamed, Steps, TrustedServer
 
-#: Times that a claim is made under another name.
+#: Times that a claim is tried, if this program has to take another name meanwhile.
 _TRIES = 3
 
 
@@ -30,7 +30,7 @@ class LedgerSteps:
 
     def __init__(self, server: TrustedServer, claims: Claims, claimed: Callable[[], None]) -> None:
         self.server, self._claims, self._claimed = server, claims, claimed
-        #: Since which step an attempt waits for proof that other attempts live.
+        #: The step since which an attempt waits for proof that other attempts live.
         self._waiting: WeakKeyDictionary[Attempt, int] = WeakKeyDictionary()
 
     def reserve(self, order: Order, attempt: Attempt) -> Steps[Hold | Busy]:
@@ -67,7 +67,7 @@ class LedgerSteps:
 
     def release(self, hold: Hold) -> Steps[None]:
         answer = yield from self.server.ask(hold.purchase.purse, "release", id=hold.id)
-        if answer[2] != "signed":  # else an attempt holds it still, and gives it up by ending
+        if answer[2] != "signed":  # a signed hold stays claimed until its attempt ends
             self._claims.drop_hold(hold.id)
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Steps[None]:
@@ -107,7 +107,7 @@ class LedgerSteps:
         return tuple(map(script.read_row, answer[2]))
 
     def freeze(self, pattern: str, thaw: bool = False) -> Steps[None]:
-        """Freeze first for purses to come, then in each that exists. A failure in one purse stops no other."""
+        """Freeze for later purses first, then in each that exists. A failure in one purse does not stop the others."""
         name = pattern if pattern == "*" else str(Pattern.parse(pattern))
         op = "unfreeze" if thaw else "freeze"
         purses = yield from script.everywhere(f"{op}_all", {"pattern": name})
@@ -127,21 +127,21 @@ class LedgerSteps:
         return tuple(sorted((yield from script.everywhere("purses", {}))))
 
     def accept(self) -> Steps[bool]:
-        """Go on from what is there, after living programs wrote back what they remember as unresolved."""
+        """Go on with what is there, and wait while running programs write back what they remember as unresolved."""
         return (yield from self.server.accept())
 
     def beat(self, purse: str) -> Steps[None]:
-        """Renew the lease. Claims that ended go along, as with every step."""
+        """Renew the lease. Send the claims that ended, as every step does."""
         held = self._claims.unresolved(purse)
         answer = yield from self.server.ask(purse, "beat", unresolved=held)
         self._claims.forget_unresolved(answer[3])
-        if answer[2]:  # another program waits for proof, and only what is written after this answer is one
+        if answer[2]:  # another program waits for a proof of life, and only a step after this answer is one
             yield from self.server.ask(purse, "beat", unresolved=[])
         yield from self.server.look()
 
     def leave(self) -> Steps[None]:
-        """Give up every claim, and do not wait for the lease to run out."""
-        self._claims.give_all_up()
+        """Give up every claim now, before the lease runs out."""
+        self._claims.end_all()
         for purse in self._claims.purses:
             yield from self.server.ask(purse, "leave")
 
@@ -150,7 +150,7 @@ class LedgerSteps:
     ) -> Steps[Any]:
         yield from self.server.ready(purchase.purse, op)
         for _ in range(_TRIES):
-            # A name and a token of its own: both may be known to a copy of this memory under the name before.
+            # Each try has a new id and token: a copy of this memory may use the others, under the name before.
             row = {} if order is None else script.new_row(order, secrets.randbits(63))
             claim = self._claims.open(purchase, attempt)
             claim.row = row
@@ -164,12 +164,14 @@ class LedgerSteps:
                 self._claims.fail(claim)
                 raise
             return self._claimed_hold(answer, purchase, attempt, claim, order)
-        raise LedgerUnavailable("Another program uses this one's name in the Redis ledger. Nothing was sent.")
+        raise LedgerUnavailable(
+            "Another program uses this one's name in the Redis ledger. Nothing was sent; repeat the request."
+        )
 
     def _claimed_hold(
         self, answer: Any, purchase: Purchase, attempt: Attempt, claim: Claim, order: Order | None
     ) -> Any:
-        """Return the hold that an answer gives, or say what stands in its way."""
+        """Return the hold in an answer. Without one, return or raise what stands in its way."""
         try:
             if answer[0] == "hold":
                 hold = script.read_row(answer[2])
@@ -220,8 +222,8 @@ class LedgerSteps:
 
     def _too_large(self, order: Order) -> LedgerUnavailable:
         return LedgerUnavailable(
-            f"A sum with {order.price} in it is larger than the Redis ledger can count (2**63 millionths). "
-            "Nothing was paid."
+            f"With {order.price}, a sum would be larger than the Redis ledger can count (2**63 millionths). "
+            "Nothing was paid. Limit prices by per_request in the Policy."
         )
 
 

@@ -29,25 +29,25 @@ _PAYING = ("reserve", "claim", "record")
 _TRIES = 5
 #: Seconds after which the server's settings are looked at again.
 _LOOK_AGAIN = 60.0
-#: Seconds in which living programs write back what they remember, once a loss was accepted. programs.lua has them too.
+#: Seconds after a loss was accepted in which running programs write back what they remember. As in programs.lua.
 GRACE = 5.0
 #: Holds that are written back in one step.
 _AT_ONCE = 32
 
 
 class Renamed(Exception):
-    """Error: this program took another owner's name while a claim was under way. The claim is made anew."""
+    """Error: this program took another owner's name while a claim was under way. The claim is made again."""
 
 
 class TrustedServer:
-    """Server as one ledger object sees it: each step proves what the program saw last, and that it is alone."""
+    """Server as one ledger object sees it. Each step proves what the program saw last, and that it has no copy."""
 
     def __init__(self, where: str, lease: float, claims: Claims, must_exist: bool) -> None:
         self._where, self._lease = where, int(lease * script.MICROSECONDS)
         self._claims, self._must_exist = claims, must_exist
         self._looked_at: float | None = None
         self.lives: Lives = Lives()
-        #: True if some purse was used for the first time: its budgets start at zero.
+        #: True if a purse was used for the first time, so that its budgets start at zero.
         self.fresh: bool = False
 
     def inherit(self, old: TrustedServer) -> None:
@@ -56,12 +56,12 @@ class TrustedServer:
         self.fresh = old.fresh
 
     def ask(self, purse: str, op: str, **said: Any) -> Steps[Any]:
-        """Make one step, after what has to come before any."""
+        """Make one step, after ``ready``."""
         yield from self.ready(purse, op)
         return (yield from self.step(purse, op, said))
 
     def ready(self, purse: str, op: str) -> Steps[None]:
-        """Join the purse if it is new."""
+        """Join the purse if it is new. Look at the server's settings before a payment."""
         if op in _PAYING and purse in self.lives.known:
             yield from self.look()
         if purse not in self.lives.known:
@@ -97,7 +97,7 @@ class TrustedServer:
         )
 
     def accept(self) -> Steps[bool]:
-        """Go on from what is there, after living programs wrote back theirs. Return False if nothing was lost."""
+        """Go on with what is there, and wait while running programs write back. Return False if nothing was lost."""
         accepted = False
         for purse in sorted({*(yield from script.everywhere("purses", {})), *self.lives.known}):
             known = self.lives.known.get(purse) or KnownPurse()
@@ -112,7 +112,7 @@ class TrustedServer:
 
     def _send(self, purse: str, op: str, said: dict[str, Any], anew: bool = False) -> Steps[tuple[Any, Proof]]:
         owner = self._claims.owner
-        # Read before the claims are looked at: the server takes it for the moment of that look.
+        # Made before the claims are read: the server takes its last step for the time of that reading.
         proof = self.lives.prove(purse, owner, op == "beat", anew)
         seq, life, refused = 0, "", False
         try:
@@ -159,7 +159,7 @@ class TrustedServer:
             yield from self.step(purse, "join", said)
 
     def _write_back(self, purse: str) -> Steps[None]:
-        """Write what this program remembers as unresolved, and join again. The user accepted what else was lost."""
+        """Write what this program remembers as unresolved, and join again. The user accepted that the rest is lost."""
         known = self._claims.remembered(purse)
         rows = [{"row": row, "claim": token, **script.patterns_of_row(row)} for row, token in known]
         for start in range(0, len(rows), _AT_ONCE):
@@ -170,7 +170,7 @@ class TrustedServer:
         yield from self._join(purse, True)
 
     def _rename(self, owner: str) -> None:
-        """Take another owner's name, because another memory has this one: its claims are that program's now."""
+        """Take another owner's name: a copy of this program has the present one, and with it the claims."""
         if self._claims.rename(owner):
             self.lives.start_again()
             log.warning(
@@ -183,7 +183,7 @@ class TrustedServer:
         status = answer[0]
         problem = None
         if status in _LOST:
-            if status != "older":  # so that the one who accepts the loss finds the purse
+            if status != "older":  # so that ``x402 ledger accept`` finds the purse
                 yield from script.everywhere("enroll", {"purse": purse})
             problem = self._distrusted(status)
         elif status == "settling":
@@ -205,15 +205,15 @@ class TrustedServer:
     def _distrusted(self, why: str) -> str:
         return (
             f"The Redis ledger at {self._where} {_LOST[why]}. Payments it had counted may be missing, so nothing is "
-            "paid from it. Restore its data; or, once you know what was paid, run `x402 ledger accept`: programs that "
-            "still run write back the payments that they know as unresolved, and all go on with what is there."
+            "paid from it. Restore its data; or, once you know what was paid, run `x402 ledger accept`. Programs that "
+            "still run then write back the payments that they know as unresolved, and all go on with what is there."
         )
 
     def _refuse_missing(self, purse: str) -> NoReturn:
         raise LedgerUnavailable(
-            f"The Redis ledger at {self._where} has no purse {purse!r}, and must_exist=True lets none begin at zero. "
-            "Nothing is paid. Check the address and the purse's name, or restore the server's data; to begin a new "
-            "purse on purpose, run once without must_exist."
+            f"The Redis ledger at {self._where} has no purse {purse!r}, and must_exist=True makes no new one. Nothing "
+            "is paid. Check the address and the purse's name, or restore the server's data. To begin a new purse on "
+            "purpose, run once without must_exist."
         )
 
     def _check(self, facts: dict[str, Any], first: bool) -> None:
@@ -221,7 +221,7 @@ class TrustedServer:
         if policy != "noeviction":
             raise LedgerUnavailable(
                 f"The Redis server at {self._where} may forget what was paid when its memory is full "
-                f"(maxmemory-policy is {policy or 'not told'}); set it to noeviction. Nothing is paid until then."
+                f"(maxmemory-policy is {policy or 'unknown'}); set it to noeviction. Nothing is paid until then."
             )
         if first and not facts.get("aof_enabled"):
             log.warning(

@@ -1,8 +1,8 @@
--- Every step of the ledger, each done whole or not at all. WINDOWS, BUCKETS and WRITTEN_WINDOWS are written above this by
--- Python.
--- Lua counts in doubles: amounts stay text here, and only HINCRBY adds them up. Times are microseconds.
+-- The script of the ledger. Each call is one step, which is done as a whole or not at all. Python writes WINDOWS,
+-- BUCKETS and WRITTEN_WINDOWS above this. Lua counts in doubles: amounts stay text here, and only HINCRBY adds them up.
+-- Times are microseconds.
 
--- Functions live in tables: a call of the script makes each anew, which takes the longer the more locals they share.
+-- Functions are kept in tables. Each call of the script makes them again, and that takes longer with more locals.
 
 local windows = {}
 local op, asked = ARGV[1], cjson.decode(ARGV[2])
@@ -15,7 +15,7 @@ local function text(number)
   return string.format("%.0f", number)
 end
 
--- Whether a > b, for whole numbers as text; b may be negative, and then nothing fits under it.
+-- Returns true if a > b, for whole numbers as text. If b is negative, nothing fits under it.
 function windows.exceeds(a, b)
   if string.sub(b, 1, 1) == "-" then return true end
   if string.sub(a, 1, 1) == "-" then return false end
@@ -39,7 +39,7 @@ function windows.take_away(key, field, units)
   if units ~= "0" then call("HINCRBY", key, field, "-" .. units) end
 end
 
--- Forget what is older than the window; what is left.
+-- Drops what is older than the window. Returns the sum of the rest.
 function windows.roll(key, length)
   local kept = call("HMGET", key, "t", "o")
   if not kept[1] then return "0" end
@@ -58,7 +58,7 @@ function windows.roll(key, length)
   return call("HGET", key, "t")
 end
 
--- What was counted at a moment that rolled away meanwhile is not counted any more.
+-- Counts nothing if the moment has rolled out of the window.
 function windows.add(key, length, units, at)
   windows.roll(key, length)
   if length ~= 0 then
@@ -74,7 +74,7 @@ function windows.add(key, length, units, at)
   call("HINCRBY", key, "t", units)
 end
 
--- What was given back after its bucket rolled away is not counted any more.
+-- Gives nothing back if the bucket has rolled out of the window.
 function windows.subtract(key, length, units, at)
   local number = length == 0 and "t" or text(math.floor(at / (length / BUCKETS)))
   if call("HEXISTS", key, number) == 0 then return end
@@ -117,7 +117,7 @@ function windows.add_all_of(from, key, length)
   call("PEXPIRE", key, text((length + 2 * length / BUCKETS) / 1000))
 end
 
--- Start those of the accounts that are not there. Return their stems.
+-- Starts the accounts that are missing. Returns their stems.
 function windows.start_accounts(accounts)
   local started = {}
   for _, each in ipairs(accounts) do
@@ -136,14 +136,14 @@ function windows.start_accounts(accounts)
   return started
 end
 
--- A refusal starts no account: what its hosts give back later would stay counted in it.
+-- A refusal starts no account: it would still count what its hosts give back later.
 function windows.forget_accounts(started)
   for _, stem in ipairs(started) do
     for _, window in ipairs(WINDOWS) do call("DEL", windows.key(stem, window[1])) end
   end
 end
 
--- The names of the patterns that have an account, though the payer's policy does not name them.
+-- Returns the patterns that have an account although the payer's policy does not name them.
 function windows.known_patterns(covering)
   local keys, names, found = {}, {}, {}
   for _, each in ipairs(covering) do
@@ -157,9 +157,9 @@ function windows.known_patterns(covering)
   return found
 end
 
--- The rule: "Every matching entry of `hosts` counts", in whichever program's policy it stands: a row counts in each
--- pattern that has an account, and in those that its own policy names, which get one. ``facts`` are those patterns,
--- each with its hosts, and the currency. Return their accounts, which have to be started.
+-- The rule: "Every matching entry of `hosts` counts", in any program's policy. A row counts in each pattern that has an
+-- account. It also counts in those that its own policy names: they get an account. ``facts`` has the currency and all
+-- patterns that cover the host, each with its hosts. Returns the accounts in which the row counts.
 function windows.count_in_patterns(row, facts)
   local known, stems, accounts = windows.known_patterns(facts.covering), nil, {}
   for _, each in ipairs(facts.covering) do
@@ -176,8 +176,8 @@ function windows.count_in_patterns(row, facts)
   return accounts
 end
 
--- The sums that make up what an account counts: its own, or those of the hosts that it would start from. Nothing begins
--- here: an account that counts no payments would know too little later.
+-- Returns the sums that make up an account: its own, or those of the hosts from which it would start. It starts no
+-- account: payments would not count in that, and it would know too little later.
 function windows.counted(before, account, hosts, name)
   local length, sums = windows.length_of(name), {}
   if hosts == "" or call("EXISTS", windows.key(before .. account, "total")) == 1 then
@@ -189,8 +189,8 @@ function windows.counted(before, account, hosts, name)
   return sums
 end
 
--- A window that is new to the store starts from the shortest one there that is longer: it may count too much at first,
--- for as long as it is, and never too little.
+-- A window that is new to the store starts from the shortest longer window there. It may count too much at first, for
+-- as long as it lasts, but never too little.
 
 function windows.next_longer(kept, length)
   local best
@@ -211,7 +211,7 @@ function windows.start_window(window, longer)
   end
 end
 
--- Whether this program counts in the windows of the store; one that joins may bring further ones.
+-- Returns true if this program counts in the windows of the store. A program that joins may add further ones.
 function windows.same_windows(written)
   if written == WRITTEN_WINDOWS then return true end
   local kept = {}

@@ -12,14 +12,14 @@ from collections.abc import Callable
 
 from ...errors import LedgerUnavailable
 
-#: Writes of this process between two moves.
+#: Writes of this process between two checkpoints.
 _WRITES = 600
-#: Seconds that a move waits between the writes of others.
+#: Seconds that each step of a checkpoint waits for other writers.
 _PATIENCE = 5.0
 
 
 class Checkpoints:
-    """Checkpoints of one file. Each begins under the file's lock, so no fork meets one."""
+    """Checkpoints of one file. Each starts under the file's lock, so a fork that has the lock can wait for the last."""
 
     __slots__ = ("_move_log", "_moving", "_since")
 
@@ -28,14 +28,14 @@ class Checkpoints:
         self._moving = threading.Lock()
 
     def count_write(self, same: Callable[[], bool]) -> None:
-        """Count a write; start a checkpoint if it is due. ``same`` tells if the file is still the one written to."""
+        """Count a write. Start a checkpoint if one is due. ``same`` returns True if the file was not replaced."""
         self._since += 1
         if self._since < _WRITES or not self._moving.acquire(blocking=False):
             return
         self._since = 0
         try:
             threading.Thread(target=self._move, args=(same,), name="x402-checkpoint", daemon=True).start()
-        except RuntimeError:  # the interpreter ends
+        except RuntimeError:  # the interpreter is shutting down
             self._moving.release()
 
     def wait(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """The ledger's clock: it follows a clock that cannot be set, and never goes back.
 
-Within one boot of the machine it advances exactly as the steady clock does, so setting the wall clock opens no
-budget. After a restart of the machine the wall clock is believed, but never to be earlier than what was counted.
+Within one boot of the machine it advances exactly as the steady clock does, so setting the wall clock frees no
+budget. After a restart of the machine it takes the wall clock's time, but none before the last payment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 
 class Stamp(NamedTuple):
-    """Ledger time ``at`` the moment when the steady clock of one boot showed ``steady``. Kept with the ledger."""
+    """Reading of two clocks: the ledger's time ``at`` when the steady clock of ``boot`` showed ``steady``.
+
+    The latest is kept in the ledger.
+    """
 
     boot: str
     steady: float
@@ -26,7 +29,7 @@ _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTO
 
 
 def steady() -> float:
-    """Return seconds that only increase; where the system can tell, also while the machine sleeps."""
+    """Return seconds that only increase. Where the system counts them, those of the machine's sleep are included."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
@@ -40,7 +43,7 @@ def boot() -> str:
 
 
 class LedgerClock:
-    """Clock that tells a ledger's time from its last stamp. The readings can be replaced, for tests."""
+    """Clock of a ledger. It computes the time from the last stamp. Tests replace its readings."""
 
     __slots__ = ("_boot", "_steady", "drift", "wall")
     wall: Callable[[], float]
@@ -52,7 +55,7 @@ class LedgerClock:
         boot: Callable[[], str] = boot,
     ) -> None:
         self.wall, self._steady, self._boot = wall, steady, boot
-        #: By how much the ledger's time was ahead of the wall clock when it was last told.
+        #: Seconds by which the ledger's time was ahead of the wall clock at the last reading.
         self.drift: float = 0.0
 
     def now(self, last: Stamp | None) -> Stamp:
@@ -66,7 +69,7 @@ class LedgerClock:
         if last is None:
             return Stamp(boot, steady, self.wall())
         if last.boot == boot and (boot or steady >= last.steady):
-            # Two processors may disagree by a little.
+            # The clocks of two processors may differ a little.
             later = max(steady, last.steady)
             return Stamp(boot, later, last.at + (later - last.steady))
         return Stamp(boot, steady, max(self.wall(), last.at))

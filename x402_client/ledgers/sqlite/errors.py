@@ -40,7 +40,7 @@ _SYSTEM = {
 
 
 def code_of(failure: BaseException) -> int:
-    """Return SQLite's result code without its details, or the one nearest to a system error; 0 if there is none."""
+    """Return SQLite's primary result code, or the one nearest to a system error. 0 if there is none."""
     if isinstance(failure, OSError):
         return _SYSTEM.get(failure.errno or 0, 0)
     code: int = getattr(failure, "sqlite_errorcode", 0)
@@ -48,7 +48,7 @@ def code_of(failure: BaseException) -> int:
 
 
 def busy(failure: sqlite3.Error) -> bool:
-    """Return True if waiting may help."""
+    """Return True if another program holds a lock, so that waiting may help."""
     return code_of(failure) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -64,7 +64,7 @@ def explained(failure: BaseException, path: Path) -> LedgerUnavailable:
 
 
 def unavailable(path: Path, trouble: str) -> LedgerUnavailable:
-    """Build LedgerUnavailable. ``trouble`` follows the path, and says what to do."""
+    """Build LedgerUnavailable. ``trouble`` follows the path in the message, and says what to do."""
     return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.")
 
 
@@ -84,7 +84,7 @@ def still_used(path: Path) -> LedgerUnavailable:
     """Build the error for a ledger that cannot be accepted, because programs still know more than the file."""
     return unavailable(
         path,
-        "is still used by other programs. End them first: as they end they write back the payments that they remember",
+        "is still used by other programs. End them first. As they end, they write the payments that they remember back",
     )
 
 

@@ -7,7 +7,7 @@ from collections import deque
 
 
 class FairLock:
-    """Lock like ``threading.Lock``, but a thread that releases it does not get it again before those that wait."""
+    """Lock like ``threading.Lock``. A thread that releases it gets it again only after those that wait for it."""
 
     __slots__ = ("_mutex", "_taken", "_waiting")
 

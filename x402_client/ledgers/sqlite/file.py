@@ -21,7 +21,7 @@ from .checkpoints import Checkpoints
 from .clock import Stamp
 from .errors import busy, cause_of, crowded, damaged, explained, locked, still_used, unavailable
 from .fair_lock import FairLock
-from .lineage import Lineage, open_anew
+from .lineage import Lineage, record_opening
 from .log_mark import HERE, LogMark
 from .place import check_not_lost, check_not_mounted, make_private, need_directory
 from .schema import APPLICATION, SCHEMA
@@ -31,15 +31,15 @@ _WRITING = "BEGIN IMMEDIATE"
 _META = "SELECT identity, frozen, log, boot, steady, at, step, opening FROM meta"
 _STEP = "UPDATE meta SET step = step + 1"
 _STAMP = f"{_STEP}, boot = ?, steady = ?, at = ?"
-#: Pauses between two looks at a lock that another process holds, mostly for tens of microseconds.
+#: Pauses between two tries to get a lock. Another process mostly holds it for tens of microseconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00002, 0.005
-#: How long a thread waits for the others of its process: each of them ends soon, but there may be hundreds.
+#: Seconds that a thread waits for others of its process. Each of them is quick, but there may be hundreds.
 _QUEUE_PATIENCE = 60.0
-#: Looks at a locked file that are further apart say nothing about the time between them.
+#: Seconds. If two tries are further apart, the file may have been free between them.
 _GAP = 1.0
 #: Seconds that a fork waits for a transaction of another thread, and ``close`` for a checkpoint.
 _FORK_PATIENCE = 10.0
-#: KiB of the file in memory: the pages that payments write are few.
+#: KiB of SQLite's page cache. Payments write few pages.
 _CACHE = 256
 _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
 
@@ -51,15 +51,15 @@ class Meta:
     frozen: str
     #: The moment of the last reservation. A transaction that reserves sets it.
     stamp: Stamp | None
-    #: The place of the file before the transaction.
+    #: The file's place in its lineage before the transaction.
     step: int
     opening: int
-    #: The hold that the transaction delivers, if it does nothing else.
+    #: The hold that the transaction delivers, if it does nothing else. Else 0.
     delivered: int = 0
 
 
 class LedgerFile:
-    """File with one connection, which the threads of a process share in turn. No connection crosses a fork."""
+    """Ledger file with one connection, which the threads of a process use in turn. No connection crosses a fork."""
 
     durable: bool
 
@@ -71,14 +71,15 @@ class LedgerFile:
         self.fresh: bool = False
         self._identity: str | None = None
         self._lineage = Lineage()
-        #: True if the connection wrote, so that its opening is written down.
+        #: True once the connection wrote. Then its opening is recorded: see ``lineage``.
         self._wrote = False
         self._connection: sqlite3.Connection | None = None
-        self._seen: tuple[object, ...] = ()
-        #: When the file was written to, not only its log.
+        #: The identity of the file and its log when they were opened.
+        self._opened: tuple[object, ...] = ()
+        #: When the main file changed last. Writes to its log do not count.
         self._changed = 0
         self._lock = FairLock()
-        #: When it was found locked by another program: first, without a break that we saw, and last.
+        #: The first and the last time of an unbroken series of tries that found another program's lock.
         self._locked = (-_GAP, -_GAP)
         self._mark = LogMark(path, owners)
         self._checkpoints = Checkpoints(self._mark.set)
@@ -86,11 +87,11 @@ class LedgerFile:
         _FILES.add(self)
 
     def read(self, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
-        """Run ``work`` on one state of the file."""
+        """Run ``work`` in a read transaction."""
         return self._run("BEGIN", work, patience)
 
     def write(self, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
-        """Run ``work`` as the only writer: all of its changes happen, or none."""
+        """Run ``work`` in a write transaction: all of its changes happen, or none."""
         return self._run(_WRITING, work, patience)
 
     def close(self) -> None:
@@ -100,8 +101,8 @@ class LedgerFile:
             self._checkpoints.wait(_FORK_PATIENCE)
 
     def accept(self, patience: float) -> bool:
-        """Go on with what is in the file although its log was lost. Return False if none was."""
-        return self._locked_by_us(lambda: self._patiently(self._accept, patience), patience)
+        """Go on with what is in the file although payments were lost. Return False if none were."""
+        return self._with_lock(lambda: self._patiently(self._accept, patience), patience)
 
     def _accept(self) -> bool:
         db = self._connected()
@@ -114,19 +115,18 @@ class LedgerFile:
                 raise still_used(self.path) from cause_of(failure)
             raise
         finally:
-            self._disconnect()  # its log is another one now
+            self._disconnect()  # the log may be a new file now
 
     def _run(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
-        return self._locked_by_us(lambda: self._transact(begin, work, patience), patience)
+        return self._with_lock(lambda: self._transact(begin, work, patience), patience)
 
-    def _locked_by_us(self, step: Callable[[], T], patience: float) -> T:
+    def _with_lock(self, step: Callable[[], T], patience: float) -> T:
         if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):
             raise crowded(self.path, _QUEUE_PATIENCE) if patience else LedgerBusy()
         try:
             return step()
         except (sqlite3.Error, OverflowError, OSError) as failure:
-            # The next use opens the file anew, in case it recovers.
-            self._disconnect()
+            self._disconnect()  # the next use opens the file again: the trouble may be over
             raise explained(failure, self.path) from cause_of(failure)
         finally:
             self._lock.release()
@@ -154,9 +154,9 @@ class LedgerFile:
         return result
 
     def _step(self, db: sqlite3.Connection, meta: Meta, reserved: bool) -> None:
-        """Write down that a transaction changed something, and who goes on from here."""
+        """Record that a transaction changed something. The first one of a connection records its opening too."""
         if not self._wrote:
-            meta.opening = open_anew(db, meta.step, meta.opening)
+            meta.opening = record_opening(db, meta.step, meta.opening)
         if reserved and meta.stamp:
             db.execute(_STAMP, meta.stamp)
         else:
@@ -178,7 +178,7 @@ class LedgerFile:
                 self._check_same(db, identity, step, opening)
                 return db, Meta(frozen, Stamp(boot, steady, at) if at else None, step, opening)
         except LedgerUnavailable:
-            self._disconnect()  # or other programs, as they end, would not be the last that may write to the file
+            self._disconnect()  # only the last program that has a file open folds its log into it
             raise
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -188,7 +188,7 @@ class LedgerFile:
         return self._begin(begin, patience, log)
 
     def _patiently(self, step: Callable[[], T], patience: float) -> T:
-        """Repeat ``step`` while another program has the lock. The wait is shared: threads do not each wait anew."""
+        """Repeat ``step`` while another program has the lock. All threads share one time of waiting."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -217,13 +217,13 @@ class LedgerFile:
             raise unavailable(self.path, "was open while the process was forked. Open it anew after the fork")
         if self._connection is None:
             self._connection, self._wrote = self._open(), False
-            self._seen = self._look()
-        elif self._look() != self._seen:
+            self._opened = self._in_place()
+        elif self._in_place() != self._opened:
             raise self._replaced()
         return self._connection
 
-    def _look(self) -> tuple[object, ...]:
-        """Return the identity of the files that are in place now, to compare with those that were opened."""
+    def _in_place(self) -> tuple[object, ...]:
+        """Return the identity of the file and its log that are in place now, to compare with those opened."""
         try:
             file, log = os.stat(self._name), os.stat(self._log)
         except FileNotFoundError:
@@ -237,12 +237,12 @@ class LedgerFile:
 
     def _unchanged(self) -> bool:
         try:
-            return self._look() == self._seen
+            return self._in_place() == self._opened
         except (LedgerUnavailable, OSError):
             return False
 
     def _check_same(self, db: sqlite3.Connection, identity: str, step: int, opening: int) -> None:
-        """Refuse another ledger in the place of ours, and an older copy of ours: it forgot payments."""
+        """Refuse another ledger in the file's place, and an older copy of the file: it lacks payments."""
         if identity != (self._identity or identity):
             raise self._replaced()
         if not self._lineage.goes_on(db, step, opening, self._wrote):
@@ -278,11 +278,11 @@ class LedgerFile:
         return db
 
     def _make_file(self) -> None:
-        """Make an empty file that only this user can read, if there is none and none was seen before."""
+        """Make an empty file that only this user can read, if there is none and there was none before."""
         if self.path.is_dir():
             raise unavailable(self.path, "is a directory. Name a file in it")
         if self._identity is not None:
-            self._look_for_it()
+            self._check_not_deleted()
         check_not_lost(self.path, self._log)
         if self._must_exist and not self.path.exists():
             raise self._missing()
@@ -296,18 +296,18 @@ class LedgerFile:
     def _missing(self) -> LedgerUnavailable:
         return unavailable(
             self.path,
-            "is not there, or is empty, and must_exist=True begins no new one. Look at the path, and that its "
-            "directory is mounted; for the first use of all, leave must_exist out",
+            "is not there, or is empty, and must_exist=True makes no new one. Check the path, and that its directory "
+            "is mounted. For the very first use, leave must_exist out",
         )
 
-    def _look_for_it(self) -> None:
+    def _check_not_deleted(self) -> None:
         if not self.path.exists():
-            self._seen = ()
-            self._look()
+            self._opened = ()
+            self._in_place()
 
     def _recognize(self, db: sqlite3.Connection) -> None:
         """Recognise the file before anything is changed: another program may own it."""
-        db.execute("BEGIN")  # or another process makes it between two looks
+        db.execute("BEGIN")  # else another process could create the ledger between two reads
         application, version, empty = _marks(db)
         current = application == APPLICATION and migrations.is_current(db, version)
         db.execute("COMMIT")
@@ -328,14 +328,14 @@ class LedgerFile:
         self._write_ahead(db)
         db.execute("BEGIN IMMEDIATE")
         version = _marks(db)[1]
-        if not migrations.is_current(db, version):  # or another process was faster
+        if not migrations.is_current(db, version):  # else another process was faster
             migrations.migrate(db, version, self.path)
         db.execute("COMMIT")
 
     def _create(self, db: sqlite3.Connection) -> None:
         self._write_ahead(db)
         db.execute("BEGIN IMMEDIATE")
-        if _marks(db) == (0, 0, True):  # or another process was faster
+        if _marks(db) == (0, 0, True):  # else another process was faster
             for statement in SCHEMA:
                 db.execute(statement)
             migrations.keep_windows(db)
@@ -348,7 +348,7 @@ class LedgerFile:
     def _prepare(self, db: sqlite3.Connection) -> None:
         self._write_ahead(db)
         db.execute(f"PRAGMA synchronous = {'FULL' if self.durable else 'NORMAL'}")
-        db.execute("PRAGMA wal_autocheckpoint = 0")  # it would move the log past the mark
+        db.execute("PRAGMA wal_autocheckpoint = 0")  # an automatic checkpoint would move the log past the mark
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
@@ -362,7 +362,7 @@ class LedgerFile:
 
 
 def _marks(db: sqlite3.Connection) -> tuple[int, int, bool]:
-    """Return the application's mark, the layout's number, and True if the file is empty."""
+    """Return the id of the application, the number of the layout, and True if the file is empty."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -371,29 +371,29 @@ def _marks(db: sqlite3.Connection) -> tuple[int, int, bool]:
 
 def _forking() -> None:
     """Close every file before a fork: SQLite's locks belong to the process, and its memory does not know of a fork."""
-    held = _HELD.setdefault(threading.get_ident(), [])
+    locked = _LOCKED_FOR_FORK.setdefault(threading.get_ident(), [])
     for file in list(_FILES):
         if file._lock.acquire(timeout=_FORK_PATIENCE):
             file._disconnect()
             file._checkpoints.wait(_FORK_PATIENCE)
-            held.append(file)
+            locked.append(file)
 
 
 def _forked_parent() -> None:
-    for file in _HELD.pop(threading.get_ident(), ()):
+    for file in _LOCKED_FOR_FORK.pop(threading.get_ident(), ()):
         file._lock.release()
 
 
 def _forked_child() -> None:
-    for file in _HELD.pop(threading.get_ident(), ()):
+    for file in _LOCKED_FOR_FORK.pop(threading.get_ident(), ()):
         file._lock = FairLock()
         file._checkpoints = Checkpoints(file._mark.set)
         file._process = os.getpid()
-    _HELD.clear()
+    _LOCKED_FOR_FORK.clear()
 
 
-#: Files that a fork has in hand, by the thread that forks.
-_HELD: dict[int, list[LedgerFile]] = {}
+#: Files that are locked during a fork, by the thread that forks.
+_LOCKED_FOR_FORK: dict[int, list[LedgerFile]] = {}
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_forking, after_in_parent=_forked_parent, after_in_child=_forked_child)

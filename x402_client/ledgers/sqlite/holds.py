@@ -27,14 +27,15 @@ from ..rows import (
 )
 from . import sums
 
-#: Resolved purchases that are remembered for ``history``; budgets and keys remember all.
+#: Resolved purchases that ``history`` can show. Budgets and keys remember all of them.
 HISTORY = 100_000
+#: Older ones are deleted each time that this many more were resolved.
 _HISTORY_STEP = 256
 
-#: A hold's number begins with bits of its purchase's id, so that the table needs no index; the rest is random.
-_DRAWN = 43
-_LAST = (1 << _DRAWN) - 1
-_PREFIXES = 1 << (63 - _DRAWN)
+#: A hold's number begins with bits of its purchase's id, so that the table needs no index. The other bits are random.
+_RANDOM_BITS = 43
+_LAST = (1 << _RANDOM_BITS) - 1
+_PREFIXES = 1 << (63 - _RANDOM_BITS)
 
 _LIST = ", ".join(COLUMNS)
 _OPEN = f"SELECT {_LIST}, id, header, accounts, owner, wallet, last FROM holds"  # noqa: S608 - every part is a constant
@@ -89,37 +90,37 @@ def of_purchase(db: sqlite3.Connection, purchase: Purchase) -> list[Row]:
     """Return the open holds of one purchase under all of its names, oldest first."""
     values = [value for name in purchase.names for value in _span(name)]
     where = _OF_PURCHASE if len(values) == 3 else _OF_BOTH
-    # sqlite3 describes all columns of a question before its answer, and mostly there is none
-    return select(db, where, *values) if db.execute(_asking(where), values).fetchone() else []
+    # Mostly there is none. Then this short query is faster: sqlite3 describes all columns before the first row.
+    return select(db, where, *values) if db.execute(_exists_query(where), values).fetchone() else []
 
 
 @cache
-def _asking(where: str) -> str:
+def _exists_query(where: str) -> str:
     return f"SELECT 1 FROM holds WHERE {where} LIMIT 1"  # noqa: S608 - one of two constants
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
     """Return the open holds of which ``where`` is true, oldest first."""
-    found = [Row.of(row) for row in db.execute(_selecting(where), values)]
+    found = [Row.of(row) for row in db.execute(_select_query(where), values)]
     found.sort(key=lambda row: (row.hold.created, row.number))
     return found
 
 
 @cache
-def _selecting(where: str) -> str:
+def _select_query(where: str) -> str:
     return f"{_OPEN} WHERE {where}"
 
 
 def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
-    """Insert a new hold. Its price is taken from these accounts already."""
-    number = _first(order.purchase.id) + secrets.randbits(_DRAWN)
+    """Insert a new hold. Its price is already counted in these accounts."""
+    number = _first(order.purchase.id) + secrets.randbits(_RANDOM_BITS)
     db.execute(_RESERVE, (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner, order.payer))
     return Hold(name_of(number), order.purchase, order.offer, order.price, now, payer=order.payer)
 
 
 def _first(purchase: str) -> int:
     """Return the least number that a hold of a purchase can have."""
-    return (crc32(purchase.encode()) % _PREFIXES) << _DRAWN
+    return (crc32(purchase.encode()) % _PREFIXES) << _RANDOM_BITS
 
 
 def _span(purchase: str) -> tuple[int, int, str]:
@@ -130,7 +131,7 @@ def _span(purchase: str) -> tuple[int, int, str]:
 
 def record(db: sqlite3.Connection, hold: Hold, authorization: Authorization) -> Hold:
     """Write the authorization, with the terms that were signed."""
-    # The values are kept in no variable: tools that print those of a traceback would show the payment header.
+    # The values are not kept in a variable: tools that print a traceback's variables would show the payment header.
     offer, number = offer_text(hold.offer), number_of(hold.id)
     if db.execute(_RECORD, (*authorization_row(authorization), offer, number)).rowcount != 1:
         raise refusals.hold_is_gone()
@@ -157,7 +158,7 @@ def give_up(db: sqlite3.Connection, row: Row) -> None:
 
 
 def drop(db: sqlite3.Connection, row: Row) -> None:
-    """Forget a hold, and give its price back."""
+    """Delete a hold, and give its price back."""
     sums.give_back(db, row.accounts, row.hold.price.units, row.hold.created)
     db.execute("DELETE FROM holds WHERE id = ?", (row.number,))
 
@@ -172,7 +173,7 @@ class Delivery(NamedTuple):
 
 
 def deliver(db: sqlite3.Connection, found: Delivery) -> None:
-    """Move a hold to the past; what was delivered under a key is remembered for ever."""
+    """Move a hold to the table ``past``. A delivery under a key is kept for ever."""
     latest = resolve(db, found.number, "delivered", found.money, found.receipt)
     if found.keyed and latest is not None:
         db.execute(_REMEMBER, (latest,))
@@ -181,7 +182,7 @@ def deliver(db: sqlite3.Connection, found: Delivery) -> None:
 def resolve(
     db: sqlite3.Connection, number: int, state: HoldState, money: MoneyState, receipt: Receipt | None
 ) -> int | None:
-    """Move a hold to the past, without its header; return its number there, or None if it is not open."""
+    """Move a hold to the table ``past``, without its header. Return its number there; None if it is not open."""
     moved = db.execute(_RESOLVE, (state, money, receipt_text(receipt), number))
     if moved.rowcount != 1:
         return None
@@ -195,15 +196,15 @@ def resolve(
 
 def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
     """Return the purchase that was delivered under a key, by any of its names."""
-    asked = f"SELECT {_LIST}, id, receipt, wallet, NULL FROM keyed WHERE key IN (?, ?)"  # noqa: S608
+    query = f"SELECT {_LIST}, id, receipt, wallet, NULL FROM keyed WHERE key IN (?, ?)"  # noqa: S608
     names = purchase.names
-    return next((_past(row) for row in db.execute(asked, (names[0], names[-1]))), None)
+    return next((_past(row) for row in db.execute(query, (names[0], names[-1]))), None)
 
 
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
     """Return the latest resolved purchases of a purse, newest first."""
-    asked = f"SELECT {_LIST}, id, receipt, wallet, last FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
-    return tuple(_past(row) for row in db.execute(asked, (purse, max(0, limit))))
+    query = f"SELECT {_LIST}, id, receipt, wallet, last FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+    return tuple(_past(row) for row in db.execute(query, (purse, max(0, limit))))
 
 
 def _past(values: tuple[Any, ...]) -> Hold:

@@ -1,4 +1,4 @@
-"""The ledger in a file: right between threads, tasks and processes, and still there after a restart."""
+"""The ledger in a file: correct between threads, tasks and processes, and still there after a restart."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from .clock import LedgerClock
 from .errors import still_used, unavailable
 from .file import LedgerFile, Meta
 from .place import absolute
-from .process_locks import Claims, in_flight, living
+from .process_locks import Claims, in_flight, others_alive
 from .sums import Sums
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, Meta], T]
 #: Seconds that a caller who can wait waits for other programs to finish writing.
 _PATIENCE = 5.0
-#: The largest price in millionths: sums of these stay far from the end of SQLite's integers.
+#: The largest price in millionths. Sums of such prices stay far below SQLite's largest integer.
 _LARGEST = 2**50
 
 
 class SqliteLedger:
-    """Ledger in one SQLite file, shared by all threads and processes that open it. ``fresh`` tells if it was made now.
+    """Ledger in one SQLite file, shared by all threads and processes that open it.
 
     Args:
         path: The file. It is made if there is none, in a directory that is there.
-        durable: True waits for the disk at every step: then not even a power failure makes it forget a payment, where
-            otherwise only a crash of the program cannot. Default: False.
-        must_exist: True makes no file, and refuses where there is none. Default: False.
-        open_now: False leaves the file alone until the first use, which may be ``accept``. Default: True.
+        durable: True waits for the disk at every step, so that a power failure loses no payment. Without it, only a
+            crash of the program loses none. Default: False.
+        must_exist: True makes no file, and refuses if there is none. Default: False.
+        open_now: False does not open the file before the first use, which may be ``accept``. Default: True.
         clock: Tells the time. It is for tests. Default: the machine's.
     """
 
@@ -70,7 +70,7 @@ class SqliteLedger:
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, self._locks_directory, durable, must_exist)
         self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
-        self._counting = seeds.Counting()
+        self._account_names = seeds.AccountNames()
         self._patience = _PATIENCE
         if open_now:
             self._open()
@@ -85,7 +85,7 @@ class SqliteLedger:
 
     @property
     def fresh(self) -> bool:
-        """Return True if opening the ledger made its file: its budgets start at zero."""
+        """Return True if opening the ledger made its file, so that its budgets start at zero."""
         return self._file.fresh
 
     @property
@@ -154,7 +154,7 @@ class SqliteLedger:
         self._claims.drop(found.number)
 
     def write_off(self, hold: Hold) -> Hold:
-        """Give an unresolved purchase up, for the user: it counts as spent."""
+        """Give up an unresolved purchase, as the user decided. It counts as spent."""
 
         def give_up(db: sqlite3.Connection, meta: Meta) -> Hold:
             row = self._unresolved(db, hold)
@@ -166,9 +166,12 @@ class SqliteLedger:
         return self._write(give_up)
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
-        """Note what the chain told: give an unsettled hold back; count a settled one as spent, and keep it open."""
+        """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
 
-        def told(db: sqlite3.Connection, meta: Meta) -> bool:
+        Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
+        """
+
+        def apply(db: sqlite3.Connection, meta: Meta) -> bool:
             row = self._unresolved(db, hold)
             if row is None:
                 return False
@@ -178,7 +181,7 @@ class SqliteLedger:
                 rows.drop(db, row)
             return True
 
-        return self._write(told)
+        return self._write(apply)
 
     def note(self, hold: Hold, last: LastAnswer) -> None:
         """Keep the last answer to an open payment, to be shown."""
@@ -204,11 +207,11 @@ class SqliteLedger:
         return self._read(lambda db, meta: rows.history(db, purse, limit))
 
     def freeze(self, pattern: str) -> None:
-        """Stop payments to a host pattern, or with ``*`` all: of every purse, in every process."""
+        """Stop payments to a host pattern, or all of them with ``*``: of every purse, in every process."""
         self._write(lambda db, meta: _freeze(db, {*_patterns(meta), pattern}))
 
     def unfreeze(self, pattern: str) -> None:
-        """Lift a freeze again."""
+        """Lift a freeze."""
         self._write(lambda db, meta: _freeze(db, {*_patterns(meta)} - {pattern}))
 
     def freezes(self) -> tuple[str, ...]:
@@ -217,8 +220,8 @@ class SqliteLedger:
 
     def purses(self) -> tuple[str, ...]:
         """Return the names of the purses in the ledger, sorted."""
-        asked = "SELECT DISTINCT purse FROM accounts ORDER BY purse"
-        return self._read(lambda db, meta: tuple(purse for (purse,) in db.execute(asked)))
+        query = "SELECT DISTINCT purse FROM accounts ORDER BY purse"
+        return self._read(lambda db, meta: tuple(purse for (purse,) in db.execute(query)))
 
     def close_ledger(self) -> None:
         """Close the file and give up this process's claims. The next use opens it again."""
@@ -229,14 +232,14 @@ class SqliteLedger:
         _close_both(self._claims, self._file)
 
     def accept(self) -> bool:
-        """Go on with what is left of a ledger that lost something. Return False if it lost nothing.
+        """Go on with what is left of a ledger that lost payments. Return False if it lost none.
 
-        What can be lost is its log, and what an older copy of the file lacks that was put in its place.
-        Programs that still run have to end first. As a program ends it writes its own part of the log into the file,
-        with its unresolved payments, even if the log was deleted; and so does this one here.
+        A ledger loses payments if its log is deleted, or if an older copy of the file is put in its place.
+        Programs that still use it have to end first. A program that ends writes its own part of the log into the file,
+        with its unresolved payments, even if the log was deleted. This program does so here.
         """
         self.close_ledger()
-        if living(self._locks_directory):
+        if others_alive(self._locks_directory):
             raise still_used(self.path)
         return self._file.accept(self._patience)
 
@@ -246,11 +249,11 @@ class SqliteLedger:
     def _write(self, work: Work[T]) -> T:
         if self._patience == 0 and self._file.durable:
             raise LedgerBusy
-        self._catch_up()
+        self._record_ended()
         return self._file.write(work, self._patience)
 
-    def _catch_up(self) -> None:
-        """Write which attempts ended."""
+    def _record_ended(self) -> None:
+        """Record the attempts that ended."""
         if not self._claims.some_ended:
             return
         ended: set[int] = set()
@@ -273,7 +276,7 @@ class SqliteLedger:
         if found is not None:
             return found
         stamp = self._clock.now(meta.stamp)
-        names = self._counting.names(db, order)
+        names = self._account_names.of(db, order)
         counts = self._sums(db, order, names, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
         if exceeded:
@@ -309,20 +312,20 @@ class SqliteLedger:
         return [row for row in found if row not in over] if over else found
 
     def _sums(self, db: sqlite3.Connection, order: Order, names: tuple[str, ...], now: float) -> Sums:
-        """Return the sums of every account that an order counts in. Those of patterns and allowances are opened."""
+        """Return the sums of every account in which an order counts. Open those of patterns and allowances."""
         purse = order.purchase.purse
         counts = Sums(db, purse, names, now)
         missing = counts.without_account(names, order.price.currency)
-        if missing and seeds.begin(db, order, missing, now):
+        if missing and seeds.open_missing(db, order, missing, now):
             counts = Sums(db, purse, names, now)
         return counts
 
     def _make_room(self, db: sqlite3.Connection, meta: Meta, order: Order) -> bool:
         """Give back the unsigned holds of all ended attempts. Return True if there was one.
 
-        Accounts that the refused order met first are kept, so that their hosts are added up once.
+        The accounts that the refused order needed are opened and kept, so that their hosts are added up only once.
         """
-        self._sums(db, order, self._counting.names(db, order), self._clock.now(meta.stamp).at)
+        self._sums(db, order, self._account_names.of(db, order), self._clock.now(meta.stamp).at)
         found = rows.select(db, "state = 'reserved'")
         return len(self._drop_ended(db, found)) < len(found)
 
@@ -337,7 +340,7 @@ class SqliteLedger:
 
 
 def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:
-    """Return the budget, if the order does not fit it."""
+    """Return the budget if the order exceeds it, else None."""
     asked = 1 if cap.currency is None else order.price.units
     counted = counts.counted(cap.account, cap.currency, cap.window)
     over = counted + asked - cap.most
@@ -374,10 +377,10 @@ def _close_both(claims: Claims, file: LedgerFile) -> None:
 
 
 def _ends_writer(ledger: weakref.ref[SqliteLedger]) -> Callable[[SimpleQueue[bool]], None]:
-    """Return a function that starts a thread, which writes ended attempts down at once, for other processes."""
+    """Return a function that starts a thread. It records ended attempts at once, so that other processes see them."""
 
     def start(ends: SimpleQueue[bool]) -> None:
-        # At the interpreter's end no thread starts; then the next use of the ledger writes it.
+        # No thread starts while the interpreter shuts down. Then the next use of the ledger records them.
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=_write_ends, args=(ends, ledger), name="x402-ledger", daemon=True).start()
 
@@ -390,5 +393,5 @@ def _write_ends(ends: SimpleQueue[bool], ledger: weakref.ref[SqliteLedger]) -> N
         if found is None:
             return
         with contextlib.suppress(X402Error):
-            found._catch_up()
+            found._record_ended()
         del found

@@ -1,12 +1,13 @@
-"""The lineage of a ledger file: by it a program that lives notices that an older copy was put in the file's place.
+"""Lineage of a ledger file. By it a running program notices that an older copy was put in the file's place.
 
-Strategy: each transaction that changes something is a step, and each connection writes down, with its first step, at
-which step it began, under a number that is random in part. To put a copy back, its programs have to close the file:
-each that goes on from the copy does so under a number of its own. A program remembers the number and the step that it
-saw last: that step is still there if the next number began no earlier. What others wrote since does not hide a loss.
+Strategy: each transaction that changes something is a step, and steps are counted. Each connection records an *opening*
+with its first step. That is the step at which it began, under a number that is partly random. Before a copy can be put
+in place, programs have to close the file. So each program that goes on from the copy records an opening of its own. A
+program remembers the opening and the step that it saw last. The file still has that step if the next opening began no
+earlier. So what others wrote since then cannot hide a loss.
 
-A delivery is no step, so that it writes no more than it must: what its loss brings back is an unresolved payment, which
-counts, and is presented again as it is. The program that delivered looks whether it is back.
+A delivery is not a step, so that it writes as little as possible. If a delivery is lost, an unresolved payment comes
+back, which counts and is presented again as it is. The program that delivered it checks whether it came back.
 """
 
 from __future__ import annotations
@@ -15,34 +16,35 @@ import secrets
 import sqlite3
 import time
 
-#: Bits of an opening's number that are random; those above them count.
-_DRAWN = 32
-#: Openings that are remembered. A program that slept through more of them cannot tell any more.
+#: Low bits of an opening's number, which are random. The bits above them count the openings.
+_RANDOM_BITS = 32
+#: Openings that are kept. A program that missed more of them can no longer notice an older copy.
 _KEPT = 10_000
 _NEXT = "SELECT number, step FROM openings WHERE number >= ? ORDER BY number LIMIT 2"
 
 
 class Lineage:
-    """The latest place of one file that a process saw: a step, and the opening under which it was written."""
+    """Latest place in one file that a process saw: a step, and the opening under which it was written."""
 
     __slots__ = ("_accepted", "_opening", "_step", "delivered")
     delivered: int
 
     def __init__(self) -> None:
         self._step, self._opening = 0, 0
-        #: When the loss was accepted that was seen last.
+        #: The time of the latest acceptance of a loss that this process saw.
         self._accepted = 0.0
-        #: The hold that this process delivered last.
+        #: The number of the hold that this process delivered last.
         self.delivered = 0
 
     def reached(self, step: int, opening: int) -> None:
-        """Remember a place."""
+        """Remember a place as the latest."""
         self._step, self._opening = step, opening
 
     def goes_on(self, db: sqlite3.Connection, step: int, opening: int, wrote: bool) -> bool:
-        """Return True, and remember where the file is now, if it has all that it had at the place known so far.
+        """Return True if the file has everything that it had at the known place. Then remember its present place.
 
-        ``wrote`` tells that the connection wrote already: what it opened is in place still.
+        ``wrote`` is True if this connection wrote before. Then the file that it opened is still in place, with the last
+        delivery.
         """
         fine = step >= self._step
         if opening != self._opening:
@@ -54,7 +56,7 @@ class Lineage:
         return fine
 
     def _sees_acceptance(self, db: sqlite3.Connection) -> bool:
-        """Return True if a loss was accepted since the known place: what was known before does not count any more."""
+        """Return True if a loss was accepted since the known place. Then earlier places do not count any more."""
         (accepted,) = db.execute("SELECT accepted FROM meta").fetchone()
         if accepted <= self._accepted:
             return False
@@ -68,23 +70,23 @@ class Lineage:
         if found and found[0][0] == self._opening:
             return len(found) > 1 and bool(found[1][1] >= self._step)
         (oldest,) = db.execute("SELECT min(number) FROM openings").fetchone()
-        return bool(oldest) and oldest >> _DRAWN > self._opening >> _DRAWN
+        return bool(oldest) and oldest >> _RANDOM_BITS > self._opening >> _RANDOM_BITS
 
     def _has_delivered(self, db: sqlite3.Connection) -> bool:
         return db.execute("SELECT 1 FROM holds WHERE id = ?", (self.delivered,)).fetchone() is None
 
 
 def accept(db: sqlite3.Connection) -> None:
-    """Go on from what is here. The opening is a new one, so that each program sees it."""
-    open_anew(db, *db.execute("SELECT step, opening FROM meta").fetchone())
+    """Record that the user goes on with what is here. A new opening makes every program look at it."""
+    record_opening(db, *db.execute("SELECT step, opening FROM meta").fetchone())
     db.execute("UPDATE meta SET accepted = max(?, accepted + 0.000001)", (time.time(),))
 
 
-def open_anew(db: sqlite3.Connection, step: int, opening: int) -> int:
-    """Write down that a connection goes on from a place. Return the number of its opening."""
-    count = (opening >> _DRAWN) + 1
-    number = (count << _DRAWN) + secrets.randbits(_DRAWN)
+def record_opening(db: sqlite3.Connection, step: int, opening: int) -> int:
+    """Record that a connection goes on from a place. Return the number of its opening."""
+    count = (opening >> _RANDOM_BITS) + 1
+    number = (count << _RANDOM_BITS) + secrets.randbits(_RANDOM_BITS)
     db.execute("INSERT INTO openings VALUES (?, ?)", (number, step))
-    db.execute("DELETE FROM openings WHERE number < ?", ((count - _KEPT) << _DRAWN,))
+    db.execute("DELETE FROM openings WHERE number < ?", ((count - _KEPT) << _RANDOM_BITS,))
     db.execute("UPDATE meta SET opening = ?", (number,))
     return number

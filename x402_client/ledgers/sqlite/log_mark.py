@@ -1,12 +1,13 @@
-"""The mark by which a lost write-ahead log is noticed. It has two faces: one in the main file, one in the log.
+"""Mark by which a lost write-ahead log is noticed: one word, which the main file and the log say differently.
 
-Strategy: one word in the table of facts. "needed" is written and moved into the main file; then the log says that it is
-back, and each payment's transaction says "here". A main file without its log shows "needed", and is refused. All that
-folds the log into the file (recovery after a kill, another program, a backup) shows "here". The main file changes when
-somebody moves the log, so a look at its time of change tells when the mark has to be set anew.
+Strategy: the word is in the table ``meta``. First "needed" is written, and a checkpoint moves it into the main file.
+Then "back" is written to the log, and the next payment writes "here". A main file without its log shows "needed", and
+is refused. When the log is folded into the main file (by recovery after a kill, another program or a backup), the file
+shows "here". The main file changes only when a log is moved into it. So its time of change tells when the mark has to
+be set again.
 
-Between "needed" and "back" nothing can be lost, because nothing is paid: a small file beside the ledger, named in the
-word, says so. It is gone before any transaction says "here". So a kill in between leads to no refusal either.
+Between "needed" and "back" nothing can be lost, because nothing is paid. A small file beside the ledger says so; the
+word has its name. It is removed before any transaction writes "here". So a kill in between leads to no refusal either.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from ...errors import LedgerUnavailable
 from . import lineage
 from .errors import unavailable
 
-#: The log is there, and is needed: what every transaction of a payment says.
+#: The log is there, and is needed. Payments are made only under this word.
 HERE = "here"
 #: A program saw more than is in this file: an older copy is in its place (see ``lineage``).
 OLDER = "older"
-#: Each followed by the token of one setting of the mark.
+#: Both are followed by a token, which is new each time that the mark is set.
 _NEEDED, _BACK = "needed", "back"
 _READ = "SELECT log FROM meta"
 _WRITE = "UPDATE meta SET log = ?"
-#: Other programs may write between the two steps; then both are taken again.
+#: Other programs may write between the two steps of setting the mark. Then both are tried again, up to this often.
 _TRIES = 4
-#: Seconds until the next try, where a reader of another program keeps the log from being moved.
+#: Seconds until the next try, if a reader of another program keeps the log from being moved.
 _PAUSE = 1.0
 _LOST = (
     "has lost its log, the file beside it whose name ends in -wal, and with it the latest payments. Stop the programs "
@@ -48,13 +49,13 @@ _AGED = (
 class LogMark:
     """Mark of one ledger file, as one process knows it."""
 
-    __slots__ = ("_again", "_directory", "_known", "_path")
+    __slots__ = ("_directory", "_known", "_path", "_retry_at")
 
     def __init__(self, path: Path, directory: Path) -> None:
         self._path, self._directory = path, directory
-        #: When the main file had changed last as its face was seen to be "needed".
+        #: The time of the main file's latest change at which it was seen to say "needed".
         self._known = -1
-        self._again = 0.0
+        self._retry_at = 0.0
 
     def due(self, changed: int) -> bool:
         """Return True if the mark has to be set before the next write. ``changed`` tells when the main file changed.
@@ -66,22 +67,22 @@ class LogMark:
         if self._in_main_file().startswith(_NEEDED):
             self._known = changed
             return False
-        return time.monotonic() >= self._again
+        return time.monotonic() >= self._retry_at
 
     def set(self, patience: float = 0.0) -> None:
-        """Move the log into the file, up to a mark that says that the log is needed; then say that it is there.
+        """Write "needed" and move the log into the main file up to there. Then write "back" to the log.
 
-        No other checkpoint of ours moves more: the main file of a program that runs always says "needed".
-
-        ``patience`` is how long each step waits for other writers; then SQLite's error says that it is busy.
+        This program makes no other checkpoint, so the main file says "needed" while the program runs.
+        ``patience`` is the seconds that each step waits for other writers. After that, SQLite's busy error is raised.
         """
         if not any(self._set_once(patience) for _ in range(_TRIES)):
-            self._again = time.monotonic() + _PAUSE
+            self._retry_at = time.monotonic() + _PAUSE
 
     def allows(self, db: sqlite3.Connection, word: str, writing: bool, doubted: str) -> bool:
-        """Return True if a transaction that read this word may go on. After False it is over, and begins again.
+        """Return True if a transaction that read this word may go on. False: it is over, and has to begin again.
 
-        A reader may look between two steps of others, so only the same word, ``doubted``, is believed to be a loss.
+        A reader may look between two steps of another program. So it believes in a loss only when it reads the same
+        word twice. ``doubted`` is the word that it read before.
         """
         face, _, token = word.partition(" ")
         if face == OLDER:
@@ -102,10 +103,10 @@ class LogMark:
         return False
 
     def accept(self, db: sqlite3.Connection) -> bool:
-        """Go on without what was lost: the log, or what an older copy lacks. Return False if nothing was.
+        """Go on without what was lost: the log, or what an older copy lacks. Return False if nothing was lost.
 
-        Without a log it works only for the one program that has the file open: another may have the deleted log in its
-        hands, and would write it over what follows.
+        If the log was lost, no other program may have the file open. It could still have the deleted log, and would
+        write that over later payments.
         """
         face, _, token = db.execute(_READ).fetchone()[0].partition(" ")
         if face == OLDER:
@@ -114,7 +115,7 @@ class LogMark:
             return True
         if face != _NEEDED or self._marker(token).exists():
             return False
-        db.execute("PRAGMA journal_mode = DELETE")  # needs the whole file for itself
+        db.execute("PRAGMA journal_mode = DELETE")  # fails if another program has the file open
         lineage.accept(db)
         db.execute(_WRITE, (HERE,))
         db.execute("PRAGMA journal_mode = WAL")
@@ -125,26 +126,26 @@ class LogMark:
         return unavailable(self._path, _AGED)
 
     def age(self, db: sqlite3.Connection) -> None:
-        """Say in the file, in a transaction that ends with it, that it is older than a program has seen."""
+        """Write that the file is older than a program has seen, and commit."""
         db.execute(_WRITE, (OLDER,))
         db.execute("COMMIT")
 
     def _in_main_file(self) -> str:
-        """Return the word in the main file alone. SQLite reads it, so that it keeps its locks on the file."""
+        """Return the word in the main file alone. SQLite reads it: opening the file otherwise would end its locks."""
         try:
             with closing(sqlite3.connect(f"{self._path.as_uri()}?immutable=1", uri=True)) as db:
                 return str(db.execute(_READ).fetchone()[0])
-        except (sqlite3.Error, TypeError):  # a new file has its tables in the log
+        except (sqlite3.Error, TypeError):  # the tables of a new file are still in the log
             return ""
 
     def _set_once(self, patience: float) -> bool:
-        """Set the mark once. Return False if another program came between, or a reader kept the log where it is."""
+        """Set the mark once. Return False if another program wrote in between, or a reader kept the log in place."""
         token = secrets.token_hex(8)
         needed = f"{_NEEDED} {token}"
         with closing(self._connect(patience)) as db, closing(self._connect(patience)) as mover:
             db.execute("BEGIN IMMEDIATE")
             word = db.execute(_READ).fetchone()[0]
-            if word == OLDER or word.startswith(_NEEDED):  # by another, which sets the mark now or died as it did
+            if word == OLDER or word.startswith(_NEEDED):  # another program is setting the mark, or died while it did
                 return self.allows(db, word, True, "")
             self._directory.mkdir(mode=0o700, exist_ok=True)
             self._marker(token).touch(0o600)
@@ -154,10 +155,11 @@ class LogMark:
             db.execute("BEGIN IMMEDIATE")
             if db.execute(_READ).fetchone()[0] != needed:
                 return False
-            # Under the lock of a writer, so that nothing is paid that the file then lacks while its log says "here".
+            # Under the writer's lock. Else another program could pay now, and the move would put its "here" into the
+            # main file: then the loss of a later payment would not show.
             _, written, moved = mover.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             db.execute("ROLLBACK")
-            db.execute("BEGIN IMMEDIATE")  # anew, because only who begins after the move begins the log anew
+            db.execute("BEGIN IMMEDIATE")  # again: only a transaction that begins after the move restarts the log
             if db.execute(_READ).fetchone()[0] == needed:
                 db.execute(_WRITE, (f"{_BACK} {token}",))
             db.execute("COMMIT")
@@ -165,7 +167,7 @@ class LogMark:
         return bool(written == moved)
 
     def _connect(self, patience: float) -> sqlite3.Connection:
-        """Connect so that nothing moves the log but when it is told to, and each step waits for the disk."""
+        """Open a connection that moves the log only when it is told to, and waits for the disk at each step."""
         db = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None)
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute("PRAGMA synchronous = FULL")

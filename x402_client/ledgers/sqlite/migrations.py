@@ -1,4 +1,4 @@
-"""Migrations of a ledger file: older layouts, and windows that are new to it. All under the lock of its caller."""
+"""Migrations of a ledger file: from older layouts, and to further windows. The caller has the write lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .schema import (
 
 #: The windows of every file whose layout does not list them.
 _BEFORE = (("minute", 0, 60), ("hour", 1, 3_600), ("day", 2, 86_400), ("month", 3, 2_592_000), ("total", 4, None))
-#: ``payer_name``, for rows that were signed before a hold had a payer of its own.
+#: ``payer_name`` in SQL, for rows that were signed before a hold had a column for its payer.
 _WALLET = "wallet = CASE WHEN payer LIKE '0x%' THEN lower(payer) ELSE payer END"
 _KIND = """kind = CASE WHEN name = '' THEN 'purse'
     WHEN name LIKE '*.%' OR name LIKE '[%' OR (name LIKE '%:%' AND name NOT LIKE '%:%:%')
@@ -46,14 +46,14 @@ _Start = tuple[int, int, int]
 
 
 def is_current(db: sqlite3.Connection, version: int) -> bool:
-    """Return True if the file has the present layout and counts exactly our windows. Changes nothing."""
+    """Return True if the file has the present layout and counts exactly this version's windows."""
     return version == VERSION and _kept(db) == set(BUDGET_WINDOWS)
 
 
 def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
     """Bring a file to the present layout and windows, in the write transaction of the caller.
 
-    Programs that have the file open know its old windows only. They stop, because its identity changes.
+    The file gets a new identity. It stops programs that have the file open, because they know only its old windows.
     """
     if version not in (WITHOUT_WINDOWS, WITHOUT_WALLETS, WITHOUT_LAST, VERSION):
         raise unavailable(
@@ -79,7 +79,7 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
 
 
 def _add_columns(db: sqlite3.Connection) -> None:
-    """Add what layout 4 knows besides. Old rows keep their names: purchases are looked for under those too."""
+    """Add the columns of layout 4. Old rows keep the names of their purchases: look-ups try the old names too."""
     for table, columns in {"meta": (LOG, *PLACE), "accounts": TREE, **dict.fromkeys(_PAYMENTS, SIGNED)}.items():
         for column in columns:
             db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
@@ -92,7 +92,7 @@ def _add_columns(db: sqlite3.Connection) -> None:
 
 
 def keep_windows(db: sqlite3.Connection) -> None:
-    """List our windows in a new file."""
+    """List this version's windows in a new file."""
     db.executemany(_KEEP, BUDGET_WINDOWS)
 
 
@@ -101,17 +101,17 @@ def _kept(db: sqlite3.Connection) -> set[BudgetWindow]:
 
 
 def _check(kept: set[BudgetWindow], path: Path) -> None:
-    strange = sorted(window.name for window in kept - set(BUDGET_WINDOWS))
-    if strange:
+    unknown = sorted(window.name for window in kept - set(BUDGET_WINDOWS))
+    if unknown:
         raise unavailable(
             path,
-            f"counts windows that this version of x402-buyer does not know, or knows otherwise ({', '.join(strange)}). "
+            f"counts windows that this version of x402-buyer does not know ({', '.join(unknown)}). "
             "Use the version that wrote it, or name another path",
         )
 
 
 def _seed(db: sqlite3.Connection, window: BudgetWindow, kept: Iterable[BudgetWindow]) -> None:
-    """Begin a new window with what older windows know: it may count too much at first, never too little."""
+    """Start a new window from the older windows. It may count too much at first, never too little."""
     if window.seconds is None:
         return
     widths = {known.number: known.seconds // BUCKETS for known in kept if known.seconds}
@@ -124,9 +124,9 @@ def _seed(db: sqlite3.Connection, window: BudgetWindow, kept: Iterable[BudgetWin
 
 
 def _starts(width: int, points: list[_Point], latest: float) -> Iterator[_Start]:
-    """Give the buckets up to ``latest``, each with what is known to have been counted before it began.
+    """Yield the buckets up to ``latest``, each with the sums that are known to have been counted before it began.
 
-    Of buckets that began with the same sums the last one is enough: a window is counted from the first one in it.
+    Of several buckets with equal sums the last one is enough: a window counts from its first bucket.
     """
     last, known, passed = int(latest // width), (0, 0), 0
     for number in range(last - BUCKETS, last + 1):

@@ -1,4 +1,4 @@
-"""The place of a ledger file: one that only its user can read, in a directory that its log shares with it."""
+"""Place of a ledger file: readable by its user only, and in a directory that keeps its log too."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..urls import refusal, scheme_of
 from .errors import unavailable
 
 _MOUNTS = Path("/proc/self/mountinfo")
-#: All that others than the owner may do with a file.
+#: Mode bits of everybody except the owner.
 _OTHERS = 0o077
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def default_path() -> Path:
-    """Return the path of this user's ledger, which is used when no other is named."""
+    """Return the path of this user's ledger. It is the default."""
     place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
     if os.path.isabs(place):
         return Path(place, "x402_client", "ledger.db")
@@ -38,7 +38,7 @@ _DATA = {"darwin": ("Library", "Application Support"), "win32": ("AppData", "Loc
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
-    """Resolve links and the working directory, which may change later. A URL is refused."""
+    """Return the absolute path, without links: the working directory may change later. Refuse a URL."""
     scheme = scheme_of(path)
     if scheme is not None:
         path = ""
@@ -50,7 +50,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
 
 
 def check_not_mounted(path: Path) -> None:
-    """Refuse a file that is mounted by itself: its log, in the same directory, would not be kept with it."""
+    """Refuse a file that is mounted by itself. Its log, in the same directory, would not be kept with it."""
     if os.fsencode(path) in _mounted():
         raise unavailable(
             path,
@@ -60,15 +60,16 @@ def check_not_mounted(path: Path) -> None:
 
 
 def check_not_lost(path: Path, log: str) -> None:
-    """Refuse a log whose file is gone or empty. SQLite would begin a new file, and throw the log away.
+    """Refuse a log whose main file is gone or empty. SQLite would begin a new file, and delete the log.
 
-    The log is looked at first: a new file has its first page before its log begins.
+    The log is checked first: a new file has its first page before its log begins.
     """
     if _size(log) and not _size(path):
         raise unavailable(
             path,
-            f"is not there, or is empty, and its log {log} is: with it the latest payments. Put the file back beside "
-            "its log; or move the log away, and accept that the budgets and unresolved payments of both are forgotten",
+            f"is not there, or is empty, but its log {log} is there, with the latest payments. Put the file back "
+            "beside its log; or move the log away, and accept that the budgets and unresolved payments of both are "
+            "forgotten",
         )
 
 
@@ -80,7 +81,7 @@ def _size(path: str | Path) -> int:
 
 
 def _mounted() -> set[bytes]:
-    """Return every place where something is mounted. A device's number tells less: the disks of containers mix them."""
+    """Return every mount point. Device numbers would not do: the file systems of containers mix them."""
     try:
         lines = _MOUNTS.read_bytes().splitlines()
     except OSError:  # not on Linux
@@ -89,8 +90,8 @@ def _mounted() -> set[bytes]:
 
 
 def make_private(*paths: str | Path) -> None:
-    """Take from others what they may do with these files, of those that are there. Refuse where that fails."""
-    if sys.platform == "win32":  # its access lists are not modes
+    """Make those of these files that exist private to their owner. Refuse if that fails."""
+    if sys.platform == "win32":  # it has access lists, not modes
         return
     for path in paths:
         try:
@@ -107,7 +108,7 @@ def _tighten(path: str | Path, mode: int) -> None:
         os.chmod(path, mode & ~_OTHERS)
     except PermissionError as failure:
         failed = failure
-    if failed or os.stat(path).st_mode & _OTHERS:  # some disks keep no modes, and say nothing
+    if failed or os.stat(path).st_mode & _OTHERS:  # some disks keep no modes, without an error
         raise unavailable(
             Path(path),
             f"can be used by others than its owner (mode {mode:04o}), and that cannot be changed here. Until it is "

@@ -1,6 +1,6 @@
-"""Process locks: each process locks a file of its own, and the lock ends with it. So others see which claims are alive.
+"""Process locks: each process locks a file of its own, and the lock ends with the process.
 
-Within one process an attempt of the application tells by itself if it lives.
+So other processes see which claims are alive. Within one process, each attempt itself tells whether it is alive.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from queue import SimpleQueue
 
 from ...model.holds import Attempt
 
-#: Lock files of dead processes younger than this may be just about to be locked.
+#: Seconds. A younger lock file without a lock may belong to a process that is just about to lock it.
 _STALE = 3_600
 
 if sys.platform == "win32":
@@ -28,7 +28,7 @@ else:
     import fcntl
 
     def _lock(handle: int, wait: bool) -> None:
-        # Asking does not take the lock from others who ask.
+        # A shared lock: two processes that look at the same time must not take each other for the owner.
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
@@ -90,8 +90,8 @@ def alive(directory: Path, owner: str) -> bool:
     return False
 
 
-def living(directory: Path) -> bool:
-    """Return True if another process keeps a lock here."""
+def others_alive(directory: Path) -> bool:
+    """Return True if another process has a lock here."""
     names = [found.name for found in directory.iterdir()] if directory.is_dir() else []
     return any(name not in _OWN_LOCKS and alive(directory, name) for name in names)
 
@@ -108,13 +108,15 @@ def sweep(directory: Path) -> None:
 
 
 class Claims:
-    """Claims of this process's attempts, and those that ended and are not yet written to the ledger.
+    """Claims of this process's attempts, and the ended ones that are not yet recorded in the ledger.
 
-    ``listen`` is called with a queue that gets an item whenever an attempt ended. Taking, dropping and ``take_ended``
-    happen under the ledger's lock; the end of an attempt does not.
+    ``listen`` is called with a queue, which gets an item each time that an attempt ends. ``take``, ``drop`` and
+    ``take_ended`` are called under the ledger's lock. An attempt may end at any time.
     """
 
-    __slots__ = ("__weakref__", "_dead", "_directory", "_ends", "_listen", "_process_lock", "_some_ended", "_unwatched")
+    __slots__ = (
+        "__weakref__", "_directory", "_ends", "_listen", "_not_recorded", "_process_lock", "_some_ended", "_unwatched",
+    )  # fmt: skip
 
     def __init__(self, directory: Path, listen: Callable[[SimpleQueue[bool]], object]) -> None:
         self._directory, self._listen = directory, listen
@@ -123,7 +125,8 @@ class Claims:
         self._some_ended = False
         #: Claims of attempts that do not call back when they end.
         self._unwatched: set[int] = set()
-        self._dead: set[int] = set()
+        #: Claims that ended and could not be recorded.
+        self._not_recorded: set[int] = set()
 
     @property
     def existing_lock(self) -> ProcessLock | None:
@@ -137,7 +140,7 @@ class Claims:
             sweep(self._directory)
             self._process_lock = ProcessLock(self._directory)
             self._unwatched.clear()
-            self._dead.clear()
+            self._not_recorded.clear()
             self._ends = SimpleQueue()
             self._listen(self._ends)
         assert self._process_lock is not None
@@ -152,16 +155,16 @@ class Claims:
         return owner is not None and any(not owner.attempt_lives(number) for number in tuple(self._unwatched))
 
     def take(self, number: int, attempt: Attempt) -> None:
-        """Enter a claim: an attempt now presents a hold."""
-        gone = self._listener(number)
-        self.process_lock.attempts[number] = weakref.ref(attempt, gone)
+        """Record a claim: an attempt now presents a hold."""
+        ended = self._listener(number)
+        self.process_lock.attempts[number] = weakref.ref(attempt, ended)
         watch: Callable[[Callable[[], object]], object] | None = getattr(attempt, "watch", None)
         if watch is None:
             self._unwatched.add(number)
             return
-        watch(gone)
+        watch(ended)
         if not attempt.alive:
-            gone()
+            ended()
 
     def drop(self, number: int) -> None:
         """Forget the claim of a hold that is resolved."""
@@ -170,21 +173,21 @@ class Claims:
             self._process_lock.attempts.pop(number, None)
 
     def take_ended(self) -> set[int]:
-        """Return the holds whose attempts ended, each once. Call ``put_back`` if that could not be written."""
+        """Return the holds whose attempts ended, each once. Call ``put_back`` if they could not be recorded."""
         self._some_ended = False
-        owner, (dead, self._dead) = self.existing_lock, (self._dead, set())
+        owner, (ended, self._not_recorded) = self.existing_lock, (self._not_recorded, set())
         for number in [] if owner is None else [n for n in tuple(owner.attempts) if not owner.attempt_lives(n)]:
             self.drop(number)
-            dead.add(number)
-        return dead
+            ended.add(number)
+        return ended
 
     def put_back(self, numbers: Iterable[int]) -> None:
-        """Keep ended claims that could not be written."""
-        self._dead.update(numbers)
+        """Keep ended claims that could not be recorded, for the next ``take_ended``."""
+        self._not_recorded.update(numbers)
         self._some_ended = True
 
     def close(self) -> None:
-        """Give every claim up."""
+        """Give up every claim."""
         if self._process_lock is not None:
             self._process_lock.close()
         self._ends.put(False)
@@ -193,14 +196,14 @@ class Claims:
     def _listener(self, number: int) -> Callable[..., None]:
         claims = weakref.ref(self)
 
-        def gone(_: object = None) -> None:
+        def ended(_: object = None) -> None:
             # Runs where an attempt ends, in a cancellation or in the garbage collector: no lock, no I/O.
             mine = claims()
             if mine is not None and mine._process_lock is not None and number in mine._process_lock.attempts:
                 mine._some_ended = True
                 mine._ends.put(True)
 
-        return gone
+        return ended
 
 
 def _forget_parent() -> None:

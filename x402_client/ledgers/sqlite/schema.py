@@ -1,8 +1,8 @@
-"""The layout of a ledger file, and the marks that tell it from any other file."""
+"""Layout of a ledger file, and the ids that tell it from any other file."""
 
 from __future__ import annotations
 
-#: "x402", at the place where SQLite files say whose they are.
+#: "x402" in ASCII, as SQLite's ``application_id``.
 APPLICATION = 0x78343032
 VERSION = 5
 #: The layouts of version 0.1, without and with a table of windows. ``migrations`` brings them to this one.
@@ -10,15 +10,15 @@ WITHOUT_WINDOWS, WITHOUT_WALLETS = 2, 3
 #: The layout before ``LAST``.
 WITHOUT_LAST = 4
 
-#: What layout 4 knows besides of a payment: whose money it is, from the reservation on, and what was signed. A ceiling
-#: is text, for it may have 256 bits.
+#: Columns of a payment since layout 4: its payer, known from the reservation on, and what was signed. A ceiling is
+#: text because it may have 256 bits.
 SIGNED = (
     "wallet TEXT NOT NULL DEFAULT ''",
     "kind TEXT NOT NULL DEFAULT 'transfer'",
     "ceiling TEXT",
     "proof TEXT NOT NULL DEFAULT 'nonce'",
 )
-#: What layout 5 knows besides of a payment: the last answer that brought no content, as JSON.
+#: Column of a payment since layout 5: the last answer that brought no content, as JSON.
 LAST = "last TEXT"
 _PURCHASE = f"""
     purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
@@ -28,33 +28,34 @@ _PURCHASE = f"""
     nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {", ".join(SIGNED)},
     {LAST}
 """
-#: And of an account: what it stands for ("purse", "host", "pattern", "allowance"), the account above it in a tree, and
-#: of an allowance its own limits (JSON) and its end. These stand in its row without a currency.
+#: Columns of an account since layout 4: what it stands for ("purse", "host", "pattern", "allowance") and its parent.
+#: An allowance's own limits (JSON) and its end are in its row without a currency.
 TREE = ("kind TEXT NOT NULL DEFAULT 'host'", "parent TEXT", "caps TEXT", "until REAL")
-#: And of the file: the word of ``log_mark``.
+#: Column of ``meta`` since layout 4: the word of ``log_mark``.
 LOG = "log TEXT NOT NULL DEFAULT 'here'"
-#: And the place where ``lineage`` stands, with the moment of the last ``accept``.
+#: Columns of ``meta`` since layout 4: the place of the file in its ``lineage``, and the time of the last ``accept``.
 PLACE = (
     "step INTEGER NOT NULL DEFAULT 0",
     "opening INTEGER NOT NULL DEFAULT 0",
     "accepted REAL NOT NULL DEFAULT 0.0",
 )
-#: Connections that wrote, with the step at which each began: what tells two futures of one file apart.
+#: Openings, each with the step at which it began. They tell two histories of one file apart: see ``lineage``.
 OPENINGS = "CREATE TABLE openings (number INTEGER PRIMARY KEY, step INTEGER NOT NULL)"
-#: What signatures can still take after their delivery, each with an end of its own; ``id`` is the hold's, and the
-#: price was taken from ``accounts`` at ``created``. Kept until it ends, however long the history is.
+#: Open amounts: what signatures can still take after their delivery, each until an end of its own. ``id`` is the
+#: hold's. The price was counted in ``accounts`` at ``created``. A row is kept until its end, even if ``past`` has lost
+#: the hold.
 OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet TEXT NOT NULL, network TEXT NOT NULL,
     kind TEXT NOT NULL, ceiling TEXT NOT NULL, proof TEXT NOT NULL, nonce TEXT NOT NULL, expires INTEGER NOT NULL,
     evidence TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     accounts TEXT NOT NULL)"""
 
-#: The windows that the file counts, under the numbers that ``starts`` calls spans. A program that knows others must
-#: not write here: it would leave payments out of theirs.
+#: The windows that the file counts. Their ``number`` is the ``span`` of ``starts``. A program with other windows must
+#: not write here: its payments would be missing in some.
 WINDOWS = """CREATE TABLE windows (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, seconds INTEGER)"""
 
-#: ``holds`` are open purchases, ``past`` the resolved ones, ``keyed`` what was delivered under keys: for ever.
-#: ``header`` is worth money; only open holds have the column. Their ``accounts`` are those that they were counted in.
-#: ``starts`` keeps what an account had counted as a bucket began, of no more than 62 buckets of each window.
+#: ``holds`` has the open purchases, ``past`` the resolved ones, and ``keyed`` the deliveries under keys, for ever.
+#: Only open holds have a ``header``, which is worth money. They are counted in their ``accounts``. ``starts`` has the
+#: sums of an account at the start of a bucket: of at most 62 buckets for each window.
 SCHEMA = (
     f"""CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL,
        frozen TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, at REAL NOT NULL, {LOG},

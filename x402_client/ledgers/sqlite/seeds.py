@@ -1,4 +1,4 @@
-"""New accounts of a tree or of a host pattern. A pattern starts from what its hosts have counted, bucket by bucket.
+"""New accounts of allowances and of host patterns. A pattern starts from the sums of its hosts, bucket by bucket.
 
 The rule: "An account seen for the first time starts from the sums of the hosts it matches."
 """
@@ -18,7 +18,7 @@ _OPEN = """
 """
 _KNOWN = "SELECT 1 FROM accounts WHERE purse = ? AND name = ? AND kind = 'pattern' LIMIT 1"
 _LATEST = "SELECT max(id) FROM accounts"
-#: Orders whose names are cached.
+#: Orders whose account names are cached, at most.
 _CACHED = 1_024
 _PATTERNS = "SELECT id, purse, name, currency FROM accounts WHERE kind = 'pattern'"
 _AGAIN = "UPDATE accounts SET units = ?, payments = ?, latest = ? WHERE id = ?"
@@ -27,7 +27,7 @@ _IN_CURRENCY = "SELECT 1 FROM accounts WHERE purse = ? AND name = ? AND currency
 _HOSTS = "SELECT {} FROM accounts WHERE purse = ? AND kind = 'host' AND substr(name, ?) = ?"
 _NAMES = f"{_HOSTS.format('name')} AND currency = ?"
 _SUMS = f"{_HOSTS.format('currency, sum(units), sum(payments), max(latest)')} GROUP BY currency"
-#: Of each bucket, newest first, what all of these hosts counted in it: to the next start of each, or to its end.
+#: The sums of these hosts in each bucket, newest first. A host's bucket lasts until its next start, or until now.
 _BUCKETS = f"""
     WITH hosts AS ({_HOSTS.format("id, units, payments")} AND currency = ?), counted AS (
         SELECT number,
@@ -40,8 +40,8 @@ _BUCKETS = f"""
 """  # noqa: S608 - every part is a constant
 
 
-class Counting:
-    """Names of the accounts that orders count in. Cached until an account is opened, in any process."""
+class AccountNames:
+    """Names of the accounts in which orders count. Cached until any process opens an account."""
 
     __slots__ = ("_db", "_known", "_latest")
 
@@ -50,8 +50,8 @@ class Counting:
         self._latest = 0
         self._known: dict[tuple[str, int, tuple[str, ...]], tuple[str, ...]] = {}
 
-    def names(self, db: sqlite3.Connection, order: Order) -> tuple[str, ...]:
-        """Return the accounts that an order counts in. Asked before the transaction opens one: it may be undone."""
+    def of(self, db: sqlite3.Connection, order: Order) -> tuple[str, ...]:
+        """Return the accounts in which an order counts. Call it before the transaction opens one: it may roll back."""
         purse = order.purchase.purse
         (latest,) = db.execute(_LATEST).fetchone()
         if latest != self._latest or db is not self._db or len(self._known) >= _CACHED:
@@ -64,8 +64,8 @@ class Counting:
         return found
 
 
-def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: float) -> bool:
-    """Open those of the missing accounts that are neither the purse's nor a host's. Return False if there is none."""
+def open_missing(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: float) -> bool:
+    """Open the missing accounts of patterns and allowances. Return False if there are none."""
     purse, origin = order.purchase.purse, order.purchase.origin
     found = [name for name in missing if name not in (OVERALL, origin.host)]
     for name in found:
@@ -80,53 +80,55 @@ def begin(db: sqlite3.Connection, order: Order, missing: Iterable[str], now: flo
 
 
 def counted_by(db: sqlite3.Connection, question: Spending) -> list[str]:
-    """Return the accounts whose sums answer a question: that of its name, or those of the hosts that it would match."""
+    """Return the accounts whose sums answer a question: the one it names, or those of the hosts that match."""
     purse, name, currency = question.purse, question.account, question.currency
     if db.execute(_IN_CURRENCY, (purse, name, currency)).fetchone() is not None:
         return [name]
-    return [host for (host,) in db.execute(_NAMES, (*_asked(purse, name), currency))]
+    return [host for (host,) in db.execute(_NAMES, (*_host_values(purse, name), currency))]
 
 
 def start_patterns_again(db: sqlite3.Connection) -> None:
-    """Let every pattern count all of its hosts, where older versions left out those with an entry of their own."""
+    """Start every pattern again from all of its hosts. Older versions left out hosts with an entry of their own."""
     (now,) = db.execute("SELECT at FROM meta").fetchone()
     for number, purse, name, currency in db.execute(_PATTERNS).fetchall():
-        asked = _asked(purse, name)
-        for found, units, payments, latest in db.execute(_SUMS, asked).fetchall():
+        hosts = _host_values(purse, name)
+        for found, units, payments, latest in db.execute(_SUMS, hosts).fetchall():
             if found == currency:
                 db.execute(_AGAIN, (units, payments, latest, number))
                 db.execute("DELETE FROM starts WHERE account = ?", (number,))
-                _fill(db, number, (*asked, currency), (units, payments), now)
+                _write_starts(db, number, (*hosts, currency), (units, payments), now)
 
 
 def _start_from_hosts(db: sqlite3.Connection, purse: str, name: str, now: float) -> None:
     """Open the account of a pattern in each currency of its hosts.
 
-    Sums of hosts know no ports: a pattern with one starts from too much, never from too little.
+    The sums of hosts are kept without ports. So a pattern with a port starts from too much, never from too little.
     """
-    asked = _asked(purse, name)
-    for currency, units, payments, latest in db.execute(_SUMS, asked).fetchall():
+    hosts = _host_values(purse, name)
+    for currency, units, payments, latest in db.execute(_SUMS, hosts).fetchall():
         opened = db.execute(_OPEN, (purse, name, currency, units, payments, latest, "pattern", None))
         if opened.rowcount == 1:  # else it has one in this currency
-            _fill(db, opened.lastrowid or 0, (*asked, currency), (units, payments), now)
+            _write_starts(db, opened.lastrowid or 0, (*hosts, currency), (units, payments), now)
 
 
-def _asked(purse: str, name: str) -> tuple[str, int, str]:
-    """Return the values for ``_HOSTS``: where a host's name has to be what."""
+def _host_values(purse: str, name: str) -> tuple[str, int, str]:
+    """Return the values for ``_HOSTS``: the purse, a position in a host's name, and the text that must be there."""
     hosts = hosts_in(name) or name
     ending = hosts.removeprefix("*")  # "a wildcard covers any depth, but not the name itself"
     return (purse, 1, hosts) if ending == hosts else (purse, -len(ending), ending)
 
 
-def _fill(db: sqlite3.Connection, account: int, asked: tuple[object, ...], sums: tuple[int, int], now: float) -> None:
-    """Write what an account had counted as each bucket began, in each window."""
+def _write_starts(
+    db: sqlite3.Connection, account: int, hosts: tuple[object, ...], sums: tuple[int, int], now: float
+) -> None:
+    """Write the sums of an account at the start of each bucket, in each window."""
     for span, length, width in _SPANS.values():
-        counted = db.execute(_BUCKETS, (*asked, span, int((now - length) // width)))
+        counted = db.execute(_BUCKETS, (*hosts, span, int((now - length) // width)))
         db.executemany(_START, [(account, span, *start) for start in _starts(counted, *sums)])
 
 
 def _starts(counted: Iterable[tuple[int, int, int]], units: int, payments: int) -> Iterator[tuple[int, int, int]]:
-    """Give what was counted as each bucket began, going back from what is counted now."""
+    """Yield the sums at the start of each bucket, going back from the present sums."""
     for number, more, times in counted:
         units, payments = units - more, payments - times
         yield number, units, payments

@@ -1,6 +1,6 @@
-"""Rolling sums in a ledger file. An account counts on for ever, and notes what it had counted as each bucket began.
+"""Rolling sums in a ledger file. An account has its total, and the total that it had at the start of each bucket.
 
-So the sum of a window is a difference of two numbers, and a payment changes one row of an account, not one per window.
+So the sum of a window is a difference of two numbers. A payment changes one row of an account, not one per window.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import NamedTuple
 from ...model.budgets import BUDGET_WINDOWS
 from ..windows import BUCKETS
 
-#: Number, length and bucket width of the windows that roll; the oldest bucket counts until all of it has rolled away.
-#: The number stands in the column ``span`` of every file, so it is the one that the table of windows writes down.
+#: Number, length and bucket width of the windows that roll. The oldest bucket counts until all of it has rolled away.
+#: Every file has the number in its column ``span``, so it must never change.
 _SPANS = {w.name: (w.number, w.seconds, w.seconds // BUCKETS) for w in BUDGET_WINDOWS if w.seconds}
-#: An account that has counted nothing yet.
+#: The ``latest`` of an account that has counted nothing yet.
 _NEVER = -1.0
-#: One name at a time: SQLite builds a table for a list of them.
+#: One name in each query: for a list of names SQLite would build a table.
 _ACCOUNTS = "SELECT id, name, currency, units, payments, latest FROM accounts WHERE purse = ? AND name = ?"
 _OPEN = "INSERT INTO accounts (purse, name, currency, units, payments, latest, kind) VALUES (?, ?, ?, 0, 0, ?, ?)"
 _COUNT = "UPDATE accounts SET units = units + ?, payments = payments + 1, latest = ? WHERE id = ?"
@@ -26,11 +26,11 @@ _FORGET = "DELETE FROM starts WHERE account = ? AND span = ? AND number < ?"
 _START = "SELECT units, payments FROM starts WHERE account = ? AND span = ? AND number >= ? ORDER BY number LIMIT 1"
 _STARTS = "SELECT number, units, payments FROM starts WHERE account = ? AND span = ? AND number >= ? ORDER BY number"
 _TAKE_BACK = "UPDATE accounts SET units = units - ?, payments = payments - 1 WHERE id = ?"
-#: What began later had counted the payment already.
+#: Buckets that began after the payment have it in their sums.
 _TAKE_BACK_SINCE = """
     UPDATE starts SET units = units - ?, payments = payments - 1 WHERE account = ? AND span = ? AND number > ?
 """
-#: Accounts that one turn of ``prune`` looks at: more than can be new since the last one.
+#: Accounts that one turn of ``prune`` looks at: more than can be new since the turn before.
 _PRUNED = 2_048
 _IDLE = """
     DELETE FROM starts WHERE span = ? AND account IN (SELECT id FROM accounts WHERE id BETWEEN ? AND ? AND latest < ?)
@@ -80,10 +80,10 @@ class Sums:
         return [name for name in names if name not in known]
 
     def add(self, purse: str, names: Iterable[str], currency: str, units: int) -> tuple[int, ...]:
-        """Count one payment in the accounts of these names; those that a payment meets first are made."""
+        """Count one payment in the accounts of these names. Make those that are missing."""
         known = {account.name: account for account in self._accounts if account.currency == currency}
         counting = [known.get(name) or self._open(purse, name, currency) for name in names]
-        self._begin(counting)
+        self._begin_buckets(counting)
         for account in counting:
             self._db.execute(_COUNT, (units, self._now, account.number))
         return tuple(account.number for account in counting)
@@ -92,18 +92,18 @@ class Sums:
         return [each for each in self._accounts if each.name == name and currency in (None, each.currency)]
 
     def _open(self, purse: str, name: str, currency: str) -> Account:
-        kind = "host" if name else "purse"  # those of another kind are opened by ``seeds``
+        kind = "host" if name else "purse"  # ``seeds`` opens accounts of other kinds
         number = self._db.execute(_OPEN, (purse, name, currency, _NEVER, kind)).lastrowid or 0
         return Account(number, name, currency, 0, 0, _NEVER)
 
-    def _begin(self, counting: Iterable[Account]) -> None:
-        """Note where accounts stand, for each window of which a new bucket begins."""
-        begun = [start for account in counting for start in self._beginning(account)]
+    def _begin_buckets(self, counting: Iterable[Account]) -> None:
+        """Write the sums of accounts for each window in which a new bucket begins."""
+        begun = [start for account in counting for start in self._new_buckets(account)]
         if begun:
             rows = ", ".join(["(?, ?, ?, ?, ?)"] * len(begun))
             self._db.execute(_BEGIN.format(rows), [value for start in begun for value in start])
 
-    def _beginning(self, account: Account) -> Iterator[tuple[int, ...]]:
+    def _new_buckets(self, account: Account) -> Iterator[tuple[int, ...]]:
         if int(account.latest) == int(self._now):  # no bucket is finer than a second
             return
         for span, length, width in _SPANS.values():
@@ -143,9 +143,9 @@ def give_back(db: sqlite3.Connection, numbers: Iterable[int], units: int, at: fl
 
 
 def prune(db: sqlite3.Connection, turn: int) -> None:
-    """Let go of the buckets that idle accounts do not count any more: each turn looks at some accounts.
+    """Delete the buckets of idle accounts that have rolled away. Each turn looks at some of the accounts.
 
-    What an account has counted in all stays: a new account starts from it.
+    The totals stay: a new account of a pattern starts from them.
     """
     now, most = db.execute("SELECT at, (SELECT max(id) FROM accounts) FROM meta").fetchone()
     first = turn % ((most or 0) // _PRUNED + 1) * _PRUNED
