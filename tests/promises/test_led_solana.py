@@ -11,7 +11,7 @@ from tests.adapters.one_request import SHELLS, Ask, name_of
 from x402_client import Policy, Wallet
 from x402_client.sandbox import Sandbox
 from x402_client.testing.adapter.gate import Gate
-from x402_client.testing.adapter.redirects import leading_on
+from x402_client.testing.adapter.redirects import redirecting
 from x402_client.testing.adapter.spoiling import drop_after_settling
 
 
@@ -19,7 +19,7 @@ from x402_client.testing.adapter.spoiling import drop_after_settling
 def test_one_call_is_paid_once_wherever_it_is_led(shell: Ask) -> None:
     with Sandbox(redeliver=True) as sandbox, Gate(urlsplit(sandbox.url).port or 0) as gate:
         sandbox.sell("/goods", "0.01", content=b"the goods", chains="solana")
-        start = gate.page("/start", leading_on(lambda turn: f"{gate.url}/goods?{turn}"))
+        start = gate.page("/start", redirecting(lambda turn: f"{gate.url}/goods?{turn}"))
         gate.spoil(drop_after_settling, drop_after_settling)
         wallet = Wallet(solana=sandbox.key("solana"))
         buyer = sandbox.buyer(Policy(per_request="0.05", per_day="1"), wallet=wallet, repeat=())

@@ -1,6 +1,6 @@
 """Answers for tests that mock HTTP, and the conformance classes that authors of adapters and schemes inherit.
 
-Each is loaded when it is asked for.
+Each is loaded when it is first used.
 """
 
 from importlib import import_module

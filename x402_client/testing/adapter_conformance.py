@@ -1,4 +1,4 @@
-"""The contract of an adapter for an HTTP client, as tests. Subclass ``AdapterConformance`` and run it with pytest.
+"""Contract of an adapter for an HTTP client, as tests. Subclass ``AdapterConformance`` and run it with pytest.
 
     class TestMine(AdapterConformance):
         own_errors = (mylib.Error,)
@@ -14,9 +14,9 @@
         def open(self, client, method, url): ...
         def quote(self, client, method, url): ...
 
-An async library gives ``async def``s and sets ``backend = "asyncio"``. What a library cannot do is a flag that is
-False: ``streams``, ``follows_redirects``, ``one_shot_bodies``, ``files``, ``keeps_cookies``, ``pools``, ``quotes``,
-``pays_ahead``, ``joins_errors``, ``sees_loopback``. What concerns money has no flag.
+For an async library, write these methods as ``async def`` and set ``backend = "asyncio"``. If a library cannot do
+something, set the flag to False: ``streams``, ``follows_redirects``, ``one_shot_bodies``, ``files``, ``keeps_cookies``,
+``pools``, ``quotes``, ``pays_ahead``, ``joins_errors``, ``sees_loopback``. Tests of money have no flag.
 
 Every test has a ``Sandbox`` of its own on a real socket: invented money, real checks of every signature.
 """
@@ -28,12 +28,12 @@ import pytest
 pytest.register_assert_rewrite("x402_client.testing.adapter")
 
 from .adapter.ahead import PayingAhead  # noqa: E402 - after the line above, so that asserts explain themselves
+from .adapter.base import Answer, Stream  # noqa: E402
 from .adapter.bodies import Bodies  # noqa: E402
 from .adapter.crowds import Cancelling, Crowds  # noqa: E402
 from .adapter.failures import Failures  # noqa: E402
-from .adapter.ground import Answer, Stream  # noqa: E402
 from .adapter.paying import Paying, Untouched  # noqa: E402
-from .adapter.redirects import Led, Redirects  # noqa: E402
+from .adapter.redirects import Redirects, RedirectsBeforePaying  # noqa: E402
 from .adapter.scopes import Quotes, Scopes  # noqa: E402
 from .adapter.secrecy import Secrecy  # noqa: E402
 from .adapter.streams import Streams  # noqa: E402
@@ -50,10 +50,10 @@ class AdapterConformance(
     Failures,
     Streams,
     Redirects,
-    Led,
+    RedirectsBeforePaying,
     Secrecy,
     Crowds,
     Cancelling,
     PayingAhead,
 ):
-    """The contract of an adapter. Give ``client`` and ``fetch``, and what the flags call for."""
+    """Contract of an adapter. Write ``client`` and ``fetch``, and the methods that the flags need."""

@@ -1,6 +1,6 @@
 """Answers of an honest seller, for tests that mock HTTP: a 402 with its terms, and the paid answer with its receipt.
 
-For payments that are really checked there is ``x402_client.sandbox``. A mock checks nothing: it answers as it is told.
+To have payments checked, use ``x402_client.sandbox``. A mock checks nothing: it answers as it is told.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, short_
 
 Version = Literal[1, 2]
 
-#: Who is paid where a test does not say. There are no keys to these addresses.
+#: The addresses that are paid by default. They have no keys.
 _PAY_TO = {
     EVM_FAMILY: "0x4024402440244024402440244024402440244024",
     SOLANA_FAMILY: "5KP9s7uWf8Qu6X6DkNEmCcoqDjK73wYQi33e7JNQ2XXh",
 }
 _FEE_PAYER = "GeQyqWkD8DaVv1NNnUTZcgujXuKctWCoZCF3fMkw4Zw"
-#: A transaction of no chain, in the form of each family.
+#: Transactions that are on no chain, in the form of each family.
 _TRANSACTION = {EVM_FAMILY: "0x" + "402" * 21 + "4", SOLANA_FAMILY: "402" * 29}
 _TERMS = "PAYMENT-REQUIRED"
 _RECEIPT = {1: "X-PAYMENT-RESPONSE", 2: "PAYMENT-RESPONSE"}
 
 
 class MockedAnswer(Mapping[str, Any]):
-    """An answer to put into a mock: its status, its headers and its body.
+    """Answer for a mock: its status, its headers and its body.
 
-    Unpack it with ``**`` where ``status_code``, ``headers`` and ``content`` are taken: by ``httpx.Response``, respx,
-    pytest-httpx and requests_mock. ``for_responses`` and ``for_aiohttp`` have the names that other libraries take.
+    Unpack it with ``**`` for a function that takes ``status_code``, ``headers`` and ``content``: ``httpx.Response``,
+    respx, pytest-httpx and requests_mock. ``for_responses`` and ``for_aiohttp`` have the names that others take.
 
     Attributes:
         status: The status.
@@ -111,7 +111,7 @@ def payment_required(
         extra: Fields to put into the offer's ``extra``, over those it has. Default: none. On EVM chains it has the
             token's name and version. On Solana it has a fee payer, and in version 2 a blockhash, so that the buyer
             does not ask the chain.
-        also: Further offers. Each maps keywords from ``amount`` to ``extra`` to what differs from the first offer, as
+        also: Further offers. Each has the keywords, from ``amount`` to ``extra``, that differ from the first offer, as
             in ``also=[{"network": "solana"}, {"amount": "0.009", "asset": "EURC"}]``. Default: none.
         url: The address that is sold. A buyer does not compare it with the one it asked. Default: an example.
         description: The seller's words for what is sold. Default: none.
@@ -155,8 +155,8 @@ def payment_response(
         transaction: The transaction that paid. Default: one that looks like the network's and is on no chain.
         payer: The address that paid. It should be the buyer's. Default: the receipt does not name it.
         receipt: Fields to put into the receipt, in the protocol's words, as in
-            ``{"success": False, "errorReason": "invalid_payload"}``. Default: none, and the receipt tells success.
-        status: The status of the answer. 402 is the seller's no to the payment. Default: 200.
+            ``{"success": False, "errorReason": "invalid_payload"}``. Default: none, and the receipt says success.
+        status: The status of the answer. With 402 the seller rejects the payment. Default: 200.
         headers: Further headers. Default: none but the receipt and the type of the content.
         version: The version of the protocol, which decides the name of the receipt's header. Default: 2.
     """
@@ -193,7 +193,7 @@ def _offer(
     known = _network(named)
     token, family = _token(known, asset), family_of(known)
     if pay_to is None and family not in _PAY_TO:
-        raise ConfigurationError(f"There is no address to be paid on {named}; pass pay_to=.")
+        raise ConfigurationError(f"There is no default address to pay on {named}; pass pay_to=.")
     return {
         "scheme": scheme,
         "network": _written(named, known, version),
@@ -213,7 +213,7 @@ def _network(name: str) -> str:
 
 
 def _written(named: str, known: str, version: Version) -> str:
-    """Return a network as the version writes it: version 1 has plain names, and a long one where a test insists."""
+    """Return a network's name in a version. Version 1 has plain names, unless a test gave the CAIP-2 name."""
     return known if version == 2 or ":" in named else short_name(known)
 
 
@@ -235,7 +235,7 @@ def _units(amount: Amount, token: Token) -> int:
         raise ConfigurationError(f"{amount!r} is not in {token.currency}, the currency of {token.symbol or token}.")
     units = money.amount.scaleb(token.decimals)
     if units != units.to_integral_value():
-        raise ConfigurationError(f"{amount!r} is finer than {token.decimals} decimals, which are all the token has.")
+        raise ConfigurationError(f"{amount!r} has more decimals than the token, which has {token.decimals}.")
     return int(units)
 
 
@@ -248,7 +248,7 @@ def _extra(token: Token, family: str, version: Version) -> dict[str, Any]:
 
 
 def _blockhash() -> str:
-    """Return a new blockhash of no chain. An old one would be taken for stale, and a buyer would ask the chain."""
+    """Return a new blockhash that is on no chain. With an old one, a buyer would ask the chain for another."""
     import base58
 
     return base58.b58encode(secrets.token_bytes(32)).decode()

@@ -1,4 +1,4 @@
-"""Texts and offers that strangers may send: listed ones, and ones drawn by hypothesis if it is installed."""
+"""Texts and offers that unknown sellers may send: from a list, and drawn by hypothesis if it is installed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMEOUTS = (None, 0, 1, 2**31, 2**64)
 
 
 def for_texts(check: Callable[[str], object], examples: int = 200) -> None:
-    """Run a check with any text."""
+    """Run a check with texts of all kinds."""
     for text in TEXTS:
         check(text)
     if _has_hypothesis():
@@ -33,7 +33,7 @@ def for_texts(check: Callable[[str], object], examples: int = 200) -> None:
 
 
 def for_offers(check: Callable[[Offer], object], sound: Offer, examples: int = 200) -> None:
-    """Run a check with all that a seller may make of a sound offer, as the model of offers permits."""
+    """Run a check with changed forms of a sound offer: any that a seller may send and the model of offers permits."""
     for offer in _listed(sound):
         check(offer)
     if _has_hypothesis():
@@ -64,7 +64,7 @@ def _drawn(sound: Offer) -> Any:
             "timeout": st.one_of(st.none(), st.integers(0, 2**64)),
             "version": st.sampled_from([1, 2]),
             "written_network": texts,
-            # A seller may add to what it writes beside an offer, or write something else.
+            # A seller may add to ``extra``, or replace it.
             "extra": st.one_of(extras, extras.map(lambda extra: {**sound.extra, **extra})),
         },
     )
@@ -83,10 +83,7 @@ def _listed(sound: Offer) -> Iterable[Offer]:
 
 
 def _names(sound: Offer) -> tuple[str, ...]:
-    """Return the names that may stand in ``extra``.
-
-    A scheme reads the names that its sound offers have.
-    """
+    """Return names for fields of ``extra``: those of the sound offer, because the scheme reads them, and others."""
     return (*sound.extra, "memo", "nonce", "name")
 
 

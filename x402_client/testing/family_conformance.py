@@ -1,4 +1,4 @@
-"""The tests that every family of chains has to pass: subclass ``FamilyConformance`` and run it with pytest."""
+"""Tests that every family of chains has to pass: subclass ``FamilyConformance`` and run it with pytest."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .examples import for_texts
 
 
 class FamilyConformance(ABC):
-    """The tests of a family of chains, given some of its addresses. ``self.family`` is new in every test."""
+    """Tests of a family of chains, given some of its addresses. ``self.family`` is new in every test."""
 
-    #: The number of texts of strangers that are tried.
+    #: The number of drawn texts that are tried.
     examples = 200
 
     @abstractmethod
@@ -27,7 +27,7 @@ class FamilyConformance(ABC):
 
     @abstractmethod
     def accounts(self) -> Sequence[Sequence[str]]:
-        """Return two accounts or more: for each, every spelling of its address that may come."""
+        """Return at least two accounts: for each, all spellings of its address."""
 
     @abstractmethod
     def strangers(self) -> Sequence[str]:

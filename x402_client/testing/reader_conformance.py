@@ -1,4 +1,4 @@
-"""The tests that every settlement reader has to pass: subclass ``ReaderConformance`` and run it with pytest."""
+"""Tests that every settlement reader has to pass: subclass ``ReaderConformance`` and run it with pytest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ANSWERS = ("settled", "not_settled", "live", "unknown")
 
 
 class ReaderConformance(ABC):
-    """The tests of a reader, given holds whose fate is known. ``self.reader`` is new in every test."""
+    """Tests of a reader, given holds of which the truth is known. ``self.reader`` is new in every test."""
 
     @abstractmethod
     def make(self) -> Any:
@@ -29,10 +29,10 @@ class ReaderConformance(ABC):
 
     @abstractmethod
     def alive(self) -> Sequence[Hold]:
-        """Return holds whose payments are unused and can settle yet."""
+        """Return holds whose payments are unused and can still settle."""
 
     def strangers(self) -> Sequence[Hold]:
-        """Return holds that the reader knows nothing of: other networks, other wallets, nothing signed."""
+        """Return holds of which the reader knows nothing: other networks, other wallets, nothing signed."""
         return [hold.but(authorization=None) for hold in self.settled()]
 
     def setup_method(self) -> None:
@@ -49,7 +49,7 @@ class ReaderConformance(ABC):
                 return await coming
 
             found = anyio.run(awaited)
-        assert found in _ANSWERS, f"read() gave {found!r}; it gives one of {', '.join(_ANSWERS)}"
+        assert found in _ANSWERS, f"read() returned {found!r}; it may return one of {', '.join(_ANSWERS)}"
         return str(found)
 
     def test_what_settled_is_said_to_have_settled(self) -> None:
@@ -61,9 +61,9 @@ class ReaderConformance(ABC):
         assert {self.read(hold) for hold in self.dead()} == {"not_settled"}
 
     def test_what_can_settle_yet_is_never_said_not_to_have_settled(self) -> None:
-        """Check payments that can settle yet.
+        """Check payments that can still settle.
 
-        One whose money was given back, and that settles then, was paid without being counted.
+        If the money of one were given back, and it settled after that, it would be paid and not counted.
         """
         assert {self.read(hold) for hold in self.alive()} <= {"unknown", "live"}
 

@@ -1,4 +1,4 @@
-"""The tests that every payment scheme has to pass: subclass ``SchemeConformance`` and run it with pytest.
+"""Tests that every payment scheme has to pass: subclass ``SchemeConformance`` and run it with pytest.
 
     class TestVoucher(SchemeConformance):
         def make(self): return Voucher(SIGNER.address)
@@ -7,7 +7,7 @@
         def unsound(self): return [offer(pay_to="")]
         def verify(self, offer, signed): assert seller_takes(offer, signed.payload)
 
-Nothing is faked: the scheme's questions are answered by a buyer with the wallet, as in a payment.
+Nothing is faked: a buyer with the wallet answers the scheme's asks, as in a payment.
 """
 
 from __future__ import annotations
@@ -33,23 +33,20 @@ from ..model.signing import Signed
 from ..policy.policy import Policy
 from .examples import for_offers
 
-#: The asks that a scheme may yield while it signs. Sending, reserving and telling are the flow's.
+#: The asks that a scheme may yield while it signs. Only the flow sends, reserves and reports.
 ALLOWED = (asks.SignTyped, asks.SignMessage, asks.Sign, asks.Fetch)
 #: Seconds by which clocks may differ between two lines of a test.
 _SLACK = 2
 
 
 class SchemeConformance(ABC):
-    """The tests of a scheme, given a wallet that signs for it, and offers.
-
-    ``self.scheme`` is a new one in every test.
-    """
+    """Tests of a scheme, given a wallet that signs for it, and offers. ``self.scheme`` is new in every test."""
 
     #: Seconds that a payment may be valid, as ``Policy(validity=...)`` says.
     validity = 600
     #: The number of hostile offers that are tried.
     examples = 200
-    #: Texts that must show nowhere: keys, in each form that they were given in.
+    #: Texts that nothing may show: keys, in each form in which they were given.
     secrets: tuple[str, ...] = ()
 
     @abstractmethod
@@ -70,7 +67,7 @@ class SchemeConformance(ABC):
 
     @abstractmethod
     def verify(self, offer: Offer, signed: Signed) -> None:
-        """Check a payment as the seller does. AssertionError if it is not worth the offer's amount."""
+        """Check a payment as the seller does. Raise AssertionError if it is not worth the offer's amount."""
 
     def setup_method(self) -> None:
         """Make the scheme that is tested."""
@@ -102,7 +99,7 @@ class SchemeConformance(ABC):
             assert self._objection(offer) is not None, f"no objection to {offer!r}"
 
     def test_an_objection_goes_by_the_offer_alone(self) -> None:
-        """Check that the policy can keep the answer for the next time that the same is offered."""
+        """Check that the policy can keep the answer for the next offer that is the same."""
         offers = [*self.sound(), *self.unsound()]
         before = [self._objection(offer) for offer in offers]
         for offer in self.sound():
@@ -155,7 +152,7 @@ class SchemeConformance(ABC):
                 assert text not in shown, "a repr or the evidence shows what can be spent"
 
     def test_a_signature_by_another_key_is_not_sent(self) -> None:
-        """Check a signer with another key than it says: it may be a service that we do not run."""
+        """Check a signer that has another key than it says: it may be somebody else's service."""
         answers = Answers(self.buyer.services, NO_COURIER)
 
         def answer(ask: asks.Ask[Any]) -> Any:
@@ -232,10 +229,7 @@ class SchemeConformance(ABC):
             assert json.loads(json.dumps(dict(part), allow_nan=False)) == dict(part), "it is not plain JSON"
 
     def _spendable(self, signed: Signed) -> list[str]:
-        """Return the texts that are worth money.
-
-        They are the signatures, and every long text of the payload but the nonce.
-        """
+        """Return the texts that are worth money: the signatures, and long texts of the payload except the nonce."""
         texts = [text for text in _texts(signed.payload) if len(text) >= 80]
         texts += [signature.hex() for signature in self._given if len(signature) >= 16]
         return [*filter(lambda text: text != signed.nonce, texts), *self.secrets]

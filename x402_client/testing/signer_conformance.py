@@ -1,4 +1,4 @@
-"""The tests that every signer has to pass: subclass the class for its family of chains and run it with pytest."""
+"""Tests that every signer has to pass: subclass the class for its family of chains and run it with pytest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..model.signing import TypedData
 from ..policy.policy import Policy
 from ..schemes.exact_evm import typed_data
 
-#: Two tokens. The name of one is not ASCII, as on a few chains.
+#: Two tokens. The name of the second is not ASCII, as on a few chains.
 _TOKENS = (
     Token("eip155:8453", "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", "USDC", 6, "USD Coin", "2"),
     Token("eip155:14", "0xe7cd86e13AC4309349F30B3435a9d337750fC82D", "USDT0", 6, "USD\u20ae0", "1"),
@@ -29,18 +29,18 @@ _TOKENS = (
 
 
 class _SignerConformance(ABC):
-    """The tests of a signer in a wallet. ``self.wallet`` is a new one in every test."""
+    """Tests of a signer in a wallet. ``self.wallet`` is new in every test."""
 
-    #: Texts that must show nowhere: the key, in each form that it was given in.
+    #: Texts that nothing may show: the key, in each form in which it was given.
     secrets: tuple[str, ...] = ()
 
     @abstractmethod
     def make(self) -> Any:
-        """Return what the wallet is given: a key, or a signer."""
+        """Return a key or a signer, as a wallet takes it."""
 
     @abstractmethod
     def in_wallet(self) -> Wallet:
-        """Return a wallet with it."""
+        """Return a wallet with the signer."""
 
     def setup_method(self) -> None:
         """Make a wallet with the signer that is tested, and a buyer."""
@@ -52,7 +52,7 @@ class _SignerConformance(ABC):
         self.buyer.close()
 
     def sign(self, ask: asks.Ask[asks.SignatureGiven]) -> bytes:
-        """Sign as an async client does, which takes sync and async signers."""
+        """Sign as an async client does. It takes sync and async signers."""
         import anyio
 
         return anyio.run(lambda: arun(_asking(ask), AsyncAnswers(self.buyer.services, NO_COURIER)))
@@ -72,10 +72,10 @@ def _asking(ask: asks.Ask[asks.SignatureGiven]) -> Generator[asks.Ask[Any], Any,
 
 
 class EvmSignerConformance(_SignerConformance):
-    """The tests of a signer for EVM chains: anything that ``Wallet(evm=...)`` takes."""
+    """Tests of a signer for EVM chains: anything that ``Wallet(evm=...)`` takes."""
 
     def in_wallet(self) -> Wallet:
-        """Return a wallet with it."""
+        """Return a wallet with the signer."""
         return Wallet(evm=self.make())
 
     @property
@@ -122,10 +122,10 @@ class EvmSignerConformance(_SignerConformance):
 
 
 class SolanaSignerConformance(_SignerConformance):
-    """The tests of a signer for Solana: anything that ``Wallet(solana=...)`` takes."""
+    """Tests of a signer for Solana: anything that ``Wallet(solana=...)`` takes."""
 
     def in_wallet(self) -> Wallet:
-        """Return a wallet with it."""
+        """Return a wallet with the signer."""
         return Wallet(solana=self.make())
 
     @property

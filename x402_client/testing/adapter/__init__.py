@@ -1,1 +1,1 @@
-"""The parts of ``AdapterConformance``: the ground, a gate before the sandbox, and one file for each promise."""
+"""Parts of ``AdapterConformance``: the base class, a gate before the sandbox, and one file for each promise."""

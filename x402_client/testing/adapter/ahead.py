@@ -6,12 +6,12 @@ The policy is ``Policy(pay_ahead=True)``.
 from __future__ import annotations
 
 from . import spoiling
-from .ground import CONTENT, PATH, POLICY, Ground, needs
+from .base import CONTENT, PATH, POLICY, AdapterTestCase, needs
 
 AHEAD = POLICY.but(pay_ahead=True)
 
 
-class PayingAhead(Ground):
+class PayingAhead(AdapterTestCase):
     """Tests of terms that are kept from the last delivery."""
 
     @needs("pays_ahead")

@@ -1,4 +1,4 @@
-"""The ground of ``AdapterConformance``: the methods that an author gives, and short words for the tests."""
+"""Base of ``AdapterConformance``: the methods that an author writes, and short methods for the tests."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ CONTENT = b"The content that was paid for. " * 64
 POLICY = Policy(per_request="0.05", per_day="50")
 #: Seconds that an ordinary call may take.
 TIMEOUT = 5.0
-#: Seconds that a caller waits where a seller's silence is the point.
+#: Seconds that a caller waits in tests of a silent seller.
 SHORT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, as a caller of the library has it. ``native`` is the library's own response."""
+    """Whole answer, as a caller of the library gets it. ``native`` is the library's own response."""
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -54,14 +54,14 @@ class Answer:
 
 
 class Stream(Protocol):
-    """An answer whose body is still to come. Its two methods are both sync, or both async."""
+    """Answer whose body is still to be read. Its two methods are both sync, or both async."""
 
     @property
     def native(self) -> Any:
         """Return the library's own response. Nothing else may keep it alive."""
 
     def read_some(self) -> Maybe[bytes]:
-        """Return the bytes that come next, and b"" at the end."""
+        """Return the next bytes, or b"" at the end."""
         ...
 
     def close(self) -> Maybe[None]:
@@ -80,20 +80,17 @@ def needs(*flags: str) -> Callable[[F], F]:
 
 
 class AdapterUnderTest(ABC):
-    """The methods and flags that an author gives.
+    """Methods and flags that an author gives. Every method may be ``async def``: then set ``backend`` too."""
 
-    Every method may be ``async def``; then set ``backend`` too.
-    """
-
-    #: None for a sync library; "asyncio" or "trio" is the loop that async methods run on, in a thread of its own.
+    #: None for a sync library. "asyncio" or "trio" runs async methods on such a loop, in a thread of its own.
     backend: ClassVar[str | None] = None
-    #: The errors of the library itself, when a connection breaks or is silent for too long. They have to be given.
+    #: The library's own errors for a connection that breaks or is silent for too long. They have to be given.
     own_errors: ClassVar[tuple[type[BaseException], ...]]
-    #: True if a caller can read an answer's body bit by bit: give ``open`` too.
+    #: True if a caller can read an answer's body piece by piece: write ``open`` too.
     streams: ClassVar[bool] = True
     #: True if ``fetch`` follows redirects by itself.
     follows_redirects: ClassVar[bool] = True
-    #: True if a body may be an iterator that gives its chunks once: see ``one_shot``.
+    #: True if a body may be an iterator that yields its chunks once: see ``one_shot``.
     one_shot_bodies: ClassVar[bool] = True
     #: True if a body may be a file that is open for reading bytes.
     files: ClassVar[bool] = True
@@ -105,9 +102,8 @@ class AdapterUnderTest(ABC):
     pays_ahead: ClassVar[bool] = True
     #: True if the adapter can ask for a quote.
     quotes: ClassVar[bool] = True
-    #: True if errors are the library's and ours at once: after silence, and in the middle of a paid body.
+    #: True if one error is both the library's and ours: after silence, and in the middle of a paid body.
     joins_errors: ClassVar[bool] = True
-
     #: True if ``Reply.ends_here`` shows that plain http ended on this machine. Else policies here allow 127.0.0.1.
     sees_loopback: ClassVar[bool] = True
 
@@ -115,9 +111,9 @@ class AdapterUnderTest(ABC):
     def client(
         self, buyer: Buyer | None, connections: int | None = None
     ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any]:
-        """Give a client that pays with this buyer, or with None a bare client of the library.
+        """Return a client that pays with this buyer, or a bare client of the library if it is None.
 
-        ``connections`` is the size of its pool, where that can be chosen. The environment's proxies stay unused.
+        ``connections`` is the size of its pool, if that can be chosen. It does not use the environment's proxies.
         """
 
     @abstractmethod
@@ -139,11 +135,11 @@ class AdapterUnderTest(ABC):
 
     def open(self, client: Any, method: str, url: str) -> Maybe[Stream]:
         """Make one call and return its answer as soon as the headers are here."""
-        pytest.fail("streams is True: give open(client, method, url), or set streams = False.")
+        pytest.fail("streams is True: write open(client, method, url), or set streams = False.")
 
     def quote(self, client: Any, method: str, url: str) -> Maybe[Quote]:
         """Ask for the price of a call."""
-        pytest.fail("quotes is True: give quote(client, method, url), or set quotes = False.")
+        pytest.fail("quotes is True: write quote(client, method, url), or set quotes = False.")
 
     def outcome(self, native: Any) -> Outcome | None:
         """Return the outcome that a native response carries."""
@@ -151,29 +147,29 @@ class AdapterUnderTest(ABC):
 
     def one_shot(self, chunks: Iterable[bytes]) -> Any:
         """Return a body that can be read once: an iterator, for an async adapter an async one."""
-        return iter(chunks) if self.backend is None else _given(chunks)
+        return iter(chunks) if self.backend is None else _async_chunks(chunks)
 
 
-async def _given(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _async_chunks(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
 
 
-class Ground(AdapterUnderTest):
-    """The ground of a test: a sandbox, a gate before it, a wallet with invented money. New for every test."""
+class AdapterTestCase(AdapterUnderTest):
+    """Base of the tests: a sandbox, a gate before it, and a wallet with invented money. All are new in every test."""
 
     sandbox: Sandbox
     gate: Gate
     wallet: Wallet
     #: The wallet's private key, 0x hex.
     key: str
-    #: The address of something that is sold for a cent.
+    #: The URL of something that is sold for a cent.
     url: str
 
     def setup_method(self, method: Any) -> None:
-        """Skip what the adapter cannot do, and set the scene for the rest.
+        """Skip a test that needs what the adapter cannot do. Prepare any other.
 
-        Call this first in a method of your own.
+        If you override this method, call it first.
         """
         for flag in getattr(method, "needed_flags", ()):
             if not getattr(self, flag):
@@ -190,15 +186,15 @@ class Ground(AdapterUnderTest):
             self._stack = stack.pop_all()
 
     def teardown_method(self) -> None:
-        """Close what is open. A mistake of the gate's own is a failure of the test."""
+        """Close what is open. An error in the gate itself fails the test."""
         self.gate.over.set()
         self._stack.close()
         assert self.gate.troubles == []
 
-    # --- the scene
+    # --- the seller, the buyer and the client
 
     def sell(self, path: str, price: str = PRICE, content: bytes = CONTENT) -> str:
-        """Sell something through the gate. Return its address."""
+        """Sell something through the gate. Return its URL."""
         self.sandbox.sell(path, price, content=content, chains="evm")
         return self.gate.url + path
 
@@ -220,10 +216,10 @@ class Ground(AdapterUnderTest):
             given = self._portal.wrap_async_context_manager(given)
         return self._stack.enter_context(given)
 
-    # --- what is done
+    # --- calls
 
     def wait(self, given: Maybe[T]) -> T:
-        """Return the result of a method of the author's, awaited on the backend's loop if it has to be."""
+        """Return the result of one of the author's methods. Await it on the backend's loop if it is awaitable."""
         if not isinstance(given, Awaitable):
             return given
         found: T = self.run(lambda: given)
@@ -240,7 +236,7 @@ class Ground(AdapterUnderTest):
         return self.wait(self.fetch(client, method, url or self.url, **{"read_timeout": TIMEOUT, **said}))
 
     def opened(self, client: Any, url: str | None = None) -> Stream:
-        """Make one call whose body is still to come."""
+        """Make one call whose body is still to be read."""
         return self.wait(self.open(client, "GET", url or self.url))
 
     def read(self, stream: Stream, size: int) -> bytes:
@@ -251,7 +247,7 @@ class Ground(AdapterUnderTest):
         return found
 
     def fails(self, client: Any, url: str | None = None, **said: Any) -> BaseException:
-        """Return what a call raises. The caller keeps it, as programs do."""
+        """Return the error that a call raises."""
         try:
             answer = self.get(client, url, **said)
         except Exception as failure:
@@ -259,7 +255,7 @@ class Ground(AdapterUnderTest):
         raise AssertionError(f"This call had to fail, and gave {answer!r}.")
 
     def fails_paid(self, client: Any, url: str | None = None, **said: Any) -> BaseException:
-        """Return the error of a call after it paid, by a caller who waits for a moment only.
+        """Return the error of a call that paid, and whose caller waits only for a moment.
 
         On a busy machine the moment may be over before anything was paid. Then the call is made again.
         """
@@ -281,7 +277,7 @@ class Ground(AdapterUnderTest):
             return _in_threads(count, cast("Callable[[], T]", call))
         return self.run(lambda: _in_tasks(count, cast("Callable[[], Awaitable[T]]", call)))
 
-    # --- what happened
+    # --- results
 
     def outcome_of(self, answer: Answer) -> Outcome:
         """Return the outcome of a paid answer."""
@@ -300,27 +296,27 @@ class Ground(AdapterUnderTest):
         return len(set(self.gate.payments))
 
     def assert_delivered(self, buyer: Buyer, times: int = 1) -> None:
-        """See that this many purchases were paid for and delivered, and that none is open."""
+        """Check that this many purchases were paid for and delivered, and that none is open."""
         assert [hold.state for hold in buyer.history()] == ["delivered"] * times, "delivered purchases"
         assert buyer.holds() == (), "nothing may be open any more"
         assert self.settled == times, "settled payments"
 
     def assert_unresolved(self, buyer: Buyer) -> Hold:
-        """See that one purchase is open and counted. Return its hold."""
+        """Check that one purchase is open and counted. Return its hold."""
         assert buyer.history() == (), "nothing was delivered"
         (hold,) = buyer.holds()
         assert hold.state == "signed"
         return hold
 
     def assert_untouched(self, *buyers: Buyer) -> None:
-        """See that nothing was presented, settled or counted."""
+        """Check that nothing was presented, settled or counted."""
         assert self.gate.payments == []
         assert self.settled == 0
         for buyer in buyers:
             assert (buyer.holds(), buyer.history()) == ((), ())
 
     def assert_same_again(self, client: Any, buyer: Buyer, url: str | None = None, **said: Any) -> Answer:
-        """See that the same request presents the payment that is open, is delivered, and settles nothing more."""
+        """Check that the same request presents the open payment, is delivered, and settles nothing more."""
         presented = len(self.gate.payments)
         answer = self.get(client, url, **said)
         assert (answer.status, answer.body) == (200, CONTENT)
@@ -345,7 +341,7 @@ def _in_threads(count: int, call: Callable[[], T]) -> list[T]:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE)
-        assert not thread.is_alive(), "a call does not come to its end"
+        assert not thread.is_alive(), "a call does not end"
     for failure in failures:
         raise failure
     return results

@@ -1,4 +1,4 @@
-"""Tests of request bodies: whole on the paid leg too, and part of what is bought."""
+"""Tests of request bodies: they arrive whole with the payment too, and are part of the purchase."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from .ground import CONTENT, Ground, needs
+from .base import CONTENT, AdapterTestCase, needs
 from .spoiling import drop_after_settling
 
 LARGE = bytes(range(256)) * 8192
-#: The size of a body that can be read once, below the bound up to which it is kept.
+#: The size of a body that can be read only once, and is small enough to be kept.
 ONCE = 256 * 1024
 #: Changes that make a request another purchase.
 OTHERS: dict[str, dict[str, Any]] = {
@@ -26,8 +26,8 @@ OTHERS: dict[str, dict[str, Any]] = {
 PIECES = [b"first ", b"second ", b"third"]
 
 
-class Bodies(Ground):
-    """Tests that what the caller sends arrives twice and whole: with the question, and with the payment."""
+class Bodies(AdapterTestCase):
+    """Tests that a body arrives whole twice: with the first request, and with the payment."""
 
     @pytest.mark.parametrize(
         ("body", "wire"),
@@ -86,7 +86,7 @@ class Bodies(Ground):
         return {"method": "POST", "body": b"one", "url": f"{self.url}?{query}", **other}
 
     def assert_arrives(self, body: Callable[[], Any], wire: bytes) -> None:
-        """See that a body arrives twice, and that the same body is the same purchase."""
+        """Check that a body arrives twice, and that the same body is the same purchase."""
         buyer = self.buyer()
         client = self.paying(buyer)
         self.gate.spoil(drop_after_settling)
@@ -104,10 +104,10 @@ def rewound(file: Any, place: int) -> Any:
 
 
 def half_read() -> Any:
-    """Return a file of which a part was read already."""
+    """Return a file that was partly read."""
     return rewound(io.BytesIO(b"read before. to be sent"), 13)
 
 
 def in_pieces(body: bytes, size: int) -> Iterator[bytes]:
-    """Yield a body in pieces of a size."""
+    """Yield a body in pieces of this size."""
     yield from (body[place : place + size] for place in range(0, len(body), size))

@@ -1,4 +1,4 @@
-"""Tests of many calls at once, and of cancelled calls: each is paid once, and no connection gets lost."""
+"""Tests of many calls at once, and of cancelled calls: each is paid once, and no connection is lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from ...errors import PaymentOutcomeUnknown, X402Error
 from . import spoiling
+from .base import CONTENT, TIMEOUT, AdapterTestCase, Answer, needs
 from .gate import PATIENCE, Script
-from .ground import CONTENT, TIMEOUT, Answer, Ground, needs
 
 T = TypeVar("T")
 CROWD = 8
@@ -23,8 +23,8 @@ _PAUSES = 400
 _GIVEN_UP = 0.6
 
 
-class Crowds(Ground):
-    """Tests that equal calls at the same time are purchases of their own."""
+class Crowds(AdapterTestCase):
+    """Tests that equal calls at the same time are separate purchases."""
 
     def test_calls_at_the_same_time_are_paid_and_delivered_once_each(self) -> None:
         buyer = self.buyer()
@@ -54,7 +54,7 @@ class Crowds(Ground):
     def test_a_call_whose_caller_gave_up_on_its_thread_is_joined_and_not_paid_again(self) -> None:
         if self.backend is not None:
             pytest.skip("Async callers cancel instead.")
-        buyer, slowly = self.buyer(settle_timeout=60), spoiling.Slowly(before_headers=True)
+        buyer, slowly = self.buyer(settle_timeout=60), spoiling.SlowSeller(before_headers=True)
         client = self.paying(buyer)
         self.gate.spoil(slowly)
         thread = threading.Thread(target=lambda: self.get(client, read_timeout=_GIVEN_UP), daemon=True)
@@ -82,8 +82,8 @@ class Crowds(Ground):
             return answer.status
 
 
-class Cancelling(Ground):
-    """Tests of a call that its own program gives up."""
+class Cancelling(AdapterTestCase):
+    """Tests of a call that its own program cancels."""
 
     @needs("backend")
     def test_cancelled_at_any_pause_the_same_call_presents_the_same_payment(self) -> None:
@@ -100,10 +100,10 @@ class Cancelling(Ground):
             self.assert_delivered(buyer, pause)
             if finished:
                 return
-        raise AssertionError("The call never came to its end.")
+        raise AssertionError("The call never ended.")
 
     def calling(self, client: Any, url: str) -> Callable[[], Any]:
-        """Return one call that is yet to be made."""
+        """Return a function that makes one call."""
         return lambda: self.fetch(client, "GET", url, read_timeout=TIMEOUT)
 
     @needs("backend")
@@ -131,7 +131,7 @@ class Cancelling(Ground):
             tasks.cancel_scope.cancel()
 
     def cancelled(self, call: Callable[[], Any], pause: int) -> bool:
-        """Cancel a call when it pauses for the n-th time. Return True if it came to its end before."""
+        """Cancel a call when it pauses for the n-th time. Return True if it ended before."""
 
         async def steps() -> bool:
             with anyio.CancelScope() as scope:
@@ -143,7 +143,7 @@ class Cancelling(Ground):
 
 
 class Steps(Awaitable[T]):
-    """A coroutine that is awaited, with an action for the n-th time that it pauses."""
+    """Awaitable that runs a coroutine, and does something when that pauses for the n-th time."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], happens: Callable[[], object], pause: int) -> None:
         self._coroutine, self._happens, self._pause = coroutine, happens, pause

@@ -1,4 +1,4 @@
-"""Tests of what breaks: the library's own errors pass, and the same call presents the same payment."""
+"""Tests of failures: the library's own errors pass, and the same call presents the same payment."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from ...errors import PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from . import spoiling
+from .base import CONTENT, SHORT, TIMEOUT, AdapterTestCase, needs
 from .gate import Exchange
-from .ground import CONTENT, SHORT, TIMEOUT, Ground, needs
 
 BROKEN = {
     "cut": spoiling.cut_body,
@@ -28,7 +28,7 @@ LOST = {
 }
 
 
-class Failures(Ground):
+class Failures(AdapterTestCase):
     """Tests of trouble in every part of a call: nothing is paid twice."""
 
     @pytest.mark.parametrize("way", BROKEN)
@@ -51,7 +51,7 @@ class Failures(Ground):
         assert self.settled == 1
         self.assert_unresolved(buyer)
         self.assert_same_again(client, buyer)
-        del failures  # kept until here, as programs keep what went wrong
+        del failures  # kept until here, as some programs keep errors
 
     @pytest.mark.parametrize("way", LOST)
     def test_an_answer_that_got_lost_is_asked_for_with_the_same_payment(self, way: str) -> None:

@@ -1,6 +1,6 @@
 """``Gate``: a raw HTTP/1.1 server before the sandbox.
 
-It keeps each request, and passes it on or spoils the answer.
+It records each request, and passes it on or answers by a script.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-#: Seconds after which a script stops to wait for a test.
+#: Seconds after which a script stops waiting for a test.
 PATIENCE = 10.0
 #: Seconds of silence from a seller that never answers: more than any caller in these tests has.
 SILENCE = 6.0
@@ -25,7 +25,7 @@ _HOP = {"content-length", "transfer-encoding", "connection", "host"}
 
 @dataclass
 class Seen:
-    """A request as it stood on the wire."""
+    """Request, as it was on the wire."""
 
     connection: int
     method: str
@@ -47,13 +47,13 @@ class Seen:
 
     @property
     def payment(self) -> str | None:
-        """Return the payment header's value. None if the request pays nothing."""
+        """Return the payment header's value. None if the request has no payment."""
         return self.header(PAYMENT[0]) or self.header(PAYMENT[1])
 
 
 @dataclass
-class Said:
-    """An answer of the sandbox."""
+class SandboxAnswer:
+    """Answer of the sandbox."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -61,7 +61,7 @@ class Said:
 
 
 class Exchange:
-    """A request that is being answered."""
+    """Request that is being answered."""
 
     gate: Gate
     seen: Seen
@@ -71,7 +71,7 @@ class Exchange:
         self.gate, self.seen, self.keep = gate, seen, True
         self._sock = sock
 
-    def forward(self, *without: str) -> Said:
+    def forward(self, *without: str) -> SandboxAnswer:
         """Return the sandbox's answer to this request, sent without these headers."""
         return self.gate.ask_sandbox(self.seen, {name.lower() for name in without})
 
@@ -85,8 +85,8 @@ class Exchange:
         self.head(status, headers, len(body))
         self.send(b"" if self.seen.method == "HEAD" else body)
 
-    def give(self, said: Said) -> None:
-        """Pass an answer of the sandbox on."""
+    def give(self, said: SandboxAnswer) -> None:
+        """Pass on an answer of the sandbox."""
         self.answer(said.status, said.body, said.headers)
 
     def send(self, data: bytes) -> None:
@@ -112,7 +112,7 @@ Script = Callable[[Exchange], object]
 
 
 class Gate:
-    """A server on 127.0.0.1. It forwards to the sandbox all that no script answers."""
+    """Server on 127.0.0.1. It forwards to the sandbox each request that no script answers."""
 
     def __init__(self, port_behind: int) -> None:
         self.requests: list[Seen] = []
@@ -144,7 +144,7 @@ class Gate:
         """Refuse every new connection."""
         if not self._stopped:
             self._stopped = True
-            with contextlib.suppress(OSError):  # closing alone wakes no thread that accepts
+            with contextlib.suppress(OSError):  # closing alone does not wake the thread that accepts
                 socket.create_connection(self._listener.getsockname()[:2]).close()
             self._accepting.join(PATIENCE)
             self._listener.close()
@@ -159,22 +159,16 @@ class Gate:
         return [seen for seen in self.requests if seen.path == path]
 
     def page(self, path: str, script: Script) -> str:
-        """Answer a path by a script instead of the sandbox. Return its address."""
+        """Answer a path by a script instead of the sandbox. Return its URL."""
         self._pages[path] = script
         return self.url + path
 
     def spoil(self, *scripts: Script | None) -> None:
-        """Answer the payments that come next by these scripts, one each.
-
-        None passes one on. Later payments are passed on.
-        """
+        """Answer the next payments by these scripts, one each. None passes a payment on, and so are later payments."""
         self._spoilt.extend(scripts)
 
-    def ask_sandbox(self, seen: Seen, without: set[str]) -> Said:
-        """Return the sandbox's answer.
-
-        It gets one request at a time: a seller settles one payment once.
-        """
+    def ask_sandbox(self, seen: Seen, without: set[str]) -> SandboxAnswer:
+        """Return the sandbox's answer. It gets one request at a time, so that it settles each payment once."""
         with self._asking, contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._behind)) as behind:
             behind.putrequest(seen.method, seen.target, skip_accept_encoding=True)
             for name, value in seen.lines:
@@ -184,7 +178,7 @@ class Gate:
             behind.endheaders(seen.body)
             said = behind.getresponse()
             headers = [(name, value) for name, value in said.getheaders() if name.lower() not in _OURS]
-            return Said(said.status, headers, said.read())
+            return SandboxAnswer(said.status, headers, said.read())
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -217,7 +211,7 @@ class Gate:
         try:
             script(exchange)
         except (OSError, http.client.HTTPException):
-            return False  # the client left, or the sandbox was told to be silent
+            return False  # the client left, or the sandbox is silent as ordered
         except Exception as trouble:
             self.troubles.append(trouble)
             return False

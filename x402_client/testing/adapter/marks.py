@@ -1,4 +1,4 @@
-"""Finds what a caller can reach of a native response or an exception through public names."""
+"""Search of a native response or an exception for everything that a caller can reach by public names."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 from ...buyer.buyer import Buyer
 
-#: The most steps that are followed from the caller's start, and the most things that are looked at.
+#: The most steps that are followed from the start, and the most things that are looked at.
 _DEPTH, _MOST = 4, 4_000
-#: Not followed: a buyer's own ledger has to keep the payment, and Python's own parts lead everywhere.
-_STRANGE = (Buyer, ModuleType, type, FunctionType, MethodType, BuiltinFunctionType)
+#: Not followed: a buyer's own ledger has to keep the payment, and Python's own parts refer to everything.
+_NOT_FOLLOWED = (Buyer, ModuleType, type, FunctionType, MethodType, BuiltinFunctionType)
 _PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None))
 
 
 def reachable(start: Any) -> Iterator[tuple[str, Any]]:
-    """Yield everything that public attributes and containers lead to, each once, with the way there."""
+    """Yield everything that public attributes and containers refer to, each once, with the path to it."""
     seen: set[int] = set()
     kept: list[Any] = []  # so that no id is used twice
     waiting = deque([("it", start, 0)])
     while waiting and len(seen) < _MOST:
         way, thing, depth = waiting.popleft()
-        if id(thing) in seen or isinstance(thing, _STRANGE):
+        if id(thing) in seen or isinstance(thing, _NOT_FOLLOWED):
             continue
         seen.add(id(thing))
         kept.append(thing)
@@ -61,5 +61,5 @@ def _named(key: object) -> str:
 
 
 def marks(native: Any) -> list[str]:
-    """Return the ways to names of this package: in keys of mappings, and in names of attributes."""
+    """Return the paths that have this package's name in them: in keys of mappings, or names of attributes."""
     return [way for way, thing in reachable(native) if "x402" in way.lower() and thing is not None]

@@ -1,4 +1,4 @@
-"""Tests of paying: once, exactly, and only if it is asked for. What is free stays as it is."""
+"""Tests of paying: once, exactly, and only if payment is asked for. Free requests stay as they are."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from ...errors import OverLimit, PaymentRefused
 from ...model.holds import Outcome
 from ...policy.policy import Policy
+from .base import CONTENT, AdapterTestCase, needs
 from .gate import PAYMENT, Exchange, Seen
-from .ground import CONTENT, Ground, needs
 from .marks import marks
 from .spoiling import empty, redirect
 
 _HEADERS = [("X-Mine", "one"), ("User-Agent", "somebody's/1.0"), ("Range", "bytes=0-9")]
 
 
-class Paying(Ground):
+class Paying(AdapterTestCase):
     """Tests of a paid call, seen from both sides."""
 
     @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -114,8 +114,8 @@ class Paying(Ground):
         assert [seen.header("cookie") for seen in self.gate.requests] == [None, "session=abc", "session=abc"]
 
 
-class Untouched(Ground):
-    """Tests of free requests, of refusals, and of answers that are none of our business."""
+class Untouched(AdapterTestCase):
+    """Tests of free requests, of refusals, and of answers that have nothing to do with x402."""
 
     def test_a_free_request_is_as_the_bare_client_sends_it(self) -> None:
         self.sandbox.free("/gift", b"a gift")
@@ -198,5 +198,5 @@ def ask_with_cookie(exchange: Exchange) -> None:
 
 
 def without_payment(seen: Seen) -> list[tuple[str, str]]:
-    """Return the header lines of a request, but for the payment."""
+    """Return the header lines of a request, except the payment."""
     return [line for line in seen.lines if line[0].lower() not in PAYMENT]

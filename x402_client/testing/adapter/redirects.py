@@ -9,20 +9,20 @@ import pytest
 from ...errors import PaymentRefused, PaymentRejected, X402Error
 from ...policy.limits import Limit
 from ...policy.policy import Policy
+from .base import CONTENT, POLICY, AdapterTestCase, needs
 from .gate import Exchange, Seen
-from .ground import CONTENT, POLICY, Ground, needs
-from .spoiling import drop_after_settling, lead_to, redirect
+from .spoiling import drop_after_settling, redirect, redirect_after_settling
 
 
-class Redirects(Ground):
-    """Tests of a seller that leads elsewhere, before paying and after."""
+class Redirects(AdapterTestCase):
+    """Tests of a seller that redirects, before paying and after."""
 
     @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
     def test_a_redirect_after_paying_never_carries_the_payment(self, elsewhere: bool) -> None:
         where = self.another_gate() if elsewhere else self.gate
         goods = where.page("/delivered", lambda exchange: exchange.answer(200, CONTENT))
         buyer = self.buyer()
-        self.gate.spoil(lead_to(goods))
+        self.gate.spoil(redirect_after_settling(goods))
         answer = self.get(self.paying(buyer))
         assert answer.status == (200 if self.follows_redirects else 303)
         assert len(where.at("/delivered")) == self.follows_redirects
@@ -34,7 +34,7 @@ class Redirects(Ground):
     def test_a_settlement_that_is_proven_is_delivered_where_it_leads(self) -> None:
         goods = self.gate.page("/delivered", lambda exchange: exchange.answer(200, CONTENT))
         buyer = self.buyer()
-        self.gate.spoil(lead_to(goods))
+        self.gate.spoil(redirect_after_settling(goods))
         assert self.get(self.paying(buyer)).body == CONTENT
         self.assert_delivered(buyer)
 
@@ -71,7 +71,7 @@ class Redirects(Ground):
     def test_one_call_pays_at_most_once(self) -> None:
         buyer = self.buyer()
         client = self.paying(buyer)
-        self.gate.spoil(lead_to(self.sell("/more")))
+        self.gate.spoil(redirect_after_settling(self.sell("/more")))
         failure = self.fails(client)
         assert isinstance(failure, PaymentRejected)
         assert [seen.path for seen in self.gate.requests if seen.payment] == ["/goods"]
@@ -84,7 +84,7 @@ class Redirects(Ground):
         buyer = self.buyer()
         client = self.paying(buyer)
         more = self.sell("/more")
-        self.gate.spoil(*[lead_to(more)] * 3)
+        self.gate.spoil(*[redirect_after_settling(more)] * 3)
         for _ in range(3):
             assert isinstance(self.fails(client), PaymentRejected)
         assert self.different_payments == self.settled == 1
@@ -99,8 +99,8 @@ class Redirects(Ground):
         self.assert_delivered(buyer, 2)
 
 
-class Led(Ground):
-    """Tests of a seller that leads elsewhere before the 402: a purchase is what the caller asked for."""
+class RedirectsBeforePaying(AdapterTestCase):
+    """Tests of a seller that redirects before the 402. The rule: "A purchase is what the caller asked for"."""
 
     @needs("follows_redirects")
     def test_two_calls_that_are_led_to_one_address_are_two_purchases(self) -> None:
@@ -118,7 +118,7 @@ class Led(Ground):
 
     @needs("follows_redirects")
     def test_one_call_that_is_led_to_a_new_address_each_time_is_one_purchase(self) -> None:
-        start = self.gate.page("/start", leading_on(lambda turn: f"{self.url}?turn={turn}"))
+        start = self.gate.page("/start", redirecting(lambda turn: f"{self.url}?turn={turn}"))
         buyer = self.buyer()
         client = self.paying(buyer)
         self.gate.spoil(drop_after_settling, drop_after_settling)
@@ -140,7 +140,7 @@ class Led(Ground):
     def test_a_payment_is_presented_to_the_origin_that_asked_and_to_no_other(self) -> None:
         other = self.another_gate()
         places = [self.url, other.url + "/goods"]
-        start = self.gate.page("/start", leading_on(lambda turn: places[min(turn, 1)]))
+        start = self.gate.page("/start", redirecting(lambda turn: places[min(turn, 1)]))
         policy = POLICY.but(hosts={other.url.removeprefix("http://"): Limit(per_day="1")})
         buyer = self.buyer(policy)
         client = self.paying(buyer)
@@ -152,8 +152,8 @@ class Led(Ground):
         self.assert_unresolved(buyer)
 
 
-def leading_on(where: Callable[[int], str]) -> Callable[[Exchange], None]:
-    """Return a script that leads to another place each time."""
+def redirecting(where: Callable[[int], str]) -> Callable[[Exchange], None]:
+    """Return a script that redirects to another place each time."""
     turns = iter(range(1_000))
 
     def script(exchange: Exchange) -> None:
@@ -163,7 +163,7 @@ def leading_on(where: Callable[[int], str]) -> Callable[[Exchange], None]:
 
 
 def assert_carries_none(requests: list[Seen], payment: str) -> None:
-    """See that no request carries a payment, under any name."""
+    """Check that no request carries a payment, under any name."""
     for seen in requests:
         assert seen.payment is None
         assert payment.encode() not in seen.head + seen.body

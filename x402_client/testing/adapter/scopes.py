@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ...errors import AlreadyPaid, PaymentRefused
-from .ground import CONTENT, PATH, Ground, needs
+from .base import CONTENT, PATH, AdapterTestCase, needs
 from .spoiling import drop_after_settling
 
 
-class Scopes(Ground):
+class Scopes(AdapterTestCase):
     """Tests of ``buyer.purchase(...)`` around a call."""
 
     def test_a_key_is_paid_once(self) -> None:
@@ -77,7 +77,7 @@ class Scopes(Ground):
         self.assert_delivered(buyer, 2)
 
 
-class Quotes(Ground):
+class Quotes(AdapterTestCase):
     """Tests of quotes: a quote asks, and never pays."""
 
     @needs("quotes")

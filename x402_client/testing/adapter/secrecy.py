@@ -15,8 +15,8 @@ import pytest
 from ...errors import causes
 from ...policy.policy import Policy
 from . import spoiling
+from .base import POLICY, SHORT, AdapterTestCase, Answer
 from .gate import Script
-from .ground import POLICY, SHORT, Answer, Ground
 from .marks import reachable
 
 ENDS: dict[str, Script | None] = {
@@ -28,14 +28,14 @@ ENDS: dict[str, Script | None] = {
     "silence": spoiling.hang_after_settling,
     "half of the content": spoiling.cut_body,
     "content that hangs": spoiling.hang_body,
-    "a redirect": spoiling.lead_to("/free"),
+    "a redirect": spoiling.redirect_after_settling("/free"),
 }
 #: The ends for which a caller's time has to run out.
 SILENT = ("silence", "content that hangs")
 
 
-class Secrecy(Ground):
-    """Tests of one call with each end, and of all that is left of it."""
+class Secrecy(AdapterTestCase):
+    """Tests of one call with each end, and of everything that is left of it."""
 
     @pytest.mark.parametrize("end", ENDS)
     def test_no_payment_and_no_key_shows_after(self, end: str) -> None:
@@ -49,7 +49,7 @@ class Secrecy(Ground):
         self.see_nothing([], Policy(per_request="0.001"))
 
     def see_nothing(self, ends: list[str], policy: Policy = POLICY) -> None:
-        """Make a call for each end, and see that none of them leaves anything to be seen."""
+        """Make a call for each end. Check that nothing that is left shows a secret."""
         buyer = self.buyer(policy, settle_timeout=SHORT)
         client = self.paying(buyer)
         self.gate.spoil(*(ENDS[end] for end in ends))
@@ -77,10 +77,7 @@ class Secrecy(Ground):
 
 
 def secrets_of(payments: list[str]) -> list[str]:
-    """Return the texts by which a stranger could settle.
-
-    They are each header, a long part of it, and the signature in it.
-    """
+    """Return the texts with which anybody could settle: each header, a long part of it, and the signature in it."""
     found = [*payments, *(payment[100:160] for payment in payments)]
     for payment in payments:
         payload = json.loads(base64.b64decode(payment))["payload"]
@@ -105,7 +102,7 @@ def of_failure(failure: BaseException) -> Iterator[tuple[str, str]]:
 
 
 def of_reachable(name: str, start: Any) -> Iterator[tuple[str, str]]:
-    """Yield everything that public attributes lead to."""
+    """Yield everything that public attributes refer to, as text."""
     for way, thing in reachable(start):
         yield f"{name}{way.removeprefix('it')}", _text(thing)
 

@@ -1,11 +1,11 @@
-"""Scripts for ``Gate.spoil`` and ``Gate.page``: a seller's ways to go wrong with a payment."""
+"""Scripts for ``Gate.spoil`` and ``Gate.page``: faults of a seller with a payment."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-from .gate import PATIENCE, Exchange, Said, Script
+from .gate import PATIENCE, Exchange, SandboxAnswer, Script
 
 
 def drop_before_settling(exchange: Exchange) -> None:
@@ -43,7 +43,7 @@ def ask_again(exchange: Exchange) -> None:
 
 
 def _send_half(exchange: Exchange) -> None:
-    said: Said = exchange.forward()
+    said: SandboxAnswer = exchange.forward()
     exchange.head(said.status, said.headers, len(said.body))
     exchange.send(said.body[: len(said.body) // 2])
 
@@ -76,8 +76,8 @@ def hang_body(exchange: Exchange) -> None:
     exchange.wait()
 
 
-def lead_to(where: str, status: int = 303) -> Script:
-    """Settle, then lead elsewhere, with the receipt."""
+def redirect_after_settling(where: str, status: int = 303) -> Script:
+    """Settle, then redirect, with the receipt."""
 
     def script(exchange: Exchange) -> None:
         exchange.answer(status, b"", [*_receipt(exchange.forward()), ("Location", where)])
@@ -86,7 +86,7 @@ def lead_to(where: str, status: int = 303) -> Script:
 
 
 def redirect(where: str, status: int = 302) -> Script:
-    """Lead elsewhere. Nothing is settled."""
+    """Redirect. Nothing is settled."""
     return lambda exchange: exchange.answer(status, b"", [("Location", where)])
 
 
@@ -97,7 +97,7 @@ def empty(exchange: Exchange) -> None:
 
 
 def late(seconds: float) -> Script:
-    """Settle, and deliver after some seconds."""
+    """Settle, then deliver after some seconds."""
 
     def script(exchange: Exchange) -> None:
         said = exchange.forward()
@@ -107,12 +107,12 @@ def late(seconds: float) -> Script:
     return script
 
 
-def _receipt(said: Said) -> list[tuple[str, str]]:
+def _receipt(said: SandboxAnswer) -> list[tuple[str, str]]:
     return [(name, value) for name, value in said.headers if name.lower().endswith("payment-response")]
 
 
-class Slowly:
-    """A seller that settles, sends half of the content or nothing, and the rest once it is told to."""
+class SlowSeller:
+    """Seller that settles, and sends half of the content or nothing. It sends the rest once ``go_on`` is set."""
 
     def __init__(self, before_headers: bool = False) -> None:
         self.go_on: threading.Event = threading.Event()

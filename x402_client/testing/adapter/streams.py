@@ -1,21 +1,21 @@
-"""Tests of streams: a paid answer comes bit by bit as ever, and its delivery is noticed in time."""
+"""Tests of streams: a paid answer comes piece by piece as ever, and its delivery is noticed in time."""
 
 from __future__ import annotations
 
 import gc
 
-from .ground import CONTENT, Ground, Stream, needs
-from .spoiling import Slowly
+from .base import CONTENT, AdapterTestCase, Stream, needs
+from .spoiling import SlowSeller
 
 HALF = len(CONTENT) // 2
 
 
-class Streams(Ground):
+class Streams(AdapterTestCase):
     """Tests of an answer whose body the caller reads."""
 
     @needs("streams")
     def test_the_first_half_is_here_before_the_second_is_sent(self) -> None:
-        buyer, slowly = self.buyer(), Slowly()
+        buyer, slowly = self.buyer(), SlowSeller()
         self.gate.spoil(slowly)
         stream = self.opened(self.paying(buyer))
         assert self.read(stream, HALF) == CONTENT[:HALF]
@@ -37,7 +37,7 @@ class Streams(Ground):
 
     @needs("streams")
     def test_a_close_in_the_middle_is_a_delivery(self) -> None:
-        buyer, slowly = self.buyer(), Slowly()
+        buyer, slowly = self.buyer(), SlowSeller()
         client = self.paying(buyer)
         self.gate.spoil(slowly)
         stream = self.opened(client)
@@ -58,7 +58,7 @@ class Streams(Ground):
 
     @needs("streams")
     def test_a_close_while_an_exception_is_under_way_is_none(self) -> None:
-        buyer, slowly = self.buyer(), Slowly()
+        buyer, slowly = self.buyer(), SlowSeller()
         client = self.paying(buyer)
         self.gate.spoil(slowly)
         if self.backend is None:
@@ -74,8 +74,8 @@ class Streams(Ground):
         buyer = self.buyer()
         client = self.paying(buyer)
         try:
-            raise Mine
-        except Mine:
+            raise OwnError
+        except OwnError:
             self.wait(self.opened(client).close())
         self.assert_delivered(buyer)
 
@@ -92,7 +92,7 @@ class Streams(Ground):
 
     @needs("streams")
     def test_while_a_stream_is_open_the_same_call_is_another_purchase(self) -> None:
-        buyer, slowly = self.buyer(), Slowly()
+        buyer, slowly = self.buyer(), SlowSeller()
         client = self.paying(buyer)
         self.gate.spoil(slowly)
         stream = self.opened(client)
@@ -108,8 +108,8 @@ class Streams(Ground):
         stream = self.opened(client)
         try:
             self.wait(stream.read_some())
-            raise Mine
-        except Mine:
+            raise OwnError
+        except OwnError:
             self.wait(stream.close())
 
     async def aclose_in_trouble(self, client: object) -> None:
@@ -117,10 +117,10 @@ class Streams(Ground):
         stream: Stream = await self.open(client, "GET", self.url)  # type: ignore[misc]  # async, as the backend says
         try:
             await stream.read_some()  # type: ignore[misc]
-            raise Mine
-        except Mine:
+            raise OwnError
+        except OwnError:
             await stream.close()  # type: ignore[misc]
 
 
-class Mine(Exception):
-    """An error in the caller's own code."""
+class OwnError(Exception):
+    """Error in the caller's own code."""
