@@ -196,7 +196,7 @@ def test_without_opentelemetry_it_says_what_to_install() -> None:
         "except errors.ConfigurationError as problem: print(problem)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "x402-buyer[otel]"' in ran.stdout
+    assert 'pip install "x402-buyer[otel]" (in a clone: pip install ".[otel]").' in ran.stdout
 
 
 def test_nobody_who_did_not_ask_for_it_loads_it() -> None:

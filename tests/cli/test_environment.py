@@ -35,7 +35,21 @@ def test_without_the_extra_one_line_says_what_to_install(missing: list[str]) -> 
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert "pip install 'x402-buyer[cli]'" in done.stderr
+    assert "pip install 'x402-buyer[cli]' (in a clone: pip install '.[cli]')." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "use"),
+    [
+        ("httpx2", "import x402_client.httpx2"),
+        ("aiohttp", "import x402_client.aiohttp"),
+        ("redis", "from x402_client.ledgers import RedisLedger; RedisLedger('redis://127.0.0.1:9/0')"),
+    ],
+)
+def test_a_missing_extra_is_named_for_the_index_and_for_a_clone(package: str, use: str) -> None:
+    code = f"import sys\nsys.modules[{package!r}] = None\n{use}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert f'pip install "x402-buyer[{package}]" (in a clone: pip install ".[{package}]").' in done.stderr
 
 
 def test_another_missing_package_is_not_blamed_on_the_extra() -> None:

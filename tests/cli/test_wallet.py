@@ -221,7 +221,7 @@ def test_the_keyring_keeps_a_passphrase_that_nobody_types(
     monkeypatch.setitem(sys.modules, "keyring", None)
     missing = in_process(["get", f"{seller.url}/evm/weather", "--yes"], given)
     assert missing.code == 2
-    assert 'pip install "x402-buyer[keyring]"' in missing.err
+    assert 'pip install "x402-buyer[keyring]" (in a clone: pip install ".[keyring]").' in missing.err
 
 
 def test_a_keystore_pays_and_a_wrong_passphrase_pays_nothing(seller: Sandbox, given: dict[str, str]) -> None:
