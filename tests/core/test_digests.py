@@ -88,7 +88,7 @@ def test_a_line_with_more_than_padding_is_no_delimiter() -> None:
 def test_other_bodies_are_their_bytes(content_type: str) -> None:
     for body in (b"", b"--1\r\n", b'{"id": 1}', b"\xff"):
         raw = hashlib.sha256(body).digest()
-        assert body_digest(iter([body]), content_type) == (raw, raw)
+        assert body_digest(iter([body]), content_type) == (raw, raw, False, False)
     assert body_digest(b"") == NOTHING
 
 
