@@ -57,16 +57,20 @@ class PaidCalls:
         request = tool_request(self.server, native.tool, native.meta)
         courier = AsyncCourier(self.buyer, self.server, request, native.arguments, native.send)
         courier.place = self._places.get(native.tool, courier.place)
+        hops = Hops()
         try:
-            return await self._answer(native, request, courier)
+            return await self._answer(native, request, courier, hops)
         except BaseException as failure:
             shorten(failure)
+            if not isinstance(failure, Exception) and hops.paid is not None:
+                # mcp cancels its callers when an answer is lost, and raises a group: the cancellation is found in it.
+                put_on_failure(failure, Outcome("unknown", hops.paid, hops.paid.offer))
             raise
         finally:
             self._remember(native.tool, courier.place)
 
-    async def _answer(self, native: ToolCall, request: ToolRequest, courier: AsyncCourier) -> Any:
-        exchange, mandate, hops = self.exchange, mandate_around(self.buyer), Hops()
+    async def _answer(self, native: ToolCall, request: ToolRequest, courier: AsyncCourier, hops: Hops) -> Any:
+        exchange, mandate = self.exchange, mandate_around(self.buyer)
         ahead = exchange.pay_ahead(request, hops, mandate)
         if ahead is not None:
             paid = await exchange.arun(ahead, courier)

@@ -39,7 +39,7 @@ def put_beside(result: Any, outcome: Outcome) -> None:
         result.x402 = outcome
 
 
-def put_on_failure(failure: Exception, outcome: Outcome) -> None:
+def put_on_failure(failure: BaseException, outcome: Outcome) -> None:
     """Attach an outcome to the library's own error after a payment."""
     tell_of_the_money(failure, outcome)
 

@@ -19,6 +19,8 @@ from .sockets import straight_to_here
 #: The modules of mcp whose tasks move messages, 1.x and 2.x.
 _OVER_HTTP = ("mcp.client.streamable_http", "mcp.client.sse")
 _OVER_PIPES = ("mcp.client.stdio",)
+#: How far down a task's awaits the transport's own coroutine is looked for.
+_DEPTH = 3
 
 
 class Server(NamedTuple):
@@ -147,9 +149,13 @@ def _transport_tasks() -> Iterator[tuple[str, dict[str, Any]]]:
     except Exception:  # no event loop: such a session is not connected either
         return
     for task in tasks:
-        frame = getattr(getattr(task, "coro", None), "cr_frame", None)
-        if frame is None:
-            continue
-        module = str(frame.f_globals.get("__name__"))
-        if module.startswith((*_OVER_HTTP, *_OVER_PIPES)):
-            yield module, frame.f_locals
+        waiting = getattr(task, "coro", None)
+        for _ in range(_DEPTH):
+            frame = getattr(waiting, "cr_frame", None)
+            if frame is None:
+                break
+            module = str(frame.f_globals.get("__name__"))
+            if module.startswith((*_OVER_HTTP, *_OVER_PIPES)):
+                yield module, frame.f_locals
+            # anyio's own coroutine stands around the task's. It has not awaited it yet where the task did not start.
+            waiting = waiting.cr_await or getattr(frame.f_locals.get("self"), "_coro", None)
