@@ -158,4 +158,4 @@ def _transport_tasks() -> Iterator[tuple[str, dict[str, Any]]]:
             if module.startswith((*_OVER_HTTP, *_OVER_PIPES)):
                 yield module, frame.f_locals
             # anyio's own coroutine stands around the task's. It has not awaited it yet where the task did not start.
-            waiting = waiting.cr_await or getattr(frame.f_locals.get("self"), "_coro", None)
+            waiting = getattr(waiting, "cr_await", None) or getattr(frame.f_locals.get("self"), "_coro", None)

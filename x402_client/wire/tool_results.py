@@ -57,7 +57,7 @@ class ToolTerms(NamedTuple):
 
     def body(self, bounds: Bounds) -> bytes | None:
         """Return the terms as the body of a 402 would have them. None if they are too large or no JSON."""
-        text = _text(self.document, bounds.terms_body)
+        text = _text(self.document, bounds.terms_body, bounds.depth)
         return None if text is None else text.encode()
 
 
@@ -89,7 +89,7 @@ def receipt_in(places: Iterable[Any], bounds: Bounds) -> str | None:
         found = place if isinstance(place, dict) else {}
         value = next((found[name] for name in _RECEIPT_KEYS if name in found), None)
         if isinstance(value, (str, dict)):
-            return value if isinstance(value, str) else _text(value, bounds.receipt)
+            return value if isinstance(value, str) else _text(value, bounds.receipt, bounds.depth)
     return None
 
 
@@ -141,18 +141,19 @@ def _opened(text: str, bounds: Bounds) -> Any:
         return None
 
 
-def _text(value: Mapping[str, Any], most: int) -> str | None:
-    """Return JSON of at most this many characters. What is larger is not written to find that out."""
-    waiting, left = [value], most
+def _text(value: Mapping[str, Any], most: int, depth: int) -> str | None:
+    """Return JSON of at most this many characters and levels. What is larger is not written to find that out."""
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    left = most
     while waiting:
-        one: Any = waiting.pop()
+        one, level = waiting.pop()
         parts = [*one, *one.values()] if isinstance(one, dict) else one if isinstance(one, list) else ()
         left -= 2 + len(parts) + (len(one) if isinstance(one, str) else 0)
-        if left < 0:
+        if left < 0 or level > depth:
             return None
-        waiting += parts
+        waiting += ((part, level + 1) for part in parts)
     try:
         text = dump(value)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError):
         return None
     return text if len(text) <= most else None
