@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from ..buyer.scopes import mandate_around
+from ..core.call import HttpRequest
 from ..errors import ConfigurationError, PaymentRejected, X402Error
 from ..guards.mcp_log import hide_payments
 from ..guards.tracebacks import shorten
@@ -27,7 +28,7 @@ from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
 from .mcp_errors import OWN_ERRORS
 from .mcp_outcomes import put_beside, put_on_failure
-from .mcp_server import Server, is_same_server, server_of, session_of
+from .mcp_server import server_of, session_of
 from .payments_below import paid_below
 from .quoting import finished_quote, quote_in_progress, quote_request
 
@@ -47,7 +48,7 @@ _last: ContextVar[list[Outcome] | None] = ContextVar("x402_client.last_tool_outc
 class PaidCalls:
     """The paying side of one session."""
 
-    def __init__(self, buyer: Buyer, server: Server) -> None:
+    def __init__(self, buyer: Buyer, server: HttpRequest) -> None:
         self.buyer, self.server = buyer, server
         self.exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
         self._places: dict[str, Place] = {}
@@ -55,7 +56,7 @@ class PaidCalls:
     async def call(self, native: ToolCall) -> Any:
         """Call a tool, and pay if it asks."""
         request = tool_request(self.server, native.tool, native.meta)
-        courier = AsyncCourier(self.buyer, self.server, request, native.arguments, native.send)
+        courier = AsyncCourier(self.buyer, native.session, request, native.arguments, native.send)
         courier.place = self._places.get(native.tool, courier.place)
         hops = Hops()
         try:
@@ -108,7 +109,8 @@ class ToolCall:
     """One call of a tool as its caller made it, for any signature that names its parameters as mcp does."""
 
     def __init__(self, method: Any, bound: inspect.BoundArguments, session: Any, buyer: Buyer) -> None:
-        self._method, self._session, self._buyer, self._bound = method, session, buyer, bound
+        self._method, self._buyer, self._bound = method, buyer, bound
+        self.session: Any = session
         known = self._bound.signature.parameters
         self._timeout = next(name for name in _TIMEOUTS if name in known)
         given = self._bound.arguments
@@ -132,7 +134,7 @@ class ToolCall:
 
     def _patience(self, given: Any) -> Any:
         """Return a time-out that is long enough for settlement. None, which waits for ever, stays None."""
-        own = given if given is not None else getattr(self._session, "_session_read_timeout_seconds", None)
+        own = given if given is not None else getattr(self.session, "_session_read_timeout_seconds", None)
         least = self._buyer.settle_timeout
         if own is None or least is None:
             return given
@@ -153,10 +155,9 @@ def put_around(session: Any, buyer: Buyer, name: str | None) -> None:
     if kept is not None:
         if kept.buyer is not buyer:
             raise ConfigurationError("This session pays with another buyer already; a session has one buyer.")
-        if not is_same_server(kept.server, server):
+        if kept.server[:3] != server[:3]:
             raise ConfigurationError(
-                f"This session pays {kept.server.request.shown} already, and now it is said to be "
-                f"{server.request.shown}. Wrap it once."
+                f"This session pays {kept.server.shown} already, and now it is said to be {server.shown}. Wrap it once."
             )
         return
     hide_payments()

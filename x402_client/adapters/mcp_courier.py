@@ -29,7 +29,7 @@ from ..wire.tool_results import (
 from .failures import links, timed_out
 from .mcp_errors import LOST, TIMED_OUT, LibraryError, error_data
 from .mcp_outcomes import put_on_failure, put_on_result, refused_result, without_claims
-from .mcp_server import Server
+from .mcp_server import goes_straight_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -51,10 +51,10 @@ class ToolRequest(HttpRequest):
         return f"{self.origin}{self.target.partition('?')[0]}#{words(self.tool, _TOOL)}"
 
 
-def tool_request(server: Server, tool: str, meta: Any) -> ToolRequest:
+def tool_request(server: HttpRequest, tool: str, meta: Any) -> ToolRequest:
     """Return the facts of one call."""
     by_hand = {"payment-signature": ""} if carries_payment(meta) else {}
-    made = ToolRequest(*server.request._replace(headers=by_hand))
+    made = ToolRequest(*server._replace(headers=by_hand))
     made.tool = tool
     return made
 
@@ -62,9 +62,9 @@ def tool_request(server: Server, tool: str, meta: Any) -> ToolRequest:
 class AsyncCourier:
     """Calls, peeks and hands over for one call of a tool."""
 
-    def __init__(self, buyer: Buyer, server: Server, request: ToolRequest, arguments: Any, send: Send) -> None:
+    def __init__(self, buyer: Buyer, session: Any, request: ToolRequest, arguments: Any, send: Send) -> None:
         self.request: HttpRequest = request
-        self._buyer, self._server, self._send = buyer, server, send
+        self._buyer, self._session, self._send = buyer, session, send
         self._tool, self._arguments = request.tool, arguments
         #: The terms of the answer that asked last, before and after a payment.
         self._asked: ToolTerms | None = None
@@ -167,7 +167,10 @@ class AsyncCourier:
         def header(name: str) -> str | None:
             return receipt_in(places, self._buyer.bounds) if name == "payment-response" else None
 
-        made = ToolReply(status if terms is None else 402, header, native, ends_here=self._server.ends_here)
+        def ends_here(port: int) -> bool:
+            return goes_straight_here(self._session, self.request.origin)
+
+        made = ToolReply(status if terms is None else 402, header, native, ends_here=ends_here)
         made.terms = terms
         return made
 

@@ -23,27 +23,18 @@ _OVER_PIPES = ("mcp.client.stdio",)
 _DEPTH = 3
 
 
-class Server(NamedTuple):
-    """A server as a buyer knows it. ``client`` is the HTTP client that reaches it, where it was found."""
-
-    #: The request that names its purchases, but for tool and arguments.
-    request: HttpRequest
-    client: Any = None
-
-    def ends_here(self, port: int) -> bool:
-        """Return True if plain http to this machine goes there straight, by the settings of the HTTP client."""
-        return straight_to_here(self.client, self.request.origin)
-
-
 class _Found(NamedTuple):
-    """The facts about a transport. ``url`` is None for a program behind pipes."""
+    """The facts about a transport: its URL, which a program behind pipes has not, and the HTTP client that it uses."""
 
     url: str | None
-    client: Any = None
+    http_client: Any = None
 
 
-def server_of(client: Any, name: str | None) -> Server:
-    """Return the server of a session or client, from what is seen of it and from the name that its user gave it."""
+def server_of(client: Any, name: str | None) -> HttpRequest:
+    """Return the request that names what is bought by a session or client, but for the tool and its arguments.
+
+    It is known from what is seen of the server, and from the name that its user gave it.
+    """
     if name is not None and (not isinstance(name, str) or not name):
         raise ConfigurationError("name is a str that is not empty: the server's name, or its URL.")
     named = name if name is not None and "://" in name else None
@@ -53,19 +44,20 @@ def server_of(client: Any, name: str | None) -> Server:
     elif named is not None:
         found = found._replace(url=_same(found.url, named))
     if found.url is not None:
-        return Server(_request(found.url), found.client)
+        return _request(found.url)
     if name is None:
         raise ConfigurationError(
             "No address is seen of this session's server: it runs behind pipes, or its transport is not one of mcp's. "
             'Name it: wrap(session, buyer, name="reports"). It stands in a policy as "mcp:reports". A server that is '
             'reached by HTTP is named by its URL: name="https://api.example.com/mcp".'
         )
-    return Server(HttpRequest("POST", Origin.of_server(name), "", {}))
+    return HttpRequest("POST", Origin.of_server(name), "", {})
 
 
-def is_same_server(one: Server, other: Server) -> bool:
-    """Return True if two descriptions name one server."""
-    return one.request[:3] == other.request[:3]
+def goes_straight_here(session: Any, origin: Origin) -> bool:
+    """Return True if plain http to this machine goes there straight, by the settings of a session's HTTP client."""
+    found = _of_streams(_streams(session))
+    return found is not None and straight_to_here(found.http_client, origin)
 
 
 def _request(url: str) -> HttpRequest:
@@ -98,14 +90,13 @@ def _of_client(client: Any) -> _Found | None:
     transport = getattr(transport, "transport", transport)  # that of a configuration with one server
     told = getattr(client, "server", None) if transport is None else getattr(transport, "url", None)
     if isinstance(told, str) and "://" in told:
-        seen = _of_streams(_streams(client))
-        return _Found(told, None if seen is None else seen.client)
+        return _Found(told)
     return _Found(None) if getattr(transport, "command", None) is not None else None
 
 
 def session_of(client: Any) -> Any:
     """Return the session in a high-level client, or a session itself. None if a client is not connected."""
-    if not hasattr(client, "session") or hasattr(client, "send_request"):
+    if not hasattr(type(client), "session"):
         return client
     try:
         return client.session
