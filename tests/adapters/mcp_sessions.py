@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ async def over_memory(shop: Shop, **settings: Any) -> AsyncIterator[ClientSessio
     async def answer(message: Any) -> None:
         found = await anyio.to_thread.run_sync(shop.answer, message.model_dump(by_alias=True, exclude_unset=True))
         if found is not None and found is not LOST:
-            await to_client.send(SessionMessage(jsonrpc_message_adapter.validate_python(found, by_name=False)))
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the client is gone
+                await to_client.send(SessionMessage(jsonrpc_message_adapter.validate_python(found, by_name=False)))
 
     async def serve() -> None:
         async with anyio.create_task_group() as answers:
