@@ -47,6 +47,10 @@ def _of_response(response: object) -> Outcome | None:
 
 
 def _attached(response: object) -> Outcome | None:
-    extensions = getattr(response, "extensions", None)
-    found = extensions.get("x402") if isinstance(extensions, dict) else getattr(response, "x402", None)
+    # httpx's responses have the first, and results of MCP tools the second.
+    for name in ("extensions", "__pydantic_private__"):
+        facts = getattr(response, name, None)
+        if isinstance(facts, dict) and isinstance(found := facts.get("x402"), Outcome):
+            return found
+    found = getattr(response, "x402", None)
     return found if isinstance(found, Outcome) else None

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from x402_client import Buyer
+from x402_client import Buyer, Policy
+from x402_client.sandbox import Sandbox
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import Till
@@ -44,3 +45,22 @@ def buyer() -> Buyer:
 @pytest.fixture
 def client(shell: Driver, buyer: Buyer) -> Client:
     return shell.client(buyer)
+
+
+@pytest.fixture(scope="session")
+def mcp_sandbox() -> Iterator[Sandbox]:
+    """Give what MCP servers sell in these tests. Each test has buyers of its own there."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def redelivering() -> Iterator[Sandbox]:
+    """Give a sandbox that delivers again for a payment that was settled."""
+    with Sandbox(redeliver=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def mcp_buyer(mcp_sandbox: Sandbox) -> Buyer:
+    return mcp_sandbox.buyer(Policy(per_request="0.05", per_day="1"))

@@ -88,7 +88,7 @@ def test_a_line_with_more_than_padding_is_no_delimiter() -> None:
 def test_other_bodies_are_their_bytes(content_type: str) -> None:
     for body in (b"", b"--1\r\n", b'{"id": 1}', b"\xff"):
         raw = hashlib.sha256(body).digest()
-        assert body_digest(iter([body]), content_type) == (raw, raw)
+        assert body_digest(iter([body]), content_type) == (raw, raw, False, False)
     assert body_digest(b"") == NOTHING
 
 
@@ -181,9 +181,25 @@ def test_a_large_number_that_keeps_its_digits_is_read() -> None:
     assert of(call("x", number=1, a=1e22)) == of(call("x", number=2, a=1e22))
 
 
+@pytest.mark.parametrize("key", ["x402/payment", "x402.payment", "x402.org/payment", "x402-client/quote"])
+def test_a_tool_call_that_pays_itself_or_asks_for_the_price_is_not_ours_to_pay(key: str) -> None:
+    plain = call("tools/call", name="weather", arguments={})
+    paid = call("tools/call", name="weather", arguments={}, _meta={key: {"payload": "x402"}, "progressToken": 5})
+    assert of(paid) == of(plain)
+    for body, hands_off in ((plain, False), (paid, True), ([plain, paid], True), ([plain, plain], False)):
+        found = body_digest(json.dumps(body).encode(), JSON)
+        assert (found.tool, found.hands_off) == (isinstance(body, dict), hands_off)
+    for params in (None, {"x402": 5}, {"_meta": "x402"}):
+        found = body_digest(json.dumps({**plain, "params": params}).encode(), JSON)
+        assert (found.tool, found.hands_off) == (True, False)
+    assert not body_digest(b'["x402", "jsonrpc"]', JSON).hands_off
+    assert not body_digest(json.dumps(call("resources/read", name="x")).encode(), JSON).tool
+
+
 def test_a_tool_has_one_name_on_http_and_in_mcp() -> None:
     identity, digest = tool_call(URL, "weather", {"days": [1, 2.5], "city": "Bern"})
     assert identity == HttpRequest.of("POST", URL, {"Content-Type": JSON}).identity()
     assert digest.digest == digest.former == of(WEATHER)
     assert tool_call(URL, "now")[1] == tool_call(URL, "now", {})[1] != digest
     assert tool_call(URL + "2", "now")[0] != identity
+    assert tool_call("mcp:reports", "now")[0] == tool_call("mcp:Reports", "now")[0] != tool_call("mcp:other", "now")[0]

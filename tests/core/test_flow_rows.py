@@ -11,7 +11,7 @@ from tests.wire.terms import SELLER, USDC, decoded, entry, entry_v1
 from x402_client import Money, Policy, events
 from x402_client.core import asks
 from x402_client.core.delivery import deliver
-from x402_client.core.digests import body_digest
+from x402_client.core.digests import BodyDigest, body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import pay
 from x402_client.errors import (
@@ -377,3 +377,13 @@ def test_the_sellers_own_idea_of_the_domain_is_told() -> None:
     assert "'Evil', '9'" in told.problem
     [sign] = ground.all(asks.SignTyped)
     assert sign.data.full()["domain"]["name"] == "USDC"
+
+
+@pytest.mark.parametrize(
+    "first", [asking(), asking(entry(amount="5000000")), reply(402, {"x402Version": 2})], ids=["good", "dear", "broken"]
+)
+def test_a_request_that_carries_its_payment_in_its_body_gets_its_402_back(first: asks.Reply) -> None:
+    ground, call = Ground(), called()
+    assert ground.pay(call, first, Digest=BodyDigest(b"a tool", b"", tool=True, hands_off=True)) is first
+    assert ground.names == ["Peek", "Digest"]
+    assert (call.tool, call.attempt.alive, ground.spent) == (True, False, 0)

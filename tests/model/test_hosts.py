@@ -39,6 +39,7 @@ from x402_client.model.hosts import Origin, Pattern, is_here, plain_host
         ("https", "1.2.3.4.5", None, "https://1.2.3.4.5"),
         ("https", "1.2.3.example", None, "https://1.2.3.example"),
         ("ftp", "a.example", None, "ftp://a.example:0"),
+        ("mcp", "mcp:reports", None, "mcp:reports"),
     ],
 )
 def test_an_origin_is_written_in_one_way(scheme: str, host: str, port: int | None, shown: str) -> None:
@@ -85,6 +86,30 @@ def test_a_connection_to_somewhere_else_makes_a_name_no_part_of_this_machine() -
 )
 def test_the_far_end_of_a_connection(peer: object, here: bool) -> None:
     assert is_here(peer, 8402) is here
+
+
+@pytest.mark.parametrize("name", ["reports", "Reports", "a", "a-b_c9", "x" * 63])
+def test_an_mcp_server_is_named_by_a_word(name: str) -> None:
+    origin = Origin.of_server(name)
+    assert str(origin) == origin.host == f"mcp:{name.lower()}"
+    assert origin.is_private
+    assert not origin.loopback
+    for text in (str(origin), f"MCP:{name}"):
+        assert Pattern.parse(text).matches(origin)
+        assert str(Pattern.parse(text)) == str(origin)
+    assert str(Pattern(origin.host, 0)) == str(origin)
+    assert not Pattern.parse("mcp:other").matches(origin)
+    assert not Pattern.parse("*.reports").matches(origin)
+
+
+@pytest.mark.parametrize("name", ["", "9", "a.b", "a b", "-a", "é", "a:1", "x" * 64, "a/b"])
+def test_another_word_names_no_mcp_server(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="name"):
+        Origin.of_server(name)
+    if not name.isdecimal():
+        with pytest.raises(ConfigurationError):
+            Pattern.parse(f"mcp:{name}")
+    assert not Pattern.parse("mcp:8402").matches(Origin.of_server("a"))
 
 
 MATCHES = [

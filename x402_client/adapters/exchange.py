@@ -27,6 +27,7 @@ from ..model.hosts import Origin
 from ..model.offers import Quote
 from ..policy.choice import Mandate
 from .hops import REDIRECTS, Hops, not_digested, unread_body
+from .payments_below import note_payment
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
 
 if TYPE_CHECKING:
@@ -259,6 +260,8 @@ class Exchange:
             raise
         finally:
             hops.paid = call.paid
+            if call.tool and call.paid is not None and call.purchase is not None:
+                note_payment(call.purchase.request, call.paid)
 
 
 def _is_unchanged(reply: Reply, request: HttpRequest) -> bool:

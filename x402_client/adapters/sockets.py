@@ -46,6 +46,26 @@ def aiohttp_leads_here(peer: Any, through_proxy: bool, port: int) -> bool:
     return not through_proxy and peer is not None and is_here(peer, port)
 
 
+def straight_to_here(client: Any, origin: Origin) -> bool:
+    """Return True if an httpx client's own transport reaches an origin on this machine, through no proxy.
+
+    It is for a client whose responses are not seen. Its settings say which way it goes. A name is looked up.
+    """
+    try:
+        transport = client._transport_for_url(type(client.base_url)(str(origin)))
+    except AttributeError:
+        return False
+    transport = getattr(transport, "_inner", transport)  # ours, if the client is wrapped
+    if type(transport).__module__.partition(".")[0] not in ("httpx", "httpx2"):
+        return False
+    in_process = type(transport).__name__ in ("ASGITransport", "MockTransport")
+    return in_process or _leads_here(None, origin, type(getattr(transport, "_pool", None)).__name__ in _STRAIGHT)
+
+
+#: The pools of httpx that connect by themselves; those of proxies have other names.
+_STRAIGHT = ("AsyncConnectionPool", "ConnectionPool")
+
+
 def _leads_here(ends: tuple[Callable[[], Any], Callable[[], Any]] | None, origin: Origin, straight: bool) -> bool:
     """Judge a connection by its far end, and by its near one. A seller may have closed it right after its answer.
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..errors import BodyNotReplayable, X402Error
 from ..model.holds import Attempt, Hold, Purchase
-from ..model.hosts import Origin
+from ..model.hosts import MCP, Origin
 from ..policy.choice import Mandate
 from .digests import BodyDigest, tool_digest
 from .known_terms import Memory, Terms
@@ -30,8 +30,13 @@ class HttpRequest(NamedTuple):
 
     @classmethod
     def of(cls, method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpRequest:
-        """Return the facts of a request to an absolute URL. Names of headers may be in any case."""
+        """Return the facts of a request to an absolute URL or to ``mcp:reports``.
+
+        Names of headers may be in any case.
+        """
         parts = urlsplit(url)
+        if parts.scheme == MCP:
+            return cls(method.upper(), Origin.of_server(parts.path), "", headers or {})
         named = {name.lower(): value for name, value in (headers or {}).items()}
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(method.upper(), Origin.of(parts.scheme, parts.hostname or "", parts.port), target, named)
@@ -121,6 +126,8 @@ class Call:
     waited: float = 0.0
     #: True if the answer is that to a payment whose purchase an earlier call resolved.
     resolved: bool = False
+    #: True for an MCP ``tools/call`` over HTTP, once its body was read.
+    tool: bool = False
 
     @property
     def asked(self) -> str:

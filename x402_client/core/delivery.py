@@ -102,7 +102,7 @@ class Resolution:
         await arun(flow, self._answer)
 
 
-def tell_of_the_money(failure: Exception, outcome: Outcome) -> None:
+def tell_of_the_money(failure: BaseException, outcome: Outcome) -> None:
     """Put the outcome on a library's own error in the middle of a paid body, for ``outcome(error)``, and a note."""
     with contextlib.suppress(AttributeError, TypeError):  # an exception may have slots
         failure.outcome = outcome  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..errors import MalformedQuote
 from ..wire.json_text import load_exactly
+from ..wire.tool_results import PAYMENT_KEYS, QUOTE_KEY
 
 #: JSON that is larger or nested deeper is not read: its digest is that of its bytes.
 _JSON_SIZE, _JSON_DEPTH = 1024 * 1024, 64
@@ -28,6 +29,10 @@ class BodyDigest(NamedTuple):
 
     digest: bytes
     former: bytes
+    #: True if the body of an HTTP request is an MCP ``tools/call``.
+    tool: bool = False
+    #: True if such a call carries its payment itself, or asks for the price alone: then it is not ours to pay.
+    hands_off: bool = False
 
 
 class RunningDigest(Protocol):
@@ -93,23 +98,37 @@ class _JsonRpc(_Bytes):
     def value(self) -> BodyDigest:
         raw, content = self._raw.digest(), bytes(self._content)
         # The name of the protocol stands in every such body, so most others need no reading.
-        meant = None if len(content) > _JSON_SIZE or b'"jsonrpc"' not in content else _meaning(content)
-        return BodyDigest(raw if meant is None else _named(meant), raw)
+        if len(content) > _JSON_SIZE or b'"jsonrpc"' not in content:
+            return BodyDigest(raw, raw)
+        try:
+            document = load_exactly(content, _JSON_DEPTH)
+        except MalformedQuote:  # "duplicate names or a body that does not parse leave it as it is"
+            return BodyDigest(raw, raw)
+        meant = _meaning(document)
+        digest = raw if meant is None else _named(meant)
+        return BodyDigest(digest, raw, _is_tool(document), b"x402" in content and _pays_itself(document))
 
 
-def _meaning(content: bytes) -> Any:
-    """Return what a JSON-RPC body asks for, or None if it is not JSON-RPC.
-
-    The rule: "duplicate names or a body that does not parse leave it as it is".
-    """
-    try:
-        document = load_exactly(content, _JSON_DEPTH)
-    except MalformedQuote:
-        return None
+def _meaning(document: Any) -> Any:
+    """Return what a JSON-RPC document asks for, or None if it is none."""
     if not isinstance(document, list):
         return _member(document)
     members = [_member(one) for one in document]
     return ["batch", members] if members and None not in members else None
+
+
+def _is_tool(document: Any) -> bool:
+    return isinstance(document, dict) and document.get("method") == "tools/call"
+
+
+def _pays_itself(document: Any) -> bool:
+    """Return True if a call in a document has its payment in its ``_meta``, or a word that it asks for the price."""
+    for member in document if isinstance(document, list) else [document]:
+        params = member.get("params") if isinstance(member, dict) else None
+        meta = params.get("_meta") if isinstance(params, dict) else None
+        if isinstance(meta, dict) and not meta.keys().isdisjoint((*PAYMENT_KEYS, QUOTE_KEY)):
+            return True
+    return False
 
 
 def _member(document: Any) -> Any:

@@ -51,7 +51,7 @@ from .joining import join
 from .known_terms import lasting
 from .last_answer import noted
 from .present import expiry, led_elsewhere, look_now, next_step, present, read, still_counted, terms
-from .purchase_name import check_quoted, known_purchase
+from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back, reclaim_expired
 from .rules import Rules
 
@@ -81,6 +81,9 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             if isinstance(answer, Reply):
                 return answer
             call.accepted_loss, quote = answer.error, answer.terms
+    except PaidByItself:
+        call.attempt.end()
+        return first
     except PaymentRefused as refusal:
         call.attempt.end()
         if call.accepted_loss is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ..errors import BodyNotReplayable, PaymentRefused
+from ..errors import BodyNotReplayable, PaymentRefused, X402Error
 from ..model.holds import Purchase
 from .asks import Digest
 from .drive import Flow
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .call import Call, HttpRequest
     from .digests import BodyDigest
     from .rules import Rules
+
+
+class PaidByItself(X402Error):
+    """The error for a request whose body carries its payment already. It reaches no caller."""
 
 
 def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
@@ -25,9 +29,12 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     if isinstance(call.body, BodyNotReplayable):
         raise call.body
     here = yield from Digest()
-    request = _request_name(call.identity, (call.body or here).digest)
+    call.tool = here.tool
+    if here.hands_off:
+        raise PaidByItself("This tool call carries its payment in its own _meta, so none is made here.")
+    request = request_name(call.identity, (call.body or here).digest)
     moved = call.hop or here.former != here.digest
-    former = _request_name(call.hop or call.identity, here.former) if moved else request
+    former = request_name(call.hop or call.identity, here.former) if moved else request
     kind, what = ("request", request) if call.mandate.key is None else ("key", call.mandate.key)
     name = _name(rules.purse, kind, what)
     was = None if former == request else (name if kind == "key" else _name(rules.purse, kind, former), former)
@@ -38,7 +45,7 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
 def is_request_of(known: Purchase, request: HttpRequest, body: BodyDigest) -> bool:
     """Return True if a purchase in a ledger stands for this request, by its name now or by that of version 0.1."""
     names = (request.identity(), body.digest), (request.former_identity(), body.former)
-    return known.request in [_request_name(*name) for name in names]
+    return known.request in [request_name(*name) for name in names]
 
 
 def is_key_of(known: Purchase, key: str | None) -> bool:
@@ -53,7 +60,8 @@ def known_purchase(call: Call, rules: Rules) -> Flow[Purchase]:
     return call.purchase
 
 
-def _request_name(identity: str, body: bytes) -> str:
+def request_name(identity: str, body: bytes) -> str:
+    """Return the name of a request in every purse, of its identity and the digest of its body."""
     return hashlib.sha256(b"\0".join((identity.encode(), body))).hexdigest()
 
 

@@ -12,6 +12,10 @@ from typing import NamedTuple
 from ..errors import ConfigurationError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: The scheme of an MCP server without an address. A user names it, and it stands in policies as ``mcp:reports``.
+MCP = "mcp"
+#: No dot, which would make it one of the names that a wildcard covers; no digit first, which would make it a port.
+_MCP_NAME = re.compile(r"mcp:[a-z][-a-z0-9_]{0,62}", re.ASCII)
 _LABEL = r"[a-z0-9_](?:[-a-z0-9_]*[a-z0-9_])?"
 _LABELS = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 #: One part of an IPv4 address in the forms that resolvers have always taken: few parts, hexadecimal, octal.
@@ -35,6 +39,19 @@ class Origin:
         """Return the origin of a URL's parts, as the HTTP library parsed them."""
         return Origin(scheme, plain_host(host), port or _DEFAULT_PORTS.get(scheme, 0))
 
+    @staticmethod
+    def of_server(name: str) -> Origin:
+        """Return the origin of an MCP server that has no address, by the name that its user gave it."""
+        host = f"{MCP}:{name}".lower()
+        if not _MCP_NAME.fullmatch(host):
+            raise ConfigurationError(_NOT_A_NAME.format(name))
+        return Origin(MCP, host, 0)
+
+    @property
+    def is_private(self) -> bool:
+        """Return True if no stranger is on the way there: it is https, or an MCP server over pipes, or this machine."""
+        return self.scheme in ("https", MCP) or self.loopback
+
     @property
     def loopback(self) -> bool:
         """Return True if the host is this machine and the connection was not seen to go elsewhere."""
@@ -53,6 +70,8 @@ class Origin:
         return is_loopback(self.host)
 
     def __str__(self) -> str:
+        if self.scheme == MCP:
+            return self.host
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if _DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}")
 
@@ -96,7 +115,7 @@ def _punycode(host: str) -> str:
 
 
 class Pattern(NamedTuple):
-    """A pattern of hosts: ``api.example.com`` or ``*.example.com``, each with or without a port.
+    """A pattern of hosts: ``api.example.com`` or ``*.example.com``, each with or without a port, or ``mcp:reports``.
 
     A wildcard covers any depth, but not the name itself.
     """
@@ -109,6 +128,8 @@ class Pattern(NamedTuple):
         """Return the pattern that a user wrote. Name the mistake if it is a URL or a path."""
         host, port = _split(text)
         host = plain_host(host)
+        if _MCP_NAME.fullmatch(host):
+            return cls(host)
         if not (_LABELS.fullmatch(host) or _is_address(host)) or not (port is None or 0 < port < 65_536):
             raise ConfigurationError(_not_a_host(text))
         return cls(host, port)
@@ -137,14 +158,22 @@ class Pattern(NamedTuple):
         return (not self.host.startswith("*."), len(self.host), self.port is not None)
 
     def __str__(self) -> str:
-        if self.port is None:
+        if self.port is None or self.host.startswith(f"{MCP}:"):
             return self.host
         # Without brackets it reads as another address. A freeze of that would stop nothing.
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+_NOT_A_NAME = (
+    "{!r} is not a name for an MCP server; write a letter and then letters, digits, - and _, 63 at most, like "
+    '"reports". In a policy it stands as "mcp:reports".'
+)
+
+
 def _not_a_host(text: str) -> str:
     """Say what is wrong with a text that is no host. Of a URL only the host is shown: its rest may hold secrets."""
+    if text.startswith(f"{MCP}:") and "/" not in text:
+        return _NOT_A_NAME.format(text.removeprefix(f"{MCP}:")[:100])
     if text == "*":
         return '"*" is not a host; a limit for all hosts is written without one, like Policy(per_day="5").'
     found = re.fullmatch(r"(?:[^/?#]*://)?(?:[^/?#@]*@)?([^/?#@]+)(?:[/?#].*)?", text, re.DOTALL)

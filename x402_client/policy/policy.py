@@ -316,7 +316,7 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
         raise HostNotAllowed(f"{origin} is not among the policy's hosts; {listed}. Nothing was paid.")
     if found is None and came_from is not None and not (came_from == origin or _secured(came_from, origin)):
         raise HostNotAllowed(f"A redirect led from {came_from} to {origin}; {listed}. Nothing was paid.")
-    if origin.scheme == "https" or origin.loopback:
+    if origin.is_private:
         return
     if not any(pattern.matches(origin) for pattern in policy.http_hosts):
         where = ", and its connection was not seen to end on this machine" if origin.named_loopback else ""

@@ -1,0 +1,173 @@
+"""A session that pays over an HTTP client that pays, too: one call is one payment, in whichever way it is asked for."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from mcp import MCPError
+
+from x402_client import Buyer, Policy, outcome
+from x402_client.adapters.sockets import straight_to_here
+from x402_client.errors import HostNotAllowed, PaymentRejected
+from x402_client.httpx2 import wrap as wrap_http
+from x402_client.mcp import quote, wrap
+from x402_client.model.hosts import Origin
+from x402_client.sandbox import Sandbox
+
+from .mcp_sessions import over_http
+from .mcp_shop import Shop, Web, fetch, lost
+
+pytestmark = pytest.mark.anyio
+BERN = {"city": "Bern"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def shop_of(sandbox: Sandbox, **more: Any) -> Shop:
+    sandbox.sell("/weather", "0.01")
+    return Shop(sandbox.url, **more)
+
+
+async def test_a_seller_that_asks_by_http_is_paid_by_the_http_client(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    with Web(shop_of(mcp_sandbox, by_http=True)) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            result = await wrap(session, mcp_buyer).call_tool("weather", BERN)
+    assert json.loads(result.content[0].text)["content"] == "worth it"  # type: ignore[union-attr]
+    assert len(mcp_sandbox.paid(mcp_buyer)) == len(mcp_buyer.history()) == 1
+
+
+async def test_a_payment_in_the_body_is_not_paid_by_http_again(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    shop = shop_of(mcp_sandbox)
+
+    class AsksTwice(Web):
+        """Asks for the first call by a result, and by HTTP where the payment comes."""
+
+        def post(self, handler: Any) -> None:
+            self.shop.by_http = bool(self.shop.calls)
+            super().post(handler)
+
+    with AsksTwice(shop) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            with pytest.raises(MCPError) as caught:
+                await wrap(session, mcp_buyer).call_tool("weather", BERN)
+    found = outcome(caught.value)
+    assert found is not None
+    [hold] = mcp_buyer.holds()
+    assert (found.hold.nonce, str(mcp_buyer.spent()), mcp_sandbox.paid(mcp_buyer)) == (hold.nonce, "0.01 USD", [])
+
+
+async def test_a_tool_that_was_paid_by_http_is_not_paid_again_for_its_result(
+    mcp_sandbox: Sandbox, mcp_buyer: Buyer
+) -> None:
+    shop = shop_of(mcp_sandbox, by_http=True)
+    _, headers, _ = fetch(f"{mcp_sandbox.url}/weather", 2, None)
+    terms = json.loads(base64.b64decode(headers["payment-required"]))
+    asks = {"result": {"isError": True, "structuredContent": terms, "content": []}}
+    shop.tools["weather"] = lambda params: asks
+    with Web(shop) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            wrap(session, mcp_buyer)
+            with pytest.raises(PaymentRejected, match="one call pays at most once") as caught:
+                await session.call_tool("weather", BERN)
+    assert len(mcp_sandbox.paid(mcp_buyer)) == len(mcp_buyer.history()) == 1
+    assert caught.value.hold is not None
+    assert caught.value.hold.nonce == mcp_buyer.history()[0].nonce
+
+
+async def test_what_one_way_left_open_the_other_presents(redelivering: Sandbox) -> None:
+    buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1"))
+    shop = shop_of(redelivering, faults=[lost])
+    with Web(shop) as web:
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with over_http(f"{web.url}/mcp") as session:
+                await wrap(session, buyer).call_tool("weather", BERN)
+        found = outcome(caught.value)
+        assert found is not None
+        assert found.money == "unknown"
+        [open_yet] = buyer.holds()
+        shop.by_http = True
+        async with (
+            wrap_http(httpx2.AsyncClient(), buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            result = await wrap(session, buyer).call_tool("weather", BERN)
+    assert not result.is_error
+    assert (buyer.holds(), buyer.history()[0].nonce) == ((), open_yet.nonce)
+    assert len(redelivering.paid(buyer)) == 1
+
+
+async def test_a_quote_pays_neither_way(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    with Web(shop_of(mcp_sandbox, by_http=True)) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            found = await quote(wrap(session, mcp_buyer), "weather", BERN)
+    assert found.choice is not None
+    assert (str(found.choice.price), mcp_buyer.spent().units) == ("0.01 USD", 0)
+
+
+async def test_plain_http_to_this_machine_is_paid_if_it_goes_there_straight(
+    mcp_sandbox: Sandbox, mcp_buyer: Buyer
+) -> None:
+    with Web(shop_of(mcp_sandbox)) as web:
+        mounts = {"all://": httpx2.AsyncHTTPTransport()}
+        async with (
+            httpx2.AsyncClient(mounts=mounts) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            assert outcome(await wrap(session, mcp_buyer).call_tool("weather", BERN)) is not None
+        async with (
+            httpx2.AsyncClient(transport=Unknown()) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            with pytest.raises(HostNotAllowed, match="not seen to end on this machine"):
+                await wrap(session, mcp_buyer).call_tool("weather", BERN)
+
+
+class Unknown(httpx2.AsyncBaseTransport):
+    """A transport that may lead anywhere."""
+
+    def __init__(self) -> None:
+        self.inner = httpx2.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return await self.inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "straight"),
+    [
+        (httpx.AsyncClient(), "127.0.0.1", True),
+        (httpx2.AsyncClient(), "127.0.0.1", True),
+        (httpx2.AsyncClient(), "localhost", True),
+        (httpx2.AsyncClient(), "a.localhost", False),
+        (httpx2.AsyncClient(proxy="http://127.0.0.1:9"), "127.0.0.1", False),
+        (httpx2.AsyncClient(transport=Unknown()), "127.0.0.1", False),
+        (httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(200))), "a.localhost", True),
+        (object(), "127.0.0.1", False),
+        (None, "127.0.0.1", False),
+    ],
+)
+def test_what_a_clients_settings_say_of_its_way(client: Any, host: str, straight: bool) -> None:
+    assert straight_to_here(client, Origin.of("http", host, 8402)) is straight

@@ -1,0 +1,229 @@
+"""Tool calls that pay: the subclass that a session becomes when it is wrapped, for both generations of mcp and fastmcp.
+
+Strategy: the session's class is replaced by a subclass that differs in the one method. An attribute on the session
+would stay bound to it in a copy, and fastmcp copies its clients.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from ..buyer.scopes import mandate_around
+from ..core.call import HttpRequest
+from ..errors import ConfigurationError, PaymentRejected, X402Error
+from ..guards.mcp_log import hide_payments
+from ..guards.tracebacks import shorten
+from ..model.holds import Outcome
+from ..model.offers import Quote
+from ..receipts import outcome
+from ..wire.tool_results import QUOTE_KEY, Place
+from .exchange import Exchange
+from .hops import Hops
+from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
+from .mcp_errors import OWN_ERRORS
+from .mcp_outcomes import put_beside, put_on_failure
+from .mcp_server import server_of, session_of
+from .payments_below import paid_below
+from .quoting import finished_quote, quote_in_progress, quote_request
+
+if TYPE_CHECKING:
+    from ..buyer.buyer import Buyer
+
+#: The name under which a wrapped session keeps what pays for it.
+_KEPT = "_x402_client"
+#: The names of the two parameters that are set for a paid call, in mcp and in fastmcp.
+_TIMEOUTS, _PROGRESS = ("read_timeout_seconds", "timeout"), ("progress_callback", "progress_handler")
+#: The most tools whose place of terms is remembered.
+_PLACES = 1_000
+#: The outcome of the last paid call in this task, for a method of fastmcp's that hides the result.
+_last: ContextVar[list[Outcome] | None] = ContextVar("x402_client.last_tool_outcome", default=None)
+
+
+class PaidCalls:
+    """The paying side of one session."""
+
+    def __init__(self, buyer: Buyer, server: HttpRequest) -> None:
+        self.buyer, self.server = buyer, server
+        self.exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
+        self._places: dict[str, Place] = {}
+
+    async def call(self, native: ToolCall) -> Any:
+        """Call a tool, and pay if it asks."""
+        request = tool_request(self.server, native.tool, native.meta)
+        courier = AsyncCourier(self.buyer, native.session, request, native.arguments, native.send)
+        courier.place = self._places.get(native.tool, courier.place)
+        hops = Hops()
+        try:
+            return await self._answer(native, request, courier, hops)
+        except BaseException as failure:
+            shorten(failure)
+            if not isinstance(failure, Exception) and hops.paid is not None:
+                # mcp cancels its callers when an answer is lost, and raises a group: the cancellation is found in it.
+                put_on_failure(failure, Outcome("unknown", hops.paid, hops.paid.offer))
+            raise
+        finally:
+            self._remember(native.tool, courier.place)
+
+    async def _answer(self, native: ToolCall, request: ToolRequest, courier: AsyncCourier, hops: Hops) -> Any:
+        exchange, mandate = self.exchange, mandate_around(self.buyer)
+        ahead = exchange.pay_ahead(request, hops, mandate)
+        if ahead is not None:
+            paid = await exchange.arun(ahead, courier)
+            if paid is not None:
+                return paid
+        first = await courier.send(None)
+        if not exchange.asks_to_pay(first.status, request.method, request.headers):
+            return await courier.hand_over(first, None)
+        if quote_in_progress() is None:
+            await self._refuse_twice(courier, hops, first)
+            await native.tell(0.0, "This tool asks to be paid. That may take an approval and a settlement.")
+        return await exchange.arun(exchange.pay(request, hops, mandate, first), courier)
+
+    async def _refuse_twice(self, courier: AsyncCourier, hops: Hops, first: ToolReply) -> None:
+        """Refuse to pay a tool that was paid by HTTP in this call. The rule: "one call pays at most once"."""
+        identity = courier.request.identity(self.buyer.identity_headers)
+        hold = paid_below(identity, (await courier.digest()).digest, hops.started)
+        if hold is None:
+            return
+        raise PaymentRejected(
+            f"The HTTP client below paid {hold.price} to {hold.host} for this call, and the tool's result asks for "
+            "payment again; one call pays at most once. Nothing more was signed. The first payment counts as "
+            "delivered: the same call would pay it anew. Ask the seller which of the two it means.",
+            hold=hold.shown,
+            offer=hold.offer,
+            response=first.native,
+        )
+
+    def _remember(self, tool: str, place: Place) -> None:
+        if len(self._places) < _PLACES:
+            self._places[tool] = place
+
+
+class ToolCall:
+    """One call of a tool as its caller made it, for any signature that names its parameters as mcp does."""
+
+    def __init__(self, method: Any, bound: inspect.BoundArguments, session: Any, buyer: Buyer) -> None:
+        self._method, self._buyer, self._bound = method, buyer, bound
+        self.session: Any = session
+        known = self._bound.signature.parameters
+        self._timeout = next(name for name in _TIMEOUTS if name in known)
+        given = self._bound.arguments
+        self._progress = next((given[name] for name in _PROGRESS if given.get(name) is not None), None)
+        self.tool: str = given["name"]
+        self.arguments: Any = given.get("arguments")
+        self.meta: Any = given.get("meta")
+
+    async def send(self, meta: Mapping[str, Any], pays: bool) -> Any:
+        """Call the method, with this added to ``_meta``. A call that pays may take as long as a settlement."""
+        if quote_in_progress() is not None:
+            meta = {**meta, QUOTE_KEY: True}
+        changed = dict(self._bound.arguments)
+        if meta:
+            changed["meta"] = {**(self.meta or {}), **meta}
+        if pays:
+            changed[self._timeout] = self._patience(changed.get(self._timeout))
+            await self.tell(0.001, "The payment is on its way. The tool may answer once it is settled.")
+        bound = inspect.BoundArguments(self._bound.signature, changed)
+        return await self._method(*bound.args, **bound.kwargs)
+
+    def _patience(self, given: Any) -> Any:
+        """Return a time-out that is long enough for settlement. None, which waits for ever, stays None."""
+        own = given if given is not None else getattr(self.session, "_session_read_timeout_seconds", None)
+        least = self._buyer.settle_timeout
+        if own is None or least is None:
+            return given
+        if isinstance(own, timedelta):
+            return max(own, timedelta(seconds=least))
+        return max(own, least)
+
+    async def tell(self, progress: float, words: str) -> None:
+        """Tell the caller's progress callback: a host that waits for this call may have less patience than a chain."""
+        if self._progress is not None:
+            with suppress(Exception):  # mcp passes over its failures, too
+                await self._progress(progress, None, words)
+
+
+def put_around(session: Any, buyer: Buyer, name: str | None) -> None:
+    """Make a session or a client pay, in place."""
+    kept, server = vars(session).get(_KEPT), server_of(session, name)
+    if kept is not None:
+        if kept.buyer is not buyer:
+            raise ConfigurationError("This session pays with another buyer already; a session has one buyer.")
+        if kept.server[:3] != server[:3]:
+            raise ConfigurationError(
+                f"This session pays {kept.server.shown} already, and now it is said to be {server.shown}. Wrap it once."
+            )
+        return
+    hide_payments()
+    paying, base = PaidCalls(buyer, server), cast("Hashable", type(session))
+    session.__class__ = _paying_class(base)
+    setattr(session, _KEPT, paying)
+
+
+@functools.cache
+def _paying_class(base: Hashable) -> type[Any]:
+    """Return the subclass whose tool calls pay. It has the name of its base, and is not told from it otherwise."""
+    assert isinstance(base, type)
+    method = next(name for name in ("call_tool_mcp", "call_tool") if hasattr(base, name))
+    body: dict[str, Any] = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
+    body[method] = _paying(getattr(base, method))
+    if method != "call_tool":
+        body["call_tool"] = _telling(getattr(base, "call_tool"))  # noqa: B009 - a class of theirs
+    return type(base.__name__, (base,), body)
+
+
+def _paying(inner: Any) -> Any:
+    @functools.wraps(inner)
+    async def call_tool(self: Any, *args: Any, **keywords: Any) -> Any:
+        paying: PaidCalls = getattr(self, _KEPT)
+        method = inner.__get__(self)
+        bound = inspect.signature(method).bind(*args, **keywords)
+        native = ToolCall(method, bound, session_of(self), paying.buyer)
+        result = await paying.call(native)
+        seen, found = _last.get(), outcome(result)
+        if seen is not None and found is not None:
+            seen.append(found)
+        return result
+
+    return call_tool
+
+
+def _telling(inner: Any) -> Any:
+    """Return fastmcp's ``call_tool``, which makes another result or an error of what was paid for, with the outcome."""
+
+    @functools.wraps(inner)
+    async def call_tool(self: Any, *args: Any, **keywords: Any) -> Any:
+        seen: list[Outcome] = []
+        token = _last.set(seen)
+        try:
+            result = await inner(self, *args, **keywords)
+        except Exception as failure:
+            if seen and outcome(failure) is None and not isinstance(failure, X402Error):
+                put_on_failure(failure, seen[-1])
+            raise
+        finally:
+            _last.reset(token)
+        if seen:
+            put_beside(result, seen[-1])
+        return result
+
+    return call_tool
+
+
+async def quote_with(session: Any, tool: str, arguments: Any) -> Quote:
+    """Return what a tool would cost, without paying."""
+    with quote_request() as pending:
+        paying: PaidCalls | None = vars(session).get(_KEPT)
+        shown = tool if paying is None else tool_request(paying.server, tool, None).shown
+        try:
+            await getattr(session, "call_tool_mcp", session.call_tool)(tool, arguments or {})
+        except Exception:
+            if pending.quote is None:
+                raise
+        return finished_quote(pending, shown, 200)

@@ -1,0 +1,62 @@
+"""Errors of mcp, as both of its generations raise them, and our errors that are theirs too.
+
+The rule: "``PaymentOutcomeUnknown`` is raised as a class that is also the HTTP library's own error of the same kind, so
+that existing ``except`` clauses and retry filters catch it: their repeats present the same payment".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from mcp import types
+from mcp.shared import exceptions
+
+from ..errors import PaymentOutcomeUnknown
+from .own_errors import OwnErrors
+
+#: ``McpError`` in 1.x, ``MCPError`` in 2.x.
+LibraryError: type[Exception] = getattr(exceptions, "MCPError", None) or getattr(exceptions, "McpError")  # noqa: B009
+#: Codes that mcp itself gives where no answer came: time-outs of both generations, and the end of the connection.
+TIMED_OUT = frozenset({408, -32001})
+LOST = frozenset({*TIMED_OUT, -32000})
+
+
+def error_data(failure: Exception) -> Any:
+    """Return the code, the message and the data of a library's error."""
+    return failure.error  # type: ignore[attr-defined]
+
+
+class _Plain(LibraryError):  # type: ignore[misc,valid-type]
+    """The library's error, made of a message alone."""
+
+    def __init__(self, *args: Any) -> None:
+        Exception.__init__(self, *args)
+
+
+class OutcomeUnknownMcpError(PaymentOutcomeUnknown, _Plain):
+    """The error where a payment left and mcp had no answer to it: a ``PaymentOutcomeUnknown``, and mcp's own error."""
+
+    @property
+    def error(self) -> Any:
+        """Return what mcp's own error says: code, message and data."""
+        cause = self.__cause__
+        if isinstance(cause, LibraryError):
+            return error_data(cause)
+        return types.ErrorData(code=-32000, message=str(self.args[0]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), self.args, {**self.__dict__, "response": None})
+
+
+OutcomeUnknownMcpError.__module__ = "x402_client.mcp"
+
+
+class _McpErrors(OwnErrors):
+    def __init__(self) -> None:
+        lost = [TimeoutError, anyio.ClosedResourceError, anyio.BrokenResourceError]
+        super().__init__("x402_client.mcp", lost, [])
+        self._joined[PaymentOutcomeUnknown][LibraryError] = OutcomeUnknownMcpError
+
+
+OWN_ERRORS = _McpErrors()
