@@ -33,7 +33,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "search": (
         ("search weather forecast", "Look for something, in the public lists."),
         ("search weather --max 0.05 --network base --payable", "Only what you would pay."),
-        ("search --facilitator https://facilitator.example.com --json", "Hand one's list to a program."),
+        ("search --facilitator list.example.com --json", "Hand one's list to a program."),
     ),
     "doctor": (
         ("doctor https://example.com/weather", "Examine a seller, and your own funds."),

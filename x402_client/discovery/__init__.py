@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from .listing import Listing
     from .search import FACILITATORS, AsyncListings, Listings, adiscover, discover
 
-__all__ = ["FACILITATORS", "AsyncListings", "Listing", "Listings", "adiscover", "discover"]
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
+    "AsyncListings",
+    "FACILITATORS",
+    "Listing",
+    "Listings",
+    "adiscover",
+    "discover",
+]
 
 #: The module of each name. It is loaded when the name is asked for.
 _HOMES = {
-    "FACILITATORS": "search", "AsyncListings": "search", "Listing": "listing", "Listings": "search",
+    "AsyncListings": "search", "FACILITATORS": "search", "Listing": "listing", "Listings": "search",
     "adiscover": "search", "discover": "search",
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ class Page:
 
 
 class Ambiguous:
-    """What stands for an object in which a key appears twice: it has two meanings."""
+    """An object in which a key appears twice, so that it has two meanings."""
 
 
 def read_page(data: bytes) -> Page:

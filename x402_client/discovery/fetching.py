@@ -131,9 +131,9 @@ class Fetcher:
         )
 
     def _headers(self, first: httpx.URL, url: httpx.URL) -> dict[str, str]:
-        own = self.headers if _origin(first) == _origin(url) else {}
+        own = {name.lower(): value for name, value in self.headers.items()} if _origin(first) == _origin(url) else {}
         # Only what can be unpacked within bounds.
-        return {"Accept": "application/json", **own, "Accept-Encoding": "gzip, deflate"}
+        return {"accept": "application/json", **own, "accept-encoding": "gzip, deflate"}
 
     def _trusted(self) -> ssl.SSLContext:
         """Return the authorities that are trusted. Reading them takes longer than most answers, so it is done once."""

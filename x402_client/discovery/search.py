@@ -27,7 +27,7 @@ _QUERY = 400
 
 
 class _Found:
-    """What sync and async listings have in common: the survey, and the way to the facilitators."""
+    """The part that sync and async listings share: the survey, and the way to the facilitators."""
 
     def __init__(self, survey: Survey, fetcher: Fetcher, limit: int | None) -> None:
         self._survey, self._fetcher, self._left = survey, fetcher, limit
@@ -68,7 +68,12 @@ class _Found:
 class Listings(_Found, Iterator[Listing]):
     """Listings, one after the other. The next page is asked for when the one before is used up.
 
-    What ``discover`` returns. It holds nothing open between pages, so it may be dropped at any time.
+    It is made by ``discover``. It holds nothing open between pages, so it may be dropped at any time.
+
+    Args:
+        survey: The pages to ask for, and the reading of them.
+        fetcher: The way to the facilitators.
+        limit: The most listings to give. None: all.
     """
 
     def __next__(self) -> Listing:
@@ -83,7 +88,13 @@ class Listings(_Found, Iterator[Listing]):
 
 
 class AsyncListings(_Found, AsyncIterator[Listing]):
-    """Async twin of ``Listings``: what ``adiscover`` returns, for ``async for``."""
+    """Async twin of ``Listings``, for ``async for``. It is made by ``adiscover``.
+
+    Args:
+        survey: The pages to ask for, and the reading of them.
+        fetcher: The way to the facilitators.
+        limit: The most listings to give. None: all.
+    """
 
     def __aiter__(self) -> Self:
         return self

@@ -32,7 +32,7 @@ def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
             declare_discovery_extension(input={"city": "Rome"}, input_schema=CITY, output=output),
         ),
         "POST /say": route(
-            "$0.02", "Says a text", declare_discovery_extension(input={"text": "a"}, input_schema=TEXT, body_type="json")
+            "$0.02", "Says a text", declare_discovery_extension({"text": "a"}, input_schema=TEXT, body_type="json")
         ),
         "GET /users/[name]": route("$0.03", "A user", declare_discovery_extension(path_params_schema={
             "properties": {"name": {"type": "string"}}, "required": ["name"]

@@ -111,7 +111,8 @@ def _show(found: Listings, shown: list[Listing], no_wallet: bool) -> None:
     if no_wallet:
         say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
     if found.skipped:
-        say(f"{found.skipped} entries made no sense and were left out: {words(found.faults[0], _REASON)}", "dim")
+        count = "1 entry" if found.skipped == 1 else f"{found.skipped} entries"
+        say(f"Left out, as it makes no sense: {count}. The first: {words(found.faults[0], _REASON)}", "dim")
     for failure in found.failures:
         say(f"Not searched: {words(failure, _REASON)}", "yellow")
 
@@ -121,13 +122,13 @@ def _table(shown: list[Listing]) -> Any:
 
     rows = table("", "sold at", "price", "network", "it says", "verdict", right=("price",))
     for listing in shown:
-        chosen = listing.choice is not None
+        chosen, said = listing.choice is not None, listing.description or listing.name
         rows.add_row(
             Text("→" if chosen else "", "green"),
             Text(words(" ".join(part for part in (listing.tool or listing.method, listing.url) if part), 400)),
             Text("" if listing.price is None else str(listing.price)),
             Text(", ".join(dict.fromkeys(network_name(offer.network) for offer in _offers(listing)))),
-            Text(seller_text(listing.description or listing.name, _DESCRIPTION) if listing.description else "", "dim"),
+            Text(seller_text(said, _DESCRIPTION) if said else "", "dim"),
             Text("would be paid", "green") if chosen else Text(_reason(listing), "dim"),
         )
     return rows
@@ -139,8 +140,9 @@ def _offers(listing: Listing) -> tuple[Offer, ...]:
 
 
 def _reason(listing: Listing) -> str:
-    """Return one reason against it: that against its host, else that against its first offer."""
-    reasons = (listing.refusal, *(offer.reason or "" for offer in listing.offers), *listing.faults)
+    """Return one reason against it: that against its host, else that against an offer, one with a price first."""
+    offers = sorted(listing.offers, key=lambda offer: offer.price is None)
+    reasons = (listing.refusal, *(offer.reason or "" for offer in offers), *listing.faults)
     return in_own_words(words(next((reason for reason in reasons if reason), ""), _REASON))
 
 
