@@ -36,6 +36,7 @@ TREE: dict[str, tuple[str, str]] = {
     "PaymentOutcomeUnknown": ("X402Error", UNKNOWN),
     "PaidNotDelivered": ("X402Error", SPENT),
     "AlreadyPaid": ("X402Error", SPENT),
+    "DiscoveryUnavailable": ("X402Error", UNTOUCHED),
     "ConfigurationError": ("X402Error", UNTOUCHED),
 }
 HOLD = Hold("1", purchase(), order().offer, Money("0.01"), 0.0)

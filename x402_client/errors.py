@@ -21,6 +21,7 @@ X402Error                .money .hold .offer .response
 ├─ PaymentOutcomeUnknown it left, no usable answer          unknown    .wait_until
 ├─ PaidNotDelivered      the chain says paid, no content    spent
 ├─ AlreadyPaid           this key was paid before           spent      .receipt
+├─ DiscoveryUnavailable  no facilitator gave its list       untouched
 └─ ConfigurationError    raised while building              untouched
 
 Each class has a page in the manual, which a message names at its end.
@@ -46,6 +47,7 @@ __all__ = [
     "BodyNotReplayable",
     "ChainUnavailable",
     "ConfigurationError",
+    "DiscoveryUnavailable",
     "Frozen",
     "HostNotAllowed",
     "InsufficientFunds",
@@ -292,6 +294,10 @@ class AlreadyPaid(X402Error):
     def __init__(self, message: str, *, receipt: Receipt | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.receipt = receipt
+
+
+class DiscoveryUnavailable(X402Error):
+    """No facilitator gave a list of sellers that can be read. Discovery never pays."""
 
 
 class ConfigurationError(X402Error):

@@ -21,6 +21,12 @@ SAYS = {
         "Spent 0.37 USD of 0.40 USD in 4 payments",
     ],
     "anthropic_sdk.py": ["Got: Forty-two.", "Presented 2 times, 1 payment, settled 1", "Spent 0.02 USD"],
+    "find_and_buy.py": [
+        "Bought Weather of tomorrow for 0.02 USD",
+        "/forecast/decade - offer 1",
+        "one payment may cost 0.05 USD",
+        "Spent 0.03 USD",
+    ],
     "forty_workers.py": ["25 paid, 15 refused", "The seller has 0.25 USD of a budget of 0.25 USD"],
     "openai_sdk.py": ["Paid 0.02 USD for: Forty-two.", "Refused: ", "The money is untouched"],
     "own_http_client.py": ["Paid 0.01 USD and the money is spent", "Spent 0.02 USD in 2 payments; 0 open"],

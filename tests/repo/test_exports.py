@@ -28,6 +28,7 @@ PUBLIC = {
     "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
     "x402_client.requests": ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"],
     "x402_client.cli": ["main"],
+    "x402_client.discovery": ["AsyncListings", "FACILITATORS", "Listing", "Listings", "adiscover", "discover"],
     "x402_client.errors": None,
     "x402_client.events": None,
     "x402_client.otel": ["listener"],

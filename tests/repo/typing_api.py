@@ -76,6 +76,7 @@ from x402_client.core import (
     TypedData,
     body_digest,
 )
+from x402_client.discovery import AsyncListings, Listing, Listings, adiscover, discover
 from x402_client.events import Event
 from x402_client.ledgers import MemoryLedger, RedisLedger, SqliteLedger
 from x402_client.sandbox import Sandbox, Settlement, Visit
@@ -490,6 +491,23 @@ def sandboxes(policy: Policy) -> None:
         sandbox.order("slow", None)
         sandbox.advance(60)
         sandbox.sell("/a", 0.1)  # type: ignore[arg-type]
+
+
+async def discovering(buyer: Buyer, policy: Policy) -> None:
+    found = discover("weather", facilitator=["https://a"], network="base", max_price="0.05", kind="http", buyer=buyer)
+    assert_type(found, Listings)
+    for listing in found:
+        assert_type(listing, Listing)
+        assert_type(
+            (listing.price, listing.choice, listing.reasons), tuple[Money | None, Offer | None, tuple[str, ...]]
+        )
+        assert_type((listing.kind, listing.updated), tuple[Literal["http", "mcp"], datetime | None])
+    assert_type((found.skipped, found.faults, found.failures), tuple[int, tuple[str, ...], tuple[str, ...]])
+    found_too = adiscover(policy=policy, limit=5, pages=2, timeout=3, headers={"a": "b"})
+    assert_type(found_too, AsyncListings)
+    assert_type([listing async for listing in found_too], list[Listing])
+    discover(kind="ftp")  # type: ignore[arg-type]
+    discover(max_price=0.05)  # type: ignore[arg-type]
 
 
 def watching(event: Event) -> None:

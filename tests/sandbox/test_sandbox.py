@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import threading
@@ -288,7 +289,9 @@ def test_hosts_are_not_softened(sandbox: Sandbox) -> None:
 # --- mistakes
 
 
-@pytest.mark.parametrize("path", ["poem", "/", "", "/fault/x", "/rpc/x", "/sound/x", "/poem?a=1", "/about"])
+@pytest.mark.parametrize(
+    "path", ["poem", "/", "", "/fault/x", "/rpc/x", "/sound/x", "/poem?a=1", "/about", "/discovery/x"]
+)
 def test_paths_that_cannot_be_sold(sandbox: Sandbox, path: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="cannot be sold"):
         sandbox.sell(path, "0.01")
@@ -381,6 +384,30 @@ def test_a_program_elsewhere_learns_all_it_needs(sandbox: Sandbox) -> None:
     assert [one["amount"] for one in paid] == ["10000", "10000"]
     assert [one["payer"] for one in paid] == [keys["evm"]["address"], keys["solana"]["address"]]
     assert about["faults"] == list(FAULTS)
+
+
+def test_it_lists_what_it_sells_as_facilitators_do(sandbox: Sandbox) -> None:
+    """Page by page, and by words; and the 402 has the same words."""
+    url = sandbox.sell("/poem", "0.02", chains="solana", description="Four lines")
+    sandbox.sell("/old", "0.03", version=1, description="An old thing")
+    whole = httpx.get(sandbox.url + "/discovery/resources").json()
+    assert [one["resource"].rpartition("/")[2] for one in whole["items"]] == [
+        "weather",
+        "report",
+        "yacht",
+        "poem",
+        "old",
+    ]
+    part = httpx.get(sandbox.url + "/discovery/resources?limit=2&offset=3").json()
+    assert [one["resource"].rpartition("/")[2] for one in part["items"]] == ["poem", "old"]
+    assert part["pagination"] == {"limit": 2, "offset": 3, "total": 5}
+    found = httpx.get(sandbox.url + "/discovery/search?query=lines").json()
+    assert [(one["resource"], one["x402Version"]) for one in found["resources"]] == [(url, 2)]
+    assert httpx.get(sandbox.url + "/discovery/search?query=lines&network=eip155:1&type=mcp").json()["resources"] == []
+    terms = json.loads(base64.b64decode(httpx.get(url).headers["PAYMENT-REQUIRED"]))
+    assert terms["accepts"] == found["resources"][0]["accepts"]
+    assert terms["resource"]["description"] == "Four lines"
+    assert httpx.get(sandbox.url + "/old").json()["accepts"][0]["description"] == "An old thing"
 
 
 # --- coming and going

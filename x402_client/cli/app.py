@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import decode, demo, doctor, get, ledger, manual, policy, quote, sandbox, status, tokens, wallet
+from .commands import decode, demo, doctor, get, ledger, manual, policy, quote, sandbox, search, status, tokens, wallet
 from .running import log_to_stderr
 from .screen import prepare, show
 from .tree import whole
@@ -52,6 +52,7 @@ app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("get", help=get.HELP)(get.get)
 app.command("quote")(quote.quote)
+app.command("search")(search.search)
 app.command("tokens")(tokens.tokens)
 app.command("decode")(decode.decode)
 app.command("doctor")(doctor.doctor)

@@ -30,6 +30,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("quote https://example.com/weather --json", "Hand them to a program."),
         ("quote https://example.com/jobs -d '{\"n\": 1}'", "Ask the price of a POST."),
     ),
+    "search": (
+        ("search weather forecast", "Look for something, in the public lists."),
+        ("search weather --max 0.05 --network base --payable", "Only what you would pay."),
+        ("search --facilitator list.example.com --json", "Hand one's list to a program."),
+    ),
     "doctor": (
         ("doctor https://example.com/weather", "Examine a seller, and your own funds."),
         ("doctor localhost:4021/weather --json", "Examine your own seller in a test."),

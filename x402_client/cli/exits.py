@@ -56,6 +56,7 @@ _OF_ERRORS: tuple[tuple[type[errors.X402Error], Code], ...] = (
     (errors.PaymentOutcomeUnknown, Code.UNKNOWN),
     (errors.PaidNotDelivered, Code.UNDELIVERED),
     (errors.AlreadyPaid, Code.ALREADY_PAID),
+    (errors.DiscoveryUnavailable, Code.UNREACHABLE),
 )
 
 

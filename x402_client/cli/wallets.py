@@ -12,9 +12,10 @@ from typing import Any
 
 from ..buyer import keystores
 from ..buyer.environment import has_keys, no_wallet
+from ..buyer.keyless import keyless_wallet
 from ..buyer.keystores import DEFAULT, directory, wallets_directory
 from ..buyer.wallet import Wallet
-from ..errors import ConfigurationError, SigningError
+from ..errors import ConfigurationError
 from ..signers.keystore import PASSPHRASE_VARIABLE, Keystore, LockedEvmSigner, LockedSolanaSigner, passphrase_of, read
 from .screen import interactive, say
 
@@ -51,7 +52,7 @@ def find(named: str | None, passphrase_file: Path | None = None) -> Found:
         return Found(Wallet.from_env(), "the environment")
     place = keystores.default_place() if named is None else keystores.place(named)
     if place is None:
-        return Found(Wallet(evm=_NoKey.evm(), solana=_NoKey.solana()), "nowhere", no_wallet=True)
+        return Found(keyless_wallet(), "nowhere", no_wallet=True)
     stores = read(place)
     return Found(_locked(stores, lambda store: _unlock(store, passphrase_file)), str(place), stores)
 
@@ -115,32 +116,3 @@ def ask(question: str) -> str:
         return getpass.getpass(question, stream=sys.stderr)
     except EOFError:
         raise ConfigurationError("Nothing was typed.") from None
-
-
-class _NoKey:
-    """A signer with an address and without a key: asked to sign, it says that there is no wallet."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-
-    @classmethod
-    def evm(cls) -> _NoKey:
-        """Return one with an EVM address."""
-        from ..signers.evm import LocalEvmSigner
-
-        return cls(LocalEvmSigner.generate().address)
-
-    @classmethod
-    def solana(cls) -> _NoKey:
-        """Return one with a Solana address."""
-        from solders.keypair import Keypair
-
-        return cls(str(Keypair().pubkey()))
-
-    def sign_typed_data(self, full_message: dict[str, Any], /) -> bytes:
-        """Refuse to sign."""
-        raise SigningError(f"{no_wallet()} Nothing was sent.")
-
-    def sign_message(self, message: bytes, /) -> bytes:
-        """Refuse to sign."""
-        raise SigningError(f"{no_wallet()} Nothing was sent.")

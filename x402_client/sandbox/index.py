@@ -26,6 +26,8 @@ The same goods at other addresses:
 Also:
   {url}/settlements   what was paid
   {url}/about         the tokens, and where to read the chains
+  {url}/discovery/resources, {url}/discovery/search
+                      what is for sale, as facilitators list it: x402 search --facilitator {url}
   {url}/wallet        a POST makes a wallet: throw-away keys with a hundred invented dollars on each chain
 
 What can go wrong, and how a buyer reacts:

@@ -59,7 +59,8 @@ class Sale:
     def ask(self, error: str = "payment required", alter: Any = None) -> Answer:
         """Answer with the 402, with altered offers if a fault wants them."""
         accepts = [alter(offer) for offer in self._offers] if alter else self._offers
-        return payment_required(self._goods.version, self._shop.url + self._request.path, accepts, error)
+        url, goods = self._shop.url + self._request.path, self._goods
+        return payment_required(goods.version, url, accepts, error, goods.description)
 
     def refuse(self, error: str, twice: bool = False) -> Answer:
         """Answer a payment with the 402, at the same price or at twice the price."""

@@ -233,6 +233,7 @@ class Sandbox:
         version: int = 2,
         memo: str | None = None,
         redeliver: bool | None = None,
+        description: str = "",
     ) -> str:
         """Sell something at a path, or change how it is sold. Return its URL.
 
@@ -246,6 +247,7 @@ class Sandbox:
             version: The version of the protocol, 1 or 2. Default: 2.
             memo: What the seller wants in a payment on Solana. Default: nothing.
             redeliver: True delivers again for a payment that was settled. Default: as the sandbox does.
+            description: The seller's words for it, in the 402 and in the list of ``discover``. Default: none.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
@@ -254,7 +256,9 @@ class Sandbox:
         if not networks:
             raise ConfigurationError('chains is empty; name "evm", "solana" or both.')
         again = self._shop.redeliver if redeliver is None else redeliver
-        goods = Goods(path, Money(price), content, networks, version, memo=memo, redeliver=again)
+        goods = Goods(
+            path, Money(price), content, networks, version, memo=memo, redeliver=again, description=description
+        )
         self._shop.put(goods, fault)
         return self.url + path
 

@@ -12,6 +12,7 @@ from ..buyer.wallet import Wallet
 from ..errors import ConfigurationError
 from . import evm_rpc
 from .answers import Answer, Request, page
+from .catalogue import PATHS, catalogue
 from .evm import EvmChain
 from .faults import FAULTS, Fault
 from .index import about, index
@@ -31,7 +32,7 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},
 }
-_RESERVED = ("fault", "sound", "rpc", "about", "settlements", "wallet")
+_RESERVED = ("fault", "sound", "rpc", "about", "settlements", "wallet", "discovery")
 #: Units of each token in a wallet that ``POST /wallet`` makes: a hundred dollars.
 _GIFT = 100_000_000
 _DEFAULT = "/weather"
@@ -189,7 +190,9 @@ class Shop:
         if path in ("/rpc/evm", "/rpc/solana"):
             return Answer(200, self._rpc(path, request.body), {"Content-Type": "application/json"})
         if path == "/":
-            return page(index(self.url, [shelf.goods for shelf in self._shelves.values()]))
+            return page(index(self.url, self._goods()))
+        if path in PATHS:
+            return catalogue(request.path, self._goods(), self.seller, self.url, self.clock.now())
         if path == "/about":
             return page(about(self.url))
         if path == "/settlements":
@@ -197,6 +200,10 @@ class Shop:
         if path == "/wallet" and request.method == "POST":
             return page(self._new_wallet())
         return None
+
+    def _goods(self) -> list[Goods]:
+        with self._lock:
+            return [shelf.goods for shelf in self._shelves.values()]
 
     def _new_wallet(self) -> dict[str, Any]:
         """Make throw-away keys with invented money, for programs that are not in this process."""

@@ -28,6 +28,7 @@ class Goods:
     plain: bool = True
     memo: str | None = None
     redeliver: bool = False
+    description: str = ""
 
     def but(self, **changes: Any) -> Goods:
         """Return the same goods, offered in another way."""
@@ -81,18 +82,22 @@ def _v1_fields(goods: Goods, url: str) -> dict[str, Any]:
     return {
         "maxAmountRequired": str(goods.price.units),
         "resource": url,
-        "description": "",
+        "description": goods.description,
         "mimeType": "application/json",
         "outputSchema": None,
     }
 
 
 def payment_required(
-    version: int, url: str, accepts: Sequence[Mapping[str, Any]], error: str = "payment required"
+    version: int,
+    url: str,
+    accepts: Sequence[Mapping[str, Any]],
+    error: str = "payment required",
+    description: str = "",
 ) -> Answer:
     """Answer with the 402. Version 2 has its terms in a header, version 1 in the body."""
     terms: dict[str, Any] = {"x402Version": version, "error": error, "accepts": list(accepts)}
     if version == 1:
         return page(terms, 402)
-    resource = {"url": url, "description": "", "mimeType": "application/json"}
+    resource = {"url": url, "description": description, "mimeType": "application/json"}
     return page({}, 402, {"PAYMENT-REQUIRED": sealed({**terms, "resource": resource, "extensions": {}})})

@@ -146,7 +146,7 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -
         raise MalformedQuote("The 402 names no offers: `accepts` is missing or empty. Nothing was paid.")
     if len(entries) > bounds.offers:
         raise MalformedQuote(f"The 402 has {len(entries)} offers; {bounds.offers} are read. Nothing was paid.")
-    offers, faults = _offers(entries, version)
+    offers, faults = read_offers(entries, version)
     if not offers:
         raise MalformedQuote("The 402 has no offer that can be read. " + "; ".join(faults[:5]) + ". Nothing was paid.")
     resource = document.get("resource")
@@ -180,7 +180,8 @@ def _description(resource: object, entries: list[Any]) -> object:
     return place.get("description")
 
 
-def _offers(entries: list[Any], version: int) -> tuple[list[Offer], list[str]]:
+def read_offers(entries: list[Any], version: int) -> tuple[list[Offer], list[str]]:
+    """Return the offers that can be read, and a line about each entry that cannot."""
     offers: list[Offer] = []
     faults: list[str] = []
     for position, raw in enumerate(entries, start=1):

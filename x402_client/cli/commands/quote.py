@@ -167,7 +167,7 @@ class QuoteReport:
             "description": quote.description,
             "error": quote.error,
             "choice": quote.choice.position if quote.choice else None,
-            "offers": [_document(offer) for offer in quote.offers],
+            "offers": [offer_document(offer) for offer in quote.offers],
             "faults": list(quote.faults),
             "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
             "frozen": list(self.frozen),
@@ -214,7 +214,8 @@ def _row(rows: Any, offer: Offer, chosen: bool, obstacle: str) -> None:
                  Text(words(offer.pay_to, 60)), verdict)  # fmt: skip
 
 
-def _document(offer: Offer) -> dict[str, Any]:
+def offer_document(offer: Offer) -> dict[str, Any]:
+    """Return an offer as JSON."""
     return {
         "position": offer.position,
         "scheme": offer.scheme,

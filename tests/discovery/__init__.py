@@ -1,0 +1,1 @@
+"""Facilitators' lists: read page by page, tidy or not, and judged by the policy."""

@@ -1,0 +1,43 @@
+"""Tools for models: functions that pay within a policy, say what to do next, and never raise.
+
+    functions = tools(httpx.Client(), buyer)              # paid_fetch, quote, budget, search
+    weather = payable_tool(httpx.Client(), buyer, "https://api.example.com/weather", schema, max_usd="0.05")
+
+A model can narrow a limit and never widen one. ``wrap`` makes the client inside of an SDK's own object pay.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .frameworks import as_langchain, as_openai_agents, as_pydantic_ai, as_smolagents
+    from .payable import payable_tool
+    from .sdks import wrap
+    from .tools import AsyncTools, Tools, tools
+
+__all__ = [
+    "AsyncTools",
+    "Tools",
+    "as_langchain",
+    "as_openai_agents",
+    "as_pydantic_ai",
+    "as_smolagents",
+    "payable_tool",
+    "tools",
+    "wrap",
+]
+
+#: The module of each name. It is loaded when the name is asked for.
+_HOMES = {
+    "AsyncTools": "tools", "Tools": "tools", "as_langchain": "frameworks", "as_openai_agents": "frameworks",
+    "as_pydantic_ai": "frameworks", "as_smolagents": "frameworks", "payable_tool": "payable", "tools": "tools",
+    "wrap": "sdks",
+}  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        return found

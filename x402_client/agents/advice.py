@@ -1,0 +1,60 @@
+"""Says what a model does next after a failure, by the error's class and what became of the money.
+
+The rule of the whole package is "make the same request again". It holds while a payment of the call is out: the same
+call then presents the same payment, and never signs a second one. Where nothing left, the class decides.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .. import errors
+from ..errors import X402Error
+from ..model.holds import Outcome
+
+#: ``"repeat"``: make the very same call again. ``"stop"``: the same call will not do. Else only a person can help.
+Next = Literal["repeat", "stop", "ask a person"]
+
+#: The classes whose money is untouched: the most exact one in this table decides.
+_UNTOUCHED: dict[type[X402Error], Next] = {
+    errors.QuoteError: "stop",
+    errors.PaymentRefused: "stop",
+    errors.OverLimit: "ask a person",
+    errors.Frozen: "ask a person",
+    errors.PaymentNotSent: "repeat",
+    errors.SigningError: "ask a person",
+    errors.LedgerUnavailable: "ask a person",
+    errors.InsufficientFunds: "ask a person",
+    errors.BodyNotReplayable: "stop",
+    errors.DiscoveryUnavailable: "repeat",
+    errors.ConfigurationError: "ask a person",
+    errors.X402Error: "ask a person",
+}
+
+
+def next_after(error: X402Error) -> Next:
+    """Return what to do after one of our errors."""
+    if isinstance(error, errors.AlreadyPaid):
+        return "stop"
+    if isinstance(error, errors.PaymentOutcomeUnknown):
+        # Without a time to wait for, it expired and no endpoint can tell: a repeat would say the same.
+        return "ask a person" if error.wait_until is None else "repeat"
+    if error.money == "untouched":
+        return next((_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED), "ask a person")
+    return "ask a person" if error.money == "spent" else "repeat"
+
+
+def next_after_status(status: int, outcome: Outcome | None) -> Next:
+    """Return what to do after an answer that is not what was asked for.
+
+    The purchase of a paid call is unresolved then: the same call presents the same payment.
+    """
+    passing = status in (408, 425, 429) or status >= 500
+    if outcome is None:
+        return "repeat" if passing else "stop"
+    return "repeat" if passing or outcome.money != "spent" else "ask a person"
+
+
+def name_of(error: X402Error) -> str:
+    """Return the name of the nearest class of ours. Faces join some with errors of their libraries."""
+    return next((kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__), "X402Error")

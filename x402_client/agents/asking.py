@@ -1,0 +1,232 @@
+"""Sends a model's request through a client, each library in its own way, and reads a bounded part of the answer.
+
+The library's own time-outs, proxies and pools hold. A redirect is followed only after its place was checked, by the
+library's own next request, so that a purchase keeps the name of the call that began it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.call import HttpRequest
+from ..errors import X402Error
+from ..model.holds import Outcome
+from ..receipts import outcome
+from .hosts import AllowedHosts, NotFetched
+
+_REDIRECTS = 5
+_CHUNK = 16 * 1024
+#: requests waits for ever unless it is told: seconds to connect, and to read.
+_REQUESTS_TIMEOUT = (10, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of a model. A content type is its only header."""
+
+    method: str
+    url: str
+    content: bytes | None = None
+    content_type: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers that go along with it."""
+        return {"Content-Type": self.content_type} if self.content_type else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, read as far as was wanted.
+
+    Attributes:
+        status: Its status.
+        url: The URL that gave it, without its query.
+        content_type: Its content type.
+        body: The beginning of its body.
+        truncated: True if the body went on.
+        outcome: What was paid. None: nothing.
+        refusal: Our reason not to pay the 402 that it is. None: there is none.
+    """
+
+    status: int
+    url: str
+    content_type: str = ""
+    body: bytes = b""
+    truncated: bool = False
+    outcome: Outcome | None = None
+    refusal: X402Error | None = None
+
+
+Ask = Callable[[Request, int], Answer]
+AsyncAsk = Callable[[Request, int], Awaitable[Answer]]
+
+
+class HttpxAsker:
+    """Asks by a sync client of httpx or httpx2."""
+
+    def __init__(self, client: Any, hosts: AllowedHosts) -> None:
+        self._client, self._hosts = client, hosts
+
+    def ask(self, asked: Request, most: int) -> Answer:
+        """Return the answer to a request, with at most so many bytes of its body."""
+        request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
+        paid, own = None, dict[str, Any]()
+        for _ in range(_REDIRECTS + 1):
+            with _telling(paid):
+                self._hosts.check(str(request.url))
+            response = self._client.send(request, stream=True, follow_redirects=False, **own)
+            try:
+                paid = outcome(response) or paid
+                if response.next_request is None:
+                    body, cut = _bounded(response.iter_bytes(_CHUNK), most)
+                    return _answer(response, response.status_code, body, cut, paid)
+            finally:
+                response.close()
+            request, own = response.next_request, {"auth": None}  # the first request's is not for another place
+        raise _too_many(paid)
+
+
+class AsyncHttpxAsker:
+    """Async twin of ``HttpxAsker``."""
+
+    def __init__(self, client: Any, hosts: AllowedHosts) -> None:
+        self._client, self._hosts = client, hosts
+
+    async def ask(self, asked: Request, most: int) -> Answer:
+        """Return the answer to a request, with at most so many bytes of its body."""
+        request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
+        paid, own = None, dict[str, Any]()
+        for _ in range(_REDIRECTS + 1):
+            with _telling(paid):
+                await self._hosts.acheck(str(request.url))
+            response = await self._client.send(request, stream=True, follow_redirects=False, **own)
+            try:
+                paid = outcome(response) or paid
+                if response.next_request is None:
+                    body, cut = await _abounded(response.aiter_bytes(_CHUNK), most)
+                    return _answer(response, response.status_code, body, cut, paid)
+            finally:
+                await response.aclose()
+            request, own = response.next_request, {"auth": None}
+        raise _too_many(paid)
+
+
+class RequestsAsker:
+    """Asks by a session of requests."""
+
+    def __init__(self, session: Any, hosts: AllowedHosts) -> None:
+        self._session, self._hosts = session, hosts
+
+    def ask(self, asked: Request, most: int) -> Answer:
+        """Return the answer to a request, with at most so many bytes of its body."""
+        self._hosts.check(asked.url)
+        response = self._session.request(
+            asked.method, asked.url, data=asked.content, headers=asked.headers, allow_redirects=False, stream=True,
+            timeout=_REQUESTS_TIMEOUT,
+        )  # fmt: skip
+        paid = None
+        for _ in range(_REDIRECTS + 1):
+            try:
+                paid = outcome(response) or paid
+                if response.next is None:
+                    body, cut = _bounded(response.iter_content(_CHUNK), most)
+                    return _answer(response, response.status_code, body, cut, paid)
+            finally:
+                response.close()
+            request = response.next
+            with _telling(paid):
+                self._hosts.check(request.url)
+            settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
+            response = self._session.send(request, allow_redirects=False, timeout=_REQUESTS_TIMEOUT, **settings)
+        response.close()
+        raise _too_many(paid)
+
+
+class AiohttpAsker:
+    """Asks by a session of aiohttp. A middleware checks each place, as the session follows redirects itself."""
+
+    def __init__(self, session: Any, hosts: AllowedHosts) -> None:
+        self._session, self._hosts = session, hosts
+
+    async def ask(self, asked: Request, most: int) -> Answer:
+        """Return the answer to a request, with at most so many bytes of its body."""
+        from aiohttp import TooManyRedirects
+
+        checked = _Checked(self._hosts)
+        try:
+            async with self._session.request(
+                asked.method, asked.url, data=asked.content, headers=asked.headers, max_redirects=_REDIRECTS + 1,
+                middlewares=(checked, *self._session._middlewares),
+            ) as response:  # fmt: skip
+                body, cut = await _abounded(response.content.iter_chunked(_CHUNK), most)
+                return _answer(response, response.status, body, cut, outcome(response))
+        except TooManyRedirects:
+            raise _too_many(checked.paid) from None
+
+
+class _Checked:
+    """A middleware of one call that checks where each of its hops leads."""
+
+    def __init__(self, hosts: AllowedHosts) -> None:
+        self._hosts = hosts
+        self.paid: Outcome | None = None
+
+    async def __call__(self, request: Any, handler: Any) -> Any:
+        with _telling(self.paid):
+            await self._hosts.acheck(str(request.url))
+        response = await handler(request)
+        self.paid = outcome(response) or self.paid
+        return response
+
+
+@contextmanager
+def _telling(paid: Outcome | None) -> Iterator[None]:
+    """Let a refusal in the middle of a call tell what was paid before it."""
+    try:
+        yield
+    except NotFetched as refused:
+        refused.outcome = paid
+        raise
+
+
+def _too_many(paid: Outcome | None) -> NotFetched:
+    refused = NotFetched(f"It redirects more than {_REDIRECTS} times.")
+    refused.outcome = paid
+    return refused
+
+
+def _answer(response: Any, status: int, body: bytes, truncated: bool, paid: Outcome | None) -> Answer:
+    shown = HttpRequest.of("GET", str(response.url)).shown
+    kind = response.headers.get("content-type") or ""
+    return Answer(status, shown, kind, body, truncated, paid, _refusal(response))
+
+
+def _refusal(response: Any) -> X402Error | None:
+    """Return the refusal that ``Buyer(on_refusal="return")`` hung on a 402."""
+    extensions = getattr(response, "extensions", None)
+    found = extensions.get("x402_refusal") if isinstance(extensions, dict) else getattr(response, "x402_refusal", None)
+    return found if isinstance(found, X402Error) else None
+
+
+def _bounded(chunks: Any, most: int) -> tuple[bytes, bool]:
+    """Return the beginning of a body, and whether it went on."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body[:most]), len(body) > most
+
+
+async def _abounded(chunks: Any, most: int) -> tuple[bytes, bool]:
+    """Async twin of ``_bounded``."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body[:most]), len(body) > most

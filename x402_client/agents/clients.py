@@ -1,0 +1,63 @@
+"""Knows the clients of the HTTP libraries, and the face of each. No library is imported for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from ..errors import ConfigurationError
+
+#: The library, and whether the client is async, by the class's own module and name.
+_CLIENTS = {
+    ("httpx", "Client"): False,
+    ("httpx", "AsyncClient"): True,
+    ("httpx2", "Client"): False,
+    ("httpx2", "AsyncClient"): True,
+    ("requests", "Session"): False,
+    ("aiohttp", "ClientSession"): True,
+}
+#: Headers that are meant for one host, and would go to every host that a model names.
+_SECRETS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"})
+
+
+def library_of(client: object) -> tuple[str, bool] | None:
+    """Return the library of a client and whether it is async, or None if it is no client of a library that is known."""
+    for kind in type(client).__mro__:
+        named = (kind.__module__.partition(".")[0], kind.__name__)
+        if named in _CLIENTS:
+            return named[0], _CLIENTS[named]
+    return None
+
+
+def face_of(library: str) -> Any:
+    """Return the module of ours for a library."""
+    return import_module(f"x402_client.{library}")
+
+
+def known(client: object) -> tuple[str, bool]:
+    """Return the library of a client and whether it is async. Refuse what is none."""
+    found = library_of(client)
+    if found is None:
+        raise ConfigurationError(
+            "tools takes a client of httpx, httpx2, requests or aiohttp, not "
+            f"{type(client).__name__}; agents.wrap(...) finds the client inside of an SDK's object."
+        )
+    return found
+
+
+def check_carries_no_secrets(client: Any) -> None:
+    """Refuse a client that would send its own secrets to any host that a model names."""
+    headers = getattr(client, "headers", None)
+    named = [name for name in _names(headers) if name.lower() in _SECRETS]
+    auth = getattr(client, "auth", None) or getattr(client, "_auth", None) or getattr(client, "_default_auth", None)
+    carried = [f"its {name} header" for name in named] + (["its auth"] if auth else [])
+    if carried:
+        raise ConfigurationError(
+            f"This client sends {' and '.join(carried)} with every request, so to every host that a model names. Give "
+            'the tools a client without, or name the hosts that may be asked: tools(..., hosts=["api.example.com"]).'
+        )
+
+
+def _names(headers: Any) -> list[str]:
+    return [str(name) for name in headers] if isinstance(headers, Mapping) else []
