@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shlex
+import socket
 from pathlib import Path
 
 import httpx
@@ -113,6 +114,24 @@ def test_trouble_is_told_once(
     assert ran.code == (5 if "version" in path else 4)
     assert line.startswith(f"x402: {said}")
     assert "Nothing " in line
+
+
+def test_a_warning_that_is_no_error_is_said_before_the_payment(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["get", f"{seller.url}/fault/forged-domain/evm/weather", "--yes"], given)
+    assert ran.code == 0
+    assert ran.err.count("EIP-712") == 1
+    assert ran.err.index("EIP-712") < ran.err.index("Paid 0.01 USD")
+    quiet = in_process(["get", f"{seller.url}/fault/forged-domain/evm/weather", "--yes", "--json"], given)
+    assert len(quiet.err.splitlines()) == 1
+
+
+def test_a_server_that_stays_silent_is_told_with_the_option(given: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and answers none
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        for command in (["get", "--yes"], ["quote"], ["doctor"]):
+            ran = in_process([*command, url, "--timeout", "0.2"], given)
+            assert ran.code == 10
+            assert "127.0.0.1 did not answer in the time of --timeout (ReadTimeout: timed out)." in ran.err
 
 
 def test_a_chain_that_does_not_answer_leaves_the_money_alone_and_says_what_to_set(

@@ -11,6 +11,7 @@ from .buying import left, left_in_words
 from .exits import Code
 from .money_labels import network_name
 from .screen import confirmed, err, facts, interactive, seller_text
+from .too_expensive import as_option
 
 
 class Approving:
@@ -37,7 +38,7 @@ class Approving:
         if not interactive():
             return self._no(
                 f"{_priced(approval)} There is no terminal to ask on; --yes pays within the policy, --max "
-                f"{str(approval.price).removesuffix(' USD')!r} up to that much. Nothing was paid."
+                f"{as_option(approval.price)} up to that much. Nothing was paid."
             )
         facts(self._facts(approval), err())
         return confirmed(f"Pay {approval.price}?") or self._no("You said no. Nothing was paid.")
@@ -52,7 +53,7 @@ class Approving:
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
         after = left(self._buyer, approval.host, approval.price.currency)
         rows = [
-            ("price", f"{approval.price}, in {token} on {network_name(offer.network)}"),
+            ("price", f"{approval.price}, in {token} on {network_name(offer.network, approval.price)}"),
             ("for", f"{approval.method} {approval.url}"),
             ("to", f"{words(offer.pay_to, 60)}, named by {approval.host}"),
         ]

@@ -109,7 +109,8 @@ class QuoteReport:
             self.obstacle = "frozen"
             stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
             lifts = " and ".join(f"`{lift(pattern, named)}`" for pattern in self.frozen)
-            return f"{stopped} are frozen; {lifts} lifts that. Nothing would be paid."
+            lifts += " lift" if len(self.frozen) > 1 else " lifts"
+            return f"{stopped} are frozen; {lifts} that. Nothing would be paid."
         if self.looked.problem:
             self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
             return self.looked.problem
