@@ -139,7 +139,9 @@ def test_what_may_be_an_address_is_no_key_in_the_command_and_in_python(user: dic
     for text in (str(PAIR.pubkey()), base58.b58encode(PAIR.secret()).decode()):
         ran = imported(user, text)
         assert ran.code == 2
-        said = "This is 32 bytes in base58, as a Solana address is, and not a key. A key is base58 of 64 bytes, as wallets"
+        said = (
+            "This is 32 bytes in base58, as a Solana address is, and not a key. A key is base58 of 64 bytes, as wallets"
+        )
         assert said in ran.err
         assert "a seed of 32 bytes is given to `x402 wallet import` as numbers in []" in ran.err
         with pytest.raises(ConfigurationError, match="as a Solana address is, and not a key"):
@@ -161,7 +163,11 @@ def test_each_way_to_make_a_wallet_says_what_to_keep(
     assert "in this machine's keyring alone. If that is lost, so is the money" in kept.err
     assert "remember the passphrase" not in kept.err
     for name, options, said in (
-        ("c", [], "Keep the key or mnemonic itself, or copy these files and remember the passphrase: else the money is"),
+        (
+            "c",
+            [],
+            "Keep the key or mnemonic itself, or copy these files and remember the passphrase: else the money is",
+        ),
         ("d", ["--keyring"], "Keep the key or mnemonic itself: the passphrase of these files is in this machine's"),
     ):
         ran = in_process(["wallet", "import", name, *options], bare if options else user, TEST_EVM_KEYS[0].encode())

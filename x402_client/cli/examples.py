@@ -40,7 +40,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("tokens --policy policy.toml --json", "Include the tokens of a policy."),
     ),
     "decode": (
-        ("decode '{\"success\":false,\"errorReason\":\"expired\"}'", "Read one value, a receipt here."),
+        ('decode \'{"success":false,"errorReason":"expired"}\'', "Read one value, a receipt here."),
         ("decode - < answer.txt", "Read a whole answer, as `curl -i` shows it."),
         ("decode - --json < answer.txt", "Hand the findings to a program."),
     ),

@@ -25,7 +25,10 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"seconds of Buyer\(settle_timeout=\.\.\.\)", "seconds that are waited"),
         (r"Make the same request again", "Run the same command again"),
         (r"make the same request again", "run the same command again"),
-        (r"is passed as bytes, Wallet\(solana=base58\.b58decode\(seed\)\)", "is given to `x402 wallet import` as numbers in []"),
+        (
+            r"is passed as bytes, Wallet\(solana=base58\.b58decode\(seed\)\)",
+            "is given to `x402 wallet import` as numbers in []",
+        ),
         (
             r"Wallet\(\w+=\.\.\.\) takes a key, not a file; Wallet\.from_keystore\(path\) reads an encrypted keystore",
             "A key is needed here, and this names a file: `x402 wallet import < FILE` reads the key in it",

@@ -210,8 +210,8 @@ def _taken(name: str, directory: Path) -> str:
     shown = "" if name == wallets.DEFAULT else f" {name}"
     return (
         f"There is a wallet named {name} already, in {directory}, and none is ever overwritten. "
-        f"`x402 wallet show{shown}` lists its addresses, and `x402 wallet fund{shown}` says how to fill it. One more needs "
-        "a name that is free: `x402 wallet new NAME` or `x402 wallet import NAME`. It pays with `--wallet NAME`."
+        f"`x402 wallet show{shown}` lists its addresses, and `x402 wallet fund{shown}` says how to fill it. One more "
+        "needs a name that is free: `x402 wallet new NAME` or `x402 wallet import NAME`. It pays with `--wallet NAME`."
     )
 
 
