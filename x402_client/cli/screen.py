@@ -96,7 +96,7 @@ def show(text: str | Text = "", style: str = "") -> None:
 
 
 def show_program(text: str, indent: str) -> None:
-    """Print lines to be copied: a terminal that is too narrow for one breaks it by itself."""
+    """Print the lines of a program, to be copied. A terminal that is too narrow breaks them by itself."""
     for line in text.splitlines():
         out().print(Text(f"{indent}{line}".rstrip(), style="cyan"), soft_wrap=True)
 
@@ -262,15 +262,15 @@ def bar(share: float, width: int = 24) -> Text:
 
 
 def waiting(text: str) -> AbstractContextManager[Any]:
-    """Show a sign of life while something takes long. It shows only on a terminal."""
+    """Show on a terminal that something takes long."""
     return err().status(Text(text)) if err().is_terminal else nullcontext()
 
 
 def progress(total: int, text: str) -> Progress:
-    """Show a bar for work on many things. It shows only on a terminal."""
+    """Show on a terminal how much of some work is done."""
     shown = Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-        console=err(), transient=True, disable=not err().is_terminal,
+        console=err(), transient=True, disable=not err().is_terminal or not total,
     )  # fmt: skip
     shown.add_task(text, total=total)
     return shown
