@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from x402_client import Money
+from x402_client.cli.exits import Code
 from x402_client.cli.reporting import Report
 from x402_client.cli.requests_made import CliRequest
 from x402_client.errors import MoneyState
@@ -156,3 +157,10 @@ def test_a_command_to_type_next_names_the_ledger(seller: Sandbox, given: dict[st
     assert unfreeze is not None
     assert in_process(shlex.split(unfreeze[1]), given).code == 0
     assert in_process([*write_off[1].split(), "--yes"], given).code == 0
+
+
+def test_what_is_left_is_null_where_nothing_was_looked_up() -> None:
+    report = Report(CliRequest("GET", "https://x.dev/", []), as_json=True)
+    assert report.document(Code.OK, "")["left"] is None
+    report.left = {"day": Money("4.99")}
+    assert report.document(Code.OK, "")["left"] == {"day": "4.99 USD"}

@@ -55,7 +55,7 @@ def test_a_table_folds_one_column_then_leaves_out_others_then_has_lines_for_each
     assert left_out == []
     narrower, left_out = drawn(36, spare=("place",))
     assert (narrower[0].split(), left_out) == (["name", "price", "host"], ["place"])
-    assert drawn(24, spare=("place",))[0] == ["a", "  price  0.01 USD", "  host   long.name.example", "         .com"]
+    assert drawn(24, spare=("place",))[0] == ["a", "  price  0.01 USD", "  host", "   long.name.example.com"]
     compact = ["a  place bbbbbbbbbb", "  price 0.01 USD", "  host long.name.example.com"]
     assert drawn(30, compact=True)[0] == compact
 
@@ -70,7 +70,7 @@ def test_facts_go_on_in_their_column_and_are_not_wider_than_can_be_read() -> Non
     assert lines[2:] == ["empty", "bar    ###"]
 
 
-@pytest.mark.parametrize("columns", [60, 80, 150])
+@pytest.mark.parametrize("columns", [60, 150])
 def test_texts_take_the_width_that_there_is(seller: Sandbox, given: dict[str, str], columns: int) -> None:
     in_process(["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"], given)
     seen = terminal(["ledger", "holds"], given | {"NO_COLOR": "1"}, columns=columns).screen

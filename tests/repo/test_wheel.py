@@ -68,6 +68,8 @@ def test_it_has_every_file_of_the_package_and_no_other(installed: Installed) -> 
     listed = subprocess.run(["git", "ls-files", "-z", CODE], cwd=ROOT, capture_output=True, text=True, check=True)
     there = {name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()}
     assert packed >= there, "the wheel lacks files"
+    examples = {f"{CODE}/manual/examples/{path.name}" for path in (ROOT / "examples").iterdir() if path.is_file()}
+    assert packed >= examples, "the wheel lacks examples"
     [page] = [name for name in packed if ".data/data/" in name]
     assert page.endswith("/share/man/man1/x402.1")
     assert all(name.startswith(f"{CODE}/") for name in packed - {page})

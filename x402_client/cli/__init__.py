@@ -57,6 +57,6 @@ def _plain_manual(given: Sequence[str]) -> int:
     try:
         print(found.piped.strip(), file=sys.stdout if found.found else sys.stderr, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says it once more as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again as it ends
         return 141
     return 0 if found.found else 2

@@ -47,9 +47,9 @@ def _found(arguments: list[str]) -> str | None:
 
 
 def _names_payment(arguments: list[str]) -> int:
-    """Return the place of a nonce or a transaction in ``x402 ledger show``, say; 0 if there is none.
+    """Return the place of a nonce or a transaction that names a payment; 0 if there is none.
 
-    It looks like a key: 0x and 64 hex digits. But it stands where a payment is named.
+    A key looks like one: 0x and 64 hex digits. Only the place tells them apart.
     """
     if arguments[:1] != ["ledger"] or arguments[1:2] == [] or arguments[1] not in _ABOUT_ONE_PAYMENT:
         return 0

@@ -137,14 +137,14 @@ def ledger_file(named: str | None) -> Path | None:
 
     scheme = None if named is None else scheme_of(named)
     if scheme is None:
-        return default_path() if named is None else _there_or_to_be(Path(named))
+        return default_path() if named is None else _ledger_path(Path(named))
     if scheme not in REDIS:
         raise refusal(scheme)
     return None
 
 
-def _there_or_to_be(path: Path) -> Path:
-    """Return the path of a ledger file. One of a sandbox that has ended is refused: it would be made anew."""
+def _ledger_path(path: Path) -> Path:
+    """Return the path of a ledger file. Refuse that of a sandbox that has ended: it would be made anew."""
     ended = "" if path.parent.exists() else ended_sandbox(str(path))
     if ended:
         raise Stop(Code.USAGE, ended)

@@ -1,4 +1,4 @@
-"""Completes words in a shell: holds, freezes, networks, wallets, faults. It is silent where it cannot know."""
+"""Completes words in a shell: holds, freezes, networks, wallets, faults. A failure completes nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def faults(incomplete: str) -> list[Word]:
 
 
 def _or_nothing(find: Callable[[], Iterable[Word]], incomplete: str) -> list[Word]:
-    """Return what was found. A shell waits for this, and shows no errors: any failure is no completion."""
+    """Return what was found. A shell shows no errors, so any failure means that nothing was found."""
     try:
         return [word for word in find() if word[0].startswith(incomplete)]
     except Exception:

@@ -23,7 +23,7 @@ from .running import Stop
 
 #: More payments than a ledger remembers.
 ALL = 1_000_000
-#: The least characters by which a hold's id is known, and those of a nonce or a transaction: all begin with 0x.
+#: The fewest characters that name a hold's id, and those that name a nonce or a transaction: all begin with 0x.
 _ID, _NONCE = 4, 6
 #: A longer word that names no payment is not shown whole.
 _SHOWN = 20
@@ -142,7 +142,7 @@ def _shown(word: str) -> str:
 
 @contextmanager
 def looking(named: str | None, purse: str | None) -> Iterator[OpenLedger]:
-    """Open a ledger to look at it. If there is none yet, say so. None as a purse: all of them are meant."""
+    """Open a ledger to look at it. If there is none yet, say so. ``purse`` None stands for all purses."""
     missing = _missing(named)
     if missing is not None:
         raise Stop(
@@ -158,7 +158,7 @@ def looking(named: str | None, purse: str | None) -> Iterator[OpenLedger]:
 
 @contextmanager
 def acting(named: str | None, purse: str | None, done: str) -> Iterator[OpenLedger]:
-    """Open a ledger to change something in it. A ledger that is not there is refused: ``done`` did not happen."""
+    """Open a ledger to change something in it. Refuse one that is not there; ``done`` is what did not happen."""
     missing = _missing(named)
     if missing is not None:
         raise Stop(Code.USAGE, _not_there(missing, done) + _other_file(missing))

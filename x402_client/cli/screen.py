@@ -96,7 +96,7 @@ def show(text: str | Text = "", style: str = "") -> None:
 
 
 def show_program(text: str, indent: str) -> None:
-    """Print lines to be copied: a terminal that is too narrow for one breaks it by itself."""
+    """Print the lines of a program, to be copied. A terminal that is too narrow breaks them by itself."""
     for line in text.splitlines():
         out().print(Text(f"{indent}{line}".rstrip(), style="cyan"), soft_wrap=True)
 
@@ -139,9 +139,9 @@ def seller_text(text: object, limit: int = _WORDS) -> str:
 def put(rows: Table, console: Console | None = None, spare: Sequence[str] = (), compact: bool = False) -> list[str]:
     """Print a table, and return the names of columns that were left out for want of room.
 
-    On a terminal that is too narrow, columns in ``spare`` are left out, the last first. If that does not do, each row is
-    printed as lines of its own: a line for each cell, or as many cells in a line as fit if it is ``compact``. If it goes
-    to a file, the blanks at the ends of lines are left out.
+    On a terminal that is too narrow, columns in ``spare`` are left out, the last first. If that does not do, each row
+    is printed as lines of its own: a line for each cell, or as many cells in a line as fit if it is ``compact``. If it
+    goes to a file, the blanks at the ends of lines are left out.
     """
     console = console or out()
     if console.is_terminal:
@@ -168,12 +168,12 @@ def _put_on_screen(rows: Table, console: Console, spare: Sequence[str], compact:
 
 def _fits(rows: Table, console: Console) -> bool:
     """Return True if a table fits. A column that folds is as wide as it must be, and the others as they are."""
-    options = console.options.update(max_width=_WIDE)
-    folding = [
-        Measurement.get(console, options, cell).maximum for c in rows.columns if not c.no_wrap for cell in c.cells
-    ]
-    spared = max(0, max(folding, default=0) - _FOLDED) if any(column.no_wrap for column in rows.columns) else 0
-    return Measurement.get(console, options, rows).maximum - spared <= console.width
+    natural = Measurement.get(console, console.options.update(max_width=_WIDE), rows).maximum
+    spared = 0
+    for column in rows.columns if any(one.no_wrap for one in rows.columns) else ():
+        if not column.no_wrap:
+            spared = max(0, max((_as_text(cell).cell_len for cell in column.cells), default=0) - _FOLDED)
+    return natural - spared <= console.width
 
 
 def _without(rows: Table, name: str) -> Table:
@@ -262,15 +262,15 @@ def bar(share: float, width: int = 24) -> Text:
 
 
 def waiting(text: str) -> AbstractContextManager[Any]:
-    """Show a sign of life while something takes long. It shows only on a terminal."""
+    """Show on a terminal that something takes long."""
     return err().status(Text(text)) if err().is_terminal else nullcontext()
 
 
 def progress(total: int, text: str) -> Progress:
-    """Show a bar for work on many things. It shows only on a terminal."""
+    """Show on a terminal how much of some work is done."""
     shown = Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-        console=err(), transient=True, disable=not err().is_terminal,
+        console=err(), transient=True, disable=not err().is_terminal or not total,
     )  # fmt: skip
     shown.add_task(text, total=total)
     return shown

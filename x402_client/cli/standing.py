@@ -66,7 +66,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that stands at this moment."""
+    """Everything that ``x402 status`` shows."""
 
     buyer: Buyer
     found: wallets.Found
@@ -81,7 +81,10 @@ class Standing:
 
 @contextmanager
 def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standing]:
-    """Yield what stands. The chains are asked for at most ``seconds``, and not at all if ``offline``."""
+    """Yield everything that ``x402 status`` shows.
+
+    The chains are asked for at most ``seconds``, and not at all if ``offline``.
+    """
     ledger, state = _opened(choices.ledger)
     with buying(choices, ledger=ledger) as (buyer, found):
         holds, past = buyer.holds(), buyer.history(_ALL)

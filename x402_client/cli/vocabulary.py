@@ -96,7 +96,7 @@ _AGAIN = "Make the same request again: it presents the same payment, and never p
 
 
 def advice(hold: Hold) -> Advice:
-    """Return the advice on a payment, clear enough to be read at three in the morning."""
+    """Return what the state of a payment means, and what to do about it."""
     state, signed = state_of(hold), hold.authorization
     if state == "delivered":
         return Advice("delivered", "Nothing: the content came. The same request buys anew.")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len, chop_cells
 
-#: Blanks, and a word. A command in backquotes is one word.
+#: Blanks and a word. A command in backquotes is one word.
 _WORD = re.compile(r"( *)((?:`[^`]*`|[^ ])+)")
 
 

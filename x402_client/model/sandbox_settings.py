@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import re
 
 #: The beginning of the name of the directory that they are in. It goes when the sandbox ends.
 DIRECTORY = "x402-sandbox-"
@@ -15,7 +15,7 @@ def ended_sandbox(missing: str) -> str:
     Args:
         missing: The path of a file that is not there.
     """
-    if not PurePath(missing).parent.name.startswith(DIRECTORY):
+    if not any(name.startswith(DIRECTORY) for name in re.split(r"[\\/]", missing)[-2:-1]):
         return ""
     return (
         f"{missing} is not there: it was a file of a sandbox, and that sandbox is not running any more. Start "

@@ -1,4 +1,4 @@
-"""``x402 demo``: the product in one minute, against a seller on this machine. Only the money is not real."""
+"""``x402 demo``: pays, and refuses to, at a seller on this machine. The money is invented."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _pay_and_refuse() -> None:
 
 
 class _Demo:
-    """The steps of the demo. Each says what it expects, and is checked."""
+    """The steps of the demo. Each checks what happened."""
 
     def __init__(self, seller: Sandbox, buyer: Buyer) -> None:
         self.seller, self.buyer = seller, buyer

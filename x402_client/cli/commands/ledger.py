@@ -142,7 +142,7 @@ def show_(
 ) -> None:
     """Show all that is known of one payment: what the seller said, where to look it up, and what to do.
 
-    HOLD may be a hold or how it begins, a payment's nonce, or the transaction that settled it.
+    HOLD is the id of a hold, a payment's nonce, or the transaction that settled it; or how one of them begins.
     """
     with looking(ledger, purse) as found:
         one = found.find(hold)
@@ -246,7 +246,7 @@ def _draw_list(holds: Iterable[Hold], cut: dict[str, str]) -> None:
 
 
 def _when(hold: Hold) -> str:
-    """Return the time of a payment, with the year in place of the hour if it is another."""
+    """Return the time of a payment. In place of the hour, older ones have their year."""
     made = moment(hold.created)
     assert made is not None
     return f"{made:%m-%d %H:%M}" if made.year == datetime.now(UTC).year else f"{made:%Y-%m-%d}"
@@ -264,7 +264,7 @@ def _draw_sums(sums: list[dict[str, Money]], days: float) -> None:
 
 
 def _columns(sums: Iterable[dict[str, Money]]) -> list[str]:
-    """Return the columns to show: that of what was spent, and each other that has money in it."""
+    """Return the columns to show: "spent", and each other one with money in it."""
     listed = list(sums)
     return [column for column in spending.COLUMNS if column == "spent" or any(of[column] for of in listed)]
 

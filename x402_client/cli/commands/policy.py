@@ -1,4 +1,4 @@
-"""``x402 policy``: is this file a policy, and what would it say to this URL?"""
+"""``x402 policy``: reads a policy file in words, and tries it on a seller."""
 
 from __future__ import annotations
 

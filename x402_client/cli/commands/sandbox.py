@@ -1,4 +1,4 @@
-"""``x402 sandbox``: a seller on this machine, with invented money, to try everything against."""
+"""``x402 sandbox``: a seller on this machine, with invented money, to try a buyer on."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def sandbox(
     slow: Annotated[float, typer.Option("--slow", metavar="SECONDS", help="How long slow faults take.")] = 2.0,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Say what can go wrong, and end.")] = False,
 ) -> None:
-    """Run a seller to try things against, until Ctrl-C. Its money, chains and keys are invented.
+    """Run a seller to try things on, until Ctrl-C. Its money, chains and keys are invented.
 
     It writes a file that sets up another terminal for it: a wallet with invented money, a policy that knows its token,
     a ledger of its own. It shows a program that pays it from there.
@@ -69,7 +69,7 @@ def sandbox(
         for one in FAULTS.values():
             show(f"{one.name}: {one.does}")
         return
-    for name in ("SIGTERM", "SIGHUP"):  # the second: its terminal was closed. Windows has none
+    for name in ("SIGTERM", "SIGHUP"):  # SIGHUP: its terminal was closed
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _end)
     with _opened(port, slow, redeliver) as seller:
@@ -139,7 +139,7 @@ def _settings(seller: Sandbox) -> Path:
 
 
 def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None) -> bool:
-    """Tell how to pay it, and of every visit, until the end. Return False if another program asked for the end."""
+    """Show how to pay it, and then every visit. Return True after Ctrl-C, False if another program ended it."""
     try:
         _tell_settings(seller, settings, example)
         _tell_visits(seller)

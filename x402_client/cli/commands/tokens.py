@@ -27,7 +27,7 @@ def tokens(
     policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the tokens that are known: where they live, their contract or mint, and the domain that is signed.
+    """List the known tokens: network, contract or mint, and the domain that is signed.
 
     Offers in another token are refused. A table [[tokens]] in the policy file vouches for a further one; those of
     --policy are listed too.
@@ -43,7 +43,7 @@ def tokens(
 
 
 def _draw(found: Sequence[tuple[Token, bool]], spare: Sequence[str]) -> None:
-    """Draw a line for each token. The column of those who vouch is there if not all are ours."""
+    """Draw a line for each token. If the policy vouches for some, a column says for which."""
     vouched = ["known by"] if any(by_policy for _, by_policy in found) else []
     rows = table("token", "network", "contract", "domain", "counts as", *vouched)
     for token, by_policy in found:
