@@ -192,7 +192,9 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "version='2' is neither": lambda: payment_response(version="2"),  # type: ignore[arg-type]
     "has no 'amuont'": lambda: payment_required(also=[{"amuont": "1"}]),
     "is not in USD": lambda: payment_required("0.01 EUR"),
-    "has more decimals than the token, which has 2": lambda: payment_required("0.001", asset=Token("base", "0x" + "77" * 20, decimals=2)),
+    "has more decimals than the token, which has 2": lambda: payment_required(
+        "0.001", asset=Token("base", "0x" + "77" * 20, decimals=2)
+    ),
 }
 
 
