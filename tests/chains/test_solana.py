@@ -140,6 +140,29 @@ def test_those_who_share_a_fetch_share_its_failure_and_the_next_asks_again(clock
         assert len(endpoint.asked) == 2
 
 
+def test_an_interrupt_of_the_one_that_asks_is_not_raised_in_those_that_wait() -> None:
+    made, failures = SolanaChain(Rpc(SOLANA_DEVNET, ["http://127.0.0.1:9"])), list[BaseException]()
+
+    def wait() -> None:
+        try:
+            made._shared("blockhash", lambda: "asked by itself")
+        except BaseException as failure:
+            failures.append(failure)
+
+    waiting = threading.Thread(target=wait)
+
+    def interrupted() -> str:
+        waiting.start()
+        while not made._fetches["blockhash"]._condition._waiters:  # type: ignore[attr-defined]
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made._shared("blockhash", interrupted)
+    waiting.join()
+    assert [type(failure) for failure in failures] == [errors.ChainUnavailable]
+
+
 def test_a_hint_equal_to_ours_has_our_height(clock: Clock) -> None:
     with chain(numbered()) as (made, _):
         made.fetch_blockhash()

@@ -219,7 +219,7 @@ class _Connection:
 class Endpoints:
     """Endpoints of every network. A network's reader is made when it is first needed.
 
-    With ``public``, networks for which none is named have the public ones. Without, no chain is asked there.
+    With ``public``, a network without a named endpoint has the public ones. Without, such a network is not asked.
     """
 
     def __init__(self, urls: dict[str, tuple[str, ...]], public: bool = True) -> None:

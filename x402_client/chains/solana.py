@@ -163,8 +163,11 @@ class SolanaChain:
             return running.result()
         try:
             mine.set_result(fetch())
-        except BaseException as failure:
+        except Exception as failure:
             mine.set_exception(failure)
+        except BaseException:  # an interrupt is for this thread only
+            mine.set_exception(ChainUnavailable("The call that asked the chain was interrupted. Try again."))
+            raise
         finally:
             with self._lock:
                 del self._fetches[name]

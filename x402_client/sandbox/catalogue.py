@@ -1,4 +1,4 @@
-"""The sandbox's list of what it sells, as facilitators list sellers: for ``discover`` and ``x402 search``."""
+"""List of the goods for sale, as facilitators list sellers, for ``discover`` and ``x402 search``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIMIT = 20
 
 
 def catalogue(path: str, goods: Iterable[Goods], seller: Seller, url: str, now: float) -> Answer:
-    """Answer a question for the list, or for the part of it that has all the words of a query."""
+    """Answer a request for the list, or for its entries that have all words of a query."""
     parts = urlsplit(path)
     asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     records = [_record(one, seller, url, now) for one in goods if one.price is not None]

@@ -11,14 +11,14 @@ from ..buyer import environment
 from ..model.money import Token
 from ..policy.toml import POLICY_VARIABLE
 
-#: What would lead elsewhere: another wallet goes before keys. Empty, each is as if it were not set.
+#: Variables that are made empty, which means not set: a wallet, for example, would be used before the keys.
 _NOT_SET = (environment.WALLET_VARIABLE, environment.PURSE_VARIABLE, environment.MUST_EXIST_VARIABLE)
 
 
 def variables(
     directory: Path, keys: Mapping[str, str], rpc: Mapping[str, str], tokens: Iterable[Token]
 ) -> dict[str, str]:
-    """Return the variables. The policy is written into a directory, and the ledger will lie there."""
+    """Return the variables. The policy is written to ``directory``, and the ledger will be there too."""
     policy = directory / "policy.toml"
     policy.write_text(_policy(tokens), encoding="utf-8")
     return {

@@ -125,8 +125,8 @@ class Sandbox:
         """Return environment variables by which ``Buyer.from_env()`` and the command pay this sandbox.
 
         They name a wallet with a hundred dollars on each chain, a careful policy that knows the sandbox's tokens, a
-        ledger file and the chains. ``X402_WALLET``, ``X402_PURSE`` and ``X402_MUST_EXIST`` are empty in them, which is
-        as good as not set. The values stay the same, and their files go when the sandbox is closed.
+        ledger file and the chains. ``X402_WALLET``, ``X402_PURSE`` and ``X402_MUST_EXIST`` are empty, which means not
+        set. The values stay the same. Their files are deleted when the sandbox is closed.
         """
         if not self._environ:
             if self._closed:

@@ -22,7 +22,7 @@ _ADVICE = {
     sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed or is full. Look at the system's log",
 }
 
-#: Faults of which SQLite's own error says no more than ours.
+#: Faults for which SQLite's own error says no more than our message.
 _SAID = frozenset(
     (
         sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH,
@@ -53,7 +53,7 @@ def busy(failure: sqlite3.Error) -> bool:
 
 
 def cause_of(failure: BaseException) -> BaseException | None:
-    """Return the failure if it says more than our words for it: a system error names its file."""
+    """Return the failure if it says more than our message. A system error, for example, names its file."""
     return None if isinstance(failure, sqlite3.Error) and code_of(failure) in _SAID else failure
 
 

@@ -42,7 +42,7 @@ class SqliteLedger:
     """Ledger in one SQLite file, shared by all threads and processes that open it.
 
     Args:
-        path: The file. It is made if there is none, in a directory that is there.
+        path: The file. It is made if there is none, in a directory that exists.
         durable: True waits for the disk at every step, so that a power failure loses no payment. Without it, only a
             crash of the program loses none. Default: False.
         must_exist: True makes no file, and refuses if there is none. Default: False.
@@ -80,7 +80,7 @@ class SqliteLedger:
         try:
             self._file.read(lambda db, meta: None, _PATIENCE)
         except X402Error as failure:
-            forget_frames(failure)  # the message says what is wrong, and the steps to it nothing
+            forget_frames(failure)  # the message says what is wrong, and the frames add nothing
             raise
 
     @property

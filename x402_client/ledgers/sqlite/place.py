@@ -118,9 +118,9 @@ def _tighten(path: str | Path, mode: int) -> None:
 
 
 def need_directory(path: Path) -> None:
-    """Refuse a ledger in a directory that is not there: a mistyped path would begin with nothing spent.
+    """Refuse a ledger in a directory that does not exist: a mistyped path would start with nothing spent.
 
-    The directories of the user's own ledger, which is at a path that none typed, are made. They are private.
+    The directories of the default ledger are made, because its path was not typed. They are private.
     """
     if path.parent.is_dir():
         return
@@ -140,7 +140,7 @@ def _is_default(path: Path) -> bool:
 
 
 def _no_directory(directory: Path) -> str:
-    """Return what to say of a directory that is not there, and which one may have been meant."""
+    """Return the message for a directory that does not exist, with the one that may have been meant."""
     import difflib
     import shlex
 
