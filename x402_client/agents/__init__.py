@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .frameworks import as_langchain, as_openai_agents, as_pydantic_ai, as_smolagents
     from .payable import payable_tool
     from .sdks import wrap
-    from .tools import AsyncTools, Tools, tools
+    from .toolbox import AsyncTools, Tools, tools
 
 __all__ = [
     "AsyncTools",
@@ -29,8 +29,8 @@ __all__ = [
 
 #: The module of each name. It is loaded when the name is asked for.
 _HOMES = {
-    "AsyncTools": "tools", "Tools": "tools", "as_langchain": "frameworks", "as_openai_agents": "frameworks",
-    "as_pydantic_ai": "frameworks", "as_smolagents": "frameworks", "payable_tool": "payable", "tools": "tools",
+    "AsyncTools": "toolbox", "Tools": "toolbox", "as_langchain": "frameworks", "as_openai_agents": "frameworks",
+    "as_pydantic_ai": "frameworks", "as_smolagents": "frameworks", "payable_tool": "payable", "tools": "toolbox",
     "wrap": "sdks",
 }  # fmt: skip
 

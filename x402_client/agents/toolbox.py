@@ -227,7 +227,7 @@ def _sync_tools(shop: Shop) -> Tools:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
                 answer = shop.ask(request, shop.max_body)
-            host, currency = _place(answer.url), _currency(answer, shop)
+            host, currency = place_of(answer.url), _currency(answer, shop)
             left = budgets.left(shop.buyer, host, currency) if answer.outcome else None
             return results.answered(answer, host, left)
         except Exception as failure:
@@ -268,7 +268,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
                 answer = await shop.aask(request, shop.max_body)
-            host, currency = _place(answer.url), _currency(answer, shop)
+            host, currency = place_of(answer.url), _currency(answer, shop)
             left = await budgets.aleft(shop.buyer, host, currency) if answer.outcome else None
             return results.answered(answer, host, left)
         except Exception as failure:
@@ -311,7 +311,8 @@ def _documented(*functions: Any) -> tuple[Any, ...]:
     return functions
 
 
-def _place(url: str) -> str:
+def place_of(url: str) -> str:
+    """Return the host of a URL, with a port that is not the usual one."""
     origin = origin_of(url)
     return origin.host if origin.port in (80, 443) else str(origin).partition("://")[2]
 

@@ -1,0 +1,163 @@
+"""Hands our functions to agent frameworks as tools of their own. Each framework is imported where it is asked for.
+
+Any framework that takes plain functions takes ours as they are. These adapters add what differs: the arguments' schema
+as we know it, results as JSON, and wrong arguments as a result that a model can read, not as an exception.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..errors import ConfigurationError
+from . import results
+from .hosts import NotFetched
+from .schemas import description_of, parameters_of
+
+Function = Callable[..., Any]
+
+
+def as_openai_agents(functions: Iterable[Function]) -> list[Any]:
+    """Return functions as tools of the OpenAI Agents SDK, for ``Agent(tools=...)``.
+
+    Args:
+        functions: Those of ``tools(...)`` and of ``payable_tool(...)``. Sync ones run in a thread.
+    """
+    from agents import FunctionTool  # pyright: ignore[reportMissingImports]
+
+    def made(function: Function) -> Any:
+        async def invoke(context: Any, text: str) -> str:
+            try:
+                given = json.loads(text or "{}")
+            except ValueError:
+                given = None
+            return json.dumps(await _awaited(function, given))
+
+        return FunctionTool(
+            name=function.__name__,
+            description=description_of(function),
+            params_json_schema=parameters_of(function),
+            on_invoke_tool=invoke,
+            strict_json_schema=False,
+        )
+
+    return [made(function) for function in functions]
+
+
+def as_langchain(functions: Iterable[Function]) -> list[Any]:
+    """Return functions as tools of LangChain, for ``create_agent(model, tools)`` and LangGraph.
+
+    Args:
+        functions: Those of ``tools(...)`` and of ``payable_tool(...)``. Async ones need an agent that is awaited.
+    """
+    from langchain_core.tools import StructuredTool  # pyright: ignore[reportMissingImports]
+
+    def made(function: Function) -> Any:
+        async def call_later(**given: Any) -> str:
+            return json.dumps(await _awaited(function, given))
+
+        def call(**given: Any) -> str:
+            return json.dumps(_called(function, given))
+
+        return StructuredTool.from_function(
+            func=None if _is_async(function) else call,
+            coroutine=call_later,
+            name=function.__name__,
+            description=description_of(function),
+            args_schema=parameters_of(function),
+        )
+
+    return [made(function) for function in functions]
+
+
+def as_pydantic_ai(functions: Iterable[Function]) -> list[Any]:
+    """Return functions as tools of Pydantic AI, for ``Agent(model, tools=...)``.
+
+    Args:
+        functions: Those of ``tools(...)`` and of ``payable_tool(...)``. Sync ones run in a thread.
+    """
+    from pydantic_ai import Tool  # pyright: ignore[reportMissingImports]
+
+    def made(function: Function) -> Any:
+        async def call_later(**given: Any) -> Any:
+            return await _awaited(function, given)
+
+        def call(**given: Any) -> Any:
+            return _called(function, given)
+
+        return Tool.from_schema(
+            call_later if _is_async(function) else call,
+            name=function.__name__,
+            description=description_of(function),
+            json_schema=parameters_of(function),
+        )
+
+    return [made(function) for function in functions]
+
+
+def as_smolagents(functions: Iterable[Function]) -> list[Any]:
+    """Return functions as tools of smolagents, for ``CodeAgent(tools=...)`` and ``ToolCallingAgent``.
+
+    Args:
+        functions: Those of ``tools(...)`` and of ``payable_tool(...)``, of a sync client.
+    """
+    from smolagents import Tool  # pyright: ignore[reportMissingImports]
+
+    def made(function: Function) -> Any:
+        if _is_async(function):
+            raise ConfigurationError(
+                f"smolagents calls tools without awaiting them, and {function.__name__} is async; give tools(...) a "
+                "sync client, like httpx.Client()."
+            )
+        schema = parameters_of(function)
+        needed, properties = schema["required"], schema["properties"]
+        inputs = {
+            name: {"type": "any", **told, **({} if name in needed else {"nullable": True})}
+            for name, told in properties.items()
+        }
+
+        def forward(self: Any, *args: Any, **given: Any) -> Any:
+            return _called(function, {**dict(zip(properties, args, strict=False)), **given})
+
+        fields = {
+            "name": function.__name__, "description": description_of(function), "inputs": inputs,
+            "output_type": "object", "skip_forward_signature_validation": True, "forward": forward,
+        }  # fmt: skip
+        return type(f"X402_{function.__name__}", (Tool,), fields)()
+
+    return [made(function) for function in functions]
+
+
+def _is_async(function: Function) -> bool:
+    return inspect.iscoroutinefunction(function)
+
+
+def _called(function: Function, given: Any) -> Any:
+    """Call a function. Wrong arguments are a result."""
+    problem = _problem(function, given)
+    return problem if problem is not None else function(**given)
+
+
+async def _awaited(function: Function, given: Any) -> Any:
+    """Call a function, in a thread if it is sync."""
+    problem = _problem(function, given)
+    if problem is not None:
+        return problem
+    if _is_async(function):
+        return await function(**given)
+    import anyio.to_thread
+
+    return await anyio.to_thread.run_sync(lambda: function(**given))
+
+
+def _problem(function: Function, given: Any) -> Any:
+    try:
+        if not isinstance(given, dict):
+            raise TypeError("they are no JSON object")
+        inspect.signature(function).bind(**given)
+    except TypeError as problem:
+        named = ", ".join(inspect.signature(function).parameters) or "none"
+        return results.failed(NotFetched(f"These are not its arguments ({problem}); it takes {named}."))
+    return None

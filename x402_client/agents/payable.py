@@ -1,0 +1,208 @@
+"""``payable_tool``: one priced endpoint as a function for a model, made of its JSON Schema."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from ..discovery import Listing
+from ..errors import ConfigurationError
+from ..model.money import Amount, Money
+from ..model.offers import words
+from ..policy import checks
+from . import arguments as reading
+from . import budgets, results
+from .hosts import AllowedHosts, NotFetched, origin_of
+from .results import Result
+from .schemas import Argument, arguments_of, shape
+from .toolbox import Shop, place_of
+
+if TYPE_CHECKING:
+    from ..buyer.buyer import Buyer
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_MOST_BODY = 50_000
+#: ``{city}``, as people write it, or ``/:city``, as lists of sellers do.
+_PLACE = re.compile(r"\{(\w+)\}|(?<=/):(\w+)", re.ASCII)
+
+
+def payable_tool(
+    client: Any,
+    buyer: Buyer,
+    url: str | Listing,
+    schema: Mapping[str, Any] | None = None,
+    max_usd: Amount | None = None,
+    *,
+    method: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    hosts: Iterable[str] | None = None,
+    max_body: int = _MOST_BODY,
+) -> Callable[..., Result] | Callable[..., Awaitable[Result]]:
+    """Return a function that asks one priced endpoint, with the arguments of a JSON Schema. It never raises.
+
+    Arguments go into the places of the URL, like ``{city}`` or ``/:city``, then into the query, or into a JSON body for
+    POST, PUT and PATCH. The function has a name, a signature and a docstring that a model reads; for an async client it
+    is async.
+
+    Args:
+        client: A client of httpx, httpx2, requests or aiohttp. It is wrapped in place.
+        buyer: The buyer that pays, or an allowance of it.
+        url: The endpoint, or a listing of ``discover``, which brings its method and schema along.
+        schema: The JSON Schema of its arguments. Default: that of the listing, or no arguments.
+        max_usd: The most that one call may cost. Default: what the policy allows.
+        method: The method. Default: that of the listing, else GET.
+        name: The function's name. Default: the last word of the URL.
+        description: A line for the model. Default: the seller's own words, marked as such, or the URL.
+        hosts: The hosts that may be asked. Default: the endpoint's alone.
+        max_body: The most characters of an answer that a model is given. Default: 50,000.
+    """
+    listing = url if isinstance(url, Listing) else None
+    address = url.url if isinstance(url, Listing) else url
+    place = _checked(address)
+    endpoint = _Endpoint(
+        shop=Shop(client, buyer, AllowedHosts([place] if hosts is None else hosts), max_body=max_body),
+        url=address,
+        method=_method(method or (listing.method if listing is not None else "") or "GET"),
+        arguments=arguments_of(schema if schema is not None else listing.schema if listing is not None else None),
+        most=None if max_usd is None else checks.amount("max_usd", max_usd),
+    )
+    function = endpoint.asynchronous() if endpoint.shop.is_async else endpoint.synchronous()
+    shape(function, _name(name, address, listing), _description(description, endpoint, listing), endpoint.arguments)
+    return function
+
+
+class _Endpoint:
+    """A priced endpoint, and how its arguments make a request."""
+
+    def __init__(self, shop: Shop, url: str, method: str, arguments: Sequence[Argument], most: Money | None) -> None:
+        self.shop, self.url, self.method, self.arguments, self.most = shop, url, method, arguments, most
+        python = [inspect.Parameter(one.python, inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                                    default=inspect.Parameter.empty if one.required else None)
+                  for one in arguments]  # fmt: skip
+        self._signature = inspect.Signature(python)
+
+    def synchronous(self) -> Callable[..., Result]:
+        """Return the function for a sync client."""
+
+        def ask(*args: Any, **kwargs: Any) -> Result:
+            try:
+                request = self._request(args, kwargs)
+                with budgets.narrowed(self.shop.buyer, self.most):
+                    answer = self.shop.ask(request, self.shop.max_body)
+                host, paid = place_of(answer.url), answer.outcome
+                left = budgets.left(self.shop.buyer, host, paid.hold.price.currency) if paid else None
+                return results.answered(answer, host, left)
+            except Exception as failure:
+                return results.failed(failure)
+
+        return ask
+
+    def asynchronous(self) -> Callable[..., Awaitable[Result]]:
+        """Return the function for an async client."""
+
+        async def ask(*args: Any, **kwargs: Any) -> Result:
+            try:
+                request = self._request(args, kwargs)
+                with budgets.narrowed(self.shop.buyer, self.most):
+                    answer = await self.shop.aask(request, self.shop.max_body)
+                host, paid = place_of(answer.url), answer.outcome
+                left = await budgets.aleft(self.shop.buyer, host, paid.hold.price.currency) if paid else None
+                return results.answered(answer, host, left)
+            except Exception as failure:
+                return results.failed(failure)
+
+        return ask
+
+    def _request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        try:
+            bound = self._signature.bind(*args, **kwargs).arguments
+        except TypeError as problem:
+            named = ", ".join(one.python for one in self.arguments) or "none"
+            raise NotFetched(f"These are not its arguments ({problem}); it takes {named}.") from None
+        given = {one.name: bound[one.python] for one in self.arguments if bound.get(one.python) is not None}
+        url = _filled(self.url, given)
+        if self.method in _WITH_BODY:
+            return self.shop.request(url, self.method, given or None)
+        return self.shop.request(_with_query(url, given), self.method, None)
+
+
+def _filled(url: str, given: dict[str, Any]) -> str:
+    """Put arguments into the places of a URL's path, and take them out of ``given``."""
+    parts = urlsplit(url)
+    used: set[str] = set()
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in given:
+            if match[2]:
+                return match[0]  # a colon in a path need not be a place
+            raise NotFetched(f"{name} is missing.")
+        used.add(name)
+        text = _as_text(given[name])
+        if text in ("", ".", ".."):
+            raise NotFetched(f"{name} is a part of a path, which {text!r} cannot be.")
+        return quote(text, safe="")
+
+    path = _PLACE.sub(value, parts.path)
+    for name in used:
+        given.pop(name)
+    return urlunsplit(parts._replace(path=path))
+
+
+def _with_query(url: str, given: Mapping[str, Any]) -> str:
+    pairs = [
+        (name, _as_text(one))
+        for name, value in given.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, urlencode(pairs)) if part)
+    return urlunsplit(parts._replace(query=query))
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise NotFetched("An argument is text, a number, or something that can be written as JSON.") from None
+
+
+def _checked(url: Any) -> str:
+    """Return the host and port of an endpoint, as a pattern for them alone."""
+    try:
+        origin = origin_of(url)
+    except NotFetched as problem:
+        raise ConfigurationError(f"payable_tool: {problem}") from None
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return f"{host}:{origin.port}"
+
+
+def _method(given: str) -> str:
+    try:
+        return reading.method(given)
+    except NotFetched as problem:
+        raise ConfigurationError(f"payable_tool: {problem}") from None
+
+
+def _name(given: str | None, url: str, listing: Listing | None) -> str:
+    if given is not None:
+        if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z_]\w{0,63}", given, re.ASCII):
+            raise ConfigurationError(f'name is a name of a function, like "weather", not {given!r:.80}.')
+        return given
+    parts = re.findall(r"[A-Za-z]\w*", _PLACE.sub("", urlsplit(url).path), re.ASCII)
+    return (parts[-1] if parts else "paid_endpoint")[:64]
+
+
+def _description(given: str | None, endpoint: _Endpoint, listing: Listing | None) -> str:
+    said = given or f"Ask {endpoint.method} {words(endpoint.url, 200)}."
+    if given is None and listing is not None and (listing.description or listing.name):
+        said += f' The seller says of it: "{words(listing.description or listing.name, 300)}"'
+    cost = f" Each call costs up to {endpoint.most}." if endpoint.most is not None else " Each call costs money."
+    return said + cost + ' After a failure, obey "next" in the result.'
