@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from eth_account import Account
 
+from tests.adapters.mcp_shop import DIALECTS, Web, crashed, lost
+from tests.adapters.mcp_shop import Shop as Server
 from tests.soak.matrix import npm
+from x402_client import Token
+from x402_client.sandbox import Sandbox
 
 from . import environments
 from .mcp_hosts import HOSTS, Host, run_host
@@ -141,3 +145,63 @@ def test_x402_mcp_is_paid_once_in_version_1(
     world: World, version_1: Shop, host: Host, transport: str, tmp_path: Path
 ) -> None:
     paid_once(world, version_1, host, transport, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("host", "transport", "dialect"),
+    [
+        pytest.param(host, transport, dialect, id=f"{host.name}, {transport}, {dialect}")
+        for host in HOSTS
+        for transport, dialect in (("http", "specification"), ("http", "agents"), ("sse", "error 402"))
+        if transport in host.transports
+    ],
+)
+def test_a_lost_answer_is_made_up_for_by_the_same_payment(
+    hosts: None, host: Host, transport: str, dialect: str, tmp_path: Path
+) -> None:
+    """Over HTTP the session ends with it. Over SSE the call would wait for ever, so it fails instead."""
+    how = lost if transport == "http" else crashed
+    with Sandbox(redeliver=True) as sandbox, Web(Server(sandbox.url, DIALECTS[dialect], faults=[how])) as web:
+        orders = sandboxed(sandbox, web, transport, tmp_path)
+        found = run_host(host, {**orders, "steps": [BERN, "reconnect", BERN, BERN]})
+        *failed, first, second = found["done"]
+        assert failed
+        assert {one.get("money") for one in failed} <= {"spent", "unknown", None}
+        assert (first["money"], second["money"]) == ("spent", "spent")
+        assert found["held"] == []
+        nonces = [nonce for _, nonce in found["paid"]]
+        assert len(set(nonces)) == len(nonces) == len(sandbox.settlements) == 2
+        assert {one["payload"]["authorization"]["nonce"] for one in web.shop.payments} == set(nonces)
+
+
+BERN = ["weather", {"city": "Bern"}]
+PATHS = {"http": "mcp", "sse": "sse"}
+
+
+def sandboxed(sandbox: Sandbox, web: Web, transport: str, tmp_path: Path) -> dict[str, Any]:
+    tokens = [{name: getattr(token, name) for name in Token.__slots__} for token in sandbox.tokens]
+    return {
+        "transport": transport, "key": sandbox.key(), "ledger": str(tmp_path / "spend.db"), "rpc": sandbox.rpc,
+        "tokens": tokens, "url": f"{web.url}/{PATHS[transport]}",
+    }  # fmt: skip
+
+
+class AsksTwice(Web):
+    """Asks for the first call by a result, and by HTTP where the payment comes."""
+
+    def post(self, handler: Any) -> None:
+        self.shop.by_http = bool(self.shop.calls)
+        super().post(handler)
+
+
+@pytest.mark.parametrize("made", [Web, AsksTwice], ids=["by HTTP", "by a result, then by HTTP"])
+def test_a_session_of_mcp_1_over_an_http_client_that_pays_pays_once(hosts: None, made: Any, tmp_path: Path) -> None:
+    """It sends from another task than its caller's, so that only the name of the purchase ties the two together."""
+    with Sandbox() as sandbox, made(Server(sandbox.url, by_http=made is Web)) as web:
+        orders = {**sandboxed(sandbox, web, "http", tmp_path), "pays_by_http": True}
+        quoted = run_host(HOSTS[0], {**orders, "steps": [["quote:weather", {"city": "Bern"}]]})
+        assert (quoted["paid"], quoted["held"], sandbox.settlements) == ([], [], [])
+        web.shop.calls.clear()
+        found = run_host(HOSTS[0], {**orders, "steps": [BERN]})
+        assert len(found["paid"]) == len(sandbox.settlements) == (made is Web)
+        assert len(found["held"]) == (made is AsksTwice)
