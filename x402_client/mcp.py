@@ -7,6 +7,7 @@ session = wrap(session, buyer, name="reports")       # a server over stdio, whic
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .adapters.exchange import check_buyer
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from .buyer.buyer import Buyer
 
 __all__ = ["outcome", "quote", "receipt", "wrap"]
+
+try:  # it takes a second to import, and a program with a session has done so
+    _is_there = find_spec("mcp") is not None
+except ModuleNotFoundError:
+    _is_there = False
+if not _is_there:
+    _text = 'x402_client.mcp needs mcp, which is not installed: pip install "x402-buyer[mcp]".'
+    raise ModuleNotFoundError(_text, name="mcp")
 
 _Session = TypeVar("_Session")
 #: The classes that are wrapped, by the package and the name of one of their bases.

@@ -270,3 +270,28 @@ def test_what_a_seller_writes_cannot_paint_the_screen() -> None:
     assert "\u202e" not in ran.text
     assert "[bold]bold[/bold]" in ran.text
     assert max(map(len, ran.text.splitlines())) < 500
+
+
+TERMS = document(entry())
+RECEIPT = {"success": True, "transaction": "0xfeed", "network": "base-sepolia", "payer": "0x" + "1" * 40}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "sound"),
+    [
+        ({"isError": True, "structuredContent": TERMS}, "structuredContent", True),
+        ({"jsonrpc": "2.0", "id": 1, "result": {"isError": True, "_meta": {"x402/error": TERMS}}}, "_meta[", True),
+        ({"isError": True, "content": [{"type": "text", "text": json.dumps(TERMS)}]}, "the first content", True),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": 402, "data": TERMS}}, "a JSON-RPC error", True),
+        ({"structuredContent": TERMS}, "isError: it is not true", False),
+        ({"content": [], "_meta": {"x402/payment-response": RECEIPT}}, "a receipt in the result of an MCP tool", True),
+        ({"content": [], "_meta": {"x402/payment-response": "eyJ4"}}, "not x402", False),
+        ({"content": ["x"], "_meta": 5, "structuredContent": []}, "not x402", False),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": "x", "data": {}}}, "not x402", False),
+        ({"jsonrpc": "2.0", "id": 1, "result": 5}, "not x402", False),
+    ],
+)
+def test_the_answer_of_an_mcp_tool_is_read(answer: Any, said: str, sound: bool) -> None:
+    ran = in_process(["decode", json.dumps(answer)], {})
+    assert said.lower() in ran.out.decode().lower()
+    assert ran.code == (0 if sound else 1)

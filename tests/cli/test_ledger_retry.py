@@ -9,8 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
+from tests.adapters.mcp_sessions import over_memory
+from tests.adapters.mcp_shop import Shop
+from tests.adapters.mcp_shop import lost as lose
+from x402_client import Policy
+from x402_client.errors import PaymentOutcomeUnknown
+from x402_client.mcp import wrap
 from x402_client.sandbox import Sandbox
 
 from .conftest import shell_settings
@@ -185,3 +192,26 @@ def test_an_interrupt_of_a_command_that_could_not_pay_says_nothing_of_payments(
     monkeypatch.setattr("x402_client.cli.open_ledger.ledger_file", interrupted)
     ran = in_process(["ledger", *command], given)
     assert (ran.code, ran.err.strip()) == (130, "x402: Interrupted.")
+
+
+def test_a_tool_call_is_repeated_by_its_program(seller: Sandbox, tmp_path: Path) -> None:
+    ledger = str(tmp_path / "spend.db")
+    buyer = seller.buyer(Policy(per_request="0.05"), ledger=ledger, settle_timeout=0.2)
+
+    async def call() -> None:
+        shop = Shop(f"{seller.url}/evm", faults=[lose])
+        async with over_memory(shop, read_timeout_seconds=0.2) as session:
+            with pytest.raises(PaymentOutcomeUnknown):
+                await wrap(session, buyer, "reports").call_tool("weather")
+
+    anyio.run(call)
+    [hold] = buyer.holds()
+    buyer.close()
+    refused = in_process(["ledger", "retry", hold.id, "--ledger", ledger], {})
+    assert refused.code == 2
+    assert "a call of the tool weather of mcp:reports" in refused.err
+    told = in_process(["ledger", "show", hold.id, "--ledger", ledger], {})
+    assert "mcp:reports#weather" in told.out.decode()
+    assert "ledger retry" not in told.out.decode() + told.err
+    listed = in_process(["ledger", "list", "--host", "mcp:reports", "--ledger", ledger, "--json"], {})
+    assert [one["hold"] for one in json.loads(listed.out)["payments"]] == [hold.id]

@@ -43,6 +43,12 @@ SAYS = {
         "Spent 0.10 USD in 2 vouchers",
     ],
     "own_signer.py": ["a transfer of 10000 units", "signs 367 bytes", "Spent 0.02 USD in 2 payments"],
+    "pay_for_mcp_tools.py": [
+        "It would cost 0.01 USD",
+        "Rain in Basel. Paid 0.01 USD",
+        "The money is spent",
+        "Not a third: 0.02 USD of 0.02 USD is spent",
+    ],
     "pay_on_solana.py": ["2 offers; the choice is exact on solana-devnet, 0.01 USD", "The seller has 0.01 USD"],
     "pay_with_aiohttp.py": [
         "It would cost 0.01 USD",

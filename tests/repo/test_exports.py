@@ -26,6 +26,7 @@ PUBLIC = {
     "x402_client.aiohttp": ["outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
+    "x402_client.mcp": ["outcome", "quote", "receipt", "wrap"],
     "x402_client.requests": ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"],
     "x402_client.cli": ["main"],
     "x402_client.discovery": ["AsyncListings", "FACILITATORS", "Listing", "Listings", "adiscover", "discover"],

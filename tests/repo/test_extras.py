@@ -25,6 +25,7 @@ BUYER = "from x402_client import Buyer, Wallet; Buyer(Wallet(evm='46' * 32), led
 NEED = {
     "aiohttp": (["aiohttp"], "import x402_client.aiohttp"),
     "httpx2": (["httpx2"], "import x402_client.httpx2"),
+    "mcp": (["mcp"], "import x402_client.mcp"),
     "redis": (["redis"], BUYER.format(ledger="redis://localhost")),
     "cli": (["typer", "rich"], "from x402_client.cli import main; main(['--version'])"),
     "keyring": (["keyring"], "from x402_client.signers.keystore import keep_in_keyring; keep_in_keyring('0x', 'word')"),

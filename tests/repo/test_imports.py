@@ -63,6 +63,25 @@ class Once:
         return self.loop.run_until_complete(self.asked(url))
 client = Once()
 """,
+    "mcp": """
+import asyncio, types, x402_client.mcp as shell
+from tests.adapters.mcp_sessions import DIALECTS, over_memory
+from tests.adapters.mcp_shop import Shop
+class Once:
+    def __init__(self):
+        self.shop, self.loop = Shop(URL), asyncio.new_event_loop()
+        self.loop.run_until_complete(self.open())
+    async def open(self):
+        self.opened = over_memory(self.shop)
+        self.session = shell.wrap(await self.opened.__aenter__(), buyer, "reports")
+        await self.session.list_tools()
+    def get(self, url):
+        tool = url.rpartition("/")[2]
+        self.shop.dialect = DIALECTS["version 1" if tool == "evm1" else "specification"]
+        result = self.loop.run_until_complete(self.session.call_tool(tool))
+        return types.SimpleNamespace(status_code=402 if result.is_error else 200)
+client = Once()
+""",
     "httpx, async": """
 import asyncio, httpx, x402_client.httpx as shell
 class Once:
@@ -90,6 +109,10 @@ def noted(found: set[str]) -> set[str]:
 @pytest.mark.parametrize("library", ["httpx", "httpx2", "requests", "aiohttp"])
 def test_a_shell_alone_brings_its_library_only(library: str) -> None:
     assert noted(modules(f"import x402_client.{library}")) == {library}
+
+
+def test_the_shell_for_mcp_waits_for_its_library() -> None:
+    assert noted(modules("import x402_client.mcp\nassert 'mcp' not in sys.modules")) == set()
 
 
 @pytest.mark.parametrize("keys", [EVM, SOLANA])

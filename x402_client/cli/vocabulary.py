@@ -123,7 +123,12 @@ def advice(hold: Hold) -> Advice:
 
 
 def _retry(hold: Hold) -> str:
-    return f"{_AGAIN} Or: `x402 ledger retry {hold.id}`"
+    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`"
+
+
+def is_tool_call(hold: Hold) -> bool:
+    """Return True if a payment was for a tool of an MCP session: such a URL has the tool behind a ``#``."""
+    return "#" in hold.url
 
 
 def unresolved(holds: Iterable[Hold]) -> list[Hold]:

@@ -22,8 +22,19 @@ def buyer_of(orders: dict[str, Any]) -> Buyer:
     return Buyer(Wallet(evm=orders["key"]), policy, ledger=orders["ledger"], rpc=orders["rpc"], settle_timeout=30)
 
 
+def http_client_of(orders: dict[str, Any], buyer: Buyer) -> Any:
+    """An HTTP client that pays, too, if the orders say so."""
+    if not orders.get("pays_by_http"):
+        return None
+    import httpx
+
+    import x402_client.httpx
+
+    return x402_client.httpx.wrap(httpx.AsyncClient(), buyer)
+
+
 @asynccontextmanager
-async def streams_of(orders: dict[str, Any]) -> Any:
+async def streams_of(orders: dict[str, Any], buyer: Buyer) -> Any:
     if orders["transport"] == "stdio":
         from mcp import StdioServerParameters, stdio_client
 
@@ -36,7 +47,7 @@ async def streams_of(orders: dict[str, Any]) -> Any:
     else:
         from mcp.client.streamable_http import streamable_http_client
 
-        opened = streamable_http_client(orders["url"])
+        opened = streamable_http_client(orders["url"], http_client=http_client_of(orders, buyer))
     async with opened as streams:
         yield streams[:2]
 
@@ -65,7 +76,7 @@ async def session_of(orders: dict[str, Any], buyer: Buyer) -> Any:
     else:
         from mcp import ClientSession
 
-        async with streams_of(orders) as (read, write), ClientSession(read, write) as session:
+        async with streams_of(orders, buyer) as (read, write), ClientSession(read, write) as session:
             await session.initialize()
             yield wrap(session, buyer, name)
 

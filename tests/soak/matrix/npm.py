@@ -49,8 +49,14 @@ def launch(name: str, script: str) -> Program:
 
     It stands in the checkout and is reached through a link beside its packages: node looks for them from there.
     """
+    node, *options, path = command(name, script)
+    return Program(Path(node), path, options=options)
+
+
+def command(name: str, script: str) -> list[str]:
+    """What starts it."""
     path = installed(name) / "scripts" / name / script
-    return Program(Path(_found("node")), str(path), options=("--preserve-symlinks", "--preserve-symlinks-main"))
+    return [_found("node"), "--preserve-symlinks", "--preserve-symlinks-main", str(path)]
 
 
 def version_of(name: str, package: str) -> str:

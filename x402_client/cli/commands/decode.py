@@ -15,6 +15,7 @@ from .. import options
 from ..decoding.findings import Level, Reading, opened
 from ..decoding.payments import read_payment, read_receipt
 from ..decoding.terms import read_terms
+from ..decoding.tools import read_tool_answer
 from ..exits import Code
 from ..running import Stop, asking
 from ..screen import facts, show, show_json
@@ -38,9 +39,9 @@ def decode(
 ) -> None:
     """Show what a payment header or a 402's body says, and all that is wrong with it. Sends no request.
 
-    Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE and the JSON of a 402; on
-    stdin also a whole answer, as `curl -i` shows it. Signatures are checked and not shown. Exits with 1 if something is
-    wrong.
+    Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE, the JSON of a 402 and
+    the result of an MCP tool; on stdin also a whole answer, as `curl -i` shows it. Signatures are checked and not
+    shown. Exits with 1 if something is wrong.
     """
     text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
     if not text.strip():
@@ -78,6 +79,8 @@ def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[
         read_payment(found, reading)
     elif "success" in found:
         read_receipt(found, reading)
+    elif read_tool_answer(found, reading, Tokens(vouched)):
+        pass
     else:
         reading.title = "not x402"
         reading.wrong("JSON", "it has neither accepts (terms), payload (a payment) nor success (a receipt)")

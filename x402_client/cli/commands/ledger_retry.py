@@ -26,7 +26,7 @@ from ..reporting import Report, Watching
 from ..requests_made import CliRequest, cli_request
 from ..running import Stop, command, in_commands, leave
 from ..screen import say, swallow_pipe
-from ..vocabulary import price_of, state_of
+from ..vocabulary import is_tool_call, price_of, state_of
 
 _CHUNK = 64 * 1024
 
@@ -62,6 +62,7 @@ def retry(
     with acting(ledger, purse, "nothing was presented") as found:
         one = found.find(hold)
         _check_state(one, found)
+        _check_kind(one)
         asked = url or one.url
         with cli_request(asked, method or one.purchase.method, data, header) as request:
             _check_request(one, request, key, bool(url), found)
@@ -74,6 +75,17 @@ def _check_state(one: Hold, found: OpenLedger) -> None:
     if state not in ("unresolved", "lost"):
         advice = "look again in a minute" if state == "in flight" else "the same request buys anew"
         raise Stop(Code.USAGE, f"{one.id} is {state}: there is nothing to present; {advice}. Nothing was sent.")
+
+
+def _check_kind(one: Hold) -> None:
+    """Refuse a tool call of an MCP session, which this command cannot make."""
+    if is_tool_call(one):
+        server, _, tool = one.url.partition("#")
+        raise Stop(
+            Code.USAGE,
+            f"{one.id} paid for a call of the tool {tool} of {server}, by a session of MCP. Make the same call again "
+            "in the program: it presents the same payment. Nothing was sent.",
+        )
 
 
 def _check_request(one: Hold, request: CliRequest, key: str | None, named: bool, found: OpenLedger) -> None:
