@@ -218,11 +218,15 @@ def test_a_cap_of_the_callers_own(cap: str, limit: str) -> None:
     error = refusal(quote, OPEN, mandate)
     assert isinstance(error, TooExpensive)
     assert error.limit == Money(limit, "USD (test)")
+    assert "A higher buyer.purchase(per_request=...) allows it, as far as the Policy does." in error.args[0]
 
 
 def test_a_cap_of_the_callers_own_does_not_widen_the_policy() -> None:
     policy = Policy(per_request="0.001")
-    assert judged(policy, entry(), mandate=Mandate(per_request=Money("5"))).choice is None
+    wider = Mandate(per_request=Money("5"))
+    quote = judged(policy, entry(), mandate=wider)
+    assert quote.choice is None
+    assert "A higher per_request in the Policy allows it." in refusal(quote, policy, wider).args[0]
     assert judged(OPEN, entry(), mandate=Mandate(per_request=Money("0.01"))).choice is not None
 
 
