@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -41,19 +42,24 @@ class UnseenHops:
 
 def requests_follows() -> bool:
     """Return True if the send of requests that we are in follows a redirect."""
-    return [frame.f_code.co_name for frame in _frames_of("requests.sessions")][:2] == ["send", "resolve_redirects"]
+    names = [frame.f_code.co_name for frame in islice(_frames_of("requests.sessions"), 2)]
+    return names == ["send", "resolve_redirects"]
 
 
 def httpx_follows(library: str) -> Callable[[], bool]:
     """Return the function that says it for httpx or httpx2."""
-    return lambda: next((bool(found) for found in _histories(f"{library}._client")), False)
+    module = f"{library}._client"
 
+    def follows() -> bool:
+        # At each payment, so by the name first: it is the cheaper look at a frame.
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if frame.f_code.co_name == "_send_handling_redirects" and frame.f_globals.get("__name__") == module:
+                return bool(frame.f_locals.get("history"))
+            frame = frame.f_back
+        return False
 
-def _histories(module: str) -> Iterator[object]:
-    """Give the hops so far of each call that we are in, the innermost first."""
-    for frame in _frames_of(module):
-        if frame.f_code.co_name == "_send_handling_redirects":
-            yield frame.f_locals.get("history")
+    return follows
 
 
 def _frames_of(module: str) -> Iterator[FrameType]:

@@ -26,8 +26,8 @@ T = TypeVar("T")
 #: A name by the grammar of HTTP.
 _HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", re.ASCII)
 _NO_CHAIN = (
-    "rpc={} names no endpoint, so no chain is asked. What becomes of payments without an answer is not learnt, and "
-    "they stay counted; that is for tests. Leave rpc out for the public endpoints."
+    "rpc={} names no endpoint, so no chain is asked. What becomes of payments without an answer is not learnt; they "
+    "stay counted. That is for tests. Leave rpc out for the public endpoints."
 )
 _LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 

@@ -139,8 +139,34 @@ class Call:
         """Return the name that terms are remembered by. Prices rarely go by the query, so it is left out."""
         return f"{self.method} {self.url}"
 
+    @property
+    def ending(self) -> Ending:
+        """Return what the end of this call's purchase needs. It keeps no claim alive."""
+        return Ending(self.method, self.url, self.memory, self.terms, self.running)
+
     def forget_terms(self) -> None:
         """Forget the terms of this seller: what was paid under remembered ones brought no content."""
         if self.memory is not None and self.paid is not None:
             self.memory.refused(self.place, str(self.origin))
             self.memory = None  # a redirect may still deliver; it teaches nothing
+
+
+class Ending:
+    """The part of a call that the end of its purchase needs. Its attempt is another one, which presents nothing."""
+
+    __slots__ = ("memory", "method", "running", "terms", "url")
+
+    def __init__(
+        self, method: str, url: str, memory: Memory | None, terms: Terms | None, running: RunningCall | None
+    ) -> None:
+        self.method, self.url, self.memory, self.terms, self.running = method, url, memory, terms, running
+
+    @property
+    def attempt(self) -> Attempt:
+        """Return an attempt of its own."""
+        return Attempt()
+
+    @property
+    def place(self) -> str:
+        """Return the name that terms are remembered by, as ``Call.place``."""
+        return f"{self.method} {self.url}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -14,7 +13,7 @@ from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
 from . import interruptions
 from .asks import Ask, Claim, Close, Tell
-from .call import Call
+from .call import Call, Ending
 from .drive import Flow, arun, run
 from .last_answer import note_break
 
@@ -34,7 +33,7 @@ def delivers(status: int, outcome: Outcome, leads_on: bool = False) -> bool:
     return status == 101 or 200 <= status < 300 or (leads_on and proven)
 
 
-def deliver(call: Call, outcome: Outcome) -> Flow[None]:
+def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
     """Resolve the purchase: the answer reached the caller. A ledger that fails here never loses the answer.
 
     The rule: "Until it is written the hold is in flight for others". So the one that writes it ends the attempt.
@@ -63,7 +62,7 @@ class Resolution:
     __slots__ = ("_answer", "_call", "delivery", "outcome", "resolved")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
-        self._call = replace(call, attempt=Attempt())
+        self._call = call.ending
         #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
         self._answer = answer
         self.outcome: Outcome = outcome
@@ -73,7 +72,8 @@ class Resolution:
     @property
     def told(self) -> Outcome:
         """Return the outcome for the caller, whose ``accept`` and ``reject`` end here."""
-        return replace(self.outcome, own_word=self._heard)
+        said = self.outcome
+        return Outcome(said.money, said.hold, said.offer, said.receipt, said.mismatches, self._heard)
 
     def _heard(self, has_it: bool) -> bool:
         """Take the caller's word. Return False if it is too late: a resolved purchase is never opened again."""
@@ -87,7 +87,7 @@ class Resolution:
             delivery.dropped()
         return self.resolved is has_it
 
-    def by(self, call: Call) -> Flow[None]:
+    def by(self, call: Call | Ending) -> Flow[None]:
         """Tell the ledger that the content is with the caller. Happens once."""
         if not self.resolved:
             self.resolved = True

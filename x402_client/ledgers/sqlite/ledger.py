@@ -72,6 +72,7 @@ class SqliteLedger:
         self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
         self._account_names = seeds.AccountNames()
         self._patience = _PATIENCE
+        self._twin: SqliteLedger | None = None
         if open_now:
             self._open()
         weakref.finalize(self, _close_both, self._claims, self._file)
@@ -101,9 +102,11 @@ class SqliteLedger:
     @property
     def impatient(self) -> SqliteLedger:
         """Return a twin for callers that must not block: it raises LedgerBusy where this one would wait."""
-        twin = copy.copy(self)
-        twin._patience = 0.0
-        return twin
+        if self._twin is None:
+            twin = copy.copy(self)
+            twin._patience = 0.0
+            self._twin = twin
+        return self._twin
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         """Return a new hold, or the unresolved one, claimed."""
