@@ -29,6 +29,7 @@ MODULES = {
     "httpx2": "For httpx2, the continuation of httpx.",
     "requests": "For requests.",
     "aiohttp": "For aiohttp: [what to know](aiohttp.md).",
+    "mcp": "For tools of MCP servers: [MCP](mcp.md).",
     "errors": "Every error, with a page each: [Errors](errors/README.md).",
     "events": "What `Buyer(on_event=...)` is told.",
     "otel": "Spans and metrics, with the extra `[otel]`.",
