@@ -30,6 +30,7 @@ MODULES = {
     "requests": "For requests.",
     "aiohttp": "For aiohttp: [what to know](aiohttp.md).",
     "discovery": "What is for sale, from facilitators' lists: [Finding sellers](discovery.md).",
+    "mcp": "For tools of MCP servers: [MCP](mcp.md).",
     "errors": "Every error, with a page each: [Errors](errors/README.md).",
     "events": "What `Buyer(on_event=...)` is told.",
     "otel": "Spans and metrics, with the extra `[otel]`.",

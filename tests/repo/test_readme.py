@@ -16,6 +16,8 @@ import pytest
 from typer.main import get_command
 
 import x402_client
+from tests.adapters.mcp_sessions import over_http
+from tests.adapters.mcp_shop import Shop, Web
 from x402_client import Policy, Wallet
 from x402_client.cli.app import app
 from x402_client.sandbox import Sandbox
@@ -87,6 +89,13 @@ def fitted(seller: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(x402_client, "Buyer", buyer)
 
 
+async def tool_of(seller: Sandbox, tool: Any) -> Any:
+    """Call the README's tool in a session whose server has a URL."""
+    with Web(Shop(seller.url)) as web:
+        async with over_http(f"{web.url}/mcp") as session:
+            return await tool(session)
+
+
 @pytest.mark.usefixtures("fitted")
 def test_the_code(seller: Sandbox, seller_by_symbol: str, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
@@ -98,9 +107,11 @@ def test_the_code(seller: Sandbox, seller_by_symbol: str, capsys: pytest.Capture
     assert names["response"].status_code == names["answer"].status_code == 200
     said = names["ai"].chat.completions.create(model="sandbox", messages=[{"role": "user", "content": "?"}])
     assert said.choices[0].message.content == "Forty-two."
+    result = asyncio.run(tool_of(seller, names["tool"]))
+    assert result.meta["x402"]["money"] == "spent"
     assert names["paid"].status_code == 200
     assert x402_client.receipt(names["paid"]).network.startswith("solana")
-    assert sorted(str(done.price) for done in seller.settlements) == [*["0.01 USD"] * 4, "0.02 USD"]
+    assert sorted(str(done.price) for done in seller.settlements) == [*["0.01 USD"] * 5, "0.02 USD"]
     for client in (names["client"], names["session"], names["ai"]):
         client.close()
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, assert_type
 import aiohttp
 import httpx
 import httpx2
+import mcp
 import requests
 
 import x402_client
@@ -25,6 +26,7 @@ import x402_client.httpx2
 import x402_client.ledgers
 import x402_client.ledgers.redis
 import x402_client.ledgers.sqlite
+import x402_client.mcp
 import x402_client.policy
 import x402_client.requests
 from x402_client import (
@@ -231,6 +233,16 @@ async def aiohttp_sessions(session: aiohttp.ClientSession, response: aiohttp.Cli
     assert_type(x402_client.aiohttp.receipt(response), Receipt | None)
     assert_type(x402_client.aiohttp.outcome(response), Outcome | None)
     x402_client.aiohttp.wrap(httpx.AsyncClient(), buyer)  # type: ignore[arg-type]
+
+
+async def mcp_sessions(session: mcp.ClientSession, client: mcp.Client, buyer: Buyer) -> None:
+    assert_type(x402_client.mcp.wrap(session, buyer), mcp.ClientSession)
+    assert_type(x402_client.mcp.wrap(client, buyer, name="reports"), mcp.Client)
+    assert_type(await x402_client.mcp.quote(session, "weather", {"city": "Bern"}), Quote)
+    result = await session.call_tool("weather", {"city": "Bern"})
+    assert_type(x402_client.mcp.outcome(result), Outcome | None)
+    assert_type(x402_client.mcp.receipt(result), Receipt | None)
+    x402_client.mcp.wrap(session, buyer, 5)  # type: ignore[arg-type]
 
 
 async def async_quotes(client: httpx.AsyncClient) -> None:

@@ -73,8 +73,11 @@ def terms_in_result(
         ("meta", next((meta[name] for name in _META_TERMS if name in meta), None) if meta else None),
         ("text", text),
     )
-    found = ((place, _terms(value, bounds)) for place, value in places)
-    return next((ToolTerms(document, place) for place, document in found if document is not None), None)
+    for place, value in places:
+        document = _terms(value, bounds)
+        if document is not None:
+            return ToolTerms(document, place)
+    return None
 
 
 def terms_in_error(code: int, data: Any, bounds: Bounds) -> ToolTerms | None:
