@@ -109,6 +109,8 @@ class Shop:
     alter: Callable[[Json], Json] = dict
     #: Answers a call of a tool instead of the goods.
     tools: dict[str, Callable[[Json], Json]] = field(default_factory=dict)
+    #: What the results of a tool have to be like.
+    schemas: dict[str, Json] = field(default_factory=dict)
     #: Where True, a call without payment is answered by HTTP 402.
     by_http: bool = False
 
@@ -126,13 +128,17 @@ class Shop:
             case "initialize":
                 made: Json = {"result": _hello(params.get("protocolVersion"))}
             case "tools/list":
-                names = ["weather", "report", "yacht", "free", "priced", *self.tools]
-                made = {"result": {"tools": [{"name": one, "inputSchema": {"type": "object"}} for one in names]}}
+                names = ["weather", "report", "yacht", "free", *self.tools, *self.schemas]
+                made = {"result": {"tools": [self._listed(name) for name in dict.fromkeys(names)]}}
             case "tools/call":
                 made = self.call(params)
             case _:
                 made = {"error": {"code": -32601, "message": "Method not found"}}
-        return made if made is LOST else {"jsonrpc": "2.0", "id": message["id"], **made}
+        if made is LOST:
+            return made
+        if "io.modelcontextprotocol/protocolVersion" in (params.get("_meta") or {}) and "result" in made:
+            made["result"] = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **made["result"]}
+        return {"jsonrpc": "2.0", "id": message["id"], **made}
 
     def call(self, params: Json) -> Json:
         """Sell one call of a tool."""
@@ -147,6 +153,10 @@ class Shop:
             fault = self.faults.pop(0)
             return made if fault is None else fault(made)
         return made
+
+    def _listed(self, name: str) -> Json:
+        schema = {"outputSchema": self.schemas[name]} if name in self.schemas else {}
+        return {"name": name, "inputSchema": {"type": "object"}, **schema}
 
     def _sold(self, tool: str, header: str | None) -> Json:
         version = self.dialect.version

@@ -474,3 +474,60 @@ async def test_an_address_that_is_seen_wins(mcp_sandbox: Sandbox, mcp_buyer: Buy
         wrap(session, mcp_buyer, "a label")
         await session.call_tool("weather", BERN)
     assert mcp_buyer.history()[0].host == "127.0.0.1"
+
+
+# --- what is rarer
+
+
+async def test_a_second_call_pays_in_its_first_request_if_the_policy_says_so(mcp_sandbox: Sandbox) -> None:
+    buyer = mcp_sandbox.buyer(Policy(per_request="0.05", per_day="1", pay_ahead=True))
+    shop = shop_of(mcp_sandbox, "agents")
+    async with over_memory(shop) as session:
+        wrap(session, buyer, NAME)
+        for city in ("Bern", "Basel", "Chur"):
+            assert outcome(await session.call_tool("weather", {"city": city})) is not None
+        calls = [(tool, bool(meta)) for tool, _, meta in shop.calls]
+        assert calls == [("weather", False), *[("weather", True)] * 3]
+        await session.call_tool("report", BERN)  # has terms of its own
+        assert not shop.calls[4][2]
+    assert sorted(str(done.price) for done in mcp_sandbox.paid(buyer)) == [*["0.01 USD"] * 3, "0.05 USD"]
+
+
+async def test_content_that_mcp_does_not_take_is_mcps_own_error(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    shop = shop_of(mcp_sandbox)
+    shop.schemas = {name: {"type": "object", "required": ["rain"]} for name in ("weather", "bare")}
+    shop.tools["bare"] = lambda params: {"result": {"content": []}}
+    async with over_memory(shop) as session:
+        wrap(session, mcp_buyer, NAME)
+        with pytest.raises(RuntimeError, match="output schema") as caught:
+            await session.call_tool("weather", BERN)
+        found = outcome(caught.value)
+        assert found is not None
+        assert found.money == "spent"
+        assert len(mcp_buyer.holds()) == 1
+        with pytest.raises(RuntimeError):
+            await session.call_tool("bare")
+    assert "presents the same payment again" in caught.value.__notes__[0]
+
+
+MODERN = types.DiscoverResult.model_validate({
+    "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "serverInfo": {"name": "shop", "version": "1"},
+    "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+})  # fmt: skip
+
+
+async def test_a_result_that_asks_the_user_for_something_is_not_the_end(redelivering: Sandbox) -> None:
+    buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1"))
+    wanted = {"result": {"resultType": "input_required", "requestState": "half way"}}
+    shop = shop_of(redelivering, faults=[lambda answer: wanted])
+    async with over_memory(shop) as session:
+        session.adopt(MODERN)
+        wrap(session, buyer, NAME)
+        result: Any = await session.call_tool("weather", BERN, allow_input_required=True)
+        assert (result.request_state, len(buyer.holds())) == ("half way", 1)
+        found = outcome(result)
+        assert found is not None
+        assert found.money == "unknown"
+        assert not (await session.call_tool("weather", BERN)).is_error
+    assert only_one_payment(shop, redelivering, buyer)
+    assert buyer.holds() == ()
