@@ -15,9 +15,9 @@ PACKAGE = Path(__file__).parents[2] / "x402_client"
 
 #: Every room and every module of the root. A new one is added here.
 ROOMS = (
-    "__init__.py", "__main__.py", "adapters", "aiohttp.py", "buyer", "chains", "cli", "core", "discovery", "errors.py",
-    "events.py", "guards", "httpx.py", "httpx2.py", "ledgers", "model", "otel.py", "policy", "pytest_plugin.py",
-    "receipts.py", "requests.py", "sandbox", "schemes", "signers", "testing", "wire",
+    "__init__.py", "__main__.py", "adapters", "agents", "aiohttp.py", "buyer", "chains", "cli", "core", "discovery",
+    "errors.py", "events.py", "guards", "httpx.py", "httpx2.py", "ledgers", "model", "otel.py", "policy",
+    "pytest_plugin.py", "receipts.py", "requests.py", "sandbox", "schemes", "signers", "testing", "wire",
 )  # fmt: skip
 
 #: A function's docstring begins with a verb, a class's with a noun: never with one of these.
