@@ -29,6 +29,7 @@ MODULES = {
     "httpx2": "For httpx2, the continuation of httpx.",
     "requests": "For requests.",
     "aiohttp": "For aiohttp: [what to know](aiohttp.md).",
+    "agents": "Tools for models: [Agents](agents.md).",
     "discovery": "What is for sale, from facilitators' lists: [Finding sellers](discovery.md).",
     "mcp": "For tools of MCP servers: [MCP](mcp.md).",
     "errors": "Every error, with a page each: [Errors](errors/README.md).",

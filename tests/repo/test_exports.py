@@ -23,6 +23,10 @@ PUBLIC = {
         "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt", "Token",
         "Wallet", "errors", "outcome", "receipt",
     ],
+    "x402_client.agents": [
+        "AsyncTools", "Tools", "as_langchain", "as_openai_agents", "as_pydantic_ai", "as_smolagents", "payable_tool",
+        "tools", "wrap",
+    ],
     "x402_client.aiohttp": ["outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx2": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],

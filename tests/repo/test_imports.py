@@ -19,8 +19,8 @@ HEAVY = {
 EVM, SOLANA = "evm=terms.KEY", "solana=terms.SEED"
 #: Ours that a program may well do without.
 ROOMS = {
-    "buyer.buyer", "chains.solana", "cli", "discovery.search", "ledgers.memory", "ledgers.redis.ledger",
-    "ledgers.sqlite.ledger", "otel",
+    "agents.toolbox", "buyer.buyer", "chains.solana", "cli", "discovery.search", "ledgers.memory",
+    "ledgers.redis.ledger", "ledgers.sqlite.ledger", "otel",
     "policy.toml",
     "sandbox", "schemes.exact_evm", "schemes.exact_solana", "signers.keystore", "wire.shapes",
 }  # fmt: skip

@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parents[2] / "x402_client"
 
 #: Every room and every module of the root. A new one is added here.
 ROOMS = (
-    "__init__.py", "__main__.py", "adapters", "aiohttp.py", "buyer", "chains", "cli", "core", "discovery", "errors.py",
-    "events.py", "guards", "httpx.py", "httpx2.py", "ledgers", "mcp.py", "model", "otel.py", "policy",
+    "__init__.py", "__main__.py", "adapters", "agents", "aiohttp.py", "buyer", "chains", "cli", "core", "discovery",
+    "errors.py", "events.py", "guards", "httpx.py", "httpx2.py", "ledgers", "mcp.py", "model", "otel.py", "policy",
     "pytest_plugin.py", "receipts.py", "requests.py", "sandbox", "schemes", "signers", "testing", "wire",
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ import requests
 
 import x402_client
 import x402_client.adapters
+import x402_client.agents
 import x402_client.aiohttp
 import x402_client.buyer
 import x402_client.core
@@ -48,6 +49,16 @@ from x402_client import (
     receipt,
 )
 from x402_client.adapters import Exchange
+from x402_client.agents import (
+    AsyncTools,
+    Tools,
+    as_langchain,
+    as_openai_agents,
+    as_pydantic_ai,
+    as_smolagents,
+    payable_tool,
+    tools,
+)
 from x402_client.buyer.answers import Answers, AsyncAnswers
 from x402_client.core import (
     Approver,
@@ -503,6 +514,24 @@ def sandboxes(policy: Policy) -> None:
         sandbox.order("slow", None)
         sandbox.advance(60)
         sandbox.sell("/a", 0.1)  # type: ignore[arg-type]
+
+
+async def giving_tools(buyer: Buyer, client: httpx.Client, other: httpx.AsyncClient) -> None:
+    own = tools(client, buyer, hosts=["a.example"], facilitator="https://a", max_body=100, currency="EUR")
+    assert_type(own, Tools)
+    assert_type(own.paid_fetch("https://a", max_usd="0.05"), dict[str, Any])
+    assert_type(tools(requests.Session(), buyer), Tools)
+    assert_type(tools(httpx2.Client(), buyer), Tools)
+    assert_type(tools(other, buyer), AsyncTools)
+    assert_type(tools(aiohttp.ClientSession(), buyer), AsyncTools)
+    assert_type(await tools(other, buyer).budget(), dict[str, Any])
+    made = payable_tool(
+        client, buyer, "https://a/{b}", {"properties": {}}, "0.05", method="POST", name="a", hosts=["a"]
+    )
+    for framework in (as_langchain, as_openai_agents, as_pydantic_ai, as_smolagents):
+        assert_type(framework([made, *own]), list[Any])
+    assert_type(x402_client.agents.wrap(object(), buyer), tuple[str, ...])
+    tools("client", buyer)  # type: ignore[call-overload]
 
 
 async def discovering(buyer: Buyer, policy: Policy) -> None:

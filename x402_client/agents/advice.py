@@ -39,8 +39,10 @@ def next_after(error: X402Error) -> Next:
     if isinstance(error, errors.PaymentOutcomeUnknown):
         # Without a time to wait for, it expired and no endpoint can tell: a repeat would say the same.
         return "ask a person" if error.wait_until is None else "repeat"
+    if isinstance(error, errors.PaymentRejected):
+        return "repeat"  # once it expired, the same call says how it ended: content, a new purchase, PaidNotDelivered
     if error.money == "untouched":
-        return next((_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED), "ask a person")
+        return next(_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED)
     return "ask a person" if error.money == "spent" else "repeat"
 
 

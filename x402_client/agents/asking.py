@@ -72,7 +72,7 @@ class HttpxAsker:
         self._client, self._hosts = client, hosts
 
     def ask(self, asked: Request, most: int) -> Answer:
-        """Return the answer to a request, with at most so many bytes of its body."""
+        """Return the answer to a request, with the beginning of its body."""
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
@@ -97,7 +97,7 @@ class AsyncHttpxAsker:
         self._client, self._hosts = client, hosts
 
     async def ask(self, asked: Request, most: int) -> Answer:
-        """Return the answer to a request, with at most so many bytes of its body."""
+        """Return the answer to a request, with the beginning of its body."""
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
@@ -122,7 +122,7 @@ class RequestsAsker:
         self._session, self._hosts = session, hosts
 
     def ask(self, asked: Request, most: int) -> Answer:
-        """Return the answer to a request, with at most so many bytes of its body."""
+        """Return the answer to a request, with the beginning of its body."""
         self._hosts.check(asked.url)
         response = self._session.request(
             asked.method, asked.url, data=asked.content, headers=asked.headers, allow_redirects=False, stream=True,
@@ -153,7 +153,7 @@ class AiohttpAsker:
         self._session, self._hosts = session, hosts
 
     async def ask(self, asked: Request, most: int) -> Answer:
-        """Return the answer to a request, with at most so many bytes of its body."""
+        """Return the answer to a request, with the beginning of its body."""
         from aiohttp import TooManyRedirects
 
         checked = _Checked(self._hosts)

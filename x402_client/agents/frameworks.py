@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -25,7 +26,7 @@ def as_openai_agents(functions: Iterable[Function]) -> list[Any]:
     Args:
         functions: Those of ``tools(...)`` and of ``payable_tool(...)``. Sync ones run in a thread.
     """
-    from agents import FunctionTool  # pyright: ignore[reportMissingImports]
+    tool = _framework("agents", "openai-agents").FunctionTool
 
     def made(function: Function) -> Any:
         async def invoke(context: Any, text: str) -> str:
@@ -35,7 +36,7 @@ def as_openai_agents(functions: Iterable[Function]) -> list[Any]:
                 given = None
             return json.dumps(await _awaited(function, given))
 
-        return FunctionTool(
+        return tool(
             name=function.__name__,
             description=description_of(function),
             params_json_schema=parameters_of(function),
@@ -52,7 +53,7 @@ def as_langchain(functions: Iterable[Function]) -> list[Any]:
     Args:
         functions: Those of ``tools(...)`` and of ``payable_tool(...)``. Async ones need an agent that is awaited.
     """
-    from langchain_core.tools import StructuredTool  # pyright: ignore[reportMissingImports]
+    tool = _framework("langchain_core.tools", "langchain").StructuredTool
 
     def made(function: Function) -> Any:
         async def call_later(**given: Any) -> str:
@@ -61,7 +62,7 @@ def as_langchain(functions: Iterable[Function]) -> list[Any]:
         def call(**given: Any) -> str:
             return json.dumps(_called(function, given))
 
-        return StructuredTool.from_function(
+        return tool.from_function(
             func=None if _is_async(function) else call,
             coroutine=call_later,
             name=function.__name__,
@@ -78,7 +79,7 @@ def as_pydantic_ai(functions: Iterable[Function]) -> list[Any]:
     Args:
         functions: Those of ``tools(...)`` and of ``payable_tool(...)``. Sync ones run in a thread.
     """
-    from pydantic_ai import Tool  # pyright: ignore[reportMissingImports]
+    tool = _framework("pydantic_ai", "pydantic-ai-slim").Tool
 
     def made(function: Function) -> Any:
         async def call_later(**given: Any) -> Any:
@@ -87,7 +88,7 @@ def as_pydantic_ai(functions: Iterable[Function]) -> list[Any]:
         def call(**given: Any) -> Any:
             return _called(function, given)
 
-        return Tool.from_schema(
+        return tool.from_schema(
             call_later if _is_async(function) else call,
             name=function.__name__,
             description=description_of(function),
@@ -103,7 +104,7 @@ def as_smolagents(functions: Iterable[Function]) -> list[Any]:
     Args:
         functions: Those of ``tools(...)`` and of ``payable_tool(...)``, of a sync client.
     """
-    from smolagents import Tool  # pyright: ignore[reportMissingImports]
+    tool = _framework("smolagents", "smolagents").Tool
 
     def made(function: Function) -> Any:
         if _is_async(function):
@@ -125,9 +126,18 @@ def as_smolagents(functions: Iterable[Function]) -> list[Any]:
             "name": function.__name__, "description": description_of(function), "inputs": inputs,
             "output_type": "object", "skip_forward_signature_validation": True, "forward": forward,
         }  # fmt: skip
-        return type(f"X402_{function.__name__}", (Tool,), fields)()
+        return type(f"X402_{function.__name__}", (tool,), fields)()
 
     return [made(function) for function in functions]
+
+
+def _framework(module: str, package: str) -> Any:
+    """Import a framework. If it is not there, say what to install."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as missing:
+        text = f"This needs {package}, which is not installed: pip install {package}."
+        raise ModuleNotFoundError(text, name=missing.name) from None
 
 
 def _is_async(function: Function) -> bool:

@@ -79,6 +79,9 @@ class AllowedHosts:
             return "", 0
         if origin.named_loopback:
             raise NotFetched(f"{origin} is this machine itself, which this tool may not ask.")
+        if _is_address(origin.host):
+            self._check_addresses(origin.host, [(None, (origin.host, origin.port))])
+            return "", 0
         return origin.host, origin.port
 
     def _check_addresses(self, host: str, found: list[Any]) -> None:
@@ -115,6 +118,14 @@ def _looked_up(look: Any) -> list[Any]:
     except (OSError, UnicodeError):
         return []
     return found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_public(address: str) -> bool:

@@ -118,7 +118,10 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
 
 
 def _said(failure: Exception) -> str:
-    said = words(str(failure), _WORDS)
+    try:
+        said = words(str(failure), _WORDS)
+    except Exception:  # a stranger's exception
+        said = ""
     return f"{type(failure).__name__}: {said}." if said else f"{type(failure).__name__}."
 
 

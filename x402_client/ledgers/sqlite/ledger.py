@@ -50,8 +50,7 @@ class SqliteLedger:
         clock: Tells the time. It is for tests. Default: the machine's.
     """
 
-    #: Async callers use ``impatient``, and so does the end of a purchase.
-    asynchronous = send_close = None
+    asynchronous = send_close = None  # async callers use ``impatient``, and so does the end of a purchase
 
     def __init__(
         self,

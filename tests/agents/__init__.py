@@ -1,0 +1,1 @@
+"""Tools for models: what they do, what they never do, and how frameworks and SDKs take them."""

@@ -1,0 +1,70 @@
+"""The six clients that tools are made of, each called in one way."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+import httpx
+import httpx2
+import requests
+
+from x402_client.agents import payable_tool, tools
+
+SYNC: dict[str, Callable[[], Any]] = {"httpx": httpx.Client, "httpx2": httpx2.Client, "requests": requests.Session}
+ASYNC: dict[str, Callable[[], Any]] = {
+    "httpx async": httpx.AsyncClient, "httpx2 async": httpx2.AsyncClient, "aiohttp": aiohttp.ClientSession,
+}  # fmt: skip
+ALL = {**SYNC, **ASYNC}
+Call = Callable[..., dict[str, Any]]
+
+
+class Toolbox:
+    """The tools of one client. An async one is driven on a loop of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop() if name in ASYNC else None
+        self.client = ALL[name]() if self._loop is None else self._loop.run_until_complete(_made(ALL[name]))
+
+    def tools(self, buyer: Any, **settings: Any) -> Any:
+        made = tools(self.client, buyer, **settings)
+        return type(made)(*(self._called(function) for function in made))
+
+    def payable(self, buyer: Any, *args: Any, **settings: Any) -> Call:
+        return self._called(payable_tool(self.client, buyer, *args, **settings))
+
+    def _called(self, function: Any) -> Call:
+        def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            found = function(*args, **kwargs)
+            if self._loop is not None:
+                assert inspect.isawaitable(found)
+                found = self._loop.run_until_complete(found)
+            assert isinstance(found, dict)
+            return found
+
+        return call
+
+    def close(self) -> None:
+        if self._loop is None:
+            self.client.close()
+            return
+        closed = getattr(self.client, "aclose", None) or self.client.close
+        self._loop.run_until_complete(closed())
+        self._loop.close()
+
+
+async def _made(kind: Callable[[], Any]) -> Any:
+    return kind()
+
+
+@contextmanager
+def toolbox(name: str) -> Iterator[Toolbox]:
+    made = Toolbox(name)
+    try:
+        yield made
+    finally:
+        made.close()

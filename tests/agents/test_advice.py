@@ -1,0 +1,146 @@
+"""What a model is told to do next, for every class of errors and every state of the money."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import httpx
+import pytest
+
+from x402_client import Money, errors
+from x402_client import httpx as face
+from x402_client.agents import results
+from x402_client.agents.advice import Next, name_of, next_after, next_after_status
+from x402_client.agents.hosts import NotFetched
+from x402_client.errors import MoneyState, X402Error
+from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.model.holds import Hold, Outcome
+
+KINDS: list[type[X402Error]] = [
+    kind for name in errors.__all__ if inspect.isclass(kind := getattr(errors, name)) and issubclass(kind, X402Error)
+]
+AHEAD = datetime.now(UTC) + timedelta(minutes=5)
+HOLD = Hold("1", purchase(), order().offer, Money("0.01"), 0.0)
+REPEAT, STOP, PERSON = "repeat", "stop", "ask a person"
+
+#: For each class, as it is raised: with the money of its class.
+NEXT: dict[str, str] = {
+    "X402Error": PERSON, "QuoteError": STOP, "MalformedQuote": STOP, "UnsupportedVersion": STOP, "PaymentRefused": STOP,
+    "NoAcceptableOffer": STOP, "OverLimit": PERSON, "TooExpensive": PERSON, "HostNotAllowed": STOP,
+    "ApprovalDenied": STOP, "Frozen": PERSON, "PaymentNotSent": REPEAT, "SigningError": PERSON,
+    "ChainUnavailable": REPEAT, "LedgerUnavailable": PERSON, "InsufficientFunds": PERSON, "BodyNotReplayable": STOP,
+    "PaymentRejected": REPEAT, "PaymentOutcomeUnknown": PERSON, "PaidNotDelivered": PERSON, "AlreadyPaid": STOP,
+    "DiscoveryUnavailable": REPEAT, "ConfigurationError": PERSON,
+}  # fmt: skip
+
+
+def test_every_class_has_its_advice() -> None:
+    assert {kind.__name__: next_after(kind("said")) for kind in KINDS} == NEXT
+
+
+def test_a_payment_that_can_still_settle_is_presented_by_the_same_call() -> None:
+    assert next_after(errors.PaymentOutcomeUnknown("said", wait_until=AHEAD)) == REPEAT
+    assert next_after(errors.PaymentOutcomeUnknown("said", wait_until=None)) == PERSON
+
+
+@pytest.mark.parametrize("money", get_args(MoneyState))
+@pytest.mark.parametrize("wait_until", [None, AHEAD, AHEAD - timedelta(hours=1)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_advice_loses_money_or_asks_for_it_again(kind: type[X402Error], wait_until: Any, money: MoneyState) -> None:
+    """Classes answer for one state each; an error may still know better, like "spent" where the chain showed it."""
+    error = kind("said")
+    error.money = money
+    if isinstance(error, errors.PaymentOutcomeUnknown):
+        error.wait_until = wait_until
+    advice = next_after(error)
+    assert advice in get_args(Next)
+    if money in ("held", "unknown") and not isinstance(error, errors.AlreadyPaid):
+        # a payment of this call is out: only the same call presents it again, and a person knows what a model cannot
+        assert advice in (REPEAT, PERSON)
+    if money == "spent":
+        waits = isinstance(error, errors.PaymentRejected)
+        waits = waits or (isinstance(error, errors.PaymentOutcomeUnknown) and wait_until is not None)
+        assert advice == (REPEAT if waits else STOP if isinstance(error, errors.AlreadyPaid) else PERSON)
+    if isinstance(error, errors.PaymentRefused) and money == "untouched":
+        assert advice != REPEAT
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_result_is_written_as_json_and_has_all_that_was_promised(kind: type[X402Error]) -> None:
+    found = results.failed(kind("It was found. Nothing was paid."))
+    assert json.loads(json.dumps(found)) == found == {
+        "ok": False, "error": kind.__name__, "money": kind("").money, "says": "It was found. Nothing was paid.",
+        "next": NEXT[kind.__name__],
+    }  # fmt: skip
+
+
+def test_a_class_of_another_package_or_of_a_face_is_named_by_the_nearest_of_ours() -> None:
+    class Mine(errors.OverLimit):
+        """One of a user's."""
+
+    assert (name_of(Mine("said")), next_after(Mine("said"))) == ("OverLimit", PERSON)
+    joined: Any = face.OutcomeUnknownReadTimeout("said")  # type: ignore[attr-defined]
+    joined.wait_until = AHEAD
+    assert (name_of(joined), next_after(joined)) == ("PaymentOutcomeUnknown", REPEAT)
+
+
+def test_an_error_of_ours_inside_of_anothers_is_found() -> None:
+    try:
+        try:
+            raise errors.Frozen("Payments are stopped.")
+        except errors.Frozen as ours:
+            raise RuntimeError("wrapped") from ours
+    except RuntimeError as outer:
+        found = results.failed(outer)
+    assert (found["error"], found["next"]) == ("Frozen", PERSON)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (httpx.ReadTimeout("slow"), ("ReadTimeout", "untouched", REPEAT)),
+        (TimeoutError(), ("TimeoutError", "untouched", REPEAT)),
+        (ConnectionResetError("reset"), ("ConnectionResetError", "untouched", REPEAT)),
+        (NotFetched("no"), ("NotFetched", "untouched", STOP)),
+        (KeyError("x"), ("KeyError", "unknown", PERSON)),
+    ],
+)
+def test_a_failure_that_is_not_ours_is_judged_by_its_kind(failure: Exception, expected: tuple[str, ...]) -> None:
+    found = results.failed(failure)
+    assert (found["error"], found["money"], found["next"]) == expected
+
+
+@pytest.mark.parametrize("money", ["held", "unknown", "spent"])
+def test_a_failure_after_a_payment_is_finished_by_the_same_call(money: MoneyState) -> None:
+    failure: Any = NotFetched("It redirects to a private address.")
+    failure.outcome = Outcome(money, HOLD, HOLD.offer)
+    found = results.failed(failure)
+    assert (found["money"], found["next"]) == (money, REPEAT)
+    assert "the same call again" in found["says"]
+
+
+@pytest.mark.parametrize(
+    ("status", "money", "advice"),
+    [(404, None, STOP), (402, None, STOP), (429, None, REPEAT), (503, None, REPEAT), (500, "held", REPEAT),
+     (404, "held", REPEAT), (404, "unknown", REPEAT), (404, "spent", PERSON), (503, "spent", REPEAT)],
+)  # fmt: skip
+def test_an_answer_that_is_no_content_is_judged_by_status_and_money(status: int, money: Any, advice: str) -> None:
+    paid = None if money is None else Outcome(money, HOLD, HOLD.offer)
+    assert next_after_status(status, paid) == advice
+
+
+def test_the_calls_own_cap_is_told_from_the_policys() -> None:
+    too_dear = errors.TooExpensive("It costs 1.00 USD.", limit=Money("0.05"))
+    assert results.failed(too_dear, Money("0.05"))["next"] == STOP
+    assert "max_usd" in results.failed(too_dear, Money("0.05"))["says"]
+    assert results.failed(too_dear, Money("0.50"))["next"] == PERSON
+    assert results.failed(too_dear)["next"] == PERSON
+
+
+def test_what_an_error_says_is_bounded() -> None:
+    found = results.failed(errors.MalformedQuote("x\n\x1b" * 5_000))
+    assert len(found["says"]) <= 1_000
+    assert found["says"].isprintable()

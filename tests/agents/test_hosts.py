@@ -1,0 +1,108 @@
+"""Which places a model can have asked: public ones, or those of a list, and none that only looks like one."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import anyio
+import pytest
+
+from x402_client import errors
+from x402_client.agents.hosts import AllowedHosts, NotFetched, origin_of
+
+HERE = "x402.example"
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """The addresses of names. What is not among them is not found."""
+    known: dict[str, list[str]] = {}
+
+    def look(host: str | bytes, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in known:
+            raise socket.gaierror(name)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in known[name]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    return known
+
+
+def refused(hosts: AllowedHosts, url: str) -> str:
+    """Return why a URL is refused, sync and async alike, or ""."""
+    said = []
+    for check in (hosts.check, lambda url: anyio.run(hosts.acheck, url)):
+        try:
+            check(url)
+            said.append("")
+        except NotFetched as problem:
+            said.append(str(problem))
+    assert said[0] == said[1]
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/",
+        "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://localhost/", "http://a.localhost:80/", "http://LOCALHOST./",
+        "http://0.0.0.0/", "http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.1/", "http://100.64.0.1/",
+        "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://[fd00::1]/", "http://[ff02::1]/",
+        "http://[64:ff9b::7f00:1]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:7f00:1::]/", "http://224.0.0.1/",
+        "http://①②⑦.⓪.⓪.①/",
+    ],
+)  # fmt: skip
+def test_without_a_list_no_private_address_is_asked_however_it_is_written(
+    url: str, names: dict[str, list[str]]
+) -> None:
+    assert refused(AllowedHosts(None), url)
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused_if_any_of_its_addresses_does(
+    names: dict[str, list[str]],
+) -> None:
+    names |= {HERE: ["93.184.216.34"], "inside.example": ["93.184.216.34", "10.0.0.1"], "six.example": ["fd00::1"]}
+    hosts = AllowedHosts(None)
+    assert refused(hosts, f"https://{HERE}/a?b=c") == ""
+    assert refused(hosts, "https://93.184.216.34/") == ""
+    assert refused(hosts, "https://[2606:2800:220:1:248:1893:25c8:1946]/") == ""
+    assert "inside.example is at a private address" in refused(hosts, "https://inside.example/")
+    assert refused(hosts, "https://six.example/")
+
+
+def test_a_name_that_is_not_found_is_left_to_the_client_or_its_proxy(names: dict[str, list[str]]) -> None:
+    assert refused(AllowedHosts(None), "https://nowhere.example/") == ""
+
+
+def test_a_list_allows_its_hosts_alone_wherever_they_are(names: dict[str, list[str]]) -> None:
+    hosts = AllowedHosts([HERE, "*.lan.example", "127.0.0.1:8402"])
+    for url in (f"https://{HERE}/", "http://a.b.lan.example/", "http://127.0.0.1:8402/x"):
+        assert refused(hosts, url) == ""
+    for url in ("https://other.example/", "http://127.0.0.1/", "http://lan.example/", f"https://{HERE}.evil.example/"):
+        assert "is not among the hosts" in refused(hosts, url)
+    assert hosts.allows_name(f"https://{HERE}/")
+    assert not hosts.allows_name("https://other.example/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "weather", "/etc/passwd", "file:///etc/passwd", "ftp://a.example/", "gopher://a.example/",
+        "javascript:alert(1)", "https://", "https:///x", "https://a.example:0/", "https://a.example:99999/",
+        "https://[::1/", None, 7, ["https://a"], "https://user:secret@a.example/", "https://a.example\\@b.example/",
+        "https://a.example/\n", "https://a.example/\u202e", "https://a.example/" + "x" * 9_000, "data:text/plain,hello",
+    ],
+)  # fmt: skip
+def test_what_is_no_url_of_a_web_server_is_refused_in_words(url: Any) -> None:
+    with pytest.raises(NotFetched) as problem:
+        origin_of(url)
+    assert str(problem.value).startswith("url ")
+    assert "secret" not in str(problem.value)
+
+
+@pytest.mark.parametrize(("hosts", "words"), [([], "hosts is empty"), ("a.example", "hosts is a list"),
+                                              (["https://a.example/"], "is not a host")])  # fmt: skip
+def test_a_mistake_in_the_list_is_named(hosts: Any, words: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=words):
+        AllowedHosts(hosts)
