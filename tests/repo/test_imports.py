@@ -16,13 +16,14 @@ HEAVY = {
     "py_ecc", "pydantic", "pydantic_core", "redis", "requests", "rich", "sha3", "solders", "sqlite3", "tomllib",
     "typer", "web3",
 }  # fmt: skip
+if find_spec("click") and find_spec("pygments"):  # then httpx imports rich itself, for a command of its own
+    HEAVY.remove("rich")
 EVM, SOLANA = "evm=terms.KEY", "solana=terms.SEED"
 #: Ours that a program may well do without.
 ROOMS = {
     "agents.toolbox", "buyer.buyer", "chains.solana", "cli", "discovery.search", "ledgers.memory",
-    "ledgers.redis.ledger", "ledgers.sqlite.ledger", "otel",
-    "policy.toml",
-    "sandbox", "schemes.exact_evm", "schemes.exact_solana", "signers.keystore", "wire.shapes",
+    "ledgers.redis.ledger", "ledgers.sqlite.ledger", "otel", "policy.toml", "sandbox", "schemes.exact_evm",
+    "schemes.exact_solana", "signers.keystore", "wire.shapes",
 }  # fmt: skip
 #: What every buyer brings with it, besides what its keys and its ledger take.
 BUYER = {"buyer.buyer", "pydantic_core", "wire.shapes"}
