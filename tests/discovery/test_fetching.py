@@ -83,8 +83,8 @@ def test_a_page_that_drips_is_cut_off(fetch: Fetch, server: Server, start: bytes
     over, gone = threading.Event(), threading.Event()
 
     def drip(exchange: Exchange) -> None:
-        exchange.send(start)
         try:
+            exchange.send(start)
             while not over.wait(0.02):
                 exchange.send(byte)
         except OSError:
