@@ -531,3 +531,36 @@ async def test_a_result_that_asks_the_user_for_something_is_not_the_end(redelive
         assert not (await session.call_tool("weather", BERN)).is_error
     assert only_one_payment(shop, redelivering, buyer)
     assert buyer.holds() == ()
+
+
+async def test_a_client_and_its_session_may_both_be_wrapped(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    with Web(shop_of(mcp_sandbox)) as web:
+        async with wrap(Client(f"{web.url}/mcp", mode="legacy"), mcp_buyer) as client:
+            wrap(client.session, mcp_buyer)
+            result = await client.call_tool("weather", BERN)
+    assert outcome(result) is not None
+    assert result.meta is not None
+    assert result.meta["x402"]["money"] == "spent"
+    assert len(mcp_sandbox.paid(mcp_buyer)) == 1
+
+
+async def test_what_another_library_put_on_a_session_is_called_too(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    heard: list[str] = []
+    async with over_memory(shop_of(mcp_sandbox)) as session:
+        inner = session.call_tool
+
+        async def loud(name: str, arguments: Any = None, read_timeout_seconds: Any = None, *, meta: Any = None) -> Any:
+            heard.append(name)
+            return await inner(name, arguments, read_timeout_seconds, meta=meta)
+
+        session.call_tool = loud  # type: ignore[assignment,method-assign]
+        assert outcome(await wrap(session, mcp_buyer, NAME).call_tool("weather", BERN)) is not None
+    assert heard == ["weather", "weather"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+@pytest.mark.parametrize("transport", ["memory", "mcp"])
+async def test_trio_will_do(mcp_sandbox: Sandbox, mcp_buyer: Buyer, transport: str, anyio_backend: str) -> None:
+    async with connected(transport, shop_of(mcp_sandbox), "specification") as session:
+        assert outcome(await wrap(session, mcp_buyer, NAME).call_tool("weather", BERN)) is not None
+    assert mcp_buyer.history()[0].host == ("mcp:reports" if transport == "memory" else "127.0.0.1")

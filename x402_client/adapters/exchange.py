@@ -228,7 +228,7 @@ class Exchange:
         self, request: HttpRequest, call: Call, hops: Hops, first: Reply | None, answer: Flow[Reply | None]
     ) -> Payment:
         """Run one payment. At its end its attempt ends too, or a delivery watches its answer."""
-        hops.redirect_delivery = None
+        hops.redirect_delivery, reply = None, None
         try:
             reply = yield from answer
             if reply is None or reply.outcome is None:
@@ -261,7 +261,8 @@ class Exchange:
         finally:
             hops.paid = call.paid
             if call.tool and call.paid is not None and call.purchase is not None:
-                note_payment(call.purchase.request, call.paid)
+                told = reply.outcome if reply is not None else None
+                note_payment(call.purchase.request, call.paid if told is None else told.hold)
 
 
 def _is_unchanged(reply: Reply, request: HttpRequest) -> bool:

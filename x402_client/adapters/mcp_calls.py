@@ -29,7 +29,7 @@ from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
 from .mcp_errors import OWN_ERRORS
 from .mcp_outcomes import put_beside, put_on_failure
 from .mcp_server import server_of, session_of
-from .payments_below import paid_below
+from .payments_below import any_below, paid_below
 from .quoting import finished_quote, quote_in_progress, quote_request
 
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ _last: ContextVar[list[Outcome] | None] = ContextVar("x402_client.last_tool_outc
 class PaidCalls:
     """The paying side of one session."""
 
-    def __init__(self, buyer: Buyer, server: HttpRequest) -> None:
+    def __init__(self, buyer: Buyer, server: HttpRequest, inner: Any = None) -> None:
         self.buyer, self.server = buyer, server
+        #: A method that stood on the session itself, where another library put it. None: that of its class.
+        self.inner = inner
         self.exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
         self._places: dict[str, Place] = {}
 
@@ -87,11 +89,13 @@ class PaidCalls:
 
     async def _refuse_twice(self, courier: AsyncCourier, hops: Hops, first: ToolReply) -> None:
         """Refuse to pay a tool that was paid by HTTP in this call. The rule: "one call pays at most once"."""
+        if not any_below():
+            return
         identity = courier.request.identity(self.buyer.identity_headers)
         hold = paid_below(identity, (await courier.digest()).digest, hops.started)
         if hold is None:
             return
-        raise PaymentRejected(
+        error = PaymentRejected(
             f"The HTTP client below paid {hold.price} to {hold.host} for this call, and the tool's result asks for "
             "payment again; one call pays at most once. Nothing more was signed. The first payment counts as "
             "delivered: the same call would pay it anew. Ask the seller which of the two it means.",
@@ -99,6 +103,8 @@ class PaidCalls:
             offer=hold.offer,
             response=first.native,
         )
+        error.money = hold.money
+        raise error
 
     def _remember(self, tool: str, place: Place) -> None:
         if len(self._places) < _PLACES:
@@ -161,16 +167,22 @@ def put_around(session: Any, buyer: Buyer, name: str | None) -> None:
             )
         return
     hide_payments()
-    paying, base = PaidCalls(buyer, server), cast("Hashable", type(session))
+    inner = vars(session).pop(_method_of(type(session)), None)
+    paying, base = PaidCalls(buyer, server, inner), cast("Hashable", type(session))
     session.__class__ = _paying_class(base)
     setattr(session, _KEPT, paying)
+
+
+def _method_of(base: type[Any]) -> str:
+    """Return the name of the method that all tool calls go through."""
+    return next(name for name in ("call_tool_mcp", "call_tool") if hasattr(base, name))
 
 
 @functools.cache
 def _paying_class(base: Hashable) -> type[Any]:
     """Return the subclass whose tool calls pay. It has the name of its base, and is not told from it otherwise."""
     assert isinstance(base, type)
-    method = next(name for name in ("call_tool_mcp", "call_tool") if hasattr(base, name))
+    method = _method_of(base)
     body: dict[str, Any] = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
     body[method] = _paying(getattr(base, method))
     if method != "call_tool":
@@ -182,7 +194,7 @@ def _paying(inner: Any) -> Any:
     @functools.wraps(inner)
     async def call_tool(self: Any, *args: Any, **keywords: Any) -> Any:
         paying: PaidCalls = getattr(self, _KEPT)
-        method = inner.__get__(self)
+        method = paying.inner or inner.__get__(self)
         bound = inspect.signature(method).bind(*args, **keywords)
         native = ToolCall(method, bound, session_of(self), paying.buyer)
         result = await paying.call(native)

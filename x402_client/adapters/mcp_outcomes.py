@@ -12,6 +12,7 @@ from typing import Any
 from ..core.delivery import tell_of_the_money
 from ..errors import PaymentRefused
 from ..model.holds import Outcome
+from ..receipts import outcome as outcome_of
 
 #: The name in a result's ``meta``. What a server writes there is taken out: it is our word or none.
 NAME = "x402"
@@ -52,8 +53,8 @@ def refused_result(result: Any, refusal: PaymentRefused, body: bytes) -> Any:
 
 
 def without_claims(result: Any) -> Any:
-    """Take out what a server says under our name: nothing was paid for this result."""
+    """Take out what a server says under our name: nothing was paid for this result, here or by a session below."""
     meta = getattr(result, "meta", None)
-    if isinstance(meta, Mapping) and NAME in meta:
+    if isinstance(meta, Mapping) and NAME in meta and outcome_of(result) is None:
         result.meta = {name: value for name, value in meta.items() if name != NAME} or None
     return result

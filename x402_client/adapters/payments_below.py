@@ -23,9 +23,14 @@ def note_payment(request: str, hold: Hold) -> None:
     _paid.append((request, time.monotonic(), hold))
 
 
+def any_below() -> bool:
+    """Return True if some payment is remembered. Most programs have none, and need no name to look for."""
+    return bool(_paid)
+
+
 def paid_below(identity: str, digest: bytes, since: float) -> Hold | None:
     """Return the payment that was presented for this call since it began, and forget it: it is one call's own."""
-    name = request_name(identity, digest) if _paid else ""
+    name = request_name(identity, digest)
     for entry in tuple(_paid):
         if entry[0] == name and entry[1] >= since:
             with suppress(ValueError):  # another thread took it just now

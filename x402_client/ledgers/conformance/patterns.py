@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
-from ...errors import OverLimit
+from ...errors import Frozen, OverLimit
 from ...model.budgets import WINDOWS, Cap
 from ...model.hosts import Origin, Pattern
 from ...model.money import Money
@@ -50,6 +51,19 @@ class Patterns(LedgerTestCase):
         self.delivered(order(purchase(host="a.example.com")))
         self.reserve(order(purchase("more", host="a.example.com"), path=("*.example.com",)), self.attempt())
         assert self.spent("*.example.com") == 10_000
+
+    def test_a_server_without_a_host_is_counted_frozen_and_kept_by_its_name(self) -> None:
+        tool = replace(purchase("a tool"), origin=Origin.of_server("reports"))
+        self.delivered(order(tool, cap(10_000, account="mcp:reports")))
+        assert [one.purchase.origin for one in self.history()] == [tool.origin]
+        assert (self.spent("mcp:reports"), self.spent("mcp:other"), self.spent("")) == (10_000, 0, 10_000)
+        again = replace(purchase("another"), origin=tool.origin)
+        full = order(again, cap(10_000, account="mcp:reports"))
+        assert expect(OverLimit, lambda: self.reserve(full, self.attempt())).spent == Money("0.01")
+        self.answer(self.ledger.freeze("mcp:reports"))
+        expect(Frozen, lambda: self.reserve(order(again), self.attempt()))
+        other = replace(purchase("a third"), origin=Origin.of_server("other"))
+        self.reserve(order(other), self.attempt())
 
     def test_a_pattern_counts_what_a_policy_without_it_pays(self) -> None:
         strict = (cap(4, account=_WIDE, currency=None), cap(40_000, account=_WIDE))
