@@ -92,6 +92,17 @@ def test_a_shell_alone_brings_its_library_only(library: str) -> None:
     assert noted(modules(f"import x402_client.{library}")) == {library}
 
 
+def test_tools_and_discovery_bring_nothing_before_they_are_used() -> None:
+    names = "tools, payable_tool, wrap, as_langchain, as_openai_agents, as_pydantic_ai, as_smolagents"
+    assert noted(modules("from x402_client.discovery import discover, adiscover, Listing")) == {"discovery.search"}
+    assert noted(modules("import x402_client.agents, x402_client.discovery")) == set()
+    assert noted(modules(f"from x402_client.agents import {names}")) == {
+        "agents.toolbox",
+        "discovery.search",
+        "buyer.buyer",
+    }
+
+
 @pytest.mark.parametrize("keys", [EVM, SOLANA])
 def test_a_buyer_brings_what_its_key_signs_with(keys: str) -> None:
     assert noted(modules(buyer(keys))) == BUYER | SIGNS[keys] | {"ledgers.memory"}
