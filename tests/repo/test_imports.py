@@ -116,6 +116,17 @@ def test_the_shell_for_mcp_waits_for_its_library() -> None:
     assert noted(modules("import x402_client.mcp\nassert 'mcp' not in sys.modules")) == set()
 
 
+def test_tools_and_discovery_bring_nothing_before_they_are_used() -> None:
+    names = "tools, payable_tool, wrap, as_langchain, as_openai_agents, as_pydantic_ai, as_smolagents"
+    assert noted(modules("from x402_client.discovery import discover, adiscover, Listing")) == {"discovery.search"}
+    assert noted(modules("import x402_client.agents, x402_client.discovery")) == set()
+    assert noted(modules(f"from x402_client.agents import {names}")) == {
+        "agents.toolbox",
+        "discovery.search",
+        "buyer.buyer",
+    }
+
+
 @pytest.mark.parametrize("keys", [EVM, SOLANA])
 def test_a_buyer_brings_what_its_key_signs_with(keys: str) -> None:
     assert noted(modules(buyer(keys))) == BUYER | SIGNS[keys] | {"ledgers.memory"}

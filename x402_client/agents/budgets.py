@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..buyer.payers import root_of
 from ..buyer.scopes import mandate_around
 from ..errors import ConfigurationError
 from ..model.budgets import WINDOWS
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
 #: A window is spoken of in this way, if not as "this hour".
-_WHEN = {"day": "today", "total": "in total"}
+_ALLOWANCE = "allowance"
+_WHEN = {"day": "today", "total": "in total", _ALLOWANCE: "in this allowance"}
 
 
 def narrowed(buyer: Buyer, most: Money | None) -> AbstractContextManager[object]:
@@ -45,34 +46,55 @@ def _both(outer: Mandate, most: Money) -> Mandate:
     return replace(outer, per_request=min(around, most))
 
 
-def left(buyer: Buyer, host: str | None, currency: str) -> str | None:
+def left(payer: Buyer, host: str | None, currency: str) -> str | None:
     """Return what is left at a host in words, or None: nothing limits it, or the ledger could not be asked."""
     try:
-        return _in_words(dict(_remaining(buyer, host, currency)))
+        return _in_words(_left(payer, host, currency))
     except Exception:  # the answer was paid for: what is left of the budget must not hide it
         return None
 
 
-async def aleft(buyer: Buyer, host: str | None, currency: str) -> str | None:
+async def aleft(payer: Buyer, host: str | None, currency: str) -> str | None:
     """Async twin of ``left``."""
     try:
-        return _in_words({window: money async for window, money in _aremaining(buyer, host, currency)})
+        return _in_words(await _aleft(payer, host, currency))
     except Exception:
         return None
 
 
-def _remaining(buyer: Buyer, host: str | None, currency: str) -> Iterator[tuple[str, Money]]:
-    for window in WINDOWS:
-        money = buyer.remaining(host, window, currency)
-        if money is not None:
-            yield window, money
+def report(payer: Buyer, currency: str) -> dict[str, Any]:
+    """Return the budgets for a model: what is spent and left, and what one payment may cost."""
+    root, own = root_of(payer), _own(payer)
+    spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
+    spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
+    return _report(root, currency, spent, _left(payer, None, currency), len(payer.holds()))
 
 
-async def _aremaining(buyer: Buyer, host: str | None, currency: str) -> AsyncIterator[tuple[str, Money]]:
-    for window in WINDOWS:
-        money = await buyer.aremaining(host, window, currency)
-        if money is not None:
-            yield window, money
+async def areport(payer: Buyer, currency: str) -> dict[str, Any]:
+    """Async twin of ``report``."""
+    root, own = root_of(payer), _own(payer)
+    spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
+    spent |= {} if own is None else {_ALLOWANCE: str(await own.aspent())}
+    return _report(root, currency, spent, await _aleft(payer, None, currency), len(await payer.aholds()))
+
+
+def _own(payer: Buyer) -> Any:
+    """Return an allowance, which stands where the buyer may stand, or None for the buyer itself."""
+    return None if payer is root_of(payer) else payer
+
+
+def _left(payer: Buyer, host: str | None, currency: str) -> dict[str, Money]:
+    root, own = root_of(payer), _own(payer)
+    found = {window: root.remaining(host, window, currency) for window in WINDOWS}
+    found |= {} if own is None else {_ALLOWANCE: own.remaining}
+    return {window: money for window, money in found.items() if money is not None}
+
+
+async def _aleft(payer: Buyer, host: str | None, currency: str) -> dict[str, Money]:
+    root, own = root_of(payer), _own(payer)
+    found = {window: await root.aremaining(host, window, currency) for window in WINDOWS}
+    found |= {} if own is None else {_ALLOWANCE: await own.aremaining()}
+    return {window: money for window, money in found.items() if money is not None}
 
 
 def _in_words(remaining: dict[str, Money]) -> str | None:
@@ -80,27 +102,13 @@ def _in_words(remaining: dict[str, Money]) -> str | None:
     return ", ".join(said) or None
 
 
-def report(buyer: Buyer, currency: str) -> dict[str, Any]:
-    """Return the budgets of a buyer for a model: what is spent and left, and what one payment may cost."""
-    spent = {window: str(buyer.spent(None, window, currency)) for window in WINDOWS}
-    remaining = {window: str(money) for window, money in _remaining(buyer, None, currency)}
-    return _report(buyer, currency, spent, remaining, len(buyer.holds()))
-
-
-async def areport(buyer: Buyer, currency: str) -> dict[str, Any]:
-    """Async twin of ``report``."""
-    spent = {window: str(await buyer.aspent(None, window, currency)) for window in WINDOWS}
-    remaining = {window: str(money) async for window, money in _aremaining(buyer, None, currency)}
-    return _report(buyer, currency, spent, remaining, len(await buyer.aholds()))
-
-
 def _report(
-    buyer: Buyer, currency: str, spent: dict[str, str], remaining: dict[str, str], unresolved: int
+    root: Buyer, currency: str, spent: dict[str, str], remaining: dict[str, Money], unresolved: int
 ) -> dict[str, Any]:
-    most = buyer.rules.policy.overall.per_request(currency)
+    most = root.policy.overall.per_request(currency)
     return {
         "ok": True,
-        "left": remaining,
+        "left": {window: str(money) for window, money in remaining.items()},
         "spent": {window: spent[window] for window in remaining or ("day",)},
         "per_payment": None if most is None else str(most),
         "unresolved_payments": unresolved,

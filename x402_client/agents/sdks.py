@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..adapters.exchange import check_buyer
+from ..buyer.payers import root_of
 from ..errors import ConfigurationError
 from .clients import face_of, library_of
 
@@ -29,7 +29,7 @@ def wrap(sdk: Any, buyer: Buyer) -> tuple[str, ...]:
         sdk: The SDK's client, or an object that holds it.
         buyer: The buyer that pays.
     """
-    check_buyer(buyer)
+    root_of(buyer)
     if isinstance(sdk, ModuleType) and sdk.__name__ == "litellm":
         _give_litellm_clients(sdk)
     _steer_google(sdk)

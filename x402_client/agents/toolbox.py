@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from ..adapters.exchange import check_buyer
 from ..adapters.quoting import finished_quote, quote_request
+from ..buyer.payers import root_of
 from ..discovery import FACILITATORS, Listing
 from ..errors import ConfigurationError, HostNotAllowed
 from ..model.money import currency_code
@@ -174,7 +174,7 @@ class Shop:
         currency: str = "USD",
     ) -> None:
         library, self.is_async = known(client)
-        check_buyer(buyer)
+        self.root = root_of(buyer)
         if not hosts.listed:
             check_carries_no_secrets(client)
         if type(max_body) is not int or max_body < 1:
@@ -212,7 +212,7 @@ class Shop:
     def refusal(self, url: str) -> str:
         """Return why the policy pays nothing at a URL's host, or ""."""
         try:
-            admit(self.buyer.rules.policy, origin_of(url))
+            admit(self.root.policy, origin_of(url))
         except HostNotAllowed as refused:
             return str(refused.args[0])
         return ""

@@ -22,7 +22,6 @@ from .listing import Listing
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
-    from ..core.rules import Rules
 
 Judge = Callable[[Listing], Listing]
 
@@ -33,18 +32,13 @@ def judge_of(buyer: Buyer | None, policy: Policy | None, max_price: Money | None
     if buyer is not None:
         if policy is not None:
             raise ConfigurationError("discover takes buyer= or policy=, not both: a buyer has a policy.")
-        rules = _rules_of(buyer)
+        from ..buyer.payers import root_of
+
+        rules = root_of(buyer).rules
         return _judge(rules.policy, rules.means, mandate, rules.bounds)
     if policy is None:
         return _priced(Tokens())
     return _judge(_policy(policy), _means_without_wallet(policy), mandate, DEFAULT)
-
-
-def _rules_of(buyer: Buyer) -> Rules:
-    from ..adapters.exchange import check_buyer
-
-    check_buyer(buyer)
-    return buyer.rules
 
 
 def _policy(given: object) -> Policy:

@@ -235,8 +235,11 @@ def _headers(given: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _http_hosts(buyer: Buyer | None, policy: Policy | None) -> tuple[Pattern, ...]:
-    found = policy if buyer is None else buyer.rules.policy
-    return () if found is None else found.http_hosts
+    if buyer is not None:
+        from ..buyer.payers import root_of
+
+        policy = root_of(buyer).policy
+    return () if policy is None else policy.http_hosts
 
 
 def _facilitators(given: str | Iterable[str], fetcher: Fetcher) -> tuple[str, ...]:

@@ -1,0 +1,47 @@
+"""Tools of an allowance: its budget holds for what a model buys, and is told with the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from x402_client import Policy
+from x402_client.sandbox import Sandbox
+
+from .clients import Toolbox
+
+pytest.importorskip("x402_client.buyer.allowance", reason="this version has no allowances yet")
+
+
+def test_an_allowance_stands_where_a_buyer_may_stand(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/poem", "0.02", content="Roses are red.")
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
+    allowance = buyer.allowance("0.05")
+    own = box.tools(allowance, hosts=["127.0.0.1"], facilitator=seller.url)
+    found = own.paid_fetch(url, max_usd="0.03")
+    assert (found["ok"], found["paid"], found["left"]) == (
+        True,
+        "0.02 USD",
+        "4.98 USD today, 0.03 USD in this allowance",
+    )
+    assert own.quote(url)["would_pay"] == "0.02 USD"
+    assert own.search("poem")["found"][0]["would_be_paid"]
+    assert own.budget() == {
+        "ok": True, "left": {"day": "4.98 USD", "allowance": "0.03 USD"},
+        "spent": {"day": "0.02 USD", "allowance": "0.02 USD"}, "per_payment": "0.10 USD", "unresolved_payments": 0,
+    }  # fmt: skip
+    assert box.payable(allowance, url)()["ok"]
+    refused = own.paid_fetch(url, max_usd="0.03")
+    assert (refused["ok"], refused["error"], refused["money"], refused["next"]) == (
+        False, "OverLimit", "untouched", "ask a person",
+    )  # fmt: skip
+    assert len(seller.settlements) == 2
+    assert str(allowance.spent) == "0.04 USD"
+
+
+def test_a_closed_allowance_pays_no_more(plain: Toolbox, seller: Sandbox) -> None:
+    allowance = seller.buyer(Policy(per_request="0.10", per_day="5")).allowance("0.05")
+    own = plain.tools(allowance, hosts=["127.0.0.1"])
+    allowance.close()
+    refused = own.paid_fetch(f"{seller.url}/weather")
+    assert (refused["ok"], refused["money"]) == (False, "untouched")
+    assert refused["next"] != "repeat"
