@@ -52,7 +52,7 @@ class MemoryLedger:
 
     name = ":memory:"
     #: It always starts at zero; that is no news.
-    fresh = False
+    fresh = must_exist = False
     #: Its one lock is held for microseconds, so async callers need no twin.
     asynchronous = impatient = send_close = None
 

@@ -87,7 +87,7 @@ class RedisLedger:
             raise ConfigurationError("timeout is up to 60 seconds, and lease from 0.5 to 30.")
         if type(replicas) is not int or replicas < 0 or (replicas and cluster):
             raise ConfigurationError("replicas is a whole number of replicas to wait for; a cluster cannot do that.")
-        self._lease, self._must_exist = lease, must_exist
+        self._lease, self.must_exist = lease, must_exist
         check(self._address)
         self._build()
         _LEDGERS.add(self)
@@ -97,7 +97,7 @@ class RedisLedger:
         self._lease_thread = LeaseThread(self._claims, self._lease / _BEATS, WeakMethod(self._beat))
         self._connection = Connection(self._address)
         self._ends = EndsConnection(self._connection)
-        server = TrustedServer(self._address.shown, self._lease, self._claims, self._must_exist)
+        server = TrustedServer(self._address.shown, self._lease, self._claims, self.must_exist)
         if old is not None:
             server.inherit(old.server)
         self._steps = LedgerSteps(server, self._claims, self._lease_thread.start)
@@ -222,6 +222,11 @@ class AsyncRedisLedger:
     def fresh(self) -> bool:
         """Return True if a purse was used for the first time: its budgets start at zero."""
         return self._steps.server.fresh
+
+    @property
+    def must_exist(self) -> bool:
+        """Return True if a purse that was never used is refused."""
+        return self._steps.server.must_exist
 
     @property
     def name(self) -> str:

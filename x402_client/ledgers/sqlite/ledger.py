@@ -81,6 +81,11 @@ class SqliteLedger:
         return self._file.fresh
 
     @property
+    def must_exist(self) -> bool:
+        """Return True if a file that is not there is refused."""
+        return self._file.must_exist
+
+    @property
     def name(self) -> str:
         """Return the path of the file."""
         return str(self.path)
