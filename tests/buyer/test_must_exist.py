@@ -11,6 +11,7 @@ import pytest
 from tests.adapters.cash_register import KEY
 from x402_client import Buyer, Wallet, errors, events
 from x402_client.ledgers.memory import MemoryLedger
+from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 
 
@@ -47,13 +48,33 @@ def test_a_ledger_that_must_exist(tmp_path: Path, kind: Any) -> None:
     assert told == []
 
 
-def test_the_users_own_ledger_object_is_asked(tmp_path: Path) -> None:
-    fresh = SqliteLedger(tmp_path / "ledger.db")
+@pytest.mark.parametrize("start", range(2))
+def test_a_ledger_object_that_begins_anew_is_refused_at_each_start(tmp_path: Path, start: int) -> None:
+    server = RedisLedger("redis://127.0.0.1:1/0")
+    for one in (SqliteLedger(tmp_path / "ledger.db"), MemoryLedger(), server, server.asynchronous):
+        for _ in range(start + 1):
+            with pytest.raises(errors.ConfigurationError, match="made without must_exist=True") as refused:
+                buyer(one, must_exist=True)
+            assert type(one).__name__ in str(refused.value)
+
+
+def test_a_ledger_object_that_says_so_itself(tmp_path: Path) -> None:
+    with pytest.raises(errors.LedgerUnavailable, match="is not there"):
+        SqliteLedger(tmp_path / "ledger.db", must_exist=True)
+    SqliteLedger(tmp_path / "ledger.db").close_ledger()
+    buyer(SqliteLedger(tmp_path / "ledger.db", must_exist=True), must_exist=True).close()
+    assert RedisLedger("redis://127.0.0.1:1/0", must_exist=True).asynchronous.must_exist
+
+
+class Stranger(MemoryLedger):
+    """A ledger by somebody else, which tells that it is new and not that it may begin."""
+
+    fresh, must_exist = True, None  # type: ignore[assignment]
+
+
+def test_a_ledger_by_somebody_else_is_asked_if_it_is_new() -> None:
     with pytest.raises(errors.LedgerUnavailable, match="its budgets would start at zero"):
-        buyer(fresh, must_exist=True)
-    fresh.close_ledger()
-    buyer(SqliteLedger(tmp_path / "ledger.db"), must_exist=True).close()
-    buyer(MemoryLedger(), must_exist=True).close()  # it says nothing about its past
+        buyer(Stranger(), must_exist=True)
 
 
 def test_memory_never_existed() -> None:

@@ -20,7 +20,18 @@ from x402_client.ledgers.redis import AsyncRedisLedger, RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Attempt
 
-NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "name", "note", "purses", "send_close")
+NAMES = (
+    "asynchronous",
+    "close_ledger",
+    "drift",
+    "fresh",
+    "impatient",
+    "must_exist",
+    "name",
+    "note",
+    "purses",
+    "send_close",
+)
 
 
 class Plain:
@@ -51,6 +62,7 @@ def test_what_holds_without_them() -> None:
     hold = plain.reserve(order(), Attempt())
     assert not any(hasattr(plain, name) for name in NAMES)
     assert (extras.name_of(plain), extras.is_fresh(plain), extras.drift_of(plain)) == ("Plain", False, 0.0)
+    assert not extras.may_begin(plain), "it does not say"
     assert extras.for_async_callers(plain) is plain
     assert extras.closer_of(plain)() is None
     assert extras.send_close(plain, hold, "spent", None) is None
@@ -69,6 +81,7 @@ def test_ours_have_all_of_them(tmp_path: Path) -> None:
     names = [extras.name_of(ledger) for ledger in ours]
     assert names == [":memory:", str(tmp_path / "ledger.db"), "127.0.0.1:1", "127.0.0.1:1"]
     assert [extras.is_fresh(ledger) for ledger in ours] == [False, True, False, False]
+    assert all(map(extras.may_begin, ours))
     assert extras.for_async_callers(server) is server.asynchronous
     assert extras.for_async_callers(file) is not file
     assert extras.for_async_callers(ours[0]) is ours[0]
@@ -78,7 +91,7 @@ def test_ours_have_all_of_them(tmp_path: Path) -> None:
 class Told(Plain):
     """A ledger with everything, that notes what is asked of it."""
 
-    name, fresh, drift, impatient, send_close = "here", True, 0.0, None, None
+    name, fresh, must_exist, drift, impatient, send_close = "here", True, True, 0.0, None, None
 
     def __init__(self) -> None:
         super().__init__()

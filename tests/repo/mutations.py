@@ -1045,9 +1045,16 @@ MUTATIONS = (
     Mutation(
         "a purse that must exist begins: Redis",
         "ledgers/redis/trust.py",
-        "        if self._must_exist and not anew and not (yield",
+        "        if self.must_exist and not anew and not (yield",
         "        if False and not (yield",
         ("tests/ledgers/redis/test_layouts.py",),
+    ),
+    Mutation(
+        "a ledger object begins anew where it must exist",
+        "buyer/settings.py",
+        "    if may_begin(found):\n",
+        "    if False:\n",
+        ("tests/buyer/test_must_exist.py",),
     ),
     Mutation(
         "threads on a file take turns in any order",

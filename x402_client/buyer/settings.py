@@ -13,7 +13,7 @@ from ..chains.rpc import Endpoints
 from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.tracebacks import shorten
-from ..ledgers.extras import is_fresh, name_of
+from ..ledgers.extras import is_fresh, may_begin, name_of
 from ..model.hosts import Origin, Pattern
 from ..model.keywords import unexpected
 from ..model.networks import caip2, network_problem
@@ -43,6 +43,7 @@ def ledger(given: Any, must_exist: bool = False) -> Ledger:
         else:
             found = _ledger_like(given)
         if flag("must_exist", must_exist):
+            _check_says_so(found)
             _check_used_before(found)
         return found
     except X402Error as failure:
@@ -75,6 +76,17 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
         return SqliteLedger(default_path() if given is None else os.fsdecode(given), **asked)
     finally:
         given = None
+
+
+def _check_says_so(found: Ledger) -> None:
+    """Refuse a ledger that would begin anew before a buyer can see it: the second start would find a used one."""
+    if may_begin(found):
+        kind = type(found).__name__
+        raise ConfigurationError(
+            f"This {kind} was made without must_exist=True, so where there is no ledger it begins one, and the buyer's "
+            "must_exist=True would refuse the first start alone. Pass a path or a URL as ledger=, or say "
+            "must_exist=True where SqliteLedger or RedisLedger is made. A ledger in memory never existed before."
+        )
 
 
 def _check_used_before(found: Ledger) -> None:

@@ -117,6 +117,15 @@ class LedgerExtras(Protocol):
         ...
 
     @property
+    def must_exist(self) -> bool:
+        """True if the ledger refuses to start with nothing spent. Default: it does not say.
+
+        Read when a buyer is built with ``must_exist=True``, which refuses a ledger where this is False. Such a ledger
+        may have begun anew already, and the next start would take it for the one that was used before.
+        """
+        ...
+
+    @property
     def drift(self) -> float:
         """The seconds by which the ledger's time is ahead of the machine's clock. Default: 0.0.
 

@@ -31,6 +31,11 @@ def is_fresh(ledger: Ledger) -> bool:
     return bool(getattr(ledger, "fresh", False))
 
 
+def may_begin(ledger: Ledger) -> bool:
+    """Return True if the ledger says that it begins with nothing spent where it finds nothing."""
+    return getattr(ledger, "must_exist", None) is False
+
+
 def drift_of(ledger: Ledger) -> float:
     """Return the seconds by which the ledger's time is ahead of the machine's clock."""
     return float(getattr(ledger, "drift", 0.0))

@@ -52,7 +52,7 @@ class MemoryLedger:
 
     name = ":memory:"
     #: It always starts at zero, so there is no first use to report.
-    fresh = False
+    fresh = must_exist = False
     #: Its one lock is held for microseconds, so async callers need no twin.
     asynchronous = impatient = send_close = None
 

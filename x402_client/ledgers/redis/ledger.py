@@ -91,7 +91,7 @@ class RedisLedger:
             raise ConfigurationError(
                 f"replicas={replicas!r}: give a whole number of replicas to wait for. For a cluster, leave it out."
             )
-        self._lease, self._must_exist = lease, must_exist
+        self._lease, self.must_exist = lease, must_exist
         check(self._address)
         self._build()
         _LEDGERS.add(self)
@@ -101,7 +101,7 @@ class RedisLedger:
         self._lease_thread = LeaseThread(self._claims, self._lease / _BEATS, WeakMethod(self._beat))
         self._connection = Connection(self._address)
         self._ends = EndsConnection(self._connection)
-        server = TrustedServer(self._address.shown, self._lease, self._claims, self._must_exist)
+        server = TrustedServer(self._address.shown, self._lease, self._claims, self.must_exist)
         if old is not None:
             server.inherit(old.server)
         self._steps = LedgerSteps(server, self._claims, self._lease_thread.start)
@@ -229,6 +229,11 @@ class AsyncRedisLedger:
     def fresh(self) -> bool:
         """Return True if a purse was used for the first time, so that its budgets start at zero."""
         return self._steps.server.fresh
+
+    @property
+    def must_exist(self) -> bool:
+        """Return True if a purse that was never used is refused."""
+        return self._steps.server.must_exist
 
     @property
     def name(self) -> str:

@@ -44,7 +44,7 @@ class TrustedServer:
 
     def __init__(self, where: str, lease: float, claims: Claims, must_exist: bool) -> None:
         self._where, self._lease = where, int(lease * script.MICROSECONDS)
-        self._claims, self._must_exist = claims, must_exist
+        self._claims, self.must_exist = claims, must_exist
         self._looked_at: float | None = None
         self.lives: Lives = Lives()
         #: True if a purse was used for the first time, so that its budgets start at zero.
@@ -149,10 +149,10 @@ class TrustedServer:
         }
 
     def _join(self, purse: str, anew: bool = False) -> Steps[None]:
-        if self._must_exist and not anew and not (yield from script.request(purse, "exists", {})):
+        if self.must_exist and not anew and not (yield from script.request(purse, "exists", {})):
             self._refuse_missing(purse)
         frozen = yield from script.everywhere("enroll", {"purse": purse})
-        said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if self._must_exist else ""}
+        said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if self.must_exist else ""}
         if anew:
             yield from self._send(purse, "join", said, anew)
         else:

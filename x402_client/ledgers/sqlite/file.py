@@ -66,7 +66,7 @@ class LedgerFile:
     def __init__(self, path: Path, owners: Path, durable: bool, must_exist: bool) -> None:
         self.path = path
         self._name, self._log = str(path), f"{path}-wal"
-        self.durable, self._must_exist = durable, must_exist
+        self.durable, self.must_exist = durable, must_exist
         #: True if opening the file made it.
         self.fresh: bool = False
         self._identity: str | None = None
@@ -284,9 +284,9 @@ class LedgerFile:
         if self._identity is not None:
             self._check_not_deleted()
         check_not_lost(self.path, self._log)
-        if self._must_exist and not self.path.exists():
+        if self.must_exist and not self.path.exists():
             raise self._missing()
-        if self._identity is None and not self._must_exist:
+        if self._identity is None and not self.must_exist:
             need_directory(self.path)
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -314,7 +314,7 @@ class LedgerFile:
         if application == 0 and version == 0 and empty:
             if self._identity is not None:
                 raise self._replaced()
-            if self._must_exist:
+            if self.must_exist:
                 raise self._missing()
             self._create(db)
         elif application != APPLICATION:

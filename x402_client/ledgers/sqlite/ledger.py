@@ -7,11 +7,9 @@ import copy
 import json
 import os
 import sqlite3
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TypeVar
 
 from ...errors import MoneyState, OverLimit, X402Error
@@ -24,6 +22,7 @@ from ..rows import number_of
 from . import holds as rows
 from . import seeds
 from .clock import LedgerClock
+from .ended_claims import ends_writer
 from .errors import still_used, unavailable
 from .file import LedgerFile, Meta
 from .place import absolute
@@ -68,7 +67,7 @@ class SqliteLedger:
         self._locks_directory = self.path.with_name(self.path.name + "-owners")
         self._clock = clock or LedgerClock()
         self._file = LedgerFile(self.path, self._locks_directory, durable, must_exist)
-        self._claims = Claims(self._locks_directory, _ends_writer(weakref.ref(self)))
+        self._claims = Claims(self._locks_directory, ends_writer(weakref.ref(self)))
         self._account_names = seeds.AccountNames()
         self._patience = _PATIENCE
         self._twin: SqliteLedger | None = None
@@ -87,6 +86,11 @@ class SqliteLedger:
     def fresh(self) -> bool:
         """Return True if opening the ledger made its file, so that its budgets start at zero."""
         return self._file.fresh
+
+    @property
+    def must_exist(self) -> bool:
+        """Return True if a file that is not there is refused."""
+        return self._file.must_exist
 
     @property
     def name(self) -> str:
@@ -376,24 +380,3 @@ def _freeze(db: sqlite3.Connection, patterns: set[str]) -> None:
 def _close_both(claims: Claims, file: LedgerFile) -> None:
     claims.close()
     file.close()
-
-
-def _ends_writer(ledger: weakref.ref[SqliteLedger]) -> Callable[[SimpleQueue[bool]], None]:
-    """Return a function that starts a thread. It records ended attempts at once, so that other processes see them."""
-
-    def start(ends: SimpleQueue[bool]) -> None:
-        # No thread starts while the interpreter shuts down. Then the next use of the ledger records them.
-        with contextlib.suppress(RuntimeError):
-            threading.Thread(target=_write_ends, args=(ends, ledger), name="x402-ledger", daemon=True).start()
-
-    return start
-
-
-def _write_ends(ends: SimpleQueue[bool], ledger: weakref.ref[SqliteLedger]) -> None:
-    while ends.get():
-        found = ledger()
-        if found is None:
-            return
-        with contextlib.suppress(X402Error):
-            found._record_ended()
-        del found

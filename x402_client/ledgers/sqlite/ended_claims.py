@@ -1,0 +1,40 @@
+"""A thread that records at once which attempts of this process ended, so that other processes see them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Protocol
+
+from ...errors import X402Error
+
+
+class Recording(Protocol):
+    """Ledger that can record its ended attempts."""
+
+    def _record_ended(self) -> None:
+        """Record which attempts ended."""
+
+
+def ends_writer(ledger: weakref.ref[Recording]) -> Callable[[SimpleQueue[bool]], None]:
+    """Return a function that starts the thread. It gets an item for each attempt that ends."""
+
+    def start(ends: SimpleQueue[bool]) -> None:
+        # No thread starts while the interpreter shuts down. Then the next use of the ledger records them.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=_write_ends, args=(ends, ledger), name="x402-ledger", daemon=True).start()
+
+    return start
+
+
+def _write_ends(ends: SimpleQueue[bool], ledger: weakref.ref[Recording]) -> None:
+    while ends.get():
+        found = ledger()
+        if found is None:
+            return
+        with contextlib.suppress(X402Error):
+            found._record_ended()
+        del found
