@@ -201,7 +201,7 @@ def test_a_freeze_stops_payments_until_it_is_lifted(seller: Sandbox, given: dict
     assert (frozen.code, frozen.err.strip()) == (0, named)
     refused = in_process(command, given)
     assert refused.code == 3
-    assert "`x402 ledger unfreeze '127.0.0.1'` lifts it" in refused.err
+    assert "`x402 ledger unfreeze 127.0.0.1` lifts it" in refused.err
     assert in_process(["ledger", "unfreeze", "127.0.0.1"], given).code == 0
     assert in_process(command, given).code == 0
     assert in_process(["ledger", "freeze"], given).code == 0
