@@ -49,10 +49,11 @@ class PaidCalls:
     """The paying side of one session."""
 
     def __init__(self, buyer: Buyer, server: HttpRequest, inner: Any = None) -> None:
-        self.buyer, self.server = buyer, server
+        self.buyer: Buyer = buyer
+        self.server: HttpRequest = server
         #: A method that stood on the session itself, where another library put it. None: that of its class.
         self.inner = inner
-        self.exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
+        self.exchange: Exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
         self._places: dict[str, Place] = {}
 
     async def call(self, native: ToolCall) -> Any:

@@ -173,15 +173,18 @@ class Shop:
         max_body: int = _MOST_BODY,
         currency: str = "USD",
     ) -> None:
-        library, self.is_async = known(client)
-        self.root = root_of(buyer)
+        library, is_async = known(client)
+        self.is_async: bool = is_async
+        self.root: Buyer = root_of(buyer)
         if not hosts.listed:
             check_carries_no_secrets(client)
         if type(max_body) is not int or max_body < 1:
             raise ConfigurationError(f"max_body is a whole number above zero, not {max_body!r}.")
         face_of(library).wrap(client, buyer)
-        self.buyer, self.hosts, self.max_body = buyer, hosts, max_body
-        self.facilitator = facilitator if isinstance(facilitator, str) else tuple(facilitator)
+        self.buyer: Buyer = buyer
+        self.hosts: AllowedHosts = hosts
+        self.max_body: int = max_body
+        self.facilitator: str | tuple[str, ...] = facilitator if isinstance(facilitator, str) else tuple(facilitator)
         self.currency: str = currency_code(currency)
         sync: Any = RequestsAsker if library == "requests" else HttpxAsker
         asynchronous: Any = AiohttpAsker if library == "aiohttp" else AsyncHttpxAsker

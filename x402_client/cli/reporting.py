@@ -106,7 +106,7 @@ class Report:
         self.error: X402Error | None = None
         self.left: dict[str, Money] = {}
         #: Where the answer leads, if it is a redirect that was not followed.
-        self.leads_to = ""
+        self.leads_to: str = ""
         self._receipt_came = False
 
     def answered(self, response: Any) -> None:

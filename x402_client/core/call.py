@@ -159,7 +159,11 @@ class Ending:
     def __init__(
         self, method: str, url: str, memory: Memory | None, terms: Terms | None, running: RunningCall | None
     ) -> None:
-        self.method, self.url, self.memory, self.terms, self.running = method, url, memory, terms, running
+        self.method: str = method
+        self.url: str = url
+        self.memory: Memory | None = memory
+        self.terms: Terms | None = terms
+        self.running: RunningCall | None = running
 
     @property
     def attempt(self) -> Attempt:

@@ -91,7 +91,7 @@ class QuoteReport:
         self.left: dict[str, Money] = left(buyer, url.host, choice.price.currency) if choice and choice.price else {}
         self.frozen: tuple[str, ...] = stops(looked.frozen, Origin.of(url.scheme, url.raw_host.decode(), url.port))
         #: Why the chosen offer would not be paid after all, in short; "" if it would.
-        self.obstacle = ""
+        self.obstacle: str = ""
         self.code: Code = Code.OK
         self.refusal: str = "" if quote.free else self._refusal(url.host, named)
         if self.refusal and self.code is Code.OK:

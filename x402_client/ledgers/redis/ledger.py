@@ -91,7 +91,8 @@ class RedisLedger:
             raise ConfigurationError(
                 f"replicas={replicas!r}: give a whole number of replicas to wait for. For a cluster, leave it out."
             )
-        self._lease, self.must_exist = lease, must_exist
+        self._lease = lease
+        self.must_exist: bool = must_exist
         check(self._address)
         self._build()
         _LEDGERS.add(self)

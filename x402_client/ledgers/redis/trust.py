@@ -44,7 +44,8 @@ class TrustedServer:
 
     def __init__(self, where: str, lease: float, claims: Claims, must_exist: bool) -> None:
         self._where, self._lease = where, int(lease * script.MICROSECONDS)
-        self._claims, self.must_exist = claims, must_exist
+        self._claims = claims
+        self.must_exist: bool = must_exist
         self._looked_at: float | None = None
         self.lives: Lives = Lives()
         #: True if a purse was used for the first time, so that its budgets start at zero.

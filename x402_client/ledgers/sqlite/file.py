@@ -66,9 +66,9 @@ class LedgerFile:
     def __init__(self, path: Path, owners: Path, durable: bool, must_exist: bool) -> None:
         self.path = path
         self._name, self._log = str(path), f"{path}-wal"
-        self.durable, self.must_exist = durable, must_exist
-        #: True if opening the file made it.
-        self.fresh: bool = False
+        self.durable: bool = durable
+        self.must_exist: bool = must_exist
+        self.fresh: bool = False  # True if opening the file made it
         self._identity: str | None = None
         self._lineage = Lineage()
         #: True once the connection wrote. Then its opening is recorded: see ``lineage``.
