@@ -175,7 +175,7 @@ def test_no_ledger_is_opened(sandbox: Sandbox, tmp_path: Path) -> None:
         ({"timeout": 0}, "timeout is a number of seconds"),
         ({"headers": {"a": 1}}, "headers maps names"),
         ({"policy": "policy.toml"}, "policy is a Policy, not str"),
-        ({"buyer": "me"}, "buyer is a Buyer, not str"),
+        ({"buyer": "me"}, "buyer is a Buyer"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_before_anything_is_asked(wrong: dict[str, Any], words: str) -> None:

@@ -52,11 +52,21 @@ def check_carries_no_secrets(client: Any) -> None:
     named = [name for name in _names(headers) if name.lower() in _SECRETS]
     auth = getattr(client, "auth", None) or getattr(client, "_auth", None) or getattr(client, "_default_auth", None)
     carried = [f"its {name} header" for name in named] + (["its auth"] if auth else [])
+    carried += ["its own query parameters"] if len(getattr(client, "params", None) or ()) else []
+    carried += ["cookies without a domain"] if _has_loose_cookies(client) else []
     if carried:
         raise ConfigurationError(
             f"This client sends {' and '.join(carried)} with every request, so to every host that a model names. Give "
             'the tools a client without, or name the hosts that may be asked: tools(..., hosts=["api.example.com"]).'
         )
+
+
+def _has_loose_cookies(client: Any) -> bool:
+    """Return True if a client has cookies that were given to it for no host. Those of answers have one."""
+    cookies = getattr(client, "cookies", None)
+    jar = getattr(client, "cookie_jar", None) if cookies is None else getattr(cookies, "jar", cookies)
+    domains = (one.get("domain") if hasattr(one, "get") else getattr(one, "domain", "?") for one in jar or ())
+    return not all(domains)
 
 
 def _names(headers: Any) -> list[str]:

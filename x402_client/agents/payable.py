@@ -59,7 +59,7 @@ def payable_tool(
         name: The function's name. Default: the last word of the URL.
         description: A line for the model. Default: the seller's own words, marked as such, or the URL.
         hosts: The hosts that may be asked. Default: the endpoint's alone.
-        max_body: The most characters of an answer that a model is given. Default: 50,000.
+        max_body: The most bytes of an answer that a model is given. Default: 50,000.
     """
     listing = url if isinstance(url, Listing) else None
     address = url.url if isinstance(url, Listing) else url

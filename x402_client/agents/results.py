@@ -18,8 +18,10 @@ from .asking import Answer
 from .hosts import NotFetched
 
 Result = dict[str, Any]
-#: Failures before anything was paid, as the libraries name them: connecting, sending, waiting.
-_TRANSPORT = ("TransportError", "RequestException", "ClientError", "TimeoutError", "OSError")
+#: Failures of the libraries before anything was paid: after a payment they would be errors of ours, or have an outcome.
+_BEFORE_PAYING = frozenset({"TransportError", "RequestException", "ClientError"})
+#: Failures of no library's own. They may come from a hook, before or after a payment.
+_PASSING = frozenset({"TimeoutError", "ConnectionError"})
 _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
 
@@ -63,6 +65,13 @@ def failed(failure: Exception, cap: Money | None = None) -> Result:
 
     ``cap`` is the call's own. Where it is what refused, a call with a higher one may do.
     """
+    try:
+        return _failed(failure, cap)
+    except Exception:  # a stranger's exception can be made in any way
+        return failure_of(type(failure).__name__, "unknown", "It failed in an unexpected way.", "ask a person")
+
+
+def _failed(failure: Exception, cap: Money | None) -> Result:
     ours, paid = find(failure), outcome(failure)
     if cap is not None and isinstance(ours, TooExpensive) and getattr(ours.limit, "units", None) == cap.units:
         says = f"{ours.args[0]} It is max_usd of this call that refuses it."
@@ -74,8 +83,12 @@ def failed(failure: Exception, cap: Money | None = None) -> Result:
         return failure_of(type(failure).__name__, paid.money, says, "repeat")
     if isinstance(failure, NotFetched):
         return failure_of("NotFetched", "untouched", str(failure), "stop")
-    if any(kind.__name__ in _TRANSPORT for kind in type(failure).__mro__):
+    kinds = {kind.__name__ for kind in type(failure).__mro__}
+    if kinds & _BEFORE_PAYING:
         return failure_of(type(failure).__name__, "untouched", f"{_said(failure)} Nothing was paid.", "repeat")
+    if kinds & _PASSING:
+        says = f"{_said(failure)} Make the same call again: if a payment is out, it presents the same one."
+        return failure_of(type(failure).__name__, "unknown", says, "repeat")
     says = f"{_said(failure)} This was not expected here, so it cannot be told if something was paid."
     return failure_of(type(failure).__name__, "unknown", says, "ask a person")
 

@@ -145,7 +145,7 @@ def tools(
         hosts: The only hosts that may be asked, as in ``["api.example.com", "*.example.dev"]``. Default: all with a
             public address, so not this machine and not the network around it.
         facilitator: Whose lists ``search`` reads. Default: those of ``x402_client.discovery.FACILITATORS``.
-        max_body: The most characters of an answer that a model is given. Default: 50,000.
+        max_body: The most bytes of an answer that a model is given. Default: 50,000.
         currency: The currency that ``budget`` speaks of. Default: US dollars.
     """
     shop = Shop(client, buyer, AllowedHosts(hosts), facilitator, max_body, currency)

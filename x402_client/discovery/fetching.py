@@ -52,10 +52,10 @@ class Fetcher:
 
         if question.wait:
             time.sleep(question.wait)
-        cut = _Cut()
+        trusted, cut = self._trusted(), _Cut()
         deadline = Deadline(self.seconds, cut)
         try:
-            with deadline, httpx.Client(verify=self._trusted(), timeout=self.seconds) as client:
+            with deadline, httpx.Client(verify=trusted, timeout=self.seconds) as client:
                 answer = self._follow(client, httpx.URL(question.url), cut, deadline)
         except (httpx.HTTPError, httpx.InvalidURL) as failure:
             return Answer(problem=_TOO_SLOW if deadline.passed else _named(failure))
@@ -68,9 +68,10 @@ class Fetcher:
 
         if question.wait:
             await anyio.sleep(question.wait)
+        trusted = self._trusted()
         try:
             with anyio.fail_after(self.seconds):
-                async with httpx.AsyncClient(verify=self._trusted(), timeout=self.seconds) as client:
+                async with httpx.AsyncClient(verify=trusted, timeout=self.seconds) as client:
                     return await self._afollow(client, httpx.URL(question.url))
         except TimeoutError:
             return Answer(problem=_TOO_SLOW)
@@ -144,16 +145,20 @@ class Fetcher:
 
 
 class _Cut:
-    """The connection under a read. Called, it takes the connection away."""
+    """The connection under a read. Called, it takes the connection away, also one that is made a moment later."""
 
     def __init__(self) -> None:
         self._stream: Any = None
+        self._called = False
 
     def note(self, event: str, info: dict[str, Any]) -> None:
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
+            if self._called:
+                self()
 
     def __call__(self) -> None:
+        self._called = True
         if self._stream is not None:
             shut(self._stream.get_extra_info("socket"))
 
