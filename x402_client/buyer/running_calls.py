@@ -114,6 +114,9 @@ class RunningCall:
 
     def end(self) -> None:
         """End the call, or leave the call that it joined."""
+        if self.outcome is not None and self.behind is None:
+            self.over = True  # it left when it was delivered
+            return
         with _registry.lock:
             self.over = True
             self._leave()
@@ -181,6 +184,8 @@ class RunningCall:
         self._leave_line()
 
     def _leave_line(self) -> None:
+        if self.overdue_at is None:  # then none could join it
+            return
         calls = _registry.calls.get(self._key)
         if calls is not None and self in calls:
             calls.remove(self)
