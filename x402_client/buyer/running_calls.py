@@ -1,8 +1,8 @@
 """The running calls of this process that may be joined: calls of sync clients in threads that a caller can give up.
 
 Strategy: a call that could be abandoned is entered under its ledger and purchase once its 402 was read, and leaves at
-its end. Joiners look from time to time, so that sync and async ones wait alike and no thread has to wake another.
-What runs otherwise and what was delivered is known, too: a call that is overdue before its 402 was read leaves the
+its end. Joiners look from time to time, so that sync and async ones wait alike and no thread has to wake another. All
+other running calls and the latest deliveries are known, too: a call that is overdue before its 402 was read leaves the
 purchase to its caller's repeat.
 """
 
@@ -241,7 +241,7 @@ class RunningCalls:
                 return done
         if overdue:
             chosen = min(overdue, key=lambda call: len(call.followers))
-            # A joiner that presents what was delivered has its turn in a line, and the new one comes to its end.
+            # A joiner that presents a delivered payment stands first in a line. The new call goes to the line's end.
             mine.line_up(chosen.behind or chosen)
         else:
             mine.enter()
