@@ -299,7 +299,7 @@ class TestWrap(Ours):
     ) -> None:
         session = shell.client().native
         monkeypatch.setattr(aiohttp, "__version__", version)
-        with pytest.raises(ConfigurationError, match=rf"aiohttp {version}, and x402_client understands aiohttp>=3"):
+        with pytest.raises(ConfigurationError, match=rf"aiohttp {version}, and x402_client works with aiohttp>=3"):
             x402_client.aiohttp.wrap(session, buyer)
 
     def test_an_aiohttp_with_other_private_names_is_named(

@@ -37,7 +37,7 @@ from x402_client.model.holds import Attempt, LedgerBusy
 
 every_client = pytest.mark.parametrize("driver", params(*DRIVERS, Aiohttp))
 #: Seconds after which a busy ledger goes on, if the answer has not come before.
-BUSY = 3.0
+BUSY = 10.0
 
 
 @pytest.fixture

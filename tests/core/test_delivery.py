@@ -24,10 +24,11 @@ from x402_client.adapters.requests_adapter import PaymentAdapter
 from x402_client.core import asks, interruptions
 from x402_client.core.delivery import Delivery, Resolution, delivers
 from x402_client.core.drive import run
+from x402_client.core.known_terms import Memory, Terms
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
 from x402_client.model.holds import Attempt, Busy, Hold, Outcome
-from x402_client.model.offers import Receipt
+from x402_client.model.offers import Quote, Receipt
 
 from .scripted_flow import called
 
@@ -238,6 +239,18 @@ def test_an_outcome_that_is_kept_keeps_no_claim() -> None:
     assert told.accept()
     assert not told.reject()
     assert answers.kinds == [asks.Close, asks.Tell]
+
+
+def test_accepted_after_its_answer_is_gone_it_teaches_the_terms_all_the_same() -> None:
+    call = called()
+    memory = call.memory = Memory()
+    terms = call.terms = Terms(Quote(url=call.url), outcome().offer)
+    place, told = call.place, Delivery(call, outcome(), Scripted()).outcome
+    del call
+    gc.collect()
+    assert memory.recall(place) is None
+    assert told.accept()
+    assert memory.recall(place) is terms
 
 
 def test_a_copy_from_another_process_says_nothing() -> None:

@@ -975,7 +975,7 @@ MUTATIONS = (
     Mutation(
         "an outcome that is kept keeps a claim alive",
         "core/delivery.py",
-        "        self._call = replace(call, attempt=Attempt())\n",
+        "        self._call = call.ending\n",
         "        self._call = call\n",
         ("tests/core/test_delivery.py",),
     ),

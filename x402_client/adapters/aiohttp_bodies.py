@@ -1,8 +1,8 @@
-"""Request bodies on their way through aiohttp: what can be read once is kept while it is sent.
+"""Request bodies on their way through aiohttp. A body that can be read only once is kept while it is sent.
 
-Strategy: aiohttp cancels its writer as soon as an answer is complete. Thrown into an async generator, that ends it, and
-its rest is lost without a sound; thrown at a thread that reads a file, it leaves the read running under the next send.
-So a payload that is not in memory is written by a task of its own, of which only the forwarding is ever broken off.
+Strategy: aiohttp cancels its writer as soon as an answer is complete. A cancellation ends an async generator, and the
+rest of it is lost without an error. At a thread that reads a file it leaves the read running under the next send. So a
+payload that is not in memory is written by a task of its own. Only what that task forwards is ever cut off.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .replay import Kept, not_rewound, seekable
 
 
 class Body:
-    """One request's body, for as many sends as there are."""
+    """The body of one request, for any number of sends."""
 
     def __init__(self, request: ClientRequest, limit: int) -> None:
         #: The payload as aiohttp made it of what the caller gave.
         self.inner: Payload | None = request._body
-        #: Whether it can be read only once, so that what it is shows only while it is sent.
+        #: True if it can be read only once: then its content is known only while it is sent.
         self.once: bool = self.inner is not None and not _replayable(self.inner)
         self._headers = request.headers
         self._kept = Kept(limit) if self.once else None
@@ -57,7 +57,7 @@ class Body:
         return self.once and (self._relay is None or not self._relay.begun)
 
     async def digest(self) -> BodyDigest:
-        """Return what identifies the body, all of it."""
+        """Return the digest of the whole body, which identifies it."""
         if self.inner is None:
             return NOTHING
         await self.settle()
@@ -72,7 +72,7 @@ class Body:
         return sink.found.value()
 
     async def settle(self) -> None:
-        """Wait until nothing reads the source any more. What can be read only once is read on first, to be kept."""
+        """Wait until nothing reads the source any more. One that can be read only once is first read on, to be kept."""
         if self._relay is not None:
             await self._relay.settle()
 
@@ -107,7 +107,7 @@ class Relay(Payload):
 
     @property
     def begun(self) -> bool:
-        """Return True if the source was begun to be read."""
+        """Return True if reading the source has begun."""
         return self._tap is not None
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
@@ -127,9 +127,9 @@ class Relay(Payload):
         await self.write_with_length(writer, None)
 
     async def settle(self) -> None:
-        """Break the forwarding off, and wait until the source is left alone; or at its end, if it is to be kept.
+        """Stop forwarding, and wait until nothing reads the source. One that is kept is read to its end.
 
-        What the source itself raises is raised here, as aiohttp has no writer any more that would.
+        A failure of the source is raised here: aiohttp's writer, which would raise it, is gone.
         """
         tap, pump = self._tap, self._pump
         if tap is None or pump is None:
@@ -143,14 +143,14 @@ class Relay(Payload):
             raise failure
 
     async def stop(self) -> None:
-        """Break the forwarding off, and wait until the source is left alone."""
+        """Stop forwarding, and wait until nothing reads the source."""
         if self._tap is not None and self._pump is not None:
             self._tap.cut()
             self.release()
             await asyncio.wait({self._pump})
 
     def release(self) -> None:
-        """Keep nothing any more. What is being sent goes on as if it were aiohttp alone."""
+        """Keep nothing any more. A send that is under way goes on as in plain aiohttp."""
         self._wanted = False
         if self._tap is not None:
             self._tap.kept = None
@@ -172,11 +172,14 @@ class Relay(Payload):
             self._kept.whole = True
 
     def _abandon(self) -> None:
-        """Tell a source that can be read only once. A file is not told: its thread would read on under a next send."""
+        """Cancel the reading of a source that can be read only once.
+
+        That of a file is not cancelled: its thread would read on under the next send.
+        """
         if self._kept is not None and self._pump is not None:
             self._pump.cancel()
 
-    # What else may be asked of a payload.
+    # The other methods of a payload.
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self.inner.decode(encoding, errors)
@@ -205,11 +208,11 @@ class Relay(Payload):
     def __getattr__(self, name: str) -> Any:
         if name == "inner":
             raise AttributeError(name)
-        return getattr(self.inner, name)  # _value, _headers, _filename and what else payloads have
+        return getattr(self.inner, name)  # payloads have further attributes: _value, _headers, _filename
 
 
 class _Sink(AbstractStreamWriter):
-    """A writer as far as payloads need one: they only write."""
+    """A writer with the methods that payloads call."""
 
     async def write_eof(self, chunk: bytes = b"") -> None:
         return
@@ -238,11 +241,11 @@ class _Digesting(_Sink):
 
 
 class _Stop(Exception):
-    """Ends the writing of a payload that is not sent any more."""
+    """The end of writing a payload that is not sent any more."""
 
 
 class _Tap(_Sink):
-    """Between a payload and aiohttp's writer: it keeps and forwards; once it is cut it forwards nothing."""
+    """A sink between a payload and aiohttp's writer. It keeps and forwards, and once it is cut it only keeps."""
 
     def __init__(self, writer: AbstractStreamWriter | None, kept: Kept | None) -> None:
         self.kept = kept
@@ -265,7 +268,7 @@ class _Tap(_Sink):
         await asyncio.shield(self._go_on)  # the rest is read only where it is to be paid for
 
     async def _forwarded(self, chunk: Any) -> bool:
-        """Return False if the forwarding was broken off."""
+        """Return True if the writer took a chunk, False if forwarding was stopped meanwhile."""
         assert self._writer is not None
         self._forwarding = True
         try:
@@ -275,7 +278,7 @@ class _Tap(_Sink):
                 raise
             task = asyncio.current_task()
             assert task is not None
-            task.uncancel()  # it was ``cut``, which only wanted to get us out of the wait for the socket
+            task.uncancel()  # ``cut`` cancelled it, only to end the wait for the socket
             return False
         except Exception as failure:
             if not self.is_cut:
@@ -307,13 +310,13 @@ class _Tap(_Sink):
 
 
 def _failure_seen(task: asyncio.Task[None]) -> None:
-    """Take note of how a task ended: its failure reached aiohttp's writer, or nothing depends on it any more."""
+    """Read the failure of a task, or asyncio reports it. It reached aiohttp's writer, or nothing depends on it."""
     if not task.cancelled():
         task.exception()
 
 
 def _replayable(payload: Payload) -> bool:
-    """Return True if aiohttp can write this payload a second time. Its own ``consumed`` tells so only afterwards."""
+    """Return True if aiohttp can write this payload a second time. Its own ``consumed`` says so only afterwards."""
     if isinstance(payload, BytesPayload):
         return True
     if isinstance(payload, MultipartWriter):

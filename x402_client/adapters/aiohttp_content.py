@@ -20,18 +20,18 @@ from ..core.delivery import Delivery
 from ..wire.content_encoding import decoded
 from .refusals import lines_about_refusal
 
-#: What the caller's own bounds raise: nothing is broken.
+#: Errors from limits that the caller gave to a read. The stream is still sound.
 _BOUNDS = (asyncio.IncompleteReadError, ValueError)
 
 
 async def peek(response: ClientResponse, limit: int) -> bytes | None:
-    """Return the body of a 402 without its content encoding, and leave it as it came; None if it is too large.
+    """Return the body of a 402 without its content encoding, or None if it is too large. The answer stays unread.
 
-    Read to its end, its connection is free again.
+    The connection of a body that was read to its end is free again.
     """
     content, chunks, size = response.content, list[bytes](), 0
     if content.at_eof():
-        return b""  # for an answer without a body aiohttp has one stream for all, which is no real one
+        return b""  # all answers without a body share one stream in aiohttp
     try:
         while size <= limit and (chunk := await content.readany()):
             chunks.append(chunk)
@@ -39,7 +39,7 @@ async def peek(response: ClientResponse, limit: int) -> bytes | None:
     except ClientPayloadError as failure:
         if not isinstance(failure.__cause__, ContentEncodingError):
             raise
-        return b""  # a body that lies about its encoding says nothing
+        return b""  # its encoding is not the one that it names: no terms can be read
     body = b"".join(chunks)
     unread(content, body)
     if size > limit:
@@ -51,7 +51,7 @@ async def peek(response: ClientResponse, limit: int) -> bytes | None:
 
 
 def unread(content: StreamReader, data: bytes) -> None:
-    """Put data back where it was read. ``StreamReader.unread_data`` does this and warns that it will go."""
+    """Put data back into a stream. ``StreamReader.unread_data`` does this, and warns that it is deprecated."""
     if not data:
         return
     if content._buffer_offset:
@@ -64,9 +64,10 @@ def unread(content: StreamReader, data: bytes) -> None:
 
 
 def part_from_connection(response: ClientResponse) -> None:
-    """Take off a content that is all here what its connection came to later, when the payment was presented again.
+    """Clear a later connection error from an answer whose whole content is here.
 
-    aiohttp tells a time-out to the latest content that it read from a connection, also after that content's end.
+    aiohttp sets a time-out on the latest content that it read from a connection, also after that content's end. The
+    connection may have been used again, to present the payment once more.
     """
     content = response.content
     if content.is_eof() and isinstance(content.exception(), ClientConnectionError):
@@ -78,7 +79,7 @@ def replace_content(response: ClientResponse, body: bytes) -> None:
     lines = lines_about_refusal(response.headers.items(), body)
     response._headers = CIMultiDictProxy(CIMultiDict(lines))
     response._raw_headers = tuple((name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in lines)
-    for name in ("headers", "raw_headers"):  # they were read before, and are kept
+    for name in ("headers", "raw_headers"):  # aiohttp caches them once they were read
         response._cache.pop(name, None)
     loop = asyncio.get_running_loop()
     response.content = StreamReader(BaseProtocol(loop), 2 * len(body) + 1, loop=loop)
@@ -87,18 +88,18 @@ def replace_content(response: ClientResponse, body: bytes) -> None:
 
 
 def watch(response: ClientResponse, delivery: Delivery) -> None:
-    """Tell a delivery what becomes of an answer's content."""
+    """Let a delivery know what becomes of an answer's content."""
     watched = Watched(response.content, delivery)
     _loosen(response, watched)
     response.content = watched
 
 
 class Watched(StreamReader):
-    """The content of a paid answer: the same stream under another name, which sees what the caller does with it.
+    """The content of a paid answer. It stands before the original stream and sees what the caller does with it.
 
-    The parser keeps feeding the original. All slots of ``StreamReader`` stay empty here, and reading or setting one
-    goes to the original, so that all which is not overridden works on it. Nothing calls ``set_exception`` of this
-    object but ``ClientResponse.close`` and ``release``: aiohttp tells what breaks to the original.
+    The parser goes on feeding the original. The slots of ``StreamReader`` stay empty here: reading or setting one goes
+    to the original, so that inherited methods work on that. Only ``ClientResponse.close`` and ``release`` call
+    ``set_exception`` of this object. aiohttp sets failures of the connection on the original.
     """
 
     __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_put_off", "_source")
@@ -107,7 +108,7 @@ class Watched(StreamReader):
         self._own(_source=source, _delivery=delivery, _interrupted=False, _left=None, _put_off=False)
 
     def _own(self, **values: Any) -> None:
-        """Set what is ours and not the original's."""
+        """Set attributes of this object, not of the original."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -147,7 +148,7 @@ class Watched(StreamReader):
             self._delivery.done()
 
     def _failed(self, failure: BaseException) -> None:
-        """Judge a read that failed. Where the stream is sound it may be read again, so a close alone makes it final."""
+        """Judge a read that failed. A sound stream may be read again, so only closing it is final."""
         if self._source.exception() is not None or isinstance(failure, TimeoutError):
             self._delivery.broke(failure)
             self.let_go()
@@ -178,7 +179,7 @@ class Watched(StreamReader):
         return data
 
     def set_exception(self, exc: Any, exc_cause: Any = None) -> None:
-        """Take note that the caller closed the answer, or that something did as it failed."""
+        """Note that the answer was closed: by the caller, or by a failure."""
         self._source.set_exception(exc)
         if self._interrupted:
             self._delivery.dropped()
@@ -186,11 +187,11 @@ class Watched(StreamReader):
             self._delivery.closed()
 
     def take_over(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
-        """Keep the connection of a response that the caller forgot, as long as its content is read."""
+        """Keep the connection of a response that was dropped, as long as its content is read."""
         self._own(_left=(connection, upload))
 
     def let_go(self) -> None:
-        """Give back what was taken over."""
+        """Give that connection back."""
         if self._left is not None:
             connection, upload = self._left
             self._own(_left=None)
@@ -205,10 +206,10 @@ class Watched(StreamReader):
 
 
 def _loosen(response: ClientResponse, watched: Watched) -> None:
-    """Let an answer go that its caller forgot.
+    """Let a dropped answer be garbage-collected.
 
     aiohttp's connection holds the stream until its end, the stream holds a callback of the response, and the connector
-    holds the connection: a large answer that is dropped unread would stay until the session is closed.
+    holds the connection. So a large answer that is dropped unread would stay until the session is closed.
     """
     callbacks = response.content._eof_callbacks
     its_response, its_content = weakref.ref(response), weakref.ref(watched)
@@ -224,10 +225,10 @@ def _loosen(response: ClientResponse, watched: Watched) -> None:
 
 
 class _Paid:
-    """A paid answer. Its content can outlive it, as without us."""
+    """A paid answer. Its content can outlive it, as in plain aiohttp."""
 
     async def read(self) -> bytes:
-        """Read the whole body. aiohttp may wait once more after its end, so it counts as delivered only then."""
+        """Read the whole body. It is delivered when this returns: aiohttp may wait once more after the body's end."""
         content = self.content  # type: ignore[attr-defined]
         if not isinstance(content, Watched):
             return await super().read()  # type: ignore[misc,no-any-return]
@@ -235,7 +236,7 @@ class _Paid:
             return await super().read()  # type: ignore[misc,no-any-return]
 
     def raise_for_status(self) -> None:
-        """Raise aiohttp's error, with the outcome on it: it has no way to this answer."""
+        """Raise aiohttp's error with the outcome on it. The error does not lead to this answer."""
         try:
             super().raise_for_status()  # type: ignore[misc]
         except ClientResponseError as failure:

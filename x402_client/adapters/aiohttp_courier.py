@@ -37,23 +37,23 @@ if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
 T = TypeVar("T")
-#: None of them is a ClientOSError or a ServerDisconnectedError: aiohttp repeats after those by itself, and a payment
-#: that was presented as often as is useful would be presented as often again.
+#: None of them is a ClientOSError or a ServerDisconnectedError. aiohttp repeats a request after those by itself, and
+#: would present a payment again that was presented often enough.
 OWN_ERRORS = OwnErrors(
     "x402_client.aiohttp",
     [ClientError, ClientConnectionError, ClientPayloadError, ServerTimeoutError, SocketTimeoutError, TimeoutError],
     [ClientError, ClientConnectionError, ServerTimeoutError, ConnectionTimeoutError, TimeoutError],
 )
-#: aiohttp's own part of a call: it connects, sends, and brings the answer's head.
+#: aiohttp's own part of a call: connect, send, and read the answer's head.
 Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
-#: What belongs to one sending of a request and is not copied.
+#: Attributes of one sending of a request. They are not copied.
 _OF_ONE_SENDING = ("send", "response", "_ClientRequest__writer")
 
 
 class Leg:
-    """A record of one sending. It stands around ``send`` of one request object, which aiohttp calls once connected.
+    """A record of one sending. It replaces ``send`` of one request object, which aiohttp calls once connected.
 
-    ``patience``: seconds that each read of the answer may take at least.
+    ``patience``: the least read time-out of the answer, in seconds.
     """
 
     __slots__ = ("_inner", "_patience", "_request", "peer", "sent")
@@ -61,7 +61,7 @@ class Leg:
     def __init__(self, request: ClientRequest, patience: float | None = None) -> None:
         #: The other end of the connection.
         self.peer: Any = None
-        #: From here on something may have left this machine.
+        #: True once something may have left this machine.
         self.sent: bool = False
         self._request, self._patience = request, patience
         self._inner = request.send
@@ -77,12 +77,12 @@ class Leg:
         return await self._inner(connection)
 
     def over(self) -> None:
-        """Leave the request as it was."""
+        """Give the request its own ``send`` back."""
         self._request.__dict__.pop("send", None)
 
 
 class AsyncCourier:
-    """Sends, peeks and hands over for one request of a session."""
+    """A courier for one request of a session: it sends, peeks and hands over."""
 
     def __init__(
         self,
@@ -96,9 +96,9 @@ class AsyncCourier:
         self._buyer, self._native, self._handler, self._body = buyer, native, handler, body
         self.request: HttpRequest = facts(native)
         self._proxy_headers = proxy_headers
-        #: The sending at hand, and the request object that went out with it.
+        #: The latest sending, and the request object that was sent.
         self._leg, self._last = leg, native
-        #: What has not been handed over: after a failure these connections are given back.
+        #: Responses that have not been handed over. After a failure their connections are given back.
         self._open: list[ClientResponse] = []
         self._cookies: set[str] = set()
 
@@ -111,13 +111,16 @@ class AsyncCourier:
         return Reply(response.status, response.headers.get, response, ends_here=ends_here)
 
     def failed(self, failure: Exception) -> Failure:
-        """Say what kind of failure this is: a time-out, or by how far the sending came."""
+        """Return the kind of a failure: a time-out, or nothing was sent yet, or any other."""
         if self._leg is not None and not self._leg.sent:
             return "not_sent"
         return "timeout" if any(map(timed_out, links(failure))) else "lost"
 
     async def peek(self, reply: Reply) -> bytes | None:
-        """The body of a 402, if it is within bounds; its connection goes back to the pool."""
+        """Return the body of a 402 if it is within bounds, else None.
+
+        A connection that was read to the body's end goes back to the pool.
+        """
         response: ClientResponse = reply.native
         bounds = self._buyer.bounds
         clock = asyncio.timeout(bounds.terms_time)
@@ -134,13 +137,13 @@ class AsyncCourier:
             ) from None
 
     async def digest(self) -> BodyDigest:
-        """The digest of the request's body."""
+        """Return the digest of the request's body."""
         if not self._body.is_bytes:
             await self._settle()
         return await self._body.digest()
 
     async def send(self, header: tuple[str, str] | None) -> Reply:
-        """The request once more, with a payment or without."""
+        """Send the request once more, with a payment or without."""
         try:
             self._take_cookies()
             await self._settle()
@@ -167,15 +170,15 @@ class AsyncCourier:
         return response
 
     async def in_time(self, coming: Awaitable[T]) -> T:
-        """Await something of ours. Where ``total`` is up meanwhile it is a TimeoutError, and no bare cancellation."""
+        """Await something of ours. If ``total`` runs out meanwhile, raise TimeoutError instead of CancelledError."""
         timer = self._native._timer
-        if getattr(timer, "_cancelled", False):  # it was up before, and was told: no block of it can be entered
+        if getattr(timer, "_cancelled", False):  # it ran out and raised before: it cannot be entered again
             return await coming
         with timer:
             return await coming
 
     async def let_go(self, kept: Any = None) -> None:
-        """Give connections back. What was read to its end has given its own back, and stays readable."""
+        """Give connections back. An answer that was read to its end has done so already, and stays readable."""
         while self._open:
             response = self._open.pop()
             part_from_connection(response)
@@ -185,17 +188,20 @@ class AsyncCourier:
     async def _settle(self) -> None:
         """Wait until nothing sends any more, and nothing reads the caller's body."""
         if any(not response.closed for response in self._open):
-            self._last.terminate()  # an answer that is too large to be read: its request may never be read either
+            self._last.terminate()  # the answer is too large to read, and its server may never read the request
         await self._last.close()
         await self._body.settle()
 
     async def _paid(self, clone: ClientRequest, name: str, value: str) -> ClientResponse:
-        """Send with the header. ``request_info`` of answers and errors is a view of the headers: it shows none then."""
+        """Send with the payment's header, and take it off again.
+
+        ``request_info`` of answers and errors is a view of the headers, so it shows no payment afterwards.
+        """
         clone.headers[name] = value
         clone._traces = [_Discreet(trace, name) for trace in self._native._traces]  # type: ignore[misc]
         try:
             return await self._sent(clone, self._buyer.settle_timeout)
-        except ClientResponseError as failure:  # it quotes a head that it cannot read
+        except ClientResponseError as failure:  # its message quotes an answer's head that makes no sense
             if repeats(failure.message, value):
                 failure.message, failure.__cause__ = "The answer has no head that can be read.", None
                 failure.__context__ = None
@@ -207,10 +213,10 @@ class AsyncCourier:
     async def _sent(self, clone: ClientRequest, patience: float | None = None) -> ClientResponse:
         leg = self._leg = Leg(clone, patience)
         try:
-            # Where the call's ``total`` is up, this makes it a TimeoutError, and no bare cancellation.
+            # If the call's ``total`` runs out, this raises TimeoutError instead of CancelledError.
             with clone._timer:
                 return await self._handler(clone)
-        except Exception:  # it may be sent again at once, with the same file
+        except Exception:  # aiohttp may send it again at once, with the same file
             await clone.close()
             await self._body.stop()
             raise
@@ -218,7 +224,7 @@ class AsyncCourier:
             leg.over()
 
     def _clone(self, body: Any) -> ClientRequest:
-        """The request once more: its own header lines in their order. What belongs to one sending only is new."""
+        """Return the request once more: its own header lines in their order, and nothing of an earlier sending."""
         clone = copy.copy(self._native)
         for name in _OF_ONE_SENDING:
             clone.__dict__.pop(name, None)
@@ -237,7 +243,7 @@ class AsyncCourier:
         return clone
 
     def _take_cookies(self) -> None:
-        """Put what the 402s set into the session's jar: aiohttp itself takes only from the answer that it is handed."""
+        """Put the cookies of the 402s into the session's jar. aiohttp takes only those of the answer that it gets."""
         jar = self._native.session.cookie_jar
         for response in self._open:
             if response.status == 402 and response._raw_cookie_headers:
@@ -246,7 +252,7 @@ class AsyncCourier:
 
 
 class _Discreet:
-    """A trace of the caller's, which is told all but the payment."""
+    """A trace of the caller's that is told everything but the payment."""
 
     def __init__(self, trace: Any, hidden: str) -> None:
         self._trace, self._hidden = trace, hidden
@@ -261,15 +267,15 @@ class _Discreet:
 
 
 def watch_or_deliver(response: ClientResponse, delivery: Delivery) -> None:
-    """Watch what the caller does with the content of an answer; one without content is delivered now."""
-    if response.content.at_eof():  # aiohttp has one stream for all such answers
+    """Watch what the caller does with the content of an answer. One without content is delivered now."""
+    if response.content.at_eof():  # all answers without content share one stream in aiohttp
         delivery.done()
     else:
         watch(response, delivery)
 
 
 def facts(native: ClientRequest) -> HttpRequest:
-    """Return what the exchange has to know of a request."""
+    """Return the facts of a request that the exchange needs."""
     url = native.url
     origin = Origin.of(url.scheme, url.raw_host or "", url.port)
     return HttpRequest(native.method, origin, url.raw_path_qs, native.headers)

@@ -34,9 +34,9 @@ _OLDEST, _NEXT = (3, 14, 4), (4,)
 class _Call(Hops):
     """The hops of one call of the application.
 
-    aiohttp hands one and the same list, ``_traces``, to every request of a call: to each hop, and to its own repetition
-    after a lost connection. The call keeps that list alive, so its id is no other's as long as the call is known; and
-    it is kept alive by the answers that redirect, which aiohttp has in its history, and by nothing else.
+    aiohttp gives one list, ``_traces``, to every request of a call: to each hop, and to its own repetition after a lost
+    connection. So the call is found by the id of that list. The call keeps the list alive, or the id could be given to
+    another one. Only answers that redirect keep the call alive, and aiohttp keeps these in its history.
     """
 
     __slots__ = ("__weakref__", "_traces")
@@ -57,10 +57,10 @@ _led_on: weakref.WeakValueDictionary[int, _Call] = weakref.WeakValueDictionary()
 
 
 class Paying:
-    """Sends, and pays where it is asked for. aiohttp runs it for each hop of a call.
+    """A middleware that sends, and pays if the seller asks. aiohttp runs it for each hop of a call.
 
-    aiohttp repeats an idempotent request by itself once after a lost connection, and then runs this anew. What is
-    raised after a payment is an ``X402Error``, which it neither repeats nor wraps.
+    aiohttp repeats an idempotent request once after a lost connection, and runs this again. After a payment an
+    ``X402Error`` is raised, which aiohttp neither repeats nor wraps.
     """
 
     def __init__(self, buyer: Buyer) -> None:
@@ -78,7 +78,7 @@ class Paying:
             shorten(failure)
             raise
         finally:
-            request._body = body.inner  # later hops, and aiohttp's own repetition, see what the caller gave
+            request._body = body.inner  # for later hops, and for aiohttp's own repetition
             body.release()
         if response.status in REDIRECTS:
             call.keep(request, response)
@@ -90,7 +90,7 @@ class Paying:
 
     async def _answer(self, request: ClientRequest, handler: Handler, call: _Call, body: Body) -> ClientResponse:
         exchange, mandate = self._exchange, mandate_around(self._buyer)
-        # Connecting through a proxy writes a Host line into them, and then no pooled connection has their hash.
+        # A connection through a proxy adds a Host line to them, and pooled connections are found by their hash.
         proxy_headers = request.proxy_headers and request.proxy_headers.copy()
         ahead = self._ahead(request, call, mandate, body)
         if ahead is not None:
@@ -118,11 +118,11 @@ class Paying:
             raise
 
     def _ahead(self, request: ClientRequest, call: _Call, mandate: Mandate, body: Body) -> Any:
-        """Return the flow that pays at once, if this call may."""
+        """Return the flow that pays in the first request, if this call may."""
         if self._exchange.memory is None or body.once:
             return None
         if request.proxy is not None and request.url.scheme != "https":
-            return None  # plain http that ends on this machine shows only in the answer, if a proxy may be in between
+            return None  # behind a proxy, only the answer shows whether plain http ends on this machine
         return self._exchange.pay_ahead(facts(request), call, mandate)
 
 
@@ -133,7 +133,7 @@ async def _first_leg(request: ClientRequest, handler: Handler, call: _Call, body
         request.response_class = paid_class(request.response_class)
     try:
         return await handler(request)
-    except Exception:  # aiohttp may repeat it at once, with the same file
+    except Exception:  # aiohttp may send it again at once, with the same file
         await request.close()
         await body.stop()
         raise
@@ -153,7 +153,7 @@ async def _arrive(response: ClientResponse, delivery: Delivery) -> None:
 
 
 def put_in(session: ClientSession, buyer: Buyer) -> None:
-    """Make a session pay: innermost, so that its other middlewares never see a payment."""
+    """Make a session pay. It is the innermost middleware, so that the others never see a payment."""
     check_understood(session)
     for one in session._middlewares:
         if isinstance(one, Paying):
@@ -164,13 +164,13 @@ def put_in(session: ClientSession, buyer: Buyer) -> None:
 
 
 def check_understood(session: ClientSession) -> None:
-    """Refuse an aiohttp whose private names are not those that are relied on here."""
+    """Refuse an aiohttp that lacks the private names that we rely on."""
     version = tuple(int(number) for number in re.findall(r"\d+", aiohttp.__version__)[:3])
     missing = [] if not _OLDEST <= version < _NEXT else _missing(session)
     if missing or not _OLDEST <= version < _NEXT:
         lacks = f" It has no {', '.join(missing)}." if missing else ""
         raise ConfigurationError(
-            f"This is aiohttp {aiohttp.__version__}, and x402_client understands aiohttp>=3.14.4,<4.{lacks}"
+            f"This is aiohttp {aiohttp.__version__}, and x402_client works with aiohttp>=3.14.4,<4.{lacks}"
         )
 
 

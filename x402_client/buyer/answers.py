@@ -150,7 +150,7 @@ class AsyncAnswers:
         return await services.settlement.afates(filter(due, holds))
 
     def _in_time(self, coming: Awaitable[T]) -> Awaitable[T]:
-        """Return what is awaited after a payment left, by the clock of a library that has its own for each call."""
+        """Bound an awaitable by the library's own clock for the whole call, if it has one: a payment has left."""
         in_time = getattr(self._courier, "in_time", None)
         return coming if in_time is None else in_time(coming)
 

@@ -27,7 +27,7 @@ def counted(asked: Spending, ledger: Any) -> Any:
 
 
 class Remaining:
-    """A question for what is left: the budgets that a payment has to fit, the overall ones and those of its host."""
+    """A question for the money that is left, by the overall budgets and by those of a host."""
 
     def __init__(self, policy: Policy, host: str | None, window: str, currency: str, purse: str) -> None:
         self._currency = question(host, window, currency, purse).currency

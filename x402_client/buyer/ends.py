@@ -78,7 +78,7 @@ class EndsWriter:
         self._reset()
 
     def _reset(self) -> None:
-        # Taken by itself: an interrupt in the middle of a condition's own ``__enter__`` would leave it taken for ever.
+        # A lock of its own: an interrupt in the middle of a condition's ``__enter__`` would leave it taken for ever.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         #: The ends that are not written, oldest first, and the keys of those that some thread is writing.
@@ -324,8 +324,8 @@ _told: list[int] = []
 def _look_after(kind: type[Any]) -> None:
     """Flush before a fork and at the exit.
 
-    This is said when a ledger of this kind first needs it. What is said last comes first, and a ledger's own module,
-    which holds its file during a fork, has been imported by then.
+    It is registered when a ledger of this kind first needs it. Hooks run in the opposite order, so this one comes
+    before that of the ledger's own module, which was imported earlier and holds its file during a fork.
     """
     _tell_multiprocessing()
     with _making:

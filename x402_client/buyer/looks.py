@@ -1,7 +1,7 @@
 """Looks at chains that are under way: few at a time, and one answer for all who ask the same.
 
-An endpoint may drip its answer for ever. A look at it then runs in a thread that its callers leave behind; it takes up
-one of few places until it ends, and what is asked meanwhile gets no answer at once instead of a thread of its own.
+An endpoint may drip its answer for ever. The look runs in a thread that its callers leave behind, and takes one of few
+places until it ends. Further questions are then left without an answer at once, and take no thread of their own.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Looks:
             self._end(name, look)
 
     def _end(self, name: Hashable, look: Look) -> None:
-        """Take a look off the list, on every path: what is on it would be "could not tell" until the program ends."""
+        """Take a look off the list, on every path. One that stayed there would be "could not tell" for ever."""
         with self._lock:
             if self._running.get(name) is look:
                 del self._running[name]
@@ -108,7 +108,7 @@ class Looks:
 
 
 async def ended(look: Look) -> None:
-    """Wait until a look is over. Polls: no thread is spent on waiting, and asyncio and trio do it alike."""
+    """Wait until a look is over. It polls, so that no thread waits, and asyncio and trio do it alike."""
     import anyio
 
     pause = _FIRST_PAUSE

@@ -1,8 +1,8 @@
 """The running calls of this process that may be joined: calls of sync clients in threads that a caller can give up.
 
 Strategy: a call that could be abandoned is entered under its ledger and purchase once its 402 was read, and leaves at
-its end. Joiners look from time to time, so that sync and async ones wait alike and no thread has to wake another.
-What runs otherwise and what was delivered is known, too: a call that is overdue before its 402 was read leaves the
+its end. Joiners look from time to time, so that sync and async ones wait alike and no thread has to wake another. All
+other running calls and the latest deliveries are known, too: a call that is overdue before its 402 was read leaves the
 purchase to its caller's repeat.
 """
 
@@ -114,6 +114,9 @@ class RunningCall:
 
     def end(self) -> None:
         """End the call, or leave the call that it joined."""
+        if self.outcome is not None and self.behind is None:
+            self.over = True  # it left when it was delivered
+            return
         with _registry.lock:
             self.over = True
             self._leave()
@@ -181,6 +184,8 @@ class RunningCall:
         self._leave_line()
 
     def _leave_line(self) -> None:
+        if self.overdue_at is None:  # then none could join it
+            return
         calls = _registry.calls.get(self._key)
         if calls is not None and self in calls:
             calls.remove(self)
@@ -236,7 +241,7 @@ class RunningCalls:
                 return done
         if overdue:
             chosen = min(overdue, key=lambda call: len(call.followers))
-            # A joiner that presents what was delivered has its turn in a line, and the new one comes to its end.
+            # A joiner that presents a delivered payment stands first in a line. The new call goes to the line's end.
             mine.line_up(chosen.behind or chosen)
         else:
             mine.enter()
