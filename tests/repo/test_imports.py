@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 
 import pytest
@@ -102,8 +103,16 @@ def modules(code: str, url: str = "http://127.0.0.1:9") -> set[str]:
     return set(done.stdout.split())
 
 
+@cache
+def brought_by_httpx() -> set[str]:
+    """What httpx imports for a command of its own, where click is installed. mcp brings click along."""
+    return (HEAVY & modules("import httpx")) - {"httpx"}
+
+
 def noted(found: set[str]) -> set[str]:
     """Those of them that weigh something."""
+    if "httpx" in found:
+        found = found - brought_by_httpx()
     return (HEAVY & found) | {room for room in ROOMS if f"x402_client.{room}" in found}
 
 
