@@ -164,6 +164,14 @@ class Shop:
         currency: The currency of budgets.
     """
 
+    is_async: bool
+    #: The payer that was given, and the buyer behind it.
+    buyer: Buyer
+    root: Buyer
+    hosts: AllowedHosts
+    max_body: int
+    facilitator: str | tuple[str, ...]
+
     def __init__(
         self,
         client: Any,
