@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.adapters.scripted_server import Exchange, Server
+from tests.discovery.lists import answer, record
 from x402_client import Limit, Money, Policy, errors
 from x402_client.agents import AsyncTools, Tools, tools
 from x402_client.sandbox import FAULTS, Sandbox
@@ -125,6 +126,19 @@ def test_sellers_are_found_with_what_they_take(box: Toolbox, seller: Sandbox) ->
     assert "strangers" in found["note"]
     assert own(box, seller, buyer=buyer).search("lines", max_usd=0.01)["found"] == []
     assert own(box, seller, buyer=buyer, hosts=["other.example"]).search("lines")["found"] == []
+
+
+@pytest.mark.parametrize(("count", "by_names"), [(1, False), (30, True)])
+def test_a_long_schema_is_told_by_its_names(plain: Toolbox, seller: Sandbox, count: int, by_names: bool) -> None:
+    fields = {f"field{number}": {"type": "string", "description": "x" * 200} for number in range(count)}
+    info = {"input": {"type": "http", "method": "POST", "body": fields}}
+    page = answer(record(extensions={"bazaar": {"info": info}}), name="resources")
+    with Server() as server:
+        server.on("/discovery/search", lambda one: one.answer(200, page.body))
+        own_tools = own(plain, seller, facilitator=server.url(""), hosts=["api.example"])
+        [entry] = own_tools.search("weather")["found"]
+    assert ("names" in entry["arguments"]) is by_names
+    assert len(json.dumps(entry["arguments"])) < 2_000
 
 
 def test_a_search_that_finds_no_facilitator_says_so(box: Toolbox, seller: Sandbox) -> None:

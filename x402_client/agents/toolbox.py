@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
 _MOST_BODY, _FOUND = 50_000, 10
+#: The most characters of a found schema, and the most names of arguments where it is longer.
+_SCHEMA, _NAMES = 1_500, 20
 _PAID_FETCH = """Fetch a URL, and pay for it if the server asks for money and the limits allow it.
 
     The user's limits hold in any case. After a failure, obey "next" in the result: "repeat" means to make the very same
@@ -163,6 +166,14 @@ class Shop:
         max_body: The most bytes of an answer.
         currency: The currency of budgets.
     """
+
+    is_async: bool
+    #: The payer that was given, and the buyer behind it.
+    buyer: Buyer
+    root: Buyer
+    hosts: AllowedHosts
+    max_body: int
+    facilitator: str | tuple[str, ...]
 
     def __init__(
         self,
@@ -343,5 +354,14 @@ def _entry(listing: Listing) -> Result:
         "network": None if choice is None else short_name(choice.network),
         "why_not": None if choice is not None or not listing.reasons else words(listing.reasons[0], 200),
         "description": listing.description or listing.name,
-        "arguments": dict(listing.schema) or None,
+        "arguments": _arguments(listing),
     }
+
+
+def _arguments(listing: Listing) -> Any:
+    """Return the schema of a listing's arguments, or only their names if it is long: a model reads ten of them."""
+    schema = dict(listing.schema)
+    if len(json.dumps(schema)) <= _SCHEMA:
+        return schema or None
+    properties = schema.get("properties")
+    return {"names": [*properties][:_NAMES] if isinstance(properties, dict) else []}
