@@ -103,7 +103,7 @@ def test_a_lock_that_a_thread_of_the_parent_has_is_free_in_the_child() -> None:
             (chain, lambda: chain.fetch_blockhash()),
             (breaker, lambda: breaker.until(Origin.of("https", "seller.example", 443)) is None),
             (looks, lambda: looks.in_thread("a", "eip155:1", lambda: True, 60)),
-            (listener, lambda: listener.hear(told) is None),
+            (listener, lambda: listener.report(told) is None),
         ]
         for owner, work in tries:
             with held(owner._lock):

@@ -32,7 +32,7 @@ def is_fresh(ledger: Ledger) -> bool:
 
 
 def may_begin(ledger: Ledger) -> bool:
-    """Return True if the ledger says that it begins with nothing spent where it finds nothing."""
+    """Return True if the ledger starts with nothing spent when it finds no data."""
     return getattr(ledger, "must_exist", None) is False
 
 
