@@ -99,6 +99,6 @@ def test_on_a_narrow_terminal_each_listing_has_its_lines(given: dict[str, str], 
     assert max(map(len, seen.screen.splitlines())) <= 60
 
 
-def test_the_settings_of_a_sandbox_lead_to_its_own_list(bare: dict[str, str], seller: Sandbox, tmp_path: Path) -> None:
-    written = _settings(seller, tmp_path).read_text("utf-8")
+def test_the_settings_of_a_sandbox_lead_to_its_own_list(seller: Sandbox) -> None:
+    written = _settings(seller).read_text("utf-8")
     assert f"export X402_FACILITATOR={seller.url}\n" in written

@@ -23,20 +23,16 @@ Every test has a ``Sandbox`` of its own on a real socket: invented money, real c
 
 from __future__ import annotations
 
-import pytest
-
-pytest.register_assert_rewrite("x402_client.testing.adapter")
-
-from .adapter.ahead import PayingAhead  # noqa: E402 - after the line above, so that asserts explain themselves
-from .adapter.base import Answer, Stream  # noqa: E402
-from .adapter.bodies import Bodies  # noqa: E402
-from .adapter.crowds import Cancelling, Crowds  # noqa: E402
-from .adapter.failures import Failures  # noqa: E402
-from .adapter.paying import Paying, Untouched  # noqa: E402
-from .adapter.redirects import Redirects, RedirectsBeforePaying  # noqa: E402
-from .adapter.scopes import Quotes, Scopes  # noqa: E402
-from .adapter.secrecy import Secrecy  # noqa: E402
-from .adapter.streams import Streams  # noqa: E402
+from .adapter.ahead import PayingAhead
+from .adapter.base import Answer, Stream
+from .adapter.bodies import Bodies
+from .adapter.crowds import Cancelling, Crowds
+from .adapter.failures import Failures
+from .adapter.paying import Paying, Untouched
+from .adapter.redirects import Redirects, RedirectsBeforePaying
+from .adapter.scopes import Quotes, Scopes
+from .adapter.secrecy import Secrecy
+from .adapter.streams import Streams
 
 __all__ = ["AdapterConformance", "Answer", "Stream"]
 
