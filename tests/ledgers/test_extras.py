@@ -20,7 +20,18 @@ from x402_client.ledgers.redis import AsyncRedisLedger, RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Attempt
 
-NAMES = ("asynchronous", "close_ledger", "drift", "fresh", "impatient", "must_exist", "name", "note", "purses", "send_close")
+NAMES = (
+    "asynchronous",
+    "close_ledger",
+    "drift",
+    "fresh",
+    "impatient",
+    "must_exist",
+    "name",
+    "note",
+    "purses",
+    "send_close",
+)
 
 
 class Plain:

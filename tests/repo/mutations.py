@@ -146,7 +146,7 @@ MUTATIONS = (
         "buyer/answers.py",
         "asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),",
         'asks.Record: lambda ledger, ask: ask.hold.but(authorization=ask.authorization, state="signed"),',
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 0)),
     ),
     Mutation(
         "what was signed is written a moment later",
@@ -155,7 +155,7 @@ MUTATIONS = (
         "asks.Record: lambda ledger, ask: (\n"
         "        threading.Timer(0.1, ledger.record, (ask.hold, ask.authorization)).start()\n"
         '        or ask.hold.but(authorization=ask.authorization, state="signed")\n    ),',
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 0)),
     ),
     # --- never twice
     Mutation(
@@ -215,7 +215,7 @@ MUTATIONS = (
         "ledgers/redis/trust.py",
         "self._check((yield from script.ServerInfo()), first)",
         "if first:\n            self._check((yield from script.ServerInfo()), first)",
-        ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict",),
+        ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict", seed("evict", "redis", 39)),
     ),
     Mutation(
         "a purchase has another name in another library's spelling of its URL",
@@ -243,7 +243,7 @@ MUTATIONS = (
         "core/flow.py",
         "if found.authorization is None:",
         "if True:",
-        ("tests/core/test_flow_answers.py", f"{KILLED}[httpx]"),
+        ("tests/core/test_flow_answers.py", f"{KILLED}[httpx]", seed("abandon", "memory", 1)),
         (
             (
                 MEMORY,
@@ -257,14 +257,18 @@ MUTATIONS = (
         MEMORY,
         "            found = self._claim(order.purchase, attempt)\n            if found is not None:",
         "            found = self._claim(order.purchase, attempt)\n            if False:",
-        (MACHINE, f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]"),
+        (
+            MACHINE,
+            f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",
+            seed("", "memory", 1),
+        ),
     ),
     Mutation(
         "a file hands an unresolved payment over as a new hold",
         SQLITE,
         "        found = self._claim(db, meta, order.purchase, attempt)\n        if found is not None:",
         "        found = self._claim(db, meta, order.purchase, attempt)\n        if False:",
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 0)),
     ),
     Mutation(
         "a 402 after a payment gives it back",
@@ -272,7 +276,7 @@ MUTATIONS = (
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         "    yield from Conclude(tries.hold, False)\n"
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
-        ("tests/core/test_flow_answers.py",),
+        ("tests/core/test_flow_answers.py", seed("", "memory", 9)),
     ),
     Mutation(
         "a 402 after a payment resolves it",
@@ -280,7 +284,7 @@ MUTATIONS = (
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
-        (f"{AGAIN}[402, the same terms-by_a_loop]",),
+        (f"{AGAIN}[402, the same terms-by_a_loop]", seed("", "memory", 22)),
     ),
     Mutation(
         "headers resolve a purchase: httpx",
@@ -289,21 +293,25 @@ MUTATIONS = (
         "            response.stream = self.library.watched",
         "            delivery.done()\n        if delivery is not None:\n            delivery.done()\n"
         "            response.stream = self.library.watched",
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("deadline", "memory", 22)),
     ),
     Mutation(
         "headers resolve a purchase: aiohttp",
         "adapters/aiohttp_courier.py",
         "    if response.content.at_eof():  #",
         "    if True:  #",
-        ("tests/adapters/test_aiohttp_content.py::TestNotDelivered", f"{KILLED}[aiohttp]"),
+        (
+            "tests/adapters/test_aiohttp_content.py::TestNotDelivered",
+            f"{KILLED}[aiohttp]",
+            seed("deadline", "memory", 21),
+        ),
     ),
     Mutation(
         "a call through aiohttp forgets what its earlier hops paid",
         "adapters/aiohttp_middleware.py",
         "return _led_on.get(id(request._traces)) or cls()",
         "return cls()",
-        ("tests/adapters/test_aiohttp.py::TestOneCall",),
+        ("tests/adapters/test_aiohttp.py::TestOneCall", seed("paid lead", "memory", 1)),
     ),
     Mutation(
         "an answer through aiohttp shows the payment of its request",
@@ -317,7 +325,7 @@ MUTATIONS = (
         "adapters/requests_bodies.py",
         "    if consumed(response):\n        delivery.done()",
         "    if True:\n        delivery.done()",
-        (f"{KILLED}[requests]",),
+        (f"{KILLED}[requests]", seed("deadline", "memory", 3)),
     ),
     Mutation(
         "while a redirect's content is read its payment may be presented",
@@ -331,21 +339,21 @@ MUTATIONS = (
         "adapters/exchange.py",
         "                if not leads_on:",
         "                if True:",
-        (LEADS.format("httpx"), LEADS.format("requests")),
+        (LEADS.format("httpx"), LEADS.format("requests"), seed("paid lead", "memory", 5)),
     ),
     Mutation(
         "a body that broke off is a delivery",
         "core/delivery.py",
         "        interruptions.note(self._resolution.outcome.hold, failure)\n        self.dropped()",
         "        pass",
-        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",),
+        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]", seed("", "memory", 1)),
     ),
     Mutation(
         "a cancelled call keeps its claim",
         "core/flow.py",
         "    except BaseException:\n        call.attempt.end()\n        raise",
         "    except BaseException:\n        Call.kept = (*getattr(Call, 'kept', ()), call.attempt)\n        raise",
-        ("tests/core/test_flow_rows.py",),
+        ("tests/core/test_flow_rows.py", seed("await", "memory", 992)),
     ),
     Mutation(
         "a later hop of a call pays again",
@@ -366,7 +374,10 @@ MUTATIONS = (
         "adapters/exchange.py",
         "body=None if first is None else first.body,",
         "body=None,",
-        ("tests/adapters/test_first_request.py::TestRetries::test_another_body_is_another_purchase",),
+        (
+            "tests/adapters/test_first_request.py::TestRetries::test_another_body_is_another_purchase",
+            seed("bodies+lead", "memory", 3),
+        ),
     ),
     Mutation(
         "another origin than the payee is shown its payment",
@@ -376,18 +387,33 @@ MUTATIONS = (
         ("tests/core/test_first_request.py",),
     ),
     Mutation(
+        "a form under another boundary is another purchase",
+        "core/digests.py",
+        "        return _Multipart(boundary) if boundary else _Bytes()\n",
+        "        return _Bytes()\n",
+        ("tests/core/test_digests.py", seed("multipart", "memory", 1)),
+    ),
+    Mutation(
+        "another challenge is another purchase",
+        "core/flow.py",
+        "    order = Order(purchase, offer, offer.price, caps, payer)\n",
+        "    purchase = replace(purchase, id=hashlib.sha256(f'{purchase.id}{offer.version}'.encode()).hexdigest())\n"
+        "    order = Order(purchase, offer, offer.price, caps, payer)\n",
+        ("tests/core/test_flow_answers.py", seed("both", "memory", 0)),
+    ),
+    Mutation(
         "a boundary is left out wherever it stands",
         "core/digests.py",
         "return BodyDigest(self._parts.digest(), self._former.value())",
         "return BodyDigest(self._former.value(), b'')",
-        ("tests/core/test_digests.py",),
+        ("tests/core/test_digests.py", seed("bodies", "memory", 64)),
     ),
     Mutation(
         "a JSON-RPC retry is another purchase",
         "core/digests.py",
         'if name != "id"}]',
         "}]",
-        ("tests/core/test_digests.py",),
+        ("tests/core/test_digests.py", seed("bodies", "memory", 10)),
     ),
     Mutation(
         "a tool that is called again under another id is another purchase",
@@ -431,7 +457,7 @@ MUTATIONS = (
         "ledgers/sqlite/process_locks.py",
         "    return own.attempt_lives(number) if own is not None else alive(directory, owner)\n",
         "    return own.attempt_lives(number) if own is not None else True\n",
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 23)),
     ),
     Mutation(
         "claims are ignored: Redis",
@@ -474,28 +500,28 @@ MUTATIONS = (
         MEMORY,
         "        self._count(row, +1)\n",
         "        pass\n",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("", "memory", 2)),
     ),
     Mutation(
         "a reservation counts nothing: a file",
         SQLITE,
         "order.price.currency, order.price.units)\n",
         "order.price.currency, 0)\n",
-        (IN_A_FILE,),
+        (IN_A_FILE, seed("", "sqlite", 1)),
     ),
     Mutation(
         "a reservation counts nothing: Redis",
         REDIS,
         "    windows.add(key, length, windows.units_of(stem, row.units), tonumber(row.created))\n",
         "",
-        (IN_REDIS,),
+        (IN_REDIS, seed("", "redis", 0)),
     ),
     Mutation(
         "a budget is looked at before it is locked: memory",
         MEMORY,
         "                return found\n            return self._reserve(order, attempt)\n",
         "                return found\n        return self._reserve(order, attempt)\n",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("crowd", "memory", 8)),
         ((MEMORY, "        hold = Hold(os", "        time.sleep(0.001)\n        hold = Hold(os"),),
     ),
     Mutation(
@@ -538,7 +564,7 @@ MUTATIONS = (
         "ledgers/sqlite/sums.py",
         "        for span, _, width in _SPANS.values():\n            db.execute(_TAKE_BACK_SINCE",
         "        for span, _, width in ():\n            db.execute(_TAKE_BACK_SINCE",
-        ("tests/ledgers/test_sqlite_sums.py",),
+        ("tests/ledgers/test_sqlite_sums.py", seed("old", "sqlite", 5)),
     ),
     Mutation(
         "what is given back stays counted: a file",
@@ -560,7 +586,7 @@ MUTATIONS = (
         "buyer/settlement_reader.py",
         '    if answer not in ("settled", "not_settled", "live"):\n        return "unknown"\n',
         '    if answer not in ("settled", "not_settled", "live"):\n        return "not_settled"\n',
-        ("tests/promises/test_release_of_holds.py",),
+        ("tests/promises/test_release_of_holds.py", seed("endpoint", "memory", 1)),
     ),
     Mutation(
         "a reader's failure means not settled",
@@ -581,7 +607,7 @@ MUTATIONS = (
         "chains/evm_settlement.py",
         '    if number(head, "timestamp") < signed.expires:\n',
         "    if False:\n",
-        ("tests/chains/test_settlement.py", "tests/promises/test_chain_answers.py"),
+        ("tests/chains/test_settlement.py", "tests/promises/test_chain_answers.py", seed("skew", "memory", 304)),
     ),
     Mutation(
         "the Solana search stops after one page",
@@ -609,7 +635,7 @@ MUTATIONS = (
         "core/reclaim.py",
         "    except X402Error:  # over the limit, frozen, or the ledger cannot count it\n        return False\n",
         "    except X402Error:  # over the limit, frozen, or the ledger cannot count it\n        return True\n",
-        ("tests/core/test_reclaim.py",),
+        ("tests/core/test_reclaim.py", seed("witness", "memory", 2)),
     ),
     Mutation(
         "a silent endpoint piles up threads",
@@ -660,7 +686,7 @@ MUTATIONS = (
         "core/flow.py",
         '    if fate != "not_settled":\n',
         '    if fate not in ("not_settled", "unknown"):\n',
-        (ENDS,),
+        (ENDS, seed("endpoint", "memory", 1)),
     ),
     Mutation(
         "a payment in flight is concluded: memory",
@@ -689,7 +715,7 @@ MUTATIONS = (
         '    if tries.hold.money != "held":\n        return (yield from _expired',
         '    if tries.hold.money != "held" or rules.policy.accepts_loss(tries.hold.price):\n'
         "        return (yield from _expired",
-        (ENDS,),
+        (ENDS, seed("loss", "memory", 2)),
     ),
     Mutation(
         "silence of the seller is written off",
@@ -703,14 +729,14 @@ MUTATIONS = (
         "core/present.py",
         "call.accepted_loss is None and not call.expired_recently and rules.policy",
         "call.accepted_loss is None and rules.policy",
-        (ENDS,),
+        (ENDS, seed("endpoint+skew", "memory", 405)),
     ),
     Mutation(
         "a later hop of the same call pays ahead",
         "core/pay_ahead.py",
         "hold = None if call.paid is not None else (yield from _held(call, terms, rules))",
         "hold = yield from _held(call, terms, rules)",
-        ("tests/adapters/test_pay_ahead.py",),
+        ("tests/adapters/test_pay_ahead.py", seed("ahead", "memory", 63)),
         (
             (
                 "core/call.py",
@@ -747,7 +773,7 @@ MUTATIONS = (
         "core/delivery.py",
         "leads_on and proven",
         "300 <= status < 400 and proven",
-        ("tests/core/test_delivery.py",),
+        ("tests/core/test_delivery.py", seed("nowhere", "memory", 8)),
     ),
     # --- the rest of the promises
     Mutation(
@@ -776,14 +802,14 @@ MUTATIONS = (
         "core/receipt_check.py",
         "    if found is not None and found.success and not mismatches and status != 402:\n",
         "    if found is not None and found.success and status != 402:\n",
-        ("tests/core/test_receipt_check.py",),
+        ("tests/core/test_receipt_check.py", seed("", "memory", 44)),
     ),
     Mutation(
         "a payment that may have left before is given back where nobody listens any more",
         "core/present.py",
         "    if hold.tries > 0:\n        return\n    call.attempt.end()  # a ledger gives back",
         "    call.attempt.end()  # a ledger gives back",
-        (f"{OWN_ERRORS}::test_a_second_time_that_cannot_connect_stays_unresolved[httpx]",),
+        (f"{OWN_ERRORS}::test_a_second_time_that_cannot_connect_stays_unresolved[httpx]", seed("away", "memory", 20)),
     ),
     Mutation(
         "a lost answer is no error of the library",
@@ -827,7 +853,10 @@ MUTATIONS = (
         "ledgers/memory.py",
         "Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))",
         "Account()",
-        ("tests/ledgers/test_memory_growth.py::test_an_account_first_seen_late_knows_what_its_hosts_spent",),
+        (
+            "tests/ledgers/test_memory_growth.py::test_an_account_first_seen_late_knows_what_its_hosts_spent",
+            seed("patterns", "memory", 2),
+        ),
     ),
     Mutation(
         "the breaker never opens",
@@ -872,14 +901,14 @@ MUTATIONS = (
         MEMORY,
         "        if paid is not None:\n            raise refusals.already_paid(paid)\n",
         "",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("", "memory", 0)),
     ),
     Mutation(
         "a key may be paid twice: Redis",
         REDIS,
         "  if paid then return paid end\n",
         "",
-        (IN_REDIS,),
+        (IN_REDIS, seed("", "redis", 8)),
     ),
     Mutation(
         "a delivery that could not be written is forgotten",
@@ -889,11 +918,18 @@ MUTATIONS = (
         ("tests/buyer/test_ends.py",),
     ),
     Mutation(
-        "an answer waits until its delivery is written",
+        "an answer waits until its delivery is written: Redis",
+        "ledgers/extras.py",
+        '    if getattr(ledger, "asynchronous", None) is not None or iscoroutinefunction(ledger.close):\n',
+        "    if iscoroutinefunction(ledger.close):\n",
+        ("tests/buyer/test_ends.py", seed("busy", "redis", 0)),
+    ),
+    Mutation(
+        "an answer waits until its delivery is written: a file",
         "ledgers/extras.py",
         '    return cast(Ledger, getattr(ledger, "impatient", None) or ledger)\n\n\ndef send_close',
         "    return ledger\n\n\ndef send_close",
-        ("tests/buyer/test_ends.py",),
+        ("tests/buyer/test_ends.py", seed("busy", "sqlite", 3)),
     ),
     Mutation(
         "an end is sent to Redis after its caller has the answer",
@@ -949,28 +985,36 @@ MUTATIONS = (
         REDIS_PROGRAMS,
         """  if asked.identity ~= "" then return nil, programs.plead("lost") end\n  if op ~= "join" then""",
         "  if false then",
-        ("tests/promises/test_redis_failures.py",),
+        ("tests/promises/test_redis_failures.py", seed("empty", "redis", 164)),
+        (
+            (
+                REDIS_PROGRAMS,
+                '  if asked.identity ~= "" and store.identity ~= asked.identity then\n',
+                "  if false then\n",
+            ),
+            (REDIS_PROGRAMS, "  if asked.seen == 0 then", "  if true then"),
+        ),
     ),
     Mutation(
         "a lost step is covered by those of others: Redis",
         REDIS_PROGRAMS,
         '  return newest < asked.seen and "older" or "twin"\n',
         '  return "fine"\n',
-        ("tests/ledgers/redis/test_rollback.py",),
+        ("tests/ledgers/redis/test_rollback.py", seed("keep long", "redis", 9)),
     ),
     Mutation(
         "the ring confirms any step: Redis",
         REDIS_PROGRAMS,
         ' == asked.heard and "fine" or "older"\n',
         ' == asked.heard and "fine" or "fine"\n',
-        ("tests/ledgers/redis/test_rollback.py",),
+        ("tests/ledgers/redis/test_rollback.py", seed("keep", "redis", 9)),
     ),
     Mutation(
         "others go on once a loss is known: Redis",
         REDIS_PROGRAMS,
         """  if judged == "older" then call("HSET", META, "older", "1") end\n""",
         "",
-        ("tests/ledgers/redis/test_rollback.py",),
+        ("tests/ledgers/redis/test_rollback.py", seed("keep", "redis", 105)),
     ),
     Mutation(
         "a copy of a memory keeps its name: Redis",
@@ -998,14 +1042,29 @@ MUTATIONS = (
         "ledgers/redis/windows.lua",
         "        accounts[#accounts + 1] = { before, name, pattern }\n",
         "",
-        ("tests/ledgers/redis/test_purchases.py",),
+        ("tests/ledgers/redis/test_purchases.py", seed("policies", "redis", 0)),
     ),
     Mutation(
         "a purse that must exist begins: Redis",
         "ledgers/redis/trust.py",
-        "        if self.must_exist and not anew and not (yield",
-        "        if False and not (yield",
-        ("tests/ledgers/redis/test_layouts.py",),
+        "self._claims, self.must_exist = claims, must_exist\n",
+        "self._claims, self.must_exist = claims, False\n",
+        ("tests/ledgers/redis/test_layouts.py", seed("must", "redis", 0)),
+    ),
+    Mutation(
+        "a file that must exist is made",
+        "ledgers/sqlite/file.py",
+        "        if self.must_exist and not self.path.exists():\n",
+        "        if False:\n",
+        ("tests/buyer/test_must_exist.py", seed("must", "sqlite", 3)),
+        (
+            (
+                "ledgers/sqlite/file.py",
+                "        if self._identity is None and not self.must_exist:\n",
+                "        if self._identity is None:\n",
+            ),
+            ("ledgers/sqlite/file.py", "            if self.must_exist:\n", "            if False:\n"),
+        ),
     ),
     Mutation(
         "a ledger object begins anew where it must exist",
@@ -1031,9 +1090,9 @@ MUTATIONS = (
     Mutation(
         "a lost log is not noticed: a file",
         "ledgers/sqlite/log_mark.py",
-        "            if writing or word == doubted:\n",
-        "            if False:\n",
-        ("tests/ledgers/test_sqlite_log.py",),
+        "        if face == _BACK:\n",
+        "        if face in (_BACK, _NEEDED):\n",
+        ("tests/ledgers/test_sqlite_log.py", seed("lose log", "sqlite", 1)),
     ),
     Mutation(
         "an older copy of a file is not noticed behind another program's steps",
@@ -1047,7 +1106,7 @@ MUTATIONS = (
         "ledgers/sqlite/log_mark.py",
         "        if changed == self._known:\n",
         "        if self._known != -1:\n",
-        ("tests/ledgers/test_sqlite_log.py",),
+        ("tests/ledgers/test_sqlite_log.py", seed("fold", "sqlite", 1)),
     ),
     Mutation(
         "a death in the middle of setting the mark is a lost log",
@@ -1075,7 +1134,7 @@ MUTATIONS = (
         "ledgers/sqlite/seeds.py",
         "            _start_from_hosts(db, purse, name, now)\n",
         "",
-        ("tests/ledgers/test_sqlite_growth.py",),
+        ("tests/ledgers/test_sqlite_growth.py", seed("policies", "sqlite", 3)),
     ),
     # --- windows, accounts, and where a ledger is
     Mutation(
@@ -1125,14 +1184,14 @@ MUTATIONS = (
         "ledgers/memory.py",
         "                self._counted_in.clear()\n",
         "                pass\n",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("patterns", "memory", 44)),
     ),
     Mutation(
         "a file does not hear of a pattern that is opened later",
         "ledgers/sqlite/seeds.py",
         "        if latest != self._latest or db is not self._db",
         "        if db is not self._db",
-        (IN_A_FILE,),
+        (IN_A_FILE, seed("patterns", "sqlite", 12)),
     ),
     Mutation(
         "a payment that is written back leaves out patterns that were begun since",
@@ -1153,7 +1212,7 @@ MUTATIONS = (
         "ledgers/accounts.py",
         "    names += [cap.account for cap in caps]\n",
         "",
-        ("tests/ledgers/test_accounts.py", IN_MEMORY),
+        ("tests/ledgers/test_accounts.py", IN_MEMORY, seed("", "memory", 4)),
     ),
     Mutation(
         "a URL that is not understood is a path",
@@ -1174,7 +1233,7 @@ MUTATIONS = (
         SQLITE,
         "    if paid is not None:\n        raise refusals.already_paid(paid)\n",
         "",
-        (IN_A_FILE, f"{KILLED}[httpx, under a key]"),
+        (IN_A_FILE, f"{KILLED}[httpx, under a key]", seed("", "sqlite", 3)),
     ),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises.adversary.found import SEEDS
+from tests.promises.adversary.found import MORE_SEEDS, SEEDS
 
 from . import mutations
 from .mutations import CODE, MUTATIONS, ROOT, Mutation, is_killed
@@ -38,7 +38,8 @@ def test_each_killer_is_there() -> None:
 
 
 def test_each_seed_of_a_mutation_is_played_by_a_test() -> None:
-    played = {mutations.seed(*where, number) for where, numbers in SEEDS.items() for number in numbers}
+    groups = [*SEEDS.items(), *MORE_SEEDS.items()]
+    played = {mutations.seed(*where, number) for where, numbers in groups for number in numbers}
     asked = {killer for one in MUTATIONS for killer in one.killers if "test_found.py" in killer}
     assert asked
     assert asked <= played

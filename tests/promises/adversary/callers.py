@@ -61,8 +61,10 @@ class End:
 class Heard:
     """What reached the code of one caller, while it runs."""
 
-    def __init__(self, call: Call) -> None:
-        self.call, self.number = call, 0
+    def __init__(self, call: Call, gone: Callable[[], object]) -> None:
+        self.call, self.number, self._gone = call, 0, gone
+        #: When the library had given all that it gives, in real seconds.
+        self.left: float | None = None
         self.status: int | None = None
         self.got, self.closed = b"", False
         self.money: str | None = None
@@ -83,10 +85,16 @@ class Heard:
             raise Stopped if self.call.at % 2 else Mistake
         return self.call.stop in ("break", "handled") and self.number > self.call.at
 
+    def leave(self) -> None:
+        """Note that the library is done with the call."""
+        self.left = self.left or real()
+        self._gone()
+
     def end(self, failure: BaseException | None = None) -> End:
         """Return what became of it."""
         kept = self.got if GOODS.startswith(self.got) else b""
-        end = End("answer", self.status, len(kept), self.closed, money=self.money, nonce=self.nonce, at=real())
+        end = End("answer", self.status, len(kept), self.closed, money=self.money, nonce=self.nonce)
+        end = replace(end, at=self.left or real())
         if failure is None:
             return replace(end, how="content") if end.whole or self.closed else end
         own = isinstance(failure, (Stopped, Mistake, KeyboardInterrupt, asyncio.CancelledError))
@@ -114,7 +122,7 @@ class Request:
 
 def make(program: Any, call: Call, number: int) -> End:
     """Make one call, and return what became of it."""
-    heard, request = Heard(call), Request(program.world, call, number)
+    heard, request = Heard(call, program.world.idle), Request(program.world, call, number)
     try:
         buyer = program.buyer(call.wallet)
         with buyer.purchase(key=request.key) if request.key else contextlib.nullcontext():
@@ -125,10 +133,12 @@ def make(program: Any, call: Call, number: int) -> End:
                     _CALLS[call.client](program, request, heard)
             else:
                 _CALLS[call.client](program, request, heard)
+        heard.leave()
         return heard.end()
     except BaseException as failure:
         return heard.end(failure)
     finally:
+        heard.leave()
         if call.stop == "drop":
             gc.collect()
 
@@ -242,6 +252,7 @@ def _on_a_loop(library: _Async) -> Callable[[Any, Request, Heard], None]:
             try:
                 await asyncio.ensure_future(whole())
             finally:
+                heard.leave()
                 await program.leave_loop()
 
         asyncio.run(scene())
@@ -289,6 +300,7 @@ def _by_trio(program: Any, request: Request, heard: Heard) -> None:
             if call.stop == "cancel":
                 trio.lowlevel.add_instrument(_Steps(call.at, scope))
             await _ahttpx(program, request, heard)
+        heard.leave()
         await program.leave_loop()
         if scope.cancelled_caught:
             raise Stopped

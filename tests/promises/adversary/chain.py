@@ -46,6 +46,11 @@ class Chain:
         self.moods = ["true", "true"]
         self.foreign = False
 
+    @property
+    def speaks(self) -> bool:
+        """Return True if an endpoint tells the truth."""
+        return "true" in self.moods and not self.foreign
+
     def handed(self, header: str, call: int, thing: tuple[int, int], host: str) -> Payment:
         """Note a payment as it arrives at a seller. One that is not good is a failure of the machine."""
         signed, signature = _opened(header)
