@@ -353,7 +353,14 @@ MUTATIONS = (
         "core/flow.py",
         "    except BaseException:\n        call.attempt.end()\n        raise",
         "    except BaseException:\n        Call.kept = (*getattr(Call, 'kept', ()), call.attempt)\n        raise",
-        ("tests/core/test_flow_rows.py", seed("await", "memory", 992)),
+        ("tests/core/test_flow_rows.py", seed("await", "memory", 17)),
+        (
+            (
+                "adapters/exchange.py",
+                "        except BaseException as failure:\n            call.attempt.end()\n",
+                "        except BaseException as failure:\n",
+            ),
+        ),
     ),
     Mutation(
         "a later hop of a call pays again",
@@ -729,7 +736,7 @@ MUTATIONS = (
         "core/present.py",
         "call.accepted_loss is None and not call.expired_recently and rules.policy",
         "call.accepted_loss is None and rules.policy",
-        (ENDS, seed("endpoint+skew", "memory", 405)),
+        (ENDS, seed("early", "memory", 10)),
     ),
     Mutation(
         "a later hop of the same call pays ahead",
@@ -971,7 +978,7 @@ MUTATIONS = (
         "core/delivery.py",
         "        self._call = replace(call, attempt=Attempt())\n",
         "        self._call = call\n",
-        ("tests/core/test_delivery.py",),
+        ("tests/core/test_delivery.py", seed("tell", "memory", 1)),
     ),
     Mutation(
         "another ledger in its place is believed: Redis",

@@ -15,7 +15,7 @@ import anyio
 import httpx
 import trio
 
-from x402_client import errors, outcome
+from x402_client import Outcome, errors, outcome
 
 from .clock import real
 from .events import Call
@@ -63,6 +63,8 @@ class Heard:
 
     def __init__(self, call: Call, gone: Callable[[], object]) -> None:
         self.call, self.number, self._gone = call, 0, gone
+        #: What the caller was told of its payment; it keeps that.
+        self.kept: Outcome | None = None
         #: When the library had given all that it gives, in real seconds.
         self.left: float | None = None
         self.status: int | None = None
@@ -76,6 +78,7 @@ class Heard:
         found = outcome(response)
         if found is not None:
             self.money, self.nonce = found.money, found.hold.nonce
+            self.kept = found
 
     def took(self, piece: bytes) -> bool:
         """Note a piece of the body, and return True if the caller wants no more."""
@@ -139,6 +142,7 @@ def make(program: Any, call: Call, number: int) -> End:
         return heard.end(failure)
     finally:
         heard.leave()
+        program.world.kept.append(heard.kept)
         if call.stop == "drop":
             gc.collect()
 

@@ -170,6 +170,8 @@ class Setting(Written):
     #: One endpoint alone is named; a program that starts once something was paid says that its ledger must exist.
     alone: bool = False
     must: bool = False
+    #: The user's own reader tells what became of payments: it is a little early, and fails as the first endpoint does.
+    reader: bool = False
 
 
 @dataclass(frozen=True, repr=False)

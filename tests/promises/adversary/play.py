@@ -50,6 +50,8 @@ class World:
         self.setting, self.number = Setting(), 0
         self.books = Books(self.chain, self.setting, frozenset())
         self.programs: list[Program] = []
+        #: What callers keep.
+        self.kept: list[Any] = []
         self.running: list[tuple[int, threading.Thread, list[End]]] = []
         self._busy: threading.Timer | None = None
         self._changing, self._process = threading.RLock(), os.getpid()
@@ -82,7 +84,7 @@ class World:
         self.setting, self.books = setting, Books(self.chain, setting, alphabet)
         self.programs = [Program(self), Program(self)]
         self.seller.busy = self._keep_busy
-        self.running = []
+        self.running, self.kept = [], []
 
     def _over(self) -> None:
         self.seller.release.set()

@@ -16,6 +16,7 @@ from tests.adapters.cash_register import NETWORK
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 
 from .callers import async_client
+from .chain import Reader
 from .events import Setting
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Program:
             Wallet(evm=KEYS[wallet]), policy(said, wallet), ledger=self.ledger, settle_timeout=said.settle / 1000,
             breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
             on_event=self.world.books.note, must_exist=self.must,
+            reader=Reader(self.world.chain) if said.reader else None,
             rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(1 if said.alone else 2)]},
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .chain import EARLY
 from .events import (
     Call,
     Empty,
@@ -97,6 +98,24 @@ def _skew(draw: Drawing) -> list[Event]:
     return [failing, skewed, replace(draw.again(), plan=stubborn)]
 
 
+def _early(draw: Drawing) -> list[Event]:
+    """Set the clock ahead to about the end of a payment, where no endpoint speaks."""
+    failing = draw.call(failing=True, program=0)
+    failing = replace(failing, plan=replace(failing.plan, settles=draw.rng.choice(("never", "after"))))
+    silent = [Endpoint(which, draw.rng.choice(("silent", "garbage"))) for which in range(2)]
+    again = replace(draw.again(), plan=Plan(pays=("402", "goods"), settles="never"))
+    return [*silent, failing, Skew(draw.rng.choice((50, 65, 100, 140, 170, 200))), again]
+
+
+def _reader(draw: Drawing) -> list[Event]:
+    """Ask a reader that fails, or that is early beside a clock that is fast."""
+    rng, failing = draw.rng, draw.call(failing=True, program=0)
+    if rng.random() < 0.4:
+        return [Endpoint(0, rng.choice(("silent", "garbage"))), failing, Wait(900), draw.again(), Endpoint(0, "true")]
+    failing = replace(failing, plan=replace(failing.plan, settles="never"))
+    return [Skew(EARLY), failing, Wait(rng.choice((65, 90, 140))), draw.again()]
+
+
 def _endpoint(draw: Drawing) -> list[Event]:
     """Change the chain's endpoints. Not both of them lie."""
     rng = draw.rng
@@ -137,6 +156,6 @@ SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("keep", 0.3, _keep), ("keep long", 0.3, _keep_long), ("lose log", 0.25, _lose_log), ("fold", 0.25, _fold),
     ("old", 0.3, _old), ("evict", 0.2, _evict), ("empty", 0.15, _empty), ("must", 0.3, _must),
     ("witness", 0.5, _witness), ("both", 0.3, _both), ("loss", 0.3, _loss), ("skew", 0.3, _skew),
-    ("endpoint", 0.3, _endpoint), ("crowd", 0.4, _crowd), ("ahead", 0.2, _ahead), ("patterns", 0.4, _patterns),
-    ("foreign", 0.3, _foreign), ("give up", 0.15, _give_up),
+    ("early", 0.4, _early), ("reader", 0.4, _reader), ("endpoint", 0.3, _endpoint), ("crowd", 0.4, _crowd),
+    ("ahead", 0.2, _ahead), ("patterns", 0.4, _patterns), ("foreign", 0.3, _foreign), ("give up", 0.15, _give_up),
 )  # fmt: skip
