@@ -29,7 +29,10 @@ atexit.register(_OPEN.close)
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One broken promise. ``more`` are further texts that have to change for it: file, old text, new text."""
+    """One broken promise. ``more`` are further texts that have to change for it: file, old text, new text.
+
+    ``unseen`` says why no seed of the adversary machine is among the killers.
+    """
 
     name: str
     file: str
@@ -37,6 +40,7 @@ class Mutation:
     new: str
     killers: tuple[str, ...]
     more: tuple[tuple[str, str, str], ...] = ()
+    unseen: str = ""
 
     @property
     def edits(self) -> Iterator[tuple[str, str, str]]:
@@ -66,6 +70,26 @@ def seed(theme: str, ledger: str, number: int) -> str:
     return f"tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[{name}]"
 
 
+# Why the adversary machine cannot see a broken promise: it judges four things, and its world is not everything.
+ONE_PAYMENT = "Two calls show one payment then. Nothing is paid twice, and its sellers deliver for each."
+SHOWN_AGAIN = "A payment that was delivered is shown once more then. The buyer pays less, not more."
+SETTINGS = "It is about settings that are refused while a buyer is built; the settings of its scripts are sound."
+COMMANDS = "Its programs use the library, and no command."
+WORDS = "Its oracles ask each end what became of the money, and nothing else of what is told or kept."
+TIME = "Its oracles measure neither time nor threads."
+NOT_IN_IT = "Its world has none of this: no proxy, other payee, quote, test money, scheme, vouched token or payment id."
+NO_SOLANA = "Its chain is an EVM chain."
+NO_STOPS = "Nobody freezes in it, and a breaker is no budget."
+NO_OLDER = "Its ledgers begin with this version, and no loss is accepted in them."
+TOO_CAREFUL = "The buyer is more careful then than it has to be, and pays less."
+HELD_ELSEWHERE = "Another rule holds it too; only a test of the one place shows this one."
+EXPIRED = "What is in flight when it is concluded has expired, and cannot settle any more."
+ACCEPTED = "The user accepts such losses; its oracles hold what expired to be lost, however silent the seller was."
+ANY_2XX = "Any 2xx that was read is a delivery to its oracles, wherever a redirect led."
+ANY_S = "Its chain takes such signatures."
+RARE = "It takes two purchases whose names begin alike, one of thousands of millions."
+
+
 MUTATIONS = (
     # --- what is allowed
     Mutation(
@@ -81,6 +105,7 @@ MUTATIONS = (
         "return next((most for one in amounts.values() if (most := one.as_limit_on(currency)) is not None), None)",
         "return None",
         ("tests/policy/test_test_money.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a number of smallest units is taken for dollars",
@@ -88,6 +113,7 @@ MUTATIONS = (
         "filter(_is_suspect, amounts or ())",
         "()",
         ("tests/policy/test_whole_numbers.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "a command freezes a ledger that is not there",
@@ -95,6 +121,7 @@ MUTATIONS = (
         "raise Stop(Code.USAGE, _not_there(missing, done) + _other_file(missing))",
         "pass",
         ("tests/cli/test_ledger.py",),
+        unseen=COMMANDS,
     ),
     Mutation(
         "a retry by hand presents a payment for another request",
@@ -102,6 +129,7 @@ MUTATIONS = (
         "if is_request_of(one.purchase, asked, digest):",
         "if True:",
         ("tests/cli/test_ledger_retry.py",),
+        unseen=COMMANDS,
     ),
     Mutation(
         "a list says another thing of the money than the error did",
@@ -109,6 +137,7 @@ MUTATIONS = (
         'return self.but(money=self.last.money if self.last is not None else "unknown")',
         "return self",
         ("tests/core/test_last_answer.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a key of the sandbox signs for real networks",
@@ -116,6 +145,7 @@ MUTATIONS = (
         "if place[1] in self._play and not takes_play_keys(offer.network):",
         "if False:",
         ("tests/signers/test_play_keys.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "an async approver that never times out",
@@ -123,6 +153,7 @@ MUTATIONS = (
         "with anyio.move_on_after(limit):",
         "with anyio.move_on_after(None):",
         ("tests/buyer/test_approval.py::test_a_coroutine_that_never_answers_means_no",),
+        unseen=TIME,
     ),
     Mutation(
         "requests pays ahead over plain http through a proxy",
@@ -132,6 +163,7 @@ MUTATIONS = (
 """,
         "",
         ("tests/adapters/test_pay_ahead.py::test_behind_a_proxy_plain_http_is_never_paid_ahead[requests]",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a refusal that is returned says nothing",
@@ -139,6 +171,7 @@ MUTATIONS = (
         "return hung if isinstance(hung, X402Error) else None",
         "return None",
         ("tests/adapters/test_returned_refusals.py",),
+        unseen=WORDS,
     ),
     # --- the journal
     Mutation(
@@ -230,6 +263,7 @@ MUTATIONS = (
         "my_turn = first.followers[0] is mine",
         "my_turn = True",
         (f"{OVERDUE}::test_one_joiner_after_the_other[httpx-memory]",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a header outlives those who joined",
@@ -237,6 +271,7 @@ MUTATIONS = (
         "if (self.over or delivered) and not (delivered and self.followers):",
         "if self.over and not delivered:",
         ("tests/buyer/test_running_calls.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "an unresolved payment is signed anew",
@@ -319,6 +354,7 @@ MUTATIONS = (
         "            clone.headers.popall(name, None)\n",
         "",
         ("tests/adapters/test_aiohttp.py::TestSession",),
+        unseen=WORDS,
     ),
     Mutation(
         "headers resolve a purchase: requests",
@@ -333,6 +369,7 @@ MUTATIONS = (
         "        if not isinstance(found, Hold) or found.id != hold.id:\n            self.call.attempt.end()\n",
         "        self.call.attempt.end()\n",
         (f"{REDIRECTS}::test_while_the_content_is_read_others_buy_their_own[httpx]",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads",
@@ -392,6 +429,7 @@ MUTATIONS = (
         "            led = hold.purchase.origin != call.origin\n",
         "            led = False\n",
         ("tests/core/test_first_request.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a form under another boundary is another purchase",
@@ -436,6 +474,7 @@ MUTATIONS = (
         "        raise quote\n    check_quoted(call)\n",
         "        raise quote\n",
         ("tests/core/test_first_request.py",),
+        unseen=NOT_IN_IT,
     ),
     # --- claims
     Mutation(
@@ -444,6 +483,7 @@ MUTATIONS = (
         "        return attempt is not None and attempt.alive\n",
         "        return False\n",
         (MACHINE, "tests/ledgers/test_memory.py"),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "claims are ignored: a file",
@@ -451,6 +491,7 @@ MUTATIONS = (
         "        return in_flight(self._locks_directory, row.owner, row.number)\n",
         "        return False\n",
         (IN_A_FILE,),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "claims of other programs are ignored: a file",
@@ -458,6 +499,7 @@ MUTATIONS = (
         "    return own.attempt_lives(number) if own is not None else alive(directory, owner)\n",
         "    return own.attempt_lives(number) if own is not None else False\n",
         ("tests/ledgers/test_sqlite_processes.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "the dead keep their claims: a file",
@@ -472,6 +514,7 @@ MUTATIONS = (
         '  if row.owner == asked.owner then return "busy" end\n',
         '  if row.owner == asked.owner then return "free" end\n',
         (IN_REDIS,),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "claims of other programs are ignored: Redis",
@@ -479,6 +522,7 @@ MUTATIONS = (
         '  return asked.since > 0 and proof >= asked.since and "busy" or "doubt"\n',
         '  return "free"\n',
         ("tests/ledgers/redis/test_processes.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a payment is presented once more without a claim",
@@ -486,6 +530,7 @@ MUTATIONS = (
         "        found = yield from Claim(tries.hold.purchase, call.attempt)\n",
         "        found = tries.hold\n",
         (ENDS, "tests/core/test_flow_random.py"),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a POST is presented once more",
@@ -493,6 +538,7 @@ MUTATIONS = (
         '    safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)\n',
         "    safe = True\n",
         (ENDS,),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a payment is presented more often than is safe",
@@ -500,6 +546,7 @@ MUTATIONS = (
         'tries.hold.money == "held" and tries.again < tries.most',
         'tries.hold.money == "held" and tries.again < 2',
         (ENDS,),
+        unseen=ONE_PAYMENT,
     ),
     # --- budgets
     Mutation(
@@ -537,6 +584,7 @@ MUTATIONS = (
         "        if pause < seconds:\n            return await anext(rest, None)\n",
         "        if pause < 99:\n            return await anext(rest, None)\n",
         ("tests/promises/test_bounds.py::test_a_402_that_drips_and_then_stops",),
+        unseen=TIME,
     ),
     Mutation(
         "the head of a chunk drips for ever: async",
@@ -544,6 +592,7 @@ MUTATIONS = (
         'if "transfer-encoding" in headers or "content-length" not in headers:\n',
         "if False:\n",
         ("tests/promises/test_bounds.py::test_a_402_that_drips_on_a_client_of_less_patience",),
+        unseen=TIME,
     ),
     Mutation(
         "a transport of somebody else's is trusted with the time: async",
@@ -551,6 +600,7 @@ MUTATIONS = (
         " or type(self.inner) is not self.library.async_transport",
         "",
         ("tests/adapters/test_async_clients.py",),
+        unseen=TIME,
     ),
     Mutation(
         "a signature has the high s: pure Python",
@@ -558,6 +608,7 @@ MUTATIONS = (
         "        if 2 * s > order:\n",
         "        if 2 * s < order:\n",
         ("tests/signers/test_evm_pure_python.py",),
+        unseen=ANY_S,
     ),
     Mutation(
         "a signed payment is given back",
@@ -565,6 +616,7 @@ MUTATIONS = (
         '            if row is not None and row.hold.state == "reserved":\n                self._drop(row)\n',
         "            if row is not None:\n                self._drop(row)\n",
         (IN_MEMORY,),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "what is given back late takes from younger payments: a file",
@@ -579,6 +631,7 @@ MUTATIONS = (
         "AND span = ? AND number > ?",
         "AND span = ? AND number >= ?",
         (IN_A_FILE, "tests/ledgers/test_sqlite_sums.py"),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "holds that lie together are mixed up: a file",
@@ -586,6 +639,7 @@ MUTATIONS = (
         '_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"',
         '_OF_PURCHASE = "id BETWEEN ? AND ? AND ? IS NOT NULL"',
         ("tests/ledgers/test_sqlite_sums.py",),
+        unseen=RARE,
     ),
     # --- what the chain tells
     Mutation(
@@ -600,14 +654,14 @@ MUTATIONS = (
         "buyer/settlement_reader.py",
         '    log.warning("The settlement reader failed", exc_info=failure)\n    return "unknown"\n',
         '    log.warning("The settlement reader failed", exc_info=failure)\n    return "not_settled"\n',
-        ("tests/promises/test_release_of_holds.py",),
+        ("tests/promises/test_release_of_holds.py", seed("reader", "memory", 1)),
     ),
     Mutation(
         "a reader is believed too early",
         "buyer/settlement_reader.py",
         'if answer == "not_settled" and expired_recently(hold) and not _goes_by_the_chain(reader, hold):',
         "if False:",
-        ("tests/promises/test_release_of_holds.py",),
+        ("tests/promises/test_release_of_holds.py", seed("reader", "memory", 5)),
     ),
     Mutation(
         "what lives by the chain's own clock is lost",
@@ -622,6 +676,7 @@ MUTATIONS = (
         "        if not page or _before(page[-1], signed):\n",
         "        if True:\n",
         ("tests/chains/test_solana_search.py",),
+        unseen=NO_SOLANA,
     ),
     Mutation(
         "a hint's expiry without a margin",
@@ -629,6 +684,7 @@ MUTATIONS = (
         "at > signed.expires + _MARGIN",
         "at > signed.expires",
         ("tests/chains/test_solana_search.py",),
+        unseen=NO_SOLANA,
     ),
     Mutation(
         "another chain's endpoint is believed",
@@ -650,6 +706,7 @@ MUTATIONS = (
         ">= MOST:\n",
         ">= 10**9:\n",
         ("tests/buyer/test_looks.py",),
+        unseen=TIME,
     ),
     Mutation(
         "wrong decimals of a vouched token are signed",
@@ -657,6 +714,7 @@ MUTATIONS = (
         "            if found != token.decimals:\n",
         "            if False:\n",
         ("tests/buyer/test_endpoints.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "an unknown family of chains is Solana",
@@ -664,6 +722,7 @@ MUTATIONS = (
         "return self._by_name.get(family_of(network))",
         "return self._by_name.get(family_of(network), SOLANA)",
         ("tests/chains/test_families.py", "tests/buyer/test_schemes.py"),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a token is asked about the payments of any scheme",
@@ -673,6 +732,7 @@ MUTATIONS = (
         "        from .evm_settlement import look\n\n        return look(rpc, hold, signed)\n",
         ("tests/chains/test_families.py",),
         (("chains/evm_settlement.py", "if not _NONCE.fullmatch(signed.nonce):", "if False:"),),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a user's scheme takes the place of one that ships",
@@ -680,6 +740,7 @@ MUTATIONS = (
         "        if place in SHIPPED:\n            raise ConfigurationError(",
         "        if False:\n            raise ConfigurationError(",
         ("tests/buyer/test_schemes.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "the chain is believed before the expiry",
@@ -687,6 +748,7 @@ MUTATIONS = (
         "signed is not None and not settled and signed.expires < time.time()",
         "signed is not None and not settled",
         ("tests/promises/test_release_of_holds.py",),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "the flow reads unknown as not settled",
@@ -701,6 +763,7 @@ MUTATIONS = (
         '            if row is None or row.hold.state != "signed" or row.in_flight:\n                return False\n',
         '            if row is None or row.hold.state != "signed":\n                return False\n',
         (IN_MEMORY,),
+        unseen=EXPIRED,
     ),
     Mutation(
         "a payment in flight is concluded: a file",
@@ -708,6 +771,7 @@ MUTATIONS = (
         '        if row is None or row.hold.state != "signed" or self._in_flight(row):\n',
         '        if row is None or row.hold.state != "signed":\n',
         (IN_A_FILE,),
+        unseen=EXPIRED,
     ),
     Mutation(
         "a payment in flight is concluded: Redis",
@@ -715,6 +779,7 @@ MUTATIONS = (
         '  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end\n',
         '  if not row or row.state ~= "signed" then return { "ok", seq, "" } end\n',
         (IN_REDIS,),
+        unseen=EXPIRED,
     ),
     Mutation(
         "a loss is written off before the payment expired",
@@ -730,13 +795,14 @@ MUTATIONS = (
         "    accepted = may_lose and tries.terms is not None\n",
         "    tries.terms = tries.terms or Quote(call.url)\n    accepted = may_lose\n",
         (ENDS,),
+        unseen=ACCEPTED,
     ),
     Mutation(
         "a loss is accepted before anybody can know",
         "core/present.py",
         "call.accepted_loss is None and not call.expired_recently and rules.policy",
         "call.accepted_loss is None and rules.policy",
-        (ENDS, seed("early", "memory", 10)),
+        (ENDS, seed("early", "memory", 18)),
     ),
     Mutation(
         "a later hop of the same call pays ahead",
@@ -760,6 +826,7 @@ MUTATIONS = (
         "            self._close()\n        except BaseException:\n            self._delivery.dropped()\n",
         "            self._close()\n        except BaseException:\n            pass\n",
         ("tests/core/test_delivery.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a redirect without the seller's proof delivers",
@@ -767,6 +834,7 @@ MUTATIONS = (
         "leads_on and proven",
         'leads_on and outcome.money == "spent"',
         ("tests/core/test_delivery.py",),
+        unseen=ANY_2XX,
     ),
     Mutation(
         "time that is up in a pause is told by nobody",
@@ -774,6 +842,7 @@ MUTATIONS = (
         "    except Exception as failure:  # the caller's own time for the whole call is up\n",
         "    except ZeroDivisionError as failure:\n",
         ("tests/core/test_present.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a redirect that leads nowhere delivers",
@@ -789,6 +858,7 @@ MUTATIONS = (
         "        refusals.check_frozen(self._frozen, purchase)\n        if",
         "        if",
         (IN_MEMORY, "tests/ledgers/test_memory_ends.py"),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a freeze lets unresolved payments pass: a file",
@@ -796,6 +866,7 @@ MUTATIONS = (
         "        refusals.check_frozen(_patterns(meta), purchase)\n",
         "",
         (IN_A_FILE,),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a freeze lets unresolved payments pass: Redis",
@@ -803,6 +874,7 @@ MUTATIONS = (
         "  return holds.frozen() or holds.meet()\n",
         "  return holds.meet()\n",
         (IN_REDIS,),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a receipt that disagrees is believed",
@@ -826,6 +898,7 @@ MUTATIONS = (
         "            raise\n\n    async def arun",
         "            raise\n\n    async def arun",
         (f"{OWN_ERRORS}::test_a_loop_that_knows_the_library_alone_buys_once[httpx-GET]",),
+        unseen=WORDS,
     ),
     Mutation(
         "what another transport says of its connection is believed",
@@ -833,6 +906,7 @@ MUTATIONS = (
         "if isinstance(failure, self.library.not_sent) and type(self.inner) in self.library.own_transports:",
         "if isinstance(failure, self.library.not_sent):",
         ("tests/adapters/test_couriers.py::test_what_another_transport_says_of_its_connection_proves_nothing[httpx]",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a copy of a ledger in memory has the whole budget again",
@@ -871,6 +945,7 @@ MUTATIONS = (
         "                if len(record.holds) >= self._after:\n",
         "                if len(record.holds) > self._after:\n",
         ("tests/promises/test_failing_seller.py",),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "the breaker stops payments that were made",
@@ -878,6 +953,7 @@ MUTATIONS = (
         "        hold = yield from _alive(call, found, rules)\n",
         "        yield from _check_rest(call)\n        hold = yield from _alive(call, found, rules)\n",
         ("tests/promises/test_failing_seller.py",),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a payment's id differs with every try",
@@ -895,6 +971,7 @@ MUTATIONS = (
                 "def _brought(",
             ),
         ),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "two purchases share a payment's id",
@@ -902,6 +979,7 @@ MUTATIONS = (
         "hashlib.sha256(hold.id.encode()).hexdigest()[:32]",
         "hashlib.sha256(hold.purchase.origin.host.encode()).hexdigest()[:32]",
         (ENDS,),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a key may be paid twice: memory",
@@ -923,6 +1001,7 @@ MUTATIONS = (
         "        except LedgerBusy:\n            self._later(said, tell)\n",
         "        except LedgerBusy:\n            said.attempt.end()\n",
         ("tests/buyer/test_ends.py",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "an answer waits until its delivery is written: Redis",
@@ -944,6 +1023,7 @@ MUTATIONS = (
         "                self._later(said, tell, guarded(_send, self._ledger, said))\n",
         "                self._later(said, tell)\n",
         ("tests/promises/test_killed.py::test_an_end_is_sent_to_redis_before_the_caller_has_its_answer",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "the answer to one end is taken for another's",
@@ -951,6 +1031,7 @@ MUTATIONS = (
         "                    first = self._due[0]\n",
         "                    first = self._due[-1]\n",
         ("tests/ledgers/redis/test_ends_connection.py",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "a key whose delivery is yet to be written is in flight",
@@ -958,6 +1039,7 @@ MUTATIONS = (
         "        if end is not None:\n            raise already_paid(end.hold)\n",
         "",
         ("tests/buyer/test_ends.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a forked child writes what is its parent's",
@@ -965,6 +1047,7 @@ MUTATIONS = (
         "        writer._reset()\n",
         "        pass\n",
         ("tests/buyer/test_ends.py",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "a close while an exception is under way is a delivery",
@@ -986,6 +1069,7 @@ MUTATIONS = (
         '  if asked.identity ~= "" and store.identity ~= asked.identity then\n',
         "  if false then\n",
         ("tests/ledgers/redis/test_failures.py",),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "an empty ledger in its place is believed: Redis",
@@ -1029,6 +1113,7 @@ MUTATIONS = (
         """    if not programs.is_alone(program) then return { "twin" } end\n""",
         "",
         ("tests/ledgers/redis/test_clones.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a sweep removes owners of living programs: Redis",
@@ -1036,6 +1121,7 @@ MUTATIONS = (
         """call("ZRANGEBYSCORE", OWNERS, "-inf", text(clock))) do\n    holds.give_back""",
         """call("ZRANGEBYSCORE", OWNERS, "-inf", "+inf")) do\n    holds.give_back""",
         ("tests/ledgers/redis/test_clones.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "another wallet's payment is presented: Redis",
@@ -1079,6 +1165,7 @@ MUTATIONS = (
         "    if may_begin(found):\n",
         "    if False:\n",
         ("tests/buyer/test_must_exist.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "threads on a file take turns in any order",
@@ -1086,6 +1173,7 @@ MUTATIONS = (
         "        self._lock = FairLock()\n        #:",
         "        self._lock = threading.Lock()\n        #:",
         ("tests/ledgers/test_fair_lock.py",),
+        unseen=TIME,
     ),
     Mutation(
         "a queue of threads is taken for another program",
@@ -1093,6 +1181,7 @@ MUTATIONS = (
         "        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):\n",
         "        if not self._lock.acquire(timeout=patience):\n",
         ("tests/ledgers/test_fair_lock.py",),
+        unseen=TIME,
     ),
     Mutation(
         "a lost log is not noticed: a file",
@@ -1121,6 +1210,7 @@ MUTATIONS = (
         "            self._marker(token).touch(0o600)\n",
         "",
         ("tests/ledgers/test_sqlite_log.py",),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "a hold of another wallet is claimed: a file",
@@ -1135,6 +1225,7 @@ MUTATIONS = (
         "for name in purchase.names for value in _span",
         "for name in purchase.names[:1] for value in _span",
         ("tests/ledgers/test_sqlite_migration.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a new pattern starts at zero: a file",
@@ -1150,6 +1241,7 @@ MUTATIONS = (
         "_SPANS = {w.name: (w.number, w.seconds, w.seconds // BUCKETS) for w in BUDGET_WINDOWS if w.seconds}",
         "_SPANS = {w.name: (n, w.seconds, w.seconds // BUCKETS) for n, w in enumerate(BUDGET_WINDOWS) if w.seconds}",
         ("tests/ledgers/test_window_numbers.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a window that is new to a file starts at nothing",
@@ -1157,6 +1249,7 @@ MUTATIONS = (
         "        _seed(db, window, kept)\n",
         "",
         ("tests/ledgers/test_window_numbers.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a program writes to a file whose windows it does not know",
@@ -1164,6 +1257,7 @@ MUTATIONS = (
         "    if strange:\n",
         "    if False:\n",
         ("tests/ledgers/test_window_numbers.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a pattern counts only what its own policy pays: memory, a file",
@@ -1206,6 +1300,7 @@ MUTATIONS = (
         "    windows.start_accounts(windows.count_in_patterns(row, given))\n",
         "",
         ("tests/ledgers/redis/test_rollback.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a program forgets in which patterns of others its payment counts",
@@ -1213,6 +1308,7 @@ MUTATIONS = (
         ', "stems": str(answer[3])}',
         "}",
         ("tests/ledgers/redis/test_rollback.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a budget's account is not counted",
@@ -1227,6 +1323,7 @@ MUTATIONS = (
         "    return scheme if found[2] or scheme in REDIS else None\n",
         "    return scheme if scheme in REDIS else None\n",
         ("tests/ledgers/test_urls.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "a traceback shows the URL of a ledger",
@@ -1234,6 +1331,7 @@ MUTATIONS = (
         "        given = None  # a URL may hold a password, and tools print the variables of a traceback\n",
         "        pass\n",
         ("tests/ledgers/test_urls.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a key may be paid twice: a file",

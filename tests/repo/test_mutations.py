@@ -45,6 +45,11 @@ def test_each_seed_of_a_mutation_is_played_by_a_test() -> None:
     assert asked <= played
 
 
+@each
+def test_the_adversary_finds_it_or_it_is_said_why_not(mutation: Mutation) -> None:
+    assert any("test_found.py" in killer for killer in mutation.killers) != bool(mutation.unseen)
+
+
 @pytest.mark.mutations
 @each
 def test_it_is_noticed(mutation: Mutation) -> None:
