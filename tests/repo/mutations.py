@@ -43,6 +43,10 @@ class Mutation:
     unseen: str = ""
 
     @property
+    def seeds(self) -> tuple[str, ...]:
+        return tuple(killer for killer in self.killers if "test_found.py" in killer)
+
+    @property
     def edits(self) -> Iterator[tuple[str, str, str]]:
         yield self.file, self.old, self.new
         yield from self.more
@@ -1361,14 +1365,21 @@ def main(names: list[str]) -> int:
 
 def is_killed(mutation: Mutation) -> bool:
     """Return whether a test fails that passes on the unbroken code."""
+    with broken(mutation) as tree:
+        failures = (failing(tree, killer) for killer in mutation.killers)
+        return any(failed is not None and passes_unbroken(failed) for failed in failures)
+
+
+@contextmanager
+def broken(mutation: Mutation) -> Iterator[Path]:
+    """A copy in which the promise is broken."""
     with copied() as tree:
         for file, old, new in mutation.edits:
             path = tree / CODE / file
             text = path.read_text("utf-8")
             assert text.count(old) == 1, f"{file} has this {text.count(old)} times: {old}"
             path.write_text(text.replace(old, new), "utf-8")
-        failures = (failing(tree, killer) for killer in mutation.killers)
-        return any(failed is not None and passes_unbroken(failed) for failed in failures)
+        yield tree
 
 
 @cache

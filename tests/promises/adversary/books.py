@@ -168,6 +168,12 @@ class Books:
             self._put_back, self._knows = True, set(self._knows_any)
         self._gone, self._known_at = True, float("inf")
 
+    def cloned(self) -> None:
+        """The second program knows what the first one does."""
+        self.restarted(1)
+        for known in (self._knows, self._knows_any):
+            known.update([(1, wallet) for program, wallet in known if not program])
+
     def restarted(self, program: int) -> None:
         """A program began anew: it knows nothing."""
         for known in (self._knows, self._knows_any):

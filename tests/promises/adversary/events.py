@@ -106,6 +106,11 @@ class GoOn(Written):
 
 
 @dataclass(frozen=True, repr=False)
+class Clone(Written):
+    """The second program is from now on a copy of the first one's memory, as on a machine that was resumed twice."""
+
+
+@dataclass(frozen=True, repr=False)
 class LoseLog(Written):
     """A program makes a call and is killed, and the ledger's log is lost.
 
@@ -141,7 +146,7 @@ class WriteOff(Written):
     """The user gives up each purchase that can be given up."""
 
 
-_Taken: TypeAlias = Keep | PutBack | GoOn | LoseLog | Evict | Empty | Restart
+_Taken: TypeAlias = Keep | PutBack | GoOn | Clone | LoseLog | Evict | Empty | Restart
 Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | _Taken
 
 
@@ -190,7 +195,7 @@ class Script(Written):
 NAMES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, GoOn, LoseLog, Evict, Empty, Endpoint,
-        WriteOff, Setting, Script,
+        Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, GoOn, Clone, LoseLog, Evict, Empty,
+        Endpoint, WriteOff, Setting, Script,
     )
 }  # fmt: skip

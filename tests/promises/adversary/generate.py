@@ -20,10 +20,11 @@ THEMES = {
     "late": "a thread that its caller gave up on before its 402 was here",
     "busy": "a ledger that is busy when the content arrives",
     "keep": "an older ledger in the place of the one that programs use",
-    "keep long": "an older ledger behind another program's thousand steps",
+    "keep long": "an older ledger behind many steps of another program",
     "lose log": "a ledger file without its log",
     "fold": "a log that somebody moved into the file, and that is lost later",
     "old": "payments that are given back when their day is over",
+    "clone": "a memory that exists twice",
     "wallets": "two wallets on one ledger and purse",
     "fork": "a forked child with its parent's buyer",
     "evict": "a store that throws keys away",
@@ -55,7 +56,7 @@ THEMES = {
     "away": "a seller that listens no more",
 }
 #: What a machine has to know for a theme.
-_NEEDS = {theme: theme for theme in ("keep", "keep long", "lose log", "busy", "evict", "empty")}
+_NEEDS = {theme: theme for theme in ("keep", "keep long", "clone", "lose log", "busy", "evict", "empty")}
 _NEEDS |= {"must": "empty", "fold": "lose log"}
 CLIENTS = ("httpx", "requests", "ahttpx", "aiohttp", "trio")
 _PAYS = (

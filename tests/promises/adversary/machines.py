@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from tests.ledgers.redis.rollbacks import clone
 from tests.ledgers.redis.server import Server
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.ledgers.redis import RedisLedger
+from x402_client.ledgers.redis import RedisLedger, script
 
 from .clock import Clock
 
 #: For how long a ledger is kept busy, in real seconds, unless its caller has what it wanted before.
 BUSY = 2.5
+#: Steps that a Redis server remembers here.
+RING = 64
 
 
 class Machine:
@@ -137,7 +143,7 @@ class File(Machine):
 class Redis(Machine):
     """A server of its own."""
 
-    knows = frozenset({"restart", "child", "keep", "keep long", "evict", "empty", "busy"})
+    knows = frozenset({"restart", "child", "keep", "keep long", "clone", "evict", "empty", "busy"})
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -191,6 +197,10 @@ class Redis(Machine):
                 self.client.hset(key, "clock", clock)
         self.client.client_kill_filter(_type="normal", skipme=True)
 
+    def clone(self, ledger: Any) -> Any:
+        """Return a copy of a program's memory of the ledger."""
+        return clone(ledger, self.server.url)
+
     def evicts(self) -> None:
         """Set a policy under which keys are thrown away."""
         self.client.config_set("maxmemory-policy", "allkeys-lru")
@@ -214,6 +224,17 @@ class Redis(Machine):
         self.client.close()
         self.server.kill()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def short_ring() -> Iterator[None]:
+    """Have Redis remember few steps, so that a few of another program are as a thousand."""
+    text = script.source()
+    assert text.count("ring = 1024,") == 1
+    text = text.replace("ring = 1024,", f"ring = {RING},")
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    with mock.patch.multiple(script, source=partial(str, text), digest=partial(str, digest)):
+        yield
 
 
 MACHINES: dict[str, Callable[[Clock], Machine]] = {"memory": Memory, "sqlite": File, "redis": Redis}

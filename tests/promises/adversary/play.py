@@ -25,7 +25,7 @@ from .callers import End, make
 from .chain import Chain
 from .clock import Clock, real
 from .events import Call, Plan, Script, Setting, Together
-from .machines import BUSY, MACHINES, Machine, die
+from .machines import BUSY, MACHINES, Machine, die, short_ring
 from .programs import Program
 from .seller import Seller, Visit, names_lead_here
 
@@ -302,6 +302,14 @@ class World:
             for _ in range(event.steps):
                 ledger.spent(Spending("default", "day", "USD"))
 
+    def _clone(self, event: events.Clone) -> None:
+        self._let_go()
+        first, second = self.programs
+        first.buyer(0)
+        second.end()
+        second.ledger = self.machine.clone(first.ledger)  # type: ignore[attr-defined]
+        self.books.cloned()
+
     def _loselog(self, event: events.LoseLog) -> None:
         self._let_go()
         for program in self.programs:
@@ -357,6 +365,7 @@ def world(ledger: str) -> Iterator[World]:
         stack.callback(made.close)
         stack.enter_context(made.clock.installed())
         stack.enter_context(names_lead_here())
+        stack.enter_context(short_ring())
         for module, name, value in _SHORT:
             if hasattr(module, name):
                 stack.enter_context(mock.patch.object(module, name, value))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .chain import EARLY
 from .events import (
     Call,
+    Clone,
     Empty,
     Endpoint,
     Event,
@@ -24,6 +25,7 @@ from .events import (
     Wait,
     WriteOff,
 )
+from .machines import RING
 
 if TYPE_CHECKING:
     from .generate import Drawing
@@ -36,11 +38,17 @@ def _keep(draw: Drawing) -> list[Event]:
 
 
 def _keep_long(draw: Drawing) -> list[Event]:
-    return [Keep(), *_lost(draw), PutBack(), GoOn(1, draw.rng.choice((10, 1_100, 1_100))), draw.again()]
+    return [Keep(), *_lost(draw), PutBack(), GoOn(1, draw.rng.choice((RING // 4, 2 * RING, 2 * RING))), draw.again()]
 
 
 def _lost(draw: Drawing) -> list[Call]:
     return [draw.call(failing=True, program=0) for _ in range(draw.rng.choice((1, 1, 2)))]
+
+
+def _clone(draw: Drawing) -> list[Event]:
+    lost = _lost(draw)
+    both = tuple(replace(draw.again(), program=program) for program in range(2))
+    return [*lost, Clone(), Together(both) if draw.rng.random() < 0.5 else both[1], draw.again()]
 
 
 def _lose_log(draw: Drawing) -> list[Event]:
@@ -153,8 +161,8 @@ def _give_up(draw: Drawing) -> list[Event]:
 
 #: Themes, how often they come up where a script is about them, and their scene. The first that comes up is drawn.
 SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
-    ("keep", 0.3, _keep), ("keep long", 0.3, _keep_long), ("lose log", 0.25, _lose_log), ("fold", 0.25, _fold),
-    ("old", 0.3, _old), ("evict", 0.2, _evict), ("empty", 0.15, _empty), ("must", 0.3, _must),
+    ("keep", 0.3, _keep), ("keep long", 0.3, _keep_long), ("clone", 0.3, _clone), ("lose log", 0.25, _lose_log),
+    ("fold", 0.25, _fold), ("old", 0.3, _old), ("evict", 0.2, _evict), ("empty", 0.15, _empty), ("must", 0.3, _must),
     ("witness", 0.5, _witness), ("both", 0.3, _both), ("loss", 0.3, _loss), ("skew", 0.3, _skew),
     ("early", 0.4, _early), ("reader", 0.4, _reader), ("endpoint", 0.3, _endpoint), ("crowd", 0.4, _crowd),
     ("ahead", 0.2, _ahead), ("patterns", 0.4, _patterns), ("foreign", 0.3, _foreign), ("give up", 0.15, _give_up),
