@@ -29,7 +29,10 @@ atexit.register(_OPEN.close)
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One broken promise. ``more`` are further texts that have to change for it: file, old text, new text."""
+    """One broken promise. ``more`` are further texts that have to change for it: file, old text, new text.
+
+    ``unseen`` says why no seed of the adversary machine is among the killers.
+    """
 
     name: str
     file: str
@@ -37,6 +40,11 @@ class Mutation:
     new: str
     killers: tuple[str, ...]
     more: tuple[tuple[str, str, str], ...] = ()
+    unseen: str = ""
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        return tuple(killer for killer in self.killers if "test_found.py" in killer)
 
     @property
     def edits(self) -> Iterator[tuple[str, str, str]]:
@@ -66,6 +74,26 @@ def seed(theme: str, ledger: str, number: int) -> str:
     return f"tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[{name}]"
 
 
+# Why the adversary machine cannot see a broken promise: it judges four things, and its world is not everything.
+ONE_PAYMENT = "Two calls show one payment then. Nothing is paid twice, and its sellers deliver for each."
+SHOWN_AGAIN = "A payment that was delivered is shown once more then. The buyer pays less, not more."
+SETTINGS = "It is about settings that are refused while a buyer is built; the settings of its scripts are sound."
+COMMANDS = "Its programs use the library, and no command."
+WORDS = "Its oracles ask each end what became of the money, and nothing else of what is told or kept."
+TIME = "Its oracles measure neither time nor threads."
+NOT_IN_IT = "Its world has none of this: no proxy, other payee, quote, test money, scheme, vouched token or payment id."
+NO_SOLANA = "Its chain is an EVM chain."
+NO_STOPS = "Nobody freezes in it, and a breaker is no budget."
+NO_OLDER = "Its ledgers begin with this version, and no loss is accepted in them."
+TOO_CAREFUL = "The buyer is more careful then than it has to be, and pays less."
+HELD_ELSEWHERE = "Another rule holds it too; only a test of the one place shows this one."
+EXPIRED = "What is in flight when it is concluded has expired, and cannot settle any more."
+ACCEPTED = "The user accepts such losses; its oracles hold what expired to be lost, however silent the seller was."
+ANY_2XX = "Any 2xx that was read is a delivery to its oracles, wherever a redirect led."
+ANY_S = "Its chain takes such signatures."
+RARE = "It takes two purchases whose names begin alike, one of thousands of millions."
+
+
 MUTATIONS = (
     # --- what is allowed
     Mutation(
@@ -81,6 +109,7 @@ MUTATIONS = (
         "return next((most for one in amounts.values() if (most := one.as_limit_on(currency)) is not None), None)",
         "return None",
         ("tests/policy/test_test_money.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a number of smallest units is taken for dollars",
@@ -88,6 +117,7 @@ MUTATIONS = (
         "filter(_is_suspect, amounts or ())",
         "()",
         ("tests/policy/test_whole_numbers.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "a command freezes a ledger that is not there",
@@ -95,6 +125,7 @@ MUTATIONS = (
         "raise Stop(Code.USAGE, _not_there(missing, done) + _other_file(missing))",
         "pass",
         ("tests/cli/test_ledger.py",),
+        unseen=COMMANDS,
     ),
     Mutation(
         "a retry by hand presents a payment for another request",
@@ -102,6 +133,7 @@ MUTATIONS = (
         "if is_request_of(one.purchase, asked, digest):",
         "if True:",
         ("tests/cli/test_ledger_retry.py",),
+        unseen=COMMANDS,
     ),
     Mutation(
         "a list says another thing of the money than the error did",
@@ -109,6 +141,7 @@ MUTATIONS = (
         'return self.but(money=self.last.money if self.last is not None else "unknown")',
         "return self",
         ("tests/core/test_last_answer.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a key of the sandbox signs for real networks",
@@ -116,6 +149,7 @@ MUTATIONS = (
         "if place[1] in self._play and not takes_play_keys(offer.network):",
         "if False:",
         ("tests/signers/test_play_keys.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "an async approver that never times out",
@@ -123,6 +157,7 @@ MUTATIONS = (
         "with anyio.move_on_after(limit):",
         "with anyio.move_on_after(None):",
         ("tests/buyer/test_approval.py::test_a_coroutine_that_never_answers_means_no",),
+        unseen=TIME,
     ),
     Mutation(
         "requests pays ahead over plain http through a proxy",
@@ -132,6 +167,7 @@ MUTATIONS = (
 """,
         "",
         ("tests/adapters/test_pay_ahead.py::test_behind_a_proxy_plain_http_is_never_paid_ahead[requests]",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a refusal that is returned says nothing",
@@ -139,6 +175,7 @@ MUTATIONS = (
         "return hung if isinstance(hung, X402Error) else None",
         "return None",
         ("tests/adapters/test_returned_refusals.py",),
+        unseen=WORDS,
     ),
     # --- the journal
     Mutation(
@@ -146,7 +183,7 @@ MUTATIONS = (
         "buyer/answers.py",
         "asks.Record: lambda ledger, ask: ledger.record(ask.hold, ask.authorization),",
         'asks.Record: lambda ledger, ask: ask.hold.but(authorization=ask.authorization, state="signed"),',
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 0)),
     ),
     Mutation(
         "what was signed is written a moment later",
@@ -155,7 +192,7 @@ MUTATIONS = (
         "asks.Record: lambda ledger, ask: (\n"
         "        threading.Timer(0.1, ledger.record, (ask.hold, ask.authorization)).start()\n"
         '        or ask.hold.but(authorization=ask.authorization, state="signed")\n    ),',
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 0)),
     ),
     # --- never twice
     Mutation(
@@ -215,7 +252,7 @@ MUTATIONS = (
         "ledgers/redis/trust.py",
         "self._check((yield from script.ServerInfo()), first)",
         "if first:\n            self._check((yield from script.ServerInfo()), first)",
-        ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict",),
+        ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict", seed("evict", "redis", 39)),
     ),
     Mutation(
         "a purchase has another name in another library's spelling of its URL",
@@ -230,6 +267,7 @@ MUTATIONS = (
         "my_turn = first.followers[0] is mine",
         "my_turn = True",
         (f"{OVERDUE}::test_one_joiner_after_the_other[httpx-memory]",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a header outlives those who joined",
@@ -237,13 +275,14 @@ MUTATIONS = (
         "if (self.over or delivered) and not (delivered and self.followers):",
         "if self.over and not delivered:",
         ("tests/buyer/test_running_calls.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "an unresolved payment is signed anew",
         "core/flow.py",
         "if found.authorization is None:",
         "if True:",
-        ("tests/core/test_flow_answers.py", f"{KILLED}[httpx]"),
+        ("tests/core/test_flow_answers.py", f"{KILLED}[httpx]", seed("abandon", "memory", 1)),
         (
             (
                 MEMORY,
@@ -257,14 +296,18 @@ MUTATIONS = (
         MEMORY,
         "            found = self._claim(order.purchase, attempt)\n            if found is not None:",
         "            found = self._claim(order.purchase, attempt)\n            if False:",
-        (MACHINE, f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]"),
+        (
+            MACHINE,
+            f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",
+            seed("", "memory", 1),
+        ),
     ),
     Mutation(
         "a file hands an unresolved payment over as a new hold",
         SQLITE,
         "        found = self._claim(db, meta, order.purchase, attempt)\n        if found is not None:",
         "        found = self._claim(db, meta, order.purchase, attempt)\n        if False:",
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 0)),
     ),
     Mutation(
         "a 402 after a payment gives it back",
@@ -272,7 +315,7 @@ MUTATIONS = (
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         "    yield from Conclude(tries.hold, False)\n"
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
-        ("tests/core/test_flow_answers.py",),
+        ("tests/core/test_flow_answers.py", seed("", "memory", 9)),
     ),
     Mutation(
         "a 402 after a payment resolves it",
@@ -280,7 +323,7 @@ MUTATIONS = (
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
         "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
         "    raise (yield from noted(_rejected(call, tries, seen), *tries.last))\n",
-        (f"{AGAIN}[402, the same terms-by_a_loop]",),
+        (f"{AGAIN}[402, the same terms-by_a_loop]", seed("", "memory", 22)),
     ),
     Mutation(
         "headers resolve a purchase: httpx",
@@ -289,21 +332,25 @@ MUTATIONS = (
         "            response.stream = self.library.watched",
         "            delivery.done()\n        if delivery is not None:\n            delivery.done()\n"
         "            response.stream = self.library.watched",
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("deadline", "memory", 22)),
     ),
     Mutation(
         "headers resolve a purchase: aiohttp",
         "adapters/aiohttp_courier.py",
         "    if response.content.at_eof():  #",
         "    if True:  #",
-        ("tests/adapters/test_aiohttp_content.py::TestNotDelivered", f"{KILLED}[aiohttp]"),
+        (
+            "tests/adapters/test_aiohttp_content.py::TestNotDelivered",
+            f"{KILLED}[aiohttp]",
+            seed("deadline", "memory", 21),
+        ),
     ),
     Mutation(
         "a call through aiohttp forgets what its earlier hops paid",
         "adapters/aiohttp_middleware.py",
         "return _led_on.get(id(request._traces)) or cls()",
         "return cls()",
-        ("tests/adapters/test_aiohttp.py::TestOneCall",),
+        ("tests/adapters/test_aiohttp.py::TestOneCall", seed("paid lead", "memory", 1)),
     ),
     Mutation(
         "an answer through aiohttp shows the payment of its request",
@@ -311,6 +358,7 @@ MUTATIONS = (
         "            clone.headers.popall(name, None)\n",
         "",
         ("tests/adapters/test_aiohttp.py::TestSession",),
+        unseen=WORDS,
     ),
     Mutation(
         "a tool's own error resolves its purchase",
@@ -359,7 +407,7 @@ MUTATIONS = (
         "adapters/requests_bodies.py",
         "    if consumed(response):\n        delivery.done()",
         "    if True:\n        delivery.done()",
-        (f"{KILLED}[requests]",),
+        (f"{KILLED}[requests]", seed("deadline", "memory", 3)),
     ),
     Mutation(
         "while a redirect's content is read its payment may be presented",
@@ -367,27 +415,35 @@ MUTATIONS = (
         "        if not isinstance(found, Hold) or found.id != hold.id:\n            self.call.attempt.end()\n",
         "        self.call.attempt.end()\n",
         (f"{REDIRECTS}::test_while_the_content_is_read_others_buy_their_own[httpx]",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a redirect that proves its settlement is a delivery wherever it leads",
         "adapters/exchange.py",
         "                if not leads_on:",
         "                if True:",
-        (LEADS.format("httpx"), LEADS.format("requests")),
+        (LEADS.format("httpx"), LEADS.format("requests"), seed("paid lead", "memory", 5)),
     ),
     Mutation(
         "a body that broke off is a delivery",
         "core/delivery.py",
         "        interruptions.note(self._resolution.outcome.hold, failure)\n        self.dropped()",
         "        pass",
-        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]",),
+        (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]", seed("", "memory", 1)),
     ),
     Mutation(
         "a cancelled call keeps its claim",
         "core/flow.py",
         "    except BaseException:\n        call.attempt.end()\n        raise",
         "    except BaseException:\n        Call.kept = (*getattr(Call, 'kept', ()), call.attempt)\n        raise",
-        ("tests/core/test_flow_rows.py",),
+        ("tests/core/test_flow_rows.py", seed("await", "memory", 17)),
+        (
+            (
+                "adapters/exchange.py",
+                "        except BaseException as failure:\n            call.attempt.end()\n",
+                "        except BaseException as failure:\n",
+            ),
+        ),
     ),
     Mutation(
         "a later hop of a call pays again",
@@ -408,7 +464,10 @@ MUTATIONS = (
         "adapters/exchange.py",
         "body=None if first is None else first.body,",
         "body=None,",
-        ("tests/adapters/test_first_request.py::TestRetries::test_another_body_is_another_purchase",),
+        (
+            "tests/adapters/test_first_request.py::TestRetries::test_another_body_is_another_purchase",
+            seed("bodies+lead", "memory", 3),
+        ),
     ),
     Mutation(
         "another origin than the payee is shown its payment",
@@ -416,20 +475,36 @@ MUTATIONS = (
         "            led = hold.purchase.origin != call.origin\n",
         "            led = False\n",
         ("tests/core/test_first_request.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a form under another boundary is another purchase",
+        "core/digests.py",
+        "        return _Multipart(boundary) if boundary else _Bytes()\n",
+        "        return _Bytes()\n",
+        ("tests/core/test_digests.py", seed("multipart", "memory", 1)),
+    ),
+    Mutation(
+        "another challenge is another purchase",
+        "core/flow.py",
+        "    order = Order(purchase, offer, offer.price, caps, payer)\n",
+        "    purchase = replace(purchase, id=hashlib.sha256(f'{purchase.id}{offer.version}'.encode()).hexdigest())\n"
+        "    order = Order(purchase, offer, offer.price, caps, payer)\n",
+        ("tests/core/test_flow_answers.py", seed("both", "memory", 0)),
     ),
     Mutation(
         "a boundary is left out wherever it stands",
         "core/digests.py",
         "return BodyDigest(self._parts.digest(), self._former.value())",
         "return BodyDigest(self._former.value(), b'')",
-        ("tests/core/test_digests.py",),
+        ("tests/core/test_digests.py", seed("bodies", "memory", 64)),
     ),
     Mutation(
         "a JSON-RPC retry is another purchase",
         "core/digests.py",
         'if name != "id"}]',
         "}]",
-        ("tests/core/test_digests.py",),
+        ("tests/core/test_digests.py", seed("bodies", "memory", 10)),
     ),
     Mutation(
         "a tool that is called again under another id is another purchase",
@@ -445,6 +520,7 @@ MUTATIONS = (
         "        raise quote\n    check_quoted(call)\n",
         "        raise quote\n",
         ("tests/core/test_first_request.py",),
+        unseen=NOT_IN_IT,
     ),
     # --- claims
     Mutation(
@@ -453,6 +529,7 @@ MUTATIONS = (
         "        return attempt is not None and attempt.alive\n",
         "        return False\n",
         (MACHINE, "tests/ledgers/test_memory.py"),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "claims are ignored: a file",
@@ -460,6 +537,7 @@ MUTATIONS = (
         "        return in_flight(self._locks_directory, row.owner, row.number)\n",
         "        return False\n",
         (IN_A_FILE,),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "claims of other programs are ignored: a file",
@@ -467,13 +545,14 @@ MUTATIONS = (
         "    return own.attempt_lives(number) if own is not None else alive(directory, owner)\n",
         "    return own.attempt_lives(number) if own is not None else False\n",
         ("tests/ledgers/test_sqlite_processes.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "the dead keep their claims: a file",
         "ledgers/sqlite/process_locks.py",
         "    return own.attempt_lives(number) if own is not None else alive(directory, owner)\n",
         "    return own.attempt_lives(number) if own is not None else True\n",
-        (f"{KILLED}[httpx]",),
+        (f"{KILLED}[httpx]", seed("", "sqlite", 23)),
     ),
     Mutation(
         "claims are ignored: Redis",
@@ -481,6 +560,7 @@ MUTATIONS = (
         '  if row.owner == asked.owner then return "busy" end\n',
         '  if row.owner == asked.owner then return "free" end\n',
         (IN_REDIS,),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "claims of other programs are ignored: Redis",
@@ -488,6 +568,7 @@ MUTATIONS = (
         '  return asked.since > 0 and proof >= asked.since and "busy" or "doubt"\n',
         '  return "free"\n',
         ("tests/ledgers/redis/test_processes.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a payment is presented once more without a claim",
@@ -495,6 +576,7 @@ MUTATIONS = (
         "        found = yield from Claim(tries.hold.purchase, call.attempt)\n",
         "        found = tries.hold\n",
         (ENDS, "tests/core/test_flow_random.py"),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a POST is presented once more",
@@ -502,6 +584,7 @@ MUTATIONS = (
         '    safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)\n',
         "    safe = True\n",
         (ENDS,),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a payment is presented more often than is safe",
@@ -509,6 +592,7 @@ MUTATIONS = (
         'tries.hold.money == "held" and tries.again < tries.most',
         'tries.hold.money == "held" and tries.again < 2',
         (ENDS,),
+        unseen=ONE_PAYMENT,
     ),
     # --- budgets
     Mutation(
@@ -516,28 +600,28 @@ MUTATIONS = (
         MEMORY,
         "        self._count(row, +1)\n",
         "        pass\n",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("", "memory", 2)),
     ),
     Mutation(
         "a reservation counts nothing: a file",
         SQLITE,
         "order.price.currency, order.price.units)\n",
         "order.price.currency, 0)\n",
-        (IN_A_FILE,),
+        (IN_A_FILE, seed("", "sqlite", 1)),
     ),
     Mutation(
         "a reservation counts nothing: Redis",
         REDIS,
         "    windows.add(key, length, windows.units_of(stem, row.units), tonumber(row.created))\n",
         "",
-        (IN_REDIS,),
+        (IN_REDIS, seed("", "redis", 0)),
     ),
     Mutation(
         "a budget is looked at before it is locked: memory",
         MEMORY,
         "                return found\n            return self._reserve(order, attempt)\n",
         "                return found\n        return self._reserve(order, attempt)\n",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("crowd", "memory", 8)),
         ((MEMORY, "        hold = Hold(os", "        time.sleep(0.001)\n        hold = Hold(os"),),
     ),
     Mutation(
@@ -546,6 +630,7 @@ MUTATIONS = (
         "        if pause < seconds:\n            return await anext(rest, None)\n",
         "        if pause < 99:\n            return await anext(rest, None)\n",
         ("tests/promises/test_bounds.py::test_a_402_that_drips_and_then_stops",),
+        unseen=TIME,
     ),
     Mutation(
         "the head of a chunk drips for ever: async",
@@ -553,6 +638,7 @@ MUTATIONS = (
         'if "transfer-encoding" in headers or "content-length" not in headers:\n',
         "if False:\n",
         ("tests/promises/test_bounds.py::test_a_402_that_drips_on_a_client_of_less_patience",),
+        unseen=TIME,
     ),
     Mutation(
         "a transport of somebody else's is trusted with the time: async",
@@ -560,6 +646,7 @@ MUTATIONS = (
         " or type(self.inner) is not self.library.async_transport",
         "",
         ("tests/adapters/test_async_clients.py",),
+        unseen=TIME,
     ),
     Mutation(
         "a signature has the high s: pure Python",
@@ -567,6 +654,7 @@ MUTATIONS = (
         "        if 2 * s > order:\n",
         "        if 2 * s < order:\n",
         ("tests/signers/test_evm_pure_python.py",),
+        unseen=ANY_S,
     ),
     Mutation(
         "a signed payment is given back",
@@ -574,13 +662,14 @@ MUTATIONS = (
         '            if row is not None and row.hold.state == "reserved":\n                self._drop(row)\n',
         "            if row is not None:\n                self._drop(row)\n",
         (IN_MEMORY,),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "what is given back late takes from younger payments: a file",
         "ledgers/sqlite/sums.py",
         "        for span, _, width in _SPANS.values():\n            db.execute(_TAKE_BACK_SINCE",
         "        for span, _, width in ():\n            db.execute(_TAKE_BACK_SINCE",
-        ("tests/ledgers/test_sqlite_sums.py",),
+        ("tests/ledgers/test_sqlite_sums.py", seed("old", "sqlite", 5)),
     ),
     Mutation(
         "what is given back stays counted: a file",
@@ -588,6 +677,7 @@ MUTATIONS = (
         "AND span = ? AND number > ?",
         "AND span = ? AND number >= ?",
         (IN_A_FILE, "tests/ledgers/test_sqlite_sums.py"),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "holds that lie together are mixed up: a file",
@@ -595,6 +685,7 @@ MUTATIONS = (
         '_OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"',
         '_OF_PURCHASE = "id BETWEEN ? AND ? AND ? IS NOT NULL"',
         ("tests/ledgers/test_sqlite_sums.py",),
+        unseen=RARE,
     ),
     # --- what the chain tells
     Mutation(
@@ -602,28 +693,28 @@ MUTATIONS = (
         "buyer/settlement_reader.py",
         '    if answer not in ("settled", "not_settled", "live"):\n        return "unknown"\n',
         '    if answer not in ("settled", "not_settled", "live"):\n        return "not_settled"\n',
-        ("tests/promises/test_release_of_holds.py",),
+        ("tests/promises/test_release_of_holds.py", seed("endpoint", "memory", 1)),
     ),
     Mutation(
         "a reader's failure means not settled",
         "buyer/settlement_reader.py",
         '    log.warning("The settlement reader failed", exc_info=failure)\n    return "unknown"\n',
         '    log.warning("The settlement reader failed", exc_info=failure)\n    return "not_settled"\n',
-        ("tests/promises/test_release_of_holds.py",),
+        ("tests/promises/test_release_of_holds.py", seed("reader", "memory", 1)),
     ),
     Mutation(
         "a reader is believed too early",
         "buyer/settlement_reader.py",
         'if answer == "not_settled" and expired_recently(hold) and not _goes_by_the_chain(reader, hold):',
         "if False:",
-        ("tests/promises/test_release_of_holds.py",),
+        ("tests/promises/test_release_of_holds.py", seed("reader", "memory", 5)),
     ),
     Mutation(
         "what lives by the chain's own clock is lost",
         "chains/evm_settlement.py",
         '    if number(head, "timestamp") < signed.expires:\n',
         "    if False:\n",
-        ("tests/chains/test_settlement.py", "tests/promises/test_chain_answers.py"),
+        ("tests/chains/test_settlement.py", "tests/promises/test_chain_answers.py", seed("skew", "memory", 304)),
     ),
     Mutation(
         "the Solana search stops after one page",
@@ -631,6 +722,7 @@ MUTATIONS = (
         "        if not page or _before(page[-1], signed):\n",
         "        if True:\n",
         ("tests/chains/test_solana_search.py",),
+        unseen=NO_SOLANA,
     ),
     Mutation(
         "a hint's expiry without a margin",
@@ -638,6 +730,7 @@ MUTATIONS = (
         "at > signed.expires + _MARGIN",
         "at > signed.expires",
         ("tests/chains/test_solana_search.py",),
+        unseen=NO_SOLANA,
     ),
     Mutation(
         "another chain's endpoint is believed",
@@ -651,7 +744,7 @@ MUTATIONS = (
         "core/reclaim.py",
         "    except X402Error:  # over the limit, frozen, or the ledger cannot count it\n        return False\n",
         "    except X402Error:  # over the limit, frozen, or the ledger cannot count it\n        return True\n",
-        ("tests/core/test_reclaim.py",),
+        ("tests/core/test_reclaim.py", seed("witness", "memory", 2)),
     ),
     Mutation(
         "a silent endpoint piles up threads",
@@ -659,6 +752,7 @@ MUTATIONS = (
         ">= MOST:\n",
         ">= 10**9:\n",
         ("tests/buyer/test_looks.py",),
+        unseen=TIME,
     ),
     Mutation(
         "wrong decimals of a vouched token are signed",
@@ -666,6 +760,7 @@ MUTATIONS = (
         "            if found != token.decimals:\n",
         "            if False:\n",
         ("tests/buyer/test_endpoints.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "an unknown family of chains is Solana",
@@ -673,6 +768,7 @@ MUTATIONS = (
         "return self._by_name.get(family_of(network))",
         "return self._by_name.get(family_of(network), SOLANA)",
         ("tests/chains/test_families.py", "tests/buyer/test_schemes.py"),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a token is asked about the payments of any scheme",
@@ -682,6 +778,7 @@ MUTATIONS = (
         "        from .evm_settlement import look\n\n        return look(rpc, hold, signed)\n",
         ("tests/chains/test_families.py",),
         (("chains/evm_settlement.py", "if not _NONCE.fullmatch(signed.nonce):", "if False:"),),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a user's scheme takes the place of one that ships",
@@ -689,6 +786,7 @@ MUTATIONS = (
         "        if place in SHIPPED:\n            raise ConfigurationError(",
         "        if False:\n            raise ConfigurationError(",
         ("tests/buyer/test_schemes.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "the chain is believed before the expiry",
@@ -696,13 +794,14 @@ MUTATIONS = (
         "signed is not None and not settled and signed.expires < time.time()",
         "signed is not None and not settled",
         ("tests/promises/test_release_of_holds.py",),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "the flow reads unknown as not settled",
         "core/flow.py",
         '    if fate != "not_settled":\n',
         '    if fate not in ("not_settled", "unknown"):\n',
-        (ENDS,),
+        (ENDS, seed("endpoint", "memory", 1)),
     ),
     Mutation(
         "a payment in flight is concluded: memory",
@@ -710,6 +809,7 @@ MUTATIONS = (
         '            if row is None or row.hold.state != "signed" or row.in_flight:\n                return False\n',
         '            if row is None or row.hold.state != "signed":\n                return False\n',
         (IN_MEMORY,),
+        unseen=EXPIRED,
     ),
     Mutation(
         "a payment in flight is concluded: a file",
@@ -717,6 +817,7 @@ MUTATIONS = (
         '        if row is None or row.hold.state != "signed" or self._in_flight(row):\n',
         '        if row is None or row.hold.state != "signed":\n',
         (IN_A_FILE,),
+        unseen=EXPIRED,
     ),
     Mutation(
         "a payment in flight is concluded: Redis",
@@ -724,6 +825,7 @@ MUTATIONS = (
         '  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end\n',
         '  if not row or row.state ~= "signed" then return { "ok", seq, "" } end\n',
         (IN_REDIS,),
+        unseen=EXPIRED,
     ),
     Mutation(
         "a loss is written off before the payment expired",
@@ -731,7 +833,7 @@ MUTATIONS = (
         '    if tries.hold.money != "held":\n        return (yield from _expired',
         '    if tries.hold.money != "held" or rules.policy.accepts_loss(tries.hold.price):\n'
         "        return (yield from _expired",
-        (ENDS,),
+        (ENDS, seed("loss", "memory", 2)),
     ),
     Mutation(
         "silence of the seller is written off",
@@ -739,20 +841,21 @@ MUTATIONS = (
         "    accepted = may_lose and tries.terms is not None\n",
         "    tries.terms = tries.terms or Quote(call.url)\n    accepted = may_lose\n",
         (ENDS,),
+        unseen=ACCEPTED,
     ),
     Mutation(
         "a loss is accepted before anybody can know",
         "core/present.py",
         "call.accepted_loss is None and not call.expired_recently and rules.policy",
         "call.accepted_loss is None and rules.policy",
-        (ENDS,),
+        (ENDS, seed("early", "memory", 18)),
     ),
     Mutation(
         "a later hop of the same call pays ahead",
         "core/paying_ahead.py",
         "hold = None if call.paid is not None else (yield from _held(call, terms, rules))",
         "hold = yield from _held(call, terms, rules)",
-        ("tests/adapters/test_pay_ahead.py",),
+        ("tests/adapters/test_pay_ahead.py", seed("ahead", "memory", 63)),
         (
             (
                 "core/call.py",
@@ -769,6 +872,7 @@ MUTATIONS = (
         "            self._close()\n        except BaseException:\n            self._delivery.dropped()\n",
         "            self._close()\n        except BaseException:\n            pass\n",
         ("tests/core/test_delivery.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a redirect without the seller's proof delivers",
@@ -776,6 +880,7 @@ MUTATIONS = (
         "leads_on and proven",
         'leads_on and outcome.money == "spent"',
         ("tests/core/test_delivery.py",),
+        unseen=ANY_2XX,
     ),
     Mutation(
         "time that is up in a pause is told by nobody",
@@ -783,13 +888,14 @@ MUTATIONS = (
         "    except Exception as failure:  # the caller's own time for the whole call is up\n",
         "    except ZeroDivisionError as failure:\n",
         ("tests/core/test_present.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a redirect that leads nowhere delivers",
         "core/delivery.py",
         "leads_on and proven",
         "300 <= status < 400 and proven",
-        ("tests/core/test_delivery.py",),
+        ("tests/core/test_delivery.py", seed("nowhere", "memory", 8)),
     ),
     # --- the rest of the promises
     Mutation(
@@ -798,6 +904,7 @@ MUTATIONS = (
         "        refusals.check_frozen(self._frozen, purchase)\n        if",
         "        if",
         (IN_MEMORY, "tests/ledgers/test_memory_ends.py"),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a freeze lets unresolved payments pass: a file",
@@ -805,6 +912,7 @@ MUTATIONS = (
         "        refusals.check_frozen(_patterns(meta), purchase)\n",
         "",
         (IN_A_FILE,),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a freeze lets unresolved payments pass: Redis",
@@ -812,20 +920,21 @@ MUTATIONS = (
         "  return holds.frozen() or holds.meet()\n",
         "  return holds.meet()\n",
         (IN_REDIS,),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a receipt that disagrees is believed",
         "core/receipt_check.py",
         "    if found is not None and found.success and not mismatches and status != 402:\n",
         "    if found is not None and found.success and status != 402:\n",
-        ("tests/core/test_receipt_check.py",),
+        ("tests/core/test_receipt_check.py", seed("", "memory", 44)),
     ),
     Mutation(
         "a payment that may have left before is given back where nobody listens any more",
         "core/present.py",
         "    if hold.tries > 0:\n        return\n    call.attempt.end()  # a ledger gives back",
         "    call.attempt.end()  # a ledger gives back",
-        (f"{OWN_ERRORS}::test_a_second_time_that_cannot_connect_stays_unresolved[httpx]",),
+        (f"{OWN_ERRORS}::test_a_second_time_that_cannot_connect_stays_unresolved[httpx]", seed("away", "memory", 20)),
     ),
     Mutation(
         "a lost answer is no error of the library",
@@ -835,6 +944,7 @@ MUTATIONS = (
         "            raise\n\n    async def arun",
         "            raise\n\n    async def arun",
         (f"{OWN_ERRORS}::test_a_loop_that_knows_the_library_alone_buys_once[httpx-GET]",),
+        unseen=WORDS,
     ),
     Mutation(
         "what another transport says of its connection is believed",
@@ -842,6 +952,7 @@ MUTATIONS = (
         "if isinstance(failure, self.library.not_sent) and type(self.inner) in self.library.own_transports:",
         "if isinstance(failure, self.library.not_sent):",
         ("tests/adapters/test_couriers.py::test_what_another_transport_says_of_its_connection_proves_nothing[httpx]",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a copy of a ledger in memory has the whole budget again",
@@ -869,7 +980,10 @@ MUTATIONS = (
         "ledgers/memory.py",
         "Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))",
         "Account()",
-        ("tests/ledgers/test_memory_growth.py::test_an_account_first_seen_late_knows_what_its_hosts_spent",),
+        (
+            "tests/ledgers/test_memory_growth.py::test_an_account_first_seen_late_knows_what_its_hosts_spent",
+            seed("patterns", "memory", 2),
+        ),
     ),
     Mutation(
         "the breaker never opens",
@@ -877,6 +991,7 @@ MUTATIONS = (
         "                if len(record.holds) >= self._after:\n",
         "                if len(record.holds) > self._after:\n",
         ("tests/promises/test_failing_seller.py",),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "the breaker stops payments that were made",
@@ -884,6 +999,7 @@ MUTATIONS = (
         "        hold = yield from _alive(call, found, rules)\n",
         "        yield from _check_rest(call)\n        hold = yield from _alive(call, found, rules)\n",
         ("tests/promises/test_failing_seller.py",),
+        unseen=NO_STOPS,
     ),
     Mutation(
         "a payment's id differs with every try",
@@ -901,6 +1017,7 @@ MUTATIONS = (
                 "def _brought(",
             ),
         ),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "two purchases share a payment's id",
@@ -908,20 +1025,21 @@ MUTATIONS = (
         "hashlib.sha256(hold.id.encode()).hexdigest()[:32]",
         "hashlib.sha256(hold.purchase.origin.host.encode()).hexdigest()[:32]",
         (ENDS,),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a key may be paid twice: memory",
         MEMORY,
         "        if paid is not None:\n            raise refusals.already_paid(paid)\n",
         "",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("", "memory", 0)),
     ),
     Mutation(
         "a key may be paid twice: Redis",
         REDIS,
         "  if paid then return paid end\n",
         "",
-        (IN_REDIS,),
+        (IN_REDIS, seed("", "redis", 8)),
     ),
     Mutation(
         "a delivery that could not be written is forgotten",
@@ -929,13 +1047,21 @@ MUTATIONS = (
         "        except LedgerBusy:\n            self._later(said, tell)\n",
         "        except LedgerBusy:\n            said.attempt.end()\n",
         ("tests/buyer/test_ends.py",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
-        "an answer waits until its delivery is written",
+        "an answer waits until its delivery is written: Redis",
+        "ledgers/extras.py",
+        '    if getattr(ledger, "asynchronous", None) is not None or iscoroutinefunction(ledger.close):\n',
+        "    if iscoroutinefunction(ledger.close):\n",
+        ("tests/buyer/test_ends.py", seed("busy", "redis", 0)),
+    ),
+    Mutation(
+        "an answer waits until its delivery is written: a file",
         "ledgers/extras.py",
         '    return cast(Ledger, getattr(ledger, "impatient", None) or ledger)\n\n\ndef send_close',
         "    return ledger\n\n\ndef send_close",
-        ("tests/buyer/test_ends.py",),
+        ("tests/buyer/test_ends.py", seed("busy", "sqlite", 3)),
     ),
     Mutation(
         "an end is sent to Redis after its caller has the answer",
@@ -943,6 +1069,7 @@ MUTATIONS = (
         "                self._later(said, tell, guarded(_send, self._ledger, said))\n",
         "                self._later(said, tell)\n",
         ("tests/promises/test_killed.py::test_an_end_is_sent_to_redis_before_the_caller_has_its_answer",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "the answer to one end is taken for another's",
@@ -950,6 +1077,7 @@ MUTATIONS = (
         "                    first = self._unanswered[0]\n",
         "                    first = self._unanswered[-1]\n",
         ("tests/ledgers/redis/test_ends_connection.py",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "a key whose delivery is yet to be written is in flight",
@@ -957,6 +1085,7 @@ MUTATIONS = (
         "        if end is not None:\n            raise already_paid(end.hold)\n",
         "",
         ("tests/buyer/test_ends.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a forked child writes what is its parent's",
@@ -964,6 +1093,7 @@ MUTATIONS = (
         "        writer._reset()\n",
         "        pass\n",
         ("tests/buyer/test_ends.py",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "a close while an exception is under way is a delivery",
@@ -977,7 +1107,7 @@ MUTATIONS = (
         "core/delivery.py",
         "        self._call = call.ending\n",
         "        self._call = call\n",
-        ("tests/core/test_delivery.py",),
+        ("tests/core/test_delivery.py", seed("tell", "memory", 1)),
     ),
     Mutation(
         "another ledger in its place is believed: Redis",
@@ -985,34 +1115,43 @@ MUTATIONS = (
         '  if asked.identity ~= "" and store.identity ~= asked.identity then\n',
         "  if false then\n",
         ("tests/ledgers/redis/test_failures.py",),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "an empty ledger in its place is believed: Redis",
         REDIS_PROGRAMS,
         """  if asked.identity ~= "" then return nil, programs.report_loss("lost") end\n  if op ~= "join" then""",
         "  if false then",
-        ("tests/promises/test_redis_failures.py",),
+        ("tests/promises/test_redis_failures.py", seed("empty", "redis", 164)),
+        (
+            (
+                REDIS_PROGRAMS,
+                '  if asked.identity ~= "" and store.identity ~= asked.identity then\n',
+                "  if false then\n",
+            ),
+            (REDIS_PROGRAMS, "  if asked.seen == 0 then", "  if true then"),
+        ),
     ),
     Mutation(
         "a lost step is covered by those of others: Redis",
         REDIS_PROGRAMS,
         '  return newest < asked.seen and "older" or "twin"\n',
         '  return "fine"\n',
-        ("tests/ledgers/redis/test_rollback.py",),
+        ("tests/ledgers/redis/test_rollback.py", seed("keep long", "redis", 9)),
     ),
     Mutation(
         "the ring confirms any step: Redis",
         REDIS_PROGRAMS,
         ' == asked.heard and "fine" or "older"\n',
         ' == asked.heard and "fine" or "fine"\n',
-        ("tests/ledgers/redis/test_rollback.py",),
+        ("tests/ledgers/redis/test_rollback.py", seed("keep", "redis", 9)),
     ),
     Mutation(
         "others go on once a loss is known: Redis",
         REDIS_PROGRAMS,
         """  if judged == "older" then call("HSET", META, "older", "1") end\n""",
         "",
-        ("tests/ledgers/redis/test_rollback.py",),
+        ("tests/ledgers/redis/test_rollback.py", seed("keep", "redis", 105)),
     ),
     Mutation(
         "a copy of a memory keeps its name: Redis",
@@ -1020,6 +1159,7 @@ MUTATIONS = (
         """    if not programs.is_alone(program) then return { "twin" } end\n""",
         "",
         ("tests/ledgers/redis/test_clones.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "a sweep removes owners of living programs: Redis",
@@ -1027,6 +1167,7 @@ MUTATIONS = (
         """call("ZRANGEBYSCORE", OWNERS, "-inf", text(clock))) do\n    holds.give_back""",
         """call("ZRANGEBYSCORE", OWNERS, "-inf", "+inf")) do\n    holds.give_back""",
         ("tests/ledgers/redis/test_clones.py",),
+        unseen=ONE_PAYMENT,
     ),
     Mutation(
         "another wallet's payment is presented: Redis",
@@ -1040,14 +1181,29 @@ MUTATIONS = (
         "ledgers/redis/windows.lua",
         "        accounts[#accounts + 1] = { before, name, pattern }\n",
         "",
-        ("tests/ledgers/redis/test_purchases.py",),
+        ("tests/ledgers/redis/test_purchases.py", seed("policies", "redis", 0)),
     ),
     Mutation(
         "a purse that must exist begins: Redis",
         "ledgers/redis/trust.py",
-        "        if self.must_exist and not anew and not (yield",
-        "        if False and not (yield",
-        ("tests/ledgers/redis/test_layouts.py",),
+        "self._claims, self.must_exist = claims, must_exist\n",
+        "self._claims, self.must_exist = claims, False\n",
+        ("tests/ledgers/redis/test_layouts.py", seed("must", "redis", 0)),
+    ),
+    Mutation(
+        "a file that must exist is made",
+        "ledgers/sqlite/file.py",
+        "        if self.must_exist and not self.path.exists():\n",
+        "        if False:\n",
+        ("tests/buyer/test_must_exist.py", seed("must", "sqlite", 3)),
+        (
+            (
+                "ledgers/sqlite/file.py",
+                "        if self._identity is None and not self.must_exist:\n",
+                "        if self._identity is None:\n",
+            ),
+            ("ledgers/sqlite/file.py", "            if self.must_exist:\n", "            if False:\n"),
+        ),
     ),
     Mutation(
         "a ledger object begins anew where it must exist",
@@ -1055,6 +1211,7 @@ MUTATIONS = (
         "    if may_begin(found):\n",
         "    if False:\n",
         ("tests/buyer/test_must_exist.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "threads on a file take turns in any order",
@@ -1062,6 +1219,7 @@ MUTATIONS = (
         "        self._lock = FairLock()\n        #:",
         "        self._lock = threading.Lock()\n        #:",
         ("tests/ledgers/test_fair_lock.py",),
+        unseen=TIME,
     ),
     Mutation(
         "a queue of threads is taken for another program",
@@ -1069,13 +1227,14 @@ MUTATIONS = (
         "        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):\n",
         "        if not self._lock.acquire(timeout=patience):\n",
         ("tests/ledgers/test_fair_lock.py",),
+        unseen=TIME,
     ),
     Mutation(
         "a lost log is not noticed: a file",
         "ledgers/sqlite/log_mark.py",
-        "            if writing or word == doubted:\n",
-        "            if False:\n",
-        ("tests/ledgers/test_sqlite_log.py",),
+        "        if face == _BACK:\n",
+        "        if face in (_BACK, _NEEDED):\n",
+        ("tests/ledgers/test_sqlite_log.py", seed("lose log", "sqlite", 1)),
     ),
     Mutation(
         "an older copy of a file is not noticed behind another program's steps",
@@ -1089,7 +1248,7 @@ MUTATIONS = (
         "ledgers/sqlite/log_mark.py",
         "        if changed == self._known:\n",
         "        if self._known != -1:\n",
-        ("tests/ledgers/test_sqlite_log.py",),
+        ("tests/ledgers/test_sqlite_log.py", seed("fold", "sqlite", 1)),
     ),
     Mutation(
         "a death in the middle of setting the mark is a lost log",
@@ -1097,6 +1256,7 @@ MUTATIONS = (
         "            self._marker(token).touch(0o600)\n",
         "",
         ("tests/ledgers/test_sqlite_log.py",),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "a hold of another wallet is claimed: a file",
@@ -1111,13 +1271,14 @@ MUTATIONS = (
         "for name in purchase.names for value in _span",
         "for name in purchase.names[:1] for value in _span",
         ("tests/ledgers/test_sqlite_migration.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a new pattern starts at zero: a file",
         "ledgers/sqlite/seeds.py",
         "            _start_from_hosts(db, purse, name, now)\n",
         "",
-        ("tests/ledgers/test_sqlite_growth.py",),
+        ("tests/ledgers/test_sqlite_growth.py", seed("policies", "sqlite", 3)),
     ),
     # --- windows, accounts, and where a ledger is
     Mutation(
@@ -1126,6 +1287,7 @@ MUTATIONS = (
         "_SPANS = {w.name: (w.number, w.seconds, w.seconds // BUCKETS) for w in BUDGET_WINDOWS if w.seconds}",
         "_SPANS = {w.name: (n, w.seconds, w.seconds // BUCKETS) for n, w in enumerate(BUDGET_WINDOWS) if w.seconds}",
         ("tests/ledgers/test_window_numbers.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a window that is new to a file starts at nothing",
@@ -1133,6 +1295,7 @@ MUTATIONS = (
         "        _seed(db, window, kept)\n",
         "",
         ("tests/ledgers/test_window_numbers.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a program writes to a file whose windows it does not know",
@@ -1140,6 +1303,7 @@ MUTATIONS = (
         "    if unknown:\n",
         "    if False:\n",
         ("tests/ledgers/test_window_numbers.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a pattern counts only what its own policy pays: memory, a file",
@@ -1167,14 +1331,14 @@ MUTATIONS = (
         "ledgers/memory.py",
         "                self._counted_in.clear()\n",
         "                pass\n",
-        (IN_MEMORY,),
+        (IN_MEMORY, seed("patterns", "memory", 44)),
     ),
     Mutation(
         "a file does not hear of a pattern that is opened later",
         "ledgers/sqlite/seeds.py",
         "        if latest != self._latest or db is not self._db",
         "        if db is not self._db",
-        (IN_A_FILE,),
+        (IN_A_FILE, seed("patterns", "sqlite", 12)),
     ),
     Mutation(
         "a payment that is written back leaves out patterns that were begun since",
@@ -1182,6 +1346,7 @@ MUTATIONS = (
         "    windows.start_accounts(windows.count_in_patterns(row, given))\n",
         "",
         ("tests/ledgers/redis/test_rollback.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a program forgets in which patterns of others its payment counts",
@@ -1189,13 +1354,14 @@ MUTATIONS = (
         ', "stems": str(answer[3])}',
         "}",
         ("tests/ledgers/redis/test_rollback.py",),
+        unseen=NO_OLDER,
     ),
     Mutation(
         "a budget's account is not counted",
         "ledgers/accounts.py",
         "    names += [cap.account for cap in caps]\n",
         "",
-        ("tests/ledgers/test_accounts.py", IN_MEMORY),
+        ("tests/ledgers/test_accounts.py", IN_MEMORY, seed("", "memory", 4)),
     ),
     Mutation(
         "a URL that is not understood is a path",
@@ -1203,6 +1369,7 @@ MUTATIONS = (
         "    return scheme if found[2] or scheme in REDIS else None\n",
         "    return scheme if scheme in REDIS else None\n",
         ("tests/ledgers/test_urls.py",),
+        unseen=SETTINGS,
     ),
     Mutation(
         "a traceback shows the URL of a ledger",
@@ -1210,13 +1377,14 @@ MUTATIONS = (
         "        given = None  # a URL may hold a password, and tools print the variables of a traceback\n",
         "        pass\n",
         ("tests/ledgers/test_urls.py",),
+        unseen=WORDS,
     ),
     Mutation(
         "a key may be paid twice: a file",
         SQLITE,
         "    if paid is not None:\n        raise refusals.already_paid(paid)\n",
         "",
-        (IN_A_FILE, f"{KILLED}[httpx, under a key]"),
+        (IN_A_FILE, f"{KILLED}[httpx, under a key]", seed("", "sqlite", 3)),
     ),
 )
 
@@ -1239,14 +1407,21 @@ def main(names: list[str]) -> int:
 
 def is_killed(mutation: Mutation) -> bool:
     """Return whether a test fails that passes on the unbroken code."""
+    with broken(mutation) as tree:
+        failures = (failing(tree, killer) for killer in mutation.killers)
+        return any(failed is not None and passes_unbroken(failed) for failed in failures)
+
+
+@contextmanager
+def broken(mutation: Mutation) -> Iterator[Path]:
+    """A copy in which the promise is broken."""
     with copied() as tree:
         for file, old, new in mutation.edits:
             path = tree / CODE / file
             text = path.read_text("utf-8")
             assert text.count(old) == 1, f"{file} has this {text.count(old)} times: {old}"
             path.write_text(text.replace(old, new), "utf-8")
-        failures = (failing(tree, killer) for killer in mutation.killers)
-        return any(failed is not None and passes_unbroken(failed) for failed in failures)
+        yield tree
 
 
 @cache

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises.adversary.found import SEEDS
+from tests.promises.adversary.found import MORE_SEEDS, SEEDS
 
 from . import mutations
-from .mutations import CODE, MUTATIONS, ROOT, Mutation, is_killed
+from .mutations import CODE, MUTATIONS, ROOT, Mutation, broken, failing, is_killed
 
 each = pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 
@@ -38,16 +38,36 @@ def test_each_killer_is_there() -> None:
 
 
 def test_each_seed_of_a_mutation_is_played_by_a_test() -> None:
-    played = {mutations.seed(*where, number) for where, numbers in SEEDS.items() for number in numbers}
-    asked = {killer for one in MUTATIONS for killer in one.killers if "test_found.py" in killer}
+    groups = [*SEEDS.items(), *MORE_SEEDS.items()]
+    played = {mutations.seed(*where, number) for where, numbers in groups for number in numbers}
+    asked = {seed for one in MUTATIONS for seed in one.seeds}
     assert asked
     assert asked <= played
+
+
+@each
+def test_the_adversary_finds_it_or_it_is_said_why_not(mutation: Mutation) -> None:
+    assert bool(mutation.seeds) != bool(mutation.unseen)
 
 
 @pytest.mark.mutations
 @each
 def test_it_is_noticed(mutation: Mutation) -> None:
     assert is_killed(mutation)
+
+
+@pytest.mark.mutations
+@pytest.mark.parametrize(
+    ("mutation", "seed"),
+    [
+        pytest.param(one, seed, id=f"{one.name}, {seed.partition('[')[2][:-1]}")
+        for one in MUTATIONS
+        for seed in one.seeds
+    ],
+)
+def test_the_adversary_finds_it(mutation: Mutation, seed: str) -> None:
+    with broken(mutation) as tree:
+        assert failing(tree, seed) is not None
 
 
 CODE_OF_ITS_OWN = {

@@ -6,9 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from x402_client import events
+from x402_client.model.holds import MARGIN
 
 from .callers import End
 from .chain import Chain, Payment
+from .clock import real
 from .events import Call, Setting
 from .seller import GOODS, PRICE, Visit
 from .things import THINGS
@@ -40,6 +42,8 @@ class Made:
     end: End | None = None
     #: Another call for the same thing, which its caller gave up on, was running when it began.
     beside: bool = False
+    #: Its program refuses a ledger that is not there.
+    strict: bool = False
 
 
 class Books:
@@ -61,6 +65,18 @@ class Books:
         self._knows_any: set[tuple[int, int]] = set()
         self._forgiven: set[int] = set()
         self._put_back = False
+        #: All was lost, and none began anew since; when a program said that the ledger is older than it knows.
+        self._gone, self._known_at = False, float("inf")
+
+    @property
+    def begun(self) -> bool:
+        """Return True if something was paid."""
+        return bool(self.chain.payments)
+
+    @property
+    def lied_to(self) -> bool:
+        """Return True if the only endpoint lied: it may give back up to a budget more."""
+        return self.setting.alone and self.endpoint_lied
 
     def begin(self, made: list[Made]) -> None:
         """Enter calls that start at once. Those for a thing that was not delivered go on with that purchase."""
@@ -72,6 +88,7 @@ class Books:
             self.opened[thing] += more
             self.undelivered[thing] += more
         for one in made:
+            self._forgive(one)
             self.made[one.visit.number] = one
             self._beside_running(one)
 
@@ -96,13 +113,15 @@ class Books:
         self.delivered += end.whole
         if end.whole and end.how == "stopped":
             self.opened[thing] += 1  # it had all of it: delivered or not
+        elif made.visit.empty and (end.how != "answer" or made.call.stop == "drop"):
+            self.opened[thing] += 1  # there was nothing to read: delivered or not
         elif end.whole or (end.closed and end.status is not None and end.status < 300):
             self.undelivered[thing] = max(0, self.undelivered[thing] - 1)
         elif (end.how == "dead" or made.call.stop == "interrupt") and (made.visit.complete or made.visit.odd):
             self.opened[thing] += 1  # nobody can say how much its code had
         elif end.status is not None and 200 <= end.status < 300 and end.how == "answer" and made.call.stop != "drop":
             self.undelivered[thing] = max(0, self.undelivered[thing] - 1)  # an odd 2xx, read to its end
-        self._sees(made)
+        self._sees(made, end)
         self._races(made, end)
         self._withheld(made, end)
         self._truth(made, end)
@@ -120,10 +139,18 @@ class Books:
             self.given_up(event.hold.nonce, self.user_gives_up)
 
     def given_up(self, nonce: str | None, by_user: bool) -> None:
-        """A purchase that was given up may be made anew; the policy gives up by itself only what cannot settle."""
+        """A purchase that was given up may be made anew; the policy gives up by itself only what expired."""
         payment = self.chain.payments.get(nonce or "")
-        if payment is not None and (by_user or not self.chain.lives(payment)):
+        if payment is not None and (by_user or self._expired(payment)):
             self.opened[payment.thing] += 1
+
+    def _expired(self, payment: Payment) -> bool:
+        """Return True if a buyer may say that a payment expired. Its own clock decides only where no chain speaks."""
+        clock = self.chain.clock
+        if clock.chain() >= payment.expires:
+            return True
+        own = clock.wall() - payment.expires
+        return own >= 0 if payment.settled is not None else own >= MARGIN and not self.chain.speaks
 
     def kept(self) -> None:
         """The ledger was copied."""
@@ -133,24 +160,40 @@ class Books:
     def put_back(self) -> None:
         """The copy was put back. Who saw nothing since cannot know of it, and is not blamed."""
         self._put_back = self._put_back or self._kept_at is not None
+        self._gone, self._known_at = False, float("inf")
 
     def emptied(self) -> None:
         """All was lost. Who never saw the ledger cannot know of it, and is not blamed."""
         if not self._put_back:
             self._put_back, self._knows = True, set(self._knows_any)
+        self._gone, self._known_at = True, float("inf")
+
+    def cloned(self) -> None:
+        """The second program knows what the first one does."""
+        self.restarted(1)
+        for known in (self._knows, self._knows_any):
+            known.update([(1, wallet) for program, wallet in known if not program])
 
     def restarted(self, program: int) -> None:
         """A program began anew: it knows nothing."""
         for known in (self._knows, self._knows_any):
             known.difference_update([one for one in known if one[0] == program])
 
-    def _sees(self, made: Made) -> None:
+    def _sees(self, made: Made, end: End) -> None:
         who = (made.call.program, made.call.wallet)
         if not self._put_back and made.visit.presented and made.call.where == "here":
             self._knows.add(who)
             self._knows_any.add(who)
-        if self._put_back and (who not in self._knows or made.call.where != "here"):
-            self._forgiven.add(made.visit.number)
+        if self._put_back and who in self._knows and "older" in end.error:
+            self._known_at = min(self._known_at, real())
+
+    def _forgive(self, made: Made) -> None:
+        """Do not blame a call whose program cannot know what was lost, until one that knew it has seen the ledger."""
+        knows = (made.call.program, made.call.wallet) in self._knows and made.call.where == "here"
+        if not self._put_back or knows or made.started > self._known_at or (self._gone and made.strict):
+            return
+        self._forgiven.add(made.visit.number)
+        self._gone = False  # it begins a ledger anew, and so there is one
 
     # --- the oracles
 
@@ -159,7 +202,7 @@ class Books:
         blamed = [one for one in self.chain.payments.values() if one.call not in self._forgiven]
         settled = Counter(one.thing for one in blamed if one.settled is not None)
         for thing, number in settled.items():
-            if number > self.opened[thing]:
+            if number > self.opened[thing] and not self.lied_to:
                 asked = THINGS[thing[0]]
                 raise Broken(
                     TWICE, f"{asked.method} {asked.host}{asked.path} of wallet {thing[1]} settled {number} times, "
@@ -171,7 +214,7 @@ class Books:
             total = sum(one.amount for one in out if one.host.endswith(ending))
             if total > cents * PRICE:
                 raise Broken(OVER, f"{total} units are out under {cents * PRICE} a day for {name}")
-        if self.setting.lax and self.setting.wildcard is not None:
+        if self.setting.lax and self.setting.wildcard is not None and not self.lied_to:
             self._check_beside_lax([one for one in blamed if self._at_risk(one)], self.setting.wildcard * PRICE)
 
     def _check_beside_lax(self, blamed: list[Payment], most: int) -> None:
@@ -202,17 +245,22 @@ class Books:
         said = self.setting
         below = ("*.shop.test", ".shop.test", None if said.lax else said.wildcard)
         found = [("all", "", said.budget), below, ("a.shop.test", "a.shop.test", said.host)]
-        return [(name, ending, cents) for name, ending, cents in found if cents is not None]
+        back = said.budget if self.lied_to else 0
+        return [(name, ending, cents + back) for name, ending, cents in found if cents is not None]
 
     def _withheld(self, made: Made, end: End) -> None:
-        complete = made.visit.complete
+        complete, outlasted = made.visit.complete, made.visit.outlasted
+        if outlasted is not None and end.whole and end.at >= outlasted:
+            raise Broken(
+                WITHHELD, f"call {made.visit.number} got its content when the ledger was no longer busy: {end}"
+            )
         if complete is None or end.whole or end.how in ("dead", "content") or end.at - complete < CLOSE:
             return
         if made.call.stop in ("cancel", "interrupt", "deadline", "drop", "break", "handled"):
             return
         if made.call.stop == "timeout" and end.at - complete < PATIENT:
             return
-        if end.how == "raised" and "Timeout" in end.error.partition(":")[0]:
+        if end.how == "raised" and ("Timeout" in end.error.partition(":")[0] or "timed out" in end.error):
             return
         raise Broken(WITHHELD, f"call {made.visit.number} was sent all {len(GOODS)} bytes and ended in {end}")
 
@@ -229,7 +277,12 @@ class Books:
         if end.how == "dead":
             return
         refused = self.setting.loss != "0" and end.kind == "OverLimit" and "loss" not in self.alphabet
-        if end.money == "untouched" and not refused and any(self._at_risk(one) for one in presented):
+        if (
+            end.money == "untouched"
+            and not refused
+            and not self.lied_to
+            and any(self._at_risk(one) for one in presented)
+        ):
             raise Broken(UNTRUE, f"a payment is out, and call {made.visit.number} says untouched: {end}")
         if end.money == "spent" and end.nonce is not None and not self.endpoint_lied and self._says_so_itself(end):
             payment = self.chain.payments.get(end.nonce)

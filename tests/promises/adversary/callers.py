@@ -15,7 +15,7 @@ import anyio
 import httpx
 import trio
 
-from x402_client import errors, outcome
+from x402_client import Outcome, errors, outcome
 
 from .clock import real
 from .events import Call
@@ -61,8 +61,12 @@ class End:
 class Heard:
     """What reached the code of one caller, while it runs."""
 
-    def __init__(self, call: Call) -> None:
-        self.call, self.number = call, 0
+    def __init__(self, call: Call, gone: Callable[[], object]) -> None:
+        self.call, self.number, self._gone = call, 0, gone
+        #: What the caller was told of its payment; it keeps that.
+        self.kept: Outcome | None = None
+        #: When the library had given all that it gives, in real seconds.
+        self.left: float | None = None
         self.status: int | None = None
         self.got, self.closed = b"", False
         self.money: str | None = None
@@ -74,6 +78,7 @@ class Heard:
         found = outcome(response)
         if found is not None:
             self.money, self.nonce = found.money, found.hold.nonce
+            self.kept = found
 
     def took(self, piece: bytes) -> bool:
         """Note a piece of the body, and return True if the caller wants no more."""
@@ -83,10 +88,16 @@ class Heard:
             raise Stopped if self.call.at % 2 else Mistake
         return self.call.stop in ("break", "handled") and self.number > self.call.at
 
+    def leave(self) -> None:
+        """Note that the library is done with the call."""
+        self.left = self.left or real()
+        self._gone()
+
     def end(self, failure: BaseException | None = None) -> End:
         """Return what became of it."""
         kept = self.got if GOODS.startswith(self.got) else b""
-        end = End("answer", self.status, len(kept), self.closed, money=self.money, nonce=self.nonce, at=real())
+        end = End("answer", self.status, len(kept), self.closed, money=self.money, nonce=self.nonce)
+        end = replace(end, at=self.left or real())
         if failure is None:
             return replace(end, how="content") if end.whole or self.closed else end
         own = isinstance(failure, (Stopped, Mistake, KeyboardInterrupt, asyncio.CancelledError))
@@ -114,7 +125,7 @@ class Request:
 
 def make(program: Any, call: Call, number: int) -> End:
     """Make one call, and return what became of it."""
-    heard, request = Heard(call), Request(program.world, call, number)
+    heard, request = Heard(call, program.world.idle), Request(program.world, call, number)
     try:
         buyer = program.buyer(call.wallet)
         with buyer.purchase(key=request.key) if request.key else contextlib.nullcontext():
@@ -125,10 +136,13 @@ def make(program: Any, call: Call, number: int) -> End:
                     _CALLS[call.client](program, request, heard)
             else:
                 _CALLS[call.client](program, request, heard)
+        heard.leave()
         return heard.end()
     except BaseException as failure:
         return heard.end(failure)
     finally:
+        heard.leave()
+        program.world.kept.append(heard.kept)
         if call.stop == "drop":
             gc.collect()
 
@@ -242,6 +256,7 @@ def _on_a_loop(library: _Async) -> Callable[[Any, Request, Heard], None]:
             try:
                 await asyncio.ensure_future(whole())
             finally:
+                heard.leave()
                 await program.leave_loop()
 
         asyncio.run(scene())
@@ -289,6 +304,7 @@ def _by_trio(program: Any, request: Request, heard: Heard) -> None:
             if call.stop == "cancel":
                 trio.lowlevel.add_instrument(_Steps(call.at, scope))
             await _ahttpx(program, request, heard)
+        heard.leave()
         await program.leave_loop()
         if scope.cancelled_caught:
             raise Stopped

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.adapters.cash_register import NETWORK, PAY_TO, USDC, signer
+from x402_client.model.holds import Hold
 from x402_client.sandbox.jsonrpc import answer
 
 from .clock import Clock
 
 CHAIN, FOREIGN = int(NETWORK[2].partition(":")[2]), 5042002
 _BLOCK = 20_000_000
+#: Seconds by which a reader of the user's own is early.
+EARLY = 100
 
 
 @dataclass
@@ -45,6 +48,11 @@ class Chain:
         self.payments: dict[str, Payment] = {}
         self.moods = ["true", "true"]
         self.foreign = False
+
+    @property
+    def speaks(self) -> bool:
+        """Return True if an endpoint tells the truth."""
+        return "true" in self.moods and not self.foreign
 
     def handed(self, header: str, call: int, thing: tuple[int, int], host: str) -> Payment:
         """Note a payment as it arrives at a seller. One that is not good is a failure of the machine."""
@@ -119,6 +127,23 @@ class Chain:
         used = payment is not None and payment.settled is not None and payment.settled <= block - _BLOCK + 1
         shown = used and mood == "true" and not self.foreign
         return f"0x{int(shown):064x}"
+
+
+class Reader:
+    """A reader of the user's own. It takes a payment that is about to expire for one that has."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    def read(self, hold: Hold) -> str:
+        """Return what became of a payment."""
+        mood, signed = self._chain.moods[0], hold.authorization
+        payment = self._chain.payments.get(signed.nonce if signed is not None else "")
+        if payment is None or mood in ("silent", "garbage"):
+            raise TimeoutError
+        if payment.settled is not None:
+            return "settled"
+        return "not_settled" if payment.expires - EARLY < self._chain.clock.chain() else "live"
 
 
 def _opened(header: str) -> tuple[dict[str, str], str]:

@@ -25,7 +25,7 @@ class Plan(Written):
 
     #: Redirects before the 402, each "status where": where is same, new, common, other.
     lead: tuple[str, ...] = ()
-    #: What the 402 says: v2, v1, both, dear, drip.
+    #: What the 402 says: v2, v1, both (and another protocol), dear, drip; away: v2, and nobody listens for a while.
     terms: str = "v2"
     #: The answer to each presentation of a payment; the last one for ever.
     pays: tuple[str, ...] = ("goods",)
@@ -98,10 +98,27 @@ class PutBack(Written):
 
 
 @dataclass(frozen=True, repr=False)
+class GoOn(Written):
+    """A program makes so many steps in the ledger, and none of them pays."""
+
+    program: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class Clone(Written):
+    """The second program is from now on a copy of the first one's memory, as on a machine that was resumed twice."""
+
+
+@dataclass(frozen=True, repr=False)
 class LoseLog(Written):
-    """A program makes a call and is killed, and the ledger's log is lost."""
+    """A program makes a call and is killed, and the ledger's log is lost.
+
+    ``folded``: it made the same call before, and then somebody moved the log into the file.
+    """
 
     call: Call = field(default_factory=Call)
+    folded: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,7 +146,7 @@ class WriteOff(Written):
     """The user gives up each purchase that can be given up."""
 
 
-_Taken: TypeAlias = Keep | PutBack | LoseLog | Evict | Empty | Restart
+_Taken: TypeAlias = Keep | PutBack | GoOn | Clone | LoseLog | Evict | Empty | Restart
 Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | _Taken
 
 
@@ -155,6 +172,11 @@ class Setting(Written):
     settle: int = 400
     #: The endpoints that are named are another chain's, from the start on.
     foreign: bool = False
+    #: One endpoint alone is named; a program that starts once something was paid says that its ledger must exist.
+    alone: bool = False
+    must: bool = False
+    #: The user's own reader tells what became of payments: it is a little early, and fails as the first endpoint does.
+    reader: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,7 +195,7 @@ class Script(Written):
 NAMES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, LoseLog, Evict, Empty, Endpoint, WriteOff,
-        Setting, Script,
+        Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, GoOn, Clone, LoseLog, Evict, Empty,
+        Endpoint, WriteOff, Setting, Script,
     )
 }  # fmt: skip

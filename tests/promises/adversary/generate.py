@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from typing import Any
 
-from .events import (
-    Call,
-    Empty,
-    Endpoint,
-    Event,
-    Evict,
-    Keep,
-    LoseLog,
-    Plan,
-    PutBack,
-    Restart,
-    Script,
-    Setting,
-    SettleLate,
-    Skew,
-    Together,
-    Wait,
-    WriteOff,
-)
+from .events import Call, Event, Plan, Restart, Script, Setting, SettleLate, Together, Wait
 from .machines import MACHINES
+from .scenes import SCENES
 
 #: What scripts may be about besides the plain life of sellers and callers, and what it is.
 THEMES = {
@@ -38,31 +20,44 @@ THEMES = {
     "late": "a thread that its caller gave up on before its 402 was here",
     "busy": "a ledger that is busy when the content arrives",
     "keep": "an older ledger in the place of the one that programs use",
+    "keep long": "an older ledger behind many steps of another program",
     "lose log": "a ledger file without its log",
+    "fold": "a log that somebody moved into the file, and that is lost later",
+    "old": "payments that are given back when their day is over",
+    "clone": "a memory that exists twice",
     "wallets": "two wallets on one ledger and purse",
     "fork": "a forked child with its parent's buyer",
     "evict": "a store that throws keys away",
     "empty": "a store that loses all it had",
+    "must": "programs that say that their ledger must exist",
     "jsonrpc": "a call of a tool that is the same but for its id",
     "spelling": "an address that libraries spell in two ways",
     "multipart": "a form whose boundary is drawn anew",
+    "bodies": "bodies at one address that say different things",
     "skew": "a machine's clock that is set, and losses that the policy accepts",
+    "early": "a clock that is a little fast, where no endpoint speaks",
     "loss": "a refusal after a loss that the policy accepts",
     "endpoint": "endpoints that are silent, make no sense, or lie",
+    "witness": "one endpoint alone, which lies",
+    "reader": "a reader of the user's own that fails, or is early",
     "foreign": "endpoints of another chain",
     "wildcard": "an exact entry below a wildcard that has a budget",
     "policies": "two policies on one ledger and purse, one without the wildcard of the other",
+    "patterns": "one of two policies begins a wildcard after the other one paid",
     "give up": "a user who gives purchases up",
     "tell": "failures of the library's own say what became of the money",
+    "nowhere": "a redirect after the payment that names no place",
     "ahead": "terms that are remembered, and paid in the first request",
     "return": "refusals that come back as the 402",
     "crowd": "many calls at once, of two programs",
     "joined": "what joined an overdue call says of the money when it fails",
     "already": "keys of what was delivered and never settled",
     "drip": "a 402 that comes in drops",
+    "away": "a seller that listens no more",
 }
 #: What a machine has to know for a theme.
-_NEEDS = {"keep": "keep", "lose log": "lose log", "busy": "busy", "evict": "evict", "empty": "empty"}
+_NEEDS = {theme: theme for theme in ("keep", "keep long", "clone", "lose log", "busy", "evict", "empty")}
+_NEEDS |= {"must": "empty", "fold": "lose log"}
 CLIENTS = ("httpx", "requests", "ahttpx", "aiohttp", "trio")
 _PAYS = (
     ("goods", 30), ("pieces", 16), ("drop", 12), ("cut", 8), ("402", 8), ("reset", 5), ("cut head", 4), ("500", 4),
@@ -83,14 +78,14 @@ def themes(ledger: str) -> frozenset[str]:
 
 def script(seed: int, ledger: str, alphabet: frozenset[str]) -> Script:
     """Return the script of a seed."""
-    return _Drawing(Random(f"{seed} {ledger}"), ledger, alphabet).script()
+    return Drawing(Random(f"{seed} {ledger}"), ledger, alphabet).script()
 
 
 def _weighted(rng: Random, choices: tuple[tuple[Any, int], ...]) -> Any:
     return rng.choices([one for one, _ in choices], [weight for _, weight in choices])[0]
 
 
-class _Drawing:
+class Drawing:
     """One script while it is drawn. It is about a few themes, or each would be too rare."""
 
     def __init__(self, rng: Random, ledger: str, alphabet: frozenset[str]) -> None:
@@ -102,6 +97,8 @@ class _Drawing:
         things += [6] if "spelling" in self.about else []
         self.things = rng.sample(things, rng.choice((1, 1, 2, 3)))
         self.things += [thing for thing in (4, 5, 6) if thing in things and rng.random() < 0.7]
+        if "bodies" in self.about:
+            self.things = [*rng.choice(((7, 8), (2, 10), (9,))), *self.things[:1]]
         self.thing = self.things[0]
 
     def chance(self, theme: str, odds: float) -> bool:
@@ -122,22 +119,25 @@ class _Drawing:
         rng = self.rng
         abandons = bool(self.about & {"abandon", "late", "joined"})
         wildcard, host = rng.choice((None, None, 2, 4)), None
-        if self.about & {"wildcard", "policies"}:
+        if self.about & {"wildcard", "policies", "patterns"}:
             wildcard, host = rng.choice((1, 2, 3)), rng.choice((None, 3))
         return Setting(
             ledger=self.ledger,
-            budget=rng.choice((2, 3, 5, 9, 20)),
+            budget=rng.choice((1, 2, 3) if "witness" in self.about else (2, 3, 5, 9, 20)),
             wildcard=wildcard,
             host=host,
             exact="wildcard" in self.about,
-            lax="policies" in self.about,
+            lax=bool(self.about & {"policies", "patterns"}),
             breaker=rng.random() < 0.2,
-            loss=rng.choice(("0", "0.02")) if self.about & {"skew", "loss"} else "0",
+            loss=rng.choice(("0", "0.02")) if self.about & {"skew", "early", "loss"} else "0",
             ahead="ahead" in self.about,
             returns="return" in self.about,
             read=60 if abandons else 400,
             settle=8_000 if abandons else 400,
             foreign="foreign" in self.about,
+            alone="witness" in self.about,
+            reader="reader" in self.about and not self.about & {"skew", "early"},
+            must="must" in self.about,
         )
 
     def next(self) -> list[Event]:
@@ -158,57 +158,24 @@ class _Drawing:
         return [Restart(rng.randrange(2))]
 
     def special(self) -> list[Event] | None:
-        """Draw an event of a theme, with what it takes to matter."""
-        rng = self.rng
-        if self.chance("keep", 0.3):
-            lost = [self.call(failing=True, program=0) for _ in range(rng.choice((1, 1, 2)))]
-            pushing = [self.call(program=1, other=True) for _ in range(rng.choice((0, 2, 4)))]
-            return [Keep(), *lost, PutBack(), *pushing, self.again()]
-        if self.chance("lose log", 0.25):
-            return [LoseLog(self.call(failing=True)), self.again()]
-        if self.chance("evict", 0.2):
-            return [Evict(rng.randrange(40)), self.again()]
-        if self.chance("empty", 0.15):
-            return [Empty(), self.again()]
-        if self.chance("loss", 0.3):
-            return [self.call(failing=True, program=0), Wait(700), replace(self.again(), plan=Plan(pays=("402",)))]
-        if self.chance("skew", 0.3):
-            skewed = Skew(rng.choice((0, 100, 780, 4_000, -100, -780, 100_000)))
-            if rng.random() < 0.5:
-                return [skewed]
-            stubborn = Plan(pays=("402", "goods"), settles=rng.choice(("never", "before")))
-            failing = self.call(failing=True, program=0)
-            failing = replace(failing, plan=replace(failing.plan, settles=rng.choice(("never", "after"))))
-            return [failing, skewed, replace(self.again(), plan=stubborn)]
-        if self.chance("endpoint", 0.3):
-            return self.endpoints()
-        if self.chance("crowd", 0.4):
-            return [Together(tuple(self.call(crowd=True) for _ in range(rng.choice((2, 4, 6)))))]
-        if self.chance("foreign", 0.3):
-            return [self.call(failing=True), Wait(700), self.again()]
-        if self.chance("give up", 0.15):
-            return [WriteOff()]
-        return None
-
-    def endpoints(self) -> list[Event]:
-        """Draw what becomes of the chain's endpoints. Not both of them lie."""
-        rng = self.rng
-        mood = rng.choice(("true", "silent", "garbage", "lies"))
-        changed: list[Event] = [Endpoint(0, mood)]
-        if mood != "lies" and rng.random() < 0.6:
-            changed.append(Endpoint(1, mood))
-        if rng.random() < 0.4:
-            return changed
-        return [self.call(failing=True), *changed, Wait(700), self.again()]
+        """Draw the scene of a theme, if one comes up."""
+        return next((scene(self) for theme, odds, scene in SCENES if self.chance(theme, odds)), None)
 
     def again(self) -> Call:
         """Draw the last request once more, as a caller who wants the content."""
         return Call(self.thing, self.rng.choice(CLIENTS), plan=Plan(terms=self.terms()))
 
+    def buys(self, wallet: int) -> Call:
+        """Draw a call below the wildcard that brings the content."""
+        program = wallet if self.shared else 0
+        return Call(self.rng.choice((0, 2)), self.rng.choice(CLIENTS), wallet=wallet, program=program)
+
     def terms(self) -> str:
         """Draw what a 402 says."""
         if self.chance("both", 0.5):
             return "both"
+        if self.chance("away", 0.3):
+            return "away"
         if self.chance("drip", 0.3) and "abandon" not in self.about:
             return "drip"
         return str(_weighted(self.rng, (("v2", 12), ("v1", 3), ("dear", 2))))
@@ -227,7 +194,7 @@ class _Drawing:
         where, at = ("here", at) if crowd or failing or other else self.where(stop, at)
         return Call(
             thing, client, self.plan(stop, at, failing), stop if where == "here" else "read", at,
-            wallet=rng.randrange(2) if self.about & {"wallets", "policies"} else 0,
+            wallet=rng.randrange(2) if self.about & {"wallets", "policies", "patterns"} else 0,
             program=(rng.randrange(2) if self.shared else 0) if program is None else program,
             where=where,
         )  # fmt: skip
@@ -285,6 +252,8 @@ class _Drawing:
             lead = tuple(rng.choice(_LEAD) for _ in range(rng.choice((1, 1, 2))))
         if self.chance("paid lead", 0.6):
             pays = (*pays[:-1], "to " + rng.choice(_LEAD))
+        if self.chance("nowhere", 0.5):
+            pays = (*pays[:-1], "302")
         settles, receipt = _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS)
         after = tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "paid lead" in self.about else ()
         return Plan(lead, self.terms(), pays, settles, receipt, after or ("goods",))

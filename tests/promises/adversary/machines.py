@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
 import tempfile
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from tests.ledgers.redis.rollbacks import clone
 from tests.ledgers.redis.server import Server
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.ledgers.redis import RedisLedger
+from x402_client.ledgers.redis import RedisLedger, script
 
 from .clock import Clock
 
-#: For how long a ledger is kept busy, in real seconds.
-BUSY = 0.5
+#: For how long a ledger is kept busy, in real seconds, unless its caller has what it wanted before.
+BUSY = 2.5
+#: Steps that a Redis server remembers here.
+RING = 64
 
 
 class Machine:
@@ -32,8 +37,8 @@ class Machine:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    def open(self) -> Any:
-        """Return what a program gives to its buyers."""
+    def open(self, must: bool = False) -> Any:
+        """Return what a program gives to its buyers. ``must``: it has to be there."""
         raise NotImplementedError
 
     def reset(self) -> None:
@@ -43,7 +48,10 @@ class Machine:
         """Have the store's own clock go on."""
 
     def busy(self) -> None:
-        """Keep the store busy for a while."""
+        """Keep the store busy, until ``idle``."""
+
+    def idle(self) -> None:
+        """Let the store work again."""
 
     def keep(self) -> None:
         """Copy what is there."""
@@ -63,17 +71,18 @@ class Memory(Machine):
     def reset(self) -> None:
         self._ledger = MemoryLedger()
 
-    def open(self) -> Any:
+    def open(self, must: bool = False) -> Any:
         return self._ledger
 
 
 class File(Machine):
     """A file in a directory of its own for each script."""
 
-    knows = frozenset({"restart", "child", "keep", "lose log", "busy"})
+    knows = frozenset({"restart", "child", "keep", "lose log", "busy", "empty"})
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
+        self._writer: sqlite3.Connection | None = None
         self._all = Path(tempfile.mkdtemp(prefix="adversary"))
         self._number = 0
 
@@ -84,14 +93,18 @@ class File(Machine):
         self.path.parent.mkdir()
         self._copies: dict[str, bytes] | None = None
 
-    def open(self) -> Any:
+    def open(self, must: bool = False) -> Any:
         return str(self.path)
 
     def busy(self) -> None:
-        writer = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.3)
+        self._writer = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.3)
         with contextlib.suppress(sqlite3.OperationalError):
-            writer.execute("BEGIN IMMEDIATE")
-        threading.Timer(BUSY, writer.close).start()
+            self._writer.execute("BEGIN IMMEDIATE")
+
+    def idle(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     def _files(self) -> list[Path]:
         return [path for path in self.path.parent.glob("ledger.db*") if path.is_file()]
@@ -108,6 +121,16 @@ class File(Machine):
                 if not name.endswith("-shm"):
                     self.path.with_name(name).write_bytes(data)
 
+    def empty(self) -> None:
+        """Lose all. Programs have closed it."""
+        for path in self._files():
+            path.unlink()
+
+    def fold(self) -> None:
+        """Move the log into the file, as other programs do that open it."""
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def lose_log(self) -> None:
         """Lose the log, as where only the file itself lies on a volume."""
         for ending in ("-wal", "-shm"):
@@ -120,7 +143,7 @@ class File(Machine):
 class Redis(Machine):
     """A server of its own."""
 
-    knows = frozenset({"restart", "child", "keep", "evict", "empty", "busy", "clone"})
+    knows = frozenset({"restart", "child", "keep", "keep long", "clone", "evict", "empty", "busy"})
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -133,8 +156,8 @@ class Redis(Machine):
         self.client.flushall()
         self._copies: dict[bytes, tuple[int, bytes]] | None = None
 
-    def open(self) -> Any:
-        return RedisLedger(self.server.url, lease=4.0)
+    def open(self, must: bool = False) -> Any:
+        return RedisLedger(self.server.url, lease=4.0, must_exist=must)
 
     def passed(self, seconds: float) -> None:
         """Step the clock that the purse keeps: it never goes back."""
@@ -147,11 +170,15 @@ class Redis(Machine):
         return {key: int(clock) for key, clock in found.items() if clock is not None}
 
     def busy(self) -> None:
-        self.client.client_pause(int(BUSY * 1000))
+        self.client.client_pause(int(BUSY * 1000), all=False)  # of what writes: else it could not be ended
+
+    def idle(self) -> None:
+        self.client.client_unpause()
 
     def keep(self) -> None:
         raw = self._raw()
-        self._copies = {key: (max(raw.pttl(key), 0), raw.dump(key)) for key in raw.scan_iter()}
+        found = {key: (max(raw.pttl(key), 0), raw.dump(key)) for key in raw.scan_iter()}
+        self._copies = {key: kept for key, kept in found.items() if kept[1] is not None}  # one may expire meanwhile
         raw.close()
 
     def put_back(self) -> None:
@@ -169,6 +196,10 @@ class Redis(Machine):
             if self.client.exists(key):
                 self.client.hset(key, "clock", clock)
         self.client.client_kill_filter(_type="normal", skipme=True)
+
+    def clone(self, ledger: Any) -> Any:
+        """Return a copy of a program's memory of the ledger."""
+        return clone(ledger, self.server.url)
 
     def evicts(self) -> None:
         """Set a policy under which keys are thrown away."""
@@ -193,6 +224,17 @@ class Redis(Machine):
         self.client.close()
         self.server.kill()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def short_ring() -> Iterator[None]:
+    """Have Redis remember few steps, so that a few of another program are as a thousand."""
+    text = script.source()
+    assert text.count("ring = 1024,") == 1
+    text = text.replace("ring = 1024,", f"ring = {RING},")
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    with mock.patch.multiple(script, source=partial(str, text), digest=partial(str, digest)):
+        yield
 
 
 MACHINES: dict[str, Callable[[Clock], Machine]] = {"memory": Memory, "sqlite": File, "redis": Redis}

@@ -17,16 +17,17 @@ from x402_client import errors
 from x402_client.chains import rpc as _rpc
 from x402_client.core import flow as _flow
 from x402_client.core import present as _present
+from x402_client.model.holds import Spending
 
 from . import events
 from .books import Books, Broken, Made
 from .callers import End, make
 from .chain import Chain
 from .clock import Clock, real
-from .events import Call, Script, Setting, Together
-from .machines import MACHINES, Machine, die
+from .events import Call, Plan, Script, Setting, Together
+from .machines import BUSY, MACHINES, Machine, die, short_ring
 from .programs import Program
-from .seller import Seller, names_lead_here
+from .seller import Seller, Visit, names_lead_here
 
 #: The longest that anything here may take, in real seconds, before it is said to hang.
 PATIENCE = 20.0
@@ -49,7 +50,11 @@ class World:
         self.setting, self.number = Setting(), 0
         self.books = Books(self.chain, self.setting, frozenset())
         self.programs: list[Program] = []
+        #: What callers keep.
+        self.kept: list[Any] = []
         self.running: list[tuple[int, threading.Thread, list[End]]] = []
+        self._busy: threading.Timer | None = None
+        self._changing, self._process = threading.RLock(), os.getpid()
 
     def play(self, script: Script, alphabet: frozenset[str]) -> Broken | None:
         """Return the promise that a script breaks."""
@@ -78,8 +83,8 @@ class World:
         self.chain.foreign = setting.foreign
         self.setting, self.books = setting, Books(self.chain, setting, alphabet)
         self.programs = [Program(self), Program(self)]
-        self.seller.busy = self.machine.busy
-        self.running = []
+        self.seller.busy = self._keep_busy
+        self.running, self.kept = [], []
 
     def _over(self) -> None:
         self.seller.release.set()
@@ -90,6 +95,32 @@ class World:
                 program.end()
         self.programs = []
         self.seller.reset()
+
+    # --- the ledger's trouble
+
+    def _keep_busy(self, visit: Visit) -> None:
+        """Keep the ledger busy until a caller is done, or for very long: then it waited for the ledger."""
+        with self._changing:
+            if self._busy is None:
+                self.machine.busy()
+                self._busy = threading.Timer(BUSY, self._tire, (visit,))
+                self._busy.start()
+
+    def _tire(self, visit: Visit) -> None:
+        with self._changing:
+            if self._busy is not None:
+                visit.outlasted = real()
+                self.idle()
+
+    def idle(self) -> None:
+        """Let the ledger work again. What a child does is not its parent's."""
+        if os.getpid() != self._process:
+            return
+        with self._changing:
+            if self._busy is not None:
+                self._busy.cancel()
+                self._busy = None
+                self.machine.idle()
 
     # --- events
 
@@ -118,12 +149,14 @@ class World:
     def _expect(self, call: Call) -> Made:
         self.number += 1
         visit = self.seller.expect(self.number, (call.thing, call.wallet), call.plan)
-        return Made(call, visit, real())
+        program = self.programs[call.program if self.machine.shared else 0]
+        opened = program.ledger is not None and call.where in ("here", "fork")
+        return Made(call, visit, real(), strict=program.must if opened else self.setting.must and self.books.begun)
 
     def _run(self, made: Made) -> None:
         call, number, box = made.call, made.visit.number, list[End]()
         if call.where != "here":
-            box.append(self._in_child(call, number))
+            box += self._in_child(call, number)
         elif call.stop == "abandon":
             thread = threading.Thread(target=self._note, args=(made, box), daemon=True)
             thread.start()
@@ -159,6 +192,7 @@ class World:
     def _finish(self, number: int, box: list[End]) -> None:
         if not box:
             raise Broken("a call never ends", f"call {number} is still running after {PATIENCE:.0f} s")
+        self.seller.listen()
         self.books.finish(number, box[0])
 
     def _gather(self) -> None:
@@ -176,27 +210,36 @@ class World:
         self._gather()
         self.seller.release = threading.Event()
 
-    def _in_child(self, call: Call, number: int) -> End:
+    def _after_another(self, call: Call) -> None:
+        """Make a call in a program that made one before, and between them moved the log into the file."""
+        both = [self._expect(replace(call, plan=Plan())), self._expect(call)]
+        ends = self._in_child(call, *(made.visit.number for made in both))
+        for made, end in zip(both, ends, strict=True):
+            self.books.begin([made])
+            self.books.finish(made.visit.number, end)
+
+    def _in_child(self, call: Call, *numbers: int) -> list[End]:
+        """Return what became of the calls of a child, which are the same one."""
         mine, theirs = multiprocessing.Pipe(duplex=False)
         child = os.fork()
         if not child:
-            self._child(call, number, theirs)
+            self._child(call, numbers, theirs)
         theirs.close()
-        end, lost = End("dead", at=real()), list[str]()
+        ends, lost = list[End](), list[str]()
         with contextlib.suppress(EOFError):
             while mine.poll(PATIENCE):
                 kind, said = mine.recv()
                 if kind == "end":
-                    end = said
+                    ends.append(said)
                 else:
                     lost.append(said)
         mine.close()
         os.waitpid(child, 0)
         for nonce in lost:
             self.books.given_up(nonce, False)
-        return end
+        return ends + [End("dead", at=real()) for _ in numbers[len(ends) :]]
 
-    def _child(self, call: Call, number: int, pipe: Any) -> None:
+    def _child(self, call: Call, numbers: tuple[int, ...], pipe: Any) -> None:
         try:
             program = self.programs[call.program if self.machine.shared else 0]
             if call.where == "fork":
@@ -210,9 +253,11 @@ class World:
                 given_up(nonce, by_user)
 
             self.books.given_up = tell  # type: ignore[method-assign]
-            points = Points(call.at if call.where == "dies" else 0, die)
-            with watched(points):
-                end = make(program, call, number)
+            for number in numbers[:-1]:
+                pipe.send(("end", make(program, call, number)))
+                self.machine.fold()  # type: ignore[attr-defined]
+            with watched(Points(call.at if call.where == "dies" else 0, die)):
+                end = make(program, call, numbers[-1])
             pipe.send(("end", end))
             if call.where == "dies":
                 die()
@@ -250,11 +295,30 @@ class World:
         self.machine.put_back()
         self.books.put_back()
 
+    def _goon(self, event: events.GoOn) -> None:
+        """Look at what is spent, again and again: a step each."""
+        ledger = self.programs[event.program].buyer(0).ledger
+        with contextlib.suppress(errors.X402Error):
+            for _ in range(event.steps):
+                ledger.spent(Spending("default", "day", "USD"))
+
+    def _clone(self, event: events.Clone) -> None:
+        self._let_go()
+        first, second = self.programs
+        first.buyer(0)
+        second.end()
+        second.ledger = self.machine.clone(first.ledger)  # type: ignore[attr-defined]
+        self.books.cloned()
+
     def _loselog(self, event: events.LoseLog) -> None:
         self._let_go()
         for program in self.programs:
             program.end()
-        self._call(replace(event.call, where="dies"))
+        call = replace(event.call, where="dies")
+        if event.folded:
+            self._after_another(call)
+        else:
+            self._call(call)
         self.machine.lose_log()  # type: ignore[attr-defined]
 
     def _evict(self, event: events.Evict) -> None:
@@ -264,6 +328,10 @@ class World:
         self.machine.evict(event.which)  # type: ignore[attr-defined]
 
     def _empty(self, event: events.Empty) -> None:
+        if self.setting.ledger == "sqlite":
+            self._let_go()
+            for program in self.programs:
+                program.close_ledgers()
         self.machine.empty()  # type: ignore[attr-defined]
         self.books.emptied()
 
@@ -297,6 +365,7 @@ def world(ledger: str) -> Iterator[World]:
         stack.callback(made.close)
         stack.enter_context(made.clock.installed())
         stack.enter_context(names_lead_here())
+        stack.enter_context(short_ring())
         for module, name, value in _SHORT:
             if hasattr(module, name):
                 stack.enter_context(mock.patch.object(module, name, value))

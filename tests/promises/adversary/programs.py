@@ -16,6 +16,7 @@ from tests.adapters.cash_register import NETWORK
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 
 from .callers import async_client
+from .chain import Reader
 from .events import Setting
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Program:
     def __init__(self, world: World) -> None:
         self.world = world
         self.ledger: Any = None
+        #: Its ledger has to be there when it begins.
+        self.must = False
         self._lock = threading.RLock()
         self._buyers: dict[int, Buyer] = {}
         self._clients: dict[tuple[str, int], Any] = {}
@@ -44,12 +47,14 @@ class Program:
     def _made(self, wallet: int) -> Buyer:
         said = self.world.setting
         if self.ledger is None:
-            self.ledger = self.world.machine.open()
+            self.must = said.must and self.world.books.begun
+            self.ledger = self.world.machine.open(self.must)
         return Buyer(
             Wallet(evm=KEYS[wallet]), policy(said, wallet), ledger=self.ledger, settle_timeout=said.settle / 1000,
             breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
-            on_event=self.world.books.note,
-            rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(2)]},
+            on_event=self.world.books.note, must_exist=self.must,
+            reader=Reader(self.world.chain) if said.reader else None,
+            rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(1 if said.alone else 2)]},
         )  # fmt: skip
 
     def client(self, library: str, wallet: int) -> Any:
@@ -93,7 +98,7 @@ class Program:
         for client in self._clients.values():
             client.close()
         self.close_ledgers()
-        self._buyers, self._clients, self.ledger = {}, {}, None
+        self._buyers, self._clients, self.ledger, self.must = {}, {}, None, False
 
     def forget_clients(self) -> None:
         """Leave the connections of a parent alone."""

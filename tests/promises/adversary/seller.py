@@ -44,29 +44,51 @@ class Visit:
     #: When the head of an answer to a payment was written, and when the whole content was, in real seconds.
     headed: float | None = None
     complete: float | None = None
-    #: It was sent an odd 2xx, which some libraries hand over and others refuse.
+    #: It was sent an odd 2xx, which some libraries hand over and others refuse; one without a body has been read.
     odd: bool = False
+    empty: bool = False
+    #: When the ledger, busy since the content was on its way, was let go, though the caller had not got it.
+    outlasted: float | None = None
 
 
 class Seller:
-    """Two ports of one seller. ``busy`` keeps the buyer's ledger busy for a while."""
+    """Two ports of one seller. ``busy`` keeps the buyer's ledger busy until the caller of a visit is done."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.visits: dict[int, Visit] = {}
         self.release = threading.Event()
-        self.busy: Callable[[], Any] = bool
+        self.busy: Callable[[Visit], Any] = bool
         self.troubles: list[BaseException] = []
         self.lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        self._listeners = [socket.create_server(("127.0.0.1", 0), backlog=64) for _ in range(2)]
-        self.ports = [listener.getsockname()[1] for listener in self._listeners]
-        for listener in self._listeners:
-            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self._listeners: list[socket.socket] = []
+        self.ports = [0, 0]
+        self.listen()
 
     def endpoint(self, which: int) -> str:
         """Return the URL of one of the chain's endpoints."""
         return f"http://127.0.0.1:{self.ports[which]}/rpc/{which}"
+
+    def listen(self) -> None:
+        """Listen, on the same ports as ever."""
+        with self.lock:
+            if self._listeners:
+                return
+            self._listeners = [socket.create_server(("127.0.0.1", port), backlog=64) for port in self.ports]
+        self.ports = [listener.getsockname()[1] for listener in self._listeners]
+        for listener in self._listeners:
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def leave(self, but: socket.socket | None = None) -> None:
+        """Listen no more, and cut what is open but for one connection."""
+        with self.lock:
+            for listener in self._listeners:
+                with contextlib.suppress(OSError):
+                    listener.shutdown(socket.SHUT_RDWR)
+                listener.close()
+            self._listeners = []
+        self.drop_connections(but)
 
     def expect(self, number: int, thing: tuple[int, int], plan: Plan) -> Visit:
         """Await a call."""
@@ -77,23 +99,21 @@ class Seller:
         """Begin a script."""
         self.release.set()
         self.visits, self.troubles, self.busy = {}, [], bool
+        self.listen()
         self.drop_connections()
         self.release = threading.Event()
 
-    def drop_connections(self) -> None:
-        """Cut what is open."""
+    def drop_connections(self, but: socket.socket | None = None) -> None:
+        """Cut what is open, but for one connection."""
         with self.lock:
-            for sock in self._open:
+            for sock in self._open - {but}:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Listen no more."""
         self.reset()
-        for listener in self._listeners:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+        self.leave()
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -229,7 +249,7 @@ class Answering:
 
     def _say_goods(self, rest: str) -> None:
         if rest == "busy":
-            self.seller.busy()
+            self.seller.busy(self.visit)
         if rest == "late":
             self._silent(SILENCE / 6)
         self.visit.complete = real()  # before, or a caller that is quick has left when it is noted
@@ -239,7 +259,7 @@ class Answering:
         self._head(200, [("Transfer-Encoding", "chunked"), *self.headers])
         for number, piece in enumerate(PIECES):
             if rest == "busy" and number == len(PIECES) - 1:
-                self.seller.busy()
+                self.seller.busy(self.visit)
             self.sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
             time.sleep(DRIP if rest == "drip" else 0.002)
         self.visit.complete = real()
@@ -274,7 +294,7 @@ class Answering:
         self.send(200, b"\x00\x01\x02", [("Content-Encoding", "gzip"), *self.headers])
 
     def _say_empty(self, rest: str) -> None:
-        self.visit.odd = True
+        self.visit.odd = self.visit.empty = True
         self.send(204, b"", self.headers)
 
     def _silent(self, seconds: float) -> bool:
@@ -302,6 +322,12 @@ class Answering:
         if kind in ("v1", "both"):
             body = json.dumps({"x402Version": 1, "error": "pay", "accepts": [_offer(1, price)]}).encode()
         headers.append(("Content-Type", "application/json"))
+        if kind == "both":
+            headers.append(("WWW-Authenticate", 'Payment realm="x", method="other"'))
+        if kind == "away":
+            self.seller.leave(but=self.sock)
+            headers.append(("Connection", "close"))
+            self.keep = False
         if kind == "drip":
             self._drip(402, body, headers)
         else:

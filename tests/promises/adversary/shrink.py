@@ -58,7 +58,7 @@ def _simpler(event: Any) -> Iterator[Any]:
             yield event.calls[0]
     if isinstance(event, LoseLog):
         for call in _simpler(event.call):
-            yield LoseLog(call)
+            yield replace(event, call=call)
     if isinstance(event, Call):
         for plan in _plainer(event.plan, Plan()):
             yield replace(event, plan=plan)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .events import Call, Script, Setting
-from .found import FOUND, SEEDS, pending
+from .found import FOUND, MORE_SEEDS, SEEDS, pending
 from .generate import CLIENTS
 from .hunt import finds, replays
 from .machines import MACHINES
@@ -16,16 +16,18 @@ from .play import world
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def _case(theme: str, ledger: str, name: str, *values: Any) -> Any:
+def _case(theme: str, ledger: str, name: str, *values: Any, later: bool = False) -> Any:
     rule = pending(theme, ledger)
-    marks = [] if rule is None else [pytest.mark.xfail(strict=True, reason=rule)]
+    marks = [pytest.mark.slow] if later else []
+    marks += [] if rule is None else [pytest.mark.xfail(strict=True, reason=rule)]
     return pytest.param(*values, id=name.replace(" ", "-").replace(":", ""), marks=marks)
 
 
 _SCRIPTS = [_case(one.theme, one.script.setting.ledger, name, name) for name, one in FOUND.items()]
 _SEEDS = [
-    _case(theme, ledger, f"{theme} {ledger} {seed}".replace(" ", "-"), theme, ledger, seed)
-    for (theme, ledger), seeds in SEEDS.items()
+    _case(theme, ledger, f"{theme} {ledger} {seed}", theme, ledger, seed, later=group is MORE_SEEDS)
+    for group in (SEEDS, MORE_SEEDS)
+    for (theme, ledger), seeds in group.items()
     for seed in seeds
 ]
 
