@@ -366,6 +366,7 @@ MUTATIONS = (
         "        return self._made(500, result, terms, result.meta, structured)",
         "        return self._made(200, result, terms, result.meta, structured)",
         ("tests/adapters/test_mcp.py", "tests/promises/test_mcp.py"),
+        unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
         "a result that is no error is paid if it has terms in it",
@@ -373,6 +374,7 @@ MUTATIONS = (
         '        if not (getattr(result, "isError", False) or getattr(result, "is_error", False)):',
         "        if False:",
         ("tests/adapters/test_mcp.py",),
+        unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
         "a tool call that carries its payment is paid by HTTP once more",
@@ -380,6 +382,7 @@ MUTATIONS = (
         "    if here.hands_off:",
         "    if False:",
         ("tests/adapters/test_mcp_over_http.py", "tests/core/test_flow_rows.py"),
+        unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
         "a tool that was paid by HTTP is paid for its result, too",
@@ -387,6 +390,7 @@ MUTATIONS = (
         "        if hold is None:\n            return\n",
         "        return\n",
         ("tests/adapters/test_mcp_over_http.py",),
+        unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
         "a server that cannot read a payment gets no other encoding of it",
@@ -394,6 +398,7 @@ MUTATIONS = (
         "            if not self._may_be_unread(reply):\n",
         "            if True:\n",
         ("tests/adapters/test_mcp.py",),
+        unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
         "mcp's log shows payments",
@@ -401,6 +406,7 @@ MUTATIONS = (
         "    hide_payments()\n",
         "",
         ("tests/adapters/test_mcp.py",),
+        unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
         "headers resolve a purchase: requests",
@@ -1186,8 +1192,8 @@ MUTATIONS = (
     Mutation(
         "a purse that must exist begins: Redis",
         "ledgers/redis/trust.py",
-        "self._claims, self.must_exist = claims, must_exist\n",
-        "self._claims, self.must_exist = claims, False\n",
+        "self.must_exist: bool = must_exist\n",
+        "self.must_exist: bool = False\n",
         ("tests/ledgers/redis/test_layouts.py", seed("must", "redis", 0)),
     ),
     Mutation(
