@@ -408,7 +408,7 @@ MUTATIONS = (
         "core/flow.py",
         "        if call.paid is not None:\n",
         "        if False:\n",
-        ("tests/core/test_flow_answers.py", seed("paid lead", "memory", 23)),
+        ("tests/core/test_flow_answers.py", seed("paid lead", "memory", 28)),
     ),
     Mutation(
         "a purchase is named by the hop that asks for money",
@@ -1281,7 +1281,7 @@ MUTATIONS = (
         "    if named then\n",
         (
             IN_REDIS,
-            seed("policies", "redis", 21),
+            seed("patterns", "redis", 3),
         ),
     ),
     Mutation(
