@@ -1098,6 +1098,13 @@ MUTATIONS = (
         ("tests/ledgers/redis/test_rollback.py", seed("keep long", "redis", 9)),
     ),
     Mutation(
+        "a program that joined after the copy stops no other: Redis",
+        REDIS_PROGRAMS,
+        'call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"\n',
+        '"forgotten"\n',
+        ("tests/ledgers/redis/test_rollback.py", seed("keep long", "redis", 175)),
+    ),
+    Mutation(
         "the ring confirms any step: Redis",
         REDIS_PROGRAMS,
         ' == asked.heard and "fine" or "older"\n',

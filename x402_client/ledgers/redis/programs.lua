@@ -31,6 +31,7 @@ end
 
 -- The rule: "a step sends the highest pair its program saw, and either place must confirm it": the ring of the latest
 -- steps, or what this program itself was told. "older": the store lost it. "twin": it is the program that is older.
+-- "forgotten": entries of programs that slept long were let go, so one that has none proves nothing.
 function programs.judge(program, reached)
   if asked.seen == 0 then return "fine" end
   if reached < asked.seen then return "older" end
@@ -38,7 +39,9 @@ function programs.judge(program, reached)
     local at = asked.seen % limits.ring * limits.token
     return call("GETRANGE", RING, at, at + limits.token - 1) == asked.heard and "fine" or "older"
   end
-  if not program then return asked.inherited == "1" and "fine" or "forgotten" end
+  if not program then
+    return asked.inherited == "1" and "fine" or call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"
+  end
   local newest, wanted = 0, text(asked.seen) .. ":" .. asked.heard
   for _, step in ipairs(program.told) do
     if step == wanted then return "fine" end
@@ -97,6 +100,7 @@ function programs.put_to_sleep(owner)
   call("ZADD", SLEEPING, text(clock), owner)
   local more = call("ZCARD", SLEEPING) - limits.asleep
   if more <= 0 then return end
+  call("HSET", META, "forgets", "1")
   for _, old in ipairs(call("ZRANGE", SLEEPING, 0, more - 1)) do
     call("ZREM", SLEEPING, old)
     call("HDEL", PROGRAMS, old)
