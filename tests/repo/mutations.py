@@ -456,7 +456,7 @@ MUTATIONS = (
         "core/flow.py",
         "        if call.paid is not None:\n",
         "        if False:\n",
-        ("tests/core/test_flow_answers.py", seed("paid lead", "memory", 23)),
+        ("tests/core/test_flow_answers.py", seed("paid lead", "memory", 28)),
     ),
     Mutation(
         "a purchase is named by the hop that asks for money",
@@ -1146,6 +1146,13 @@ MUTATIONS = (
         ("tests/ledgers/redis/test_rollback.py", seed("keep long", "redis", 9)),
     ),
     Mutation(
+        "a program that joined after the copy stops no other: Redis",
+        REDIS_PROGRAMS,
+        'call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"\n',
+        '"forgotten"\n',
+        ("tests/ledgers/redis/test_rollback.py", seed("keep long", "redis", 175)),
+    ),
+    Mutation(
         "the ring confirms any step: Redis",
         REDIS_PROGRAMS,
         ' == asked.heard and "fine" or "older"\n',
@@ -1329,7 +1336,7 @@ MUTATIONS = (
         "    if named then\n",
         (
             IN_REDIS,
-            seed("policies", "redis", 21),
+            seed("patterns", "redis", 3),
         ),
     ),
     Mutation(

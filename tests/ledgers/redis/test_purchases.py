@@ -147,4 +147,5 @@ def test_programs_that_are_gone_are_remembered_up_to_a_number(server: Server, le
     assert server.do("ZCARD", "{x402:default}:sleeping") == 16_384
     assert server.do("HLEN", entries) == 16_384 + 1
     assert server.do("ZCARD", owners) == 1
+    assert server.do("HGET", "{x402:default}:state", "forgets") == "1"
     assert server.do("STRLEN", "{x402:default}:ring") <= 1024 * 16

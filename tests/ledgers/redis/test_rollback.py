@@ -182,6 +182,29 @@ def test_no_program_pays_once_one_of_them_knows(server: Server) -> None:
     assert len(other.holds()) == 1, "what is there can still be read"
 
 
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_program_that_joined_after_the_copy_knows_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch, forgets: bool
+) -> None:
+    """If entries were dropped, a program without one may only have slept long. It is refused, and stops no other."""
+    with short_ring(monkeypatch):
+        other, one = quiet(server.url), quiet(server.url)
+        other.holds()
+        if forgets:
+            server.do("HSET", "{x402:default}:state", "forgets", "1")
+        data = copied(server)
+        bought(one, "lost")
+        put_back(server, data)
+        for _ in range(12):
+            other.holds()
+        assert is_refused(one)
+        paid = other.reserve(order(purchase("b")), Attempt()) if forgets else None
+        assert isinstance(paid, Hold) == forgets
+        if not forgets:
+            with pytest.raises(LedgerUnavailable, match="older state"):
+                other.reserve(order(purchase("b")), Attempt())
+
+
 @pytest.fixture
 def ledger(server: Server) -> Iterator[RedisLedger]:
     found = RedisLedger(server.url, lease=1.0)

@@ -36,7 +36,7 @@ SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("late+abandon", "memory"): (113,),
     ("lead", "memory"): (3,),
     ("loss", "memory"): (3,),
-    ("paid lead", "memory"): (1, 23),
+    ("paid lead", "memory"): (1, 28),
     ("policies", "memory"): (5,),
     ("skew", "memory"): (4,),
     ("spelling", "memory"): (1,),
@@ -51,7 +51,7 @@ SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("busy", "redis"): (0,),
     ("evict", "redis"): (46,),
     ("keep", "redis"): (9,),
-    ("policies", "redis"): (21,),
+    ("patterns", "redis"): (3,),
     ("wallets", "redis"): (12,),
 }
 
@@ -88,7 +88,7 @@ MORE_SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("empty", "redis"): (164,),
     ("evict", "redis"): (39,),
     ("keep", "redis"): (105,),
-    ("keep long", "redis"): (9,),
+    ("keep long", "redis"): (9, 175),
     ("must", "redis"): (0,),
     ("policies", "redis"): (0,),
 }

@@ -32,7 +32,8 @@ end
 
 -- The rule: "a step sends the highest pair its program saw, and either place must confirm it": the ring of the latest
 -- steps, or what this program itself was told. "older": the server lost the step. "twin": the program did: it is a copy
--- of an older memory. "forgotten": the server does not know the program any more.
+-- of an older memory. "forgotten": the server dropped entries of programs that slept long, so that a program without
+-- one may have been among them. Where none was dropped, a program without an entry joined after the copy: "older".
 function programs.judge(program, reached)
   if asked.seen == 0 then return "fine" end
   if reached < asked.seen then return "older" end
@@ -40,7 +41,9 @@ function programs.judge(program, reached)
     local at = asked.seen % limits.ring * limits.token
     return call("GETRANGE", RING, at, at + limits.token - 1) == asked.heard and "fine" or "older"
   end
-  if not program then return asked.inherited == "1" and "fine" or "forgotten" end
+  if not program then
+    return asked.inherited == "1" and "fine" or call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"
+  end
   local newest, wanted = 0, text(asked.seen) .. ":" .. asked.heard
   for _, step in ipairs(program.told) do
     if step == wanted then return "fine" end
@@ -99,6 +102,7 @@ function programs.put_to_sleep(owner)
   call("ZADD", SLEEPING, text(clock), owner)
   local more = call("ZCARD", SLEEPING) - limits.asleep
   if more <= 0 then return end
+  call("HSET", META, "forgets", "1")
   for _, old in ipairs(call("ZRANGE", SLEEPING, 0, more - 1)) do
     call("ZREM", SLEEPING, old)
     call("HDEL", PROGRAMS, old)
