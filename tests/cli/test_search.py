@@ -9,7 +9,6 @@ import pytest
 
 from tests.adapters.scripted_server import Server
 from tests.discovery.lists import answer, record
-from x402_client.cli.commands.sandbox import _settings
 from x402_client.sandbox import Sandbox
 
 from .running import in_process, process, terminal
@@ -97,8 +96,3 @@ def test_on_a_narrow_terminal_each_listing_has_its_lines(given: dict[str, str], 
     assert f"→ GET {seller.url}/poem" in seen.screen
     assert "  verdict  would be paid" in seen.screen
     assert max(map(len, seen.screen.splitlines())) <= 60
-
-
-def test_the_settings_of_a_sandbox_lead_to_its_own_list(bare: dict[str, str], seller: Sandbox, tmp_path: Path) -> None:
-    written = _settings(seller, tmp_path).read_text("utf-8")
-    assert f"export X402_FACILITATOR={seller.url}\n" in written

@@ -132,7 +132,6 @@ def _settings(seller: Sandbox, directory: Path) -> Path:
         "X402_POLICY": str(policy),
         "X402_LEDGER": str(directory / "ledger.db"),
         "X402_RPC": rpc,
-        "X402_FACILITATOR": seller.url,
     }
     path = directory / "settings"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
