@@ -31,10 +31,7 @@ SAYS = {
 
 
 def run(environment: str, *command: str) -> subprocess.CompletedProcess[str]:
-    try:
-        python = environments.environment(environment)
-    except environments.EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    python = environments.needed(environments.environment, environment)
     surroundings = environments.clean_environ() | {"PYTHONPATH": str(ROOT)}
     return subprocess.run([str(python), *command], capture_output=True, text=True, timeout=110, env=surroundings)
 

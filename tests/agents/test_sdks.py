@@ -169,10 +169,7 @@ with Sandbox() as seller:
 @pytest.mark.foreign
 @pytest.mark.timeout(1_000)
 def test_the_other_sdks_pay_once_for_each_call() -> None:
-    try:
-        python = environments.environment("sdks")
-    except environments.EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    python = environments.needed(environments.environment, "sdks")
     surroundings = environments.clean_environ() | {"PYTHONPATH": str(ROOT)}
     command = [str(python), "-c", OTHERS.format(chat=CHAT)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=150, env=surroundings)

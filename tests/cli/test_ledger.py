@@ -377,7 +377,6 @@ def test_purses_are_apart(used: dict[str, str]) -> None:
     assert "other purses, too (--purse): default" in in_process(["ledger", "show", "4f", "--purse", "other"], used).err
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
 def test_it_works_on_a_ledger_in_redis(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
     server = Server(tmp_path)
     shared = given | {"X402_LEDGER": server.url}

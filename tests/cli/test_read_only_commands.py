@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -121,7 +120,6 @@ def test_a_ledger_that_cannot_be_used_pays_nothing(seller: Sandbox, given: dict[
     assert "wrong: ledger: " in in_process(["doctor", url], given).text
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
 def test_looking_at_a_server_makes_no_purse_there(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
     server = Server(tmp_path)
     look = ["quote", f"{seller.url}/weather", "--ledger", server.url]

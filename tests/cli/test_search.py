@@ -9,6 +9,7 @@ import pytest
 
 from tests.adapters.scripted_server import Server
 from tests.discovery.lists import answer, record
+from x402_client.cli.commands.sandbox import _settings
 from x402_client.sandbox import Sandbox
 
 from .running import in_process, process, terminal

@@ -45,7 +45,7 @@ class Market:
 
 @pytest.fixture(scope="module")
 def market(world: World) -> Iterator[Market]:
-    python = environments.environment("bazaar")
+    python = environments.needed(environments.environment, "bazaar")
     programs = [Program(python, "facilitator_bazaar.py"), Program(python, "seller_bazaar.py")]
     try:
         orders = {"rpc": world.chain.url, "network": NETWORK, "network_v1": NETWORK_V1, "strange": STRANGE}
@@ -142,7 +142,7 @@ print(*(f"{one.description} {one.accepts[0]['amount']}" for one in found.resourc
 def test_the_official_client_reads_the_sandboxs_list(market: Market) -> None:
     with Sandbox() as sandbox:
         sandbox.sell("/poem", "0.02", description="Four lines")
-        command = [str(environments.environment("bazaar")), "-c", OFFICIAL_CLIENT, sandbox.url]
+        command = [str(environments.needed(environments.environment, "bazaar")), "-c", OFFICIAL_CLIENT, sandbox.url]
         surroundings = environments.clean_environ()
         ran = subprocess.run(command, capture_output=True, text=True, timeout=110, env=surroundings)
     assert ran.returncode == 0, ran.stderr

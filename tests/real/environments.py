@@ -7,10 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 HERE = Path(__file__).resolve().parent
 STORE = HERE.parent.parent / ".environments"
@@ -43,6 +47,19 @@ def environment(name: str) -> Path:
             _build(interpreter, folder, python, requirements)
             complete.touch()
     return python
+
+
+def needed(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call ``make``. If this machine lacks what the environment takes, skip the test and say what is missing.
+
+    A failed installation is an error, not a reason to skip: where packages can be had, these tests run.
+    """
+    import pytest  # programs without it use the rest of this file
+
+    try:
+        return make(*args, **kwargs)
+    except EnvironmentUnavailable as reason:
+        pytest.skip(str(reason))
 
 
 def requirements_of(name: str) -> Path:

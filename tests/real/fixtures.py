@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from .environments import EnvironmentUnavailable, environment
+from .environments import environment, needed
 from .world import World
 
 
@@ -18,10 +18,7 @@ def _shared_world() -> World:
 
 
 def _need_environment() -> None:
-    try:
-        environment("v2")
-    except EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    needed(environment, "v2")
 
 
 @pytest.fixture(scope="session")

@@ -27,11 +27,8 @@ PRICE = 10_000
 
 @pytest.fixture(scope="module")
 def hosts() -> None:
-    try:
-        for name in ("mcp1", "mcp2"):
-            environments.environment(name)
-    except environments.EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    for name in ("mcp1", "mcp2"):
+        environments.needed(environments.environment, name)
 
 
 class Shop:
@@ -77,11 +74,7 @@ def facilitated(world: World, network: str) -> dict[str, Any]:
 
 
 def on_node(kit: str, orders: dict[str, Any]) -> Shop:
-    try:
-        program = npm.launch(kit, "seller.mjs")
-    except environments.EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
-    return Shop(program, npm.command(kit, "seller.mjs"), orders)
+    return Shop(environments.needed(npm.launch, kit, "seller.mjs"), npm.command(kit, "seller.mjs"), orders)
 
 
 def cases(*transports: str) -> list[Any]:

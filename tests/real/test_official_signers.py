@@ -38,10 +38,7 @@ with Sandbox(port=0) as seller:
 
 
 def test_they_pay() -> None:
-    try:
-        python = environments.environment("v2")
-    except environments.EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    python = environments.needed(environments.environment, "v2")
     surroundings = environments.clean_environ() | {"PYTHONPATH": str(ROOT)}
     command = [str(python), "-c", PROGRAM]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=110, env=surroundings)

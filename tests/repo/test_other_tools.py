@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.environments import EnvironmentUnavailable, clean_environ, environment
+from tests.real.environments import clean_environ, environment, needed
 
 ROOT = Path(__file__).parents[2]
 SAYS = """
@@ -35,10 +35,7 @@ cassette_played: [200, 'refused', 200], settled 1
 @pytest.mark.foreign
 @pytest.mark.timeout(600)
 def test_every_order_does_what_the_page_says() -> None:
-    try:
-        python = environment("recipes")
-    except EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    python = needed(environment, "recipes")
     command = [str(python), "-m", "tests.repo.other_tools"]
     env = clean_environ() | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=400, check=False)

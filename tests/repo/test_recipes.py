@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.ledgers.redis.server import Server, starting
-from tests.real.environments import EnvironmentUnavailable, clean_environ, environment
+from tests.real.environments import clean_environ, environment, needed
 from x402_client.sandbox import Sandbox
 
 from .recipes import files, write
@@ -133,10 +133,7 @@ def test_cron(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def others() -> str:
     """Return the Python of an environment with Celery, RQ and IPython in it."""
-    try:
-        return str(environment("recipes"))
-    except EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    return str(needed(environment, "recipes"))
 
 
 @pytest.mark.foreign

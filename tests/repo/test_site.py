@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.environments import EnvironmentUnavailable
+from tests.real.environments import needed
 
 from .manual_pages import MANUAL, PAGES, ROOT
 from .site import CONFIG, build, nav, written
@@ -51,8 +51,5 @@ def test_a_broken_link_fails(checkout: Path, link: str) -> None:
 
 
 def _built(checkout: Path) -> tuple[int, str]:
-    try:
-        done = build(checkout, checkout / "site")
-    except EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    done = needed(build, checkout, checkout / "site")
     return done.returncode, done.stdout

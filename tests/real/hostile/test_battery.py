@@ -18,10 +18,7 @@ PAY_ONCE = Path(__file__).with_name("pay_once.py")
 
 
 def test_the_battery_says_pass(tmp_path: Path) -> None:
-    try:
-        python = environments.environment("hostile")
-    except environments.EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    python = environments.needed(environments.environment, "hostile")
     found = tmp_path / "result.json"
     battery = python.with_name("hostile-facilitator")
     done = subprocess.run(

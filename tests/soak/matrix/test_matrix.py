@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.adapters.one_request import SHELLS, name_of, through_httpx
-from tests.real.environments import EnvironmentUnavailable, environment
+from tests.real.environments import EnvironmentUnavailable, environment, needed
 from x402_client import Buyer
 
 from . import npm
@@ -41,11 +41,8 @@ def twice(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
 @pytest.mark.foreign
 @pytest.mark.timeout(900)
 def test_a_typescript_seller_on_each_chain(services: Services) -> None:
-    try:
-        npm.installed("official")
-        environment("v2")
-    except EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    needed(npm.installed, "official")
+    needed(environment, "v2")
     assert [row.chain for row in SMALL] == [EVM, SOLANA]
     for row in SMALL:
         with closing(services.open(row)) as stand:
@@ -99,10 +96,7 @@ def test_what_is_expected(ends: Any, cell: Cell, expected: bool) -> None:
 
 
 def test_without_a_registry_the_reason_is_plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    try:
-        npm.node_version()
-    except EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    needed(npm.node_version)
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
     monkeypatch.setenv("npm_config_fetch_retry_mintimeout", "10")

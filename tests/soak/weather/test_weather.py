@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.real.environments import EnvironmentUnavailable, environment
+from tests.real.environments import environment, needed
 
 from . import table
 from .draws import FLEETS, WEATHER, drawn, order
@@ -26,11 +26,8 @@ DOORS = ("fastapi-v2", "flask-v1")
 
 @pytest.fixture(scope="module")
 def report() -> Iterator[Report]:
-    try:
-        for kit in ("v1", "v2"):
-            environment(kit)
-    except EnvironmentUnavailable as reason:
-        pytest.skip(str(reason))
+    for kit in ("v1", "v2"):
+        needed(environment, kit)
     fleets = [fleet for fleet in FLEETS if fleet.name in ("sqlite", "redis")]
     with Run(SEED, SECONDS, fleets, DOORS, lambda words: None) as run:
         yield run()
