@@ -19,8 +19,8 @@ _paid: deque[tuple[str, float, Hold]] = deque(maxlen=_MOST)
 
 
 def note_payment(request: str, hold: Hold) -> None:
-    """Note that a payment for a tool call was presented by an HTTP client. ``request`` is the name of the call."""
-    _paid.append((request, time.monotonic(), hold))
+    """Note that an HTTP client presented a payment for a tool call, without its header. ``request``: the call's name."""
+    _paid.append((request, time.monotonic(), hold.shown))
 
 
 def any_below() -> bool:
