@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -98,22 +97,6 @@ def test_a_page_that_drips_is_cut_off(fetch: Fetch, server: Server, start: bytes
         assert gone.wait(10) or not reached.is_set()  # on a busy machine the time may be up before it is connected
     finally:
         over.set()
-
-
-def test_a_connection_that_is_made_when_the_time_is_up_is_cut_as_well() -> None:
-    class Stream:
-        def __init__(self, sock: socket.socket) -> None:
-            self.sock = sock
-
-        def get_extra_info(self, name: str) -> socket.socket:
-            return self.sock
-
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        cut = fetching._Cut()
-        cut()
-        cut.note("connection.connect_tcp.complete", {"return_value": Stream(ours)})
-        assert theirs.recv(1) == b""
 
 
 def test_a_connection_that_breaks_is_named_without_the_url(fetch: Fetch, server: Server) -> None:

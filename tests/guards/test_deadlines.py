@@ -10,7 +10,7 @@ import time
 import pytest
 
 from x402_client.guards import deadlines as _deadlines
-from x402_client.guards.deadlines import Deadline, shut
+from x402_client.guards.deadlines import Cut, Deadline, shut
 
 PATIENCE = 10.0
 
@@ -84,3 +84,35 @@ def test_a_forked_child_has_a_watch_of_its_own() -> None:
 def test_only_sockets_are_shut() -> None:
     shut(None)
     shut(object())
+
+
+class Stream:
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def get_extra_info(self, name: str) -> socket.socket:
+        return self.sock
+
+
+@pytest.mark.parametrize("event", ["connection.connect_tcp.complete", "connection.start_tls.complete"])
+def test_a_connection_that_is_made_when_the_time_is_up_is_cut_as_well(event: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        cut = Cut()
+        cut()
+        cut.note(event, {"return_value": Stream(ours)})
+        assert theirs.recv(1) == b""
+
+
+def test_a_read_that_begins_later_is_not_cut() -> None:
+    (first, _), (second, theirs) = socket.socketpair(), socket.socketpair()
+    with first, second, theirs:
+        cut = Cut()
+        cut.note("connection.connect_tcp.complete", {"return_value": Stream(first)})
+        cut()
+        cut.begin()
+        cut.note("connection.connect_tcp.complete", {"return_value": Stream(second)})
+        second.sendall(b"1")
+        assert theirs.recv(1) == b"1"
+        cut()
+        assert theirs.recv(1) == b""

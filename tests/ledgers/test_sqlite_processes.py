@@ -6,6 +6,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -219,6 +221,43 @@ def test_a_child_keeps_its_own_hands_on_the_file(ledger: SqliteLedger, path: Pat
     for host in ("first.example", "second.example"):
         with pytest.raises(Frozen):
             ledger.reserve(order(purchase(host=host)), Attempt())
+
+
+#: A program whose garbage collector runs at one moment of a fork, with a ledger in it that is used no more. Its hook is
+#: the first, so that it comes after the locks are taken, and before they are given back.
+_COLLECTS = """
+import gc, os, sys
+gc.disable()
+path, moment = sys.argv[1:]
+os.register_at_fork(**{moment: gc.collect})
+from x402_client.ledgers.conformance.ledger import order
+from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.model.holds import Attempt
+attempt = Attempt()
+ledger = SqliteLedger(path)
+ledger.reserve(order(), attempt)
+cycle = [ledger]
+cycle.append(cycle)
+owners = ledger._locks_directory
+del ledger, cycle
+child = os.fork()
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(len(list(owners.iterdir())))
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "locks"),
+    [("before", 0), ("after_in_parent", 0), ("after_in_child", 1)],
+    ids=["before", "parent", "child"],
+)
+def test_a_ledger_that_is_collected_in_a_fork_waits_for_no_lock(path: Path, moment: str, locks: int) -> None:
+    """A child that collects it leaves its parent's claims: one file with a lock stands for them."""
+    command = [sys.executable, "-c", _COLLECTS, str(path), moment]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (ran.stdout.strip(), ran.stderr) == (str(locks), "")
 
 
 def test_a_fork_that_nobody_announced_is_refused(ledger: SqliteLedger) -> None:

@@ -19,7 +19,7 @@ _paid: deque[tuple[str, float, Hold]] = deque(maxlen=_MOST)
 
 
 def note_payment(request: str, hold: Hold) -> None:
-    """Note that an HTTP client presented a payment for a tool call, without its header. ``request``: the call's name."""
+    """Note that an HTTP client paid for a tool call, by the name of that call. The header is left out."""
     _paid.append((request, time.monotonic(), hold.shown))
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import ChainUnavailable, MalformedQuote
-from ..guards.deadlines import Deadline, shut
+from ..guards.deadlines import Cut, Deadline
 from ..guards.forks import in_each_child
 from ..model.networks import short_name
 from ..model.offers import words
@@ -135,7 +135,7 @@ class Rpc:
             if idle:
                 return idle.pop()
         connection = _Connection(self._ssl_context())
-        weakref.finalize(self, connection.client.close)  # a buyer that is not closed leaves no sockets behind
+        weakref.finalize(self, connection.close)  # a buyer that is not closed leaves no sockets behind
         return connection
 
     def _ssl_context(self) -> ssl.SSLContext:
@@ -165,12 +165,18 @@ class _Connection:
 
         self.process = os.getpid()
         self.client = httpx.Client(verify=trust, limits=httpx.Limits(max_connections=1))
-        self._stream: Any = None
+        self._cut = Cut()
+
+    def close(self) -> None:
+        """Close the client. A forked child leaves its parent's alone: it would say goodbye on the same connection."""
+        if self.process == os.getpid():
+            self.client.close()
 
     def post(self, url: str, question: dict[str, Any], seconds: float) -> Any:
         """Send a question. Return its whole answer, if it comes in time."""
         import httpx
 
+        self._cut.begin()
         deadline = Deadline(seconds, self._cut)
         try:
             with deadline:
@@ -185,7 +191,7 @@ class _Connection:
         # A compressed answer could expand without a bound, and httpx would expand it.
         request = self.client.build_request(
             "POST", url, json=question, headers={"Accept-Encoding": "identity"}, timeout=seconds,
-            extensions={"trace": self._keep_stream},
+            extensions={"trace": self._cut.note},
         )  # fmt: skip
         response = self.client.send(request, stream=True)
         try:
@@ -206,14 +212,6 @@ class _Connection:
         if plain is None:
             raise _Failed(f"its answer has more than {_MOST_BYTES} bytes")
         return plain
-
-    def _keep_stream(self, event: str, info: dict[str, Any]) -> None:
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._stream = info["return_value"]
-
-    def _cut(self) -> None:
-        if self._stream is not None:
-            shut(self._stream.get_extra_info("socket"))
 
 
 class Endpoints:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from ..guards.deadlines import Deadline, shut
+from ..guards.deadlines import Cut, Deadline
 from ..model.hosts import Origin, Pattern
 from ..model.offers import words
 from ..wire.content_encoding import decoded
@@ -52,7 +52,7 @@ class Fetcher:
 
         if question.wait:
             time.sleep(question.wait)
-        trusted, cut = self._trusted(), _Cut()
+        trusted, cut = self._trusted(), Cut()
         deadline = Deadline(self.seconds, cut)
         try:
             with deadline, httpx.Client(verify=trusted, timeout=self.seconds) as client:
@@ -78,7 +78,7 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL) as failure:
             return Answer(problem=_named(failure))
 
-    def _follow(self, client: httpx.Client, url: httpx.URL, cut: _Cut, deadline: Deadline) -> Answer:
+    def _follow(self, client: httpx.Client, url: httpx.URL, cut: Cut, deadline: Deadline) -> Answer:
         first = url
         for _ in range(_REDIRECTS + 1):
             request = client.build_request(
@@ -142,25 +142,6 @@ class Fetcher:
 
         self._trust = self._trust or httpx.create_ssl_context()
         return self._trust
-
-
-class _Cut:
-    """The connection under a read. Called, it takes the connection away, also one that is made a moment later."""
-
-    def __init__(self) -> None:
-        self._stream: Any = None
-        self._called = False
-
-    def note(self, event: str, info: dict[str, Any]) -> None:
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._stream = info["return_value"]
-            if self._called:
-                self()
-
-    def __call__(self) -> None:
-        self._called = True
-        if self._stream is not None:
-            shut(self._stream.get_extra_info("socket"))
 
 
 def _until(chunks: Iterator[bytes], deadline: Deadline) -> Iterator[bytes]:

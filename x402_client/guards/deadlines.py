@@ -96,6 +96,30 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_watch.__init__)  # type: ignore[misc]  # the thread stayed with the parent
 
 
+class Cut:
+    """The connection under a read of httpx. Called, it shuts the connection, or the one that is made a moment later."""
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+        self._called = False
+
+    def begin(self) -> None:
+        """Begin another read on the connection that is open."""
+        self._called = False
+
+    def note(self, event: str, info: dict[str, Any]) -> None:
+        """Note the connection: httpx calls its extension "trace" so."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = info["return_value"]
+            if self._called:
+                self()
+
+    def __call__(self) -> None:
+        self._called = True
+        if self._stream is not None:
+            shut(self._stream.get_extra_info("socket"))
+
+
 def shut(sock: Any) -> None:
     """End all reading from a socket that another thread may be blocked in.
 

@@ -24,7 +24,7 @@ from .fair_lock import FairLock
 from .lineage import Lineage, record_opening
 from .log_mark import HERE, LogMark
 from .place import check_not_lost, check_not_mounted, make_private, need_directory
-from .schema import APPLICATION, SCHEMA
+from .schema import APPLICATION, SCHEMA, marks_of
 
 T = TypeVar("T")
 _WRITING = "BEGIN IMMEDIATE"
@@ -94,11 +94,14 @@ class LedgerFile:
         """Run ``work`` in a write transaction: all of its changes happen, or none."""
         return self._run(_WRITING, work, patience)
 
-    def close(self) -> None:
-        """Close the file. The next use opens it again, if it is still the same."""
-        with self._lock:
-            self._disconnect()
-            self._checkpoints.wait(_FORK_PATIENCE)
+    def close(self, patience: float = -1) -> None:
+        """Close the file, unless its lock is taken for longer. The next use opens it again, if it is still the same."""
+        if self._lock.acquire(patience):
+            try:
+                self._disconnect()
+                self._checkpoints.wait(_FORK_PATIENCE)
+            finally:
+                self._lock.release()
 
     def accept(self, patience: float) -> bool:
         """Go on with what is in the file although payments were lost. Return False if none were."""
@@ -308,7 +311,7 @@ class LedgerFile:
     def _recognize(self, db: sqlite3.Connection) -> None:
         """Recognise the file before anything is changed: another program may own it."""
         db.execute("BEGIN")  # else another process could create the ledger between two reads
-        application, version, empty = _marks(db)
+        application, version, empty = marks_of(db)
         current = application == APPLICATION and migrations.is_current(db, version)
         db.execute("COMMIT")
         if application == 0 and version == 0 and empty:
@@ -327,7 +330,7 @@ class LedgerFile:
             raise self._replaced()
         self._write_ahead(db)
         db.execute("BEGIN IMMEDIATE")
-        version = _marks(db)[1]
+        version = marks_of(db)[1]
         if not migrations.is_current(db, version):  # else another process was faster
             migrations.migrate(db, version, self.path)
         db.execute("COMMIT")
@@ -335,7 +338,7 @@ class LedgerFile:
     def _create(self, db: sqlite3.Connection) -> None:
         self._write_ahead(db)
         db.execute("BEGIN IMMEDIATE")
-        if _marks(db) == (0, 0, True):  # else another process was faster
+        if marks_of(db) == (0, 0, True):  # else another process was faster
             for statement in SCHEMA:
                 db.execute(statement)
             migrations.keep_windows(db)
@@ -359,14 +362,6 @@ class LedgerFile:
             raise unavailable(
                 self.path, "is on a disk that several processes cannot share. Name a path on a local disk"
             )
-
-
-def _marks(db: sqlite3.Connection) -> tuple[int, int, bool]:
-    """Return the id of the application, the number of the layout, and True if the file is empty."""
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return application, version, tables == 0
 
 
 def _forking() -> None:

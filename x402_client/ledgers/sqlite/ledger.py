@@ -73,7 +73,7 @@ class SqliteLedger:
         self._twin: SqliteLedger | None = None
         if open_now:
             self._open()
-        weakref.finalize(self, _close_both, self._claims, self._file)
+        weakref.finalize(self, _close_unused, self._claims, self._file, os.getpid())
 
     def _open(self) -> None:
         try:
@@ -235,7 +235,8 @@ class SqliteLedger:
         if owner is not None:
             with contextlib.suppress(X402Error):
                 self._write(lambda db, meta: _give_up_all(db, owner.name))
-        _close_both(self._claims, self._file)
+        self._claims.close()
+        self._file.close()
 
     def accept(self) -> bool:
         """Go on with what is left of a ledger that lost payments. Return False if it lost none.
@@ -377,6 +378,12 @@ def _freeze(db: sqlite3.Connection, patterns: set[str]) -> None:
     db.execute("UPDATE meta SET frozen = ?", (json.dumps(sorted(patterns)),))
 
 
-def _close_both(claims: Claims, file: LedgerFile) -> None:
-    claims.close()
-    file.close()
+def _close_unused(claims: Claims, file: LedgerFile, process: int) -> None:
+    """Close what a ledger had that is in use no more. The garbage collector calls it, in any thread at any moment.
+
+    That may be in a fork, in the thread that locked every file for it: such a file is closed already, and to wait for
+    its lock would be for ever. A forked child closes nothing of its parent's: the claims are the parent's own.
+    """
+    if process == os.getpid():
+        claims.close()
+        file.close(patience=0)

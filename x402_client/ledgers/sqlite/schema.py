@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 #: "x402" in ASCII, as SQLite's ``application_id``.
 APPLICATION = 0x78343032
 VERSION = 5
@@ -76,3 +78,11 @@ SCHEMA = (
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
+
+
+def marks_of(db: sqlite3.Connection) -> tuple[int, int, bool]:
+    """Return the id of the application, the number of the layout, and True if the file is empty."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return application, version, tables == 0
