@@ -105,8 +105,8 @@ def test_a_connection_that_is_made_when_the_time_is_up_is_cut_as_well(event: str
 
 
 def test_a_read_that_begins_later_is_not_cut() -> None:
-    (first, _), (second, theirs) = socket.socketpair(), socket.socketpair()
-    with first, second, theirs:
+    (first, other), (second, theirs) = socket.socketpair(), socket.socketpair()
+    with first, other, second, theirs:
         cut = Cut()
         cut.note("connection.connect_tcp.complete", {"return_value": Stream(first)})
         cut()

@@ -1204,6 +1204,22 @@ MUTATIONS = (
         ("tests/ledgers/redis/test_layouts.py", seed("must", "redis", 0)),
     ),
     Mutation(
+        "a ledger that is collected in a fork waits for the lock of the fork: SQLite",
+        "ledgers/sqlite/ledger.py",
+        "        file.close(patience=0)\n",
+        "        file.close()\n",
+        ("tests/ledgers/test_sqlite_processes.py",),
+        unseen="a fork that hangs breaks no rule of the machine, which waits for it",
+    ),
+    Mutation(
+        "a child that collects its parent's ledger ends its parent's claims: SQLite",
+        "ledgers/sqlite/ledger.py",
+        "    if process == os.getpid():\n",
+        "    if process:\n",
+        ("tests/ledgers/test_sqlite_processes.py",),
+        unseen="the collector runs too rarely between a fork and its hooks",
+    ),
+    Mutation(
         "a file that must exist is made",
         "ledgers/sqlite/file.py",
         "        if self.must_exist and not self.path.exists():\n",
