@@ -117,6 +117,7 @@ def test_a_frozen_payment_is_not_presented(seller: Sandbox, given: dict[str, str
     assert shown(given, hold)["state"] == "unresolved"
 
 
+@pytest.mark.slow
 def test_what_is_in_flight_is_left_alone(seller: Sandbox, given: dict[str, str]) -> None:
     url = f"{seller.url}/fault/hang-before-settling/evm/weather"
     command = ["get", url, "-X", "POST", "--yes", "--timeout", "8"]

@@ -106,6 +106,7 @@ def test_a_clock_of_ours_that_is_wrong_signs_nothing_twice(
         assert len(set(seller.nonces)) == 2, "the chain proved the first one unused"
 
 
+@pytest.mark.slow
 def test_one_lying_endpoint_hands_out_no_more_than_a_days_limit_again(
     clocks: Clocks, chain: Callable[..., list[str]]
 ) -> None:

@@ -29,6 +29,7 @@ def _forgets(self: Any, purchase: Any, attempt: Any) -> None:
     """Claim nothing: each call is a purchase of its own."""
 
 
+@pytest.mark.slow
 def test_a_ledger_that_claims_nothing_is_found_and_the_script_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryLedger, "_claim", _forgets)
     found = [failure for seed in range(12) if (failure := finds(seed, "memory", (), shrink=False))]
