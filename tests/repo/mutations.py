@@ -496,7 +496,7 @@ MUTATIONS = (
         "                return found\n            return self._reserve(order, attempt)\n",
         "                return found\n        return self._reserve(order, attempt)\n",
         (IN_MEMORY,),
-        ((MEMORY, "        hold = Hold(os", "        time.sleep(0.001)\n        hold = Hold(os"),),
+        ((MEMORY, "        name, path = os.", "        time.sleep(0.001)\n        name, path = os."),),
     ),
     Mutation(
         "a 402 takes longer than its time: async",

@@ -46,11 +46,6 @@ class Patterns(LedgerTestCase):
         self.delivered(order(purchase("more", host="b.example.com")))
         assert self.spent("*.example.com") == 30_000
 
-    def test_an_account_of_another_kind_starts_at_zero(self) -> None:
-        self.delivered(order(purchase(host="a.example.com")))
-        self.reserve(order(purchase("more", host="a.example.com"), path=("*.example.com",)), self.attempt())
-        assert self.spent("*.example.com") == 10_000
-
     def test_a_pattern_counts_what_a_policy_without_it_pays(self) -> None:
         strict = (cap(4, account=_WIDE, currency=None), cap(40_000, account=_WIDE))
         self.delivered(order(purchase("first", host="a.example.com"), *strict))

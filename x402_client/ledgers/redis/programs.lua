@@ -5,7 +5,8 @@ local programs = {}
 local OWNERS, PROGRAMS, SLEEPING, RING = tag .. ":owners", tag .. ":programs", tag .. ":sleeping", tag .. ":ring"
 local PLEAS, HEIRS = tag .. ":pleas", tag .. ":heirs"
 local limits = {
-  layout = "2",
+  layout = "3",
+  before = "2", -- without allowances
   ring = 1024, -- steps
   token = 16, -- characters of a step's token
   told = 256, -- steps that a program was told without saying that it heard
@@ -181,7 +182,8 @@ end
 
 -- What a store must not be asked for once a program saw that it lost something, and for a moment after that was
 -- accepted.
-programs.paying = { reserve = true, claim = true, record = true, write_off = true, conclude = true }
+programs.paying = { reserve = true, claim = true, record = true, write_off = true, conclude = true,
+  open_allowance = true }
 programs.claiming = { reserve = true, claim = true }
 
 function programs.doubt(store, program)
@@ -204,6 +206,11 @@ end
 function programs.enter()
   local store, refused = programs.find_store()
   if not store then return refused end
+  -- "Programs of two layouts never share a store": those of the layout before stop at their next step.
+  if store.layout == limits.before and op == "join" then
+    store.layout = limits.layout
+    call("HSET", META, "layout", limits.layout)
+  end
   if store.layout ~= limits.layout then return { "layout" } end
   local program = programs.find(asked.owner)
   programs.look_at_the_clock(store.clock)

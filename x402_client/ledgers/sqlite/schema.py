@@ -4,11 +4,11 @@ from __future__ import annotations
 
 #: "x402", at the place where SQLite files say whose they are.
 APPLICATION = 0x78343032
-VERSION = 5
+VERSION = 6
 #: The layouts of version 0.1, without and with a table of windows. ``migrations`` brings them to this one.
 WITHOUT_WINDOWS, WITHOUT_WALLETS = 2, 3
-#: The layout before ``LAST``.
-WITHOUT_LAST = 4
+#: The layout before ``LAST``, and the one before ``PATH``.
+WITHOUT_LAST, WITHOUT_ALLOWANCES = 4, 5
 
 #: What layout 4 knows besides of a payment: whose money it is, from the reservation on, and what was signed. A ceiling
 #: is text, for it may have 256 bits.
@@ -20,17 +20,22 @@ SIGNED = (
 )
 #: What layout 5 knows besides of a payment: the last answer that brought no content, as JSON.
 LAST = "last TEXT"
+#: What layout 6 knows besides of a payment: the accounts of the allowances in which it counts, as JSON.
+PATH = "path TEXT"
 _PURCHASE = f"""
     purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
     method TEXT NOT NULL, url TEXT NOT NULL, scheme TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
     offer TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     state TEXT NOT NULL, money TEXT NOT NULL, tries INTEGER NOT NULL,
     nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {", ".join(SIGNED)},
-    {LAST}
+    {LAST}, {PATH}
 """
-#: And of an account: what it stands for ("purse", "host", "pattern", "allowance"), the account above it in a tree, and
-#: of an allowance its own limits (JSON) and its end. These stand in its row without a currency.
+#: And of an account: what it stands for ("purse", "host", "pattern", "allowance", "request"; "forgotten" is about to be
+#: deleted), the account above it in a tree, and of an allowance its terms (JSON) and its end. These stand in its row
+#: without a currency.
 TREE = ("kind TEXT NOT NULL DEFAULT 'host'", "parent TEXT", "caps TEXT", "until REAL")
+#: And in that row, from layout 6 on: when it was opened, and if it is open, frozen or closed.
+ALLOWANCE = ("opened REAL", "state TEXT")
 #: And of the file: the word of ``log_mark``.
 LOG = "log TEXT NOT NULL DEFAULT 'here'"
 #: And the place where ``lineage`` stands, with the moment of the last ``accept``.
@@ -61,7 +66,7 @@ SCHEMA = (
        {", ".join(PLACE)})""",
     f"""CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
        currency TEXT NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
-       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {", ".join(TREE)},
+       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {", ".join((*TREE, *ALLOWANCE))},
        UNIQUE (purse, name, currency))""",
     """CREATE TABLE starts (account INTEGER NOT NULL, span INTEGER NOT NULL, number INTEGER NOT NULL,
        units INTEGER NOT NULL, payments INTEGER NOT NULL, PRIMARY KEY (account, span, number)) WITHOUT ROWID""",
