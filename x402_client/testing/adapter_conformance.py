@@ -28,6 +28,7 @@ import pytest
 pytest.register_assert_rewrite("x402_client.testing.adapter")
 
 from .adapter.ahead import PayingAhead  # noqa: E402 - after the line above, so that asserts explain themselves
+from .adapter.allowances import Allowances  # noqa: E402
 from .adapter.bodies import Bodies  # noqa: E402
 from .adapter.crowds import Cancelling, Crowds  # noqa: E402
 from .adapter.failures import Failures  # noqa: E402
@@ -45,6 +46,7 @@ class AdapterConformance(
     Paying,
     Untouched,
     Scopes,
+    Allowances,
     Quotes,
     Bodies,
     Failures,

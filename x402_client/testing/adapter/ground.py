@@ -16,6 +16,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ...buyer.buyer import Buyer
+from ...buyer.payers import Payer
 from ...buyer.wallet import Wallet
 from ...core.ports import Maybe
 from ...errors import X402Error
@@ -113,9 +114,9 @@ class AdapterUnderTest(ABC):
 
     @abstractmethod
     def client(
-        self, buyer: Buyer | None, connections: int | None = None
+        self, buyer: Payer | None, connections: int | None = None
     ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any]:
-        """Give a client that pays with this buyer, or with None a bare client of the library.
+        """Give a client that pays with this buyer or allowance, or with None a bare client of the library.
 
         ``connections`` is the size of its pool, where that can be chosen. The environment's proxies stay unused.
         """
@@ -212,7 +213,7 @@ class Ground(AdapterUnderTest):
         """Return a gate of another origin before the same sandbox."""
         return self._stack.enter_context(Gate(urlsplit(self.sandbox.url).port or 0))
 
-    def paying(self, buyer: Buyer | None, connections: int | None = None) -> Any:
+    def paying(self, buyer: Payer | None, connections: int | None = None) -> Any:
         """Return a client that is closed after the test."""
         given = self.client(buyer, connections)
         if isinstance(given, AbstractAsyncContextManager):
