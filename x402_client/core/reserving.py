@@ -87,7 +87,8 @@ def _why(refusal: SameRequest, rules: Rules) -> str:
     The rule: "the sixth identical delivered purchase asks the approver, or is refused".
     """
     limits = ", ".join(f"{most}/{window}" for window, most in rules.policy.same_request.items())
-    return f'The same request was paid {refusal.spent} times already; the policy has same_request="{limits}".'
+    times = "once" if refusal.spent == 1 else f"{refusal.spent} times"
+    return f'The same request was paid {times} already; the policy has same_request="{limits}".'
 
 
 def patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:

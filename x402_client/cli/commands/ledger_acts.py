@@ -27,6 +27,7 @@ from ..open_ledger import acting, lift
 from ..running import Stop, asking
 from ..screen import confirmed, interactive, progress, say, show, show_json
 from ..vocabulary import advice, price_of, state_of
+from .ledger_allowances import account_of
 
 Pattern_ = Annotated[
     str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
@@ -89,9 +90,32 @@ def write_off(
         show_json(exporting.row(written))
 
 
+Allowance_ = Annotated[
+    options.MaybeText,
+    typer.Option(
+        "--allowance",
+        metavar="NAME",
+        help="An allowance of the purse instead, with those inside it.",
+        autocompletion=completion.allowances,
+    ),
+]
+
+
 @asking
-def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
-    """Stop payments to a host, or all of them, at once: in every program that uses this ledger."""
+def freeze(
+    host: Pattern_ = "*",
+    allowance: Allowance_ = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+) -> None:
+    """Stop payments to a host, or all of them, at once: in every program that uses this ledger.
+
+    With --allowance, stop new payments under an allowance and those inside it.
+    """
+    if allowance is not None:
+        name = _mark(allowance, host, ledger, purse, "frozen")
+        say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
+        return
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
         found.ask("freeze", pattern)
@@ -100,8 +124,17 @@ def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None) -> None:
 
 
 @asking
-def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None) -> None:
-    """Lift a freeze again. It has to be named as it was set: * lifts only *."""
+def unfreeze(
+    host: Frozen_ = "*",
+    allowance: Allowance_ = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+) -> None:
+    """Lift a freeze again. It has to be named as it was set: * lifts only *, and no allowance's."""
+    if allowance is not None:
+        name = _mark(allowance, host, ledger, purse, "open")
+        say(f"Not frozen any more in {name}: the allowance {allowance}. One that was closed stays closed.")
+        return
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was lifted") as found:
         before = found.frozen()
@@ -110,6 +143,15 @@ def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None) -> None:
     was = f"Not frozen any more in {name}: {_payee(pattern)}"
     named = was if pattern in before else f"{pattern!r} was not frozen in {name}"
     say(f"{named}{_still(still_frozen(pattern, after), ledger)}")
+
+
+def _mark(allowance: str, host: str, ledger: str | None, purse: str, mark: str) -> str:
+    """Set the state of an allowance. Return the ledger's name."""
+    if host != "*":
+        raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
+    with acting(ledger, purse, "nothing was changed") as found:
+        found.ask("mark_allowance", found.purse, account_of(found, allowance), mark)
+        return found.name
 
 
 @asking
