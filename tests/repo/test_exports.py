@@ -19,8 +19,8 @@ from x402_client.errors import X402Error
 PACKAGE = Path(x402_client.__file__).parent
 PUBLIC = {
     "x402_client": [
-        "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt", "Token",
-        "Wallet", "errors", "outcome", "receipt",
+        "Allowance", "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt",
+        "Token", "Wallet", "errors", "outcome", "receipt",
     ],
     "x402_client.aiohttp": ["outcome", "quote", "receipt", "wrap"],
     "x402_client.httpx": ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"],

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from ..ledgers.refusals import allowance_refusal
-from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceState
+from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceState, state_of_all
 from ..model.holds import Hold, moment
 from ..model.money import Amount, Money, currency_code
 from ..model.offers import Quote, line, words
@@ -50,6 +50,12 @@ class Allowance:
     It is made by ``buyer.allowance(...)``, and one inside it by ``allowance.allowance(...)``. A payment under it counts
     in it, in each one above it and in the policy's own limits, in one step: all of them have to have room. Nothing in
     it widens what is above it. ``with allowance:`` is a scope, as ``with buyer.purchase(...)`` is.
+
+    Args:
+        root: The buyer that pays.
+        rules: The terms, as the policy reads them.
+        record: The allowance as the ledger has it.
+        parent: The allowance that it is a part of, or None.
     """
 
     def __init__(
@@ -269,14 +275,10 @@ class Allowance:
         for one in self.path:
             if one.account not in found:
                 raise allowance_refusal(one.account, None)
-        states = [found[one.account].state for one in self.path]
-        state: AllowanceState = next((each for each in _WORST if each in states), "open")
+        state = state_of_all(found[one.account].state for one in self.path)
         left = [one.most(currency).units - found[one.account].spent(currency) for one in self.path]
         rest = 0 if state in ("closed", "ended") else max(0, min(left))
         amount, spent = self._rules.most(currency), found[self._rules.account].spent(currency)
         return AllowanceBalance(
             amount, Money.of_units(spent, currency), Money.of_units(rest, currency), state, self.until
         )  # fmt: skip
-
-
-_WORST: tuple[AllowanceState, ...] = ("closed", "ended", "frozen")

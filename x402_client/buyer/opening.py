@@ -87,7 +87,7 @@ def forget_left_behind(services: Services) -> None:
     """Have the ledger drop the allowances without a name whose objects are gone."""
     while services.left_behind:
         account = services.left_behind.popleft()
-        with suppress(X402Error):  # it is closed by nobody then, and only takes a little room
+        with suppress(X402Error):  # it only takes a little room, and pays nothing
             call_ledger(services.ledger, _forget, services.purse, account)
 
 

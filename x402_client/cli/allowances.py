@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name
+from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name, state_of_all
 from ..model.holds import moment
 from ..model.money import Money
 from ..model.offers import words
@@ -59,8 +59,7 @@ def lines_of(records: Iterable[AllowanceRecord]) -> list[AllowanceLine]:
 def _line(record: AllowanceRecord, currency: str, known: Mapping[str, AllowanceRecord]) -> AllowanceLine:
     above = list(_path(record, known))
     most = [AllowanceRules.of(one.terms).most(currency).units for one in above]
-    states = [one.state for one in above]
-    state = next((each for each in _WORST if each in states), record.state)
+    state = state_of_all(one.state for one in above)
     left = min(units - one.spent(currency) for units, one in zip(most, above, strict=True))
     rest = 0 if state in ("closed", "ended") else max(0, left)
     amounts = (most[0], record.spent(currency), rest)
@@ -73,9 +72,6 @@ def _path(record: AllowanceRecord, known: Mapping[str, AllowanceRecord]) -> Iter
     while found is not None:
         yield found
         found = known.get(found.terms.parent or "")
-
-
-_WORST: tuple[AllowanceState, ...] = ("closed", "ended", "frozen")
 
 
 def document(line: AllowanceLine) -> dict[str, Any]:

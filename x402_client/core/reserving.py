@@ -82,7 +82,7 @@ def _taken(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Flow[H
 
 
 def _why(refusal: SameRequest, rules: Rules) -> str:
-    """Return why the approver is asked whatever it costs.
+    """Return why the approver is asked, also below its threshold.
 
     The rule: "the sixth identical delivered purchase asks the approver, or is refused".
     """

@@ -11,6 +11,8 @@ AllowanceState = Literal["open", "frozen", "closed", "ended"]
 #: for it any more, so a ledger need not keep it.
 AllowanceMark = Literal["open", "frozen", "closed", "forgotten"]
 
+#: States that stop new payments, the most final first.
+_STOPPED: tuple[AllowanceState, ...] = ("closed", "ended", "frozen")
 _PREFIX = "allowance "
 #: The names of allowances that got none begin with it. A name of the user's own does not.
 UNNAMED = "~"
@@ -87,3 +89,12 @@ class AllowanceRecord(NamedTuple):
             currency: The currency.
         """
         return dict(self.counted).get(currency, 0)
+
+
+def state_of_all(states: Iterable[AllowanceState]) -> AllowanceState:
+    """Return the state of an allowance, given its own and those of all above it: the most final one counts."""
+    found = set(states)
+    for state in _STOPPED:
+        if state in found:
+            return state
+    return "open"

@@ -44,7 +44,7 @@ class Approval:
         host: The host that asks for money.
         description: The seller's words for what is sold.
         allowance: The name of the allowance that it would be paid under. None: it is under none.
-        repeats: Why it is asked whatever it costs: the same request was bought too often. Else "".
+        repeats: Why it is asked also below the threshold: the same request was bought too often. Else "".
     """
 
     price: Money

@@ -60,6 +60,7 @@ THEMES = {
     "joined": "what joined an overdue call says of the money when it fails",
     "already": "keys of what was delivered and never settled",
     "drip": "a 402 that comes in drops",
+    "allowances": "budgets within the budget, in a tree, and purchases that go on under another one",
 }
 #: What a machine has to know for a theme.
 _NEEDS = {"keep": "keep", "lose log": "lose log", "busy": "busy", "evict": "evict", "empty": "empty"}
@@ -103,6 +104,15 @@ class _Drawing:
         self.things = rng.sample(things, rng.choice((1, 1, 2, 3)))
         self.things += [thing for thing in (4, 5, 6) if thing in things and rng.random() < 0.7]
         self.thing = self.things[0]
+        self.tree: tuple[tuple[int, int], ...] = ()
+        if "allowances" in self.about:
+            self.tree = tuple(
+                (rng.randrange(place + 1), rng.choice((1, 2, 3, 5, 20))) for place in range(rng.randint(1, 4))
+            )
+
+    def under(self) -> int:
+        """Draw the allowance of a call."""
+        return self.rng.randrange(len(self.tree) + 1) if self.tree else 0
 
     def chance(self, theme: str, odds: float) -> bool:
         """Return True if it happens, in a script that is about the theme."""
@@ -138,6 +148,7 @@ class _Drawing:
             read=60 if abandons else 400,
             settle=8_000 if abandons else 400,
             foreign="foreign" in self.about,
+            tree=self.tree,
         )
 
     def next(self) -> list[Event]:
@@ -203,7 +214,7 @@ class _Drawing:
 
     def again(self) -> Call:
         """Draw the last request once more, as a caller who wants the content."""
-        return Call(self.thing, self.rng.choice(CLIENTS), plan=Plan(terms=self.terms()))
+        return Call(self.thing, self.rng.choice(CLIENTS), plan=Plan(terms=self.terms()), under=self.under())
 
     def terms(self) -> str:
         """Draw what a 402 says."""
@@ -229,7 +240,7 @@ class _Drawing:
             thing, client, self.plan(stop, at, failing), stop if where == "here" else "read", at,
             wallet=rng.randrange(2) if self.about & {"wallets", "policies"} else 0,
             program=(rng.randrange(2) if self.shared else 0) if program is None else program,
-            where=where,
+            where=where, under=self.under(),
         )  # fmt: skip
 
     def stop(self, client: str, crowd: bool) -> tuple[str, int]:

@@ -188,6 +188,8 @@ class World:
                 kind, said = mine.recv()
                 if kind == "end":
                     end = said
+                elif kind == "path":
+                    self.books.presented(*said)
                 else:
                     lost.append(said)
         mine.close()
@@ -210,6 +212,7 @@ class World:
                 given_up(nonce, by_user)
 
             self.books.given_up = tell  # type: ignore[method-assign]
+            self.books.presented = lambda *said: pipe.send(("path", said))  # type: ignore[method-assign]
             points = Points(call.at if call.where == "dies" else 0, die)
             with watched(points):
                 end = make(program, call, number)

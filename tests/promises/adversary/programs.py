@@ -16,7 +16,7 @@ from tests.adapters.cash_register import NETWORK
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 
 from .callers import async_client
-from .events import Setting
+from .events import Call, Setting
 
 if TYPE_CHECKING:
     from .play import World
@@ -51,6 +51,14 @@ class Program:
             on_event=self.world.books.note,
             rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(2)]},
         )  # fmt: skip
+
+    def allowance(self, call: Call) -> Any:
+        """Return the allowance of a call. Every program opens it by its name, or goes on with it."""
+        payer: Any = self.buyer(call.wallet)
+        for place in self.world.setting.path(call.under):
+            cents = self.world.setting.tree[place - 1][1]
+            payer = payer.allowance(f"{cents / 100:.2f}", name=allowance_name(place))
+        return payer
 
     def client(self, library: str, wallet: int) -> Any:
         """Return the client of a sync library."""
@@ -98,6 +106,11 @@ class Program:
     def forget_clients(self) -> None:
         """Leave the connections of a parent alone."""
         self._clients = {}
+
+
+def allowance_name(place: int) -> str:
+    """Return the name of an allowance by its place in the setting's tree."""
+    return f"allowed {place}"
 
 
 def policy(said: Setting, wallet: int = 0) -> Policy:

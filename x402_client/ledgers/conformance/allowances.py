@@ -67,7 +67,7 @@ class OpenedAllowances(AllowanceTestCase):
         assert first.until is not None
         assert first.until - first.opened == 3_600
         for other in ({"amount": "2 USD"}, {"seconds": 60}, {"parent": OTHER}, {}):
-            found = self.opened(**other)
+            found = self.opened(RUN, **other)
             assert (found.terms, found.until, found.opened) == (first.terms, first.until, first.opened)
 
     def test_one_without_an_end_has_none(self) -> None:
