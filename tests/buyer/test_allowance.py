@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 import x402_client.httpx
+from tests.promises import children
 from x402_client import Allowance, Buyer, Money, Policy, errors, events, outcome
 from x402_client.errors import AllowanceEnded, ConfigurationError, Frozen, LedgerUnavailable, OverLimit
 from x402_client.ledgers.memory import MemoryLedger
@@ -483,3 +485,53 @@ def test_its_repr_says_what_it_allows(buyer: Buyer) -> None:
     assert repr(run) == ("<Allowance run-42: 1.00 USD, 60 minutes, hosts a.example, no limit per request, no parent>")
     assert repr(Allowance.__new__(Allowance)) == "<Allowance, half built>"
     assert (run.buyer, run.parent, run.allowance("1").parent) == (buyer, None, run)
+
+
+# On other ways
+
+
+def test_terms_that_were_learned_elsewhere_are_not_paid_ahead(seller: Sandbox) -> None:
+    """What another allowance of the same client may pay is no reason to pay it under this one."""
+    buyer = seller.buyer(Policy(per_day="5", pay_ahead=True))
+    elsewhere, cheap = buyer.allowance("1", hosts=["a.example"]), buyer.allowance("1", per_request="0.001")
+    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+        client.get(seller.url + "/weather")
+        before = len(seller.settlements)
+        for allowance in (elsewhere, cheap, buyer.allowance("1 EUR")):
+            with allowance, pytest.raises(errors.PaymentRefused):
+                client.get(seller.url + "/weather")
+        with buyer.allowance("0.01") as enough:
+            client.get(seller.url + "/weather")
+            with pytest.raises(OverLimit):
+                client.get(seller.url + "/weather")
+    assert (str(enough.spent), len(seller.settlements)) == ("0.01 USD", before + 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork on this system, so no copy of an allowance.")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_lets_go_of_no_allowance_of_its_parents(seller: Sandbox, tmp_path: Path) -> None:
+    buyer = seller.buyer(Policy(per_day="5"), ledger=tmp_path / "spend.db")
+    kept = [buyer.allowance("1")]
+
+    def work() -> None:
+        kept.clear()
+        gc.collect()
+        buyer.allowance("1", name="of the child")
+
+    assert children.done(work) == 0
+    assert ask(kept[0], seller).status_code == 200
+
+
+def test_the_machines_clock_neither_ends_nor_prolongs_an_allowance(seller: Sandbox, tmp_path: Path) -> None:
+    steady, wall = [1_790_000_000.0], [0.0]
+    clock = LedgerClock(lambda: steady[0] + wall[0], lambda: steady[0], lambda: "boot")
+    buyer = seller.buyer(Policy(per_day="5"), ledger=SqliteLedger(tmp_path / "spend.db", clock=clock))
+    run = buyer.allowance("1", minutes=60)
+    wall[0] = 1e6
+    assert ask(run, seller).status_code == 200
+    later = buyer.allowance("1", minutes=1)
+    assert later.until is not None
+    assert later.until.timestamp() == steady[0] + 60
+    steady[0] += 3_600
+    wall[0] = -1e6
+    refused(run, seller, AllowanceEnded)
