@@ -23,6 +23,8 @@ TREE: dict[str, tuple[str, str]] = {
     "NoAcceptableOffer": ("PaymentRefused", UNTOUCHED),
     "OverLimit": ("PaymentRefused", UNTOUCHED),
     "TooExpensive": ("OverLimit NoAcceptableOffer", UNTOUCHED),
+    "AllowanceEnded": ("OverLimit", UNTOUCHED),
+    "SameRequest": ("OverLimit", UNTOUCHED),
     "HostNotAllowed": ("PaymentRefused", UNTOUCHED),
     "ApprovalDenied": ("PaymentRefused", UNTOUCHED),
     "Frozen": ("PaymentRefused", UNTOUCHED),

@@ -203,3 +203,23 @@ def test_nobody_who_did_not_ask_for_it_loads_it() -> None:
     code = "import sys, x402_client.httpx, x402_client.sandbox; print('opentelemetry' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def test_an_allowance_is_on_spans_and_what_is_left_of_it_is_a_gauge(watched: Watched) -> None:
+    buyer = watched.sandbox.buyer(Policy(per_request="0.05"), **watched.settings)
+    run = buyer.allowance("0.02", name="run-42")
+    with x402_client.httpx.wrap(httpx.Client(), run.allowance("1")) as client:
+        for _ in range(2):
+            client.get(watched.sandbox.url + "/weather")
+        with watched.tracer.start_as_current_span("step"), pytest.raises(errors.OverLimit):
+            client.get(watched.sandbox.url + "/weather")
+    names = {(span.attributes or {})["x402.allowance"] for span in watched.payments()}
+    assert len(names) == 1
+    (step,) = [span for span in watched.spans.get_finished_spans() if span.name == "step"]
+    assert [(event.name, (event.attributes or {})["x402.allowance"]) for event in step.events] == [
+        ("x402.refused", *names),
+    ]
+    assert [(dict(point.attributes), point.value) for point in watched.points("x402.allowance.left")] == [
+        ({"x402.allowance": "run-42", "x402.currency": "USD"}, 0.0),
+    ]
+    assert watched.total("x402.warnings") == 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors
+    from .buyer.allowance import Allowance
     from .buyer.buyer import Buyer
     from .buyer.wallet import Wallet
     from .model.holds import Hold, Outcome
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Allowance",
     "Approval",
     "Buyer",
     "Hold",
@@ -39,10 +41,10 @@ __all__ = [
 
 #: The module of each name. It is loaded when the name is asked for: every test run imports the pytest plugin.
 _HOMES = {
-    "Approval": "model.signing", "Buyer": "buyer.buyer", "Hold": "model.holds", "Limit": "policy.limits",
-    "Money": "model.money", "Offer": "model.offers", "Outcome": "model.holds", "Policy": "policy.policy",
-    "Quote": "model.offers", "Receipt": "model.offers", "Token": "model.money", "Wallet": "buyer.wallet",
-    "outcome": "receipts", "receipt": "receipts",
+    "Allowance": "buyer.allowance", "Approval": "model.signing", "Buyer": "buyer.buyer", "Hold": "model.holds",
+    "Limit": "policy.limits", "Money": "model.money", "Offer": "model.offers", "Outcome": "model.holds",
+    "Policy": "policy.policy", "Quote": "model.offers", "Receipt": "model.offers", "Token": "model.money",
+    "Wallet": "buyer.wallet", "outcome": "receipts", "receipt": "receipts",
 }  # fmt: skip
 
 if not TYPE_CHECKING:

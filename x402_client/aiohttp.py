@@ -19,21 +19,21 @@ except ModuleNotFoundError as _missing:
 
 from .adapters.aiohttp_courier import OWN_ERRORS
 from .adapters.aiohttp_middleware import put_in
-from .adapters.exchange import check_buyer, refuse_client
+from .adapters.exchange import refuse_client
 from .adapters.quoting import finished_quote, quote_despite, quote_request
 from .core.call import HttpRequest
 from .model.offers import Quote
 from .receipts import outcome, receipt
 
 if TYPE_CHECKING:
-    from .buyer.buyer import Buyer
+    from .buyer.payers import Payer
 
 __all__ = ["outcome", "quote", "receipt", "wrap"]
 
 globals().update(OWN_ERRORS.named)
 
 
-def wrap(session: ClientSession, buyer: Buyer) -> ClientSession:
+def wrap(session: ClientSession, buyer: Payer) -> ClientSession:
     """Make a session pay, in place, by a middleware of its own below yours. Returns the same session.
 
     ``middlewares=`` of a single request stands for all of the session's: ``()`` goes round this one, and nothing is
@@ -41,11 +41,10 @@ def wrap(session: ClientSession, buyer: Buyer) -> ClientSession:
 
     Args:
         session: An ``aiohttp.ClientSession``.
-        buyer: The buyer that pays. Several sessions may share one.
+        buyer: The buyer that pays, or an allowance of one. Several sessions may share one.
     """
     if not isinstance(session, ClientSession):
         raise refuse_client(session, "an aiohttp.ClientSession", "aiohttp")
-    check_buyer(buyer)
     put_in(session, buyer)
     return session
 

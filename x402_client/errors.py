@@ -6,8 +6,10 @@ X402Error                .money .hold .offer .response
 │  └─ UnsupportedVersion
 ├─ PaymentRefused        we decided not to pay              untouched
 │  ├─ NoAcceptableOffer  .reasons
-│  ├─ OverLimit          .limit .asked .spent .resets_at
-│  │  └─ TooExpensive    one payment above per_request: also a NoAcceptableOffer
+│  ├─ OverLimit          .limit .asked .spent .resets_at .allowance
+│  │  ├─ TooExpensive    one payment above per_request: also a NoAcceptableOffer
+│  │  ├─ AllowanceEnded  the allowance was closed, or its time is over
+│  │  └─ SameRequest     bought as often as Policy(same_request=...) allows
 │  ├─ HostNotAllowed
 │  ├─ ApprovalDenied
 │  └─ Frozen
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from .model.offers import Offer, Receipt
 
 __all__ = [
+    "AllowanceEnded",
     "AlreadyPaid",
     "ApprovalDenied",
     "BodyNotReplayable",
@@ -62,6 +65,7 @@ __all__ = [
     "PaymentRefused",
     "PaymentRejected",
     "QuoteError",
+    "SameRequest",
     "SigningError",
     "TooExpensive",
     "UnsupportedVersion",
@@ -84,6 +88,7 @@ if TYPE_CHECKING:
         asked: Money | int | None
         spent: Money | int | None
         resets_at: datetime | None
+        allowance: str | None
 
 
 _POINTER = re.compile(r"\s*More: x402 manual errors/[a-z0-9-]+")
@@ -181,6 +186,7 @@ class OverLimit(PaymentRefused):
         asked: What the payment would have added. Default: None.
         spent: What counted already. Default: None.
         resets_at: When the same payment would fit again. Default: None, never or not known.
+        allowance: The name of the allowance whose limit it is. Default: None, it is one of the policy.
         facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
     """
 
@@ -192,6 +198,7 @@ class OverLimit(PaymentRefused):
         asked: Money | int | None = None,
         spent: Money | int | None = None,
         resets_at: datetime | None = None,
+        allowance: str | None = None,
         **facts: Unpack[_Facts],
     ) -> None:
         super().__init__(message, **facts)
@@ -199,6 +206,7 @@ class OverLimit(PaymentRefused):
         self.asked = asked
         self.spent = spent
         self.resets_at = resets_at
+        self.allowance = allowance
 
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
@@ -216,8 +224,16 @@ class TooExpensive(OverLimit, NoAcceptableOffer):
         self.reasons = reasons
 
 
+class AllowanceEnded(OverLimit):
+    """The allowance of this call, or one above it, was closed or has ended. It makes no new payment, ever."""
+
+
+class SameRequest(OverLimit):
+    """A request was bought as often as ``Policy(same_request=...)`` allows, and there is no approver to ask."""
+
+
 class HostNotAllowed(PaymentRefused):
-    """The policy does not let us pay this host."""
+    """The policy, or the call's allowance, does not let us pay this host."""
 
 
 class ApprovalDenied(PaymentRefused):

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .model.holds import Hold, Outcome
+    from .model.money import Money
 
 __all__ = [
+    "AllowanceLeft",
+    "AllowanceLow",
     "Answered",
     "ClockJumped",
     "Concluded",
@@ -76,12 +79,52 @@ class Refused(Event):
 
     Attributes:
         reason: The reason.
+        allowance: The name of the call's allowance. None: it was under none.
     """
 
     reason: str
+    allowance: str | None = None
 
     def _rest(self) -> str:
         return self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceLeft:
+    """The rest of an allowance after a payment was counted in it.
+
+    Attributes:
+        allowance: The allowance's name.
+        left: What is left of it, in the currency of the payment.
+        amount: What there was of it.
+    """
+
+    allowance: str
+    left: Money
+    amount: Money
+
+
+@dataclass(slots=True, eq=False)
+class AllowanceLow(Event):
+    """The payment that leaves takes an allowance, or one above it, over 80 or 95 percent.
+
+    Attributes:
+        percent: 80 or 95.
+        allowance: The allowance's name.
+        left: What is left of it.
+        amount: What there was of it.
+    """
+
+    percent: int
+    allowance: str
+    left: Money
+    amount: Money
+
+    def _word(self) -> str:
+        return "allowance low"
+
+    def _rest(self) -> str:
+        return f"{self.percent} % of {self.allowance} are spent: {self.left} of {self.amount} are left"
 
 
 @dataclass(slots=True, eq=False)
@@ -91,16 +134,18 @@ class Presented(Event):
     Attributes:
         hold: The payment.
         again: True if this same payment left before.
+        left: What is left of each allowance that it was counted in just now, from the root down.
     """
 
     hold: Hold
     again: bool
+    left: tuple[AllowanceLeft, ...] = ()
 
     def _word(self) -> str:
         return "presented again" if self.again else "presented"
 
     def _rest(self) -> str:
-        return f"{self.hold.offer} hold={self.hold.id}"
+        return f"{self.hold.offer} hold={self.hold.id}{_under(self.hold)}"
 
 
 @dataclass(slots=True, eq=False)
@@ -201,4 +246,8 @@ class Warned(Event):
 
 
 def _of(hold: Hold) -> str:
-    return f"{hold.price} hold={hold.id}"
+    return f"{hold.price} hold={hold.id}{_under(hold)}"
+
+
+def _under(hold: Hold) -> str:
+    return f" allowance={hold.allowance!r}" if hold.allowance else ""

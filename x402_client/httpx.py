@@ -18,7 +18,7 @@ from .model.offers import Quote
 from .receipts import outcome, receipt
 
 if TYPE_CHECKING:
-    from .buyer.buyer import Buyer
+    from .buyer.payers import Payer
 
 __all__ = ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"]
 
@@ -31,13 +31,13 @@ class PaymentTransport(SyncPaying, httpx.BaseTransport):
     """A transport that pays when a server answers 402, over any inner transport.
 
     Args:
-        buyer: The buyer that pays.
+        buyer: The buyer that pays, or an allowance of one.
         inner: Any transport of httpx, which does the sending. Default: httpx's own.
     """
 
     _library = _LIBRARY
 
-    def __init__(self, buyer: Buyer, inner: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, buyer: Payer, inner: httpx.BaseTransport | None = None) -> None:
         super().__init__(buyer, httpx.HTTPTransport() if inner is None else inner)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -54,13 +54,13 @@ class AsyncPaymentTransport(AsyncPaying, httpx.AsyncBaseTransport):
     """Async twin of ``PaymentTransport``, for ``httpx.AsyncClient``.
 
     Args:
-        buyer: The buyer that pays.
+        buyer: The buyer that pays, or an allowance of one.
         inner: Any async transport of httpx, which does the sending. Default: httpx's own.
     """
 
     _library = _LIBRARY
 
-    def __init__(self, buyer: Buyer, inner: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, buyer: Payer, inner: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(buyer, httpx.AsyncHTTPTransport() if inner is None else inner)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -73,14 +73,14 @@ class AsyncPaymentTransport(AsyncPaying, httpx.AsyncBaseTransport):
         return response
 
 
-def wrap(client: _Client, buyer: Buyer) -> _Client:
+def wrap(client: _Client, buyer: Payer) -> _Client:
     """Make a client pay, in place, and return it.
 
     Its own transport, mounts and proxies stay underneath.
 
     Args:
         client: An ``httpx.Client`` or ``httpx.AsyncClient``.
-        buyer: The buyer that pays. Several clients may share one.
+        buyer: The buyer that pays, or an allowance of one. Several clients may share one.
     """
     if isinstance(client, httpx.AsyncClient):
         put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))

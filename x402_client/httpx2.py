@@ -25,7 +25,7 @@ from .model.offers import Quote
 from .receipts import outcome, receipt
 
 if TYPE_CHECKING:
-    from .buyer.buyer import Buyer
+    from .buyer.payers import Payer
 
 __all__ = ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "receipt", "wrap"]
 
@@ -38,13 +38,13 @@ class PaymentTransport(SyncPaying, httpx2.BaseTransport):
     """A transport that pays when a server answers 402, over any inner transport.
 
     Args:
-        buyer: The buyer that pays.
+        buyer: The buyer that pays, or an allowance of one.
         inner: Any transport of httpx2, which does the sending. Default: httpx2's own.
     """
 
     _library = _LIBRARY
 
-    def __init__(self, buyer: Buyer, inner: httpx2.BaseTransport | None = None) -> None:
+    def __init__(self, buyer: Payer, inner: httpx2.BaseTransport | None = None) -> None:
         super().__init__(buyer, httpx2.HTTPTransport() if inner is None else inner)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -61,13 +61,13 @@ class AsyncPaymentTransport(AsyncPaying, httpx2.AsyncBaseTransport):
     """Async twin of ``PaymentTransport``, for ``httpx2.AsyncClient``.
 
     Args:
-        buyer: The buyer that pays.
+        buyer: The buyer that pays, or an allowance of one.
         inner: Any async transport of httpx2, which does the sending. Default: httpx2's own.
     """
 
     _library = _LIBRARY
 
-    def __init__(self, buyer: Buyer, inner: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, buyer: Payer, inner: httpx2.AsyncBaseTransport | None = None) -> None:
         super().__init__(buyer, httpx2.AsyncHTTPTransport() if inner is None else inner)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -80,14 +80,14 @@ class AsyncPaymentTransport(AsyncPaying, httpx2.AsyncBaseTransport):
         return response
 
 
-def wrap(client: _Client, buyer: Buyer) -> _Client:
+def wrap(client: _Client, buyer: Payer) -> _Client:
     """Make a client pay, in place, and return it.
 
     Its own transport, mounts and proxies stay underneath.
 
     Args:
         client: An ``httpx2.Client`` or ``httpx2.AsyncClient``.
-        buyer: The buyer that pays. Several clients may share one.
+        buyer: The buyer that pays, or an allowance of one. Several clients may share one.
     """
     if isinstance(client, httpx2.AsyncClient):
         put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))

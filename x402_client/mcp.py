@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .adapters.exchange import check_buyer
 from .errors import ConfigurationError
 from .model.offers import Quote
 from .receipts import outcome, receipt
 
 if TYPE_CHECKING:
     from .adapters.mcp_errors import OutcomeUnknownMcpError as OutcomeUnknownMcpError
-    from .buyer.buyer import Buyer
+    from .buyer.payers import Payer
 
 __all__ = ["outcome", "quote", "receipt", "wrap"]
 
@@ -34,7 +33,7 @@ _Session = TypeVar("_Session")
 _CLASSES = (("mcp", "ClientSession"), ("mcp", "Client"), ("fastmcp", "Client"))
 
 
-def wrap(session: _Session, buyer: Buyer, name: str | None = None) -> _Session:
+def wrap(session: _Session, buyer: Payer, name: str | None = None) -> _Session:
     """Make a session pay for its tools, in place, around ``call_tool``. Returns the same session.
 
     A tool that asks for money is called once more with the payment in ``_meta``. ``result.meta["x402"]`` then says
@@ -43,7 +42,7 @@ def wrap(session: _Session, buyer: Buyer, name: str | None = None) -> _Session:
     Args:
         session: An ``mcp.ClientSession`` of mcp 1.x or 2.x that is connected, an ``mcp.Client`` or a
             ``fastmcp.Client``.
-        buyer: The buyer that pays. Several sessions may share one.
+        buyer: The buyer that pays, or an allowance of one. Several sessions may share one.
         name: The name of a server over stdio. It stands in policies and lists as ``mcp:NAME``. Over HTTP the URL's
             host counts, and a name changes nothing. Where no URL is seen, because the transport is your own, the name
             may be the URL. Default: None, the server has a URL.
@@ -53,7 +52,6 @@ def wrap(session: _Session, buyer: Buyer, name: str | None = None) -> _Session:
             "wrap takes an mcp.ClientSession, an mcp.Client or a fastmcp.Client, not "
             f"{type(session).__module__}.{type(session).__name__}."
         )
-    check_buyer(buyer)
     from .adapters.mcp_calls import put_around
 
     put_around(session, buyer, name)

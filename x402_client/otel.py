@@ -6,8 +6,9 @@ It is never on by itself: what is bought where, and for how much, leaves the pro
 have no keys, signatures, headers or query strings.
 
 Each presentation of a payment is one span, ``x402.pay``, a child of the current span, from the reservation of
-its budget to the seller's answer. A refusal is an event of the current span. The metrics are ``x402.payments``,
-``x402.payment.duration``, ``x402.spent``, ``x402.refusals`` and ``x402.warnings``.
+its budget to the seller's answer. A refusal is an event of the current span, and so is an allowance that runs low. The
+metrics are ``x402.payments``, ``x402.payment.duration``, ``x402.spent``, ``x402.refusals``, ``x402.warnings`` and the
+gauge ``x402.allowance.left``: what is left of each named allowance, as of its latest payment.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from . import events
 from .errors import ConfigurationError
 from .guards.forks import in_each_child
+from .model.allowances import UNNAMED
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -78,6 +80,7 @@ class _Listener:
         self._spent = meter.create_counter("x402.spent", "{currency}", "Money that sellers proved to have settled")
         self._refusals = meter.create_counter("x402.refusals", "{refusal}", "Payments that the policy refused")
         self._warnings = meter.create_counter("x402.warnings", "{warning}", "Warnings that a person should look at")
+        self._left_over = meter.create_gauge("x402.allowance.left", "{currency}", "What is left of an allowance")
 
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
@@ -86,12 +89,16 @@ class _Listener:
         """Report one event."""
         if isinstance(event, events.Presented):
             self._remember(self._left, event.hold.id)
+            self._set_left(event)
         elif isinstance(event, events.Answered):
             self._answered(event)
         elif isinstance(event, events.Unknown):
             self._paid(event, event.hold, "no_answer", {"error.type": event.problem}, failed=True)
         elif isinstance(event, events.Refused):
-            self._add_event("x402.refused", self._refusals, event, event.reason)
+            self._add_event("x402.refused", self._refusals, event, event.reason, event.allowance)
+        elif isinstance(event, events.AllowanceLow):
+            words = f"{event.percent} % are spent"
+            self._add_event("x402.allowance_low", self._warnings, event, words, event.allowance)
         elif isinstance(event, events.Warned):
             self._add_event("x402.warned", self._warnings, event, event.problem)
         if self._also is not None:
@@ -122,9 +129,18 @@ class _Listener:
             span.set_status(self._trace.StatusCode.ERROR)
         span.end(now)
 
-    def _add_event(self, name: str, counter: Any, event: events.Event, words: str) -> None:
+    def _set_left(self, event: events.Presented) -> None:
+        """Set the gauge of each allowance that the user named. Random names are too many for a metric."""
+        for one in event.left:
+            if not one.allowance.startswith(UNNAMED):
+                about = {"x402.allowance": one.allowance, "x402.currency": one.left.currency}
+                self._left_over.set(float(one.left.amount), about)
+
+    def _add_event(
+        self, name: str, counter: Any, event: events.Event, words: str, allowance: str | None = None
+    ) -> None:
         counter.add(1, {"http.request.method": event.method})
-        about = {"url.full": event.url, "http.request.method": event.method, "x402.remark": words}
+        about = {"url.full": event.url, "http.request.method": event.method, "x402.remark": words, **_under(allowance)}
         self._trace.get_current_span().add_event(name, about)
 
     def _first_time(self, hold: str) -> bool:
@@ -160,4 +176,9 @@ def _details(event: events.Event, hold: Hold) -> dict[str, Any]:
         "x402.amount": float(hold.price.amount),
         "x402.hold": hold.id,
         "x402.again": hold.tries > 0,
+        **_under(hold.allowance),
     }
+
+
+def _under(allowance: str | None) -> dict[str, str]:
+    return {} if allowance is None else {"x402.allowance": allowance}

@@ -19,25 +19,25 @@ from .model.offers import Quote
 from .receipts import outcome, receipt
 
 if TYPE_CHECKING:
-    from .buyer.buyer import Buyer
+    from .buyer.payers import Payer
 
 __all__ = ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"]
 
 globals().update(OWN_ERRORS.named)
 
 
-def wrap(session: requests.Session, buyer: Buyer) -> requests.Session:
+def wrap(session: requests.Session, buyer: Payer) -> requests.Session:
     """Make a session pay, in place, and return it.
 
     Its own adapters stay underneath. Adapters that are mounted later pay as well.
 
     Args:
         session: A ``requests.Session``.
-        buyer: The buyer that pays. Several sessions may share one.
+        buyer: The buyer that pays, or an allowance of one. Several sessions may share one.
     """
     if not isinstance(session, requests.Session):
         raise refuse_client(session, "a requests.Session", "requests")
-    session.adapters = PayingAdapters(buyer, session.adapters)
+    session.adapters = PayingAdapters((buyer,), session.adapters)
     return session
 
 

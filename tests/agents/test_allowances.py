@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from x402_client import Policy
 from x402_client.sandbox import Sandbox
 
 from .clients import Toolbox
-
-pytest.importorskip("x402_client.buyer.allowance", reason="this version has no allowances yet")
 
 
 def test_an_allowance_stands_where_a_buyer_may_stand(box: Toolbox, seller: Sandbox) -> None:

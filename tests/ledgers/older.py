@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from x402_client.ledgers.sqlite.schema import LAST, LOG, PLACE, SIGNED, TREE
+from x402_client.ledgers.sqlite.schema import ALLOWANCE, LAST, LOG, PATH, PLACE, SIGNED, TREE
 
 #: Written by the code of that time, with a process that died while a payment was unsigned.
 DUMPS = Path(__file__).with_name("old_files")
@@ -22,9 +22,10 @@ def restored(path: Path, layout: int) -> Path:
 
 def brought_back(path: Path, layout: int) -> Path:
     """Take from a file what an older layout does not know."""
-    tables = {"meta": (LOG, *PLACE), "accounts": TREE, **dict.fromkeys(("holds", "past", "keyed"), (*SIGNED, LAST))}
-    if layout == 4:
-        tables = dict.fromkeys(("holds", "past", "keyed"), (LAST,))
+    payments = ("holds", "past", "keyed")
+    tables = {"meta": (LOG, *PLACE), "accounts": (*TREE, *ALLOWANCE), **dict.fromkeys(payments, (*SIGNED, LAST, PATH))}
+    if layout >= 4:
+        tables = {"accounts": ALLOWANCE, **dict.fromkeys(payments, (PATH,) if layout == 5 else (LAST, PATH))}
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for table, columns in tables.items():
             for column in columns:

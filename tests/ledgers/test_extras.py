@@ -50,7 +50,7 @@ class TestWithoutExtras(LedgerConformance):
 
 def test_the_methods_are_those_of_the_port() -> None:
     assert set(settings._LEDGER_METHODS) == {name for name in vars(Ledger) if not name.startswith("_")}
-    assert len(settings._LEDGER_METHODS) == 13
+    assert len(settings._LEDGER_METHODS) == 16
 
 
 def test_the_optional_names() -> None:

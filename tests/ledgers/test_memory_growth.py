@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from x402_client.errors import LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance import signed
 from x402_client.ledgers.windows import BUCKETS, Account
-from x402_client.model.budgets import WINDOWS, Cap
+from x402_client.model.allowances import AllowanceTerms, allowance_account
+from x402_client.model.budgets import WINDOWS, Cap, request_account
 from x402_client.model.holds import Attempt, Hold, Order
 
 from .test_memory import Clocked, order, spent
@@ -84,6 +85,25 @@ def test_an_idle_host_takes_little_memory_and_is_not_forgotten() -> None:
         ledger.reserve(order("more", 1, everything, host="h1.example"), Attempt())
     assert spent(ledger, "h0.example", "total") == 7
     assert spent(ledger, "h0.example", "month") == 0
+
+
+def test_accounts_that_none_asks_for_any_more_are_let_go_of() -> None:
+    ledger, named = Clocked(), allowance_account("run")
+    ledger.open_allowance(AllowanceTerms("default", named, ("1 USD",)))
+    tracemalloc.start()
+    for number in range(2_000):
+        account = allowance_account(f"~{number}")
+        ledger.open_allowance(AllowanceTerms("default", account, ("1 USD",)))
+        damped = Cap(request_account(f"{number}"), "day", None, 9)
+        deliver(ledger, order(f"{number}", 7, (damped,), host="a.example")._replace(path=(named, account)))
+        ledger.mark_allowance("default", account, "forgotten")
+        ledger.time += 86_400
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(ledger._accounts) < 600
+    assert taken < 2_000 * 1_000 + 1_000_000, "bytes, of a history that is bounded and of caches"
+    assert spent(ledger, named, "total") == 7 * 2_000
 
 
 class LookedUp(dict[Any, Any]):

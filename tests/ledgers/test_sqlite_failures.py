@@ -75,7 +75,7 @@ def test_another_layout(path: Path, version: int) -> None:
     with sqlite3.connect(path) as other:
         other.execute(f"PRAGMA user_version = {version}")
     other.close()
-    refused(lambda: SqliteLedger(path), f"layout {version}.*only layouts 2 to 5")
+    refused(lambda: SqliteLedger(path), f"layout {version}.*only layouts 2 to 6")
 
 
 def test_a_directory(tmp_path: Path) -> None:

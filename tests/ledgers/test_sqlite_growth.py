@@ -16,7 +16,8 @@ from x402_client.ledgers.sqlite import SqliteLedger, sums
 from x402_client.ledgers.sqlite import holds as sqlite_holds
 from x402_client.ledgers.sqlite.clock import LedgerClock
 from x402_client.ledgers.windows import BUCKETS
-from x402_client.model.budgets import WINDOWS, Cap
+from x402_client.model.allowances import AllowanceTerms, allowance_account
+from x402_client.model.budgets import WINDOWS, Cap, request_account
 from x402_client.model.holds import Attempt, Order, Spending
 from x402_client.model.offers import Receipt
 
@@ -129,14 +130,15 @@ def test_purses_do_not_start_from_each_others_sums(used: Ledger) -> None:
     assert used.ledger.reserve(asked, Attempt())
 
 
-def test_an_account_of_a_tree_starts_at_zero_and_knows_what_is_above_it(used: Ledger) -> None:
+def test_an_allowance_starts_at_zero_and_knows_what_is_above_it(used: Ledger) -> None:
+    run, step = allowance_account("run"), allowance_account("*.dev.example")
     used.buy("a.dev.example")
-    used.buy("a.dev.example", path=("run", "*.dev.example", "step"))
-    assert [used.spent(name) for name in ("run", "*.dev.example", "step")] == [10_000] * 3
-    found = used.rows("SELECT name, kind, parent FROM accounts WHERE kind NOT IN ('purse', 'host') ORDER BY id")
-    assert found == [
-        ("run", "allowance", None), ("*.dev.example", "allowance", "run"), ("step", "allowance", "*.dev.example"),
-    ]  # fmt: skip
+    used.ledger.open_allowance(AllowanceTerms("default", run, ("1 USD",)))
+    used.ledger.open_allowance(AllowanceTerms("default", step, ("1 USD",), parent=run))
+    used.buy("a.dev.example", path=(run, step))
+    assert [used.spent(name) for name in (run, step)] == [10_000] * 2
+    found = used.rows("SELECT name, currency, parent, units FROM accounts WHERE kind = 'allowance' ORDER BY id")
+    assert found == [(run, "", None, 0), (step, "", run, 0), (run, "USD", None, 10_000), (step, "USD", None, 10_000)]
     used.buy("b.dev.example", cap(10**9, account="*.example"))
     assert used.spent("*.example") == 30_000, "hosts are added up, and no accounts of another kind"
 
@@ -158,7 +160,7 @@ def test_idle_hosts_keep_their_sums_alone(used: Ledger) -> None:
 
 
 def test_what_still_counts_is_not_pruned(used: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sums, "_PRUNED", 3)
+    monkeypatch.setattr(sums, "PRUNED", 3)
     monkeypatch.setattr(sqlite_holds, "_HISTORY_STEP", 1)
     for day in range(40):
         used.buy(f"{day % 10}.example")
@@ -168,6 +170,36 @@ def test_what_still_counts_is_not_pruned(used: Ledger, monkeypatch: pytest.Monke
         assert counted == used.spent("", window) <= (days + 1) * 10_000
     # Ten hosts, each paid four times in forty days; only the last month has buckets of the month.
     assert used.rows("SELECT max(n) FROM (SELECT count(*) AS n FROM starts GROUP BY account, span)") <= [(33,)]
+
+
+def test_accounts_that_none_asks_for_any_more_are_let_go_of(used: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_holds, "_HISTORY_STEP", 1)
+    named, unnamed, timed = (allowance_account(name) for name in ("run", "~1", "~2"))
+    for account, seconds in ((named, 60), (unnamed, None), (timed, 60)):
+        used.ledger.open_allowance(AllowanceTerms("default", account, ("1 USD",), seconds))
+        used.buy("a.example", cap(9, "day", request_account(account), None), path=(account,))
+    assert used.ledger.mark_allowance("default", unnamed, "forgotten")
+    kinds = "SELECT kind, count(*) FROM accounts WHERE kind NOT IN ('purse', 'host') GROUP BY kind ORDER BY kind"
+    assert used.rows(kinds) == [("allowance", 4), ("request", 3)]
+    used.at += 32 * 86_400
+    used.buy("b.example")
+    used.buy("c.example")
+    assert used.rows(kinds) == [("allowance", 2)]
+    assert [(record.terms.account, record.state) for record in used.ledger.allowances()] == [(named, "ended")]
+    assert (used.spent(named), used.spent("", "total")) == (10_000, 50_000)
+    assert used.rows("SELECT count(*) FROM starts WHERE account NOT IN (SELECT id FROM accounts)") == [(0,)]
+
+
+def test_the_newest_account_stays_until_there_is_a_newer_one(used: Ledger) -> None:
+    """Its number tells caches that an account was opened, and must not be given twice."""
+    used.buy("a.example")
+    for number in range(3):
+        account = allowance_account(f"~{number}")
+        used.ledger.open_allowance(AllowanceTerms("default", account, ("1 USD",)))
+        before = used.rows("SELECT max(id) FROM accounts")
+        used.ledger.mark_allowance("default", account, "forgotten")
+        assert used.rows("SELECT max(id) FROM accounts") == before
+        assert used.ledger.allowances() == ()
 
 
 def test_what_a_seller_adds_is_kept_up_to_a_kilobyte(used: Ledger, path: Path) -> None:

@@ -15,6 +15,7 @@ from x402_client.ledgers.conformance import cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite.clock import LedgerClock
 from x402_client.ledgers.sqlite.schema import SCHEMA
+from x402_client.model.allowances import AllowanceTerms
 from x402_client.model.holds import Attempt, Busy, Hold, LastAnswer, Purchase, Spending
 
 from .older import brought_back, restored
@@ -120,20 +121,25 @@ def test_a_program_of_the_older_layout_does_not_go_on(path: Path) -> None:
         before = old.execute("SELECT identity FROM meta").fetchone()
         SqliteLedger(path).close_ledger()
         assert old.execute("SELECT identity FROM meta").fetchone() != before
-        assert old.execute("PRAGMA user_version").fetchone() == (5,)
+        assert old.execute("PRAGMA user_version").fetchone() == (6,)
 
 
-def test_a_file_of_the_layout_between_keeps_its_payments(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", [4, 5])
+def test_a_file_of_a_layout_between_keeps_its_payments(tmp_path: Path, layout: int) -> None:
     path = tmp_path / "ledger.db"
     before, attempt = SqliteLedger(path), Attempt()
     hold = before.reserve(order(), attempt)
     assert isinstance(hold, Hold)
     before.record(hold, signed())
     before.close_ledger()
-    now = SqliteLedger(brought_back(path, 4))
-    assert [(found.id, found.last) for found in now.holds()] == [(hold.id, None)]
+    now = SqliteLedger(brought_back(path, layout))
+    assert [(found.id, found.last, found.path) for found in now.holds()] == [(hold.id, None, ())]
     now.note(hold, LastAnswer("held", 402, "no"))
     assert [found.last for found in now.holds()] == [("held", 402, "no")]
+    now.open_allowance(AllowanceTerms("default", "allowance run", ("1 USD",)))
+    under = now.reserve(order(purchase("b"), path=("allowance run",)), Attempt())
+    assert isinstance(under, Hold)
+    assert under.used == (10_000,)
     now.close_ledger()
 
 

@@ -11,6 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from x402_client.errors import AlreadyPaid, OverLimit, X402Error
 from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.memory import MemoryLedger
+from x402_client.model.allowances import AllowanceRecord, AllowanceTerms, allowance_account
 from x402_client.model.budgets import WINDOWS
 from x402_client.model.holds import Attempt, Busy, Hold, Spending
 
@@ -27,6 +28,11 @@ _PURCHASES = st.builds(
     st.sampled_from([None, None, None, "k", "l"]),
     st.sampled_from(["api.example.com", "www.example.com"]),
 )
+#: A tree of allowances in the first purse: by account, its parent and its seconds.
+RUN, STEP, TIMED = (allowance_account(name) for name in ("run", "step", "timed"))
+_TREE = {RUN: (None, None), STEP: (RUN, None), TIMED: (RUN, 3_600)}
+_PATHS = st.sampled_from([(), (), (RUN,), (RUN, STEP), (RUN, TIMED)])
+_ALLOWED = tuple(cap(40_000, "total", account) for account in _TREE)
 
 
 class Twins(RuleBasedStateMachine):
@@ -42,6 +48,9 @@ class Twins(RuleBasedStateMachine):
         self.memory, self.other = MemoryLedger(), self.open()
         self.memory._now = self.now  # type: ignore[method-assign]
         self.both(lambda ledger, which: ledger.release(ledger.reserve(order(), Attempt())))
+        for account, (parent, seconds) in _TREE.items():
+            terms = AllowanceTerms("default", account, ("0.04 USD",), seconds, parent=parent)
+            self.both(lambda ledger, which, terms=terms: _kept(ledger.open_allowance(terms)))
 
     # --- what differs between ledgers
 
@@ -82,10 +91,13 @@ class Twins(RuleBasedStateMachine):
         caps=_CAPS,
         price=st.sampled_from(["0.01", "0.02"]),
         sign=st.booleans(),
+        path=_PATHS,
     )
-    def reserve(self, bought: Any, purse: int, caps: Any, price: str, sign: bool) -> Any:
+    def reserve(self, bought: Any, purse: int, caps: Any, price: str, sign: bool, path: tuple[str, ...]) -> Any:
         self.pass_time(0.25)
-        attempts, asked = self.living(), order(self.bought(bought, purse), *caps, price=price)
+        path = () if purse % len(self.purses) else path
+        allowed = [one for one in _ALLOWED if one.account in path]
+        attempts, asked = self.living(), order(self.bought(bought, purse), *caps, *allowed, price=price, path=path)
         pair = self.both(lambda ledger, which: ledger.reserve(asked, attempts[which]))
         if sign and isinstance(pair[0], Hold) and pair[0].state == "reserved":
             pair = self.recorded(pair)
@@ -148,8 +160,13 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda ledger, which: ledger.claim(purchase("frozen"), Attempt()))
         self.both(lambda ledger, which: ledger.unfreeze(pattern))
 
+    @rule(account=st.sampled_from([RUN, STEP]), mark=st.sampled_from(["open", "open", "open", "frozen", "closed"]))
+    def mark(self, account: str, mark: Any) -> None:
+        self.both(lambda ledger, which: ledger.mark_allowance("default", account, mark))
+
     @invariant()
     def they_agree(self) -> None:
+        self.both(lambda ledger, which: [_kept(record) for record in ledger.allowances("default")])
         for purse in self.purses:
             self.both(lambda ledger, which, purse=purse: sorted(map(_told, ledger.holds(purse))))
             self.both(lambda ledger, which, purse=purse: list(map(_told, ledger.history(50, purse))))
@@ -178,11 +195,20 @@ def _shape(found: Any) -> Any:
         return (Busy, _told(found.hold))
     if isinstance(found, Hold):
         header = found.authorization.header if found.authorization else None
-        return (_told(found), header)
+        return (_told(found), header, found.used if found.state == "reserved" else ())
     return found
 
 
 def _told(hold: Hold) -> Any:
     bought = hold.purchase
-    facts = (hold.created, hold.state, hold.money, hold.tries, hold.nonce or "", hold.price.units)
+    facts = (hold.created, hold.state, hold.money, hold.tries, hold.nonce or "", hold.price.units, hold.path)
     return (*facts, str(hold.offer), bought.id, bought.request, str(bought.origin), hold.receipt is None)
+
+
+def _kept(record: AllowanceRecord) -> Any:
+    """Return all of an allowance but the moment when it was opened: a server's clock goes on by itself.
+
+    One may tell of a currency in which nothing counts, another one may not.
+    """
+    lasts = None if record.until is None else round(record.until - record.opened)
+    return record.terms, lasts, record.state, [each for each in record.counted if each[1]]

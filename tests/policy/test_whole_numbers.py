@@ -105,7 +105,8 @@ def test_a_budget_in_thousands_is_told_when_the_buyer_is_built() -> None:
 def everything() -> dict[str, Any]:
     return {
         "per_request": ["0.10", "0.20 EUR"], "per_minute": "1", "per_hour": 2, "per_day": Decimal(5), "per_month": "50",
-        "total": Money("99"), "max_payments": ["30/minute", "5/total"], "hosts": {"[::1]:8402": Limit(per_day="1"),
+        "total": Money("99"), "max_payments": ["30/minute", "5/total"], "same_request": "5/hour",
+        "hosts": {"[::1]:8402": Limit(per_day="1"),
         "*.example.dev": "deny", "bücher.example": Limit(per_request="1", max_payments="1/day")},
         "only_listed_hosts": True, "networks": ["base", "solana"], "assets": ["USDC"],
         "tokens": [Token("base", "0x" + "ab" * 20)], "pay_to": "0x" + "cd" * 20, "approve_above": ["1", "2 EUR"],

@@ -49,8 +49,11 @@ EXPECTED |= {"before the body"} | {f"piece {number}" for number in range(len(GOO
 class Case:
     """One ledger, one shop, and one purchase, made by programs that die until one of them does not."""
 
-    def __init__(self, url: str, shop: Shop, driver: type[Driver], ledger: Any, key: str | None = None, **buyer: Any):
-        self.url, self.shop, self.driver, self.key = url, shop, driver, key
+    def __init__(
+        self, url: str, shop: Shop, driver: type[Driver], ledger: Any, key: str | None = None, tree: bool = False,
+        **buyer: Any,
+    ):  # fmt: skip
+        self.url, self.shop, self.driver, self.key, self.tree = url, shop, driver, key, tree
         self.ledger, self.said = ledger, buyer
 
     @contextlib.contextmanager
@@ -61,12 +64,24 @@ class Case:
         yield buyer
         buyer.close()
 
+    def payer(self, buyer: Buyer) -> Any:
+        """The buyer, or an allowance inside another one: both are named, so each program goes on with them."""
+        if not self.tree:
+            return buyer
+        return buyer.allowance("0.03", minutes=60, name="run").allowance("0.03", name="step")
+
+    def counted(self, buyer: Buyer) -> list[int]:
+        """What counts in each budget: all of them count the same."""
+        step = self.payer(buyer)
+        above = [step.parent, step] if self.tree else []
+        return [one.spent.units for one in above] + [buyer.spent().units]
+
     def buys(self, buyer: Buyer, points: Points | None = None) -> bytes:
         """Reads the goods piece by piece."""
         points = points or Points()
         scope = buyer.purchase(key=self.key) if self.key else contextlib.nullcontext()
         with self.driver() as shell, scope:
-            answer = shell.client(buyer).stream("GET", self.url)
+            answer = shell.client(self.payer(buyer)).stream("GET", self.url)
             points("before the body")
             goods = b""
             for number, piece in enumerate(iter(lambda: answer.following() or b"", b"")):
@@ -98,7 +113,7 @@ class Case:
         with self.buyer() as buyer:
             settled, delivered = len(self.shop.settled), [hold.nonce for hold in buyer.history()]
             signed = [hold.nonce for hold in buyer.holds() if hold.state == "signed"]
-            assert buyer.spent().units >= PRICE * settled, "counted too little after the death"
+            assert min(self.counted(buyer)) >= PRICE * settled, "counted too little after the death"
             assert set(self.shop.settled) <= {*signed, *delivered}, "a payment that the ledger does not know"
             assert len(signed) + len(delivered) <= 1
             assert not delivered or moment in ENDED, "delivered before its end"
@@ -113,7 +128,7 @@ class Case:
             # What a program on another machine reserved before it fell silent counts until its lease runs out.
             leased = [hold.state for hold in buyer.holds()]
             assert leased in ([], ["reserved"] * isinstance(buyer.ledger, RedisLedger))
-            assert buyer.spent().units == PRICE * (len(self.shop.settled) + len(leased))
+            assert set(self.counted(buyer)) == {PRICE * (len(self.shop.settled) + len(leased))}
 
     def ends(self, buyer: Buyer, delivered: bool) -> bool:
         """There is a way out; whether it was to give the purchase up."""
@@ -153,6 +168,7 @@ MATRIX: dict[str, tuple[type[Driver], bool, list[Then], dict[str, Any]]] = {
     "httpx, under a key": (Httpx, False, [], {"key": "order-42"}),
     "httpx, approved": (Httpx, False, [], {"approve": lambda asked: True, "terms_age": 0}),
     "httpx, settled and busy": (Httpx, False, [busy, in_pieces], {}),
+    "httpx, under an allowance": (Httpx, False, [], {"tree": True}),
     "httpx2": (Httpx2, False, [], {}),
     "requests": (Requests, False, [], {}),
     "requests, a forgetful seller": (Requests, True, [], {}),
@@ -176,15 +192,16 @@ def test_killed_at_any_moment(
     assert set(seen) >= (EXPECTED - {f"piece {len(GOODS) - 1}"} if driver is Aiohttp else EXPECTED)
 
 
-def test_killed_before_any_statement_of_the_ledger(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tree", [False, True], ids=["", "under an allowance"])
+def test_killed_before_any_statement_of_the_ledger(server: Server, tmp_path: Path, tree: bool) -> None:
     seen = []
-    for number, place, case in cases(server, tmp_path, Httpx, False, []):
+    for number, place, case in cases(server, tmp_path, Httpx, False, [], tree=tree):
         seen.append(case.dies(number, place / "told", statements=True))
         if seen[-1] == "before a statement":
             case.recovers("")
         if not seen[-1]:
             break
-    assert seen.count("before a statement") > 20
+    assert seen.count("before a statement") > (40 if tree else 20)
 
 
 def test_killed_again_in_the_next_life(server: Server, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.adapters.cash_register import KEY, PRICE
 from tests.adapters.drivers import _TRUST
 from tests.adapters.scripted_server import Server
 from tests.ledgers.redis.server import Server as Redis
-from x402_client import Buyer, Policy, Wallet
+from x402_client import Allowance, Buyer, Policy, Wallet
 
 from .children import Worker
 from .settling_seller import Shop
@@ -61,20 +62,24 @@ def _sell(pipe: Connection) -> None:
         pipe.send((shop.settled, [repr(trouble) for trouble in server.troubles]))
 
 
-def crowd(buyer: Buyer, url: str, threads: int, tasks: int) -> Counter[str]:
-    """Count how attempts ended: a client and an event loop for each thread, one buyer for all of them."""
+def crowd(buyer: Buyer, url: str, threads: int, tasks: int, scopes: Sequence[Any] = ()) -> Counter[str]:
+    """Count how attempts ended: a client and an event loop for each thread, one buyer for all of them.
+
+    Each attempt is made in one of the scopes, in turn.
+    """
     said = Counter[str]()
 
     async def scene() -> None:
         limits = httpx.Limits(max_connections=8)
         plain = httpx.AsyncClient(limits=limits, timeout=120, verify=_TRUST, trust_env=False)
         async with x402_client.httpx.wrap(plain, buyer) as client, anyio.create_task_group() as group:
-            for _ in range(tasks):
-                group.start_soon(one, client)
+            for number in range(tasks):
+                group.start_soon(one, client, number)
 
-    async def one(client: httpx.AsyncClient) -> None:
+    async def one(client: httpx.AsyncClient, number: int) -> None:
         try:
-            said[str((await client.get(url)).status_code)] += 1
+            with scopes[number % len(scopes)] if scopes else nullcontext():
+                said[str((await client.get(url)).status_code)] += 1
         except Exception as failure:
             said[type(failure).__name__] += 1
 
@@ -136,6 +141,54 @@ def test_processes_on_redis(seller: Seller, tmp_path: Path, most: int) -> None:
         buyer = buyer_with(server.url, most)
         said = crowds(buyer, seller.url, 4, 2, 16)
         check(said, seller, buyer, most, 128 - most)
+        buyer.close()
+    finally:
+        server.kill()
+
+
+# --- a tree of allowances
+
+
+def tree(buyer: Buyer) -> list[Allowance]:
+    """Open a tree, or go on with it: every process does, at once. Two leaves want more than what is above them has."""
+    run = buyer.allowance("1.01", minutes=60, name="run")
+    return [run.allowance("0.60", name="a"), run.allowance("0.70", name="b").allowance("0.65", name="c")]
+
+
+def under_a_tree(buyer: Buyer, url: str, processes: int, tasks: int) -> Counter[str]:
+    workers = [Worker(lambda pipe: crowd(buyer, url, 1, tasks, tree(buyer))) for _ in range(processes)]
+    said = sum((worker.answer() for worker in workers), Counter[str]())
+    for worker in workers:
+        worker.end()
+    return said
+
+
+def check_tree(said: Counter[str], seller: Seller, buyer: Buyer, asked: int) -> None:
+    check(said, seller, buyer, 101, asked - 101)
+    a, c = tree(buyer)
+    assert a.parent is not None
+    assert c.parent is not None
+    found = [one.spent.units // PRICE for one in (a, c, c.parent, a.parent)]
+    assert found[1] == found[2]
+    assert found[0] + found[1] == found[3] == 101
+    assert found[0] <= 60
+    assert found[1] <= 65
+    assert a.remaining.units == c.remaining.units == 0
+
+
+@pytest.mark.parametrize("tasks", [32, pytest.param(64, marks=pytest.mark.crowd)])
+def test_processes_under_a_tree_on_a_file(seller: Seller, tmp_path: Path, tasks: int) -> None:
+    buyer = buyer_with(tmp_path / "ledger.db", 10_000)
+    check_tree(under_a_tree(buyer, seller.url, 4, tasks), seller, buyer, 4 * tasks)
+    buyer.close()
+
+
+@pytest.mark.crowd
+def test_processes_under_a_tree_on_redis(seller: Seller, tmp_path: Path) -> None:
+    server = Redis(tmp_path)
+    try:
+        buyer = buyer_with(server.url, 10_000)
+        check_tree(under_a_tree(buyer, seller.url, 4, 64), seller, buyer, 256)
         buyer.close()
     finally:
         server.kill()

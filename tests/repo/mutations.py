@@ -54,6 +54,7 @@ class Mutation:
 
 MEMORY, SQLITE, REDIS = "ledgers/memory.py", "ledgers/sqlite/ledger.py", "ledgers/redis/holds.lua"
 REDIS_STEPS, REDIS_PROGRAMS = "ledgers/redis/steps.lua", "ledgers/redis/programs.lua"
+REDIS_ALLOWANCES = "ledgers/redis/allowances.lua"
 IN_MEMORY, IN_A_FILE = "tests/ledgers/test_conformance.py", "tests/ledgers/test_conformance.py"
 IN_REDIS = "tests/ledgers/redis/test_conformance.py"
 KILLED = "tests/promises/test_killed.py::test_killed_at_any_moment"
@@ -65,6 +66,9 @@ OWN_ERRORS = "tests/adapters/test_own_errors.py::TestOwnErrors"
 REDIRECTS = "tests/adapters/test_redirects.py::TestRedirects"
 LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[{}-402]"
 LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wish_is_paid_once"
+ALLOWED, TREES = "tests/buyer/test_allowance.py", "tests/ledgers/test_allowance_trees.py"
+DAMPED = "tests/buyer/test_same_request.py"
+A_CLIENT = "tests/testing/test_adapter_conformance.py::TestHttpx"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
 
@@ -492,10 +496,12 @@ MUTATIONS = (
     ),
     Mutation(
         "another challenge is another purchase",
-        "core/flow.py",
-        "    order = Order(purchase, offer, offer.price, caps, payer)\n",
-        "    purchase = replace(purchase, id=hashlib.sha256(f'{purchase.id}{offer.version}'.encode()).hexdigest())\n"
-        "    order = Order(purchase, offer, offer.price, caps, payer)\n",
+        "core/reserving.py",
+        "    return Order(purchase, offer, offer.price, caps,",
+        "    import hashlib, dataclasses\n"
+        "    name = hashlib.sha256(f'{purchase.id}{offer.version}'.encode()).hexdigest()\n"
+        "    purchase = dataclasses.replace(purchase, id=name)\n"
+        "    return Order(purchase, offer, offer.price, caps,",
         ("tests/core/test_flow_answers.py", seed("both", "memory", 0)),
     ),
     Mutation(
@@ -531,7 +537,7 @@ MUTATIONS = (
     # --- claims
     Mutation(
         "claims are ignored: memory",
-        MEMORY,
+        "ledgers/memory_rows.py",
         "        return attempt is not None and attempt.alive\n",
         "        return False\n",
         (MACHINE, "tests/ledgers/test_memory.py"),
@@ -628,7 +634,7 @@ MUTATIONS = (
         "                return found\n            return self._reserve(order, attempt)\n",
         "                return found\n        return self._reserve(order, attempt)\n",
         (IN_MEMORY, seed("crowd", "memory", 8)),
-        ((MEMORY, "        hold = Hold(os", "        time.sleep(0.001)\n        hold = Hold(os"),),
+        ((MEMORY, "        name, path = os.", "        time.sleep(0.001)\n        name, path = os."),),
     ),
     Mutation(
         "a 402 takes longer than its time: async",
@@ -1414,6 +1420,260 @@ MUTATIONS = (
         "    if paid is not None:\n        raise refusals.already_paid(paid)\n",
         "",
         (IN_A_FILE, f"{KILLED}[httpx, under a key]", seed("", "sqlite", 3)),
+    ),
+    # --- allowances
+    Mutation(
+        "a child exceeds its parent",
+        "core/reserving.py",
+        "path = tuple(allowance.account for allowance in allowances)",
+        "path = tuple(allowance.account for allowance in allowances[-1:])",
+        (ALLOWED, seed("allowances", "memory", 0)),
+    ),
+    Mutation(
+        "the amount of an allowance is not looked at",
+        "core/reserving.py",
+        "        caps += allowance.caps(currency)\n",
+        "        pass\n",
+        (ALLOWED, seed("allowances", "memory", 0), seed("allowances", "sqlite", 0), seed("allowances", "redis", 0)),
+    ),
+    Mutation(
+        "a closed or frozen parent leaves its children open",
+        "ledgers/refusals.py",
+        "    for account in path:\n        found = find(account)\n",
+        "    for account in tuple(path)[-1:]:\n        found = find(account)\n",
+        (IN_MEMORY, TREES),
+    ),
+    Mutation(
+        "a closed or frozen parent leaves its children open: Redis",
+        REDIS_ALLOWANCES,
+        "  for _, account in ipairs(path) do\n    local kept = allowances.find(account)\n    local state",
+        "  for _, account in ipairs({ path[#path] }) do\n    local kept = allowances.find(account)\n    local state",
+        (IN_REDIS + "::TestSync",),
+    ),
+    Mutation(
+        "an allowance is looked at before it is reserved and not in the same step: memory",
+        MEMORY,
+        "        self._check_allowances(order.purchase.purse, order.path)\n",
+        "",
+        (IN_MEMORY, TREES),
+    ),
+    Mutation(
+        "an allowance is looked at before it is reserved and not in the same step: a file",
+        SQLITE,
+        "            allowed.check(db, order.purchase.purse, order.path, stamp.at)\n",
+        "            pass\n",
+        (IN_A_FILE, TREES),
+    ),
+    Mutation(
+        "an allowance is looked at before it is reserved and not in the same step: Redis",
+        REDIS_STEPS,
+        "  local answer = holds.found() or allowances.refused(asked.path)\n",
+        "  local answer = holds.found()\n",
+        (IN_REDIS + "::TestSync",),
+    ),
+    Mutation(
+        "a payment of a closed allowance is signed: memory",
+        MEMORY,
+        "            self._check_allowances(hold.purchase.purse, row.hold.path)\n",
+        "",
+        (IN_MEMORY, TREES),
+    ),
+    Mutation(
+        "a payment of a closed allowance is signed: a file",
+        SQLITE,
+        "            if hold.path:\n                allowed.check(",
+        "            if False:\n                allowed.check(",
+        (IN_A_FILE, TREES, ALLOWED),
+    ),
+    Mutation(
+        "a payment of a closed allowance is signed: Redis",
+        REDIS_STEPS,
+        'holds.frozen() or allowances.refused(cjson.decode(row.path or "[]"))',
+        "holds.frozen()",
+        (IN_REDIS + "::TestSync",),
+    ),
+    Mutation(
+        "an allowance ends by the machine's clock",
+        SQLITE,
+        "            allowed.check(db, order.purchase.purse, order.path, stamp.at)\n",
+        "            allowed.check(db, order.purchase.purse, order.path, self._clock.wall())\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "the end of an allowance is fixed by the machine's clock",
+        SQLITE,
+        "            return allowed.open_allowance(db, terms, meta.stamp.at)\n",
+        "            return allowed.open_allowance(db, terms, self._clock.wall())\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "an allowance ends anew each time that it is opened",
+        "ledgers/allowances.py",
+        "        return _at(self._records.setdefault(place, AllowanceRecord(terms, now, until)), now)\n",
+        "        self._records[place] = kept = AllowanceRecord(terms, now, until)\n        return _at(kept, now)\n",
+        (IN_MEMORY, TREES),
+    ),
+    Mutation(
+        "an allowance ends anew each time that it is opened: a file",
+        "ledgers/sqlite/allowances.py",
+        "    INSERT OR IGNORE INTO accounts\n",
+        "    INSERT OR REPLACE INTO accounts\n",
+        (IN_A_FILE, TREES),
+    ),
+    Mutation(
+        "a name is free again once it was closed: Redis",
+        REDIS_ALLOWANCES,
+        "  if not kept then\n    local over",
+        '  if not kept or kept.state == "closed" then\n    local over',
+        (IN_REDIS + "::TestSync",),
+    ),
+    Mutation(
+        "a name is free again once none uses it",
+        "ledgers/sqlite/allowances.py",
+        '    if how == "forgotten" and not found.terms.lasts:\n',
+        '    if how == "forgotten":\n',
+        (IN_A_FILE, TREES),
+    ),
+    Mutation(
+        "what was closed is opened again",
+        "ledgers/allowances.py",
+        '    if kept == "closed" or mark in ("closed", "forgotten"):\n',
+        '    if mark in ("closed", "forgotten"):\n',
+        (IN_MEMORY, TREES),
+    ),
+    Mutation(
+        "what was closed is opened again: Redis",
+        REDIS_ALLOWANCES,
+        '  elseif kept.state ~= "closed" then\n',
+        "  else\n",
+        (IN_REDIS + "::TestSync",),
+    ),
+    Mutation(
+        "what is given back stays counted at an ancestor: memory",
+        MEMORY,
+        "        for amounts, payments in row.accounts:\n",
+        "        for amounts, payments in row.accounts[: None if sign > 0 else -1]:\n",
+        (IN_MEMORY, TREES),
+    ),
+    Mutation(
+        "what is given back stays counted at an ancestor: a file",
+        SQLITE,
+        "        hold = rows.insert(db, order, stamp.at, accounts, ",
+        "        hold = rows.insert(db, order, stamp.at, accounts[:-1], ",
+        (IN_A_FILE, TREES),
+    ),
+    Mutation(
+        "what is given back stays counted at an ancestor: Redis",
+        REDIS,
+        "  windows.each_window(row.stems, function(key, length, stem)\n    windows.subtract(",
+        "  windows.each_window(row.stems, function(key, length, stem)\n"
+        '    if string.find(stem, "allowance step", 1, true) then return end\n    windows.subtract(',
+        (IN_REDIS + "::TestSync",),
+    ),
+    Mutation(
+        "other terms under a name are taken",
+        "policy/allowances.py",
+        "    if asked != kept:\n",
+        "    if False:\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "another parent is no other term",
+        "policy/allowances.py",
+        "        None if parent is None else parent.account,\n",
+        "        None,\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "the hosts of a child widen its parent's",
+        "policy/allowances.py",
+        "    for one in allowances:\n        if not one.admits(origin):\n",
+        "    for one in tuple(allowances)[-1:]:\n        if not one.admits(origin):\n",
+        (A_CLIENT,),
+    ),
+    Mutation(
+        "a limit per request of an allowance is not looked at",
+        "policy/choice.py",
+        "    return min((*limits, *allowed.per_request(mandate.allowances, currency)), default=None)\n",
+        "    return min(limits, default=None)\n",
+        (A_CLIENT,),
+    ),
+    Mutation(
+        "an allowance pays in a currency that it has nothing of",
+        "policy/choice.py",
+        "        if poor is not None:\n",
+        "        if False:\n",
+        ("tests/adapters/test_allowances.py",),
+    ),
+    Mutation(
+        "what another allowance may pay is paid ahead",
+        "core/paying_ahead.py",
+        "    if not fits(call.mandate.allowances, call.origin, price):\n",
+        "    if False:\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "a client that is wrapped again loses a limit",
+        "adapters/exchange.py",
+        "        self.payers = tuple(dict.fromkeys((*payers, *self.payers)))\n",
+        "",
+        ("tests/adapters/test_allowances.py",),
+    ),
+    Mutation(
+        "the allowance of a client does not count inside another one's block",
+        "buyer/scopes.py",
+        "            found = joined(found, scope.allowances)\n",
+        "            found = scope.allowances\n",
+        (A_CLIENT,),
+    ),
+    Mutation(
+        "a scope lets go of the allowance that it was made of",
+        "buyer/allowance.py",
+        "        return Scope(self._root, mandate(key, per_request, quote), self.path, self)\n",
+        "        return Scope(self._root, mandate(key, per_request, quote), self.path)\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "a forked child lets go of its parent's allowances",
+        "buyer/opening.py",
+        "    if os.getpid() == process:\n",
+        "    if True:\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "a number of an account is given twice",
+        "ledgers/sqlite/allowances.py",
+        '_DELETE = "DELETE FROM accounts WHERE id = ? AND id < (SELECT max(id) FROM accounts)"\n',
+        '_DELETE = "DELETE FROM accounts WHERE id = ?"\n',
+        ("tests/ledgers/test_sqlite_growth.py",),
+    ),
+    Mutation(
+        "a level of an allowance is told by each payment after it",
+        "core/levels.py",
+        "            if one.left.units * 100 <= rest < before.units * 100:\n",
+        "            if one.left.units * 100 <= rest:\n",
+        (ALLOWED,),
+    ),
+    Mutation(
+        "a loop of one request is not damped",
+        "core/reserving.py",
+        "        caps += tuple(_same_request(call, purchase, rules))\n",
+        "        pass\n",
+        (DAMPED,),
+    ),
+    Mutation(
+        "an approver that is asked about a loop is not asked",
+        "core/flow.py",
+        "if rules.approve_all or call.repeats or rules.policy.needs_approval(hold.price):",
+        "if rules.approve_all or rules.policy.needs_approval(hold.price):",
+        (DAMPED,),
+    ),
+    Mutation(
+        "--yes pays for a loop",
+        "cli/approving.py",
+        "            return not approval.repeats or self._no(\n",
+        "            return True or self._no(\n",
+        ("tests/cli/test_allowances.py",),
     ),
 )
 

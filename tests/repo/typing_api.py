@@ -31,6 +31,7 @@ import x402_client.mcp
 import x402_client.policy
 import x402_client.requests
 from x402_client import (
+    Allowance,
     Approval,
     Buyer,
     Hold,
@@ -59,8 +60,12 @@ from x402_client.agents import (
     payable_tool,
     tools,
 )
+from x402_client.buyer import AllowanceBalance, Payer, Scope
 from x402_client.buyer.answers import Answers, AsyncAnswers
 from x402_client.core import (
+    AllowanceMark,
+    AllowanceRecord,
+    AllowanceTerms,
     Approver,
     Ask,
     AsyncCourier,
@@ -210,6 +215,7 @@ def asking(buyer: Buyer, hold: Hold) -> None:
     assert_type(buyer.close(), None)
     assert_type(hold.nonce, str | None)
     assert_type((hold.url, hold.host), tuple[str, str])
+    assert_type((hold.allowance, hold.path), tuple[str | None, tuple[str, ...]])
 
 
 async def awaiting(buyer: Buyer, hold: Hold) -> None:
@@ -223,6 +229,44 @@ async def awaiting(buyer: Buyer, hold: Hold) -> None:
 def scopes(buyer: Buyer, quote: Quote) -> None:
     with buyer.purchase(key="order-42", per_request="0.50", quote=quote) as scope:
         assert_type(scope.run(len, "abc"), int)
+
+
+def allowances(buyer: Buyer) -> None:
+    run = buyer.allowance(
+        "1.00", minutes=60, name="run-42", hosts=["a.example"], per_request=["0.10", Money("1 EUR")]
+    )  # fmt: skip
+    assert_type(run, Allowance)
+    assert_type(run.allowance(Decimal("0.5"), minutes=0.5), Allowance)
+    assert_type((run.spent, run.remaining, run.name), tuple[Money, Money, str])
+    assert_type((run.amounts, run.parent, run.until), tuple[tuple[Money, ...], Allowance | None, datetime | None])
+    assert_type((run.holds(), run.history(5)), tuple[tuple[Hold, ...], tuple[Hold, ...]])
+    assert_type(run.balance("EUR"), AllowanceBalance)
+    assert_type(run.close(), None)
+    assert_type(run.freeze(), None)
+    assert_type(run.unfreeze(), None)
+    assert_type(run.purchase(key="order-42"), Scope)
+    assert_type(run.run(len, "abc"), int)
+    with run as entered:
+        assert_type(entered, Allowance)
+    payer: Payer = run
+    assert_type(x402_client.httpx.wrap(httpx.Client(), payer), httpx.Client)
+    x402_client.requests.wrap(requests.Session(), run)
+    x402_client.httpx.PaymentTransport(run)
+    Exchange(run)
+    buyer.allowance(0.1)  # type: ignore[arg-type]
+    buyer.allowance("1", hours=1)  # type: ignore[call-arg]
+
+
+async def async_allowances(buyer: Buyer, session: aiohttp.ClientSession) -> None:
+    run = await buyer.aallowance("1.00")
+    assert_type(await run.aallowance("0.50", name="step"), Allowance)
+    assert_type((await run.aspent(), await run.aremaining()), tuple[Money, Money])
+    assert_type(await run.abalance(), AllowanceBalance)
+    assert_type((await run.aholds(), await run.ahistory()), tuple[tuple[Hold, ...], tuple[Hold, ...]])
+    assert_type(await run.aclose(), None)
+    await run.afreeze()
+    await run.aunfreeze()
+    x402_client.aiohttp.wrap(session, run)
 
 
 def clients(buyer: Buyer) -> None:
@@ -423,6 +467,15 @@ class OwnLedger:
     def unfreeze(self, pattern: str) -> None: ...
 
     def freezes(self) -> tuple[str, ...]:
+        return ()
+
+    def open_allowance(self, terms: AllowanceTerms) -> AllowanceRecord:
+        return AllowanceRecord(terms, 0.0, None)
+
+    def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> bool:
+        return False
+
+    def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> tuple[AllowanceRecord, ...]:
         return ()
 
 

@@ -37,6 +37,7 @@ NOTICED = {
         "test_a_key_is_paid_once",
         "test_another_request_under_a_key_is_refused",
         "test_a_cap_of_a_scope_refuses_what_is_above_it",
+        "test_every_allowance_around_a_call_counts",
         "test_frozen_terms_are_paid_and_dearer_ones_are_not",
     ],
     "SignsAnew": [

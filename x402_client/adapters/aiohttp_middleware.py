@@ -25,7 +25,7 @@ from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 
 if TYPE_CHECKING:
-    from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 #: The first aiohttp that unpacks a 402 piece by piece, and closes a connection whose Expect was refused.
 _OLDEST, _NEXT = (3, 14, 4), (4,)
@@ -63,9 +63,9 @@ class Paying:
     ``X402Error`` is raised, which aiohttp neither repeats nor wraps.
     """
 
-    def __init__(self, buyer: Buyer) -> None:
+    def __init__(self, buyer: Payer) -> None:
         self._exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
-        self._buyer = buyer
+        self._buyer = self._exchange.buyer
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
         call, body = _Call.of_request(request), Body(request, self._buyer.bounds.kept_body)
@@ -152,15 +152,15 @@ async def _arrive(response: ClientResponse, delivery: Delivery) -> None:
         raise
 
 
-def put_in(session: ClientSession, buyer: Buyer) -> None:
+def put_in(session: ClientSession, buyer: Payer) -> None:
     """Make a session pay. It is the innermost middleware, so that the others never see a payment."""
+    paying = Paying(buyer)
     check_understood(session)
     for one in session._middlewares:
         if isinstance(one, Paying):
-            if one._buyer is not buyer:
-                raise ConfigurationError("This session pays with another buyer already; a session has one buyer.")
-            return
-    session._middlewares = (*session._middlewares, Paying(buyer))
+            paying._exchange.pays_too(one._exchange.payers, "session")
+    others = (one for one in session._middlewares if not isinstance(one, Paying))
+    session._middlewares = (*others, paying)
 
 
 def check_understood(session: ClientSession) -> None:

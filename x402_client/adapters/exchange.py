@@ -7,12 +7,12 @@ progress, pays ahead where the policy says so, and ends every attempt.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..buyer.answers import Answers, AsyncAnswers
-from ..buyer.scopes import mandate_around
+from ..buyer.scopes import mandate_around, under_allowances
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
 from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers
@@ -25,6 +25,7 @@ from ..core.ports import AsyncCourier, Courier
 from ..errors import BodyNotReplayable, ConfigurationError, X402Error
 from ..model.hosts import Origin
 from ..model.offers import Quote
+from ..policy.allowances import AllowanceRules, joined
 from ..policy.choice import Mandate
 from .hops import REDIRECTS, Hops, not_digested, unread_body
 from .payments_below import note_payment
@@ -32,6 +33,7 @@ from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_requ
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
     from .own_errors import OwnErrors
 
 #: A flow that gives the answer for the caller, and the delivery that watches its body. None: nothing was paid ahead.
@@ -46,16 +48,29 @@ class Exchange:
     ``own_errors`` are those of our errors that are the client's own too, so that its users' ``except`` clauses hold.
     """
 
+    #: The buyer itself, also where an allowance was given.
     buyer: Buyer
 
-    def __init__(self, buyer: Buyer, *, is_async: bool = False, own_errors: OwnErrors | None = None) -> None:
-        check_buyer(buyer)
+    def __init__(self, buyer: Payer, *, is_async: bool = False, own_errors: OwnErrors | None = None) -> None:
+        #: The payers that were given: the buyer, or allowances of its. All of them count.
+        self.payers: tuple[Payer, ...] = (buyer,)
+        self.buyer = buyer = _root_of(buyer)
         if not is_async:
             buyer.check_sync()
-        self.buyer, self._own_errors = buyer, own_errors
+        self._own_errors = own_errors
         #: The terms of deliveries, for a policy that pays ahead.
         self.memory: Memory | None = Memory() if buyer.policy.pay_ahead else None
         self._deliver = (AsyncAnswers if is_async else Answers)(buyer.services, NO_COURIER)
+
+    def pays_too(self, payers: Iterable[Payer], what: str) -> None:
+        """Pay under these payers too, with which the client, ``what``, was wrapped before. The limits of each hold.
+
+        The rule: "nothing in it can widen what is above it". So no wrapping takes away another one's limits.
+        """
+        for payer in payers:
+            if _root_of(payer) is not self.buyer:
+                raise ConfigurationError(f"This {what} pays with another buyer already; a {what} has one buyer.")
+        self.payers = tuple(dict.fromkeys((*payers, *self.payers)))
 
     def send(self, courier: Courier) -> Any:
         """Send a request, pay for it if the seller asks, and return what the courier hands over."""
@@ -205,6 +220,7 @@ class Exchange:
 
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
         first, names = hops.first, self.buyer.identity_headers
+        mandate = under_allowances(mandate, self.buyer, self._path())
         identity, former = (request if first is None else first.request).identity(names), request.former_identity()
         return Call(
             method=request.method,
@@ -219,6 +235,13 @@ class Exchange:
             memory=self.memory,
             started=hops.started,
         )
+
+    def _path(self) -> tuple[AllowanceRules, ...]:
+        """Return the allowances that this client was wrapped with, and those above them."""
+        found: tuple[AllowanceRules, ...] = ()
+        for payer in self.payers:
+            found = joined(found, getattr(payer, "path", ()))
+        return found
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
         quoting.quote = yield from inspect(call, first, self.buyer.rules)
@@ -270,15 +293,14 @@ def _is_unchanged(reply: Reply, request: HttpRequest) -> bool:
     return reply.status == 304 and ("if-none-match" in request.headers or "if-modified-since" in request.headers)
 
 
-def check_buyer(given: Buyer) -> None:
-    """Refuse what is no buyer.
+def _root_of(given: object) -> Buyer:
+    """Return the buyer that pays. Refuse what is no payer.
 
     A program with a buyer has imported its module. A face alone does without that import.
     """
-    from ..buyer.buyer import Buyer
+    from ..buyer.payers import root_of
 
-    if not isinstance(given, Buyer):
-        raise ConfigurationError(f"buyer is a Buyer, not {type(given).__name__}.")
+    return root_of(given)
 
 
 def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:

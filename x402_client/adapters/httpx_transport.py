@@ -28,6 +28,7 @@ from .unseen_hops import UnseenHops, httpx_follows
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 
 class _Paying:
@@ -37,15 +38,15 @@ class _Paying:
     _buyer: Buyer
     _inner: Any
 
-    def __init__(self, buyer: Buyer, inner: Any, *, is_async: bool) -> None:
+    def __init__(self, buyer: Payer, inner: Any, *, is_async: bool) -> None:
         self._exchange = Exchange(buyer, is_async=is_async, own_errors=self._library.own_errors)
-        self._unseen_hops = UnseenHops(buyer, httpx_follows(self._library.name))
+        self._buyer = self._exchange.buyer
+        self._unseen_hops = UnseenHops(self._buyer, httpx_follows(self._library.name))
         if isinstance(inner, _Paying):
             # The same buyer under itself pays once. Two buyers would both claim the request.
-            if inner._buyer is not buyer:
-                raise ConfigurationError("This client pays with another buyer already; a client has one buyer.")
+            self._exchange.pays_too(inner._exchange.payers, "client")
             inner = inner._inner
-        self._buyer, self._inner = buyer, inner
+        self._inner = inner
         hide_payments()
 
     def _mandate(self, request: Any) -> Mandate:
@@ -77,7 +78,7 @@ class _Paying:
 class SyncPaying(_Paying):
     """A transport that sends, and pays if the seller asks."""
 
-    def __init__(self, buyer: Buyer, inner: Any) -> None:
+    def __init__(self, buyer: Payer, inner: Any) -> None:
         super().__init__(buyer, inner, is_async=False)
         if not hasattr(self._inner, "handle_request"):
             raise ConfigurationError(
@@ -177,7 +178,7 @@ class SyncPaying(_Paying):
 class AsyncPaying(_Paying):
     """Async twin of ``SyncPaying``."""
 
-    def __init__(self, buyer: Buyer, inner: Any) -> None:
+    def __init__(self, buyer: Payer, inner: Any) -> None:
         super().__init__(buyer, inner, is_async=True)
         if not hasattr(self._inner, "handle_async_request"):
             raise ConfigurationError(

@@ -34,6 +34,7 @@ from .quoting import finished_quote, quote_in_progress, quote_request
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 #: The name under which a wrapped session keeps what pays for it.
 _KEPT = "_x402_client"
@@ -48,13 +49,25 @@ _last: ContextVar[list[Outcome] | None] = ContextVar("x402_client.last_tool_outc
 class PaidCalls:
     """The paying side of one session."""
 
-    def __init__(self, buyer: Buyer, server: HttpRequest, inner: Any = None) -> None:
-        self.buyer: Buyer = buyer
+    def __init__(self, buyer: Payer, server: HttpRequest, inner: Any = None) -> None:
         self.server: HttpRequest = server
         #: A method that stood on the session itself, where another library put it. None: that of its class.
         self.inner = inner
         self.exchange: Exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
         self._places: dict[str, Place] = {}
+
+    @property
+    def buyer(self) -> Buyer:
+        """Return the buyer itself, also where an allowance was given."""
+        return self.exchange.buyer
+
+    def also_under(self, buyer: Payer) -> PaidCalls:
+        """Return what pays under this allowance of the same buyer too. The limits of each hold."""
+        if buyer in self.exchange.payers:
+            return self
+        added = PaidCalls(buyer, self.server, self.inner)
+        added.exchange.pays_too(self.exchange.payers, "session")
+        return added
 
     async def call(self, native: ToolCall) -> Any:
         """Call a tool, and pay if it asks."""
@@ -156,20 +169,20 @@ class ToolCall:
                 await self._progress(progress, None, words)
 
 
-def put_around(session: Any, buyer: Buyer, name: str | None) -> None:
+def put_around(session: Any, buyer: Payer, name: str | None) -> None:
     """Make a session or a client pay, in place."""
     kept, server = vars(session).get(_KEPT), server_of(session, name)
     if kept is not None:
-        if kept.buyer is not buyer:
-            raise ConfigurationError("This session pays with another buyer already; a session has one buyer.")
         if kept.server[:3] != server[:3]:
             raise ConfigurationError(
                 f"This session pays {kept.server.shown} already, and now it is said to be {server.shown}. Wrap it once."
             )
+        setattr(session, _KEPT, kept.also_under(buyer))  # a copy of the session pays as before
         return
     hide_payments()
-    inner = vars(session).pop(_method_of(type(session)), None)
-    paying, base = PaidCalls(buyer, server, inner), cast("Hashable", type(session))
+    method, base = _method_of(type(session)), cast("Hashable", type(session))
+    paying = PaidCalls(buyer, server, vars(session).get(method))
+    vars(session).pop(method, None)
     session.__class__ = _paying_class(base)
     setattr(session, _KEPT, paying)
 

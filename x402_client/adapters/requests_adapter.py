@@ -23,6 +23,7 @@ from .unseen_hops import UnseenHops, requests_follows
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 #: The arguments that a session passes to ``send`` beside the request.
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -32,7 +33,7 @@ class PaymentAdapter(BaseAdapter):
     """An adapter that pays when a server answers 402, over any inner adapter.
 
     Args:
-        buyer: The buyer that pays.
+        buyer: The buyer that pays, or an allowance of one.
         inner: Any adapter of requests, which does the sending. Default: requests' own ``HTTPAdapter``.
         adapter: Keywords of ``HTTPAdapter``, where no ``inner`` is given.
     """
@@ -40,17 +41,16 @@ class PaymentAdapter(BaseAdapter):
     _buyer: Buyer
     _inner: BaseAdapter
 
-    def __init__(self, buyer: Buyer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
+    def __init__(self, buyer: Payer, inner: BaseAdapter | None = None, **adapter: Any) -> None:
         super().__init__()
         self._exchange = Exchange(buyer, own_errors=OWN_ERRORS)
-        self._unseen_hops = UnseenHops(buyer, requests_follows)
+        self._buyer = self._exchange.buyer
+        self._unseen_hops = UnseenHops(self._buyer, requests_follows)
         if inner is not None and adapter:
             raise ConfigurationError("PaymentAdapter takes an inner adapter or HTTPAdapter's keywords, not both.")
         if isinstance(inner, PaymentAdapter):
-            if inner._buyer is not buyer:
-                raise ConfigurationError("This session pays with another buyer already; a session has one buyer.")
+            self._exchange.pays_too(inner._exchange.payers, "session")
             inner = inner._inner
-        self._buyer = buyer
         self._inner = HTTPAdapter(**adapter) if inner is None else inner
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -139,7 +139,7 @@ class PaymentAdapter(BaseAdapter):
         return getattr(self._inner, name)  # users look up attributes of an adapter: max_retries, poolmanager, ...
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PaymentAdapter:
-        return type(self)(self._buyer, copy.deepcopy(self._inner, memo))
+        return under(self._exchange.payers, copy.deepcopy(self._inner, memo))
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("A PaymentAdapter leads to a wallet and is not pickled; build it where it is used.")
@@ -148,17 +148,20 @@ class PaymentAdapter(BaseAdapter):
 class PayingAdapters(OrderedDict[str, BaseAdapter]):
     """The adapters of a session that pays. An adapter that is mounted later pays as well."""
 
-    def __init__(self, buyer: Buyer, adapters: Mapping[str, BaseAdapter]) -> None:
+    _payers: tuple[Payer, ...]
+
+    def __init__(self, payers: tuple[Payer, ...], adapters: Mapping[str, BaseAdapter]) -> None:
         super().__init__()
-        self._buyer = buyer
+        before = adapters._payers if isinstance(adapters, PayingAdapters) else ()
+        self._payers = tuple(dict.fromkeys((*before, *payers)))
         self.update(adapters)
 
     def __setitem__(self, prefix: str, adapter: BaseAdapter) -> None:
-        paying = isinstance(adapter, PaymentAdapter) and adapter._buyer is self._buyer
-        super().__setitem__(prefix, adapter if paying else PaymentAdapter(self._buyer, adapter))
+        paying = isinstance(adapter, PaymentAdapter) and adapter._exchange.payers == self._payers
+        super().__setitem__(prefix, adapter if paying else under(self._payers, adapter))
 
     def copy(self) -> PayingAdapters:
-        return PayingAdapters(self._buyer, self)
+        return PayingAdapters(self._payers, self)
 
     __copy__ = copy
 
@@ -168,13 +171,21 @@ class PayingAdapters(OrderedDict[str, BaseAdapter]):
         return both
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PayingAdapters:
-        return PayingAdapters(self._buyer, {prefix: copy.deepcopy(one, memo) for prefix, one in self.items()})
+        return PayingAdapters(self._payers, {prefix: copy.deepcopy(one, memo) for prefix, one in self.items()})
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
             "This requests.Session pays, so it leads to a wallet and is not pickled; pickle a session before wrap, or "
             "wrap one where it is used."
         )
+
+
+def under(payers: tuple[Payer, ...], inner: BaseAdapter) -> PaymentAdapter:
+    """Return an adapter that pays as all of these payers allow."""
+    *before, last = payers
+    made = PaymentAdapter(last, inner)
+    made._exchange.pays_too(before, "session")
+    return made
 
 
 def _proxies(args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -20,6 +20,8 @@ _UNTOUCHED: dict[type[X402Error], Next] = {
     errors.QuoteError: "stop",
     errors.PaymentRefused: "stop",
     errors.OverLimit: "ask a person",
+    errors.SameRequest: "stop",
+    errors.AllowanceEnded: "ask a person",
     errors.Frozen: "ask a person",
     errors.PaymentNotSent: "repeat",
     errors.SigningError: "ask a person",

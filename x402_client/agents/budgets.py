@@ -16,13 +16,14 @@ from .hosts import NotFetched
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 #: A window is spoken of in this way, if not as "this hour".
 _ALLOWANCE = "allowance"
 _WHEN = {"day": "today", "total": "in total", _ALLOWANCE: "in this allowance"}
 
 
-def narrowed(buyer: Buyer, most: Money | None) -> AbstractContextManager[object]:
+def narrowed(buyer: Payer, most: Money | None) -> AbstractContextManager[object]:
     """Return a scope in which a payment costs no more than ``most``, and no more than a scope around it allows.
 
     A scope of the application stays as it is: its key, its quote and its own cap hold inside of this one too.
@@ -46,7 +47,7 @@ def _both(outer: Mandate, most: Money) -> Mandate:
     return replace(outer, per_request=min(around, most))
 
 
-def left(payer: Buyer, host: str | None, currency: str) -> str | None:
+def left(payer: Payer, host: str | None, currency: str) -> str | None:
     """Return what is left at a host in words, or None: nothing limits it, or the ledger could not be asked."""
     try:
         return _in_words(_left(payer, host, currency))
@@ -54,7 +55,7 @@ def left(payer: Buyer, host: str | None, currency: str) -> str | None:
         return None
 
 
-async def aleft(payer: Buyer, host: str | None, currency: str) -> str | None:
+async def aleft(payer: Payer, host: str | None, currency: str) -> str | None:
     """Async twin of ``left``."""
     try:
         return _in_words(await _aleft(payer, host, currency))
@@ -62,7 +63,7 @@ async def aleft(payer: Buyer, host: str | None, currency: str) -> str | None:
         return None
 
 
-def report(payer: Buyer, currency: str) -> dict[str, Any]:
+def report(payer: Payer, currency: str) -> dict[str, Any]:
     """Return the budgets for a model: what is spent and left, and what one payment may cost."""
     root, own = root_of(payer), _own(payer)
     spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
@@ -70,7 +71,7 @@ def report(payer: Buyer, currency: str) -> dict[str, Any]:
     return _report(root, currency, spent, _left(payer, None, currency), len(payer.holds()))
 
 
-async def areport(payer: Buyer, currency: str) -> dict[str, Any]:
+async def areport(payer: Payer, currency: str) -> dict[str, Any]:
     """Async twin of ``report``."""
     root, own = root_of(payer), _own(payer)
     spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
@@ -78,19 +79,19 @@ async def areport(payer: Buyer, currency: str) -> dict[str, Any]:
     return _report(root, currency, spent, await _aleft(payer, None, currency), len(await payer.aholds()))
 
 
-def _own(payer: Buyer) -> Any:
+def _own(payer: Payer) -> Any:
     """Return an allowance, which stands where the buyer may stand, or None for the buyer itself."""
     return None if payer is root_of(payer) else payer
 
 
-def _left(payer: Buyer, host: str | None, currency: str) -> dict[str, Money]:
+def _left(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
     root, own = root_of(payer), _own(payer)
     found = {window: root.remaining(host, window, currency) for window in WINDOWS}
     found |= {} if own is None else {_ALLOWANCE: own.remaining}
     return {window: money for window, money in found.items() if money is not None}
 
 
-async def _aleft(payer: Buyer, host: str | None, currency: str) -> dict[str, Money]:
+async def _aleft(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
     root, own = root_of(payer), _own(payer)
     found = {window: await root.aremaining(host, window, currency) for window in WINDOWS}
     found |= {} if own is None else {_ALLOWANCE: await own.aremaining()}

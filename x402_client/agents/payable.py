@@ -22,7 +22,7 @@ from .schemas import Argument, arguments_of, shape
 from .toolbox import Shop, place_of
 
 if TYPE_CHECKING:
-    from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MOST_BODY = 50_000
@@ -32,7 +32,7 @@ _PLACE = re.compile(r"\{(\w+)\}|(?<=/):(\w+)", re.ASCII)
 
 def payable_tool(
     client: Any,
-    buyer: Buyer,
+    buyer: Payer,
     url: str | Listing,
     schema: Mapping[str, Any] | None = None,
     max_usd: Amount | None = None,

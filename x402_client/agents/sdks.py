@@ -11,14 +11,14 @@ from ..errors import ConfigurationError
 from .clients import face_of, library_of
 
 if TYPE_CHECKING:
-    from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 #: SDKs whose objects are looked into, also where another package's object holds one.
 _SDKS = frozenset({"anthropic", "cohere", "google", "groq", "litellm", "mistralai", "openai"})
 _DEPTH = 6
 
 
-def wrap(sdk: Any, buyer: Buyer) -> tuple[str, ...]:
+def wrap(sdk: Any, buyer: Payer) -> tuple[str, ...]:
     """Make the clients inside of an SDK's object pay, in place. Return a line about each.
 
     It knows the objects of openai, anthropic, google-genai, mistralai, cohere and groq, and objects of other packages

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import requests
 
     from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 _MOST_BODY, _FOUND = 50_000, 10
 #: The most characters of a found schema, and the most names of arguments where it is longer.
@@ -111,7 +112,7 @@ class AsyncTools(NamedTuple):
 @overload
 def tools(
     client: httpx.Client | httpx2.Client | requests.Session,
-    buyer: Buyer,
+    buyer: Payer,
     *,
     hosts: Iterable[str] | None = None,
     facilitator: str | Iterable[str] = FACILITATORS,
@@ -121,7 +122,7 @@ def tools(
 @overload
 def tools(
     client: httpx.AsyncClient | httpx2.AsyncClient | aiohttp.ClientSession,
-    buyer: Buyer,
+    buyer: Payer,
     *,
     hosts: Iterable[str] | None = None,
     facilitator: str | Iterable[str] = FACILITATORS,
@@ -130,7 +131,7 @@ def tools(
 ) -> AsyncTools: ...
 def tools(
     client: Any,
-    buyer: Buyer,
+    buyer: Payer,
     *,
     hosts: Iterable[str] | None = None,
     facilitator: str | Iterable[str] = FACILITATORS,
@@ -169,7 +170,7 @@ class Shop:
 
     is_async: bool
     #: The payer that was given, and the buyer behind it.
-    buyer: Buyer
+    buyer: Payer
     root: Buyer
     hosts: AllowedHosts
     max_body: int
@@ -178,7 +179,7 @@ class Shop:
     def __init__(
         self,
         client: Any,
-        buyer: Buyer,
+        buyer: Payer,
         hosts: AllowedHosts,
         facilitator: str | Iterable[str] = FACILITATORS,
         max_body: int = _MOST_BODY,
@@ -192,7 +193,7 @@ class Shop:
         if type(max_body) is not int or max_body < 1:
             raise ConfigurationError(f"max_body is a whole number above zero, not {max_body!r}.")
         face_of(library).wrap(client, buyer)
-        self.buyer: Buyer = buyer
+        self.buyer: Payer = buyer
         self.hosts: AllowedHosts = hosts
         self.max_body: int = max_body
         self.facilitator: str | tuple[str, ...] = facilitator if isinstance(facilitator, str) else tuple(facilitator)

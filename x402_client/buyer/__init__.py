@@ -4,15 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .allowance import Allowance, AllowanceBalance
     from .buyer import Buyer
+    from .payers import Payer
     from .scopes import Scope
     from .settlement_reader import Reconciled
     from .wallet import Wallet
 
-__all__ = ["Buyer", "Reconciled", "Scope", "Wallet"]
+__all__ = ["Allowance", "AllowanceBalance", "Buyer", "Payer", "Reconciled", "Scope", "Wallet"]
 
 #: The module of each name. It is loaded when the name is asked for.
-_HOMES = {"Buyer": "buyer", "Reconciled": "settlement_reader", "Scope": "scopes", "Wallet": "wallet"}
+_HOMES = {
+    "Allowance": "allowance", "AllowanceBalance": "allowance", "Buyer": "buyer", "Payer": "payers",
+    "Reconciled": "settlement_reader", "Scope": "scopes", "Wallet": "wallet",
+}  # fmt: skip
 
 if not TYPE_CHECKING:
 

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast, overload
 
 from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
-from ..core.delivery import NO_COURIER
-from ..core.drive import arun, run
 from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
-from ..core.reclaim import reclaim
 from ..core.rules import Rules
 from ..errors import ConfigurationError
-from ..events import Event, Warned, WrittenOff
+from ..events import Event, Warned
 from ..ledgers.extras import closer_of, closers_of
-from ..model.holds import Hold
-from ..model.money import Amount, Money
+from ..model.money import Amount
 from ..model.offers import Quote, brief, line
+from ..policy.limits import Amounts
 from ..policy.policy import CAREFUL, Policy
 from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
 from . import environment, settings
+from .allowance import Allowance
 from .answers import Answers, AsyncAnswers
 from .breaker import Breaker
-from .budget_questions import Remaining, counted, question
-from .ends import ended, ends_writer, with_waiting, without
-from .freezes import freeze_name, tell_unfrozen
-from .ledger_calls import acall_ledger, call_ledger
+from .ends import ends_writer
+from .ledger_calls import call_ledger
 from .ledger_notices import Notices
+from .opening import Opening, aforget_left_behind, forget_left_behind
+from .purse_questions import PurseQuestions
 from .running_calls import RunningCalls
 from .schemes import PaymentMeans
 from .scopes import Scope, mandate
 from .services import Services
 from .settings import is_async
-from .settlement_reader import Reader, Reconciled, aread, due, fate_of, read
+from .settlement_reader import Reader
 from .wallet import Wallet
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
 
-class Buyer:
+class Buyer(PurseQuestions):
     """A payer for the clients that it wraps, within its policy. Share one between clients, threads and tasks.
 
     ``Buyer(wallet)`` alone is careful: ten cents per request, five dollars per day.
@@ -178,6 +175,7 @@ class Buyer:
             purse=self.purse,
             on_refusal=on_refusal,
             approve_all=self.services.approver is not None and self.policy.approve_above is None,
+            can_ask=self.services.approver is not None,
             terms_age=settings.at_least_zero("terms_age", terms_age),
             settle_timeout=self.settle_timeout,
             repeat=repeat,
@@ -196,116 +194,43 @@ class Buyer:
         """
         return Scope(self, mandate(key, per_request, quote))
 
-    def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
-        """Return the money that counts as spent in a window.
+    def allowance(
+        self,
+        amount: Amounts,
+        *,
+        minutes: float | None = None,
+        name: str | None = None,
+        hosts: Iterable[str] | None = None,
+        per_request: Amounts | None = None,
+    ) -> Allowance:
+        """Return a budget within the budget, for a session, an agent, a task. It stands wherever a buyer may stand.
 
-        It is the overall sum, that of one host, or that of a host pattern of the policy that has a budget.
-
-        Args:
-            host: A host or a pattern of the policy's ``hosts``. Default: all hosts together.
-            window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
-            currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
-        """
-        asked = question(host, window, currency, self.purse)
-        return Money.of_units(call_ledger(self.ledger, partial(counted, asked)), asked.currency)
-
-    async def aspent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
-        """Async twin of ``spent``."""
-        asked = question(host, window, currency, self.purse)
-        return Money.of_units(await acall_ledger(self.ledger, partial(counted, asked)), asked.currency)
-
-    def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
-        """Return the money that the policy still allows in a window, overall or at one host.
-
-        None means that nothing limits it there.
+        It limits on top of the policy: nothing in it widens that. Under a name it lasts in the ledger, with its terms
+        and its end: who asks for the same one again goes on with what is left of it, in any process.
 
         Args:
-            host: A host. Default: the limits over all hosts.
-            window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
-            currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
+            amount: The most that may be spent under it, as in ``"1.00"``, or several in a list, one for each currency.
+                It limits as much test money besides, apart.
+            minutes: The minutes after which it pays nothing more. Default: None, it does not end by itself.
+            name: A name of your own, under which it lasts in the ledger. Default: None, it lasts as long as its object.
+            hosts: The only hosts that it may pay, as in ``["api.example.com", "*.example.dev"]``. Default: None, any.
+            per_request: The most that one payment may cost. Default: None, no limit of its own.
         """
-        asked = Remaining(self.policy, host, window, currency, self.purse)
-        return asked.least([call_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
+        opening = Opening.of(self.services, amount, minutes, name, hosts, per_request)
+        return opening.watched(Allowance(self, opening.rules, opening.open(), None))
 
-    async def aremaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
-        """Async twin of ``remaining``."""
-        asked = Remaining(self.policy, host, window, currency, self.purse)
-        return asked.least([await acall_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
-
-    def holds(self) -> tuple[Hold, ...]:
-        """Return the purchases that are not resolved: reserved, in flight, or without a usable answer.
-
-        The ``money`` of each is what the last error about it said; ``last`` has the seller's answer.
-        """
-        return tuple(hold.told for hold in self._open())
-
-    def _open(self) -> tuple[Hold, ...]:
-        """Return them as the ledger has them."""
-        ends = ended()
-        return without(ends, call_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
-
-    async def aholds(self) -> tuple[Hold, ...]:
-        """Async twin of ``holds``."""
-        return tuple(hold.told for hold in await self._aopen())
-
-    async def _aopen(self) -> tuple[Hold, ...]:
-        ends = ended()
-        return without(ends, await acall_ledger(self.ledger, lambda ledger: ledger.holds(self.purse)))
-
-    def history(self, limit: int = 100) -> tuple[Hold, ...]:
-        """Return the latest resolved purchases, newest first.
-
-        Args:
-            limit: The most purchases to return. Default: 100.
-        """
-        waiting = self.services.ends.waiting(self.purse)
-        return with_waiting(waiting, call_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)), limit)
-
-    async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
-        """Async twin of ``history``."""
-        waiting = self.services.ends.waiting(self.purse)
-        return with_waiting(
-            waiting, await acall_ledger(self.ledger, lambda ledger: ledger.history(limit, self.purse)), limit
-        )
-
-    def write_off(self, hold: Hold) -> Hold:
-        """Give up an unresolved purchase.
-
-        It counts as spent, and the next same request is a new purchase.
-
-        Args:
-            hold: The purchase, as ``holds()`` or an error has it.
-        """
-        return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
-
-    async def awrite_off(self, hold: Hold) -> Hold:
-        """Async twin of ``write_off``."""
-        return self._written_off(await acall_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
-
-    def _written_off(self, hold: Hold) -> Hold:
-        self.services.tell(WrittenOff(hold.purchase.method, hold.url, hold))
-        return hold
-
-    def reconcile(self) -> Reconciled:
-        """Ask the chain about every expired payment without an answer.
-
-        Payments that did not settle are given back to the budgets.
-        """
-        found = Reconciled()
-        for hold in filter(due, self._open()):
-            fate = fate_of(self.reader, hold, read(self.reader, hold))
-            answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
-            found = found.with_one(hold, answered)
-        return found
-
-    async def areconcile(self) -> Reconciled:
-        """Async twin of ``reconcile``."""
-        found = Reconciled()
-        for hold in filter(due, await self._aopen()):
-            fate = fate_of(self.reader, hold, await aread(self.reader, hold))
-            answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
-            found = found.with_one(hold, answered)
-        return found
+    async def aallowance(
+        self,
+        amount: Amounts,
+        *,
+        minutes: float | None = None,
+        name: str | None = None,
+        hosts: Iterable[str] | None = None,
+        per_request: Amounts | None = None,
+    ) -> Allowance:
+        """Async twin of ``allowance``."""
+        opening = Opening.of(self.services, amount, minutes, name, hosts, per_request)
+        return opening.watched(Allowance(self, opening.rules, await opening.aopen(), None))
 
     @overload
     def answers(self, courier: Courier) -> Answers: ...
@@ -323,44 +248,6 @@ class Buyer:
             return AsyncAnswers(self.services, cast(AsyncCourier, courier))
         return Answers(self.services, cast(Courier, courier))
 
-    def freeze(self, host: str = "*") -> None:
-        """Stop payments to a host pattern, or all payments, at once.
-
-        Args:
-            host: A host, a pattern like ``*.example.com``, or ``*``. Default: ``*``, which is every host.
-        """
-        call_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
-
-    async def afreeze(self, host: str = "*") -> None:
-        """Async twin of ``freeze``."""
-        await acall_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
-
-    def unfreeze(self, host: str = "*") -> tuple[str, ...]:
-        """Lift one freeze, by the name it was set under, and return the freezes that still stop payments there.
-
-        What is left, or a name that was not frozen, is told as an event too.
-
-        Args:
-            host: The name that was frozen. Default: ``*``.
-        """
-        named, before = freeze_name(host), self.freezes()
-        call_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
-        return tell_unfrozen(self.services.tell, named, before, self.freezes())
-
-    async def aunfreeze(self, host: str = "*") -> tuple[str, ...]:
-        """Async twin of ``unfreeze``."""
-        named, before = freeze_name(host), await self.afreezes()
-        await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
-        return tell_unfrozen(self.services.tell, named, before, await self.afreezes())
-
-    def freezes(self) -> tuple[str, ...]:
-        """Return the host patterns to which payments are stopped; ``*`` stops all."""
-        return tuple(call_ledger(self.ledger, lambda ledger: ledger.freezes()))
-
-    async def afreezes(self) -> tuple[str, ...]:
-        """Async twin of ``freezes``."""
-        return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.freezes()))
-
     def check_sync(self) -> None:
         """Refuse a buyer that a sync client cannot use, because a part of it has to be awaited.
 
@@ -377,6 +264,7 @@ class Buyer:
         for rpc in self.endpoints:
             rpc.close()
         self.services.ends.flush()
+        forget_left_behind(self.services)
         call_ledger(self.ledger, lambda ledger: closer_of(ledger)())
 
     async def aclose(self) -> None:
@@ -387,6 +275,7 @@ class Buyer:
         for rpc in self.endpoints:
             rpc.close()
         await self.services.ends.aflush()
+        await aforget_left_behind(self.services)
         for close in closers_of(self.ledger):
             closed = close()
             if inspect.isawaitable(closed):

@@ -6,14 +6,15 @@ import inspect
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
-from contextvars import Token as ContextToken
+from dataclasses import replace
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError
 from ..model.money import Amount
 from ..model.offers import Quote
 from ..policy import checks
+from ..policy.allowances import AllowanceRules, joined
 from ..policy.choice import Mandate
 
 P = ParamSpec("P")
@@ -26,26 +27,36 @@ class Scope:
     Args:
         buyer: The buyer whose requests are meant.
         mandate: The caller's terms.
+        allowances: The allowances that its requests are made under, from the root down. Default: none.
+        allowance: The object of the innermost one, which lives as long as it is used. Default: None.
     """
 
-    def __init__(self, buyer: object, mandate: Mandate) -> None:
+    def __init__(
+        self,
+        buyer: object,
+        mandate: Mandate,
+        allowances: tuple[AllowanceRules, ...] = (),
+        allowance: object = None,
+    ) -> None:
         self.buyer = buyer
         self.mandate = mandate
+        self.allowances = allowances
+        self.allowance = allowance
         self.seen = False
-        self._token: ContextToken[tuple[Scope, ...]] | None = None
+        self._entered = False
 
     def __enter__(self) -> Scope:
-        if self._token is not None:
+        if self._entered:
             raise ConfigurationError("This purchase scope is already entered; make one for each `with`.")
-        self._token = _scopes.set((*_scopes.get(), self))
+        self._entered = True
+        enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._token is not None
-        _scopes.reset(self._token)
-        self._token = None
+        leave(self)
+        self._entered = False
         if self.mandate.key is not None and not self.seen and kind is None:
             warnings.warn(
                 "A keyed purchase scope ended and no request of a wrapped client was made in it; a plain thread does "
@@ -62,35 +73,82 @@ class Scope:
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
+        return run_inside(self, "with buyer.purchase(...)", function, *args, **kwargs)
 
-        def inside() -> T:
-            _scopes.set((*_scopes.get(), self))
-            return function(*args, **kwargs)
 
-        found = copy_context().run(inside)
-        if inspect.isawaitable(found):
-            getattr(found, "close", bool)()  # it would run outside of the scope, and buy without its key
-            raise ConfigurationError(
-                "scope.run calls plain functions; in async code use `with buyer.purchase(...)` around the await."
-            )
-        return found
+class AllowanceScope(NamedTuple):
+    """A scope of the requests made inside ``with allowance:``. It may be entered many times, also at once."""
+
+    buyer: object
+    allowances: tuple[AllowanceRules, ...]
+    #: The object of the innermost one: without a name, it lives as long as it is used.
+    allowance: object
+
+
+def enter(scope: Scope | AllowanceScope) -> None:
+    """Put a scope around what follows, in this context."""
+    _scopes.set((*_scopes.get(), scope))
+
+
+def leave(owner: object) -> None:
+    """Take away the innermost entry of a purchase scope, or of an allowance."""
+    around = _scopes.get()
+    for place in range(len(around) - 1, -1, -1):
+        found = around[place]
+        if found is owner or (isinstance(found, AllowanceScope) and found.allowance is owner):
+            _scopes.set((*around[:place], *around[place + 1 :]))
+            return
+
+
+def run_inside(
+    scope: Scope | AllowanceScope, instead: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a plain function inside a scope. Async code is told what it writes instead."""
+
+    def inside() -> T:
+        enter(scope)
+        return function(*args, **kwargs)
+
+    found = copy_context().run(inside)
+    if inspect.isawaitable(found):
+        getattr(found, "close", bool)()  # it would run outside of the scope, and buy without its terms
+        raise ConfigurationError(f"scope.run calls plain functions; in async code use `{instead}` around the await.")
+    return found
 
 
 class PurchaseWarning(UserWarning):
     """A warning that a purchase scope was left unused."""
 
 
-_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("x402_client.scopes", default=())
+_scopes: ContextVar[tuple[Scope | AllowanceScope, ...]] = ContextVar("x402_client.scopes", default=())
 _NOTHING = Mandate()
 
 
 def mandate_around(buyer: object) -> Mandate:
-    """Return the mandate of this buyer's innermost scope around the request at hand."""
-    for scope in reversed(_scopes.get()):
-        if scope.buyer is buyer:
+    """Return the mandate of this buyer's innermost purchase scope around the request at hand.
+
+    ``buyer`` may be an allowance, which stands for its buyer.
+    """
+    scopes = _scopes.get()
+    root = getattr(buyer, "buyer", buyer) if scopes else buyer
+    for scope in reversed(scopes):
+        if scope.buyer is root and isinstance(scope, Scope):
             scope.seen = True
             return scope.mandate
     return _NOTHING
+
+
+def under_allowances(mandate: Mandate, buyer: object, own: tuple[AllowanceRules, ...]) -> Mandate:
+    """Return a mandate with every allowance that the request at hand is made under.
+
+    Those are ``own``, of the client, and those of all scopes of this buyer around it. An allowance inside of another
+    one's block counts in both: nothing widens what stands around it.
+    """
+    found = own
+    for scope in _scopes.get():
+        if scope.allowances and scope.buyer is buyer:
+            found = joined(found, scope.allowances)
+    return replace(mandate, allowances=found) if found else mandate
 
 
 def mandate(key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None) -> Mandate:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .. import events
@@ -22,7 +23,7 @@ log: logging.Logger = logging.getLogger("x402_client")
 log.addHandler(logging.NullHandler())  # without a handler, Python prints warnings in programs that set up no logging
 
 #: Events that a person should see. They go to the log as warnings.
-_ALARMING = (events.Warned, events.Unknown, events.ClockJumped, events.LedgerStarted)
+_ALARMING = (events.Warned, events.Unknown, events.ClockJumped, events.LedgerStarted, events.AllowanceLow)
 
 #: Follows the line of a ledger that is used for the first time.
 _FIRST_USE = ": nothing is spent in it. Right at the first use; at any later one, the ledger of before is lost"
@@ -43,6 +44,8 @@ class Services:
     approver: Approver | None = None
     approve_timeout: float | None = None
     on_event: Callable[[events.Event], object] | None = None
+    #: The accounts of allowances without a name whose objects are gone: the next one that is opened has them dropped.
+    left_behind: deque[str] = field(default_factory=deque)
 
     def tell(self, event: events.Event) -> None:
         """Write an event to the log, and hand it to the listener. A listener that fails is logged."""

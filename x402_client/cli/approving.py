@@ -34,7 +34,10 @@ class Approving:
         if self._found is not None and self._found.no_wallet:
             return self._no(f"{_priced(approval)} {wallets.no_wallet()} Nothing was paid.", Code.USAGE)
         if not self.asks:
-            return True
+            return not approval.repeats or self._no(
+                f"{approval.repeats} --yes and --max pay within the policy; without them you are asked. Nothing was "
+                "paid."
+            )
         if not interactive():
             return self._no(
                 f"{_priced(approval)} There is no terminal to ask on; --yes pays within the policy, --max "
@@ -57,6 +60,7 @@ class Approving:
             ("for", f"{approval.method} {approval.url}"),
             ("to", f"{words(offer.pay_to, 60)}, named by {approval.host}"),
         ]
+        rows += [("again", approval.repeats)] if approval.repeats else []
         rows += [("they say", seller_text(approval.description))] if approval.description else []
         return rows + ([("then left", left_in_words(after))] if after else [])
 

@@ -1,4 +1,4 @@
-"""Completes words in a shell: holds, freezes, networks, wallets, faults. A failure completes nothing."""
+"""Completes words in a shell: holds, freezes, allowances, networks, wallets, faults. A failure completes nothing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def holds(ctx: typer.Context, incomplete: str) -> list[Word]:
 def freezes(ctx: typer.Context, incomplete: str) -> list[Word]:
     """Complete a host pattern that is frozen."""
     return _or_nothing(lambda: ((pattern, "is frozen") for pattern in _ask(ctx, "freezes")), incomplete)
+
+
+def allowances(ctx: typer.Context, incomplete: str) -> list[Word]:
+    """Complete the name of an allowance that is not closed or over."""
+
+    def found() -> Iterator[Word]:
+        for record in _ask(ctx, "allowances"):
+            if record.state in ("open", "frozen"):
+                yield record.terms.name, record.state
+
+    return _or_nothing(found, incomplete)
 
 
 def networks(incomplete: str) -> list[Word]:
@@ -79,7 +90,7 @@ def _ask(ctx: typer.Context, question: str) -> Iterable[Any]:
         return ()
     ledger = settings.ledger(path)
     try:
-        more = (ctx.params.get("purse") or "default",) if question == "holds" else ()
+        more = (ctx.params.get("purse") or "default",) if question != "freezes" else ()
         return tuple(call_ledger(ledger, lambda port: getattr(port, question)(*more)))
     finally:
         closer_of(ledger)()

@@ -104,6 +104,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ledger holds", "List what is open, and what to do."),
         ("ledger holds --json", "Hand it to a program."),
     ),
+    "ledger allowances": (
+        ("ledger allowances", "List what is left of each allowance."),
+        ("ledger allowances --all --json", "Hand all of them to a program."),
+    ),
+    "ledger close": (
+        ("ledger close run-42", "Close an allowance for good, after a question."),
+        ("ledger close run-42 --yes", "Close it in a script."),
+    ),
     "ledger retry": (
         ("ledger retry 4f1c", "Present the same payment once more."),
         ("ledger retry 4f1c 'https://example.com/a?b=1'", "Give the query: the ledger keeps none."),
@@ -124,7 +132,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "ledger freeze": (
         ("ledger freeze", "Stop all payments at once."),
         ("ledger freeze api.example.com", "Stop payments to one host."),
-        ("ledger freeze '*.example.com'", "Stop payments to all below a name."),
+        ("ledger freeze --allowance run-42", "Stop an allowance, and those inside it."),
     ),
     "ledger unfreeze": (
         ("ledger unfreeze", "Lift the freeze of all payments."),

@@ -21,6 +21,7 @@ from .vocabulary import answer_of, is_test, state_of
 COLUMNS = (
     "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token", "network",
     "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse", "answer", "test_money",
+    "allowance",
 )  # fmt: skip
 #: A spreadsheet takes a cell that begins like this for a formula, and sellers choose the text of some cells.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -51,6 +52,7 @@ def row(hold: Hold) -> dict[str, Any]:
         "purse": hold.purchase.purse,
         "answer": answer_of(hold),
         "test_money": is_test(hold),
+        "allowance": words(hold.allowance or "", 200),
     }
 
 

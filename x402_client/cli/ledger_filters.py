@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..errors import ConfigurationError
+from ..model.allowances import allowance_account
 from ..model.holds import Hold
 from ..model.hosts import Pattern
 from ..model.networks import caip2, canonical
@@ -31,6 +32,7 @@ class Filters:
     since: float = 0.0
     networks: tuple[str, ...] = ()
     asset: str | None = None
+    allowance: str | None = None
 
     @classmethod
     def of(
@@ -41,6 +43,7 @@ class Filters:
         since: str | None,
         networks: Iterable[str],
         asset: str | None,
+        allowance: str | None = None,
     ) -> Filters:
         """Read the options. One that makes no sense is named."""
         return cls(
@@ -50,6 +53,7 @@ class Filters:
             0.0 if since is None else _moment(since),
             tuple(_network(name) for name in networks),
             asset,
+            allowance,
         )
 
     def fits(self, hold: Hold) -> bool:
@@ -61,6 +65,7 @@ class Filters:
             and hold.created >= self.since
             and (not self.networks or hold.offer.network in self.networks)
             and (self.asset is None or self._is_asset(hold))
+            and (self.allowance is None or allowance_account(self.allowance) in hold.path)
         )
 
     def _is_asset(self, hold: Hold) -> bool:

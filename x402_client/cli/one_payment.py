@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..model.allowances import allowance_name
 from ..model.holds import Hold, moment
 from ..model.offers import words
 from .explorers import account_link, transaction_link
@@ -35,6 +36,9 @@ def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     yield "price", price_of(hold)
     yield "token", f"{facts['token_amount']} {words(facts['token'], 60)} on {network_name(hold.offer.network)}"
     yield "request", f"{hold.purchase.method} {hold.url}" + (" (under a key)" if hold.purchase.keyed else "")
+    if hold.path:
+        names = (words(allowance_name(account), 100) for account in reversed(hold.path))
+        yield "allowance", ", inside ".join(names)
     yield "paid to", words(hold.offer.pay_to, 100)
     yield "paid by", facts["payer"] or hold.payer or "not signed yet"
     yield "time", _time(hold.created)
@@ -93,6 +97,7 @@ def document(hold: Hold, frozen: tuple[str, ...]) -> dict[str, Any]:
     return row(hold) | {
         "keyed": hold.purchase.keyed,
         "presented": _presented(hold),
+        "allowances": [words(allowance_name(account), 100) for account in hold.path],
         "explorer": transaction_link(hold) or account_link(hold) or None,
         "last_answer": None if last is None else {"money": last.money, "status": last.status, "said": last.said},
         "receipt": None

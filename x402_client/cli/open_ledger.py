@@ -13,6 +13,7 @@ from typing import Any
 from ..buyer import settings
 from ..buyer.ledger_calls import call_ledger
 from ..ledgers.extras import closer_of, name_of, purses_of
+from ..model.allowances import AllowanceRecord
 from ..model.holds import Hold, Spending
 from ..model.hosts import Origin, Pattern
 from ..model.money import Money
@@ -69,6 +70,10 @@ class OpenLedger:
     def frozen(self) -> tuple[str, ...]:
         """Return the patterns to which payments are stopped."""
         return tuple(self.ask("freezes"))
+
+    def allowances(self) -> tuple[AllowanceRecord, ...]:
+        """Return the allowances of the purse, the oldest first."""
+        return tuple(self.ask("allowances", self.purse))
 
     def counted(self, window: str, currency: str) -> Money:
         """Return what budgets count in a window."""

@@ -42,6 +42,11 @@ def host(hold: Hold) -> str:
     return hold.host
 
 
+def allowance(hold: Hold) -> str:
+    """Return the group of a hold by the allowance that it was made under. What is inside of one is not added to it."""
+    return words(hold.allowance or "", 100)
+
+
 def day(hold: Hold) -> str:
     """Return the group of a hold by its day, in UTC."""
     return f"{moment(hold.created):%Y-%m-%d}"

@@ -20,6 +20,7 @@ from ..model.hosts import Pattern
 from ..model.money import Money
 from ..policy.limits import Limit
 from . import wallets
+from .allowances import AllowanceLine, lines_of
 from .balances import Held, look, tokens_on, usual_networks
 from .buying import Choices, buying, endpoints, ledger_file
 from .own_words import in_own_words
@@ -77,6 +78,8 @@ class Standing:
     holds: tuple[Hold, ...]
     #: None if the chains were not asked.
     balances: tuple[Held, ...] | None
+    #: The allowances that have a name, and are neither closed nor over.
+    allowances: tuple[AllowanceLine, ...] = ()
 
 
 @contextmanager
@@ -96,8 +99,14 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
             budgets=tuple(_budgets(buyer, (*holds, *past))),
             frozen=buyer.freezes(),
             holds=holds,
+            allowances=tuple(_allowances(buyer)),
             balances=None if offline or found.no_wallet else tuple(_balances(buyer, choices, seconds)),
         )
+
+
+def _allowances(buyer: Buyer) -> Iterator[AllowanceLine]:
+    known = call_ledger(buyer.ledger, lambda port: port.allowances(buyer.purse))
+    yield from (line for line in lines_of(known) if line.is_shown)
 
 
 def _opened(named: str | None) -> tuple[Any, LedgerState]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..chains.families import ChainFamily
+    from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
     from ..model.budgets import Cap
     from ..model.holds import (
         Attempt,
@@ -80,6 +81,9 @@ if TYPE_CHECKING:
     from .rules import Rules
 
 __all__ = [
+    "AllowanceMark",
+    "AllowanceRecord",
+    "AllowanceTerms",
     "Approval",
     "Approve",
     "Approved",
@@ -164,6 +168,7 @@ __all__ = [
 #: Which module each name lives in. Loaded when it is asked for.
 _HOMES = {
     "..chains.families": ("ChainFamily",),
+    "..model.allowances": ("AllowanceMark", "AllowanceRecord", "AllowanceTerms"),
     "..model.budgets": ("Cap",),
     "..model.holds": (
         "Attempt",

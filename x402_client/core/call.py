@@ -124,6 +124,8 @@ class Call:
     running: RunningCall | None = field(default=None, repr=False)
     #: Seconds that it waited for an overdue call.
     waited: float = 0.0
+    #: Why the approver is asked although the price is below its threshold: the same request was bought too often. "".
+    repeats: str = ""
     #: True if the answer is that to a payment whose purchase an earlier call resolved.
     resolved: bool = False
     #: True for an MCP ``tools/call`` over HTTP, once its body was read.

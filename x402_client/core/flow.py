@@ -14,34 +14,30 @@ from ..errors import (
     HostNotAllowed,
     LedgerUnavailable,
     MoneyState,
-    OverLimit,
     PaymentNotSent,
-    PaymentOutcomeUnknown,
     PaymentRefused,
     PaymentRejected,
     QuoteError,
     SigningError,
     X402Error,
 )
-from ..model.holds import NEVER, Attempt, Authorization, Busy, Fate, Hold, Order
+from ..model.holds import NEVER, Attempt, Authorization, Fate, Hold
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
 from ..model.signing import Approval, Signed
+from ..policy.allowances import admit_under
 from ..policy.choice import choose, refuse
 from ..policy.policy import admit
 from ..wire.write import payment_header, refusal_body, takes_payment_id
 from .asks import (
     Approve,
-    Ask,
     Claim,
     Conclude,
     LeftAlone,
     LookAgain,
-    Pause,
     Record,
     Release,
     Reply,
-    Reserve,
     Settlement,
     Tell,
 )
@@ -50,13 +46,12 @@ from .drive import Flow
 from .joining import join
 from .known_terms import lasting
 from .last_answer import noted
-from .present import expiry, led_elsewhere, look_now, next_step, present, read, still_counted, terms
+from .present import led_elsewhere, look_now, next_step, present, read, still_counted, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
-from .reclaim import may_give_back, reclaim_expired
+from .reclaim import may_give_back
+from .reserving import patiently, reserve
 from .rules import Rules
 
-#: How long a call waits for another one under the same key, in steps.
-_PATIENCE = (0.05,) * 10 + (0.25,) * 18
 #: How many dead payments of one purchase a call clears away before it gives up on the ledger.
 _DEAD = 100
 
@@ -88,7 +83,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
         call.attempt.end()
         if call.accepted_loss is not None:
             raise _after_a_loss(refusal, call.accepted_loss) from call.accepted_loss
-        yield from Tell(events.Refused(call.method, call.url, str(refusal)))
+        yield from Tell(events.Refused(call.method, call.url, str(refusal), call.mandate.allowance))
         if rules.on_refusal == "return" and not call.signing:
             refusal.__traceback__ = None  # its frames would live as long as the response
             first.refusal, first.body = refusal, refusal_body(first.body, str(refusal), rules.bounds)
@@ -118,13 +113,14 @@ def _after_a_loss(failure: X402Error, lost: X402Error) -> X402Error:
 
 
 def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
-    """Refuse an origin that the policy does not pay.
+    """Refuse an origin that the policy, or an allowance of the call, does not pay.
 
     If a redirect led there, an unresolved payment of the same purchase is reported first. The rule: "Led to another
     origin, the call presents and signs nothing: PaymentOutcomeUnknown".
     """
     try:
         admit(rules.policy, call.origin, call.came_from)
+        admit_under(call.mandate.allowances, call.origin)
     except PaymentRefused:
         found = None if call.came_from is None else (yield from _unresolved(call, rules))
         if found is not None and found.purchase.origin != call.origin:
@@ -142,6 +138,7 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
     try:
         admit(rules.policy, call.origin, call.came_from)
+        admit_under(call.mandate.allowances, call.origin)
         check_quoted(call)
     except PaymentRefused as refusal:
         judged = replace(judged, offers=tuple(replace(o, reason=refusal.args[0]) for o in judged.offers), choice=None)
@@ -161,7 +158,7 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
             if found is None:
                 raise
         else:
-            found = yield from _reserve(call, offer, rules)
+            found = yield from reserve(call, offer, rules)
             if isinstance(found, Reply):
                 return found
             if found.authorization is None:
@@ -174,27 +171,6 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
     raise LedgerUnavailable(
         f"The ledger keeps handing over payments of {call.url} that the chain proved unused. Nothing was sent."
     )
-
-
-def _reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
-    assert offer.price is not None
-    purchase = yield from known_purchase(call, rules)
-    joined = yield from join(call, purchase, rules)
-    if joined is not None:
-        return joined
-    caps = rules.policy.caps(call.origin, offer.price.currency)
-    payer = rules.means.payer(offer.network)
-    order = Order(purchase, offer, offer.price, caps, payer)
-    try:
-        hold = yield from _patiently(Reserve(order, call.attempt))
-    except OverLimit:
-        if not (yield from reclaim_expired(rules.policy)):
-            raise
-        hold = yield from _patiently(Reserve(order, call.attempt))
-    assert hold is not None
-    if call.running is not None:
-        call.running.hold = hold
-    return hold
 
 
 #: A payment that lives, by its chain's own clock, is held, also where the local clock says that it expired.
@@ -244,25 +220,7 @@ def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
         purchase = yield from known_purchase(call, rules)
     except BodyNotReplayable:
         return None
-    return (yield from _patiently(Claim(purchase, call.attempt)))
-
-
-def _patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
-    """Ask. While another attempt at the same purchase may be running, wait for it, but not for ever."""
-    found: Hold | Busy | None = yield from question
-    for seconds in _PATIENCE:
-        if not isinstance(found, Busy):
-            return found
-        yield from Pause(seconds)
-        found = yield from question
-    if not isinstance(found, Busy):
-        return found
-    raise PaymentOutcomeUnknown(
-        "Another attempt at the same purchase may still be running. Nothing was sent by this one; try again when it "
-        "ended.",
-        hold=found.hold.shown,
-        wait_until=expiry(found.hold),
-    )
+    return (yield from patiently(Claim(purchase, call.attempt)))
 
 
 def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold | Reply]:
@@ -304,18 +262,17 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
         payment_id = "pay_" + hashlib.sha256(hold.id.encode()).hexdigest()[:32]
         evidence = {**evidence, "payment_id": payment_id}
     # The header is kept in no variable: tools that print those of a traceback would show it.
-    return (
-        yield from Record(
-            hold,
-            Authorization(
-                signed.nonce,
-                signed.payer,
-                signed.expires,
-                payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id),
-                evidence,
-            ),
-        )
+    recorded = yield from Record(
+        hold,
+        Authorization(
+            signed.nonce,
+            signed.payer,
+            signed.expires,
+            payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id),
+            evidence,
+        ),
     )
+    return recorded.but(used=hold.used) if hold.used else recorded
 
 
 def _checked(signed: Signed) -> Signed:
@@ -351,8 +308,11 @@ def give_back(call: Call, hold: Hold) -> Flow[None]:
 
 def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
     age = call.waited
-    if rules.approve_all or rules.policy.needs_approval(hold.price):
-        asked = Approval(hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description)
+    if rules.approve_all or call.repeats or rules.policy.needs_approval(hold.price):
+        asked = Approval(
+            hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description, hold.allowance,
+            call.repeats,
+        )  # fmt: skip
         answer = yield from Approve(asked)
         if not answer.yes:
             remark = answer.remark or "The approver said no."

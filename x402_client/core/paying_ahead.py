@@ -7,7 +7,8 @@ payment. Else the request goes out unpaid, and the answer to it decides.
 from __future__ import annotations
 
 from ..errors import X402Error
-from ..model.holds import Hold, Order
+from ..model.holds import Hold
+from ..policy.allowances import fits
 from .asks import Join, LeftAlone, Reply, Reserve
 from .call import Call
 from .drive import Flow
@@ -15,6 +16,7 @@ from .flow import give_back, sign
 from .known_terms import Terms
 from .present import present
 from .purchase_name import known_purchase
+from .reserving import order_of
 from .rules import Rules
 
 #: Seconds that a payment is valid. If the terms changed, it stays open for as long: so no longer than settling takes.
@@ -48,6 +50,8 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
     price = terms.offer.price
     if price is None or rules.approve_all or rules.policy.needs_approval(price):
         return None
+    if not fits(call.mandate.allowances, call.origin, price):
+        return None  # the terms may have been learned under another allowance
     if (yield from LeftAlone(call.origin)) is not None:
         return None
     try:
@@ -56,9 +60,7 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
         call.running = joined.call
         if joined.state != "free":
             return None
-        caps, payer = rules.policy.caps(call.origin, price.currency), rules.means.payer(terms.offer.network)
-        order = Order(purchase, terms.offer, price, caps, payer)
-        found = yield from Reserve(order, call.attempt)
+        found = yield from Reserve(order_of(call, purchase, terms.offer, rules), call.attempt)
     except X402Error:
         return None
     if not isinstance(found, Hold) or found.authorization is not None:

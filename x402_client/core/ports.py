@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Union, runtim
 if TYPE_CHECKING:
     from ..chains.families import ChainFamily
     from ..errors import MoneyState
+    from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
     from ..model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
     from ..model.offers import Offer, Receipt
     from ..model.signing import Approval, Signed
@@ -32,7 +33,8 @@ class Ledger(Protocol):
 
         The unresolved hold is one of ``purchase.names`` for which ``purchase.is_paid_by(hold.payer)``. Under a key, one
         of another wallet is refused. Each account of ``counting_accounts(order, ...)`` counts, and one that is met for
-        the first time starts from the sums of the hosts that it matches.
+        the first time starts from the sums of the hosts that it matches. A new hold is refused if an allowance of
+        ``order.path`` is not open; it keeps that path, and ``used`` says what each of these counts now.
         """
         ...
 
@@ -41,11 +43,11 @@ class Ledger(Protocol):
         ...
 
     def record(self, hold: Hold, authorization: Authorization) -> Maybe[Hold]:
-        """Keep what was signed, before it leaves the machine."""
+        """Keep what was signed, before it leaves the machine. Refused if an allowance of ``hold.path`` is not open."""
         ...
 
     def release(self, hold: Hold) -> Maybe[None]:
-        """Give back what was held and never sent."""
+        """Give back what was held and never sent, in every account that it was counted in."""
         ...
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Maybe[None]:
@@ -89,6 +91,24 @@ class Ledger(Protocol):
 
     def freezes(self) -> Maybe[tuple[str, ...]]:
         """Return the patterns that are frozen, sorted."""
+        ...
+
+    def open_allowance(self, terms: AllowanceTerms) -> Maybe[AllowanceRecord]:
+        """Return the allowance of this purse and account, in one atomic step. It is made if there is none.
+
+        Then its end is fixed by the ledger's clock. One that is there keeps its terms: the caller compares them.
+        """
+        ...
+
+    def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> Maybe[bool]:
+        """Freeze, lift, close or forget an allowance. Return False if there is none. Closed stays closed.
+
+        One that the user named is kept for ever; "forgotten" drops another one, with its sums.
+        """
+        ...
+
+    def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> Maybe[tuple[AllowanceRecord, ...]]:
+        """Return the allowances of a purse, or those of these accounts, the oldest first, with what they count."""
         ...
 
 

@@ -21,6 +21,7 @@ from . import interruptions
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
 from .last_answer import note_answer, noted
+from .levels import left_in, tell_levels
 from .receipt_check import judge, says_pending
 from .tries import Lost, Tries
 
@@ -88,7 +89,9 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
     hold = tries.hold
     assert hold.authorization is not None
     shown = hold.shown
-    yield from Tell(events.Presented(call.method, call.url, shown, again=hold.tries > 0))
+    left = left_in(call, hold)
+    yield from Tell(events.Presented(call.method, call.url, shown, again=hold.tries > 0, left=left))
+    yield from tell_levels(call, hold, left)
     call.paid = shown  # it outlives the call, in the mark that its request carries
     try:
         reply = yield from Send(hold.authorization.header)

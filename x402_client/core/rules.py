@@ -25,6 +25,8 @@ class Rules:
     on_refusal: Literal["raise", "return"] = "raise"
     #: True if every payment needs approval: there is an approver and no threshold.
     approve_all: bool = False
+    #: True if there is an approver to ask.
+    can_ask: bool = False
     #: Terms older than this many seconds are looked at again before they are signed.
     terms_age: float = 30.0
     #: Seconds that the answer to a payment may take at least. None: as long as the client says.

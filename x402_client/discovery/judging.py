@@ -21,12 +21,12 @@ from ..wire.bounds import DEFAULT, Bounds
 from .listing import Listing
 
 if TYPE_CHECKING:
-    from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
 
 Judge = Callable[[Listing], Listing]
 
 
-def judge_of(buyer: Buyer | None, policy: Policy | None, max_price: Money | None) -> Judge:
+def judge_of(buyer: Payer | None, policy: Policy | None, max_price: Money | None) -> Judge:
     """Return what judges by a buyer, by a policy alone, or by nothing: then listings get prices and no more."""
     mandate = Mandate(per_request=max_price)
     if buyer is not None:

@@ -18,7 +18,7 @@ from .survey import Survey, Wanted
 if TYPE_CHECKING:
     from typing import Self
 
-    from ..buyer.buyer import Buyer
+    from ..buyer.payers import Payer
     from ..policy.policy import Policy
 
 #: Facilitators that show their lists to everybody, without a key.
@@ -117,7 +117,7 @@ def discover(
     network: str | Iterable[str] | None = None,
     max_price: Amount | None = None,
     kind: Kind | None = None,
-    buyer: Buyer | None = None,
+    buyer: Payer | None = None,
     policy: Policy | None = None,
     limit: int | None = None,
     pages: int = 20,
@@ -153,7 +153,7 @@ def adiscover(
     network: str | Iterable[str] | None = None,
     max_price: Amount | None = None,
     kind: Kind | None = None,
-    buyer: Buyer | None = None,
+    buyer: Payer | None = None,
     policy: Policy | None = None,
     limit: int | None = None,
     pages: int = 20,
@@ -185,7 +185,7 @@ def _prepare(
     network: str | Iterable[str] | None,
     max_price: Amount | None,
     kind: Kind | None,
-    buyer: Buyer | None,
+    buyer: Payer | None,
     policy: Policy | None,
     pages: int,
     timeout: float,
@@ -234,7 +234,7 @@ def _headers(given: Mapping[str, str] | None) -> dict[str, str]:
     return headers
 
 
-def _http_hosts(buyer: Buyer | None, policy: Policy | None) -> tuple[Pattern, ...]:
+def _http_hosts(buyer: Payer | None, policy: Policy | None) -> tuple[Pattern, ...]:
     if buyer is not None:
         from ..buyer.payers import root_of
 

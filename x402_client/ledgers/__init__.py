@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .accounts import OVERALL, accounts_of, counting_accounts, hosts_of, patterns_of
+    from .allowances import AllowanceBook
     from .memory import MemoryLedger
     from .redis.ledger import AsyncRedisLedger, RedisLedger
     from .refusals import (
         Exceeded,
         already_paid,
         another_wallet,
+        check_allowances,
         check_frozen,
         check_key,
         hold_is_gone,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "Account",
+    "AllowanceBook",
     "AsyncRedisLedger",
     "Exceeded",
     "MemoryLedger",
@@ -35,6 +38,7 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "accounts_of",
     "already_paid",
     "another_wallet",
+    "check_allowances",
     "check_frozen",
     "check_key",
     "counting_accounts",
@@ -48,12 +52,14 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
 #: Which module each name lives in. Loaded when it is asked for.
 _HOMES = {
     ".accounts": ("OVERALL", "accounts_of", "counting_accounts", "hosts_of", "patterns_of"),
+    ".allowances": ("AllowanceBook",),
     ".memory": ("MemoryLedger",),
     ".redis.ledger": ("AsyncRedisLedger", "RedisLedger"),
     ".refusals": (
         "Exceeded",
         "already_paid",
         "another_wallet",
+        "check_allowances",
         "check_frozen",
         "check_key",
         "hold_is_gone",

@@ -7,44 +7,23 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterable
 
 from ..errors import LedgerUnavailable, MoneyState
-from ..model.budgets import Cap
+from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
+from ..model.budgets import Cap, is_request_account
 from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, LastAnswer, Order, Purchase, Spending
-from ..model.money import Money
-from ..model.offers import Offer, Receipt
+from ..model.offers import Receipt
 from . import refusals
-from .accounts import OVERALL, accounts_of, counting_accounts, hosts_of
+from .accounts import OVERALL, accounts_of, counting_accounts, hosts_in, hosts_of
+from .allowances import AllowanceBook
+from .memory_rows import Past, Row, hold_of, past_of
 from .windows import Account
 
 #: Resolved purchases that ``history`` can show. Budgets and keys remember all of them.
 _HISTORY = 500
 #: Number of accounts at which idle ones are pruned for the first time, and of entries at which the cache is cleared.
 _PRUNED, _CACHED = 256, 1_024
-
-
-_Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
-#: A resolved hold: the parts of a Hold in their order, without the payment header.
-_Past: TypeAlias = tuple[
-    str, Purchase, Offer, Money, float, HoldState, MoneyState, _Signed | None, Receipt | None, int, str,
-    LastAnswer | None,
-]  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Row:
-    hold: Hold
-    accounts: list[tuple[Account, Account]]
-    attempt: weakref.ref[Attempt]
-
-    @property
-    def in_flight(self) -> bool:
-        """Return True while the attempt that claimed the hold lives. One that was garbage-collected does not."""
-        attempt = self.attempt()
-        return attempt is not None and attempt.alive
 
 
 class MemoryLedger:
@@ -61,9 +40,9 @@ class MemoryLedger:
         self._process = os.getpid()
         # Wall-clock time that only the monotonic clock advances: setting the clock opens no budget.
         self._epoch = time.time() - time.monotonic()
-        self._rows: dict[str, _Row] = {}
-        self._purchases: dict[str, list[_Row]] = {}
-        self._keys: dict[str, _Past] = {}
+        self._rows: dict[str, Row] = {}
+        self._purchases: dict[str, list[Row]] = {}
+        self._keys: dict[str, Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
         #: Number of accounts at which idle ones are pruned next.
         self._prune_at = _PRUNED
@@ -75,8 +54,9 @@ class MemoryLedger:
         #: Accounts of patterns that the current reservation opened.
         self._opened: list[tuple[str, str, str | None]] = []
         self._frozen: set[str] = set()
+        self._allowances = AllowanceBook()
         #: Flat tuples take little memory: there are many, and few are ever shown.
-        self._history: deque[_Past] = deque(maxlen=_HISTORY)
+        self._history: deque[Past] = deque(maxlen=_HISTORY)
         _LEDGERS.add(self)
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
@@ -102,6 +82,7 @@ class MemoryLedger:
             if row is None or row.hold.state != "reserved":
                 raise refusals.hold_is_gone()
             refusals.check_frozen(self._frozen, hold.purchase)
+            self._check_allowances(hold.purchase.purse, row.hold.path)
             row.hold = hold.but(authorization=authorization, state="signed")
             return row.hold
 
@@ -125,7 +106,7 @@ class MemoryLedger:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
                 raise refusals.nothing_to_write_off(hold)
-            return _hold(self._resolve(row, "written_off", "spent", None))
+            return hold_of(self._resolve(row, "written_off", "spent", None))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
         """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
@@ -172,7 +153,7 @@ class MemoryLedger:
         """Return the latest resolved purchases of a purse, newest first."""
         with self._lock:
             found = [past for past in reversed(self._history) if past[1].purse == purse][:limit]
-        return tuple(map(_hold, found))
+        return tuple(map(hold_of, found))
 
     def freeze(self, pattern: str) -> None:
         """Stop payments to a host pattern, or all of them with ``*``."""
@@ -188,6 +169,28 @@ class MemoryLedger:
         """Return the patterns that are frozen, sorted."""
         with self._lock:
             return tuple(sorted(self._frozen))
+
+    def open_allowance(self, terms: AllowanceTerms) -> AllowanceRecord:
+        """Return the allowance of this name. It is made if there is none; else its terms stay."""
+        self._refuse_copy()
+        with self._lock:
+            record = self._allowances.open(terms, self._now())
+            return record.with_sums(self._spent_in(terms.purse, terms.account))
+
+    def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> bool:
+        """Freeze, lift, close or forget an allowance. Return False if there is none."""
+        with self._lock:
+            known = self._allowances.mark(purse, account, mark)
+            for currency in self._allowances.forget(purse, account) if mark == "forgotten" else ():
+                del self._accounts[purse, account, currency]
+            return known
+
+    def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> tuple[AllowanceRecord, ...]:
+        """Return every allowance of a purse, or those of these accounts, the oldest first."""
+        with self._lock:
+            found = self._allowances.all(purse, self._now())
+            named = [each for each in found if not accounts or each.terms.account in accounts]
+            return tuple(each.with_sums(self._spent_in(purse, each.terms.account)) for each in named)
 
     def purses(self) -> tuple[str, ...]:
         """Return the purses that were paid from, sorted."""
@@ -223,7 +226,18 @@ class MemoryLedger:
                 raise refusals.another_wallet(row.hold)
         return None
 
+    def _check_allowances(self, purse: str, path: tuple[str, ...]) -> None:
+        if path:
+            now = self._now()
+            refusals.check_allowances(path, lambda account: self._allowances.find(purse, account, now))
+
+    def _spent_in(self, purse: str, account: str) -> list[tuple[str, int]]:
+        """Return what counts in an account in all, by currency."""
+        now, known = self._now(), self._allowances.currencies[purse, account]
+        return [(each, self._accounts[purse, account, each].roll("total", now)) for each in known if each is not None]
+
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
+        self._check_allowances(order.purchase.purse, order.path)
         self._opened.clear()
         now, accounts = self._now(), self._counting(order)
         if self._over(order, now):
@@ -234,12 +248,19 @@ class MemoryLedger:
             if exceeded:
                 self._forget_opened()
                 raise refusals.over_limit(order, exceeded)
-        hold = Hold(os.urandom(8).hex(), order.purchase, order.offer, order.price, now, payer=order.payer)
-        row = _Row(hold, accounts, weakref.ref(attempt))
+        name, path = os.urandom(8).hex(), order.path
+        hold = Hold(name, order.purchase, order.offer, order.price, now, payer=order.payer, path=path)
+        row = Row(hold, accounts, weakref.ref(attempt))
         self._count(row, +1)
+        if path:
+            hold = row.hold = hold.but(used=self._used(order, now))
         self._rows[hold.id] = row
         self._purchases.setdefault(order.purchase.id, []).append(row)
         return hold
+
+    def _used(self, order: Order, now: float) -> tuple[int, ...]:
+        purse, currency = order.purchase.purse, order.price.currency
+        return tuple(self._accounts[purse, account, currency].roll("total", now) for account in order.path)
 
     def _counting(self, order: Order) -> list[tuple[Account, Account]]:
         """Return the sums of units and of payments of every account that the order counts in."""
@@ -261,8 +282,11 @@ class MemoryLedger:
         found = self._accounts.get((purse, name, currency))
         if found is None:
             found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
-            if name not in (OVERALL, order.purchase.origin.host, *order.path):
-                self._counted_in.clear()
+            if name in order.path:
+                self._allowances.currencies[purse, name].add(currency)
+            elif name not in (OVERALL, order.purchase.origin.host):
+                if hosts_in(name) is not None:
+                    self._counted_in.clear()
                 self._opened.append((purse, name, currency))
         return found
 
@@ -287,11 +311,14 @@ class MemoryLedger:
             self._counted_in.clear()
         if len(self._accounts) >= self._prune_at:
             now = self._now()
-            for account in self._accounts.values():
+            for key, account in list(self._accounts.items()):
                 account.prune(now)
-            self._prune_at = 2 * len(self._accounts)
+                if is_request_account(key[1]) and account.is_idle:
+                    del self._accounts[key]
+            self._counted_in.clear()
+            self._prune_at = max(_PRUNED, 2 * len(self._accounts))
 
-    def _count(self, row: _Row, sign: int) -> None:
+    def _count(self, row: Row, sign: int) -> None:
         units, at = sign * row.hold.price.units, row.hold.created
         for amounts, payments in row.accounts:
             amounts.add(units, at)
@@ -312,30 +339,25 @@ class MemoryLedger:
         window = self._account(order.purchase.purse, cap.account, cap.currency, order).window(cap.window)
         return refusals.Exceeded(cap, window.total, window.fits_at(over))
 
-    def _reap(self, rows: Iterable[_Row]) -> None:
+    def _reap(self, rows: Iterable[Row]) -> None:
         """Give back what was reserved by attempts that ended before they signed."""
         for row in tuple(rows):
             if row.hold.state == "reserved" and not row.in_flight:
                 self._drop(row)
 
-    def _drop(self, row: _Row) -> None:
+    def _drop(self, row: Row) -> None:
         self._count(row, -1)
         self._forget(row)
 
-    def _resolve(self, row: _Row, state: HoldState, money: MoneyState, receipt: Receipt | None) -> _Past:
+    def _resolve(self, row: Row, state: HoldState, money: MoneyState, receipt: Receipt | None) -> Past:
         self._forget(row)
-        hold, signed = row.hold, row.hold.authorization
-        known = None if signed is None else _facts(signed)
-        past = (
-            hold.id, hold.purchase, hold.offer, hold.price, hold.created, state, money, known, receipt, hold.tries,
-            hold.payer, hold.last,
-        )  # fmt: skip
+        past = past_of(row.hold, state, money, receipt)
         self._history.append(past)
-        if hold.purchase.keyed and state == "delivered":
-            self._keys[hold.purchase.id] = past
+        if row.hold.purchase.keyed and state == "delivered":
+            self._keys[row.hold.purchase.id] = past
         return past
 
-    def _forget(self, row: _Row) -> None:
+    def _forget(self, row: Row) -> None:
         self._rows.pop(row.hold.id, None)
         rows = self._purchases.get(row.hold.purchase.id, [])
         rows.remove(row)
@@ -346,31 +368,12 @@ class MemoryLedger:
         if not purchase.keyed:
             return
         past = self._keys.get(purchase.id)
-        paid = None if past is None else _hold(past)
+        paid = None if past is None else hold_of(past)
         known = paid or next((row.hold for row in self._purchases.get(purchase.id, ())), None)
         if known is not None:
             refusals.check_key(known, purchase)
         if paid is not None:
             raise refusals.already_paid(paid)
-
-
-def _hold(past: _Past) -> Hold:
-    name, purchase, offer, price, created, state, money, signed, receipt, tries, payer, last = past
-    return Hold(name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries, payer, last)
-
-
-def _facts(signed: Authorization) -> _Signed:
-    return (
-        signed.nonce, signed.payer, signed.expires, signed.evidence, signed.kind, signed.ceiling, signed.proof
-    )  # fmt: skip
-
-
-def _shown(signed: _Signed | None) -> Authorization | None:
-    """Build the authorization without its header."""
-    if signed is None:
-        return None
-    nonce, payer, expires, evidence, kind, ceiling, proof = signed
-    return Authorization(nonce, payer, expires, ("", ""), evidence, kind, ceiling, proof)
 
 
 class _Copied:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ..errors import AlreadyPaid, Frozen, LedgerUnavailable, OverLimit, PaymentRefused
-from ..model.budgets import Cap
+from ..errors import (
+    AllowanceEnded,
+    AlreadyPaid,
+    Frozen,
+    LedgerUnavailable,
+    OverLimit,
+    PaymentRefused,
+    SameRequest,
+    X402Error,
+)
+from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name
+from ..model.budgets import Cap, is_request_account
 from ..model.holds import Hold, Order, Purchase, moment
 from ..model.hosts import Pattern
 from ..model.money import Money
@@ -29,14 +39,58 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
     limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
     resets_at = moment(worst.fits_at)
     again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "Waiting will not help"
-    return OverLimit(
+    kind = SameRequest if is_request_account(cap.account) else OverLimit
+    return kind(
         f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {spent} of it is counted. "
-        f"{again}; a higher limit in the Policy allows it. Nothing was paid.",
+        f"{again}; {_way_out(cap.account)} allows it. Nothing was paid.",
         limit=limit,
         asked=asked,
         spent=spent,
         resets_at=resets_at,
+        allowance=allowance_name(cap.account),
         offer=order.offer,
+    )
+
+
+def _way_out(account: str) -> str:
+    """Return what allows a payment that a limit of this account refused."""
+    if allowance_name(account) is not None:
+        return "another allowance, with more in it,"
+    if is_request_account(account):
+        return "an approver, a key of its own for each purchase, or a higher Policy(same_request=...)"
+    return "a higher limit in the Policy"
+
+
+def check_allowances(path: Iterable[str], find: Callable[[str], AllowanceRecord | None]) -> None:
+    """Raise if an allowance in the path of an order or a hold makes no new payment.
+
+    ``find`` returns an allowance by its account, with its state at this moment. The rule: "a closed or frozen parent
+    closes or freezes its children in the same step for all processes". So the path is looked at from the root down.
+    """
+    for account in path:
+        found = find(account)
+        if found is None or found.state != "open":
+            raise allowance_refusal(account, None if found is None else found.state, found and found.until)
+
+
+def allowance_refusal(account: str, state: AllowanceState | None, until: float | None = None) -> X402Error:
+    """Build the refusal of a payment by an allowance that is not open. None as a state: the ledger does not know it."""
+    name, ended = allowance_name(account), moment(until)
+    if state is None:
+        return LedgerUnavailable(
+            f"The ledger knows no allowance {name!r}: it lost it, or the allowance was left behind by the program that "
+            "made it. Nothing was paid; buyer.allowance(...) opens it again."
+        )
+    if state == "frozen":
+        return Frozen(
+            f"The allowance {name!r} is frozen, with those inside it. `x402 ledger unfreeze --allowance` or "
+            "allowance.unfreeze() lifts it. Nothing new was paid."
+        )
+    over = f"ended at {ended:%Y-%m-%d %H:%M:%S} UTC" if state == "ended" and ended else "was closed"
+    return AllowanceEnded(
+        f"The allowance {name!r} {over}: nothing new is paid under it or those inside it, ever. Open one under another "
+        "name. What was signed before is presented again as ever. Nothing was paid.",
+        allowance=name,
     )
 
 

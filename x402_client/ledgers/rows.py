@@ -61,6 +61,7 @@ def hold_of(
     receipt: str | None = None,
     payer: str = "",
     last: str | None = None,
+    path: str | None = None,
 ) -> Hold:
     """Read a hold from a row: the values of ``COLUMNS``."""
     purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, units = row[:12]
@@ -70,10 +71,11 @@ def hold_of(
     price = Money.of_units(units, currency)
     got = None if receipt is None else _receipt_of(receipt)
     signed = _signed(row[UNSIGNED:], named)
-    heard = last_of(last)
+    heard, under = last_of(last), path_of(path)
     return Hold(
-        name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries, payer, heard
-    )
+        name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries, payer, heard,
+        None, under,
+    )  # fmt: skip
 
 
 def _signed(facts: tuple[Any, ...], header: tuple[str, str]) -> Authorization | None:
@@ -127,6 +129,16 @@ def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
         # Two strings encoded one by one take a fraction of the time that a list of them takes.
         "[" + ",".join(map(_json, authorization.header)) + "]",
     )
+
+
+def path_text(path: tuple[str, ...]) -> str | None:
+    """Write the accounts of a hold's allowances as they are kept. None: it is under none."""
+    return _json(path) if path else None
+
+
+def path_of(text: str | None) -> tuple[str, ...]:
+    """Read what ``path_text`` wrote."""
+    return tuple(json.loads(text)) if text else ()
 
 
 def last_text(last: LastAnswer) -> str:

@@ -128,6 +128,11 @@ class Account:
             window.roll(now)
         self._windows = {name: window for name, window in self._windows.items() if not window.is_empty}
 
+    @property
+    def is_idle(self) -> bool:
+        """Return True if nothing counts but in the window that never rolls. Ask after ``prune``."""
+        return all(WINDOWS[name] is None for name in self._windows)
+
     def _add_pending(self) -> None:
         pending, self._pending = self._pending, 0
         if pending:

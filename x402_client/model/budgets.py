@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from .money import Money
 
+#: The accounts of one request each begin with it: ``Policy(same_request=...)`` counts in them. No host has a space.
+_REQUEST = "request "
 #: Every window is a whole number of minutes: ledgers keep it in sixty buckets of whole seconds.
 _MINUTE = 60
 _NAME = re.compile("[a-z]+", re.ASCII)
@@ -59,10 +61,20 @@ BUDGET_WINDOWS = checked(
 WINDOWS: Mapping[str, int | None] = MappingProxyType({window.name: window.seconds for window in BUDGET_WINDOWS})
 
 
+def request_account(purchase: str) -> str:
+    """Return the account in which the payments of one purchase's name count: those for the same request."""
+    return _REQUEST + purchase
+
+
+def is_request_account(account: str) -> bool:
+    """Return True if an account is that of one request. Such an account may be forgotten once it is idle."""
+    return account.startswith(_REQUEST)
+
+
 class Cap(NamedTuple):
     """A limit on payments: at most ``most`` millionths of ``currency``, or ``most`` payments if ``currency`` is None.
 
-    ``account`` names the payments that count: ``""`` for all of the purse, else a host pattern.
+    ``account`` names the payments that count: ``""`` for all of the purse, a host pattern, an allowance, or a request.
     """
 
     account: str
@@ -73,4 +85,6 @@ class Cap(NamedTuple):
     def __str__(self) -> str:
         what = f"{self.most} payments" if self.currency is None else str(Money.of_units(self.most, self.currency))
         per = "in total" if self.window == "total" else f"per {self.window}"
+        if is_request_account(self.account):
+            return f"{what} {per} for the same request"
         return f"{what} {per}" + (f" for {self.account}" if self.account else "")

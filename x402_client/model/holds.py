@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from ..errors import MoneyState
+from .allowances import allowance_name
 from .budgets import Cap
 from .hosts import Origin
 from .money import Money
@@ -174,6 +175,8 @@ class Hold:
         payer: The account that pays.
         last: The last answer that brought no content. None: there was none, or the ledger keeps none.
         in_flight: True while an attempt presents it, in a list of holds. None: this is not known.
+        path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
+        used: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
     """
 
     id: str
@@ -193,10 +196,15 @@ class Hold:
     last: LastAnswer | None = field(default=None, repr=False, compare=False)
     #: True while an attempt presents it, in a list of holds. None: this was not asked, or the ledger cannot tell.
     in_flight: bool | None = field(default=None, repr=False, compare=False)
+    #: The accounts of the allowances in which it counts, from the root down. It stays counted there.
+    path: tuple[str, ...] = ()
+    #: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
+    used: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
     def __repr__(self) -> str:
         state = self.state.replace("_", " ")
         facts = f"{self.price} for {_asked(self.purchase)}, {state}, money {self.money}, {_time(self.created)}"
+        facts += f", allowance {words(self.allowance, 60)}" if self.allowance else ""
         return line(f"<Hold {words(self.id, 20)}: {facts}>")
 
     @property
@@ -213,6 +221,11 @@ class Hold:
     def host(self) -> str:
         """Return the host that was connected to."""
         return self.purchase.origin.host
+
+    @property
+    def allowance(self) -> str | None:
+        """Return the name of the allowance that it was made under. None: it was made under none."""
+        return allowance_name(self.path[-1]) if self.path else None
 
     @property
     def shown(self) -> Hold:
@@ -317,7 +330,7 @@ class Order(NamedTuple):
     caps: tuple[Cap, ...]
     #: The account that will pay, as ``payer_name`` writes it.
     payer: str = ""
-    #: Further accounts in which it counts, from the root down: an allowance and those above it.
+    #: The accounts of the allowances in which it counts, from the root down.
     path: tuple[str, ...] = ()
 
 

@@ -43,6 +43,8 @@ class Approval:
         url: The URL that asks for money, without its query.
         host: The host that asks for money.
         description: The seller's words for what is sold.
+        allowance: The name of the allowance that it would be paid under. None: it is under none.
+        repeats: Why it is asked also below the threshold: the same request was bought too often. Else "".
     """
 
     price: Money
@@ -51,7 +53,11 @@ class Approval:
     url: str
     host: str
     description: str
+    allowance: str | None = None
+    repeats: str = ""
 
     def __repr__(self) -> str:
         said = f', for "{words(self.description, 60)}"' if self.description else ""
+        said += f", under allowance {words(self.allowance, 60)}" if self.allowance else ""
+        said += f". {self.repeats}" if self.repeats else ""
         return line(f"<Approval of {self.price} for {words(self.method, 20)} {words(self.url, 60)}{said}>")

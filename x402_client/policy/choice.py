@@ -15,6 +15,8 @@ from ..model.offers import Offer, Quote, words
 from ..wire.bounds import Bounds
 from ..wire.by_identity import ByIdentity
 from ..wire.write import echo_objections
+from . import allowances as allowed
+from .allowances import AllowanceRules
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -33,6 +35,13 @@ class Mandate:
     key: str | None = None
     per_request: Money | None = None
     quote: Quote | None = None
+    #: The allowances under which it is made, from the root down. All of them count.
+    allowances: tuple[AllowanceRules, ...] = ()
+
+    @property
+    def allowance(self) -> str | None:
+        """Return the name of the innermost allowance. None: there is none."""
+        return self.allowances[-1].name if self.allowances else None
 
 
 class Means(Protocol):
@@ -257,6 +266,10 @@ class _Judge:
                 f"no limit of the policy for this host is in {price.currency}; "
                 f'name one, for example per_request="0.10 {price.currency}"'
             )
+        poor = allowed.without(self.mandate.allowances, price.currency)
+        if poor is not None:
+            amounts = " and ".join(poor.terms.amounts)
+            return f"the allowance {poor.name!r} is of {amounts}, so it pays nothing in {price.currency}"
         most = _most(self.policy, self.origin, self.mandate, price.currency)
         if most is None or price <= most:
             return None
@@ -287,7 +300,7 @@ def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Mo
     if asked is not None and own is None:
         return Money.of_units(0, currency)  # the caller's own cap names another currency: not a single unit
     limits = [limit for limit in (policy.per_request(origin, currency), own) if limit is not None]
-    return min(limits, default=None)
+    return min((*limits, *allowed.per_request(mandate.allowances, currency)), default=None)
 
 
 def _passed_over(offer: Offer, choice: Offer) -> Offer:

@@ -16,6 +16,8 @@ Amounts: TypeAlias = "Amount | Iterable[Amount]"
 
 _NAMES = [window.name for window in BUDGET_WINDOWS]
 _COUNT = re.compile(rf"\s*([0-9]{{1,9}})\s*/\s*({'|'.join(_NAMES)})\s*", re.ASCII)
+#: The windows that roll over.
+_ROLLING = [window.name for window in BUDGET_WINDOWS if window.seconds is not None]
 #: The keyword of each window, in the order of the table.
 _KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
 #: From this whole number on, an amount is probably written in a token's smallest units.
@@ -71,7 +73,7 @@ class Limit:
             self._budgets[window] = by_currency(name, self._written[name])
         if given:
             raise unexpected("Limit", given, LIMIT_KEYWORDS)
-        self._counts = _counts(max_payments)
+        self._counts = counts("max_payments", "30/minute", max_payments)
 
     @property
     def currencies(self) -> frozenset[str]:
@@ -202,7 +204,20 @@ def by_currency(name: str, amounts: tuple[Amount, ...] | None) -> dict[str, Mone
     return found
 
 
-def _counts(written: str | Iterable[str] | None) -> dict[str, int]:
+def same_request_limits(written: str | Iterable[str] | None) -> dict[str, int]:
+    """Return how often the same request may be bought, by window. The window that never rolls over is none."""
+    found = counts("same_request", "5/hour", written)
+    lasting = [f"{most}/{window}" for window, most in found.items() if window not in _ROLLING]
+    if lasting:
+        raise ConfigurationError(
+            f"same_request is for loops, in a window that rolls over ({_listed(_ROLLING)}), not {lasting[0]!r}; a key "
+            "of its own names a purchase that is made once: buyer.purchase(key=...)."
+        )
+    return found
+
+
+def counts(name: str, example: str, written: str | Iterable[str] | None) -> dict[str, int]:
+    """Return numbers of payments by window, checked. Errors call them ``name``."""
     if written is None:
         return {}
     found: dict[str, int] = {}
@@ -210,12 +225,14 @@ def _counts(written: str | Iterable[str] | None) -> dict[str, int]:
     for text in written if several else [written]:
         match = _COUNT.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise ConfigurationError(
-                f'max_payments is written like "30/minute" ({", ".join(_NAMES[:-1])} or {_NAMES[-1]}), not {text!r}.'
-            )
+            raise ConfigurationError(f'{name} is written like "{example}" ({_listed(_NAMES)}), not {text!r}.')
         if match[2] in found:
-            raise ConfigurationError(f"max_payments names {match[2]} twice; keep one.")
+            raise ConfigurationError(f"{name} names {match[2]} twice; keep one.")
         found[match[2]] = int(match[1])
     if not found:
-        raise ConfigurationError("max_payments names no number; leave it out to set no limit.")
+        raise ConfigurationError(f"{name} names no number; leave it out to set no limit.")
     return found
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -16,7 +16,7 @@ from ..model.networks import short_name
 from ..model.offers import line
 from . import checks
 from .checks import HostRule
-from .limits import LIMIT_KEYWORDS, Amounts, Limit
+from .limits import LIMIT_KEYWORDS, Amounts, Limit, same_request_limits
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -37,6 +37,8 @@ class Policy:
         per_month: The most that may be spent in any 30 days. Default: no limit.
         total: The most that may ever be spent. Default: no limit.
         max_payments: The most payments in a window, as in ``"30/minute"``, or several of these. Default: no limit.
+        same_request: The most payments for the same request in a window, as in ``"5/hour"``, or several of these. The
+            next one asks the approver, or is refused. Default: no limit.
         hosts: Rules by host, each a ``Limit`` or ``"deny"``, as in ``{"api.example.com": Limit(per_hour="2"),
             "bad.example": "deny"}``. ``"*.example.dev"`` stands for every name below it. Default: none.
         only_listed_hosts: True pays hosts in ``hosts`` alone. Default: False.
@@ -65,6 +67,7 @@ class Policy:
         per_month: Amounts | None = None,
         total: Amounts | None = None,
         max_payments: str | Iterable[str] | None = None,
+        same_request: str | Iterable[str] | None = None,
         hosts: Mapping[str, Limit | str] | None = None,
         only_listed_hosts: bool = False,
         networks: Iterable[str] | None = None,
@@ -92,6 +95,7 @@ class Policy:
             max_payments=max_payments,
             **further,
         )
+        self._same_request = same_request_limits(same_request)
         self._hosts = checks.hosts(hosts or {})
         self.only_listed_hosts: bool = checks.flag("only_listed_hosts", only_listed_hosts)
         self.networks: tuple[str, ...] | None = None if networks is None else checks.networks(networks)
@@ -137,6 +141,7 @@ class Policy:
         return {
             **self.overall.keywords,
             **{name: getattr(self, name) for name in same},
+            "same_request": [f"{most}/{window}" for window, most in self._same_request.items()] or None,
             "hosts": {str(pattern): rule for pattern, rule in self._hosts.items()},
             "http_hosts": [str(pattern) for pattern in self.http_hosts],
             "approve_above": None if self.approve_above is None else self.approve_above.keywords["per_request"],
@@ -179,6 +184,11 @@ class Policy:
     def hosts(self) -> Mapping[Pattern, HostRule]:
         """Return the rules for hosts, to look at. An entry cannot be added: it would have no effect."""
         return MappingProxyType(self._hosts)
+
+    @property
+    def same_request(self) -> Mapping[str, int]:
+        """Return the most payments for the same request, by window. Empty: it is not limited."""
+        return MappingProxyType(self._same_request)
 
     def _check(self) -> None:
         limits = [self.overall, *(rule for rule in self._hosts.values() if isinstance(rule, Limit))]
@@ -266,6 +276,7 @@ class Policy:
         if not hasattr(self, "_built"):
             return "<Policy, half built>"  # for tools that show variables
         listed = {
+            "same_request": [f"{most}/{window}" for window, most in self._same_request.items()],
             "networks": self.networks and [short_name(network) for network in self.networks],
             "assets": self.assets and list(self.assets),
             "hosts": {str(pattern): rule for pattern, rule in self.hosts.items()},

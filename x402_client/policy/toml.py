@@ -51,7 +51,7 @@ def _names(value: object) -> bool:
 _Kind = tuple[str, Callable[[object], bool]]
 _AMOUNT: _Kind = ('an amount in quotes, like "0.10" or "0.10 EUR"', lambda v: isinstance(v, str) or type(v) is int)
 _AMOUNTS: _Kind = ('an amount in quotes, like "0.10", or a list of them, like ["5", "3 EUR"]', _amounts)
-_COUNTS: _Kind = ('written like "30/minute"', lambda v: isinstance(v, str) or _names(v))
+_COUNTS: _Kind = ('written like "30/minute", or a list of these', lambda v: isinstance(v, str) or _names(v))
 _NAMES: _Kind = ('a list of names, like ["base", "solana"]', _names)
 _NAME: _Kind = ("text in quotes", lambda v: isinstance(v, str))
 _NAME_OR_NAMES: _Kind = ("an address in quotes, or a list of them", lambda v: isinstance(v, str) or _names(v))
@@ -62,9 +62,9 @@ _TABLES: _Kind = ("tables, each headed [[tokens]]", lambda v: isinstance(v, list
 
 LIMIT: Mapping[str, _Kind] = {**dict.fromkeys(LIMIT_KEYWORDS, _AMOUNTS), "max_payments": _COUNTS}
 POLICY: Mapping[str, _Kind] = {
-    **LIMIT, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NAMES, "assets": _NAMES, "tokens": _TABLES,
-    "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT, "pay_ahead": _FLAG,
-    "http_hosts": _NAMES, "validity": _WHOLE, "allow_zero": _FLAG, "check_funds": _FLAG,
+    **LIMIT, "same_request": _COUNTS, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NAMES,
+    "assets": _NAMES, "tokens": _TABLES, "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT,
+    "pay_ahead": _FLAG, "http_hosts": _NAMES, "validity": _WHOLE, "allow_zero": _FLAG, "check_funds": _FLAG,
 }  # fmt: skip
 TOKEN: Mapping[str, _Kind] = {
     "network": _NAME, "address": _NAME, "symbol": _NAME, "decimals": _WHOLE, "name": _NAME, "version": _NAME,

@@ -24,6 +24,7 @@ Every test has a ``Sandbox`` of its own on a real socket: invented money, real c
 from __future__ import annotations
 
 from .adapter.ahead import PayingAhead
+from .adapter.allowances import Allowances
 from .adapter.base import Answer, Stream
 from .adapter.bodies import Bodies
 from .adapter.crowds import Cancelling, Crowds
@@ -41,6 +42,7 @@ class AdapterConformance(
     Paying,
     Untouched,
     Scopes,
+    Allowances,
     Quotes,
     Bodies,
     Failures,

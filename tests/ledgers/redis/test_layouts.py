@@ -14,6 +14,7 @@ import redis
 from x402_client.errors import AlreadyPaid, LedgerUnavailable, OverLimit, PaymentRefused
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger, script, trust
+from x402_client.model.allowances import AllowanceTerms
 from x402_client.model.budgets import WINDOWS
 from x402_client.model.holds import Attempt, Hold, Purchase, Spending
 
@@ -112,10 +113,23 @@ def test_patterns_of_version_0_1_begin_again_from_their_hosts(server: Server, le
 
 def test_rows_of_another_layout_are_left_alone(server: Server, ledger: RedisLedger) -> None:
     ledger.holds()
-    server.do("HSET", STATE, "layout", "3")
+    server.do("HSET", STATE, "layout", "4")
     for one in (ledger, RedisLedger(server.url)):
         with pytest.raises(LedgerUnavailable, match="another version"):
             one.holds()
+
+
+def test_a_store_of_the_layout_before_goes_on_and_its_programs_stop(server: Server, ledger: RedisLedger) -> None:
+    held = ledger.reserve(order(), attempt := Attempt())
+    server.do("HSET", STATE, "layout", "2")
+    with pytest.raises(LedgerUnavailable, match="another version"):
+        ledger.holds()
+    later = RedisLedger(server.url)
+    assert [hold.id for hold in later.holds()] == [held.id]  # type: ignore[union-attr]
+    assert later.open_allowance(AllowanceTerms("default", "allowance run", ("1 USD",))).state == "open"
+    assert server.do("HGET", STATE, "layout") == "3"
+    attempt.end()
+    later.close_ledger()
 
 
 def test_a_new_window_starts_from_a_longer_one(

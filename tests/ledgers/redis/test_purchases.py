@@ -11,7 +11,8 @@ import pytest
 from x402_client.errors import OverLimit, PaymentRefused
 from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.model.budgets import WINDOWS, Cap
+from x402_client.model.allowances import AllowanceTerms, allowance_account
+from x402_client.model.budgets import WINDOWS, Cap, request_account
 from x402_client.model.holds import Attempt, Busy, Hold, Order, Spending
 
 from .server import Server
@@ -113,15 +114,22 @@ def test_an_account_starts_from_the_sums_of_its_hosts(
         assert ledger.spent(Spending(account, window, "USD")) == 0
 
 
-def test_an_allowance_starts_at_zero_and_its_ancestors_count(ledger: RedisLedger) -> None:
-    unresolved(ledger, asked(MINE))
-    path = ("allowance:run", "allowance:run/child")
-    told = asked(MINE, cap(10_000, "total", path[1]), name="b")._replace(path=path)
-    living = Attempt()
-    assert isinstance(ledger.reserve(told, living), Hold)
-    assert [ledger.spent(Spending(name, "total", "USD")) for name in path] == [10_000, 10_000]
-    with pytest.raises(OverLimit):
-        ledger.reserve(told._replace(purchase=purchase("c")), Attempt())
+def test_what_is_kept_of_an_allowance_and_of_a_request(server: Server, ledger: RedisLedger) -> None:
+    """A named allowance stays, with its total. One without a name goes, and so does what counts one request."""
+    named, unnamed = allowance_account("run"), allowance_account("~1")
+    for account in (named, unnamed):
+        ledger.open_allowance(AllowanceTerms("default", account, ("1 USD",)))
+    damped = cap(5, "hour", request_account("x"), None)
+    hold = ledger.reserve(asked(MINE, damped)._replace(path=(named, unnamed)), Attempt())
+    assert isinstance(hold, Hold)
+    assert ledger.mark_allowance("default", unnamed, "forgotten")
+    with server.client as client:
+        kept = set(client.scan_iter("*"))
+        assert not {key for key in kept if unnamed in key}
+        assert client.hkeys("{x402:default}:allowances") == [named]
+        assert client.ttl(f"{{x402:default}}:w:total:USD:{named}") == -1
+        for unit in ("USD", "#"):
+            assert 0 < client.ttl(f"{{x402:default}}:w:total:{unit}:{request_account('x')}") < 32 * 86_400
 
 
 def test_what_is_kept_of_a_thousand_hosts(server: Server, ledger: RedisLedger) -> None:

@@ -128,7 +128,10 @@ def make(program: Any, call: Call, number: int) -> End:
     heard, request = Heard(call, program.world.idle), Request(program.world, call, number)
     try:
         buyer = program.buyer(call.wallet)
-        with buyer.purchase(key=request.key) if request.key else contextlib.nullcontext():
+        with (
+            program.allowance(call) if call.under else contextlib.nullcontext(),
+            buyer.purchase(key=request.key) if request.key else contextlib.nullcontext(),
+        ):
             if call.stop == "handled":
                 try:
                     raise Mistake

@@ -52,6 +52,8 @@ class Call(Written):
     program: int = 0
     #: here; child: another program; fork: a child of this one; dies: another program that is killed at moment ``at``.
     where: str = "here"
+    #: The allowance that it is made under, by its place in the setting's tree, counted from one. 0: none.
+    under: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -177,6 +179,12 @@ class Setting(Written):
     must: bool = False
     #: The user's own reader tells what became of payments: it is a little early, and fails as the first endpoint does.
     reader: bool = False
+    #: Allowances of the purse: the place of the one above, counted from one (0: none), and the cents of each.
+    tree: tuple[tuple[int, int], ...] = ()
+
+    def path(self, under: int) -> tuple[int, ...]:
+        """Return the places of an allowance and of all above it, from the root down."""
+        return (*self.path(self.tree[under - 1][0]), under) if under else ()
 
 
 @dataclass(frozen=True, repr=False)

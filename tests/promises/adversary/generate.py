@@ -54,6 +54,7 @@ THEMES = {
     "already": "keys of what was delivered and never settled",
     "drip": "a 402 that comes in drops",
     "away": "a seller that listens no more",
+    "allowances": "budgets within the budget, in a tree, and purchases that go on under another one",
 }
 #: What a machine has to know for a theme.
 _NEEDS = {theme: theme for theme in ("keep", "keep long", "clone", "lose log", "busy", "evict", "empty")}
@@ -100,6 +101,15 @@ class Drawing:
         if "bodies" in self.about:
             self.things = [*rng.choice(((7, 8), (2, 10), (9,))), *self.things[:1]]
         self.thing = self.things[0]
+        self.tree: tuple[tuple[int, int], ...] = ()
+        if "allowances" in self.about:
+            self.tree = tuple(
+                (rng.randrange(place + 1), rng.choice((1, 2, 3, 5, 20))) for place in range(rng.randint(1, 4))
+            )
+
+    def under(self) -> int:
+        """Draw the allowance of a call."""
+        return self.rng.randrange(len(self.tree) + 1) if self.tree else 0
 
     def chance(self, theme: str, odds: float) -> bool:
         """Return True if it happens, in a script that is about the theme."""
@@ -138,6 +148,7 @@ class Drawing:
             alone="witness" in self.about,
             reader="reader" in self.about and not self.about & {"skew", "early"},
             must="must" in self.about,
+            tree=self.tree,
         )
 
     def next(self) -> list[Event]:
@@ -163,7 +174,7 @@ class Drawing:
 
     def again(self) -> Call:
         """Draw the last request once more, as a caller who wants the content."""
-        return Call(self.thing, self.rng.choice(CLIENTS), plan=Plan(terms=self.terms()))
+        return Call(self.thing, self.rng.choice(CLIENTS), plan=Plan(terms=self.terms()), under=self.under())
 
     def buys(self, wallet: int) -> Call:
         """Draw a call below the wildcard that brings the content."""
@@ -196,7 +207,7 @@ class Drawing:
             thing, client, self.plan(stop, at, failing), stop if where == "here" else "read", at,
             wallet=rng.randrange(2) if self.about & {"wallets", "policies", "patterns"} else 0,
             program=(rng.randrange(2) if self.shared else 0) if program is None else program,
-            where=where,
+            where=where, under=self.under(),
         )  # fmt: skip
 
     def stop(self, client: str, crowd: bool) -> tuple[str, int]:

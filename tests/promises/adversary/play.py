@@ -231,6 +231,8 @@ class World:
                 kind, said = mine.recv()
                 if kind == "end":
                     ends.append(said)
+                elif kind == "path":
+                    self.books.presented(*said)
                 else:
                     lost.append(said)
         mine.close()
@@ -253,6 +255,7 @@ class World:
                 given_up(nonce, by_user)
 
             self.books.given_up = tell  # type: ignore[method-assign]
+            self.books.presented = lambda *said: pipe.send(("path", said))  # type: ignore[method-assign]
             for number in numbers[:-1]:
                 pipe.send(("end", make(program, call, number)))
                 self.machine.fold()  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from x402_client import Buyer, Limit, Policy, Wallet, errors
 
 from .callers import async_client
 from .chain import Reader
-from .events import Setting
+from .events import Call, Setting
 
 if TYPE_CHECKING:
     from .play import World
@@ -56,6 +56,14 @@ class Program:
             reader=Reader(self.world.chain) if said.reader else None,
             rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(1 if said.alone else 2)]},
         )  # fmt: skip
+
+    def allowance(self, call: Call) -> Any:
+        """Return the allowance of a call. Every program opens it by its name, or goes on with it."""
+        payer: Any = self.buyer(call.wallet)
+        for place in self.world.setting.path(call.under):
+            cents = self.world.setting.tree[place - 1][1]
+            payer = payer.allowance(f"{cents / 100:.2f}", name=allowance_name(place))
+        return payer
 
     def client(self, library: str, wallet: int) -> Any:
         """Return the client of a sync library."""
@@ -103,6 +111,11 @@ class Program:
     def forget_clients(self) -> None:
         """Leave the connections of a parent alone."""
         self._clients = {}
+
+
+def allowance_name(place: int) -> str:
+    """Return the name of an allowance by its place in the setting's tree."""
+    return f"allowed {place}"
 
 
 def policy(said: Setting, wallet: int = 0) -> Policy:

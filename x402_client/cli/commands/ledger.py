@@ -14,8 +14,8 @@ import typer
 from ...model.budgets import WINDOWS
 from ...model.holds import Hold, moment
 from ...model.money import Money
+from .. import completion, options, spending
 from .. import export as exporting
-from .. import options, spending
 from ..exits import Code
 from ..ledger_filters import Filters
 from ..money_labels import TEST_MONEY
@@ -25,6 +25,7 @@ from ..running import Stop, command, leave
 from ..screen import bar, facts, put, say, show, show_json, table
 from ..vocabulary import advice, answer_of, is_test, price_of, short_ids, short_price_of, state_of, unresolved
 from . import ledger_acts as acts
+from . import ledger_allowances as allowed
 from .ledger_retry import retry
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
@@ -59,7 +60,7 @@ def _on_the_line(context: typer.Context, name: str) -> bool:
 def spent(
     days: Days = 30, ledger: options.LedgerAt = None, purse: options.Purse = "default", as_json: options.AsJson = False
 ) -> None:
-    """Show where the money went: in all, and by host, day and token.
+    """Show where the money went: in all, and by allowance, host, day and token.
 
     Columns are what became of the money: spent, held or unknown. Lost and written off were spent for nothing.
     """
@@ -69,6 +70,7 @@ def spent(
         counted = {c: {w: found.counted(w, c) for w in WINDOWS} for c in currencies}
         frozen, others = found.frozen(), found.other_purses()
     groups = {
+        "allowance": spending.shares([hold for hold in holds if hold.allowance], spending.allowance),
         "host": spending.shares(holds, spending.host),
         "day": spending.shares(holds, spending.day, by_size=False),
         "token": spending.shares(holds, spending.token),
@@ -104,13 +106,19 @@ def list_(
     asset: Annotated[
         options.MaybeText, typer.Option("--asset", metavar="NAME", help="A token's symbol or address.")
     ] = None,
+    allowance: Annotated[
+        options.MaybeText,
+        typer.Option(
+            "--allowance", metavar="NAME", help="Under it, or inside it.", autocompletion=completion.allowances
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="So many of the latest; 0: all.")] = 50,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     as_json: options.AsJson = False,
 ) -> None:
     """List payments, the latest first. Options narrow it down; all of them have to fit."""
-    wanted = Filters.of(host, state or (), money or (), since, network or (), asset)
+    wanted = Filters.of(host, state or (), money or (), since, network or (), asset, allowance)
     with looking(ledger, purse) as found:
         every = found.all()
         holds = [hold for hold in every if wanted.fits(hold)]
@@ -337,6 +345,8 @@ def _output_file(output: Path | None) -> Iterator[IO[str]]:
         raise Stop(Code.USAGE, f"{output} cannot be written: {failure.strerror}.") from None
 
 
+app.command("allowances")(allowed.allowances)
+app.command("close")(allowed.close)
 app.command("retry")(retry)
 app.command("reconcile")(acts.reconcile)
 app.command("write-off")(acts.write_off)

@@ -27,6 +27,7 @@ from ..open_ledger import acting, lift
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
 from ..vocabulary import advice, price_of, state_of
+from .ledger_allowances import account_of
 
 Pattern_ = Annotated[
     str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
@@ -93,9 +94,35 @@ def write_off(
         show_json(exporting.row(written))
 
 
+Allowance_ = Annotated[
+    options.MaybeText,
+    typer.Option(
+        "--allowance",
+        metavar="NAME",
+        help="An allowance of the purse instead, with those inside it.",
+        autocompletion=completion.allowances,
+    ),
+]
+
+
 @command
-def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
-    """Stop payments to a host, or all of them, at once: in every program that uses this ledger."""
+def freeze(
+    host: Pattern_ = "*",
+    allowance: Allowance_ = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    as_json: options.AsJson = False,
+) -> None:
+    """Stop payments to a host, or all of them, at once: in every program that uses this ledger.
+
+    With --allowance, stop new payments under an allowance and those inside it.
+    """
+    if allowance is not None:
+        name = _mark(allowance, host, ledger, purse, "frozen")
+        say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
+        if as_json:
+            show_json({"ledger": name, "allowance": allowance, "state": "frozen"})
+        return
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
         found.ask("freeze", pattern)
@@ -106,8 +133,23 @@ def freeze(host: Pattern_ = "*", ledger: options.LedgerAt = None, as_json: optio
 
 
 @command
-def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
-    """Lift a freeze again. It has to be named as it was set: * lifts only *. Exits with 1 if it lifted nothing."""
+def unfreeze(
+    host: Frozen_ = "*",
+    allowance: Allowance_ = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    as_json: options.AsJson = False,
+) -> None:
+    """Lift a freeze again. It has to be named as it was set: * lifts only *, and no allowance's.
+
+    Exits with 1 if it lifted nothing.
+    """
+    if allowance is not None:
+        name = _mark(allowance, host, ledger, purse, "open")
+        say(f"Not frozen any more in {name}: the allowance {allowance}. One that was closed stays closed.")
+        if as_json:
+            show_json({"ledger": name, "allowance": allowance, "state": "open"})
+        return
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was lifted") as found:
         frozen = found.frozen()
@@ -120,6 +162,15 @@ def unfreeze(host: Frozen_ = "*", ledger: options.LedgerAt = None, as_json: opti
         show_json({"ledger": name, "host": pattern, "lifted": lifted, "frozen": list(after)})
     if not lifted:
         raise Stop(Code.WRONG, f"Nothing was lifted: {pattern!r} was not frozen in {name}{still}")
+
+
+def _mark(allowance: str, host: str, ledger: str | None, purse: str, mark: str) -> str:
+    """Set the state of an allowance. Return the ledger's name."""
+    if host != "*":
+        raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
+    with acting(ledger, purse, "nothing was changed") as found:
+        found.ask("mark_allowance", found.purse, account_of(found, allowance), mark)
+        return found.name
 
 
 @command

@@ -62,6 +62,9 @@ def rows_of(policy: Policy) -> list[tuple[str, str]]:
     rows += [
         ("also known", f"{token.symbol or token.address} on {short_name(token.network)}") for token in policy.tokens
     ]
+    if policy.same_request:
+        counted = (f"{most} per {window}" for window, most in policy.same_request.items())
+        rows.append(("same request", f"at most {', '.join(counted)}; then asks, or refuses"))
     if policy.pay_to is not None:
         rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "nobody"))
     if policy.approve_above is not None:

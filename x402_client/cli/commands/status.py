@@ -9,17 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from ...model.holds import moment
-from .. import balances, export, funding, options, vocabulary
+from .. import allowances, balances, export, funding, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
 from ..money_labels import network_name
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
 from ..standing import Budget, LedgerState, Standing, standing
+from .ledger_allowances import draw as draw_allowances
 from .policy import rows_of
 
 _FAMILIES = {"eip155": "EVM chains", "solana": "Solana"}
-#: Unresolved payments that are told one by one.
+#: Unresolved payments and allowances that are told one by one.
 _LISTED = 5
 _BAR = 12
 
@@ -58,6 +59,10 @@ def _draw(found: Standing) -> None:
     _section("Policy", [("from", str(found.policy_file or "the careful default")), *rows_of(found.buyer.policy)])
     _section("Ledger", _ledger_rows(found.ledger), _next_for_ledger(found))
     _draw_budgets(found.budgets)
+    if found.allowances:
+        show("Allowances", "bold")
+        draw_allowances(list(found.allowances[:_LISTED]), "  ")
+        show(f"  next: x402 ledger allowances{_more(len(found.allowances))}", "cyan")
     frozen = [("", pattern) for pattern in found.frozen] or [("", "nothing")]
     _section("Frozen", frozen, _lifts(found))
     _draw_open(found)
@@ -165,8 +170,11 @@ def _draw_open(found: Standing) -> None:
         show(f"  {hold.id}  {hold.price}", "yellow")
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
-        more = len(waiting) - _LISTED
-        show(f"  next: x402 ledger holds{f' ({more} more)' if more > 0 else ''}", "cyan")
+        show(f"  next: x402 ledger holds{_more(len(waiting))}", "cyan")
+
+
+def _more(number: int) -> str:
+    return f" ({number - _LISTED} more)" if number > _LISTED else ""
 
 
 def _document(found: Standing) -> dict[str, Any]:
@@ -187,6 +195,7 @@ def _document(found: Standing) -> dict[str, Any]:
             "problem": ledger.problem or None,
         },
         "budgets": [_budget(budget) for budget in found.budgets],
+        "allowances": [allowances.document(line) for line in found.allowances],
         "frozen": list(found.frozen),
         "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
         "next": [*_next_for_wallet(found), *_lifts(found), *(["x402 ledger holds"] if waiting else [])],

@@ -12,6 +12,7 @@ from ...model.budgets import WINDOWS
 from ...model.holds import Attempt, Hold
 from ...model.money import Money
 from ..accounts import accounts_of
+from .allowances import Allowances
 from .extras import Extras
 from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .patterns import Patterns
@@ -45,18 +46,6 @@ class Counting(LedgerTestCase):
         }
         self.answer(self.ledger.release(hold))
         assert {self.spent(name) for name in names} == {0}
-
-    def test_a_payment_counts_at_every_account_above_its_own(self) -> None:
-        path = ("allowance run", "allowance run/step")
-        hold = self.reserve(order(path=path), self.attempt())
-        assert {name: self.spent(name) for name in path} == dict.fromkeys(path, 10_000)
-        self.answer(self.ledger.release(hold))
-        assert {name: self.spent(name) for name in path} == dict.fromkeys(path, 0)
-        # A child's budget may be full while its parent's is not, and the other way round. All are taken, or none.
-        self.reserve(order(None, cap(10_000, account=path[1]), path=path), self.attempt())
-        full = order(purchase("b"), cap(10_000, account=path[0]), path=path[:1])
-        expect(OverLimit, lambda: self.reserve(full, self.attempt()))
-        assert self.spent(path[0]) == 10_000
 
     def test_a_budget_is_spent_to_the_last_millionth_and_not_beyond(self) -> None:
         attempt = self.attempt()
@@ -226,5 +215,5 @@ class Secrecy(LedgerTestCase):
         assert {hold.offer.amount for hold in self.holds()} == {10**40 + 1, 1}
 
 
-class LedgerConformance(Counting, Patterns, Unsigned, Claims, Ends, Keys, Freezing, Secrecy, Extras):
+class LedgerConformance(Counting, Patterns, Unsigned, Claims, Ends, Keys, Freezing, Allowances, Secrecy, Extras):
     """Contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""

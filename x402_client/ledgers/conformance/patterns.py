@@ -47,11 +47,6 @@ class Patterns(LedgerTestCase):
         self.delivered(order(purchase("more", host="b.example.com")))
         assert self.spent("*.example.com") == 30_000
 
-    def test_an_account_of_another_kind_starts_at_zero(self) -> None:
-        self.delivered(order(purchase(host="a.example.com")))
-        self.reserve(order(purchase("more", host="a.example.com"), path=("*.example.com",)), self.attempt())
-        assert self.spent("*.example.com") == 10_000
-
     def test_a_server_without_a_host_is_counted_frozen_and_kept_by_its_name(self) -> None:
         tool = replace(purchase("a tool"), origin=Origin.of_server("reports"))
         self.delivered(order(tool, cap(10_000, account="mcp:reports")))

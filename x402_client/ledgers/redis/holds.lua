@@ -212,7 +212,7 @@ function holds.too_large()
 end
 
 -- Writes a row, and counts its price at the moment when it was reserved.
-function holds.enter_row(row, host)
+function holds.enter_row(row, facts)
   local flat = {}
   windows.each_window(row.stems, function(key, length, stem)
     windows.add(key, length, windows.units_of(stem, row.units), tonumber(row.created))
@@ -224,16 +224,18 @@ function holds.enter_row(row, host)
   call("HSET", holds.row_key(row.id), unpack(flat))
   call("RPUSH", tag .. ":p:" .. row.purchase, row.id)
   call("ZADD", OPEN, row.created, row.id)
-  call("SADD", HOSTS, host)
+  call("SADD", HOSTS, facts.host)
+  -- Accounts of one request each: what they counted in all is asked for no more once their longest window rolled away.
+  for _, stem in ipairs(facts.fading) do call("PEXPIRE", windows.key(stem, "total"), facts.fade) end
 end
 
 function holds.new_hold()
   local row = asked.row
   if call("EXISTS", holds.row_key(row.id)) == 1 then return { "void", seq } end
   row.created, row.owner, row.claim = text(now), asked.owner, asked.token
-  holds.enter_row(row, asked.host)
+  holds.enter_row(row, asked)
   call("ZADD", RESERVED, 0, row.owner .. "/" .. row.id)
-  return { "new", seq, row.created, row.stems }
+  return { "new", seq, row.created, row.stems, allowances.used(asked.path, asked.currency) }
 end
 
 -- Holds that a running program remembers as unresolved, after the server lost them.
@@ -269,7 +271,7 @@ function holds.write_back(given, ids)
   elseif not known and not holds.is_resolved(row, ids) then
     windows.start_accounts(windows.count_in_patterns(row, given))
     if not holds.has_room(row) then return false end
-    holds.enter_row(row, given.host)
+    holds.enter_row(row, given)
   end
   return true
 end

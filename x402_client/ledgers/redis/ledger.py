@@ -11,6 +11,7 @@ from weakref import WeakMethod, WeakSet
 
 from ...core.drive import arun, run
 from ...errors import ConfigurationError, MoneyState, X402Error
+from ...model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
 from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
 from ...model.offers import Receipt
 from ..urls import REDIS, for_redis, refusal, scheme_of
@@ -183,6 +184,18 @@ class RedisLedger:
         """Return the patterns that are frozen, sorted."""
         return self._run(self._steps.freezes())
 
+    def open_allowance(self, terms: AllowanceTerms) -> AllowanceRecord:
+        """Return the allowance of this name. It is made if there is none; else its terms stay."""
+        return self._run(self._steps.open_allowance(terms))
+
+    def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> bool:
+        """Freeze, lift, close or forget an allowance, in every program. Return False if there is none."""
+        return self._run(self._steps.mark_allowance(purse, account, mark))
+
+    def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> tuple[AllowanceRecord, ...]:
+        """Return every allowance of a purse, or those of these accounts, the oldest first."""
+        return self._run(self._steps.allowances(purse, accounts))
+
     def purses(self) -> tuple[str, ...]:
         """Return the names of the purses in the ledger, sorted."""
         return self._run(self._steps.purses())
@@ -303,6 +316,18 @@ class AsyncRedisLedger:
     async def freezes(self) -> tuple[str, ...]:
         """Return the patterns that are frozen, sorted."""
         return await self._run(self._steps.freezes())
+
+    async def open_allowance(self, terms: AllowanceTerms) -> AllowanceRecord:
+        """Return the allowance of this name. It is made if there is none; else its terms stay."""
+        return await self._run(self._steps.open_allowance(terms))
+
+    async def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> bool:
+        """Freeze, lift, close or forget an allowance, in every program. Return False if there is none."""
+        return await self._run(self._steps.mark_allowance(purse, account, mark))
+
+    async def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> tuple[AllowanceRecord, ...]:
+        """Return every allowance of a purse, or those of these accounts, the oldest first."""
+        return await self._run(self._steps.allowances(purse, accounts))
 
     async def purses(self) -> tuple[str, ...]:
         """Return the names of the purses in the ledger, sorted."""

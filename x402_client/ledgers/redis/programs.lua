@@ -6,7 +6,8 @@ local OWNERS, PROGRAMS, SLEEPING, RING = tag .. ":owners", tag .. ":programs", t
 -- Identities of lost stores: those that programs reported, and those whose loss was accepted.
 local REPORTED, ACCEPTED = tag .. ":pleas", tag .. ":heirs"
 local limits = {
-  layout = "2",
+  layout = "3",
+  before = "2", -- without allowances
   ring = 1024, -- steps
   token = 16, -- characters of a step's token
   told = 256, -- answered steps that a program has not acknowledged
@@ -186,7 +187,8 @@ function programs.find_store()
 end
 
 -- Steps that are refused once a program saw a loss; and those that are refused for a moment after it was accepted.
-programs.paying = { reserve = true, claim = true, record = true, write_off = true, conclude = true }
+programs.paying = { reserve = true, claim = true, record = true, write_off = true, conclude = true,
+  open_allowance = true }
 programs.claiming = { reserve = true, claim = true }
 
 function programs.doubt(store, program)
@@ -209,6 +211,11 @@ end
 function programs.enter()
   local store, refused = programs.find_store()
   if not store then return refused end
+  -- "Programs of two layouts never share a store": those of the layout before stop at their next step.
+  if store.layout == limits.before and op == "join" then
+    store.layout = limits.layout
+    call("HSET", META, "layout", limits.layout)
+  end
   if store.layout ~= limits.layout then return { "layout" } end
   local program = programs.find(asked.owner)
   programs.look_at_the_clock(store.clock)

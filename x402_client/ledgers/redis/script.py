@@ -13,20 +13,24 @@ from urllib.parse import quote
 
 from ...core.asks import Ask
 from ...errors import LedgerUnavailable
-from ...model.budgets import WINDOWS
+from ...model.allowances import AllowanceRecord, AllowanceState
+from ...model.budgets import WINDOWS, is_request_account
 from ...model.holds import Authorization, Hold, Order, Purchase, Spending
 from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Receipt
 from ..accounts import accounts_of, hosts_in, patterns_of
-from ..rows import last_of, offer_of, offer_text
+from ..allowances import terms_of
+from ..rows import last_of, offer_of, offer_text, path_of, path_text
 from ..windows import BUCKETS
 
 #: The largest sum that Redis can add up.
 LARGEST = 2**63 - 1
 MICROSECONDS = 1_000_000
-#: The parts of the script, in their order: sums, checks of programs, holds, and the steps themselves.
-_PARTS = ("windows.lua", "programs.lua", "holds.lua", "steps.lua")
+#: The parts of the script, in their order: sums, checks of programs, allowances, holds, and the steps themselves.
+_PARTS = ("windows.lua", "programs.lua", "allowances.lua", "holds.lua", "steps.lua")
+#: Milliseconds after which nothing reads the sums of one request any more: its longest window, and a bucket.
+_FADE = max(seconds for seconds in WINDOWS.values() if seconds) * 1_000 * (BUCKETS + 2) // BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def everywhere(op: str, said: Mapping[str, Any]) -> Request:
 
 def new_row(order: Order, number: int) -> dict[str, str]:
     """Return the row of a new hold. Amounts are text, because Lua has no integers."""
-    return {
+    path = path_text(order.path)
+    return ({} if path is None else {"path": path}) | {
         "id": f"{number:016x}",
         "purchase": order.purchase.id,
         "request": order.purchase.request,
@@ -138,6 +143,7 @@ def read_row(written: str) -> Hold:
             row.get("payer", ""),
             last_of(row.get("last")),
             None if "standing" not in row else row["standing"] != "free",
+            path_of(row.get("path")),
         )
     except (ValueError, KeyError, TypeError, IndexError) as failure:
         problem = type(failure).__name__
@@ -205,8 +211,19 @@ def patterns_of_row(row: Mapping[str, str]) -> dict[str, Any]:
 
 def _to_count(origin: Origin, currency: str, named: Iterable[str]) -> dict[str, Any]:
     """Return each pattern that covers an origin, its hosts, and "1" if the order names it."""
-    found = [(name, hosts_in(name), "1" if name in named else "") for name in patterns_of(origin.host, origin.port)]
-    return {"host": origin.host, "currency": currency, "covering": found}
+    names = set(named)
+    found = [(name, hosts_in(name), "1" if name in names else "") for name in patterns_of(origin.host, origin.port)]
+    fading = [stem(name, unit) for name in names if is_request_account(name) for unit in (currency, None)]
+    return {"host": origin.host, "currency": currency, "covering": found, "fading": fading, "fade": str(_FADE)}
+
+
+def read_allowance(purse: str, written: list[Any]) -> AllowanceRecord:
+    """Read an allowance as the script returned it. Times are microseconds."""
+    account, doc, opened, until, state, flat = written
+    kept: AllowanceState = state
+    ends = int(until) / MICROSECONDS if until else None
+    counted = sorted((currency, int(units)) for currency, units in zip(flat[::2], flat[1::2], strict=True))
+    return AllowanceRecord(terms_of(purse, account, doc), int(opened) / MICROSECONDS, ends, kept, tuple(counted))
 
 
 def seeds_of(question: Spending) -> dict[str, str]:

@@ -3,7 +3,7 @@
 local ops = {}
 
 function ops.reserve()
-  local answer = holds.found()
+  local answer = holds.found() or allowances.refused(asked.path)
   if answer then return answer end
   local accounts = windows.count_in_patterns(asked.row, asked)
   local started = windows.start_accounts(accounts)
@@ -34,7 +34,7 @@ function ops.record()
   if not row or row.owner ~= asked.owner then return { "gone", seq } end
   if row.state == "signed" and row.nonce == asked.nonce then return { "ok", seq } end
   if row.state ~= "reserved" then return { "gone", seq } end
-  local answer = holds.frozen()
+  local answer = holds.frozen() or allowances.refused(cjson.decode(row.path or "[]"))
   if answer then return answer end
   call("HSET", holds.row_key(row.id), "state", "signed", "doc", asked.doc, "signed", asked.signed, "header", asked.header,
     "nonce", asked.nonce)
@@ -105,6 +105,10 @@ function ops.unfreeze()
   call("SREM", FROZEN, asked.pattern)
   return { "ok", seq }
 end
+
+ops.open_allowance = allowances.open
+ops.mark_allowance = allowances.mark
+ops.allowances = allowances.list
 
 function ops.beat()
   holds.reap()

@@ -8,11 +8,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...errors import LedgerUnavailable, MoneyState, X402Error
+from ...model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
 from ...model.budgets import WINDOWS
 from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
 from ...model.hosts import Pattern
 from ...model.offers import Receipt
 from .. import refusals
+from ..allowances import marked, terms_text
 from ..rows import last_text, receipt_text
 from ..windows import BUCKETS, Window
 from . import script
@@ -39,6 +41,7 @@ class LedgerSteps:
         said = {
             "caps": script.caps(order),
             "headroom": str(script.LARGEST - order.price.units),
+            "path": order.path,
             **script.patterns_to_count(order),
         }
         answer = yield from self._claiming(order.purchase, attempt, "reserve", said, order)
@@ -60,6 +63,8 @@ class LedgerSteps:
         answer = yield from self.server.ask(purchase.purse, "record", **said, patterns=patterns)
         if answer[0] == "frozen":
             refusals.check_frozen([answer[2]], purchase)
+        if answer[0] == "allowance":
+            raise _not_open(answer)
         if answer[0] != "ok":
             raise refusals.hold_is_gone()
         self._claims.remember_signed(purchase.purse, hold.id, signed)
@@ -123,6 +128,23 @@ class LedgerSteps:
     def freezes(self) -> Steps[tuple[str, ...]]:
         return tuple(sorted((yield from script.everywhere("frozen", {}))))
 
+    def open_allowance(self, terms: AllowanceTerms) -> Steps[AllowanceRecord]:
+        seconds = "" if terms.seconds is None else str(terms.seconds)
+        said = {"account": terms.account, "doc": terms_text(terms), "seconds": seconds}
+        answer = yield from self.server.ask(terms.purse, "open_allowance", **said)
+        return script.read_allowance(terms.purse, answer[2])
+
+    def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> Steps[bool]:
+        drops = mark == "forgotten" and not AllowanceTerms(purse, account, ()).lasts
+        said = {"account": account, "mark": marked("open", mark), "drops": "1" if drops else ""}
+        answer = yield from self.server.ask(purse, "mark_allowance", **said)
+        return bool(answer[2])
+
+    def allowances(self, purse: str, accounts: tuple[str, ...]) -> Steps[tuple[AllowanceRecord, ...]]:
+        answer = yield from self.server.ask(purse, "allowances", accounts=accounts)
+        found = [script.read_allowance(purse, each) for each in answer[2]]
+        return tuple(sorted(found, key=lambda record: record.opened))
+
     def purses(self) -> Steps[tuple[str, ...]]:
         return tuple(sorted((yield from script.everywhere("purses", {}))))
 
@@ -185,8 +207,9 @@ class LedgerSteps:
         if answer[0] == "new" and order is not None:
             counted = {"created": str(answer[2]), "stems": str(answer[3])}
             claim.hold, claim.row = claim.row["id"], claim.row | counted
-            created = int(answer[2]) / script.MICROSECONDS
-            return Hold(claim.hold, purchase, order.offer, order.price, created, payer=order.payer)
+            created, used = int(answer[2]) / script.MICROSECONDS, tuple(map(int, answer[4]))
+            facts = (claim.hold, purchase, order.offer, order.price, created)
+            return Hold(*facts, payer=order.payer, path=order.path, used=used)
         self._claims.drop(claim)
         return self._obstacle(answer, purchase, attempt)
 
@@ -210,6 +233,8 @@ class LedgerSteps:
             return Busy(script.read_row(answer[2]))
         if status == "frozen":
             refusals.check_frozen([answer[2]], purchase)
+        if status == "allowance":
+            raise _not_open(answer)
         if status == "void":
             raise LedgerUnavailable("The payment was given up before the Redis ledger answered. Nothing was sent.")
         if status == "another":
@@ -225,6 +250,11 @@ class LedgerSteps:
             f"With {order.price}, a sum would be larger than the Redis ledger can count (2**63 millionths). "
             "Nothing was paid. Limit prices by per_request in the Policy."
         )
+
+
+def _not_open(answer: Any) -> X402Error:
+    account, state, until = answer[2:]
+    return refusals.allowance_refusal(account, state or None, int(until) / script.MICROSECONDS if until else None)
 
 
 def _exceeded(order: Order, position: int, flat: list[str]) -> refusals.Exceeded:

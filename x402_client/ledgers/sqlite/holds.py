@@ -22,10 +22,11 @@ from ..rows import (
     name_of,
     number_of,
     offer_text,
+    path_text,
     receipt_text,
     reserved_row,
 )
-from . import sums
+from . import allowances, sums
 
 #: Resolved purchases that ``history`` can show. Budgets and keys remember all of them.
 HISTORY = 100_000
@@ -38,23 +39,24 @@ _LAST = (1 << _RANDOM_BITS) - 1
 _PREFIXES = 1 << (63 - _RANDOM_BITS)
 
 _LIST = ", ".join(COLUMNS)
-_OPEN = f"SELECT {_LIST}, id, header, accounts, owner, wallet, last FROM holds"  # noqa: S608 - every part is a constant
+_OPEN = f"SELECT {_LIST}, id, header, accounts, owner, wallet, last, path FROM holds"  # noqa: S608 - all constants
 _OF_PURCHASE = "id BETWEEN ? AND ? AND purchase = ?"
 _OF_BOTH = f"({_OF_PURCHASE}) OR ({_OF_PURCHASE})"
 _WIDTH = len(COLUMNS)
-_NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner", "wallet"))
-_RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?, ?)"  # noqa: S608
+_NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner", "wallet", "path"))
+_RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?, ?, ?)"  # noqa: S608
 _RECORD = """
     UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?,
     kind = ?, ceiling = ?, proof = ?, header = ?, offer = ? WHERE id = ? AND state = 'reserved'
 """
 _MOVED = ", ".join({"state": "?", "money": "?"}.get(name, name) for name in COLUMNS)
 _RESOLVE = f"""
-    INSERT INTO past (id, wallet, last, {_LIST}, receipt) SELECT id, wallet, last, {_MOVED}, ? FROM holds WHERE id = ?
+    INSERT INTO past (id, wallet, last, path, {_LIST}, receipt)
+    SELECT id, wallet, last, path, {_MOVED}, ? FROM holds WHERE id = ?
 """  # noqa: S608
 _REMEMBER = f"""
-    INSERT OR REPLACE INTO keyed (key, id, wallet, {_LIST}, receipt)
-    SELECT purchase, id, wallet, {_LIST}, receipt FROM past
+    INSERT OR REPLACE INTO keyed (key, id, wallet, path, {_LIST}, receipt)
+    SELECT purchase, id, wallet, path, {_LIST}, receipt FROM past
     WHERE number = ?
 """  # noqa: S608
 
@@ -71,8 +73,8 @@ class Row:
     @classmethod
     def of(cls, values: tuple[Any, ...]) -> Row:
         """Read the columns of ``_OPEN``."""
-        number, header, accounts, owner, wallet, last = values[_WIDTH:]
-        hold = hold_of(number, values[:_WIDTH], header, payer=wallet, last=last)
+        number, header, accounts, owner, wallet, last, path = values[_WIDTH:]
+        hold = hold_of(number, values[:_WIDTH], header, payer=wallet, last=last, path=path)
         return cls(number, hold, tuple(map(int, accounts.split())), owner)
 
 
@@ -114,8 +116,9 @@ def _select_query(where: str) -> str:
 def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
     """Insert a new hold. Its price is already counted in these accounts."""
     number = _first(order.purchase.id) + secrets.randbits(_RANDOM_BITS)
-    db.execute(_RESERVE, (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner, order.payer))
-    return Hold(name_of(number), order.purchase, order.offer, order.price, now, payer=order.payer)
+    path, counted = order.path, " ".join(map(str, accounts))
+    db.execute(_RESERVE, (*reserved_row(order, now), number, counted, owner, order.payer, path_text(path)))
+    return Hold(name_of(number), order.purchase, order.offer, order.price, now, payer=order.payer, path=path)
 
 
 def _first(purchase: str) -> int:
@@ -191,22 +194,24 @@ def resolve(
     if latest % _HISTORY_STEP == 0:
         db.execute("DELETE FROM past WHERE number <= ?", (latest - HISTORY,))
         sums.prune(db, latest // _HISTORY_STEP)
+        allowances.prune(db, latest // _HISTORY_STEP)
     return latest
 
 
 def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
     """Return the purchase that was delivered under a key, by any of its names."""
-    query = f"SELECT {_LIST}, id, receipt, wallet, NULL FROM keyed WHERE key IN (?, ?)"  # noqa: S608
+    query = f"SELECT {_LIST}, id, receipt, wallet, NULL, path FROM keyed WHERE key IN (?, ?)"  # noqa: S608
     names = purchase.names
     return next((_past(row) for row in db.execute(query, (names[0], names[-1]))), None)
 
 
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
     """Return the latest resolved purchases of a purse, newest first."""
-    query = f"SELECT {_LIST}, id, receipt, wallet, last FROM past WHERE purse = ? ORDER BY number DESC LIMIT ?"  # noqa: S608
-    return tuple(_past(row) for row in db.execute(query, (purse, max(0, limit))))
+    query = f"SELECT {_LIST}, id, receipt, wallet, last, path FROM past WHERE purse = ?"  # noqa: S608
+    found = db.execute(f"{query} ORDER BY number DESC LIMIT ?", (purse, max(0, limit)))
+    return tuple(map(_past, found))
 
 
 def _past(values: tuple[Any, ...]) -> Hold:
-    number, receipt, wallet, last = values[_WIDTH:]
-    return hold_of(number, values[:_WIDTH], None, receipt, wallet, last)
+    number, receipt, wallet, last, path = values[_WIDTH:]
+    return hold_of(number, values[:_WIDTH], None, receipt, wallet, last, path)

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from ...errors import MoneyState, OverLimit, X402Error
+from ...errors import AllowanceEnded, MoneyState, OverLimit, X402Error
 from ...guards.tracebacks import forget_frames
+from ...model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
 from ...model.budgets import Cap
 from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
 from ..rows import number_of
+from . import allowances as allowed
 from . import holds as rows
 from . import seeds
 from .clock import LedgerClock
@@ -117,6 +119,8 @@ class SqliteLedger:
             raise unavailable(self.path, f"cannot count a price of {order.price}. No payment is that large")
         try:
             return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
+        except AllowanceEnded:
+            raise
         except OverLimit:
             if not self._write(lambda db, meta: self._make_room(db, meta, order)):
                 raise
@@ -131,6 +135,8 @@ class SqliteLedger:
 
         def keep(db: sqlite3.Connection, meta: Meta) -> Hold:
             refusals.check_frozen(_patterns(meta), hold.purchase)
+            if hold.path:
+                allowed.check(db, hold.purchase.purse, hold.path, self._clock.now(meta.stamp).at)
             return rows.record(db, hold, authorization)
 
         return self._write(keep)
@@ -224,6 +230,23 @@ class SqliteLedger:
         """Return the patterns that are frozen, sorted."""
         return self._read(lambda db, meta: tuple(sorted(_patterns(meta))))
 
+    def open_allowance(self, terms: AllowanceTerms) -> AllowanceRecord:
+        """Return the allowance of this name. It is made if there is none; else its terms stay."""
+
+        def find_or_open(db: sqlite3.Connection, meta: Meta) -> AllowanceRecord:
+            meta.stamp = self._clock.now(meta.stamp)
+            return allowed.open_allowance(db, terms, meta.stamp.at)
+
+        return self._write(find_or_open)
+
+    def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> bool:
+        """Freeze, lift, close or forget an allowance, in every process. Return False if there is none."""
+        return self._write(lambda db, meta: allowed.mark(db, purse, account, mark, self._clock.now(meta.stamp).at))
+
+    def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> tuple[AllowanceRecord, ...]:
+        """Return every allowance of a purse, or those of these accounts, the oldest first."""
+        return self._read(lambda db, meta: tuple(allowed.listed(db, purse, accounts, self._clock.now(meta.stamp).at)))
+
     def purses(self) -> tuple[str, ...]:
         """Return the names of the purses in the ledger, sorted."""
         query = "SELECT DISTINCT purse FROM accounts ORDER BY purse"
@@ -283,6 +306,8 @@ class SqliteLedger:
         if found is not None:
             return found
         stamp = self._clock.now(meta.stamp)
+        if order.path:
+            allowed.check(db, order.purchase.purse, order.path, stamp.at)
         names = self._account_names.of(db, order)
         counts = self._sums(db, order, names, stamp.at)
         exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
@@ -292,7 +317,7 @@ class SqliteLedger:
         hold = rows.insert(db, order, stamp.at, accounts, self._claims.process_lock.name)
         meta.stamp = stamp
         self._claims.take(number_of(hold.id), attempt)
-        return hold
+        return hold.but(used=_used(counts, order)) if order.path else hold
 
     def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(_patterns(meta), purchase)
@@ -354,6 +379,12 @@ def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:
     if over <= 0:
         return None
     return refusals.Exceeded(cap, counted, counts.fits_at(cap.account, cap.currency, cap.window, over))
+
+
+def _used(counts: Sums, order: Order) -> tuple[int, ...]:
+    """Return what each allowance of an order counts, with this one."""
+    currency, units = order.price.currency, order.price.units
+    return tuple(counts.counted(account, currency, "total") + units for account in order.path)
 
 
 def _check_key(db: sqlite3.Connection, purchase: Purchase, found: list[rows.Row]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ...model.budgets import BUDGET_WINDOWS, BudgetWindow
@@ -13,15 +13,18 @@ from ..windows import BUCKETS
 from . import seeds
 from .errors import unavailable
 from .schema import (
+    ALLOWANCE,
     LAST,
     LOG,
     OPENINGS,
     OWED,
+    PATH,
     PLACE,
     SIGNED,
     TREE,
     VERSION,
     WINDOWS,
+    WITHOUT_ALLOWANCES,
     WITHOUT_LAST,
     WITHOUT_WALLETS,
     WITHOUT_WINDOWS,
@@ -55,7 +58,7 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
 
     The file gets a new identity. It stops programs that have the file open, because they know only its old windows.
     """
-    if version not in (WITHOUT_WINDOWS, WITHOUT_WALLETS, WITHOUT_LAST, VERSION):
+    if version not in (WITHOUT_WINDOWS, WITHOUT_WALLETS, WITHOUT_LAST, WITHOUT_ALLOWANCES, VERSION):
         raise unavailable(
             path,
             f"has the layout {version}, and this version of x402-buyer knows only layouts {WITHOUT_WINDOWS} to "
@@ -67,10 +70,11 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
     kept = _kept(db)
     _check(kept, path)
     if version < WITHOUT_LAST:
-        _add_columns(db)
+        _add_wallets(db)
+    if version < WITHOUT_ALLOWANCES:
+        _add(db, dict.fromkeys(_PAYMENTS, (LAST,)))
     if version < VERSION:
-        for table in _PAYMENTS:
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {LAST}")
+        _add(db, {"accounts": ALLOWANCE, **dict.fromkeys(_PAYMENTS, (PATH,))})
     for window in sorted(set(BUDGET_WINDOWS) - kept, key=lambda new: new.number):
         _seed(db, window, kept)
         db.execute(_KEEP, window)
@@ -78,11 +82,15 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _add_columns(db: sqlite3.Connection) -> None:
-    """Add the columns of layout 4. Old rows keep the names of their purchases: look-ups try the old names too."""
-    for table, columns in {"meta": (LOG, *PLACE), "accounts": TREE, **dict.fromkeys(_PAYMENTS, SIGNED)}.items():
+def _add(db: sqlite3.Connection, tables: Mapping[str, Iterable[str]]) -> None:
+    for table, columns in tables.items():
         for column in columns:
             db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+
+def _add_wallets(db: sqlite3.Connection) -> None:
+    """Add what layout 4 knows besides. Old rows keep their names: purchases are looked for under those too."""
+    _add(db, {"meta": (LOG, *PLACE), "accounts": TREE, **dict.fromkeys(_PAYMENTS, SIGNED)})
     for table in _PAYMENTS:
         db.execute(f"UPDATE {table} SET {_WALLET} WHERE payer IS NOT NULL")  # noqa: S608 - every part is a constant
     db.execute(f"UPDATE accounts SET {_KIND}")  # noqa: S608

@@ -6,11 +6,11 @@ import sqlite3
 
 #: "x402" in ASCII, as SQLite's ``application_id``.
 APPLICATION = 0x78343032
-VERSION = 5
+VERSION = 6
 #: The layouts of version 0.1, without and with a table of windows. ``migrations`` brings them to this one.
 WITHOUT_WINDOWS, WITHOUT_WALLETS = 2, 3
-#: The layout before ``LAST``.
-WITHOUT_LAST = 4
+#: The layout before ``LAST``, and the one before ``PATH``.
+WITHOUT_LAST, WITHOUT_ALLOWANCES = 4, 5
 
 #: Columns of a payment since layout 4: its payer, known from the reservation on, and what was signed. A ceiling is
 #: text because it may have 256 bits.
@@ -22,17 +22,21 @@ SIGNED = (
 )
 #: Column of a payment since layout 5: the last answer that brought no content, as JSON.
 LAST = "last TEXT"
+#: Column of a payment since layout 6: the accounts of the allowances in which it counts, as JSON.
+PATH = "path TEXT"
 _PURCHASE = f"""
     purse TEXT NOT NULL, purchase TEXT NOT NULL, request TEXT NOT NULL, keyed INTEGER NOT NULL,
     method TEXT NOT NULL, url TEXT NOT NULL, scheme TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
     offer TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     state TEXT NOT NULL, money TEXT NOT NULL, tries INTEGER NOT NULL,
     nonce TEXT, payer TEXT, expires INTEGER, evidence TEXT, {", ".join(SIGNED)},
-    {LAST}
+    {LAST}, {PATH}
 """
-#: Columns of an account since layout 4: what it stands for ("purse", "host", "pattern", "allowance") and its parent.
-#: An allowance's own limits (JSON) and its end are in its row without a currency.
+#: Columns of an account since layout 4: its parent, and what it stands for ("purse", "host", "pattern", "allowance",
+#: "request"; "forgotten" is about to be deleted). An allowance's terms and its end are in its row without a currency.
 TREE = ("kind TEXT NOT NULL DEFAULT 'host'", "parent TEXT", "caps TEXT", "until REAL")
+#: Columns of that row since layout 6: when the allowance was opened, and if it is open, frozen or closed.
+ALLOWANCE = ("opened REAL", "state TEXT")
 #: Column of ``meta`` since layout 4: the word of ``log_mark``.
 LOG = "log TEXT NOT NULL DEFAULT 'here'"
 #: Columns of ``meta`` since layout 4: the place of the file in its ``lineage``, and the time of the last ``accept``.
@@ -64,7 +68,7 @@ SCHEMA = (
        {", ".join(PLACE)})""",
     f"""CREATE TABLE accounts (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, name TEXT NOT NULL,
        currency TEXT NOT NULL, units INTEGER NOT NULL CHECK (typeof(units) = 'integer' AND units >= 0),
-       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {", ".join(TREE)},
+       payments INTEGER NOT NULL CHECK (payments >= 0), latest REAL NOT NULL, {", ".join((*TREE, *ALLOWANCE))},
        UNIQUE (purse, name, currency))""",
     """CREATE TABLE starts (account INTEGER NOT NULL, span INTEGER NOT NULL, number INTEGER NOT NULL,
        units INTEGER NOT NULL, payments INTEGER NOT NULL, PRIMARY KEY (account, span, number)) WITHOUT ROWID""",

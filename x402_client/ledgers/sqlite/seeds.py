@@ -8,13 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 
+from ...model.budgets import is_request_account
 from ...model.holds import Order, Spending
 from ..accounts import OVERALL, accounts_of, counting_accounts, hosts_in
 from .sums import _NEVER, _SPANS
 
 _OPEN = """
-    INSERT OR IGNORE INTO accounts (purse, name, currency, units, payments, latest, kind, parent)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT OR IGNORE INTO accounts (purse, name, currency, units, payments, latest, kind) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _KNOWN = "SELECT 1 FROM accounts WHERE purse = ? AND name = ? AND kind = 'pattern' LIMIT 1"
 _LATEST = "SELECT max(id) FROM accounts"
@@ -69,13 +69,10 @@ def open_missing(db: sqlite3.Connection, order: Order, missing: Iterable[str], n
     purse, origin = order.purchase.purse, order.purchase.origin
     found = [name for name in missing if name not in (OVERALL, origin.host)]
     for name in found:
-        if name in order.path:
-            above = order.path[: order.path.index(name)]
-            kind, parent = "allowance", above[-1] if above else None
-        else:
-            kind, parent = "pattern", None
+        kind = "allowance" if name in order.path else "request" if is_request_account(name) else "pattern"
+        if kind == "pattern":
             _start_from_hosts(db, purse, name, now)
-        db.execute(_OPEN, (purse, name, order.price.currency, 0, 0, _NEVER, kind, parent))
+        db.execute(_OPEN, (purse, name, order.price.currency, 0, 0, _NEVER, kind))
     return bool(found)
 
 
@@ -106,7 +103,7 @@ def _start_from_hosts(db: sqlite3.Connection, purse: str, name: str, now: float)
     """
     hosts = _host_values(purse, name)
     for currency, units, payments, latest in db.execute(_SUMS, hosts).fetchall():
-        opened = db.execute(_OPEN, (purse, name, currency, units, payments, latest, "pattern", None))
+        opened = db.execute(_OPEN, (purse, name, currency, units, payments, latest, "pattern"))
         if opened.rowcount == 1:  # else it has one in this currency
             _write_starts(db, opened.lastrowid or 0, (*hosts, currency), (units, payments), now)
 

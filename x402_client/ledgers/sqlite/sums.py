@@ -31,7 +31,7 @@ _TAKE_BACK_SINCE = """
     UPDATE starts SET units = units - ?, payments = payments - 1 WHERE account = ? AND span = ? AND number > ?
 """
 #: Accounts that one turn of ``prune`` looks at: more than can be new since the turn before.
-_PRUNED = 2_048
+PRUNED = 2_048
 _IDLE = """
     DELETE FROM starts WHERE span = ? AND account IN (SELECT id FROM accounts WHERE id BETWEEN ? AND ? AND latest < ?)
 """
@@ -148,6 +148,6 @@ def prune(db: sqlite3.Connection, turn: int) -> None:
     The totals stay: a new account of a pattern starts from them.
     """
     now, most = db.execute("SELECT at, (SELECT max(id) FROM accounts) FROM meta").fetchone()
-    first = turn % ((most or 0) // _PRUNED + 1) * _PRUNED
+    first = turn % ((most or 0) // PRUNED + 1) * PRUNED
     for span, length, width in _SPANS.values():
-        db.execute(_IDLE, (span, first, first + _PRUNED - 1, now - length - width))
+        db.execute(_IDLE, (span, first, first + PRUNED - 1, now - length - width))

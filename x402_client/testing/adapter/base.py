@@ -16,6 +16,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ...buyer.buyer import Buyer
+from ...buyer.payers import Payer
 from ...buyer.wallet import Wallet
 from ...core.ports import Maybe
 from ...errors import X402Error
@@ -109,9 +110,9 @@ class AdapterUnderTest(ABC):
 
     @abstractmethod
     def client(
-        self, buyer: Buyer | None, connections: int | None = None
+        self, buyer: Payer | None, connections: int | None = None
     ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any]:
-        """Return a client that pays with this buyer, or a bare client of the library if it is None.
+        """Return a client that pays with this buyer or allowance, or a bare client of the library if it is None.
 
         ``connections`` is the size of its pool, if that can be chosen. It does not use the environment's proxies.
         """
@@ -208,7 +209,7 @@ class AdapterTestCase(AdapterUnderTest):
         """Return a gate of another origin before the same sandbox."""
         return self._stack.enter_context(Gate(urlsplit(self.sandbox.url).port or 0))
 
-    def paying(self, buyer: Buyer | None, connections: int | None = None) -> Any:
+    def paying(self, buyer: Payer | None, connections: int | None = None) -> Any:
         """Return a client that is closed after the test."""
         given = self.client(buyer, connections)
         if isinstance(given, AbstractAsyncContextManager):

@@ -1,0 +1,70 @@
+"""An allowance stands wherever a buyer may stand, and no wrapping takes a limit away."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+import x402_client.requests
+from x402_client import Buyer, errors
+from x402_client.errors import ConfigurationError, OverLimit
+from x402_client.requests import PaymentAdapter
+
+from .cash_register import Till
+from .checks import new_buyer, outcome
+from .drivers import Driver
+from .scripted_server import Server
+
+
+class TestAllowances:
+    def test_a_client_that_is_wrapped_again_keeps_its_limits(
+        self, shell: Driver, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        run, other = buyer.allowance("0.02"), buyer.allowance("1")
+        client, url = shell.client(run), server.on("/paid", till.sells())
+        for payer in (buyer, other, run):
+            assert shell.shell.wrap(client.native, payer) is client.native
+        assert outcome(shell, client.get(url)).hold.path == (f"allowance {run.name}", f"allowance {other.name}")
+        client.get(url)
+        with pytest.raises(Exception) as refused:
+            client.get(url)
+        assert isinstance(errors.find(refused.value), OverLimit)
+        assert (run.spent.units, other.spent.units, len(till.nonces)) == (20_000, 20_000, 2)
+        with pytest.raises(ConfigurationError, match="another buyer"):
+            shell.shell.wrap(client.native, new_buyer().allowance("1"))
+
+    def test_a_quote_says_what_an_allowance_would_refuse(
+        self, shell: Driver, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        url = server.on("/paid", till.sells())
+        found = shell.client(buyer.allowance("1", hosts=["other.example"])).quote("GET", url)
+        assert "not among the hosts of the allowance" in found.offers[0].reason
+        found = shell.client(buyer.allowance("1 EUR")).quote("GET", url)
+        assert "is of 1.00 EUR, so it pays nothing in USD" in found.offers[0].reason
+        assert shell.client(buyer.allowance("1")).quote("GET", url).choice is not None
+        assert till.nonces == []
+
+    @pytest.mark.parametrize("thing", [5, "run-42", object()])
+    def test_only_a_buyer_or_an_allowance_pays(self, shell: Driver, thing: Any) -> None:
+        with pytest.raises(ConfigurationError, match="buyer is a Buyer or an Allowance, not"):
+            shell.client(thing)
+
+
+def test_a_session_of_requests_keeps_its_allowance_when_it_is_copied_and_mounted(
+    server: Server, till: Till, buyer: Buyer
+) -> None:
+    run, other = buyer.allowance("1"), buyer.allowance("1")
+    url = server.on("/paid", till.sells())
+    session = x402_client.requests.wrap(x402_client.requests.wrap(requests.Session(), run), other)
+    copied = copy.deepcopy(session)
+    session.mount("http://", HTTPAdapter())
+    for each in (session, copied):
+        assert each.get(url).status_code == 200
+    session.mount("http://", PaymentAdapter(buyer))
+    assert session.get(url).status_code == 200
+    assert (run.spent.units, other.spent.units) == (30_000, 30_000)
+    session.close(), copied.close()

@@ -1,0 +1,144 @@
+"""Allowances at the command: what each spent, what is left, and how one is frozen and closed by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import x402_client.httpx
+from x402_client import Policy
+from x402_client.errors import AllowanceEnded, Frozen
+from x402_client.sandbox import Sandbox
+
+from .running import in_process, terminal
+
+
+@pytest.fixture
+def spent(seller: Sandbox, given: dict[str, str]) -> dict[str, str]:
+    """A ledger with a run, a step inside it, and one that is over."""
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"), ledger=given["X402_LEDGER"])
+    run = buyer.allowance("1.00", minutes=60, name="run-42", hosts=["127.0.0.1"])
+    step = run.allowance("0.50", name="step")
+    for payer in (run, step, step, buyer):
+        with x402_client.httpx.wrap(httpx.Client(), payer) as client:
+            client.get(seller.url + "/evm/weather")
+    buyer.allowance("2", name="old").close()
+    unnamed = buyer.allowance("3")
+    buyer.close()
+    assert unnamed.name.startswith("~")
+    return given
+
+
+def document(given: dict[str, str], *command: str) -> Any:
+    ran = in_process([*command, "--json"], given)
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out)
+
+
+def lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_it_lists_what_is_open(spent: dict[str, str]) -> None:
+    ran = in_process(["ledger", "allowances"], spent)
+    found = lines(ran.text)
+    assert found[0] == "allowance state spent left of inside ends"
+    assert found[1].startswith("run-42 open 0.03 USD 0.97 USD 1.00 USD █")
+    assert found[2].startswith("step open 0.02 USD 0.48 USD 0.50 USD █")
+    assert found[2].endswith(" run-42")
+    assert "2 more are closed, over, or have no name: --all lists them." in ran.err
+    assert any(line.startswith("old closed 0.00 USD 0.00 USD 2.00 USD") for line in lines(
+        in_process(["ledger", "allowances", "--all"], spent).text
+    ))  # fmt: skip
+    run, step = document(spent, "ledger", "allowances")["allowances"]
+    assert (run["allowance"], run["inside"], run["minutes"], run["hosts"]) == ("run-42", None, 60.0, ["127.0.0.1"])
+    assert run["until"].endswith("Z")
+    assert (step["inside"], step["spent"], step["left"], step["until"]) == ("run-42", "0.02 USD", "0.48 USD", None)
+
+
+def test_spending_is_shown_by_allowance(spent: dict[str, str]) -> None:
+    found = document(spent, "ledger", "spent")
+    assert [(one["allowance"], one["payments"], one["spent"]) for one in found["by_allowance"]] == [
+        ("step", 2, "0.02 USD"), ("run-42", 1, "0.01 USD"),
+    ]  # fmt: skip
+    assert any(line.startswith("step 0.02 USD 2") for line in lines(in_process(["ledger"], spent).text))
+    listed = document(spent, "ledger", "list", "--allowance", "run-42")["payments"]
+    assert [payment["allowance"] for payment in listed] == ["step", "step", "run-42"]
+    one = document(spent, "ledger", "show", listed[0]["hold"])
+    assert (one["allowance"], one["allowances"]) == ("step", ["run-42", "step"])
+    assert "allowance step, inside run-42" in lines(in_process(["ledger", "show", listed[0]["hold"]], spent).text)
+    exported = in_process(["ledger", "export", "--csv"], spent).text.splitlines()
+    assert exported[0].endswith(",allowance")
+    assert sorted(line.rpartition(",")[2] for line in exported[1:]) == ["", "run-42", "step", "step"]
+
+
+def test_the_status_shows_what_is_left_of_each(spent: dict[str, str]) -> None:
+    found = lines(in_process(["status", "--offline"], spent).text)
+    place = found.index("Allowances")
+    assert found[place + 2].startswith("run-42 open 0.03 USD 0.97 USD 1.00 USD")
+    assert "next: x402 ledger allowances" in found
+    assert [one["allowance"] for one in document(spent, "status", "--offline")["allowances"]] == ["run-42", "step"]
+
+
+def test_one_is_frozen_lifted_and_closed_by_hand(seller: Sandbox, spent: dict[str, str]) -> None:
+    buyer = seller.buyer(Policy(per_day="5"), ledger=spent["X402_LEDGER"])
+    step = buyer.allowance("1.00", minutes=60, name="run-42", hosts=["127.0.0.1"]).allowance("0.50", name="step")
+
+    def ask() -> int:
+        with x402_client.httpx.wrap(httpx.Client(), step) as client:
+            return client.get(seller.url + "/evm/weather").status_code
+
+    assert in_process(["ledger", "freeze", "--allowance", "run-42"], spent).code == 0
+    with pytest.raises(Frozen):
+        ask()
+    assert [one["state"] for one in document(spent, "ledger", "allowances")["allowances"]] == ["frozen", "frozen"]
+    assert in_process(["ledger", "unfreeze", "--allowance", "run-42"], spent).code == 0
+    assert ask() == 200
+    assert in_process(["ledger", "close", "run-42"], spent).code == 2, "there is no terminal to ask on"
+    ran = in_process(["ledger", "close", "run-42", "--yes"], spent)
+    assert "nothing new is paid under the allowance run-42 or inside it" in ran.err
+    with pytest.raises(AllowanceEnded):
+        ask()
+    assert "None is open." in in_process(["ledger", "allowances"], spent).text
+
+
+def test_a_person_is_asked_before_one_is_closed(spent: dict[str, str]) -> None:
+    said = terminal(["ledger", "close", "step"], spent, [("[y/N]", "n\n")])
+    assert "Close step for good?" in said.screen
+    assert [one["allowance"] for one in document(spent, "ledger", "allowances")["allowances"]] == ["run-42", "step"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["close", "run-43", "--yes"], "There is no allowance 'run-43' in purse 'default'"),
+        (["freeze", "--allowance", "run-43"], "There is: old, run-42, step, ~"),
+        (["unfreeze", "a.example", "--allowance", "run-42"], "Name a host or an allowance, not both."),
+    ],
+)
+def test_mistakes_are_named(spent: dict[str, str], command: list[str], said: str) -> None:
+    ran = in_process(["ledger", *command], spent)
+    assert ran.code == 2
+    assert said in " ".join(ran.err.split())
+
+
+def test_a_ledger_without_one_says_how_there_is_one(seller: Sandbox, given: dict[str, str]) -> None:
+    assert in_process(["get", f"{seller.url}/evm/weather", "--yes"], given).code == 0
+    assert "A program opens one: buyer.allowance(...)." in in_process(["ledger", "allowances"], given).text
+    assert "Allowances" not in in_process(["status", "--offline"], given).text
+
+
+def test_yes_pays_within_the_damper_of_the_policy(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    policy = tmp_path / "damped.toml"
+    policy.write_text('same_request = "1/hour"\n' + Path(given["X402_POLICY"]).read_text())
+    checked = in_process(["policy", "check", str(policy)], given).text
+    assert "same request at most 1 per hour; then asks, or refuses" in lines(checked)
+    command = ["get", f"{seller.url}/evm/weather", "--policy", str(policy), "--yes"]
+    assert in_process(command, given).code == 0
+    again = in_process(command, given)
+    assert again.code == 3
+    assert "The same request was paid once already" in " ".join(again.err.split())

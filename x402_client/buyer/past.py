@@ -1,0 +1,70 @@
+"""Purchases of a purse as its ledger lists them: those that are open, and the latest that are resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..model.holds import Hold
+from .ends import ended, with_waiting, without
+from .ledger_calls import acall_ledger, call_ledger
+from .services import Services
+
+#: The most purchases that are looked through for those of one allowance. No ledger that ships keeps more.
+_ALL = 100_000
+
+
+def open_holds(services: Services) -> tuple[Hold, ...]:
+    """Return what is not resolved, as the ledger has it."""
+    ends = ended()
+    return without(ends, call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
+
+
+async def aopen_holds(services: Services) -> tuple[Hold, ...]:
+    """Async twin of ``open_holds``."""
+    ends = ended()
+    return without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
+
+
+def history(services: Services, limit: int, account: str | None = None) -> tuple[Hold, ...]:
+    """Return the latest resolved purchases, newest first: all, or those under one allowance."""
+    found: tuple[Hold, ...] = ()
+    for asked in _sizes(limit, account):
+        waiting, size = services.ends.waiting(services.purse), asked
+        known = call_ledger(services.ledger, lambda ledger, size=size: ledger.history(size, services.purse))
+        found = _of(account, with_waiting(waiting, known, asked))[:limit]
+        if len(found) >= limit or len(known) < asked:
+            break
+    return found
+
+
+async def ahistory(services: Services, limit: int, account: str | None = None) -> tuple[Hold, ...]:
+    """Async twin of ``history``."""
+    found: tuple[Hold, ...] = ()
+    for asked in _sizes(limit, account):
+        waiting, size = services.ends.waiting(services.purse), asked
+        known = await acall_ledger(services.ledger, lambda ledger, size=size: ledger.history(size, services.purse))
+        found = _of(account, with_waiting(waiting, known, asked))[:limit]
+        if len(found) >= limit or len(known) < asked:
+            break
+    return found
+
+
+def under(account: str, holds: Iterable[Hold]) -> tuple[Hold, ...]:
+    """Return the open purchases that count in an allowance, each with the money that the last error told."""
+    return tuple(hold.told for hold in holds if account in hold.path)
+
+
+def _of(account: str | None, holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
+    return holds if account is None else tuple(hold for hold in holds if account in hold.path)
+
+
+def _sizes(limit: int, account: str | None) -> Iterator[int]:
+    """Give how many purchases to ask for, one time after the other."""
+    if account is None or limit <= 0:
+        yield max(0, limit)
+        return
+    size = limit
+    while size < _ALL:
+        yield size
+        size *= 10
+    yield max(_ALL, limit)

@@ -1,0 +1,168 @@
+"""The questions that a buyer answers about its purse, and what it does there: write-offs, look-ups, freezes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..core.delivery import NO_COURIER
+from ..core.drive import arun, run
+from ..core.ports import Ledger
+from ..core.reclaim import reclaim
+from ..events import WrittenOff
+from ..model.holds import Hold
+from ..model.money import Money
+from ..policy.policy import Policy
+from . import past
+from .answers import Answers, AsyncAnswers
+from .budget_questions import Remaining, counted, question
+from .freezes import freeze_name, tell_unfrozen
+from .ledger_calls import acall_ledger, call_ledger
+from .services import Services
+from .settlement_reader import Reconciled, aread, due, fate_of, read
+
+
+class PurseQuestions:
+    """The part of a buyer that looks into its purse."""
+
+    ledger: Ledger
+    policy: Policy
+    purse: str
+    reader: Any
+    services: Services
+
+    def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
+        """Return the money that counts as spent in a window.
+
+        It is the overall sum, that of one host, or that of a host pattern of the policy that has a budget.
+
+        Args:
+            host: A host or a pattern of the policy's ``hosts``. Default: all hosts together.
+            window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
+            currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
+        """
+        asked = question(host, window, currency, self.purse)
+        return Money.of_units(call_ledger(self.ledger, partial(counted, asked)), asked.currency)
+
+    async def aspent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
+        """Async twin of ``spent``."""
+        asked = question(host, window, currency, self.purse)
+        return Money.of_units(await acall_ledger(self.ledger, partial(counted, asked)), asked.currency)
+
+    def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
+        """Return the money that the policy still allows in a window, overall or at one host.
+
+        None means that nothing limits it there.
+
+        Args:
+            host: A host. Default: the limits over all hosts.
+            window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
+            currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
+        """
+        asked = Remaining(self.policy, host, window, currency, self.purse)
+        return asked.least([call_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
+
+    async def aremaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
+        """Async twin of ``remaining``."""
+        asked = Remaining(self.policy, host, window, currency, self.purse)
+        return asked.least([await acall_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
+
+    def holds(self) -> tuple[Hold, ...]:
+        """Return the purchases that are not resolved: reserved, in flight, or without a usable answer.
+
+        The ``money`` of each is what the last error about it said; ``last`` has the seller's answer.
+        """
+        return tuple(hold.told for hold in past.open_holds(self.services))
+
+    async def aholds(self) -> tuple[Hold, ...]:
+        """Async twin of ``holds``."""
+        return tuple(hold.told for hold in await past.aopen_holds(self.services))
+
+    def history(self, limit: int = 100) -> tuple[Hold, ...]:
+        """Return the latest resolved purchases, newest first.
+
+        Args:
+            limit: The most purchases to return. Default: 100.
+        """
+        return past.history(self.services, limit)
+
+    async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
+        """Async twin of ``history``."""
+        return await past.ahistory(self.services, limit)
+
+    def write_off(self, hold: Hold) -> Hold:
+        """Give up an unresolved purchase.
+
+        It counts as spent, and the next same request is a new purchase.
+
+        Args:
+            hold: The purchase, as ``holds()`` or an error has it.
+        """
+        return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
+
+    async def awrite_off(self, hold: Hold) -> Hold:
+        """Async twin of ``write_off``."""
+        return self._written_off(await acall_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
+
+    def _written_off(self, hold: Hold) -> Hold:
+        self.services.tell(WrittenOff(hold.purchase.method, hold.url, hold))
+        return hold
+
+    def reconcile(self) -> Reconciled:
+        """Ask the chain about every expired payment without an answer.
+
+        Payments that did not settle are given back to the budgets.
+        """
+        found = Reconciled()
+        for hold in filter(due, past.open_holds(self.services)):
+            fate = fate_of(self.reader, hold, read(self.reader, hold))
+            answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
+            found = found.with_one(hold, answered)
+        return found
+
+    async def areconcile(self) -> Reconciled:
+        """Async twin of ``reconcile``."""
+        found = Reconciled()
+        for hold in filter(due, await past.aopen_holds(self.services)):
+            fate = fate_of(self.reader, hold, await aread(self.reader, hold))
+            answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
+            found = found.with_one(hold, answered)
+        return found
+
+    def freeze(self, host: str = "*") -> None:
+        """Stop payments to a host pattern, or all payments, at once.
+
+        Args:
+            host: A host, a pattern like ``*.example.com``, or ``*``. Default: ``*``, which is every host.
+        """
+        call_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
+
+    async def afreeze(self, host: str = "*") -> None:
+        """Async twin of ``freeze``."""
+        await acall_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
+
+    def unfreeze(self, host: str = "*") -> tuple[str, ...]:
+        """Lift one freeze, by the name it was set under, and return the freezes that still stop payments there.
+
+        What is left, or a name that was not frozen, is told as an event too.
+
+        Args:
+            host: The name that was frozen. Default: ``*``.
+        """
+        named, before = freeze_name(host), self.freezes()
+        call_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
+        return tell_unfrozen(self.services.tell, named, before, self.freezes())
+
+    async def aunfreeze(self, host: str = "*") -> tuple[str, ...]:
+        """Async twin of ``unfreeze``."""
+        named, before = freeze_name(host), await self.afreezes()
+        await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
+        return tell_unfrozen(self.services.tell, named, before, await self.afreezes())
+
+    def freezes(self) -> tuple[str, ...]:
+        """Return the host patterns to which payments are stopped; ``*`` stops all."""
+        return tuple(call_ledger(self.ledger, lambda ledger: ledger.freezes()))
+
+    async def afreezes(self) -> tuple[str, ...]:
+        """Async twin of ``freezes``."""
+        return tuple(await acall_ledger(self.ledger, lambda ledger: ledger.freezes()))

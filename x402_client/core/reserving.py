@@ -1,0 +1,109 @@
+"""Reserves the price of a purchase: in every budget that it has to fit, those of its allowances too, or in none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..errors import AllowanceEnded, OverLimit, PaymentOutcomeUnknown, SameRequest
+from ..model.budgets import Cap, request_account
+from ..model.holds import Busy, Hold, Order, Purchase
+from ..model.offers import Offer
+from .asks import Ask, Pause, Reply, Reserve
+from .call import Call
+from .drive import Flow
+from .joining import join
+from .present import expiry
+from .purchase_name import known_purchase
+from .reclaim import reclaim_expired
+from .rules import Rules
+
+#: How long a call waits for another one under the same key, in steps.
+_PATIENCE = (0.05,) * 10 + (0.25,) * 18
+#: A cap that refuses nothing: its account counts all the same.
+_NO_LIMIT = 2**62
+
+
+def order_of(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Order:
+    """Return the order for a purchase, under every cap of the policy and of the call's allowances.
+
+    The rule: "An allowance is an account too; a child's spending counts at every ancestor, in the same step".
+    """
+    assert offer.price is not None
+    currency, allowances = offer.price.currency, call.mandate.allowances
+    caps = rules.policy.caps(call.origin, currency)
+    if rules.policy.same_request and not purchase.keyed:
+        caps += tuple(_same_request(call, purchase, rules))
+    for allowance in allowances:
+        caps += allowance.caps(currency)
+    path = tuple(allowance.account for allowance in allowances)
+    return Order(purchase, offer, offer.price, caps, rules.means.payer(offer.network), path)
+
+
+def _same_request(call: Call, purchase: Purchase, rules: Rules) -> Iterator[Cap]:
+    """Give the caps on payments for the same request. A key is the caller's word that it is another purchase."""
+    account = request_account(purchase.id)
+    for window, most in rules.policy.same_request.items():
+        yield Cap(account, window, None, _NO_LIMIT if call.repeats else most)
+
+
+def reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
+    """Return the hold of this call's purchase: a new one, or the unresolved one, claimed.
+
+    Return a reply instead if an overdue call of the same request was joined and its payment brought the content.
+    """
+    purchase = yield from known_purchase(call, rules)
+    joined = yield from join(call, purchase, rules)
+    if joined is not None:
+        return joined
+    try:
+        hold = yield from _taken(call, purchase, offer, rules)
+    except SameRequest as refusal:
+        if not rules.can_ask:
+            raise
+        call.repeats = _why(refusal, rules)
+        hold = yield from _taken(call, purchase, offer, rules)
+    if call.running is not None:
+        call.running.hold = hold
+    return hold
+
+
+def _taken(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Flow[Hold]:
+    """Take the price, if need be after the chain gave budget back."""
+    try:
+        hold = yield from patiently(Reserve(order_of(call, purchase, offer, rules), call.attempt))
+    except (SameRequest, AllowanceEnded):
+        raise
+    except OverLimit:
+        if not (yield from reclaim_expired(rules.policy)):
+            raise
+        hold = yield from patiently(Reserve(order_of(call, purchase, offer, rules), call.attempt))
+    assert hold is not None
+    return hold
+
+
+def _why(refusal: SameRequest, rules: Rules) -> str:
+    """Return why the approver is asked, also below its threshold.
+
+    The rule: "the sixth identical delivered purchase asks the approver, or is refused".
+    """
+    limits = ", ".join(f"{most}/{window}" for window, most in rules.policy.same_request.items())
+    times = "once" if refusal.spent == 1 else f"{refusal.spent} times"
+    return f'The same request was paid {times} already; the policy has same_request="{limits}".'
+
+
+def patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
+    """Ask. While another attempt at the same purchase may be running, wait for it, but not for ever."""
+    found: Hold | Busy | None = yield from question
+    for seconds in _PATIENCE:
+        if not isinstance(found, Busy):
+            return found
+        yield from Pause(seconds)
+        found = yield from question
+    if not isinstance(found, Busy):
+        return found
+    raise PaymentOutcomeUnknown(
+        "Another attempt at the same purchase may still be running. Nothing was sent by this one; try again when it "
+        "ended.",
+        hold=found.hold.shown,
+        wait_until=expiry(found.hold),
+    )
