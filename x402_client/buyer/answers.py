@@ -64,10 +64,12 @@ class Answers:
         else:
             self._ledger(question)
 
-    def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+    def _holds(self, question: asks.Holds | asks.Expired) -> tuple[Hold, ...]:
         services, ends = self._services, ended()
-        holds = without(ends, call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
-        return services.settlement.fates(filter(due, holds))
+        return without(ends, call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
+
+    def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+        return self._services.settlement.fates(filter(due, self._holds(question)))
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._services, ask)
@@ -144,10 +146,12 @@ class AsyncAnswers:
     def _note(self, question: asks.Note) -> Any:
         return self._services.ends.note(question) if question.now else self._ledger(question)
 
-    async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+    async def _holds(self, question: asks.Holds | asks.Expired) -> tuple[Hold, ...]:
         services, ends = self._services, ended()
-        holds = without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
-        return await services.settlement.afates(filter(due, holds))
+        return without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
+
+    async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+        return await self._services.settlement.afates(filter(due, await self._holds(question)))
 
     def _in_time(self, coming: Awaitable[T]) -> Awaitable[T]:
         """Bound an awaitable by the library's own clock for the whole call, if it has one: a payment has left."""
@@ -294,6 +298,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
     asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
     asks.Expired: Answers._expired,
+    asks.Holds: Answers._holds,
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Note: Answers._note,
@@ -316,6 +321,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.LookNow: lambda self, ask: self._in_time(self._services.settlement.asee(ask.hold, ask.funds)),
     asks.Expired: AsyncAnswers._expired,
+    asks.Holds: AsyncAnswers._holds,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Note: AsyncAnswers._note,
     asks.Reserve: AsyncAnswers._reserve,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Failed,
         Failure,
         Fetch,
+        Holds,
         Join,
         Joined,
         LeftAlone,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     )
     from .purchase_name import is_key_of, is_request_of
     from .rules import Rules
+    from .unresolved import with_unresolved
 
 __all__ = [
     "Approval",
@@ -109,6 +111,7 @@ __all__ = [
     "FurtherSigner",
     "Hold",
     "HoldState",
+    "Holds",
     "HttpRequest",
     "Join",
     "Joined",
@@ -159,6 +162,7 @@ __all__ = [
     "pay_ahead",
     "run",
     "tool_call",
+    "with_unresolved",
 ]
 
 #: Which module each name lives in. Loaded when it is asked for.
@@ -194,6 +198,7 @@ _HOMES = {
         "Failed",
         "Failure",
         "Fetch",
+        "Holds",
         "Join",
         "Joined",
         "LeftAlone",
@@ -223,6 +228,7 @@ _HOMES = {
     ".flow": ("inspect", "pay"),
     ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
+    ".unresolved": ("with_unresolved",),
     ".paying_ahead": ("pay_ahead",),
     ".ports": (
         "Approver",
