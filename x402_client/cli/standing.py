@@ -22,7 +22,9 @@ from ..policy.limits import Limit
 from . import wallets
 from .balances import Held, look, tokens_on, usual_networks
 from .buying import Choices, buying, endpoints, ledger_file
+from .open_ledger import typed, with_ledger
 from .own_words import in_own_words
+from .vocabulary import Advice, advice
 
 #: More payments than a ledger remembers.
 _ALL = 1_000_000
@@ -68,15 +70,24 @@ class Budget:
 class Standing:
     """Everything that ``x402 status`` shows."""
 
+    choices: Choices
     buyer: Buyer
     found: wallets.Found
-    policy_file: Path | None
     ledger: LedgerState
     budgets: tuple[Budget, ...]
     frozen: tuple[str, ...]
     holds: tuple[Hold, ...]
     #: None if the chains were not asked.
     balances: tuple[Held, ...] | None
+
+    def ledger_command(self, command: str) -> str:
+        """Return a ledger command to type next, about the same ledger and purse."""
+        return f"x402 ledger {command}{typed(self.choices.ledger, self.choices.purse)}"
+
+    def advice(self, hold: Hold) -> Advice:
+        """Return what the state of a payment means, and what to do about it with the same ledger and purse."""
+        said = advice(hold)
+        return Advice(said.state, with_ledger(said.todo, self.choices.ledger, self.choices.purse))
 
 
 @contextmanager
@@ -89,9 +100,9 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
     with buying(choices, ledger=ledger) as (buyer, found):
         holds, past = buyer.holds(), buyer.history(_ALL)
         yield Standing(
+            choices=choices,
             buyer=buyer,
             found=found,
-            policy_file=choices.policy,
             ledger=_with_payments(state, (*holds, *past)),
             budgets=tuple(_budgets(buyer, (*holds, *past))),
             frozen=buyer.freezes(),

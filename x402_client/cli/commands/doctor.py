@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from ...buyer.buyer import Buyer
 from ...chains.solana import SolanaChain
-from ...core.asks import Reply
-from ...core.call import Call
-from ...core.drive import run
-from ...core.flow import inspect
+from ...core import Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
 from ...errors import ChainUnavailable, QuoteError
-from ...model.hosts import Origin
 from ...model.money import Token
 from ...model.networks import SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
@@ -32,7 +29,7 @@ from ..requests_made import CliRequest, cli_request, no_answer, shown_url
 from ..running import Stop, asking
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
-from .quote import QuoteReport, is_play_money
+from .quote import QuoteReport, is_play_money, presented_again
 
 _NAMES = ("payment-required", "x-payment-required")
 _LARGE_HEADER = 8 * 1024
@@ -76,9 +73,9 @@ def doctor(
     if answer.status == 402:
         looked = ledger_for_looking(choices.ledger, choices.purse)
         with buying(choices, ledger=looked.port) as (buyer, found):
-            quote = _judged(request.method, answer, buyer, payable)
+            quote = _judged(request, answer, buyer, payable)
             if quote is not None:
-                _payable(QuoteReport(quote, buyer, found, looked, choices.ledger), buyer, payable)
+                _payable(QuoteReport(quote, buyer, found, looked, choices), buyer, payable)
     if as_json:
         show_json({"url": answer.url, "status": answer.status, "examined": [document(r) for r in [*readings, payable]]})
     else:
@@ -143,14 +140,18 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
         head.tolerated("terms", "version 2 gives them in the PAYMENT-REQUIRED header; the usual clients see none here")
 
 
-def _judged(method: str, answer: _Answer, buyer: Buyer, payable: Reading) -> Quote | None:
+def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading) -> Quote | None:
     """Return the quote as a payment would see it."""
-    url = httpx.URL(answer.url)
-    origin = Origin.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
-    call = Call(method=method, origin=origin, url=answer.url, identity="")
+    asked, digest = request.facts()
+    identity = asked.identity(buyer.identity_headers)
+    call = Call(
+        method=asked.method, origin=asked.origin, url=answer.url, identity=identity, hop=asked.former_identity()
+    )
     reply = Reply(answer.status, lambda name: answer.headers.get(name), None)
+    answers: dict[type, Any] = {Peek: lambda: answer.body, Digest: lambda: digest, Holds: buyer.holds}
     try:
-        return run(inspect(call, reply, buyer.rules), lambda ask: answer.body)
+        quote = run(inspect(call, reply, buyer.rules), lambda ask: answers[type(ask)]())
+        return quote and run(with_unresolved(call, quote, buyer.rules), lambda ask: answers[type(ask)]())
     except QuoteError as fault:
         payable.wrong("terms", fault.args[0])
         return None
@@ -171,6 +172,8 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         payable.fact(f"offer {offer.position}", f"{offer}{label}: {verdict}")
     for fault in quote.faults:
         payable.wrong("terms", fault)
+    if report.presents is not None:
+        payable.note("ledger", presented_again(report.presents, quote.url))
     if report.refusal:
         payable.wrong("ledger" if report.frozen or report.looked.problem else "policy", report.refusal)
     for offer in quote.offers:

@@ -63,7 +63,7 @@ def rows_of(policy: Policy) -> list[tuple[str, str]]:
         ("also known", f"{token.symbol or token.address} on {short_name(token.network)}") for token in policy.tokens
     ]
     if policy.pay_to is not None:
-        rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "nobody"))
+        rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "no address"))
     if policy.approve_above is not None:
         rows.append(("asks above", limits(policy.approve_above).removeprefix("up to ").removesuffix(" a request")))
     return rows
