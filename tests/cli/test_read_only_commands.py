@@ -280,6 +280,9 @@ def test_the_doctor_finds_a_sound_seller_sound(seller: Sandbox, given: dict[str,
         ("/fault/version-3/weather", 1, "version 3 is not known"),
         ("/fault/not-x402/weather", 1, "there are none: neither a PAYMENT-REQUIRED header nor x402 in the body"),
         ("/fault/gzip-bomb-402/weather", 1, "larger than the 262144 bytes that are read"),
+        ("/fault/not-x402/weather", 1, "wrong: terms: there are none of x402 here, so nothing could be paid"),
+        ("/fault/gzip-bomb-402/weather", 1, "was not read to its end, so nothing would be paid"),
+        ("/fault/redirect-before-paying/weather", 0, "307: it asks for no payment, and leads to http://127.0.0.1:"),
         ("/v1/solana/weather", 0, "The body: payment terms"),
     ],
 )
@@ -289,6 +292,14 @@ def test_the_doctor_names_what_is_wrong(
     ran = in_process(["doctor", seller.url + path], given)
     assert said in ran.text
     assert ran.code == code, ran.text
+
+
+def test_an_offer_that_a_redirect_led_to_is_refused_in_the_words_of_the_command(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    ran = in_process(["quote", "-L", f"{seller.url}/fault/redirect-to-another-host/weather"], given)
+    assert ran.code == 3
+    assert 'list it in a table [hosts."localhost"] in the --policy file' in ran.text
 
 
 def test_the_doctor_sees_an_empty_wallet(seller: Sandbox, given: dict[str, str]) -> None:

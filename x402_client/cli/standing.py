@@ -117,7 +117,7 @@ def _opened(named: str | None) -> tuple[Any, LedgerState]:
     try:
         path = ledger_file(named)
         if path is not None:
-            place = str(path)
+            place = str(path.absolute())
             if not path.exists():
                 return settings.ledger(":memory:"), LedgerState(place, exists=False)
             size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())

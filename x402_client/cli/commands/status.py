@@ -12,7 +12,7 @@ from .. import balances, export, funding, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
 from ..money_labels import network_name
-from ..open_ledger import lift
+from ..open_ledger import lift, typed
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
 from ..standing import Budget, LedgerState, Standing, standing
@@ -135,9 +135,11 @@ def _bytes(size: int) -> str:
 
 
 def _next_for_ledger(found: Standing) -> list[str]:
-    if found.ledger.problem:
+    if found.ledger.problem or (found.found.no_wallet and not found.ledger.payments):
         return []
-    return [found.ledger_command("spent") if found.ledger.payments else "x402 get URL"]
+    if found.ledger.payments:
+        return [found.ledger_command("spent")]
+    return [f"x402 get URL{typed(found.choices.ledger, found.choices.purse)}"]
 
 
 def _draw_budgets(budgets: Iterable[Budget]) -> None:
