@@ -22,7 +22,7 @@ from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
-from .ends import ended, not_paid_here, without
+from .ends import ended, raise_if_delivered, without
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .services import Services, log
 from .settings import is_async
@@ -51,12 +51,12 @@ class Answers:
 
     def _reserve(self, question: asks.Reserve) -> Any:
         self._services.ends.make_room()
-        held = not_paid_here(self._ledger(question))
+        held = raise_if_delivered(self._ledger(question))
         self._services.tell_news()
         return held
 
     def _claim(self, question: asks.Claim) -> Any:
-        return not_paid_here(self._ledger(question))
+        return raise_if_delivered(self._ledger(question))
 
     def _note(self, question: asks.Note) -> None:
         if question.now and at_once(self._services.ledger) is not None:
@@ -124,24 +124,24 @@ class AsyncAnswers:
         if is_coming(held):
             return self._reserved(held)
         self._services.tell_news()
-        return not_paid_here(held)
+        return raise_if_delivered(held)
 
     async def _reserve_later(self, question: asks.Reserve) -> Any:
         await self._services.ends.amake_room()
         held = self._ledger(question)
-        return await self._reserved(held) if is_coming(held) else not_paid_here(held)
+        return await self._reserved(held) if is_coming(held) else raise_if_delivered(held)
 
     async def _reserved(self, coming: Awaitable[Any]) -> Any:
         held = await coming
         self._services.tell_news()
-        return not_paid_here(held)
+        return raise_if_delivered(held)
 
     def _claim(self, question: asks.Claim) -> Any:
         found = self._ledger(question)
-        return self._claimed(found) if is_coming(found) else not_paid_here(found)
+        return self._claimed(found) if is_coming(found) else raise_if_delivered(found)
 
     async def _claimed(self, coming: Awaitable[Any]) -> Any:
-        return not_paid_here(await coming)
+        return raise_if_delivered(await coming)
 
     def _note(self, question: asks.Note) -> Any:
         return self._services.ends.note(question) if question.now else self._ledger(question)
