@@ -320,6 +320,19 @@ class TestQuotes:
         assert untouched(buyer)
         assert client.get(server.url("/paid")).status_code == 200
 
+    def test_names_the_payment_that_the_same_request_presents_again(
+        self, client: Client, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        url = server.on("/paid", till.sells(lambda ex, till: ex.cut(), delivered))
+        with pytest.raises(errors.PaymentOutcomeUnknown):
+            client.get(url)
+        [hold] = buyer.holds()
+        assert client.quote("GET", url).unresolved == hold.id
+        assert client.quote("GET", f"{url}?page=2").unresolved == ""
+        assert client.get(url).status_code == 200
+        assert set(till.nonces) == {hold.nonce}
+        assert client.quote("GET", url).unresolved == ""
+
     @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
     def test_any_method_may_ask(self, client: Client, server: Server, till: Till, method: str) -> None:
         assert client.quote(method, server.on("/paid", till.sells())).choice is not None

@@ -120,7 +120,8 @@ OTHERS = """
 import asyncio, os, warnings
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 warnings.simplefilter("ignore")
-import cohere, groq, litellm
+import aiohttp, cohere, groq, httpx2, litellm
+import x402_client.aiohttp, x402_client.httpx2
 from google import genai
 from mistralai.client import Mistral
 from x402_client import Policy
@@ -151,6 +152,13 @@ async def main(seller):
     print(*wrap(ai, buyer))
     tell("genai", ai.models.generate_content(model="m", contents="?").text)
     tell("genai", (await ai.aio.models.generate_content(model="m", contents="?")).text)
+    for option, client in (
+        ("httpx_async_client", x402_client.httpx2.wrap(httpx2.AsyncClient(), buyer)),
+        ("aiohttp_client", x402_client.aiohttp.wrap(aiohttp.ClientSession(), buyer)),
+    ):
+        ai = genai.Client(api_key="x", http_options={{"base_url": seller.url, option: client}})
+        tell(option, (await ai.aio.models.generate_content(model="m", contents="?")).text)
+    await client.close()
     print(*wrap(litellm, buyer))
     own = dict(model="openai/m", messages=messages, api_key="x", api_base=seller.url + "/v1")
     tell("litellm", litellm.completion(**own).choices[0].message.content)
@@ -177,7 +185,8 @@ def test_the_other_sdks_pay_once_for_each_call() -> None:
     said = [line for line in ran.stdout.splitlines() if "Forty-two." in line]
     assert said == [
         "groq Forty-two. 1", "cohere Forty-two. 2", "mistral Forty-two. 3", "mistral Forty-two. 4",
-        "genai Forty-two. 5", "genai Forty-two. 6", "litellm Forty-two. 7", "litellm Forty-two. 8",
+        "genai Forty-two. 5", "genai Forty-two. 6", "httpx_async_client Forty-two. 7", "aiohttp_client Forty-two. 8",
+        "litellm Forty-two. 9", "litellm Forty-two. 10",
     ]  # fmt: skip
     assert "groq.SyncHttpxClientWrapper at ._client" in ran.stdout
     assert "httpx.Client at ._client_wrapper.httpx_client.httpx_client" in ran.stdout

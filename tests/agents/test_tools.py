@@ -96,6 +96,15 @@ def test_a_price_is_told_without_paying(box: Toolbox, seller: Sandbox) -> None:
     assert seller.settlements == []
 
 
+def test_a_price_is_not_promised_where_an_earlier_payment_is_presented_again(box: Toolbox, seller: Sandbox) -> None:
+    own_tools, url = own(box, seller), f"{seller.url}/weather"
+    seller.order("drop-after-settling", "drop-after-settling", "drop-after-settling")
+    assert own_tools.paid_fetch(url)["ok"] is False
+    found = own_tools.quote(url)
+    assert found["would_pay"] is None
+    assert "paid_fetch presents that one again and pays nothing new" in found["reasons"][0]
+
+
 def test_a_price_at_a_host_that_the_policy_denies_is_not_paid(box: Toolbox, seller: Sandbox) -> None:
     found = own(box, seller, Policy(per_request="1", hosts={"127.0.0.1": "deny"})).quote(f"{seller.url}/weather")
     assert (found["ok"], found["would_pay"]) == (True, None)

@@ -386,7 +386,7 @@ def test_a_fork_does_not_wait_for_a_ledger_that_fails(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ends.EndsWriter, "_start", bool)  # no thread tries meanwhile
     ledger = Stubborn()
     attempt = pending(ledger)
-    ends._look_after(Stubborn)
+    ends._register_flush(Stubborn)
     before = ledger.tries
     assert children.done(bool) == 0
     assert ledger.tries == before + 1

@@ -116,6 +116,6 @@ def test_a_forked_child_leaves_those_of_its_parent_to_it(monkeypatch: pytest.Mon
 
     from x402_client.buyer import ends
 
-    ends._look_after(Slow)
+    ends._register_flush(Slow)
     assert children.done(child) == 0
     assert writer._notes

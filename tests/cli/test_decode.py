@@ -225,7 +225,8 @@ _PADDED = next(text for n in range(3) if (text := encoded(document(entry(), erro
 #: Texts around the JSON, the level of what is found, and its words.
 WRAPPINGS = {
     "no base64": ("%%%", "wrong", "neither JSON nor base64"),
-    "cut off": ("eyJ4N", "wrong", ""),
+    "cut off": ("eyJ4N", "wrong", "the base64 is cut off"),
+    "words": ("hello", "wrong", "this is neither JSON nor base64"),
     "no JSON": (base64.b64encode(b"hello").decode(), "wrong", "cannot be read"),
     "a list": ("[1]", "wrong", "it is not an object"),
     "something else": ('{"a": 1}', "wrong", "neither accepts"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from x402_client.ledgers import RedisLedger, SqliteLedger
 from x402_client.model.offers import Offer
 from x402_client.sandbox import Sandbox
 
+from .conftest import shell_settings
 from .running import in_process, terminal
 
 
@@ -26,12 +28,24 @@ def _nothing_is_paid(seller: Sandbox):  # type: ignore[no-untyped-def]
     assert len(seller.settlements) == before
 
 
+@pytest.fixture
+def own_seller() -> Iterator[Sandbox]:
+    """A sandbox that may earn something."""
+    with Sandbox(slow=0.1) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def own(own_seller: Sandbox, bare: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    return bare | shell_settings(own_seller, tmp_path)
+
+
 def test_a_quote_shows_every_offer_the_choice_and_the_reasons(seller: Sandbox, given: dict[str, str]) -> None:
     ran = in_process(["quote", f"{seller.url}/weather"], given)
     assert ran.code == 0
     lines = ran.text.splitlines()
-    assert any("1. exact  0.01 USD" in line and line.endswith("would be paid") for line in lines)
-    assert any("2. exact  0.01 USD" in line and "costs the same and comes first" in line for line in lines)
+    assert any("→  1. exact  0.01 USD" in line and line.endswith("yes") for line in lines)
+    assert any("2. exact  0.01 USD" in line and "no: offer 1 costs the same" in line for line in lines)
     assert "Left before it: 5.00 USD today." in ran.text
     assert not Path(given["X402_LEDGER"]).exists()
 
@@ -84,8 +98,9 @@ def test_what_is_frozen_would_not_be_paid(seller: Sandbox, given: dict[str, str]
         ran = in_process(command, given)
         assert ran.code == 3
         assert f"{frozen}; `x402 ledger unfreeze" in ran.err
-        assert "would be paid" not in ran.text
+        assert "→" not in ran.text
         assert "Would pay" not in ran.err
+    assert "no: frozen" in in_process(["quote", url], given).text
     said = json.loads(in_process(["quote", url, "--json"], given).out)
     assert (said["choice"], said["frozen"]) == (1, [pattern])
     assert said["refusal"].startswith(frozen)
@@ -114,10 +129,54 @@ def test_a_ledger_that_cannot_be_used_pays_nothing(seller: Sandbox, given: dict[
     quoted, dry = in_process(["quote", url], given), in_process(["get", url, "--dry-run"], given)
     paid = in_process(["get", url, "--yes"], given)
     assert (quoted.code, dry.code, paid.code) == (4, 4, 4)
-    assert "would be chosen; the ledger cannot be used" in quoted.text
+    assert "no: the ledger cannot be used" in quoted.text
     assert "Left before it" not in quoted.text
     assert paid.err.partition(" More:")[0] in quoted.err
     assert "wrong: ledger: " in in_process(["doctor", url], given).text
+
+
+def test_a_quote_tells_of_the_payment_that_the_same_request_presents_again(
+    own_seller: Sandbox, own: dict[str, str]
+) -> None:
+    url = f"{own_seller.url}/weather"
+    own_seller.order(*["drop-after-settling"] * 3)
+    assert in_process(["get", url, "--yes"], own).code == 7
+    [hold] = json.loads(in_process(["ledger", "holds", "--json"], own).out)["holds"]
+    ran = in_process(["quote", url], own)
+    assert ran.code == 0
+    assert (
+        f"This request has an unresolved payment: {hold['hold']} (0.01 USD, test money, to {own_seller.url})"
+        in ran.text
+    )
+    assert "That same payment would be presented again; nothing new would be signed." in ran.text
+    assert f"`x402 ledger retry {hold['hold']}`" in ran.text
+    assert "no: the earlier payment comes first" in ran.text
+    assert "→" not in ran.text
+    document = json.loads(in_process(["quote", url, "--json"], own).out)
+    assert document["unresolved"] == hold
+    dry, examined = in_process(["get", url, "--dry-run"], own), in_process(["doctor", url], own)
+    for said in (dry.err, examined.text):
+        assert "That same payment would be presented again" in said
+        assert "Would pay" not in said
+        assert "would be paid" not in said
+    assert json.loads(in_process(["quote", f"{url}?other=1", "--json"], own).out)["unresolved"] is None
+    assert len(own_seller.settlements) == 1
+
+
+def test_the_next_command_names_the_ledger_where_it_would_find_another(
+    own_seller: Sandbox, own: dict[str, str], tmp_path: Path
+) -> None:
+    url, place = f"{own_seller.url}/weather", str(tmp_path / "other.db")
+    own_seller.order(*["drop-after-settling"] * 3)
+    assert in_process(["get", url, "--yes", "--ledger", place], own).code == 7
+    [hold] = json.loads(in_process(["ledger", "holds", "--json", "--ledger", place], own).out)["holds"]
+    again = f"`x402 ledger retry {hold['hold']} --ledger {place}`"
+    assert again in hold["advice"]
+    for command in (["quote", url], ["ledger", "holds"], ["ledger", "show", hold["hold"]], ["status", "--offline"]):
+        assert again in in_process([*command, "--ledger", place], own).text
+    status = json.loads(in_process(["status", "--offline", "--json", "--ledger", place], own).out)
+    assert status["next"] == [f"x402 ledger holds --ledger {place}"]
+    assert again in status["unresolved"][0]["advice"]
 
 
 def test_looking_at_a_server_makes_no_purse_there(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
@@ -221,6 +280,9 @@ def test_the_doctor_finds_a_sound_seller_sound(seller: Sandbox, given: dict[str,
         ("/fault/version-3/weather", 1, "version 3 is not known"),
         ("/fault/not-x402/weather", 1, "there are none: neither a PAYMENT-REQUIRED header nor x402 in the body"),
         ("/fault/gzip-bomb-402/weather", 1, "larger than the 262144 bytes that are read"),
+        ("/fault/not-x402/weather", 1, "wrong: terms: there are none of x402 here, so nothing could be paid"),
+        ("/fault/gzip-bomb-402/weather", 1, "was not read to its end, so nothing would be paid"),
+        ("/fault/redirect-before-paying/weather", 0, "307: it asks for no payment, and leads to http://127.0.0.1:"),
         ("/v1/solana/weather", 0, "The body: payment terms"),
     ],
 )
@@ -230,6 +292,14 @@ def test_the_doctor_names_what_is_wrong(
     ran = in_process(["doctor", seller.url + path], given)
     assert said in ran.text
     assert ran.code == code, ran.text
+
+
+def test_an_offer_that_a_redirect_led_to_is_refused_in_the_words_of_the_command(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    ran = in_process(["quote", "-L", f"{seller.url}/fault/redirect-to-another-host/weather"], given)
+    assert ran.code == 3
+    assert 'list it in a table [hosts."localhost"] in the --policy file' in ran.text
 
 
 def test_the_doctor_sees_an_empty_wallet(seller: Sandbox, given: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -102,5 +103,6 @@ def test_on_a_narrow_terminal_each_listing_has_its_lines(given: dict[str, str], 
 
 
 def test_the_settings_of_a_sandbox_lead_to_its_own_list(seller: Sandbox) -> None:
+    assert seller.environ["X402_FACILITATOR"] == seller.url
     written = _settings(seller).read_text("utf-8")
-    assert f"export X402_FACILITATOR={seller.url}\n" in written
+    assert "".join(f"export {name}={shlex.quote(value)}\n" for name, value in seller.environ.items()) in written

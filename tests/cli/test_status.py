@@ -27,6 +27,7 @@ def test_with_nothing_at_all_it_names_the_first_command(bare: dict[str, str]) ->
     assert ran.code == 0
     lines = ran.text.splitlines()
     assert lines[lines.index("Wallet") + 1 :][:2] == ["  there is none", "  next: x402 wallet new"]
+    assert "x402 get" not in ran.text, "without a wallet nothing can be paid"
     assert "up to 0.10 USD a request, 5.00 USD per day" in ran.text
     assert "not there yet: the first payment makes it" in ran.text
     assert lines[-4:] == ["Frozen", "  nothing", "Unresolved payments", "  none"]

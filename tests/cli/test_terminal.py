@@ -7,10 +7,12 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from x402_client.sandbox import Sandbox
+from x402_client.signers import keystore
 
 from .running import in_process, terminal
 
@@ -108,6 +110,27 @@ def test_a_passphrase_is_asked_for_when_something_is_signed_and_not_before(
     assert seen.code == 0
     assert "worth it" in seen.screen
     assert "horse" not in seen.screen
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong", "said"),
+    [
+        ("\x04", {}, "Nothing was typed."),
+        ("correct horse\n", {"crypto": {}}, "its crypto part cannot be read (KeyError)"),
+        ("correct horse\n", {"address": "11" * 20}, "names the address 0x1111111111111111111111111111111111111111"),
+    ],
+)
+def test_the_passphrase_is_asked_for_again_only_if_it_was_wrong(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, typed: str, wrong: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "evm.json"
+    secret = bytes.fromhex(seller.key("evm")[2:])
+    path.write_text(json.dumps(keystore.seal("evm", secret, "correct horse") | wrong))
+    command = ["get", f"{seller.url}/evm/weather", "--yes", "--wallet", str(path)]
+    seen = terminal(command, given | {"NO_COLOR": "1"}, [("Passphrase of", typed)])
+    assert seen.code == 2
+    assert said in " ".join(seen.screen.split())
+    assert "Try again" not in seen.screen
 
 
 def test_a_write_off_asks(seller: Sandbox, given: dict[str, str]) -> None:

@@ -112,6 +112,7 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Note: lambda ledger, ask: ledger.note(ask.hold, ask.last),
     asks.Settlement: lambda ledger, ask: "open",
     asks.Expired: lambda ledger, ask: [],
+    asks.Holds: lambda ledger, ask: ledger.holds(),
     asks.LookNow: lambda ledger, ask: asks.Seen(False),
     asks.LeftAlone: lambda ledger, ask: None,
     asks.SignTyped: lambda ledger, ask: signature(ask),

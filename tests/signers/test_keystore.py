@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import sys
@@ -15,6 +16,7 @@ from eth_account import Account
 from eth_keyfile.keyfile import create_keyfile_json
 
 from x402_client import Wallet
+from x402_client.chains.evm import keccak
 from x402_client.errors import ConfigurationError
 from x402_client.signers import keystore
 
@@ -168,12 +170,24 @@ def test_a_file_that_is_no_keystore_is_told(tmp_path: Path, document: Any, said:
     assert str(path) in str(caught.value)
 
 
+def cut(sealed: dict[str, Any]) -> dict[str, Any]:
+    """A keystore of half a key, whose checksum fits."""
+    crypto, how = sealed["crypto"], sealed["crypto"]["kdfparams"]
+    salt, cost = bytes.fromhex(how["salt"]), {name: how[name] for name in ("n", "r", "p", "dklen")}
+    half = bytes.fromhex(crypto["ciphertext"])[:16]
+    mac = keccak(hashlib.scrypt(b"pw", salt=salt, **cost)[16:32] + half)
+    return {**sealed, "crypto": {**crypto, "ciphertext": half.hex(), "mac": mac.hex()}}
+
+
 @pytest.mark.usefixtures("light")
 def test_a_keystore_that_does_not_open_is_told(tmp_path: Path) -> None:
     sealed = keystore.seal("evm", SECRET, "pw")
     wrong = [
         (sealed, "other", "The passphrase does not open"),
-        ({**sealed, "crypto": {}}, "pw", "The passphrase does not open"),
+        (sealed, "\udcff", "The passphrase does not open"),
+        ({**sealed, "crypto": {}}, "pw", "its crypto part cannot be read (KeyError)"),
+        ({**sealed, "crypto": {**sealed["crypto"], "kdf": "poem"}}, "pw", "its crypto part cannot be read"),
+        (cut(sealed), "pw", "it holds 16 bytes and a key has 32"),
         (
             {**sealed, "address": "11" * 20},
             "pw",

@@ -90,7 +90,7 @@ def replace_content(response: ClientResponse, body: bytes) -> None:
 def watch(response: ClientResponse, delivery: Delivery) -> None:
     """Let a delivery know what becomes of an answer's content."""
     watched = Watched(response.content, delivery)
-    _loosen(response, watched)
+    _let_it_be_collected(response, watched)
     response.content = watched
 
 
@@ -205,7 +205,7 @@ class Watched(StreamReader):
             self.let_go()
 
 
-def _loosen(response: ClientResponse, watched: Watched) -> None:
+def _let_it_be_collected(response: ClientResponse, watched: Watched) -> None:
     """Let a dropped answer be garbage-collected.
 
     aiohttp's connection holds the stream until its end, the stream holds a callback of the response, and the connector

@@ -198,7 +198,7 @@ class AsyncCourier:
         ``request_info`` of answers and errors is a view of the headers, so it shows no payment afterwards.
         """
         clone.headers[name] = value
-        clone._traces = [_Discreet(trace, name) for trace in self._native._traces]  # type: ignore[misc]
+        clone._traces = [_TraceWithoutPayment(trace, name) for trace in self._native._traces]  # type: ignore[misc]
         try:
             return await self._sent(clone, self._buyer.settle_timeout)
         except ClientResponseError as failure:  # its message quotes an answer's head that makes no sense
@@ -251,8 +251,8 @@ class AsyncCourier:
                 self._cookies.update(response.cookies)
 
 
-class _Discreet:
-    """A trace of the caller's that is told everything but the payment."""
+class _TraceWithoutPayment:
+    """A trace of the caller's that sees everything but the payment."""
 
     def __init__(self, trace: Any, hidden: str) -> None:
         self._trace, self._hidden = trace, hidden

@@ -22,6 +22,7 @@ from ..core.flow import inspect, pay
 from ..core.known_terms import Memory
 from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
+from ..core.unresolved import with_unresolved
 from ..errors import BodyNotReplayable, ConfigurationError, X402Error
 from ..model.hosts import Origin
 from ..model.offers import Quote
@@ -244,7 +245,8 @@ class Exchange:
         return found
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
-        quoting.quote = yield from inspect(call, first, self.buyer.rules)
+        quote = yield from inspect(call, first, self.buyer.rules)
+        quoting.quote = quote and (yield from with_unresolved(call, quote, self.buyer.rules))
         return first
 
     def _ended(

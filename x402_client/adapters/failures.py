@@ -7,7 +7,7 @@ from typing import Any
 
 
 def timed_out(failure: BaseException) -> bool:
-    """Return True for a time-out, also of a library that we do not know: its class is named so."""
+    """Return True for a time-out. That of a library that we do not know is told by the name of its class."""
     return isinstance(failure, TimeoutError) or type(failure).__name__.endswith(("Timeout", "TimeoutError"))
 
 

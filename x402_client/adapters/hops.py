@@ -123,9 +123,9 @@ def unread_body(method: str, status: int) -> BodyNotReplayable | None:
     if status in _SAME_BODY:
         return None
     return BodyNotReplayable(
-        f"The {method} request's body can be read only once and was not read when a redirect ({status}) answered, so "
-        "this purchase has no name by which a repeat of it would be known. Pass bytes or a seekable file. Nothing was "
-        "paid."
+        f"The {method} request's body can be read only once, and a redirect ({status}) answered before it was read. "
+        "Without it a repeat of this purchase could not be told from another. Pass bytes or a seekable file. Nothing "
+        "was paid."
     )
 
 
@@ -137,8 +137,8 @@ def not_digested(failure: Exception) -> BodyNotReplayable:
     if isinstance(failure, BodyNotReplayable):
         return failure.with_traceback(None)
     return BodyNotReplayable(
-        f"The request's body could not be read to its end ({type(failure).__name__}) when a redirect answered, so this "
-        "purchase has no name by which a repeat of it would be known. Nothing was paid."
+        f"A redirect answered, and the request's body could not be read to its end ({type(failure).__name__}). Without "
+        "it a repeat of this purchase could not be told from another. Nothing was paid."
     )
 
 

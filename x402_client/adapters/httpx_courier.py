@@ -99,7 +99,7 @@ class BaseCourier:
         if header is not None:
             self._presented = True
             headers[header[0]] = header[1]
-            extensions = _patient(extensions, self.buyer.settle_timeout)
+            extensions = _wait_for_settlement(extensions, self.buyer.settle_timeout)
         return self.library.request(
             self.native.method, self.native.url, headers=headers, stream=stream, extensions=extensions
         )
@@ -224,7 +224,7 @@ class Courier(BaseCourier):
         try:
             return self.reply(self.inner.handle_request(clone))
         except BaseException as failure:
-            _point_at(failure, self.native)
+            _name_request(failure, self.native)
             raise
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
@@ -341,7 +341,7 @@ class AsyncCourier(BaseCourier):
         try:
             return self.reply(await self.inner.handle_async_request(clone))
         except BaseException as failure:
-            _point_at(failure, self.native)
+            _name_request(failure, self.native)
             raise
 
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
@@ -381,7 +381,7 @@ class AsyncCourier(BaseCourier):
                 await self._open.pop().stream.aclose()
 
 
-def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]:
+def _wait_for_settlement(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]:
     """Set a read time-out that is long enough for settlement. None, which waits for ever, stays None."""
     timeout = extensions.get("timeout")
     if settle is not None and timeout and timeout.get("read") is not None:
@@ -389,7 +389,7 @@ def _patient(extensions: dict[str, Any], settle: float | None) -> dict[str, Any]
     return extensions
 
 
-def _point_at(failure: BaseException, request: Any) -> None:
+def _name_request(failure: BaseException, request: Any) -> None:
     """Make a library's exception name the request as the caller made it, without the payment."""
     if hasattr(failure, "_request"):
         failure.request = request  # type: ignore[attr-defined]

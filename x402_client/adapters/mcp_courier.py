@@ -107,8 +107,8 @@ class AsyncCourier:
             return tool_digest(self._tool, to_jsonable_python(self._arguments or {}))
         except (TypeError, ValueError) as fault:
             raise BodyNotReplayable(
-                f"The arguments of {words(self._tool, _TOOL)} cannot be written as JSON ({type(fault).__name__}), so "
-                "this purchase has no name by which a repeat of it would be known. Nothing was paid."
+                f"The arguments of {words(self._tool, _TOOL)} cannot be written as JSON ({type(fault).__name__}). "
+                "A repeat of this purchase could not be told from another. Nothing was paid."
             ) from None
 
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:

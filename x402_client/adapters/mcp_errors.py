@@ -27,14 +27,14 @@ def error_data(failure: Exception) -> Any:
     return failure.error  # type: ignore[attr-defined]
 
 
-class _Plain(LibraryError):  # type: ignore[misc,valid-type]
+class _MessageError(LibraryError):  # type: ignore[misc,valid-type]
     """The library's error, made of a message alone."""
 
     def __init__(self, *args: Any) -> None:
         Exception.__init__(self, *args)
 
 
-class OutcomeUnknownMcpError(PaymentOutcomeUnknown, _Plain):
+class OutcomeUnknownMcpError(PaymentOutcomeUnknown, _MessageError):
     """The error where a payment left and mcp had no answer to it: a ``PaymentOutcomeUnknown``, and mcp's own error."""
 
     @property

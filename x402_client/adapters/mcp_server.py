@@ -42,7 +42,7 @@ def server_of(client: Any, name: str | None) -> HttpRequest:
     if found is None:
         found = _Found(named)
     elif named is not None:
-        found = found._replace(url=_same(found.url, named))
+        found = found._replace(url=_checked_url(found.url, named))
     if found.url is not None:
         return _request(found.url)
     if name is None:
@@ -69,7 +69,7 @@ def _request(url: str) -> HttpRequest:
     return HttpRequest.of("POST", url)
 
 
-def _same(seen: str | None, named: str) -> str:
+def _checked_url(seen: str | None, named: str) -> str:
     """Return the URL that a user named, if it is no other server's than the one that is seen."""
     if seen is None:
         raise ConfigurationError(

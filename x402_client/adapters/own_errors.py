@@ -40,7 +40,7 @@ class OwnErrors:
         if kinds is None or cause is None or not _can_be_repeated(failure):
             return failure
         kind = next((kinds[base] for seen in links(cause) for base in type(seen).__mro__ if base in kinds), None)
-        return failure if kind is None else _as(kind, failure, cause)
+        return failure if kind is None else _remade_as(kind, failure, cause)
 
 
 def _joined(base: type[_Payment], own: Iterable[type[Exception]], face: str) -> dict[type[Any], type[Any]]:
@@ -60,7 +60,7 @@ def _can_be_repeated(failure: BaseException) -> bool:
     return failure.wait_until is not None and failure.wait_until.timestamp() > time.time()
 
 
-def _as(kind: type[Any], failure: Any, cause: BaseException) -> BaseException:
+def _remade_as(kind: type[Any], failure: Any, cause: BaseException) -> BaseException:
     made: Any = kind(str(failure))
     made.__dict__.update(failure.__dict__)
     request = getattr(cause, "_request", None) or getattr(cause, "request", None)

@@ -45,8 +45,8 @@ class Kept:
         """Return the whole body."""
         if self.full or not self.whole:
             raise BodyNotReplayable(
-                f"The request's body can be read only once and is larger than the {self._limit} bytes that are kept, "
-                "so it cannot be sent again with a payment. Pass bytes or a seekable file, or raise "
+                f"The request's body can be read only once and is larger than the {self._limit} bytes that are kept. "
+                "So it cannot be sent again with a payment. Pass bytes or a seekable file, or raise "
                 "Buyer(bounds=Bounds(kept_body=...)). Nothing was paid."
             )
         return b"".join(self._chunks)

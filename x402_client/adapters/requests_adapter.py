@@ -18,7 +18,7 @@ from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .requests_bodies import Body, watch_or_deliver
-from .requests_courier import OWN_ERRORS, Courier, facts, point_at
+from .requests_courier import OWN_ERRORS, Courier, facts, name_request
 from .unseen_hops import UnseenHops, requests_follows
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class PaymentAdapter(BaseAdapter):
         try:
             response = self._inner.send(body.first_leg(), *arguments[0], **arguments[1])
         except BaseException as failure:
-            point_at(failure, request)
+            name_request(failure, request)
             raise
         self._own(response, request)
         if not exchange.asks_to_pay(response.status_code, request.method or "GET", request.headers):

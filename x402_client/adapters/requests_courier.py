@@ -53,7 +53,7 @@ OWN_ERRORS = OwnErrors(
 )  # fmt: skip
 
 
-def point_at(failure: BaseException, request: requests.PreparedRequest) -> None:
+def name_request(failure: BaseException, request: requests.PreparedRequest) -> None:
     """Make an exception name the request as the caller made it: not our clone, and not the payment."""
     if isinstance(failure, requests.RequestException):
         failure.request = request
@@ -185,7 +185,7 @@ class Courier:
         """Send the request once more, with a payment or without."""
         args, kwargs = self._arguments
         if header is not None:
-            args, kwargs = _patient(args, kwargs, self._buyer.settle_timeout)
+            args, kwargs = _wait_for_settlement(args, kwargs, self._buyer.settle_timeout)
         try:
             clone = self._clone(header, self._body.again())
         finally:
@@ -194,7 +194,7 @@ class Courier:
         try:
             response = self._inner.send(clone, *args, **kwargs)
         except BaseException as failure:
-            point_at(failure, self._native)
+            name_request(failure, self._native)
             raise
         response.request = self._native
         return self.reply(response)
@@ -266,7 +266,7 @@ def _set_cookies(response: requests.Response) -> list[str]:
     return [line] if line else []
 
 
-def _patient(args: tuple[Any, ...], kwargs: dict[str, Any], settle: float | None) -> tuple[Any, Any]:
+def _wait_for_settlement(args: tuple[Any, ...], kwargs: dict[str, Any], settle: float | None) -> tuple[Any, Any]:
     """Set a read time-out that is long enough for settlement. None, which waits for ever, stays None."""
     if settle is None:
         return args, kwargs
@@ -280,11 +280,11 @@ def _longer(timeout: Any, settle: float) -> Any:
         return None  # some inner adapters have a default of their own for None
     if isinstance(timeout, Timeout):
         longer = timeout.clone()
-        longer._read, longer.total = _most(timeout._read, settle), _most(timeout.total, settle)
+        longer._read, longer.total = _longest(timeout._read, settle), _longest(timeout.total, settle)
         return longer
     connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    return (connect, _most(read, settle))
+    return (connect, _longest(read, settle))
 
 
-def _most(read: Any, settle: float) -> Any:
+def _longest(read: Any, settle: float) -> Any:
     return max(read, settle) if isinstance(read, (int, float)) else read

@@ -34,7 +34,7 @@ class UnseenHops:
         self._told = True
         problem = (
             "a redirect led here from an address that this client does not pay for. A purchase is named by the first "
-            "request that is seen, so a seller that leads each try to another address is paid each time. Wrap the "
+            "request that is seen. So a seller that leads each try to another address is paid each time. Wrap the "
             "whole client, or give the purchase a key"
         )
         self._buyer.services.tell(Warned(request.method, request.shown, problem))

@@ -23,6 +23,7 @@ _BEFORE_PAYING = frozenset({"TransportError", "RequestException", "ClientError"}
 #: Failures of no library's own. They may come from a hook, before or after a payment.
 _PASSING = frozenset({"TimeoutError", "ConnectionError"})
 _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
+_AGAIN = "An earlier payment for this request is unresolved. paid_fetch presents that one again and pays nothing new."
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
 
 
@@ -102,8 +103,8 @@ def quoted(quote: Quote, refusal: str) -> Result:
     """Return the result of a question for the price. ``refusal`` is the reason against the place itself."""
     if quote.free:
         return {"ok": True, "status": quote.status, "free": True, "would_pay": None, "reasons": []}
-    choice = None if refusal else quote.choice
-    reasons = [refusal] if refusal else list(quote.reasons)
+    choice = None if refusal or quote.unresolved else quote.choice
+    reasons = [refusal] if refusal else [_AGAIN] if quote.unresolved else list(quote.reasons)
     return {
         "ok": True,
         "status": quote.status,

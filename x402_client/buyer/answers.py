@@ -22,7 +22,7 @@ from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
-from .ends import ended, not_paid_here, without
+from .ends import ended, raise_if_delivered, without
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .services import Services, log
 from .settings import is_async
@@ -51,12 +51,12 @@ class Answers:
 
     def _reserve(self, question: asks.Reserve) -> Any:
         self._services.ends.make_room()
-        held = not_paid_here(self._ledger(question))
+        held = raise_if_delivered(self._ledger(question))
         self._services.tell_news()
         return held
 
     def _claim(self, question: asks.Claim) -> Any:
-        return not_paid_here(self._ledger(question))
+        return raise_if_delivered(self._ledger(question))
 
     def _note(self, question: asks.Note) -> None:
         if question.now and at_once(self._services.ledger) is not None:
@@ -64,10 +64,12 @@ class Answers:
         else:
             self._ledger(question)
 
-    def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+    def _holds(self, question: asks.Holds | asks.Expired) -> tuple[Hold, ...]:
         services, ends = self._services, ended()
-        holds = without(ends, call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
-        return services.settlement.fates(filter(due, holds))
+        return without(ends, call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
+
+    def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+        return self._services.settlement.fates(filter(due, self._holds(question)))
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._services, ask)
@@ -122,32 +124,34 @@ class AsyncAnswers:
         if is_coming(held):
             return self._reserved(held)
         self._services.tell_news()
-        return not_paid_here(held)
+        return raise_if_delivered(held)
 
     async def _reserve_later(self, question: asks.Reserve) -> Any:
         await self._services.ends.amake_room()
         held = self._ledger(question)
-        return await self._reserved(held) if is_coming(held) else not_paid_here(held)
+        return await self._reserved(held) if is_coming(held) else raise_if_delivered(held)
 
     async def _reserved(self, coming: Awaitable[Any]) -> Any:
         held = await coming
         self._services.tell_news()
-        return not_paid_here(held)
+        return raise_if_delivered(held)
 
     def _claim(self, question: asks.Claim) -> Any:
         found = self._ledger(question)
-        return self._claimed(found) if is_coming(found) else not_paid_here(found)
+        return self._claimed(found) if is_coming(found) else raise_if_delivered(found)
 
     async def _claimed(self, coming: Awaitable[Any]) -> Any:
-        return not_paid_here(await coming)
+        return raise_if_delivered(await coming)
 
     def _note(self, question: asks.Note) -> Any:
         return self._services.ends.note(question) if question.now else self._ledger(question)
 
-    async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+    async def _holds(self, question: asks.Holds | asks.Expired) -> tuple[Hold, ...]:
         services, ends = self._services, ended()
-        holds = without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
-        return await services.settlement.afates(filter(due, holds))
+        return without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
+
+    async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
+        return await self._services.settlement.afates(filter(due, await self._holds(question)))
 
     def _in_time(self, coming: Awaitable[T]) -> Awaitable[T]:
         """Bound an awaitable by the library's own clock for the whole call, if it has one: a payment has left."""
@@ -294,6 +298,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Settlement: lambda self, ask: self._services.settlement.fate(ask.hold),
     asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
     asks.Expired: Answers._expired,
+    asks.Holds: Answers._holds,
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Note: Answers._note,
@@ -316,6 +321,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Settlement: lambda self, ask: self._services.settlement.afate(ask.hold),
     asks.LookNow: lambda self, ask: self._in_time(self._services.settlement.asee(ask.hold, ask.funds)),
     asks.Expired: AsyncAnswers._expired,
+    asks.Holds: AsyncAnswers._holds,
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Note: AsyncAnswers._note,
     asks.Reserve: AsyncAnswers._reserve,

@@ -15,19 +15,19 @@ from .ledger_calls import await_ledger
 _LOOK = 0.2
 
 
-def comes(answer: object) -> bool:
-    """Return True if an answer would have to be awaited. It is dropped then."""
+def drop_awaitable(answer: object) -> bool:
+    """Drop an answer that would have to be awaited. Return True if it was one."""
     if is_coming(answer):
         getattr(answer, "close", bool)()  # or Python warns of a coroutine that was never awaited
         return True
     return False
 
 
-def run_to_its_end(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
+def await_in_thread(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
     """Await an answer of an async ledger: on the loop where the delivery was, while that runs, or on one of our own."""
     with suppress(RuntimeError):
         asyncio.get_running_loop()
-        comes(coming)
+        drop_awaitable(coming)
         raise LedgerBusy  # no waiting on a loop
     waiting = await_ledger(coming)
     try:
@@ -37,7 +37,7 @@ def run_to_its_end(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | Non
             asyncio.run(waiting)
     finally:
         waiting.close()
-        comes(coming)
+        drop_awaitable(coming)
 
 
 def _run_there(waiting: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:

@@ -27,7 +27,7 @@ from ..events import Event, Warned
 from ..ledgers.extras import at_once, name_of, send_close
 from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
-from .awaiting import comes, run_to_its_end
+from .awaiting import await_in_thread, drop_awaitable
 from .late_notes import LateNotes, running_loop
 from .ledger_calls import guarded
 
@@ -99,7 +99,7 @@ class EndsWriter:
                 # "a server is sent the command and its answer is not awaited"
                 self._later(said, tell, guarded(_send, self._ledger, said))
                 return
-            if comes(guarded(_close, ledger, said)):
+            if drop_awaitable(guarded(_close, ledger, said)):
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
@@ -174,7 +174,7 @@ class EndsWriter:
         self._start()
 
     def _start(self) -> None:
-        _look_after(type(self._ledger))
+        _register_flush(type(self._ledger))
         with self._lock:
             if self._thread is not None:
                 return
@@ -220,7 +220,7 @@ class EndsWriter:
         try:
             answer = guarded(_finish, self._ledger, end)
             if is_coming(answer):
-                run_to_its_end(answer, end.loop)
+                await_in_thread(answer, end.loop)
         except Exception as failure:
             self._put_back(end, failure)
             return False
@@ -260,7 +260,7 @@ class EndsWriter:
 
 def ends_writer(ledger: Ledger) -> EndsWriter:
     """Return the writer for a ledger object: one for all buyers that share it."""
-    with _making:
+    with _registry_lock:
         found = _writers.get(id(ledger))
         if found is None:
             found = _writers[id(ledger)] = EndsWriter(ledger)
@@ -269,7 +269,7 @@ def ends_writer(ledger: Ledger) -> EndsWriter:
 
 #: By the id of the ledger, which its writer keeps alive.
 _writers: WeakValueDictionary[int, EndsWriter] = WeakValueDictionary()
-_making = threading.Lock()
+_registry_lock = threading.Lock()
 
 
 def ended() -> frozenset[Key]:
@@ -289,8 +289,8 @@ def with_waiting(waiting: list[Hold], known: Iterable[Hold], limit: int) -> tupl
     return (*(hold for hold in waiting if hold.id not in written), *known)[: max(0, limit)]
 
 
-def not_paid_here(found: T) -> T:
-    """Return a ledger's answer. Raise AlreadyPaid if what holds a key is a delivery that is not written yet."""
+def raise_if_delivered(found: T) -> T:
+    """Return a ledger's answer. Raise AlreadyPaid if the key belongs to a delivery that is not written yet."""
     if isinstance(found, Busy):
         end = _pending.get(_key(found.hold))
         if end is not None:
@@ -316,36 +316,36 @@ def _finish(ledger: Ledger, end: _End) -> Any:
     return wait() if wait is not None else _close(ledger, end.said)
 
 
-_looked_after: set[type[Any]] = set()
-#: The process in which multiprocessing was told.
-_told: list[int] = []
+_flushed_kinds: set[type[Any]] = set()
+#: The process in which the flush was registered with multiprocessing.
+_registered_in: list[int] = []
 
 
-def _look_after(kind: type[Any]) -> None:
+def _register_flush(kind: type[Any]) -> None:
     """Flush before a fork and at the exit.
 
-    It is registered when a ledger of this kind first needs it. Hooks run in the opposite order, so this one comes
-    before that of the ledger's own module, which was imported earlier and holds its file during a fork.
+    It is registered when a ledger of this kind first needs it. The ledger's own module was imported earlier and holds
+    its file during a fork. Hooks run in the opposite order, so this one runs before that.
     """
-    _tell_multiprocessing()
-    with _making:
-        if kind in _looked_after:
+    _register_with_multiprocessing()
+    with _registry_lock:
+        if kind in _flushed_kinds:
             return
-        if not _looked_after:
+        if not _flushed_kinds:
             atexit.register(_at_exit)
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=_forget_parent)
-        _looked_after.add(kind)
+        _flushed_kinds.add(kind)
     if hasattr(os, "register_at_fork"):
         # A ledger that fails now may fail for as long as the program runs, and each fork of it would wait.
         os.register_at_fork(before=lambda: _flush(kind, _AT_FORK, again=False))
 
 
-def _tell_multiprocessing() -> None:
+def _register_with_multiprocessing() -> None:
     """Flush at the end of a child of multiprocessing, too: it ends without what is registered with atexit."""
     util = sys.modules.get("multiprocessing.util")
-    if util is not None and _told != [os.getpid()]:
-        _told[:] = [os.getpid()]
+    if util is not None and _registered_in != [os.getpid()]:
+        _registered_in[:] = [os.getpid()]
         util.Finalize(None, _at_exit, exitpriority=0)
 
 
@@ -367,8 +367,8 @@ def _at_exit() -> None:
 
 def _forget_parent() -> None:
     """Drop in a forked child what is its parent's to write."""
-    global _making
-    _making = threading.Lock()
+    global _registry_lock
+    _registry_lock = threading.Lock()
     _pending.clear()
     for writer in list(_writers.values()):
         writer._reset()

@@ -44,6 +44,8 @@ EVM_VARIABLE, SOLANA_VARIABLE = "X402_EVM_KEY", "X402_SOLANA_KEY"
 WALLET_VARIABLE = "X402_WALLET"
 LEDGER_VARIABLE, PURSE_VARIABLE = "X402_LEDGER", "X402_PURSE"
 MUST_EXIST_VARIABLE, RPC_VARIABLE = "X402_MUST_EXIST", "X402_RPC"
+#: The lists that ``x402 search`` reads. No buyer needs it.
+FACILITATOR_VARIABLE = "X402_FACILITATOR"
 #: Names that other programs read keys from, with our name for the same. They are not read: a key that was put there for
 #: another program does not pay here unasked.
 _OF_OTHERS = {

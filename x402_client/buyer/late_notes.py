@@ -1,4 +1,4 @@
-"""Keeps what a payment's last answer was, where the ledger has to be waited for and no caller may wait."""
+"""Writes down a payment's last answer later, if the ledger has to be waited for: no caller waits for that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.drive import is_coming
 from ..core.ports import Ledger
 from ..ledgers.extras import at_once, note
 from ..model.holds import LedgerBusy
-from .awaiting import comes, run_to_its_end
+from .awaiting import await_in_thread, drop_awaitable
 from .ledger_calls import guarded
 
 #: Notes that may wait. Beyond that, the oldest is forgotten: lists say less then, and nothing else depends on it.
@@ -37,7 +37,7 @@ class LateNotes:
         """Write a note if the ledger takes it at once, else keep it for ``write``. Return True if it is written."""
         ledger = at_once(self._ledger)
         with suppress(LedgerBusy):
-            if ledger is not None and not comes(guarded(note, ledger, said.hold, said.last)):
+            if ledger is not None and not drop_awaitable(guarded(note, ledger, said.hold, said.last)):
                 return True
         self._waiting.append((said, running_loop()))
         return False
@@ -56,7 +56,7 @@ class LateNotes:
         with suppress(Exception):
             answer = guarded(note, self._ledger, said.hold, said.last)
             if is_coming(answer):
-                run_to_its_end(answer, loop)
+                await_in_thread(answer, loop)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

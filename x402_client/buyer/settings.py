@@ -83,7 +83,7 @@ def _check_says_so(found: Ledger) -> None:
     if may_begin(found):
         kind = type(found).__name__
         raise ConfigurationError(
-            f"This {kind} was made without must_exist=True, so where there is no ledger it begins one, and the buyer's "
+            f"This {kind} was made without must_exist=True, so it begins a ledger where there is none. The buyer's "
             "must_exist=True would refuse the first start alone. Pass a path or a URL as ledger=, or say "
             "must_exist=True where SqliteLedger or RedisLedger is made. A ledger in memory never existed before."
         )

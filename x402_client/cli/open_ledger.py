@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ ALL = 1_000_000
 _ID, _NONCE = 4, 6
 #: A longer word that names no payment is not shown whole.
 _SHOWN = 20
+#: A ledger command in a message, and those that concern every purse.
+_LEDGER_COMMAND = re.compile(r"`(x402 ledger ([a-z-]+)[^`]*)`")
+_OF_ALL = ("freeze", "unfreeze", "freezes", "accept")
 _IN_MEMORY = "A ledger in memory ends with its program; there is nothing to see of it here."
 
 
@@ -44,6 +48,10 @@ class OpenLedger:
     def hint(self, command: str) -> str:
         """Return a ledger command to type next, about the same ledger and purse."""
         return f"x402 ledger {command}{typed(self._named, self.purse)}"
+
+    def in_full(self, text: str) -> str:
+        """Return a text in which ledger commands name this ledger and purse, where they would find others."""
+        return with_ledger(text, self._named, self.purse)
 
     def lift(self, pattern: str) -> str:
         """Return the command that lifts a freeze, which concerns all purses."""
@@ -210,8 +218,7 @@ def _other_file(path: Path) -> str:
 
 def lift(pattern: str, named: str | None) -> str:
     """Return the command that lifts a freeze in this ledger."""
-    shown = f"'{pattern}'" if "*" in pattern else pattern
-    return f"x402 ledger unfreeze {shown}{typed(named, 'default')}"
+    return f"x402 ledger unfreeze {shlex.quote(pattern)}{typed(named, 'default')}"
 
 
 def typed(named: str | None, purse: str) -> str:
@@ -222,6 +229,13 @@ def typed(named: str | None, purse: str) -> str:
     if purse != "default":
         more += ["--purse", shlex.quote(purse)]
     return "".join(f" {word}" for word in more)
+
+
+def with_ledger(text: str, named: str | None, purse: str) -> str:
+    """Return a text in which ledger commands name a ledger and a purse, where they would find others."""
+    return _LEDGER_COMMAND.sub(
+        lambda found: f"`{found[1]}{typed(named, 'default' if found[2] in _OF_ALL else purse)}`", text
+    )
 
 
 def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:

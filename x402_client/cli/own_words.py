@@ -17,7 +17,7 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Policy\(tokens=\.\.\.\)", "[[tokens]] in the --policy file"),
         (r"write Token\(\.\.\., decimals=(\d+)\)", r"write decimals = \1"),
         (r"Policy\(http_hosts=\['([^']*)'\]\)", r'http_hosts = ["\1"] in the --policy file'),
-        (r'Policy\(hosts=\{"([^"]*)": Limit\(\.\.\.\)\}\)', r'a table [hosts."\1"] in the --policy file'),
+        (r"""Policy\(hosts=\{["']([^"']*)["']: Limit\(\.\.\.\)\}\)""", r'a table [hosts."\1"] in the --policy file'),
         (r"Policy\(allow_zero=True\)", "allow_zero = true in the --policy file"),
         (r'Policy\(per_request="0\.10", per_day="5"\)', 'per_request = "0.10" and per_day = "5"'),
         (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),

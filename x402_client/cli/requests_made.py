@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ..core import BodyDigest, HttpRequest, body_digest
 from ..model.offers import words
 from .exits import Code
 from .running import Stop
 
 _KEPT = 1024 * 1024
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,15 @@ class CliRequest:
     def keywords(self) -> dict[str, Any]:
         """Return the keywords for ``client.request``, after method and URL."""
         return {"headers": self.headers, **({} if self.content is None else {"content": self.content})}
+
+    def facts(self) -> tuple[HttpRequest, BodyDigest]:
+        """Return what names its purchase: the request without its body, and the body's digest."""
+        made = httpx.Request(self.method, self.url, headers=self.headers)
+        url = f"{made.url.scheme}://{made.url.netloc.decode()}{made.url.raw_path.decode('ascii')}"
+        content = self.content if self.content is not None else b""
+        kind = made.headers.get("content-type", "")
+        digest = body_digest(content if isinstance(content, bytes) else _chunks(content), kind)
+        return HttpRequest.of(self.method, url, made.headers), digest
 
 
 @contextmanager
@@ -132,6 +143,12 @@ def _stdin() -> IO[bytes]:
         kept.write(chunk)
     kept.seek(0)
     return kept
+
+
+def _chunks(file: IO[bytes]) -> list[bytes]:
+    chunks = list(iter(lambda: file.read(_CHUNK), b""))
+    file.seek(0)
+    return chunks
 
 
 def _kind(content: bytes | IO[bytes]) -> str:

@@ -23,7 +23,9 @@ from . import wallets
 from .allowances import AllowanceLine, lines_of
 from .balances import Held, look, tokens_on, usual_networks
 from .buying import Choices, buying, endpoints, ledger_file
+from .open_ledger import typed, with_ledger
 from .own_words import in_own_words
+from .vocabulary import Advice, advice
 
 #: More payments than a ledger remembers.
 _ALL = 1_000_000
@@ -69,9 +71,9 @@ class Budget:
 class Standing:
     """Everything that ``x402 status`` shows."""
 
+    choices: Choices
     buyer: Buyer
     found: wallets.Found
-    policy_file: Path | None
     ledger: LedgerState
     budgets: tuple[Budget, ...]
     frozen: tuple[str, ...]
@@ -80,6 +82,15 @@ class Standing:
     balances: tuple[Held, ...] | None
     #: The allowances that have a name, and are neither closed nor over.
     allowances: tuple[AllowanceLine, ...] = ()
+
+    def ledger_command(self, command: str) -> str:
+        """Return a ledger command to type next, about the same ledger and purse."""
+        return f"x402 ledger {command}{typed(self.choices.ledger, self.choices.purse)}"
+
+    def advice(self, hold: Hold) -> Advice:
+        """Return what the state of a payment means, and what to do about it with the same ledger and purse."""
+        said = advice(hold)
+        return Advice(said.state, with_ledger(said.todo, self.choices.ledger, self.choices.purse))
 
 
 @contextmanager
@@ -92,9 +103,9 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
     with buying(choices, ledger=ledger) as (buyer, found):
         holds, past = buyer.holds(), buyer.history(_ALL)
         yield Standing(
+            choices=choices,
             buyer=buyer,
             found=found,
-            policy_file=choices.policy,
             ledger=_with_payments(state, (*holds, *past)),
             budgets=tuple(_budgets(buyer, (*holds, *past))),
             frozen=buyer.freezes(),
@@ -115,7 +126,7 @@ def _opened(named: str | None) -> tuple[Any, LedgerState]:
     try:
         path = ledger_file(named)
         if path is not None:
-            place = str(path)
+            place = str(path.absolute())
             if not path.exists():
                 return settings.ledger(":memory:"), LedgerState(place, exists=False)
             size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())

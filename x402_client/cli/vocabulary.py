@@ -108,8 +108,8 @@ def advice(hold: Hold) -> Advice:
     if state == "lost":
         return Advice(
             "lost: settled, nothing delivered",
-            f"The chain shows that it was paid. {_AGAIN} Else ask the seller for the content or the money, or give it "
-            f"up: `x402 ledger write-off {hold.id}`",
+            f"The chain shows that it was paid. {_retry(hold)} Else ask the seller for the content or the money, or "
+            f"give it up: `x402 ledger write-off {hold.id}`",
         )
     if hold.money == "spent":
         return Advice(f"unresolved, paid, can settle until {until}", f"The content is owed. {_retry(hold)}")
@@ -123,7 +123,7 @@ def advice(hold: Hold) -> Advice:
 
 
 def _retry(hold: Hold) -> str:
-    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`"
+    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`."
 
 
 def is_tool_call(hold: Hold) -> bool:

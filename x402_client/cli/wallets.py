@@ -78,10 +78,10 @@ def _unlock(store: Keystore, file: Path | None) -> Any:
             f"{PASSPHRASE_VARIABLE}, or use --passphrase-file."
         )
     for _ in range(_TRIES - 1):
-        try:
-            return store.unlock(ask(f"Passphrase of {store.path}: "))
-        except ConfigurationError:
-            say("That passphrase does not open it. Try again.")
+        signer = store.try_unlock(ask(f"Passphrase of {store.path}: "))
+        if signer is not None:
+            return signer
+        say("That passphrase does not open it. Try again.")
     return store.unlock(ask(f"Passphrase of {store.path}: "))
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Failed,
         Failure,
         Fetch,
+        Holds,
         Join,
         Joined,
         LeftAlone,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     )
     from .purchase_name import is_key_of, is_request_of
     from .rules import Rules
+    from .unresolved import with_unresolved
 
 __all__ = [
     "AllowanceMark",
@@ -113,6 +115,7 @@ __all__ = [
     "FurtherSigner",
     "Hold",
     "HoldState",
+    "Holds",
     "HttpRequest",
     "Join",
     "Joined",
@@ -163,6 +166,7 @@ __all__ = [
     "pay_ahead",
     "run",
     "tool_call",
+    "with_unresolved",
 ]
 
 #: Which module each name lives in. Loaded when it is asked for.
@@ -199,6 +203,7 @@ _HOMES = {
         "Failed",
         "Failure",
         "Fetch",
+        "Holds",
         "Join",
         "Joined",
         "LeftAlone",
@@ -228,6 +233,7 @@ _HOMES = {
     ".flow": ("inspect", "pay"),
     ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
+    ".unresolved": ("with_unresolved",),
     ".paying_ahead": ("pay_ahead",),
     ".ports": (
         "Approver",

@@ -250,6 +250,12 @@ class Expired(Ask["list[tuple[Hold, Fate]]"]):
     __slots__ = ()
 
 
+class Holds(Ask["tuple[Hold, ...]"]):
+    """The payments of the purse that are not resolved: looked at, and not claimed."""
+
+    __slots__ = ()
+
+
 class LeftAlone(Ask["datetime | None"]):
     """The time until which a seller gets no new payment, as its last ones brought nothing. None: it may have one."""
 

@@ -98,6 +98,8 @@ class Quote:
         extensions: The protocol's extensions that the seller named.
         brief: True if the terms are short enough to be kept, in case the same are offered again.
         request: A digest of the request, without its body. ``purchase(quote=...)`` pays no other one.
+        unresolved: The id of an unresolved payment for the same request, as in ``buyer.holds()``. That payment would be
+            presented again, and no offer paid. Default: there is none.
     """
 
     url: str
@@ -115,6 +117,8 @@ class Quote:
     brief: bool = field(default=True, repr=False, compare=False)
     #: A digest of the request that was asked about, without its body. ``purchase(quote=...)`` pays no other one.
     request: str = field(default="", repr=False, compare=False)
+    #: The id of an unresolved payment for the same request. It would be presented again, and no offer paid.
+    unresolved: str = field(default="", compare=False)
 
     @property
     def free(self) -> bool:
@@ -130,6 +134,8 @@ class Quote:
     def __repr__(self) -> str:
         offers = f"{len(self.offers)} offer{'' if len(self.offers) == 1 else 's'}"
         found = "free" if self.free else f"{offers}, {f'chosen: {self.choice}' if self.choice else 'none acceptable'}"
+        if self.unresolved:
+            found = f"{offers}; payment {brief(self.unresolved)} is unresolved and would be presented again"
         return line(f"<Quote of {words(self.url, 60)}: {found}>")
 
 

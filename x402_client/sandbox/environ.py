@@ -16,9 +16,12 @@ _NOT_SET = (environment.WALLET_VARIABLE, environment.PURSE_VARIABLE, environment
 
 
 def variables(
-    directory: Path, keys: Mapping[str, str], rpc: Mapping[str, str], tokens: Iterable[Token]
+    directory: Path, keys: Mapping[str, str], rpc: Mapping[str, str], tokens: Iterable[Token], url: str
 ) -> dict[str, str]:
-    """Return the variables. The policy is written to ``directory``, and the ledger will be there too."""
+    """Return the variables of the sandbox at ``url``.
+
+    The policy is written to ``directory``, and the ledger will be there too.
+    """
     policy = directory / "policy.toml"
     policy.write_text(_policy(tokens), encoding="utf-8")
     return {
@@ -27,6 +30,7 @@ def variables(
         POLICY_VARIABLE: str(policy),
         environment.LEDGER_VARIABLE: str(directory / "ledger.db"),
         environment.RPC_VARIABLE: " ".join(f"{network}={url}" for network, url in rpc.items()),
+        environment.FACILITATOR_VARIABLE: url,
         **dict.fromkeys(_NOT_SET, ""),
     }
 

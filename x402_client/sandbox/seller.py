@@ -125,8 +125,9 @@ class Sandbox:
         """Return environment variables by which ``Buyer.from_env()`` and the command pay this sandbox.
 
         They name a wallet with a hundred dollars on each chain, a careful policy that knows the sandbox's tokens, a
-        ledger file and the chains. ``X402_WALLET``, ``X402_PURSE`` and ``X402_MUST_EXIST`` are empty, which means not
-        set. The values stay the same. Their files are deleted when the sandbox is closed.
+        ledger file, the chains, and the sandbox as the list that ``x402 search`` reads. ``X402_WALLET``,
+        ``X402_PURSE`` and ``X402_MUST_EXIST`` are empty, which means not set. The values stay the same. Their files
+        are deleted when the sandbox is closed.
         """
         if not self._environ:
             if self._closed:
@@ -134,7 +135,7 @@ class Sandbox:
             # Another program may have the ledger open.
             self._directory = TemporaryDirectory(prefix=DIRECTORY, ignore_cleanup_errors=True)
             keys = {chain: self.key(chain) for chain in CHAINS}
-            self._environ = variables(Path(self._directory.name), keys, self.rpc, self.tokens)
+            self._environ = variables(Path(self._directory.name), keys, self.rpc, self.tokens, self.url)
         return dict(self._environ)
 
     def fault_url(self, fault: str, path: str = "/weather") -> str:

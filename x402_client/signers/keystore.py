@@ -54,10 +54,20 @@ class Keystore:
 
     def unlock(self, passphrase: str) -> LocalEvmSigner | LocalSolanaSigner:
         """Return the signer inside. A wrong passphrase is a ConfigurationError."""
-        secret = _opened(self._document, passphrase)
+        signer = self.try_unlock(passphrase)
         passphrase = ""  # tools that print the variables of a traceback must find none
-        if secret is None:
+        if signer is None:
             raise ConfigurationError(f"The passphrase does not open {self.path}.")
+        return signer
+
+    def try_unlock(self, passphrase: str) -> LocalEvmSigner | LocalSolanaSigner | None:
+        """Return the signer inside, or None if the passphrase is wrong. A file that no passphrase opens is an error."""
+        secret, problem = _opened(self._document, passphrase)
+        passphrase = ""  # tools that print the variables of a traceback must find none
+        if problem:
+            raise ConfigurationError(f"No passphrase opens {self.path}: {problem}. Use a copy of the file.")
+        if secret is None:
+            return None
         signer = _signer(self.family, secret)
         secret = b""
         if self.address not in ("", signer.address):
@@ -221,14 +231,18 @@ def _address(path: Path, found: _Document) -> str:
     return checksum(address)
 
 
-def _opened(document: Mapping[str, Any], passphrase: str) -> bytes | None:
+def _opened(document: Mapping[str, Any], passphrase: str) -> tuple[bytes | None, str]:
+    """Return the secret, or None if the passphrase is wrong; and what is wrong with the file, or ""."""
+    from eth_keyfile.exceptions import EthKeyfileValueError
     from eth_keyfile.keyfile import decode_keyfile_json
 
     try:
         secret = decode_keyfile_json(dict(document), passphrase.encode())
-    except Exception:  # a wrong passphrase, or parameters that make no sense
-        return None
-    return secret if len(secret) == 32 else None
+    except (EthKeyfileValueError, UnicodeEncodeError):  # the checksum does not fit
+        return None, ""
+    except Exception as failure:
+        return None, f"its crypto part cannot be read ({type(failure).__name__})"
+    return secret, "" if len(secret) == 32 else f"it holds {len(secret)} bytes and a key has 32"
 
 
 def _signer(family: Family, secret: bytes) -> LocalEvmSigner | LocalSolanaSigner:

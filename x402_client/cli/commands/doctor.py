@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 
 from ...buyer.buyer import Buyer
 from ...chains.solana import SolanaChain
-from ...core.asks import Reply
-from ...core.call import Call
-from ...core.drive import run
-from ...core.flow import inspect
+from ...core import Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
 from ...errors import ChainUnavailable, QuoteError
-from ...model.hosts import Origin
 from ...model.money import Token
 from ...model.networks import SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
@@ -28,11 +25,11 @@ from ..decoding.findings import Reading
 from ..exits import Code
 from ..money_labels import TEST_MONEY, network_name
 from ..own_words import in_own_words
-from ..requests_made import CliRequest, cli_request, no_answer, shown_url
+from ..requests_made import CliRequest, cli_request, no_answer, redirect_of, shown_url
 from ..running import Stop, asking
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
-from .quote import QuoteReport, is_play_money
+from .quote import QuoteReport, is_play_money, presented_again
 
 _NAMES = ("payment-required", "x-payment-required")
 _LARGE_HEADER = 8 * 1024
@@ -45,8 +42,12 @@ class _Answer:
     status: int
     headers: httpx.Headers
     url: str
-    #: None if it is larger than is read, or cannot be unpacked.
+    #: None if it was not read to its end.
     body: bytes | None
+    #: The reason for that.
+    problem: str = ""
+    #: Where it leads; "" if it is no redirect.
+    leads_to: str = ""
 
 
 @asking
@@ -76,9 +77,9 @@ def doctor(
     if answer.status == 402:
         looked = ledger_for_looking(choices.ledger, choices.purse)
         with buying(choices, ledger=looked.port) as (buyer, found):
-            quote = _judged(request.method, answer, buyer, payable)
+            quote = _judged(request, answer, buyer, payable)
             if quote is not None:
-                _payable(QuoteReport(quote, buyer, found, looked, choices.ledger), buyer, payable)
+                _payable(QuoteReport(quote, buyer, found, looked, choices), buyer, payable)
     if as_json:
         show_json({"url": answer.url, "status": answer.status, "examined": [document(r) for r in [*readings, payable]]})
     else:
@@ -103,10 +104,15 @@ def _asked_once(request: CliRequest, timeout: float) -> _Answer:
                     break
     except httpx.HTTPError as failure:
         raise Stop(Code.UNREACHABLE, no_answer(host, failure)) from None
-    whole = len(raw) <= DEFAULT.terms_body and time.monotonic() <= deadline
-    encodings = response.headers.get("content-encoding", "")
-    body = decoded(bytes(raw), encodings, DEFAULT.terms_body) if whole else None
-    return _Answer(response.status_code, response.headers, shown_url(response.url), body)
+    leads_to = redirect_of(response)
+    answer = _Answer(response.status_code, response.headers, shown_url(response.url), None, leads_to=leads_to)
+    if len(raw) > DEFAULT.terms_body:
+        return replace(answer, problem=f"it is larger than the {DEFAULT.terms_body} bytes that are read")
+    if time.monotonic() > deadline:
+        return replace(answer, problem=f"it did not end within {timeout + DEFAULT.terms_time:g} seconds")
+    body = decoded(bytes(raw), response.headers.get("content-encoding", ""), DEFAULT.terms_body)
+    larger = f"unpacked, it is larger than the {DEFAULT.terms_body} bytes that are read, or it cannot be unpacked"
+    return replace(answer, body=body, problem="" if body is not None else larger)
 
 
 def _readings(answer: _Answer, vouched: Iterable[Token]) -> list[Reading]:
@@ -125,6 +131,7 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
     in_header = [name for name in _NAMES if name in answer.headers]
     if answer.status != 402:
         text = "it asks for no payment" if answer.status < 400 else "it is an error without a price"
+        text += f", and leads to {answer.leads_to}: examine that" if answer.leads_to else ""
         (head.wrong if in_header else head.note)("status", f"{answer.status}: {text}")
         return
     if not in_header and not in_body:
@@ -132,7 +139,7 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
         other = f"; it offers {challenge!r} instead" if challenge else ""
         head.wrong("terms", f"there are none: neither a PAYMENT-REQUIRED header nor x402 in the body{other}")
     if answer.body is None:
-        head.wrong("body", f"it is larger than the {DEFAULT.terms_body} bytes that are read, or cannot be unpacked")
+        head.wrong("body", answer.problem)
     if "x-payment-required" in answer.headers:
         head.tolerated("X-PAYMENT-REQUIRED", "the specification calls this header PAYMENT-REQUIRED")
     for name in in_header:
@@ -143,14 +150,24 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
         head.tolerated("terms", "version 2 gives them in the PAYMENT-REQUIRED header; the usual clients see none here")
 
 
-def _judged(method: str, answer: _Answer, buyer: Buyer, payable: Reading) -> Quote | None:
+def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading) -> Quote | None:
     """Return the quote as a payment would see it."""
-    url = httpx.URL(answer.url)
-    origin = Origin.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
-    call = Call(method=method, origin=origin, url=answer.url, identity="")
+    if answer.body is None:
+        payable.wrong("terms", "the body of the 402 was not read to its end, so nothing would be paid")
+        return None
+    asked, digest = request.facts()
+    identity = asked.identity(buyer.identity_headers)
+    call = Call(
+        method=asked.method, origin=asked.origin, url=answer.url, identity=identity, hop=asked.former_identity()
+    )
     reply = Reply(answer.status, lambda name: answer.headers.get(name), None)
+    answers: dict[type, Any] = {Peek: lambda: answer.body, Digest: lambda: digest, Holds: buyer.holds}
     try:
-        return run(inspect(call, reply, buyer.rules), lambda ask: answer.body)
+        quote = run(inspect(call, reply, buyer.rules), lambda ask: answers[type(ask)]())
+        if quote is None:
+            payable.wrong("terms", "there are none of x402 here, so nothing could be paid")
+            return None
+        return run(with_unresolved(call, quote, buyer.rules), lambda ask: answers[type(ask)]())
     except QuoteError as fault:
         payable.wrong("terms", fault.args[0])
         return None
@@ -171,6 +188,8 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         payable.fact(f"offer {offer.position}", f"{offer}{label}: {verdict}")
     for fault in quote.faults:
         payable.wrong("terms", fault)
+    if report.presents is not None:
+        payable.note("ledger", presented_again(report.presents, quote.url))
     if report.refusal:
         payable.wrong("ledger" if report.frozen or report.looked.problem else "policy", report.refusal)
     for offer in quote.offers:

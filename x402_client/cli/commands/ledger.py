@@ -156,9 +156,11 @@ def show_(
         one = found.find(hold)
         stopped = stops(found.frozen(), one.purchase.origin)
     if as_json:
-        show_json({"ledger": found.name} | document(one, stopped))
+        written = document(one, stopped)
+        show_json({"ledger": found.name} | written | {"advice": found.in_full(written["advice"])})
         return
-    facts([*rows_of(one, stopped), ("ledger", found.name)])
+    rows = [(name, found.in_full(value)) for name, value in rows_of(one, stopped)]
+    facts([*rows, ("ledger", found.name)])
 
 
 @app.command("holds")
@@ -168,7 +170,7 @@ def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as
     with looking(ledger, purse) as found:
         holds, frozen, others = found.holds(), found.frozen(), found.other_purses()
     if as_json:
-        more = [exporting.row(hold) | {"advice": advice(hold).todo} for hold in holds]
+        more = [exporting.row(hold) | {"advice": found.in_full(advice(hold).todo)} for hold in holds]
         show_json(_heading(found, frozen) | {"holds": more})
         return
     if frozen:
@@ -177,7 +179,7 @@ def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as
         show("Nothing is open: every payment is resolved.")
         _tell_other_purses(found, others)
     for hold in holds:
-        _draw_hold(hold, stops(frozen, hold.purchase.origin))
+        _draw_hold(found, hold, stops(frozen, hold.purchase.origin))
 
 
 @app.command("export")
@@ -235,7 +237,7 @@ def _draw_frozen(found: OpenLedger, frozen: tuple[str, ...]) -> None:
     say(f"frozen: {stopped}. To lift it: {lifts}", "yellow")
 
 
-def _draw_hold(hold: Hold, stopped: tuple[str, ...]) -> None:
+def _draw_hold(found: OpenLedger, hold: Hold, stopped: tuple[str, ...]) -> None:
     said = advice(hold)
     show(f"{hold.id}  {price_of(hold)}  {hold.purchase.method} {hold.url}", "bold")
     show(f"    {said.state}; money: {hold.money}", "yellow" if hold in unresolved([hold]) else "dim")
@@ -243,7 +245,7 @@ def _draw_hold(hold: Hold, stopped: tuple[str, ...]) -> None:
         show(f"    the seller: {answer_of(hold)}")
     if stopped:
         show(f"    frozen by {', '.join(stopped)}: not presented until that is lifted", "yellow")
-    show(f"    {said.todo}")
+    show(f"    {found.in_full(said.todo)}")
 
 
 def _draw_list(holds: Iterable[Hold], cut: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from ...buyer.buyer import Buyer
 from ...buyer.wallet import Wallet
-from ...core import HttpRequest, body_digest, is_key_of, is_request_of
+from ...core import is_key_of, is_request_of
 from ...errors import NoAcceptableOffer, SigningError, X402Error, find
 from ...events import Concluded, Event
 from ...httpx import wrap
@@ -27,8 +27,6 @@ from ..requests_made import CliRequest, cli_request
 from ..running import Stop, command, in_commands, leave
 from ..screen import say, swallow_pipe
 from ..vocabulary import is_tool_call, price_of, state_of
-
-_CHUNK = 64 * 1024
 
 
 @command
@@ -94,12 +92,7 @@ def _check_request(one: Hold, request: CliRequest, key: str | None, named: bool,
         problem = "was paid under another key; give that one with --key" if key else "was paid under a key; give --key"
         problem = problem if one.purchase.keyed else "was paid without a key; leave --key out"
         raise Stop(Code.USAGE, f"{one.id} {problem}. Nothing was sent.")
-    content = request.content if request.content is not None else b""
-    kind = {name.lower(): value for name, value in request.headers}.get("content-type", "")
-    digest = body_digest(content if isinstance(content, bytes) else _chunks(content), kind)
-    facts = httpx.Request(request.method, request.url, headers=request.headers)
-    target = facts.url.raw_path.decode("ascii")
-    asked = HttpRequest.of(request.method, f"{facts.url.scheme}://{facts.url.netloc.decode()}{target}", facts.headers)
+    asked, digest = request.facts()
     if is_request_of(one.purchase, asked, digest):
         return
     again = found.hint(f"retry {one.id}")
@@ -110,12 +103,6 @@ def _check_request(one: Hold, request: CliRequest, key: str | None, named: bool,
         f"body. Give both as they were: `{again} '{one.url}?...'`, with -d for a body, -X for a method, and the "
         "content type of the body with -H. Nothing was sent.",
     )
-
-
-def _chunks(file: IO[bytes]) -> list[bytes]:
-    chunks = list(iter(lambda: file.read(_CHUNK), b""))
-    file.seek(0)
-    return chunks
 
 
 class _NoKey:

@@ -66,7 +66,7 @@ def rows_of(policy: Policy) -> list[tuple[str, str]]:
         counted = (f"{most} per {window}" for window, most in policy.same_request.items())
         rows.append(("same request", f"at most {', '.join(counted)}; then asks, or refuses"))
     if policy.pay_to is not None:
-        rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "nobody"))
+        rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "no address"))
     if policy.approve_above is not None:
         rows.append(("asks above", limits(policy.approve_above).removeprefix("up to ").removesuffix(" a request")))
     return rows

@@ -10,6 +10,7 @@ import typer
 from ...buyer.buyer import Buyer
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
+from ...model.holds import Hold
 from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Quote, words
@@ -17,12 +18,14 @@ from ...signers.play_keys import takes_play_keys
 from .. import options, wallets
 from ..buying import Choices, LedgerForLooking, amount, buying, ledger_for_looking, left, left_in_words, number
 from ..exits import Code
+from ..export import row
 from ..money_labels import TEST_MONEY, network_name
-from ..open_ledger import lift, stops
+from ..open_ledger import lift, stops, with_ledger
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
+from ..vocabulary import advice, is_expired, price_of
 
 
 @asking
@@ -64,6 +67,8 @@ def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, 
         show_json({"dry_run": True, **report.document()}, stderr=True)
     elif report.quote.free:
         say(report.asks_nothing())
+    elif report.presents is not None:
+        say(f"{presented_again(report.presents, report.quote.url)} Nothing was presented by this command.")
     elif report.quote.choice is not None and not report.refusal:
         choice = report.quote.choice
         label = f", {TEST_MONEY}" if is_play_money(choice) else ""
@@ -82,24 +87,33 @@ class QuoteReport:
     looked: LedgerForLooking
 
     def __init__(
-        self, quote: Quote, buyer: Buyer, found: wallets.Found, looked: LedgerForLooking, named: str | None
+        self, quote: Quote, buyer: Buyer, found: wallets.Found, looked: LedgerForLooking, choices: Choices
     ) -> None:
-        self.quote, self.found, self.looked = quote, found, looked
+        self.quote, self.found, self.looked, self._choices = quote, found, looked, choices
         #: Where the answer leads, if it is a redirect that was not followed.
         self.leads_to = ""
         url, choice = httpx.URL(quote.url), quote.choice
         self.left: dict[str, Money] = left(buyer, url.host, choice.price.currency) if choice and choice.price else {}
-        self.frozen: tuple[str, ...] = stops(looked.frozen, Origin.of(url.scheme, url.raw_host.decode(), url.port))
+        self.frozen: tuple[str, ...] = stops(looked.frozen, origin_of(quote.url))
         #: Why the chosen offer would not be paid after all, in short; "" if it would.
         self.obstacle: str = ""
         self.code: Code = Code.OK
-        self.refusal: str = "" if quote.free else self._refusal(url.host, named)
+        #: The earlier payment that the same request would present again, so that nothing new would be paid.
+        self.presents: Hold | None = self._unresolved(buyer)
+        self.refusal: str = "" if quote.free else self._refusal(url.host)
         if self.refusal and self.code is Code.OK:
             self.code = Code.REFUSED
         elif quote.free and quote.status >= 400:
             self.code = Code.HTTP
 
-    def _refusal(self, host: str, named: str | None) -> str:
+    def _unresolved(self, buyer: Buyer) -> Hold | None:
+        known = buyer.holds() if self.quote.unresolved and not self.frozen else ()
+        return next((hold for hold in known if hold.id == self.quote.unresolved), None)
+
+    def _refusal(self, host: str) -> str:
+        if self.presents is not None:
+            self.obstacle = "the earlier payment comes first"
+            return ""
         if not self.quote.offers and not self.quote.faults:
             return f"{host} answered 402 without x402 terms: there is nothing that could be paid."
         choice = self.quote.choice
@@ -108,7 +122,7 @@ class QuoteReport:
         if self.frozen:
             self.obstacle = "frozen"
             stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
-            lifts = " and ".join(f"`{lift(pattern, named)}`" for pattern in self.frozen)
+            lifts = " and ".join(f"`{lift(pattern, self._choices.ledger)}`" for pattern in self.frozen)
             lifts += " lift" if len(self.frozen) > 1 else " lifts"
             return f"{stopped} are frozen; {lifts} that. Nothing would be paid."
         if self.looked.problem:
@@ -141,7 +155,7 @@ class QuoteReport:
         for name, text in (("It describes itself as", quote.description), ("It says", quote.error)):
             if text:
                 show(f"{name}: {seller_text(text)}", "dim")
-        rows = table("", "offer", "price", "token", "network", "pays", "verdict", right=("price",))
+        rows = table("", "offer", "price", "token", "network", "paid to", "pays", right=("price",))
         for offer in quote.offers:
             chosen = offer.position == (quote.choice.position if quote.choice else 0)
             _row(rows, offer, chosen, self.obstacle)
@@ -149,12 +163,19 @@ class QuoteReport:
             put(rows)
         for fault in quote.faults:
             show(fault, "yellow")
+        if self.presents is not None:
+            show(presented_again(self.presents, quote.url), "yellow")
+            show(f"To do: {self._advice(self.presents)}")
+            return
         if self.left and not self.looked.problem:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
         if self.found.no_wallet:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
         elif quote.choice is not None:
             say("The wallet's funds were not looked at; `x402 doctor URL` looks.", "dim")
+
+    def _advice(self, hold: Hold) -> str:
+        return with_ledger(advice(hold).todo, self._choices.ledger, self._choices.purse)
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -173,6 +194,9 @@ class QuoteReport:
             "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
             "frozen": list(self.frozen),
             "refusal": self.refusal or None,
+            "unresolved": None
+            if self.presents is None
+            else row(self.presents) | {"advice": self._advice(self.presents)},
             "funds": "not looked at",
             "wallet": None if self.found.no_wallet else self.found.source,
         }
@@ -190,9 +214,26 @@ def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: 
                     quote = ask_terms(client, request.method, request.url, **request.keywords)
             except httpx.HTTPError as failure:
                 raise Stop(Code.UNREACHABLE, no_answer(host, failure)) from None
-        report = QuoteReport(quote, buyer, found, looked, choices.ledger)
+        report = QuoteReport(quote, buyer, found, looked, choices)
         report.leads_to = redirect_of(answers[-1])
         return report
+
+
+def presented_again(hold: Hold, url: str) -> str:
+    """Return what an unresolved payment means for the same request, which leads to ``url``."""
+    payee = hold.purchase.origin
+    text = f"This request has an unresolved payment: {hold.id} ({price_of(hold)}, to {payee})."
+    if origin_of(url) != payee:
+        return f"{text} It is presented there only, and the request leads elsewhere now: nothing would be sent or paid."
+    if is_expired(hold) and hold.money != "spent":
+        return f"{text} It expired: the chain is asked first, and what it shows unused is given back and paid anew."
+    return f"{text} That same payment would be presented again; nothing new would be signed."
+
+
+def origin_of(url: str) -> Origin:
+    """Return the origin of a URL as httpx spells it."""
+    parts = httpx.URL(url)
+    return Origin.of(parts.scheme, parts.raw_host.decode("ascii", "replace"), parts.port)
 
 
 def is_play_money(offer: Offer) -> bool:
@@ -206,13 +247,13 @@ def _row(rows: Any, offer: Offer, chosen: bool, obstacle: str) -> None:
 
     token = offer.token.symbol if offer.token else words(offer.asset, 60)
     price = str(offer.price) if offer.price is not None else f"{offer.amount} units"
-    reason = in_own_words(words(offer.reason, 300)) or "would not be paid"
-    verdict = Text("would be paid", "green") if chosen else Text(reason, "dim")
+    reason = in_own_words(words(offer.reason, 300))
+    pays = Text("yes", "green") if chosen else Text(f"no: {reason}" if reason else "no", "dim")
     if chosen and obstacle:
-        verdict = Text(f"would be chosen; {obstacle}", "yellow")
+        pays = Text(f"no: {obstacle}", "yellow")
     cells = (f"{offer.position}.", words(offer.scheme, 40), price, token, network_name(offer.network, offer.price))
-    rows.add_row(Text("→" if chosen else "", "green"), *(Text(c) for c in (" ".join(cells[:2]), *cells[2:])),
-                 Text(words(offer.pay_to, 60)), verdict)  # fmt: skip
+    arrow = Text("→" if chosen and not obstacle else "", "green")
+    rows.add_row(arrow, Text(" ".join(cells[:2])), *map(Text, cells[2:]), Text(words(offer.pay_to, 60)), pays)
 
 
 def offer_document(offer: Offer) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def _write_program(place: Path, seller: Sandbox) -> None:
 
 def _settings(seller: Sandbox) -> Path:
     """Write a file for a shell to read, with the settings that the other commands look for. It goes with the seller."""
-    values = {**seller.environ, "X402_FACILITATOR": seller.url}
+    values = seller.environ
     path = Path(values["X402_LEDGER"]).with_name("settings")
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

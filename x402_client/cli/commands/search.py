@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from ...buyer import settings
+from ...buyer.environment import FACILITATOR_VARIABLE
 from ...discovery import FACILITATORS, Listing, Listings, discover
 from ...model.offers import Offer, words
 from .. import options
@@ -33,7 +34,7 @@ def search(
         options.MaybeTexts,
         typer.Option(
             "--facilitator",
-            envvar="X402_FACILITATOR",
+            envvar=FACILITATOR_VARIABLE,
             metavar="URL",
             help="Whose list to search. May be repeated. Else: the public lists of Coinbase and PayAI.",
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from .. import allowances, balances, export, funding, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
 from ..money_labels import network_name
+from ..open_ledger import lift, typed
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
 from ..standing import Budget, LedgerState, Standing, standing
@@ -56,13 +56,13 @@ def status(
 def _draw(found: Standing) -> None:
     _section("Wallet", _wallet_rows(found), _next_for_wallet(found))
     _draw_balances(found)
-    _section("Policy", [("from", str(found.policy_file or "the careful default")), *rows_of(found.buyer.policy)])
+    _section("Policy", [("from", str(found.choices.policy or "the careful default")), *rows_of(found.buyer.policy)])
     _section("Ledger", _ledger_rows(found.ledger), _next_for_ledger(found))
     _draw_budgets(found.budgets)
     if found.allowances:
         show("Allowances", "bold")
         draw_allowances(list(found.allowances[:_LISTED]), "  ")
-        show(f"  next: x402 ledger allowances{_more(len(found.allowances))}", "cyan")
+        show(f"  next: {found.ledger_command('allowances')}{_more(len(found.allowances))}", "cyan")
     frozen = [("", pattern) for pattern in found.frozen] or [("", "nothing")]
     _section("Frozen", frozen, _lifts(found))
     _draw_open(found)
@@ -140,9 +140,11 @@ def _bytes(size: int) -> str:
 
 
 def _next_for_ledger(found: Standing) -> list[str]:
-    if found.ledger.problem:
+    if found.ledger.problem or (found.found.no_wallet and not found.ledger.payments):
         return []
-    return ["x402 ledger spent" if found.ledger.payments else "x402 get URL"]
+    if found.ledger.payments:
+        return [found.ledger_command("spent")]
+    return [f"x402 get URL{typed(found.choices.ledger, found.choices.purse)}"]
 
 
 def _draw_budgets(budgets: Iterable[Budget]) -> None:
@@ -159,18 +161,18 @@ def _draw_budgets(budgets: Iterable[Budget]) -> None:
 
 
 def _lifts(found: Standing) -> list[str]:
-    return [f"x402 ledger unfreeze {shlex.quote(pattern)}" for pattern in found.frozen]
+    return [lift(pattern, found.choices.ledger) for pattern in found.frozen]
 
 
 def _draw_open(found: Standing) -> None:
     waiting = vocabulary.unresolved(found.holds)
     _section("Unresolved payments", [] if waiting else [("", "none")])
     for hold in waiting[:_LISTED]:
-        said = vocabulary.advice(hold)
-        show(f"  {hold.id}  {hold.price}", "yellow")
+        said = found.advice(hold)
+        show(f"  {hold.id}  {vocabulary.price_of(hold)}", "yellow")
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
-        show(f"  next: x402 ledger holds{_more(len(waiting))}", "cyan")
+        show(f"  next: {found.ledger_command('holds')}{_more(len(waiting))}", "cyan")
 
 
 def _more(number: int) -> str:
@@ -185,7 +187,7 @@ def _document(found: Standing) -> dict[str, Any]:
         if found.found.no_wallet
         else {"source": found.found.source, "addresses": found.buyer.wallet.addresses},
         "balances": None if found.balances is None else [balances.document(held) for held in found.balances],
-        "policy": {"file": str(found.policy_file) if found.policy_file else None, "rules": _joined(found)},
+        "policy": {"file": str(found.choices.policy) if found.choices.policy else None, "rules": _joined(found)},
         "ledger": {
             "place": ledger.place,
             "exists": ledger.exists,
@@ -197,8 +199,8 @@ def _document(found: Standing) -> dict[str, Any]:
         "budgets": [_budget(budget) for budget in found.budgets],
         "allowances": [allowances.document(line) for line in found.allowances],
         "frozen": list(found.frozen),
-        "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
-        "next": [*_next_for_wallet(found), *_lifts(found), *(["x402 ledger holds"] if waiting else [])],
+        "unresolved": [export.row(hold) | {"advice": found.advice(hold).todo} for hold in waiting],
+        "next": [*_next_for_wallet(found), *_lifts(found), *([found.ledger_command("holds")] if waiting else [])],
     }
 
 

@@ -86,8 +86,8 @@ def import_(
 ) -> None:
     """Encrypt a key that you have: asked for without showing it, or read from stdin; never an argument.
 
-    It may be an EVM key (64 hex digits), a Solana key (64 bytes in base58, or the numbers of a solana-keygen file), or
-    a BIP-39 mnemonic, of which the first accounts are taken: m/44'/60'/0'/0/0 and m/44'/501'/0'/0'.
+    It may be an EVM key (64 hex digits), or a Solana key (64 bytes in base58, or the numbers of a solana-keygen file).
+    Of a BIP-39 mnemonic the first accounts are taken: m/44'/60'/0'/0/0 and m/44'/501'/0'/0'.
     """
     _keep(name, _typed_secrets, keyring, passphrase_file)
     say(_IMPORTED_BACKUP[keyring], "yellow")

@@ -19,6 +19,8 @@ from ...model.offers import words
 #: all the same. "note": worth knowing.
 Level = Literal["wrong", "tolerated", "note"]
 _MOST = 1024 * 1024
+#: How base64 of a JSON object begins.
+_JSON_IN_BASE64 = ("ey", "ew")
 _STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
 
 
@@ -87,14 +89,16 @@ def _from_base64(text: str, reading: Reading) -> bytes | None:
         return None
     if "-" in compact or "_" in compact:
         reading.tolerated("encoding", "it is base64 in the alphabet for URLs; the specification has the standard one")
-    if len(compact) % 4:
-        reading.tolerated("encoding", "the padding of the base64 is missing")
     plain = compact.replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        data = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
-        reading.wrong("encoding", "the base64 is cut off")
+        is_json = plain.startswith(_JSON_IN_BASE64)
+        reading.wrong("encoding", "the base64 is cut off" if is_json else "this is neither JSON nor base64")
         return None
+    if len(compact) % 4:
+        reading.tolerated("encoding", "the padding of the base64 is missing")
+    return data
 
 
 def _from_json(data: bytes, reading: Reading) -> Any:
