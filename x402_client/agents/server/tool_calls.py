@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,9 +73,13 @@ class ToolCalls:
     Args:
         functions: The functions of ``tools(...)``, of an async client.
         approve_timeout: The seconds for which an answer of a person counts.
+        reword: Says what an error says in other words. Default: as it is.
     """
 
-    def __init__(self, functions: Iterable[Function], approve_timeout: float) -> None:
+    def __init__(
+        self, functions: Iterable[Function], approve_timeout: float, reword: Callable[[str], str] = str
+    ) -> None:
+        self._reword = reword
         self._functions = {function.__name__: function for function in functions}
         self._tickets = Tickets(approve_timeout)
 
@@ -96,8 +100,9 @@ class ToolCalls:
         if found.get("error") == "ApprovalDenied":
             if call.asked is not None:
                 return Asked(call.asked, self._tickets.issue(call.asked, named))
-            return found if call.refusal is None else _refused(call.refusal)
-        return found
+            if call.refusal is not None:
+                return _refused(call.refusal)
+        return {**found, "says": self._reword(found["says"])} if "says" in found else found
 
     def _hear(self, call: Call, named: str, reply: Reply) -> NoApproval | None:
         """Take the answer to a question. Return why it is no yes; a question that is not known is asked anew."""

@@ -14,6 +14,7 @@ from .. import completion, options, wallets
 from ..buying import Choices, buying, ledger_file, policy_of
 from ..exits import Code
 from ..mcp_hosts import HOSTS, HostFile, entry_for
+from ..own_words import in_own_words
 from ..requests_made import whole_url
 from ..running import Stop, command
 from ..screen import out, say, show
@@ -107,7 +108,7 @@ def _serve(choices: Choices, shop: dict[str, Any], approve_timeout: float, timeo
 
     async def run() -> None:
         async with httpx.AsyncClient(timeout=timeout) as client:
-            await serve_host(ToolCalls(tools(client, buyer, **shop), approve_timeout))
+            await serve_host(ToolCalls(tools(client, buyer, **shop), approve_timeout, _reworded))
 
     with buying(
         choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=watch
@@ -116,6 +117,12 @@ def _serve(choices: Choices, shop: dict[str, Any], approve_timeout: float, timeo
         if found.no_wallet:
             say(f"{wallets.no_wallet()} Until then prices are told, and nothing is paid; start this again after that.")
         anyio.run(run)
+
+
+def _reworded(said: str) -> str:
+    """Return what an error says for a model and its user: they have the command, and calls of tools."""
+    said = said.replace("buyer.purchase(per_request=...)", "max_usd").replace("same request again", "same call again")
+    return in_own_words(said)
 
 
 def _known(named: str) -> HostFile:
