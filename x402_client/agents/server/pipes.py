@@ -17,16 +17,20 @@ from .tool_calls import ToolCalls
 _CHUNK = 65_536
 
 
-async def serve_host(calls: ToolCalls) -> None:
+async def serve_host(calls: ToolCalls, release: str) -> None:
     """Serve the host at stdin and stdout until it closes stdin, or a signal asks for the end.
 
     A call under way is cancelled then. Its payment, if one is out, is presented again by the same call later.
+
+    Args:
+        calls: The tools.
+        release: The version that the server names.
     """
     import anyio
     from mcp.server.stdio import stdio_server
 
     generation = "mcp_1" if version("mcp").startswith("1.") else "mcp_2"
-    server = import_module(f".{generation}", __package__).server_of(calls, version("x402-buyer"))
+    server = import_module(f".{generation}", __package__).server_of(calls, release)
     with _taken() as (reading, writing):
         async with anyio.create_task_group() as side:
             side.start_soon(_end_on_signal, side.cancel_scope)

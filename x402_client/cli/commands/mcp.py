@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,7 +109,8 @@ def _serve(choices: Choices, shop: dict[str, Any], approve_timeout: float, timeo
 
     async def run() -> None:
         async with httpx.AsyncClient(timeout=timeout) as client:
-            await serve_host(ToolCalls(tools(client, buyer, **shop), approve_timeout, _reworded))
+            calls = ToolCalls(tools(client, buyer, **shop), approve_timeout, _reworded)
+            await serve_host(calls, version("x402-buyer"))
 
     with buying(
         choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=watch
