@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from .commands import decode, demo, doctor, get, ledger, manual, mcp, policy, quote, sandbox, search, status, tokens, wallet
+from .commands import (
+    decode,
+    demo,
+    doctor,
+    get,
+    ledger,
+    manual,
+    mcp,
+    policy,
+    quote,
+    sandbox,
+    search,
+    status,
+    tokens,
+    wallet,
+)
 from .running import log_to_stderr
 from .screen import prepare, show
 from .tree import whole

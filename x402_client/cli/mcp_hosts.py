@@ -51,5 +51,7 @@ def entry_for(host: HostFile, command: list[str], environ: Mapping[str, str]) ->
         return json.dumps({host.servers: {"x402": entry}}, indent=2)
     env = entry.pop("env", {})
     lines = ["[mcp_servers.x402]", *(f"{name} = {json.dumps(value)}" for name, value in entry.items())]
-    lines += ["", "[mcp_servers.x402.env]", *(f"{name} = {json.dumps(one)}" for name, one in env.items())] if env else []
+    lines += (
+        ["", "[mcp_servers.x402.env]", *(f"{name} = {json.dumps(one)}" for name, one in env.items())] if env else []
+    )
     return "\n".join(lines)

@@ -11,9 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from mcp import ClientSession, StdioServerParameters, stdio_client
-
-from mcp import types
+from mcp import ClientSession, StdioServerParameters, stdio_client, types
 
 
 class User:

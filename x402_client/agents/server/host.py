@@ -19,9 +19,11 @@ class Host(Protocol):
 
     async def progress(self, number: int, message: str) -> None:
         """Tell how the call goes, if the host wants to hear it."""
+        ...
 
     async def ask(self, text: str, schema: dict[str, Any]) -> tuple[Any, Any]:
         """Show a form to the user. Return the action, and the content of the form."""
+        ...
 
 
 def shows_forms(capabilities: Any) -> bool:

@@ -34,15 +34,14 @@ async def serve_host(calls: ToolCalls, release: str) -> None:
     with _taken() as (reading, writing):
         async with anyio.create_task_group() as side:
             side.start_soon(_end_on_signal, side.cancel_scope)
-            async with _Lines.of(reading) as lines:
-                output: Any = anyio.wrap_file(open(writing, "w", encoding="utf-8", newline="\n", closefd=False))
-                async with stdio_server(lines, output) as (read, write):
-                    await server.run(read, write, server.create_initialization_options())
+            output = anyio.wrap_file(writing)
+            async with _Lines.of(reading) as lines, stdio_server(lines, output) as (read, write):
+                await server.run(read, write, server.create_initialization_options())
             side.cancel_scope.cancel()
 
 
 @contextmanager
-def _taken() -> Iterator[tuple[int, int]]:
+def _taken() -> Iterator[tuple[int, Any]]:
     """Take stdin and stdout for the protocol: a stray print, or a program that is started, cannot touch them."""
     sys.stdout.flush()
     reading, writing = os.dup(0), os.dup(1)
@@ -51,7 +50,8 @@ def _taken() -> Iterator[tuple[int, int]]:
     os.close(nothing)
     os.dup2(2, 1)
     try:
-        yield reading, writing
+        with open(writing, "w", encoding="utf-8", newline="\n", closefd=False) as output:
+            yield reading, output
     finally:
         sys.stdout.flush()
         os.dup2(reading, 0)

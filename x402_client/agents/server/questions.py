@@ -45,7 +45,16 @@ class Question:
             said = words(approval.description, _DESCRIPTION)
             lines.append(f'The seller says, in a stranger\'s words that were not checked: "{said}"')
         lines += [f"Then left: {left}"] if left else []
-        terms = (approval.method, approval.url, host, price, str(offer.amount), offer.network, offer.asset, offer.pay_to)
+        terms = (
+            approval.method,
+            approval.url,
+            host,
+            price,
+            str(offer.amount),
+            offer.network,
+            offer.asset,
+            offer.pay_to,
+        )
         return cls(terms, price, host, "\n".join(lines))
 
     @property
@@ -71,8 +80,8 @@ class NoApproval:
 def declined(question: Question) -> NoApproval:
     """Return the reason after a no."""
     return NoApproval(
-        f"Your user was asked to pay {question.price} to {question.host} and did not agree. Nothing was paid. Ask again "
-        "only if your user wishes it.",
+        f"Your user was asked to pay {question.price} to {question.host} and did not agree. Nothing was paid. Ask "
+        "again only if your user wishes it.",
         "stop",
     )
 
@@ -80,7 +89,8 @@ def declined(question: Question) -> NoApproval:
 def no_answer(question: Question) -> NoApproval:
     """Return the reason after a question that stayed open for too long."""
     return NoApproval(
-        f"Your user was asked to pay {question.price} to {question.host}, and no answer came in time. Nothing was paid.",
+        f"Your user was asked to pay {question.price} to {question.host}, and no answer came in time. Nothing was "
+        "paid.",
         "ask a person",
     )
 

@@ -121,15 +121,15 @@ async def _made(call: Call, function: Function, arguments: Any) -> Result:
     """Call a function, and tell the host how it goes."""
     import anyio
 
-    before = current.set(call)
+    before, found = current.set(call), Result()
     try:
         async with anyio.create_task_group() as side:
             side.start_soon(call.tell)
-            found: Result = await call_awaited(function, arguments)
+            found = await call_awaited(function, arguments)
             side.cancel_scope.cancel()
+        return found
     finally:
         current.reset(before)
-    return found
 
 
 def _refused(refusal: NoApproval) -> Result:

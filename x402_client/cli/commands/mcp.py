@@ -112,9 +112,10 @@ def _serve(choices: Choices, shop: dict[str, Any], approve_timeout: float, timeo
             calls = ToolCalls(tools(client, buyer, **shop), approve_timeout, _reworded)
             await serve_host(calls, version("x402-buyer"))
 
-    with buying(
-        choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=watch
-    ) as (buyer, found):
+    with buying(choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=watch) as (
+        buyer,
+        found,
+    ):
         approver.ready(buyer, wallets.no_wallet() if found.no_wallet else "")
         if found.no_wallet:
             say(f"{wallets.no_wallet()} Until then prices are told, and nothing is paid; start this again after that.")
