@@ -1,4 +1,4 @@
-"""What to paste into a host's settings so that it starts ``x402 mcp``: where it goes, and how it is written there."""
+"""Texts to paste into a host's settings so that it starts ``x402 mcp``, with the file that each goes into."""
 
 from __future__ import annotations
 

@@ -94,14 +94,19 @@ current: ContextVar[Call | None] = ContextVar("x402_tool_call", default=None)
 
 
 class PersonApprover:
-    """An approver that asks the user of the host, by the call that is under way."""
+    """An approver that asks the user of the host, by the call that is under way. For ``Buyer(approve=...)``."""
 
     def __init__(self) -> None:
         self._cannot_pay = ""
         self._buyer: Buyer | None = None
 
     def ready(self, buyer: Buyer, cannot_pay: str = "") -> None:
-        """Set the buyer that pays, and why it cannot, if so: then no person is asked."""
+        """Set the buyer that pays.
+
+        Args:
+            buyer: The buyer.
+            cannot_pay: A reason why it cannot pay, so that no person is asked. Default: it can.
+        """
         self._buyer, self._cannot_pay = buyer, cannot_pay
 
     async def __call__(self, approval: Approval, /) -> bool:
@@ -116,7 +121,11 @@ class PersonApprover:
 
 
 def watch(event: Event) -> None:
-    """Note what happens to a payment, for the host to hear. For ``Buyer(on_event=...)``."""
+    """Note what happens to a payment, for the host to hear. For ``Buyer(on_event=...)``.
+
+    Args:
+        event: What happened.
+    """
     call = current.get()
     if call is None:
         return

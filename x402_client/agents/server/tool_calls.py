@@ -88,7 +88,14 @@ class ToolCalls:
         return [_listed(function) for function in self._functions.values()]
 
     async def call(self, name: str, arguments: Any, host: Host, reply: Reply | None = None) -> Result | Asked:
-        """Call a tool. Return its result, or a question to the user."""
+        """Call a tool. Return its result, or a question to the user.
+
+        Args:
+            name: The name of the tool.
+            arguments: Its arguments, as the model wrote them.
+            host: The host that calls.
+            reply: The answer to the question that this call ended with before. Default: there is none.
+        """
         function = self._functions.get(name)
         if function is None:
             return failed(NotFetched(f"There is no such tool; there are {', '.join(self._functions)}."))

@@ -23,17 +23,50 @@ from ..screen import out, say, show
 _MISSING = "x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]'."
 
 
+Hosts = Annotated[
+    options.MaybeTexts,
+    typer.Option(
+        "--host",
+        metavar="PATTERN",
+        help="A host that the model may ask, like api.example.com or *.example.dev. May be repeated. Else: all with a "
+        "public address.",
+    ),
+]
+Facilitators = Annotated[
+    options.MaybeTexts,
+    typer.Option(
+        "--facilitator",
+        envvar="X402_FACILITATOR",
+        metavar="URL",
+        help="Whose list `search` reads. May be repeated. Else: the public lists of Coinbase and PayAI.",
+    ),
+]
+MaxBody = Annotated[
+    int, typer.Option("--max-body", metavar="BYTES", min=1, help="The most of an answer that the model is given.")
+]
+ApproveTimeout = Annotated[
+    float,
+    typer.Option(
+        "--approve-timeout",
+        metavar="SECONDS",
+        min=1,
+        help="How long you have to agree to a payment above the policy's approve_above.",
+    ),
+]
+Config = Annotated[
+    options.MaybeText,
+    typer.Option(
+        "--config",
+        metavar="HOST",
+        autocompletion=completion.mcp_hosts,
+        help=f"Show what to paste into the settings of a host, and end: {', '.join(HOSTS)}.",
+    ),
+]
+
+
 @command
 def mcp(
-    host: Annotated[
-        options.MaybeTexts,
-        typer.Option(
-            "--host",
-            metavar="PATTERN",
-            help="A host that the model may ask, like api.example.com or *.example.dev. May be repeated. Else: all "
-            "with a public address.",
-        ),
-    ] = None,
+    host: Hosts = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
     must_exist: options.MustExist = False,
@@ -41,37 +74,11 @@ def mcp(
     wallet: options.WalletAt = None,
     passphrase_file: options.PassphraseFile = None,
     rpc: options.Rpc = None,
-    facilitator: Annotated[
-        options.MaybeTexts,
-        typer.Option(
-            "--facilitator",
-            envvar="X402_FACILITATOR",
-            metavar="URL",
-            help="Whose list `search` reads. May be repeated. Else: the public lists of Coinbase and PayAI.",
-        ),
-    ] = None,
-    max_body: Annotated[
-        int, typer.Option("--max-body", metavar="BYTES", min=1, help="The most of an answer that the model is given.")
-    ] = 50_000,
-    approve_timeout: Annotated[
-        float,
-        typer.Option(
-            "--approve-timeout",
-            metavar="SECONDS",
-            min=1,
-            help="How long you have to agree to a payment above the policy's approve_above.",
-        ),
-    ] = 300.0,
+    facilitator: Facilitators = None,
+    max_body: MaxBody = 50_000,
+    approve_timeout: ApproveTimeout = 300.0,
     timeout: options.PayingTimeout = 30.0,
-    config: Annotated[
-        options.MaybeText,
-        typer.Option(
-            "--config",
-            metavar="HOST",
-            autocompletion=completion.mcp_hosts,
-            help=f"Show what to paste into the settings of a host, and end: {', '.join(HOSTS)}.",
-        ),
-    ] = None,
+    config: Config = None,
 ) -> None:
     """Serve MCP hosts: their models can fetch, and pay within your policy.
 
