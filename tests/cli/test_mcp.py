@@ -281,6 +281,26 @@ def test_wrong_options_are_one_sentence_and_nothing_on_stdout(given: dict[str, s
         assert "Traceback" not in ran.err
 
 
+WITHOUT_MCP = """
+import sys
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "mcp":
+            raise ModuleNotFoundError("No module named 'mcp'", name="mcp")
+sys.meta_path.insert(0, Nowhere())
+from x402_client.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_without_mcp_one_sentence_says_what_to_install(given: dict[str, str]) -> None:
+    program = [sys.executable, "-c", WITHOUT_MCP]
+    ran = process(["mcp"], given, program=program)
+    said = "x402: x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]'.\n"
+    assert (ran.code, ran.out, ran.err) == (2, b"", said)
+    assert "pip install" in process(["mcp", "--config", "cursor"], given, program=program).err
+
+
 def test_somebody_at_a_terminal_is_told_what_this_is_and_can_end_it(given: dict[str, str]) -> None:
     seen = terminal(["mcp"], given, [("x402 mcp --config", signal.SIGINT)])
     assert "waits for an MCP host" in seen.screen

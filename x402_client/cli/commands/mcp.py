@@ -93,7 +93,7 @@ def mcp(
     if config is not None:
         _show_entry(_known(config), choices, _words(host, facilitator, max_body, approve_timeout, timeout))
         return
-    if find_spec("mcp") is None:
+    if not _has_mcp():
         raise Stop(Code.USAGE, _MISSING)
     if sys.stdin.isatty():
         say("This waits for an MCP host, which starts it by itself. Ctrl-C ends it.")
@@ -133,6 +133,13 @@ def _reworded(said: str) -> str:
     """Return what an error says for a model and its user: they have the command, and calls of tools."""
     said = said.replace("buyer.purchase(per_request=...)", "max_usd").replace("same request again", "same call again")
     return in_own_words(said)
+
+
+def _has_mcp() -> bool:
+    try:  # to import it takes a second
+        return find_spec("mcp") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _known(named: str) -> HostFile:
@@ -177,10 +184,12 @@ def _show_entry(host: HostFile, choices: Choices, words: list[str]) -> None:
 
 def _notes(choices: Choices, found: wallets.Found) -> list[str]:
     """Return what is to do before a host can start the server."""
-    notes = [] if find_spec("mcp") is not None else [_MISSING]
+    notes = [] if _has_mcp() else [_MISSING]
     if found.no_wallet:
-        notes.append("There is no wallet yet. Make one first, so that no key stands in a file of the host: "
-                     "x402 wallet new --keyring")  # fmt: skip
+        notes.append(
+            "There is no wallet yet. Make one first, and then ask for this again: x402 wallet new --keyring. So no key "
+            "stands in a file of the host."
+        )
     elif not found.stores:
         notes.append(
             "Your keys are in this shell's environment, which the host does not see, and they are not shown here. Move "
