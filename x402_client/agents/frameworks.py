@@ -34,7 +34,7 @@ def as_openai_agents(functions: Iterable[Function]) -> list[Any]:
                 given = json.loads(text or "{}")
             except ValueError:
                 given = None
-            return json.dumps(await _awaited(function, given))
+            return json.dumps(await call_awaited(function, given))
 
         return tool(
             name=function.__name__,
@@ -57,7 +57,7 @@ def as_langchain(functions: Iterable[Function]) -> list[Any]:
 
     def made(function: Function) -> Any:
         async def call_later(**given: Any) -> str:
-            return json.dumps(await _awaited(function, given))
+            return json.dumps(await call_awaited(function, given))
 
         def call(**given: Any) -> str:
             return json.dumps(_called(function, given))
@@ -83,7 +83,7 @@ def as_pydantic_ai(functions: Iterable[Function]) -> list[Any]:
 
     def made(function: Function) -> Any:
         async def call_later(**given: Any) -> Any:
-            return await _awaited(function, given)
+            return await call_awaited(function, given)
 
         def call(**given: Any) -> Any:
             return _called(function, given)
@@ -150,7 +150,7 @@ def _called(function: Function, given: Any) -> Any:
     return problem if problem is not None else function(**given)
 
 
-async def _awaited(function: Function, given: Any) -> Any:
+async def call_awaited(function: Function, given: Any) -> Any:
     """Call a function, in a thread if it is sync."""
     problem = _problem(function, given)
     if problem is not None:

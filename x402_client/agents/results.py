@@ -73,7 +73,8 @@ def failed(failure: Exception, cap: Money | None = None) -> Result:
 
 
 def _failed(failure: Exception, cap: Money | None) -> Result:
-    ours, paid = find(failure), outcome(failure)
+    # A mistake in the arguments may have an error of ours behind it, and is the model's own to mend.
+    ours, paid = None if isinstance(failure, NotFetched) else find(failure), outcome(failure)
     if cap is not None and isinstance(ours, TooExpensive) and getattr(ours.limit, "units", None) == cap.units:
         says = f"{ours.args[0]} It is max_usd of this call that refuses it."
         return failure_of(name_of(ours), ours.money, says, "stop")

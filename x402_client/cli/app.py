@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from .commands import decode, demo, doctor, get, ledger, manual, policy, quote, sandbox, search, status, tokens, wallet
+from .commands import (
+    decode,
+    demo,
+    doctor,
+    get,
+    ledger,
+    manual,
+    mcp,
+    policy,
+    quote,
+    sandbox,
+    search,
+    status,
+    tokens,
+    wallet,
+)
 from .running import log_to_stderr
 from .screen import prepare, show
 from .tree import whole
@@ -59,6 +74,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")
+app.command("mcp")(mcp.mcp)
 app.command("sandbox")(sandbox.sandbox)
 app.command("manual", help=manual.HELP)(manual.manual)
 

@@ -41,6 +41,8 @@ class Choices:
     rpc: tuple[str, ...] = ()
     most: Money | None = None
     must_exist: bool = False
+    #: True for a command that runs on, and cannot ask for a passphrase later.
+    unlock_now: bool = False
 
 
 @contextmanager
@@ -49,6 +51,7 @@ def buying(
     *,
     ledger: Any = None,
     approve: Approver | None = None,
+    approve_timeout: float = 300,
     on_event: Callable[[Event], object] | None = None,
 ) -> Iterator[tuple[Buyer, wallets.Found]]:
     """Yield a buyer and the wallet that it pays with.
@@ -57,7 +60,7 @@ def buying(
     made for it.
     """
     policy = policy_of(choices)
-    found = wallets.find(choices.wallet, choices.passphrase_file)
+    found = wallets.find(choices.wallet, choices.passphrase_file, choices.unlock_now)
     if ledger is None and found.no_wallet:
         ledger = ledger_for_looking(choices.ledger, choices.purse).port
     buyer = Buyer(
@@ -68,6 +71,7 @@ def buying(
         must_exist=choices.must_exist and ledger is None,
         rpc=endpoints(choices.rpc) or None,
         approve=approve or (None if policy.approve_above is None else _refuse_all),
+        approve_timeout=approve_timeout,
         on_event=on_event,
     )
     try:

@@ -58,6 +58,18 @@ def wallets(incomplete: str) -> list[Word]:
     return _or_nothing(found, incomplete)
 
 
+def mcp_hosts(incomplete: str) -> list[Word]:
+    """Complete the name of a host of MCP servers."""
+
+    def found() -> Iterator[Word]:
+        from .mcp_hosts import HOSTS
+
+        for name, host in HOSTS.items():
+            yield name, host.title
+
+    return _or_nothing(found, incomplete)
+
+
 def faults(incomplete: str) -> list[Word]:
     """Complete the name of a fault of the sandbox."""
 

@@ -39,6 +39,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("doctor https://example.com/weather", "Examine a seller, and your own funds."),
         ("doctor localhost:4021/weather --json", "Examine your own seller in a test."),
     ),
+    "mcp": (
+        ("mcp --config claude-desktop", "See what to paste, and where."),
+        ("mcp --policy policy.toml", "What the host runs then."),
+        ("mcp --host api.example.com", "Let the model ask one host only."),
+    ),
     "tokens": (
         ("tokens", "List all that is known."),
         ("tokens --network base --network solana", "List those of two networks."),

@@ -41,12 +41,13 @@ class Found:
     no_wallet: bool = False
 
 
-def find(named: str | None, passphrase_file: Path | None = None) -> Found:
+def find(named: str | None, passphrase_file: Path | None = None, unlock_now: bool = False) -> Found:
     """Return the wallet that was named, else the environment's, else the one named default, else one without keys.
 
     Args:
         named: Its name or place. None: none was named.
         passphrase_file: The file with its passphrase. Default: none was named.
+        unlock_now: True to open it now, and not when it first signs. Default: False.
     """
     if named is None and has_keys():
         return Found(Wallet.from_env(), "the environment")
@@ -54,14 +55,14 @@ def find(named: str | None, passphrase_file: Path | None = None) -> Found:
     if place is None:
         return Found(keyless_wallet(), "nowhere", no_wallet=True)
     stores = read(place)
-    return Found(_locked(stores, lambda store: _unlock(store, passphrase_file)), str(place), stores)
+    return Found(_wallet(stores, lambda store: _unlock(store, passphrase_file), unlock_now), str(place), stores)
 
 
-def _locked(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any]) -> Wallet:
+def _wallet(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any], now: bool) -> Wallet:
     signers: dict[str, Any] = {}
     for store in stores:
         kind = LockedEvmSigner if store.family == "evm" else LockedSolanaSigner
-        signers[store.family] = kind(store, unlock) if store.address else unlock(store)
+        signers[store.family] = unlock(store) if now or not store.address else kind(store, unlock)
     return Wallet(**signers)
 
 

@@ -1,0 +1,205 @@
+"""``x402 mcp``: the tools for models as an MCP server, under a policy. Only the protocol writes to stdout."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...discovery import FACILITATORS
+from .. import completion, options, wallets
+from ..buying import Choices, buying, ledger_file, policy_of
+from ..exits import Code
+from ..mcp_hosts import HOSTS, HostFile, entry_for
+from ..own_words import in_own_words
+from ..requests_made import whole_url
+from ..running import Stop, command
+from ..screen import out, say, show
+
+_MISSING = "x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]'."
+
+
+Hosts = Annotated[
+    options.MaybeTexts,
+    typer.Option(
+        "--host",
+        metavar="PATTERN",
+        help="A host that the model may ask, like api.example.com or *.example.dev. May be repeated. Else: all with a "
+        "public address.",
+    ),
+]
+Facilitators = Annotated[
+    options.MaybeTexts,
+    typer.Option(
+        "--facilitator",
+        envvar="X402_FACILITATOR",
+        metavar="URL",
+        help="Whose list `search` reads. May be repeated. Else: the public lists of Coinbase and PayAI.",
+    ),
+]
+MaxBody = Annotated[
+    int, typer.Option("--max-body", metavar="BYTES", min=1, help="The most of an answer that the model is given.")
+]
+ApproveTimeout = Annotated[
+    float,
+    typer.Option(
+        "--approve-timeout",
+        metavar="SECONDS",
+        min=1,
+        help="How long you have to agree to a payment above the policy's approve_above.",
+    ),
+]
+Config = Annotated[
+    options.MaybeText,
+    typer.Option(
+        "--config",
+        metavar="HOST",
+        autocompletion=completion.mcp_hosts,
+        help=f"Show what to paste into the settings of a host, and end: {', '.join(HOSTS)}.",
+    ),
+]
+
+
+@command
+def mcp(
+    host: Hosts = None,
+    policy: options.PolicyFile = None,
+    ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
+    purse: options.Purse = "default",
+    wallet: options.WalletAt = None,
+    passphrase_file: options.PassphraseFile = None,
+    rpc: options.Rpc = None,
+    facilitator: Facilitators = None,
+    max_body: MaxBody = 50_000,
+    approve_timeout: ApproveTimeout = 300.0,
+    timeout: options.PayingTimeout = 30.0,
+    config: Config = None,
+) -> None:
+    """Serve MCP hosts: their models can fetch, and pay within your policy.
+
+    A host like Claude Desktop starts this, and speaks with it over stdin and stdout. Its model gets the tools
+    paid_fetch, quote, budget and search. It cannot raise a limit, agree to a payment, or choose a wallet.
+
+    Above approve_above in the policy the host asks you. One that cannot ask pays nothing above it.
+    """
+    choices = Choices(
+        policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), None, must_exist, unlock_now=True
+    )
+    if config is not None:
+        _show_entry(_known(config), choices, _words(host, facilitator, max_body, approve_timeout, timeout))
+        return
+    if not _has_mcp():
+        raise Stop(Code.USAGE, _MISSING)
+    if sys.stdin.isatty():
+        say("This waits for an MCP host, which starts it by itself. Ctrl-C ends it.")
+        say(f"What to paste into a host's settings: x402 mcp --config {'|'.join(HOSTS)}")
+    shop = {
+        "hosts": host or None, "facilitator": [*map(whole_url, facilitator or FACILITATORS)], "max_body": max_body,
+    }  # fmt: skip
+    _serve(choices, shop, approve_timeout, timeout)
+
+
+def _serve(choices: Choices, shop: dict[str, Any], approve_timeout: float, timeout: float) -> None:
+    import anyio
+    import httpx
+
+    from ...agents import tools
+    from ...agents.server import PersonApprover, ToolCalls, serve_host, watch
+
+    asks = policy_of(choices).approve_above is not None
+    approver = PersonApprover()
+
+    async def run() -> None:
+        async with httpx.AsyncClient(timeout=timeout) as client:
+            calls = ToolCalls(tools(client, buyer, **shop), approve_timeout, _reworded)
+            await serve_host(calls, version("x402-buyer"))
+
+    with buying(choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=watch) as (
+        buyer,
+        found,
+    ):
+        approver.ready(buyer, wallets.no_wallet() if found.no_wallet else "")
+        if found.no_wallet:
+            say(f"{wallets.no_wallet()} Until then prices are told, and nothing is paid; start this again after that.")
+        anyio.run(run)
+
+
+def _reworded(said: str) -> str:
+    """Return what an error says for a model and its user: they have the command, and calls of tools."""
+    said = said.replace("buyer.purchase(per_request=...)", "max_usd").replace("same request again", "same call again")
+    return in_own_words(said)
+
+
+def _has_mcp() -> bool:
+    try:  # to import it takes a second
+        return find_spec("mcp") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _known(named: str) -> HostFile:
+    if named not in HOSTS:
+        raise Stop(Code.USAGE, f"--config knows {', '.join(HOSTS)}, not {named!r}.")
+    return HOSTS[named]
+
+
+def _words(
+    hosts: list[str] | None, facilitators: list[str] | None, max_body: int, approve_timeout: float, timeout: float
+) -> list[str]:
+    """Return the options that are not about the buyer, as they were given."""
+    words = [word for one in hosts or () for word in ("--host", one)]
+    words += [word for one in facilitators or () for word in ("--facilitator", whole_url(one))]
+    usual = (("--max-body", max_body, 50_000), ("--approve-timeout", approve_timeout, 300), ("--timeout", timeout, 30))
+    return words + [word for name, given, default in usual if given != default for word in (name, f"{given:g}")]
+
+
+def _show_entry(host: HostFile, choices: Choices, words: list[str]) -> None:
+    """Show what to paste. A host has neither the shell's environment nor its directory, so nothing is left to them."""
+    found = wallets.find(choices.wallet, choices.passphrase_file)
+    command = [sys.executable, "-m", "x402_client", "mcp"]
+    for name, place in (("--policy", choices.policy), ("--passphrase-file", choices.passphrase_file)):
+        command += [] if place is None else [name, str(place.expanduser().absolute())]
+    command += ["--wallet", str(Path(found.source).absolute())] if found.stores else []
+    command += ["--purse", choices.purse] if choices.purse != "default" else []
+    command += ["--must-exist"] if choices.must_exist else []
+    environ: dict[str, str] = {}
+    file = ledger_file(choices.ledger)
+    if file is not None:
+        command += ["--ledger", str(file.expanduser().absolute())]
+    elif choices.ledger is not None:
+        environ["X402_LEDGER"] = choices.ledger  # a URL may hold a password, and arguments are seen by others
+    if choices.rpc:
+        environ["X402_RPC"] = " ".join(choices.rpc)
+    show(entry_for(host, command + words, environ))
+    out().file.flush()
+    say(f"Into {host.place}, beside what is there. Then start {host.title} again.")
+    for note in _notes(choices, found):
+        say(note, "yellow")
+
+
+def _notes(choices: Choices, found: wallets.Found) -> list[str]:
+    """Return what is to do before a host can start the server."""
+    notes = [] if _has_mcp() else [_MISSING]
+    if found.no_wallet:
+        notes.append(
+            "There is no wallet yet. Make one first, and then ask for this again: x402 wallet new --keyring. So no key "
+            "stands in a file of the host."
+        )
+    elif not found.stores:
+        notes.append(
+            "Your keys are in this shell's environment, which the host does not see, and they are not shown here. Move "
+            "them into an encrypted file: x402 wallet import"
+        )
+    elif choices.passphrase_file is None and not all(store.in_keyring for store in found.stores):
+        notes.append(
+            "The host has no terminal to type the passphrase on. Name a file with it (--passphrase-file), or use a "
+            "wallet whose passphrase is in the keyring (x402 wallet new --keyring)."
+        )
+    if choices.policy is None:
+        notes.append("Without --policy it pays up to 0.10 USD a request, and 5 USD a day.")
+    return notes
