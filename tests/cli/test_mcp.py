@@ -102,6 +102,20 @@ def test_a_no_and_a_host_without_forms_pay_nothing(
 
 
 @pytest.mark.slow
+def test_an_allowance_is_the_most_that_one_run_pays(own: Sandbox, settings: dict[str, str]) -> None:
+    calls = [["paid_fetch", {"url": f"{own.url}/weather?{number}"}] for number in range(3)]
+    first, second, third = hosted(settings, calls, ["--allowance", "0.02"])["done"]
+    assert (first["left"], second["left"]) == (
+        "4.99 USD today, 0.01 USD in this allowance",
+        "4.98 USD today, 0.00 USD in this allowance",
+    )
+    assert (third["error"], third["money"], third["next"]) == ("OverLimit", "untouched", "ask a person")
+    assert len(own.settlements) == 2
+    [anew] = hosted(settings, calls[2:], ["--allowance", "0.02"])["done"]
+    assert anew["ok"]
+
+
+@pytest.mark.slow
 def test_an_answer_that_does_not_come_is_a_no(own: Sandbox, settings: dict[str, str], tmp_path: Path) -> None:
     url = own.sell("/poem", "0.02", content="Roses.")
     options = [*asking(settings, tmp_path), "--approve-timeout", "1"]

@@ -16,7 +16,7 @@ from .questions import NoApproval, Question
 if TYPE_CHECKING:
     import anyio
 
-    from ...buyer.buyer import Buyer
+    from ...buyer.payers import Payer
 
 #: Seconds between two notes to the host that the call goes on.
 _EVERY = 10.0
@@ -98,9 +98,9 @@ class PersonApprover:
 
     def __init__(self) -> None:
         self._cannot_pay = ""
-        self._buyer: Buyer | None = None
+        self._buyer: Payer | None = None
 
-    def ready(self, buyer: Buyer, cannot_pay: str = "") -> None:
+    def ready(self, buyer: Payer, cannot_pay: str = "") -> None:
         """Set the buyer that pays.
 
         Args:

@@ -53,6 +53,14 @@ ApproveTimeout = Annotated[
         help="How long you have to agree to a payment above the policy's approve_above.",
     ),
 ]
+Allowance = Annotated[
+    options.MaybeText,
+    typer.Option(
+        "--allowance",
+        metavar="AMOUNT",
+        help="The most that is paid while this runs, like 0.50. Else: as much as the policy allows.",
+    ),
+]
 Config = Annotated[
     options.MaybeText,
     typer.Option(
@@ -74,6 +82,7 @@ def mcp(
     wallet: options.WalletAt = None,
     passphrase_file: options.PassphraseFile = None,
     rpc: options.Rpc = None,
+    allowance: Allowance = None,
     facilitator: Facilitators = None,
     max_body: MaxBody = 50_000,
     approve_timeout: ApproveTimeout = 300.0,
@@ -91,7 +100,7 @@ def mcp(
         policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), None, must_exist, unlock_now=True
     )
     if config is not None:
-        _show_entry(_known(config), choices, _words(host, facilitator, max_body, approve_timeout, timeout))
+        _show_entry(_known(config), choices, _words(host, allowance, facilitator, max_body, approve_timeout, timeout))
         return
     if not _has_mcp():
         raise Stop(Code.USAGE, _MISSING)
@@ -101,10 +110,12 @@ def mcp(
     shop = {
         "hosts": host or None, "facilitator": [*map(whole_url, facilitator or FACILITATORS)], "max_body": max_body,
     }  # fmt: skip
-    _serve(choices, shop, approve_timeout, timeout)
+    _serve(choices, allowance, shop, approve_timeout, timeout)
 
 
-def _serve(choices: Choices, shop: dict[str, Any], approve_timeout: float, timeout: float) -> None:
+def _serve(
+    choices: Choices, allowance: str | None, shop: dict[str, Any], approve_timeout: float, timeout: float
+) -> None:
     import anyio
     import httpx
 
@@ -116,14 +127,15 @@ def _serve(choices: Choices, shop: dict[str, Any], approve_timeout: float, timeo
 
     async def run() -> None:
         async with httpx.AsyncClient(timeout=timeout) as client:
-            calls = ToolCalls(tools(client, buyer, **shop), approve_timeout, _reworded)
+            calls = ToolCalls(tools(client, payer, **shop), approve_timeout, _reworded)
             await serve_host(calls, version("x402-buyer"))
 
     with buying(choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=watch) as (
         buyer,
         found,
     ):
-        approver.ready(buyer, wallets.no_wallet() if found.no_wallet else "")
+        payer = buyer if allowance is None else buyer.allowance(allowance)
+        approver.ready(payer, wallets.no_wallet() if found.no_wallet else "")
         if found.no_wallet:
             say(f"{wallets.no_wallet()} Until then prices are told, and nothing is paid; start this again after that.")
         anyio.run(run)
@@ -149,10 +161,16 @@ def _known(named: str) -> HostFile:
 
 
 def _words(
-    hosts: list[str] | None, facilitators: list[str] | None, max_body: int, approve_timeout: float, timeout: float
+    hosts: list[str] | None,
+    allowance: str | None,
+    facilitators: list[str] | None,
+    max_body: int,
+    approve_timeout: float,
+    timeout: float,
 ) -> list[str]:
     """Return the options that are not about the buyer, as they were given."""
     words = [word for one in hosts or () for word in ("--host", one)]
+    words += [] if allowance is None else ["--allowance", allowance]
     words += [word for one in facilitators or () for word in ("--facilitator", whole_url(one))]
     usual = (("--max-body", max_body, 50_000), ("--approve-timeout", approve_timeout, 300), ("--timeout", timeout, 30))
     return words + [word for name, given, default in usual if given != default for word in (name, f"{given:g}")]
