@@ -174,7 +174,9 @@ def _allowances(draw: Drawing) -> list[Event]:
         marks = rng.choice((("freeze",), ("freeze", "unfreeze"), ("freeze", "close", "unfreeze")))
         return [*(Mark(place, how, program) for how in marks), *_then(draw, place, program), again]
     if kind < 0.75:
-        return [replace(again, under=place), Skew(rng.choice((0, -4_000))), Wait(rng.choice((200, 4_000))), again]
+        opened, ending = rng.choice(((0, 0), (100, 0), (0, -100)))
+        first = [*([Skew(opened)] if opened else []), replace(again, under=place)]
+        return [*first, *([Skew(ending)] if ending else []), Wait(rng.choice((200, 4_000))), again]
     if kind < 0.9:
         return [OpenOtherwise(place, rng.choice(("amount", "minutes", "hosts", "parent", "most")), program), again]
     return [again, LetGo(program), replace(again, under=draw.under())]
