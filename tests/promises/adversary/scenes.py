@@ -176,7 +176,8 @@ def _allowances(draw: Drawing) -> list[Event]:
     if kind < 0.75:
         opened, ending = rng.choice(((0, 0), (100, 0), (0, -100)))
         first = [*([Skew(opened)] if opened else []), replace(again, under=place)]
-        return [*first, *([Skew(ending)] if ending else []), Wait(rng.choice((200, 4_000))), again]
+        seconds = rng.choice((200, 4_000))
+        return [*first, *([Skew(ending)] if ending else []), Wait(200 if opened or ending else seconds), again]
     if kind < 0.9:
         return [OpenOtherwise(place, rng.choice(("amount", "minutes", "hosts", "parent", "most")), program), again]
     return [again, LetGo(program), replace(again, under=draw.under())]
