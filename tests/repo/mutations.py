@@ -1607,8 +1607,8 @@ MUTATIONS = (
     Mutation(
         "a limit per request of an allowance is not looked at",
         "policy/choice.py",
-        "    return min((*limits, *allowed.per_request(mandate.allowances, currency)), default=None)\n",
-        "    return min(limits, default=None)\n",
+        "        limits += allowed.per_request(mandate.allowances, currency)\n",
+        "        pass\n",
         (A_CLIENT, seed("allowances", "memory", 8)),
     ),
     Mutation(
