@@ -175,9 +175,11 @@ def _allowances(draw: Drawing) -> list[Event]:
         return [*(Mark(place, how, program) for how in marks), *_then(draw, place, program), again]
     if kind < 0.75:
         opened, ending = rng.choice(((0, 0), (100, 0), (0, -100)))
-        first = [*([Skew(opened)] if opened else []), replace(again, under=place)]
         seconds = rng.choice((200, 4_000))
-        return [*first, *([Skew(ending)] if ending else []), Wait(200 if opened or ending else seconds), again]
+        short = next((number for number, one in enumerate(draw.tree, 1) if one.minutes == 2), place)
+        again = replace(again, under=short, around=0, plan=Plan())
+        first = [*([Skew(opened)] if opened else []), again, *([Skew(ending)] if ending else [])]
+        return [*first, Wait(200 if opened or ending else seconds), again]
     if kind < 0.9:
         return [OpenOtherwise(place, rng.choice(("amount", "minutes", "hosts", "parent", "most")), program), again]
     return [again, LetGo(program), replace(again, under=draw.under())]
