@@ -1418,7 +1418,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a key may be paid twice: a file",
-        SQLITE,
+        "ledgers/sqlite/holds.py",
         "    if paid is not None:\n        raise refusals.already_paid(paid)\n",
         "",
         (IN_A_FILE, f"{KILLED}[httpx, under a key]", seed("", "sqlite", 3)),
@@ -1513,7 +1513,7 @@ MUTATIONS = (
         SQLITE,
         "            return allowed.open_allowance(db, terms, meta.stamp.at)\n",
         "            return allowed.open_allowance(db, terms, self._clock.wall())\n",
-        (ALLOWED,),
+        (ALLOWED, seed("allowances", "sqlite", 49)),
     ),
     Mutation(
         "an allowance ends anew each time that it is opened",

@@ -82,7 +82,7 @@ MORE_SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("skew", "memory"): (304,),
     ("witness", "memory"): (2,),
     ("", "sqlite"): (0, 1, 3, 23),
-    ("allowances", "sqlite"): (12, 30),
+    ("allowances", "sqlite"): (12, 30, 49),
     ("fold", "sqlite"): (1,),
     ("must", "sqlite"): (3,),
     ("old", "sqlite"): (5,),
