@@ -1602,7 +1602,7 @@ MUTATIONS = (
         "policy/allowances.py",
         "    for one in allowances:\n        if not one.admits(origin):\n",
         "    for one in tuple(allowances)[-1:]:\n        if not one.admits(origin):\n",
-        (A_CLIENT, seed("allowances", "memory", 4)),
+        (A_CLIENT, seed("allowances", "memory", 44)),
     ),
     Mutation(
         "a limit per request of an allowance is not looked at",
@@ -1632,6 +1632,22 @@ MUTATIONS = (
         "        self.payers = tuple(dict.fromkeys((*payers, *self.payers)))\n",
         "",
         ("tests/adapters/test_allowances.py", seed("allowances", "memory", 31)),
+    ),
+    Mutation(
+        "a session of MCP that is wrapped again loses a limit",
+        "adapters/mcp_calls.py",
+        '        added.exchange.pays_too(self.exchange.payers, "session")\n',
+        "",
+        ("tests/adapters/test_mcp_allowances.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "what is found is not judged by the hosts of an allowance",
+        "discovery/judging.py",
+        "        admit_under(mandate.allowances, origin)\n",
+        "",
+        ("tests/discovery/test_search.py",),
+        unseen="the machine searches for nothing",
     ),
     Mutation(
         "the allowance of a client does not count inside another one's block",

@@ -62,7 +62,7 @@ MORE_SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("abandon", "memory"): (1,),
     ("ahead", "memory"): (63,),
     ("ahead+allowances", "memory"): (1024,),
-    ("allowances", "memory"): (4, 8, 31, 34, 41, 46),
+    ("allowances", "memory"): (8, 31, 34, 41, 44, 46),
     ("await", "memory"): (17,),
     ("away", "memory"): (20,),
     ("bodies", "memory"): (10, 64),
