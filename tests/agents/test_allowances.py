@@ -34,6 +34,21 @@ def test_an_allowance_stands_where_a_buyer_may_stand(box: Toolbox, seller: Sandb
     assert str(allowance.spent) == "0.04 USD"
 
 
+def test_a_model_is_told_the_terms_of_the_allowance_that_are_narrower(box: Toolbox, seller: Sandbox) -> None:
+    poem = seller.sell("/poem", "0.02", content="Roses are red.")
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
+    own = box.tools(
+        buyer.allowance("1", per_request="0.01").allowance("0.50"), hosts=["127.0.0.1"], facilitator=seller.url
+    )
+    assert own.budget()["per_payment"] == "0.01 USD"
+    found = own.quote(poem)
+    assert found["would_pay"] is None
+    assert "one payment may cost 0.01 USD" in str(found["reasons"])
+    assert own.search("poem")["found"][0]["would_be_paid"] is False
+    refused = own.paid_fetch(poem)
+    assert (refused["ok"], refused["money"]) == (False, "untouched")
+
+
 def test_a_closed_allowance_pays_no_more(plain: Toolbox, seller: Sandbox) -> None:
     allowance = seller.buyer(Policy(per_request="0.10", per_day="5")).allowance("0.05")
     own = plain.tools(allowance, hosts=["127.0.0.1"])

@@ -76,6 +76,19 @@ def test_spending_is_shown_by_allowance(spent: dict[str, str]) -> None:
     assert sorted(line.rpartition(",")[2] for line in exported[1:]) == ["", "run-42", "step", "step"]
 
 
+def test_spending_under_those_without_a_name_is_shown_by_the_one_above_that_has_one(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"), ledger=given["X402_LEDGER"])
+    run = buyer.allowance("1.00", name="run-42")
+    for payer in (run.allowance("0.10"), run.allowance("0.10").allowance("0.10"), buyer.allowance("0.10")):
+        with x402_client.httpx.wrap(httpx.Client(), payer) as client:
+            client.get(seller.url + "/evm/weather")
+    buyer.close()
+    found = document(given, "ledger", "spent")["by_allowance"]
+    assert [(one["allowance"], one["payments"]) for one in found] == [("run-42", 2), ("without a name", 1)]
+
+
 def test_the_status_shows_what_is_left_of_each(spent: dict[str, str]) -> None:
     found = lines(in_process(["status", "--offline"], spent).text)
     place = found.index("Allowances")

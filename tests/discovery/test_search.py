@@ -52,6 +52,21 @@ def test_a_buyers_policy_and_keys_judge_each_listing(sandbox: Sandbox) -> None:
     assert sandbox.visits == sandbox.settlements == []
 
 
+def test_an_allowance_judges_as_its_buyer_does_and_by_its_own_terms(sandbox: Sandbox) -> None:
+    buyer = sandbox.buyer(Policy(per_request="1"))
+    cheap = buyer.allowance("5", per_request="0.02").allowance("1")
+    assert [listing.choice is not None for listing in discover("poem", facilitator=sandbox.url, buyer=cheap)] == [True]
+    [report] = discover("report", facilitator=sandbox.url, buyer=cheap)
+    assert report.choice is None
+    assert "one payment may cost 0.02 USD" in report.reasons[0]
+    away = buyer.allowance("5", name="away", hosts=["other.example"])
+    [poem] = discover("poem", facilitator=sandbox.url, buyer=away)
+    assert poem.choice is None
+    assert "is not among the hosts of the allowance 'away' (other.example)" in poem.refusal
+    [poem] = discover("poem", facilitator=sandbox.url, buyer=buyer.allowance("5 EUR"))
+    assert "pays nothing in USD" in poem.reasons[0]
+
+
 def test_a_policy_alone_judges_as_if_there_were_every_key(sandbox: Sandbox) -> None:
     policy = sandbox.policy(Policy(per_request="0.02", networks=["solana-devnet"]))
     [poem] = discover("poem", facilitator=sandbox.url, policy=policy)

@@ -221,3 +221,28 @@ def test_what_a_seller_adds_is_kept_up_to_a_kilobyte(used: Ledger, path: Path) -
     assert row({"x": "é" * 5_000}, {"y": "z" * 9_000}, url + "/" + "w" * 9_000) < 4_000
     assert kept[1][:2] == ({}, {})
     assert len(str(kept[1][2])) == 1_024
+
+
+# Transactions
+
+
+def test_a_payment_under_a_tree_of_allowances_takes_the_transactions_of_one_without(used: Ledger) -> None:
+    """The rule: "all limits of one purchase are taken in one atomic step"."""
+
+    def writes(*caps: Cap, path: tuple[str, ...] = ()) -> int:
+        said: list[str] = []
+        used.buy("api.example.com", *caps, path=path)
+        used.ledger._file.read(lambda db, meta: db.set_trace_callback(said.append), 5.0)
+        used.buy("api.example.com", *caps, path=path)
+        used.ledger._file.read(lambda db, meta: db.set_trace_callback(None), 5.0)
+        return sum(statement.startswith("BEGIN IMMEDIATE") for statement in said)
+
+    path: tuple[str, ...] = ()
+    for name in ("run", "step", "call"):
+        parent, account = path[-1] if path else None, allowance_account(name)
+        used.ledger.open_allowance(AllowanceTerms("default", account, ("1.00 USD",), parent=parent))
+        path = (*path, account)
+    plain = writes()
+    assert plain >= 3
+    assert writes(*(cap(10**9, "total", account) for account in path), path=path) == plain
+    assert {record.spent("USD") for record in used.ledger.allowances()} == {20_000}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +21,7 @@ from tests.adapters.cash_register import KEY, PRICE
 from tests.adapters.drivers import _TRUST
 from tests.adapters.scripted_server import Server
 from tests.ledgers.redis.server import Server as Redis
-from x402_client import Allowance, Buyer, Policy, Wallet
+from x402_client import Allowance, Buyer, Policy, Wallet, errors
 
 from .children import Worker
 from .settling_seller import Shop
@@ -190,5 +192,62 @@ def test_processes_under_a_tree_on_redis(seller: Seller, tmp_path: Path) -> None
         buyer = buyer_with(server.url, 10_000)
         check_tree(under_a_tree(buyer, seller.url, 4, 64), seller, buyer, 256)
         buyer.close()
+    finally:
+        server.kill()
+
+
+# --- a tree that is stopped while every process pays
+
+
+def deep(buyer: Buyer) -> Allowance:
+    """Open the root of a tree that no process uses up."""
+    return buyer.allowance("500", name="run")
+
+
+def until_it_stops(buyer: Buyer, url: str, pipe: Connection) -> Counter[str]:
+    """Pay under a child of the tree until it refuses. Say so after the first payment."""
+    leaf, said = deep(buyer).allowance("400", name="b").allowance("300", name="c"), Counter[str]()
+    with x402_client.httpx.wrap(httpx.Client(timeout=120, verify=_TRUST, trust_env=False), leaf) as client:
+        while said["200"] < 5_000:
+            try:
+                said[str(client.get(f"{url}?{os.getpid()}").status_code)] += 1
+            except errors.X402Error as refusal:
+                return said + Counter([type(refusal).__name__])
+            if said["200"] == 1:
+                pipe.send("pays")
+    return said
+
+
+def stops_every_process(buyer: Buyer, seller: Seller, how: str, refusal: str) -> None:
+    """Each payment was reserved before the stop: none after it, in any process, though each one knows only a child."""
+    run = deep(buyer)
+    workers = [Worker(lambda pipe: until_it_stops(buyer, seller.url, pipe)) for _ in range(4)]
+    assert [worker.answer() for worker in workers] == ["pays"] * 4
+    getattr(run, how)()
+    stopped = time.time()
+    said = sum((worker.answer() for worker in workers), Counter[str]())
+    for worker in workers:
+        worker.end()
+    assert said == Counter({"200": said["200"], refusal: 4})
+    latest = max(hold.created for hold in run.history(100_000))
+    assert latest <= stopped
+    assert len(seller.settled()) == said["200"] == run.spent.units // PRICE
+    buyer.close()
+
+
+@pytest.mark.parametrize(("how", "refusal"), [("close", "AllowanceEnded"), ("freeze", "Frozen")])
+def test_a_parent_stops_its_children_in_every_process_at_once(
+    seller: Seller, tmp_path: Path, how: str, refusal: str
+) -> None:
+    stops_every_process(buyer_with(tmp_path / "ledger.db", 100_000), seller, how, refusal)
+
+
+@pytest.mark.parametrize(("how", "refusal"), [("close", "AllowanceEnded"), ("freeze", "Frozen")])
+def test_a_parent_stops_its_children_in_every_process_at_once_on_redis(
+    seller: Seller, tmp_path: Path, how: str, refusal: str
+) -> None:
+    server = Redis(tmp_path)
+    try:
+        stops_every_process(buyer_with(server.url, 100_000), seller, how, refusal)
     finally:
         server.kill()

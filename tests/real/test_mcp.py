@@ -198,3 +198,16 @@ def test_a_session_of_mcp_1_over_an_http_client_that_pays_pays_once(hosts: None,
         found = run_host(HOSTS[0], {**orders, "steps": [BERN]})
         assert len(found["paid"]) == len(sandbox.settlements) == (made is Web)
         assert len(found["held"]) == (made is AsksTwice)
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+def test_every_host_pays_under_each_allowance_that_it_was_wrapped_with(hosts: None, host: Host, tmp_path: Path) -> None:
+    """That of fastmcp is a copy of the client that was wrapped, as fastmcp makes them."""
+    with Sandbox() as sandbox, Web(Server(sandbox.url)) as web:
+        orders = sandboxed(sandbox, web, "http", tmp_path)
+        found = run_host(host, {**orders, "allowances": ["1", "0.01"], "steps": [BERN, ["weather", {"city": "Basel"}]]})
+        paid, refused = found["done"]
+        assert (paid["money"], refused["found"], refused["money"]) == ("spent", "OverLimit", "untouched")
+        assert "the allowance 'of 0.01'" in refused["says"]
+        assert found["paths"] == [["allowance of 1", "allowance of 0.01"]]
+        assert len(sandbox.settlements) == 1

@@ -86,6 +86,8 @@ COMMANDS = "Its programs use the library, and no command."
 WORDS = "Its oracles ask each end what became of the money, and nothing else of what is told or kept."
 TIME = "Its oracles measure neither time nor threads."
 NOT_IN_IT = "Its world has none of this: no proxy, other payee, quote, test money, scheme, vouched token or payment id."
+NOBODY_ASKED = "Nobody is asked in it: its buyers have no approver."
+GIVEN_AGAIN = "It takes a row whose number is given again, and a program that remembers the one before."
 NO_SOLANA = "Its chain is an EVM chain."
 NO_STOPS = "Nobody freezes in it, and a breaker is no budget."
 NO_OLDER = "Its ledgers begin with this version, and no loss is accepted in them."
@@ -1416,7 +1418,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a key may be paid twice: a file",
-        SQLITE,
+        "ledgers/sqlite/holds.py",
         "    if paid is not None:\n        raise refusals.already_paid(paid)\n",
         "",
         (IN_A_FILE, f"{KILLED}[httpx, under a key]", seed("", "sqlite", 3)),
@@ -1427,28 +1429,28 @@ MUTATIONS = (
         "core/reserving.py",
         "path = tuple(allowance.account for allowance in allowances)",
         "path = tuple(allowance.account for allowance in allowances[-1:])",
-        (ALLOWED, seed("allowances", "memory", 0)),
+        (ALLOWED, seed("allowances", "memory", 31)),
     ),
     Mutation(
         "the amount of an allowance is not looked at",
         "core/reserving.py",
         "        caps += allowance.caps(currency)\n",
         "        pass\n",
-        (ALLOWED, seed("allowances", "memory", 0), seed("allowances", "sqlite", 0), seed("allowances", "redis", 0)),
+        (ALLOWED, seed("allowances", "memory", 41), seed("allowances", "sqlite", 12), seed("allowances", "redis", 23)),
     ),
     Mutation(
         "a closed or frozen parent leaves its children open",
         "ledgers/refusals.py",
         "    for account in path:\n        found = find(account)\n",
         "    for account in tuple(path)[-1:]:\n        found = find(account)\n",
-        (IN_MEMORY, TREES),
+        (IN_MEMORY, TREES, seed("allowances", "memory", 34)),
     ),
     Mutation(
         "a closed or frozen parent leaves its children open: Redis",
         REDIS_ALLOWANCES,
         "  for _, account in ipairs(path) do\n    local kept = allowances.find(account)\n    local state",
         "  for _, account in ipairs({ path[#path] }) do\n    local kept = allowances.find(account)\n    local state",
-        (IN_REDIS + "::TestSync",),
+        (IN_REDIS + "::TestSync", seed("allowances", "redis", 69)),
     ),
     Mutation(
         "an allowance is looked at before it is reserved and not in the same step: memory",
@@ -1456,6 +1458,7 @@ MUTATIONS = (
         "        self._check_allowances(order.purchase.purse, order.path)\n",
         "",
         (IN_MEMORY, TREES),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "an allowance is looked at before it is reserved and not in the same step: a file",
@@ -1463,6 +1466,7 @@ MUTATIONS = (
         "            allowed.check(db, order.purchase.purse, order.path, stamp.at)\n",
         "            pass\n",
         (IN_A_FILE, TREES),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "an allowance is looked at before it is reserved and not in the same step: Redis",
@@ -1470,6 +1474,7 @@ MUTATIONS = (
         "  local answer = holds.found() or allowances.refused(asked.path)\n",
         "  local answer = holds.found()\n",
         (IN_REDIS + "::TestSync",),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "a payment of a closed allowance is signed: memory",
@@ -1477,6 +1482,7 @@ MUTATIONS = (
         "            self._check_allowances(hold.purchase.purse, row.hold.path)\n",
         "",
         (IN_MEMORY, TREES),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "a payment of a closed allowance is signed: a file",
@@ -1484,6 +1490,7 @@ MUTATIONS = (
         "            if hold.path:\n                allowed.check(",
         "            if False:\n                allowed.check(",
         (IN_A_FILE, TREES, ALLOWED),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "a payment of a closed allowance is signed: Redis",
@@ -1491,6 +1498,7 @@ MUTATIONS = (
         'holds.frozen() or allowances.refused(cjson.decode(row.path or "[]"))',
         "holds.frozen()",
         (IN_REDIS + "::TestSync",),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "an allowance ends by the machine's clock",
@@ -1498,34 +1506,35 @@ MUTATIONS = (
         "            allowed.check(db, order.purchase.purse, order.path, stamp.at)\n",
         "            allowed.check(db, order.purchase.purse, order.path, self._clock.wall())\n",
         (ALLOWED,),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "the end of an allowance is fixed by the machine's clock",
         SQLITE,
         "            return allowed.open_allowance(db, terms, meta.stamp.at)\n",
         "            return allowed.open_allowance(db, terms, self._clock.wall())\n",
-        (ALLOWED,),
+        (ALLOWED, seed("allowances", "sqlite", 49)),
     ),
     Mutation(
         "an allowance ends anew each time that it is opened",
         "ledgers/allowances.py",
         "        return _at(self._records.setdefault(place, AllowanceRecord(terms, now, until)), now)\n",
         "        self._records[place] = kept = AllowanceRecord(terms, now, until)\n        return _at(kept, now)\n",
-        (IN_MEMORY, TREES),
+        (IN_MEMORY, TREES, seed("allowances", "memory", 8)),
     ),
     Mutation(
         "an allowance ends anew each time that it is opened: a file",
         "ledgers/sqlite/allowances.py",
         "    INSERT OR IGNORE INTO accounts\n",
         "    INSERT OR REPLACE INTO accounts\n",
-        (IN_A_FILE, TREES),
+        (IN_A_FILE, TREES, seed("allowances", "sqlite", 30)),
     ),
     Mutation(
         "a name is free again once it was closed: Redis",
         REDIS_ALLOWANCES,
         "  if not kept then\n    local over",
         '  if not kept or kept.state == "closed" then\n    local over',
-        (IN_REDIS + "::TestSync",),
+        (IN_REDIS + "::TestSync", seed("allowances", "redis", 0)),
     ),
     Mutation(
         "a name is free again once none uses it",
@@ -1533,20 +1542,21 @@ MUTATIONS = (
         '    if how == "forgotten" and not found.terms.lasts:\n',
         '    if how == "forgotten":\n',
         (IN_A_FILE, TREES),
+        unseen=HELD_ELSEWHERE,
     ),
     Mutation(
         "what was closed is opened again",
         "ledgers/allowances.py",
         '    if kept == "closed" or mark in ("closed", "forgotten"):\n',
         '    if mark in ("closed", "forgotten"):\n',
-        (IN_MEMORY, TREES),
+        (IN_MEMORY, TREES, seed("allowances", "memory", 34)),
     ),
     Mutation(
         "what was closed is opened again: Redis",
         REDIS_ALLOWANCES,
         '  elseif kept.state ~= "closed" then\n',
         "  else\n",
-        (IN_REDIS + "::TestSync",),
+        (IN_REDIS + "::TestSync", seed("allowances", "redis", 0)),
     ),
     Mutation(
         "what is given back stays counted at an ancestor: memory",
@@ -1554,6 +1564,7 @@ MUTATIONS = (
         "        for amounts, payments in row.accounts:\n",
         "        for amounts, payments in row.accounts[: None if sign > 0 else -1]:\n",
         (IN_MEMORY, TREES),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "what is given back stays counted at an ancestor: a file",
@@ -1561,6 +1572,7 @@ MUTATIONS = (
         "        hold = rows.insert(db, order, stamp.at, accounts, ",
         "        hold = rows.insert(db, order, stamp.at, accounts[:-1], ",
         (IN_A_FILE, TREES),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "what is given back stays counted at an ancestor: Redis",
@@ -1569,34 +1581,35 @@ MUTATIONS = (
         "  windows.each_window(row.stems, function(key, length, stem)\n"
         '    if string.find(stem, "allowance step", 1, true) then return end\n    windows.subtract(',
         (IN_REDIS + "::TestSync",),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "other terms under a name are taken",
         "policy/allowances.py",
         "    if asked != kept:\n",
         "    if False:\n",
-        (ALLOWED,),
+        (ALLOWED, seed("allowances", "memory", 46)),
     ),
     Mutation(
         "another parent is no other term",
         "policy/allowances.py",
         "        None if parent is None else parent.account,\n",
         "        None,\n",
-        (ALLOWED,),
+        (ALLOWED, seed("allowances", "memory", 46)),
     ),
     Mutation(
         "the hosts of a child widen its parent's",
         "policy/allowances.py",
         "    for one in allowances:\n        if not one.admits(origin):\n",
         "    for one in tuple(allowances)[-1:]:\n        if not one.admits(origin):\n",
-        (A_CLIENT,),
+        (A_CLIENT, seed("allowances", "memory", 44)),
     ),
     Mutation(
         "a limit per request of an allowance is not looked at",
         "policy/choice.py",
-        "    return min((*limits, *allowed.per_request(mandate.allowances, currency)), default=None)\n",
-        "    return min(limits, default=None)\n",
-        (A_CLIENT,),
+        "        limits += allowed.per_request(mandate.allowances, currency)\n",
+        "        pass\n",
+        (A_CLIENT, seed("allowances", "memory", 8)),
     ),
     Mutation(
         "an allowance pays in a currency that it has nothing of",
@@ -1604,27 +1617,44 @@ MUTATIONS = (
         "        if poor is not None:\n",
         "        if False:\n",
         ("tests/adapters/test_allowances.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "what another allowance may pay is paid ahead",
         "core/paying_ahead.py",
         "    if not fits(call.mandate.allowances, call.origin, price):\n",
         "    if False:\n",
-        (ALLOWED,),
+        (ALLOWED, seed("ahead+allowances", "memory", 1024)),
     ),
     Mutation(
         "a client that is wrapped again loses a limit",
         "adapters/exchange.py",
         "        self.payers = tuple(dict.fromkeys((*payers, *self.payers)))\n",
         "",
-        ("tests/adapters/test_allowances.py",),
+        ("tests/adapters/test_allowances.py", seed("allowances", "memory", 31)),
+    ),
+    Mutation(
+        "a session of MCP that is wrapped again loses a limit",
+        "adapters/mcp_calls.py",
+        '        added.exchange.pays_too(self.exchange.payers, "session")\n',
+        "",
+        ("tests/adapters/test_mcp_allowances.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "what is found is not judged by the hosts of an allowance",
+        "discovery/judging.py",
+        "        admit_under(mandate.allowances, origin)\n",
+        "",
+        ("tests/discovery/test_search.py",),
+        unseen="the machine searches for nothing",
     ),
     Mutation(
         "the allowance of a client does not count inside another one's block",
         "buyer/scopes.py",
         "            found = joined(found, scope.allowances)\n",
         "            found = scope.allowances\n",
-        (A_CLIENT,),
+        (A_CLIENT, seed("allowances", "memory", 31)),
     ),
     Mutation(
         "a scope lets go of the allowance that it was made of",
@@ -1632,6 +1662,7 @@ MUTATIONS = (
         "        return Scope(self._root, mandate(key, per_request, quote), self.path, self)\n",
         "        return Scope(self._root, mandate(key, per_request, quote), self.path)\n",
         (ALLOWED,),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "a forked child lets go of its parent's allowances",
@@ -1639,6 +1670,7 @@ MUTATIONS = (
         "    if os.getpid() == process:\n",
         "    if True:\n",
         (ALLOWED,),
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "a number of an account is given twice",
@@ -1646,6 +1678,7 @@ MUTATIONS = (
         '_DELETE = "DELETE FROM accounts WHERE id = ? AND id < (SELECT max(id) FROM accounts)"\n',
         '_DELETE = "DELETE FROM accounts WHERE id = ?"\n',
         ("tests/ledgers/test_sqlite_growth.py",),
+        unseen=GIVEN_AGAIN,
     ),
     Mutation(
         "a level of an allowance is told by each payment after it",
@@ -1653,13 +1686,14 @@ MUTATIONS = (
         "            if one.left.units * 100 <= rest < before.units * 100:\n",
         "            if one.left.units * 100 <= rest:\n",
         (ALLOWED,),
+        unseen=WORDS,
     ),
     Mutation(
         "a loop of one request is not damped",
         "core/reserving.py",
         "        caps += tuple(_same_request(call, purchase, rules))\n",
         "        pass\n",
-        (DAMPED,),
+        (DAMPED, seed("loop", "memory", 1)),
     ),
     Mutation(
         "an approver that is asked about a loop is not asked",
@@ -1667,6 +1701,7 @@ MUTATIONS = (
         "if rules.approve_all or call.repeats or rules.policy.needs_approval(hold.price):",
         "if rules.approve_all or rules.policy.needs_approval(hold.price):",
         (DAMPED,),
+        unseen=NOBODY_ASKED,
     ),
     Mutation(
         "--yes pays for a loop",
@@ -1674,6 +1709,7 @@ MUTATIONS = (
         "            return not approval.repeats or self._no(\n",
         "            return True or self._no(\n",
         ("tests/cli/test_allowances.py",),
+        unseen=COMMANDS,
     ),
 )
 

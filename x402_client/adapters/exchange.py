@@ -55,6 +55,8 @@ class Exchange:
     def __init__(self, buyer: Payer, *, is_async: bool = False, own_errors: OwnErrors | None = None) -> None:
         #: The payers that were given: the buyer, or allowances of its. All of them count.
         self.payers: tuple[Payer, ...] = (buyer,)
+        #: The allowances that the client was wrapped with, and those above them.
+        self._path: tuple[AllowanceRules, ...] = _path_of(self.payers)
         self.buyer = buyer = _root_of(buyer)
         if not is_async:
             buyer.check_sync()
@@ -72,6 +74,7 @@ class Exchange:
             if _root_of(payer) is not self.buyer:
                 raise ConfigurationError(f"This {what} pays with another buyer already; a {what} has one buyer.")
         self.payers = tuple(dict.fromkeys((*payers, *self.payers)))
+        self._path = _path_of(self.payers)
 
     def send(self, courier: Courier) -> Any:
         """Send a request, pay for it if the seller asks, and return what the courier hands over."""
@@ -221,7 +224,7 @@ class Exchange:
 
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
         first, names = hops.first, self.buyer.identity_headers
-        mandate = under_allowances(mandate, self.buyer, self._path())
+        mandate = under_allowances(mandate, self.buyer, self._path)
         identity, former = (request if first is None else first.request).identity(names), request.former_identity()
         return Call(
             method=request.method,
@@ -236,13 +239,6 @@ class Exchange:
             memory=self.memory,
             started=hops.started,
         )
-
-    def _path(self) -> tuple[AllowanceRules, ...]:
-        """Return the allowances that this client was wrapped with, and those above them."""
-        found: tuple[AllowanceRules, ...] = ()
-        for payer in self.payers:
-            found = joined(found, getattr(payer, "path", ()))
-        return found
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
         quote = yield from inspect(call, first, self.buyer.rules)
@@ -293,6 +289,14 @@ class Exchange:
 def _is_unchanged(reply: Reply, request: HttpRequest) -> bool:
     """Return True if a caller that asked whether its copy is still good was told that it is: that is what it bought."""
     return reply.status == 304 and ("if-none-match" in request.headers or "if-modified-since" in request.headers)
+
+
+def _path_of(payers: Iterable[Payer]) -> tuple[AllowanceRules, ...]:
+    """Return the allowances of these payers, and those above them."""
+    found: tuple[AllowanceRules, ...] = ()
+    for payer in payers:
+        found = joined(found, getattr(payer, "path", ()))
+    return found
 
 
 def _root_of(given: object) -> Buyer:

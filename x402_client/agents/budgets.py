@@ -6,16 +6,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..buyer.payers import root_of
+from ..buyer.payers import path_of, root_of
 from ..buyer.scopes import mandate_around
 from ..errors import ConfigurationError
 from ..model.budgets import WINDOWS
 from ..model.money import Money
+from ..policy.allowances import per_request
 from ..policy.choice import Mandate
 from .hosts import NotFetched
 
 if TYPE_CHECKING:
-    from ..buyer.buyer import Buyer
     from ..buyer.payers import Payer
 
 #: A window is spoken of in this way, if not as "this hour".
@@ -68,7 +68,7 @@ def report(payer: Payer, currency: str) -> dict[str, Any]:
     root, own = root_of(payer), _own(payer)
     spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
     spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
-    return _report(root, currency, spent, _left(payer, None, currency), len(payer.holds()))
+    return _report(payer, currency, spent, _left(payer, None, currency), len(payer.holds()))
 
 
 async def areport(payer: Payer, currency: str) -> dict[str, Any]:
@@ -76,7 +76,7 @@ async def areport(payer: Payer, currency: str) -> dict[str, Any]:
     root, own = root_of(payer), _own(payer)
     spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
     spent |= {} if own is None else {_ALLOWANCE: str(await own.aspent())}
-    return _report(root, currency, spent, await _aleft(payer, None, currency), len(await payer.aholds()))
+    return _report(payer, currency, spent, await _aleft(payer, None, currency), len(await payer.aholds()))
 
 
 def _own(payer: Payer) -> Any:
@@ -104,9 +104,11 @@ def _in_words(remaining: dict[str, Money]) -> str | None:
 
 
 def _report(
-    root: Buyer, currency: str, spent: dict[str, str], remaining: dict[str, Money], unresolved: int
+    payer: Payer, currency: str, spent: dict[str, str], remaining: dict[str, Money], unresolved: int
 ) -> dict[str, Any]:
-    most = root.policy.overall.per_request(currency)
+    overall = root_of(payer).policy.overall.per_request(currency)
+    limits = [*per_request(path_of(payer), currency), *([] if overall is None else [overall])]
+    most = min(limits, default=None)
     return {
         "ok": True,
         "left": {window: str(money) for window, money in remaining.items()},

@@ -130,7 +130,9 @@ def mandate_around(buyer: object) -> Mandate:
     ``buyer`` may be an allowance, which stands for its buyer.
     """
     scopes = _scopes.get()
-    root = getattr(buyer, "buyer", buyer) if scopes else buyer
+    if not scopes:  # hot path: each request asks, a free one too
+        return _NOTHING
+    root = getattr(buyer, "buyer", buyer)
     for scope in reversed(scopes):
         if scope.buyer is root and isinstance(scope, Scope):
             scope.seen = True
@@ -144,8 +146,10 @@ def under_allowances(mandate: Mandate, buyer: object, own: tuple[AllowanceRules,
     Those are ``own``, of the client, and those of all scopes of this buyer around it. An allowance inside of another
     one's block counts in both: nothing widens what stands around it.
     """
-    found = own
-    for scope in _scopes.get():
+    found, scopes = own, _scopes.get()
+    if not scopes and not found:
+        return mandate
+    for scope in scopes:
         if scope.allowances and scope.buyer is buyer:
             found = joined(found, scope.allowances)
     return replace(mandate, allowances=found) if found else mandate

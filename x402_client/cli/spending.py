@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ..model.allowances import UNNAMED, allowance_name
 from ..model.holds import Hold, moment
 from ..model.money import Money
 from ..model.offers import words
@@ -43,8 +44,13 @@ def host(hold: Hold) -> str:
 
 
 def allowance(hold: Hold) -> str:
-    """Return the group of a hold by the allowance that it was made under. What is inside of one is not added to it."""
-    return words(hold.allowance or "", 100)
+    """Return the group of a hold by the innermost allowance that has a name of the user's.
+
+    What is inside of one that has its own name is not added to it.
+    """
+    names = [allowance_name(account) or "" for account in hold.path]
+    named = [name for name in names if not name.startswith(UNNAMED)]
+    return words(named[-1], 100) if named else "without a name"
 
 
 def day(hold: Hold) -> str:

@@ -91,7 +91,8 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
     shown = hold.shown
     left = left_in(call, hold)
     yield from Tell(events.Presented(call.method, call.url, shown, again=hold.tries > 0, left=left))
-    yield from tell_levels(call, hold, left)
+    if left:
+        yield from tell_levels(call, hold, left)
     call.paid = shown  # it outlives the call, in the mark that its request carries
     try:
         reply = yield from Send(hold.authorization.header)

@@ -33,9 +33,11 @@ def order_of(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Orde
     caps = rules.policy.caps(call.origin, currency)
     if rules.policy.same_request and not purchase.keyed:
         caps += tuple(_same_request(call, purchase, rules))
+    path: tuple[str, ...] = ()
+    if allowances:
+        path = tuple(allowance.account for allowance in allowances)
     for allowance in allowances:
         caps += allowance.caps(currency)
-    path = tuple(allowance.account for allowance in allowances)
     return Order(purchase, offer, offer.price, caps, rules.means.payer(offer.network), path)
 
 

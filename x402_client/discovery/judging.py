@@ -15,6 +15,7 @@ from ..errors import ConfigurationError, HostNotAllowed
 from ..model.hosts import Origin
 from ..model.money import Money
 from ..model.offers import Offer, Quote
+from ..policy.allowances import admit_under
 from ..policy.choice import Mandate, Means, choose
 from ..policy.policy import Policy, admit
 from ..wire.bounds import DEFAULT, Bounds
@@ -32,9 +33,9 @@ def judge_of(buyer: Payer | None, policy: Policy | None, max_price: Money | None
     if buyer is not None:
         if policy is not None:
             raise ConfigurationError("discover takes buyer= or policy=, not both: a buyer has a policy.")
-        from ..buyer.payers import root_of
+        from ..buyer.payers import path_of, root_of
 
-        rules = root_of(buyer).rules
+        rules, mandate = root_of(buyer).rules, replace(mandate, allowances=path_of(buyer))
         return _judge(rules.policy, rules.means, mandate, rules.bounds)
     if policy is None:
         return _priced(Tokens())
@@ -71,15 +72,16 @@ def _judge(policy: Policy, means: Means, mandate: Mandate, bounds: Bounds) -> Ju
         # Not brief: it will not be asked for again, and must not push a seller's terms out of the cache.
         quote = Quote(url=listing.url, version=listing.version, offers=listing.offers, brief=False)
         found = choose(quote, policy, origin, means, mandate, bounds)
-        refusal = _refusal(policy, origin)
+        refusal = _refusal(policy, mandate, origin)
         return replace(listing, offers=found.offers, choice=None if refusal else found.choice, refusal=refusal)
 
     return judged
 
 
-def _refusal(policy: Policy, origin: Origin) -> str:
+def _refusal(policy: Policy, mandate: Mandate, origin: Origin) -> str:
     try:
         admit(policy, origin)
+        admit_under(mandate.allowances, origin)
     except HostNotAllowed as refused:
         return str(refused.args[0]).removesuffix(" Nothing was paid.")
     return ""

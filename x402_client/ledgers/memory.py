@@ -326,8 +326,7 @@ class MemoryLedger:
 
     def _over(self, order: Order, now: float) -> list[tuple[Cap, int]]:
         """Return the budgets that the order exceeds, each with the excess."""
-        found = []
-        purse, units = order.purchase.purse, order.price.units
+        purse, units, found = order.purchase.purse, order.price.units, list[tuple[Cap, int]]()
         for cap in order.caps:
             counted = self._account(purse, cap.account, cap.currency, order).roll(cap.window, now)
             over = counted + (1 if cap.currency is None else units) - cap.most

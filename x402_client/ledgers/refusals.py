@@ -83,7 +83,7 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
         )
     if state == "frozen":
         return Frozen(
-            f"The allowance {name!r} is frozen, with those inside it. `x402 ledger unfreeze --allowance` or "
+            f"The allowance {name!r} is frozen, with those inside it. `x402 ledger unfreeze --allowance {name}` or "
             "allowance.unfreeze() lifts it. Nothing new was paid."
         )
     over = f"ended at {ended:%Y-%m-%d %H:%M:%S} UTC" if state == "ended" and ended else "was closed"

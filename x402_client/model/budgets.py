@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from .allowances import allowance_name
 from .money import Money
 
 #: The accounts of one request each begin with it: ``Policy(same_request=...)`` counts in them. No host has a space.
@@ -87,4 +88,6 @@ class Cap(NamedTuple):
         per = "in total" if self.window == "total" else f"per {self.window}"
         if is_request_account(self.account):
             return f"{what} {per} for the same request"
-        return f"{what} {per}" + (f" for {self.account}" if self.account else "")
+        allowance = allowance_name(self.account)
+        place = self.account if allowance is None else f"the allowance {allowance!r}"
+        return f"{what} {per}" + (f" for {place}" if place else "")

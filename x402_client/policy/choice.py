@@ -266,7 +266,8 @@ class _Judge:
                 f"no limit of the policy for this host is in {price.currency}; "
                 f'name one, for example per_request="0.10 {price.currency}"'
             )
-        poor = allowed.without(self.mandate.allowances, price.currency)
+        under = self.mandate.allowances
+        poor = allowed.without(under, price.currency) if under else None
         if poor is not None:
             amounts = " and ".join(poor.terms.amounts)
             return f"the allowance {poor.name!r} is of {amounts}, so it pays nothing in {price.currency}"
@@ -300,7 +301,9 @@ def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Mo
     if asked is not None and own is None:
         return Money.of_units(0, currency)  # the caller's own cap names another currency: not a single unit
     limits = [limit for limit in (policy.per_request(origin, currency), own) if limit is not None]
-    return min((*limits, *allowed.per_request(mandate.allowances, currency)), default=None)
+    if mandate.allowances:
+        limits += allowed.per_request(mandate.allowances, currency)
+    return min(limits, default=None)
 
 
 def _passed_over(offer: Offer, choice: Offer) -> Offer:

@@ -14,6 +14,7 @@ from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.redis import script as redis_script
+from x402_client.model.allowances import AllowanceTerms, allowance_account
 from x402_client.model.budgets import WINDOWS
 from x402_client.model.holds import Attempt, Hold, Purchase, Spending
 from x402_client.model.hosts import Origin
@@ -51,6 +52,24 @@ def test_a_purchase_is_three_round_trips(server: Server, ledger: RedisLedger) ->
     assert calls["evalsha"] >= 30
     assert 0 <= beats <= 2
     assert not {"eval", "info", "wait", "script|load"} & calls.keys()
+
+
+def test_a_purchase_under_a_tree_of_allowances_is_three_round_trips_too(server: Server, ledger: RedisLedger) -> None:
+    path: tuple[str, ...] = ()
+    for name in ("run", "step", "call"):
+        parent, account = path[-1] if path else None, allowance_account(name)
+        ledger.open_allowance(AllowanceTerms("default", account, ("1.00 USD",), parent=parent))
+        path = (*path, account)
+    server.do("CONFIG", "RESETSTAT")
+    for number in range(10):
+        attempt = Attempt()
+        asked = order(purchase(f"{number}"), *(cap(10**9, "total", account) for account in path), path=path)
+        hold = ledger.reserve(asked, attempt)
+        assert isinstance(hold, Hold)
+        ledger.close(ledger.record(hold, signed(f"{number}")), "spent", RECEIPT)
+        attempt.end()
+    assert 30 <= server.calls()["evalsha"] <= 32
+    assert [record.spent("USD") for record in ledger.allowances()] == [hold.price.units * 10] * 3
 
 
 def test_patterns_of_other_hosts_cost_nothing(server: Server, ledger: RedisLedger) -> None:

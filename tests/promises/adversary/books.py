@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from x402_client import events
-from x402_client.model.allowances import allowance_account
 from x402_client.model.holds import MARGIN
 
+from .allowed import Allowances
+from .broken import OVER, TWICE, UNTRUE, WITHHELD, Broken
 from .callers import End
 from .chain import Chain, Payment
 from .clock import real
 from .events import Call, Setting
-from .programs import allowance_name
 from .seller import GOODS, PRICE, Visit
 from .things import THINGS
 
@@ -23,16 +23,6 @@ DAY = 86_400 - 60
 CLOSE = 0.03
 #: Real seconds for which a caller waited for what was here: then it was withheld.
 PATIENT = 0.15
-MOVED = "counted elsewhere"
-TWICE, OVER, WITHHELD, UNTRUE = "settled twice", "over a budget", "content withheld", "not true of the money"
-
-
-class Broken(Exception):
-    """A promise was broken. ``oracle`` names which."""
-
-    def __init__(self, oracle: str, text: str) -> None:
-        super().__init__(f"{oracle}: {text}")
-        self.oracle = oracle
 
 
 @dataclass
@@ -62,9 +52,7 @@ class Books:
         self.endpoint_lied = False
         #: Calls that got all of the content.
         self.delivered = 0
-        #: By nonce, the accounts of the allowances that a payment was counted in as it was signed.
-        self.paths: dict[str, tuple[str, ...]] = {}
-        self.moved = ""
+        self.allowed = Allowances(chain, setting)
         #: When the ledger was copied, the buyers that saw more than the copy has, and later calls by others.
         self._kept_at: float | None = None
         self._knows: set[tuple[int, int]] = set()
@@ -144,13 +132,7 @@ class Books:
         if isinstance(event, events.WrittenOff):
             self.given_up(event.hold.nonce, self.user_gives_up)
         elif isinstance(event, events.Presented):
-            self.presented(event.hold.nonce or "", event.hold.path)
-
-    def presented(self, nonce: str, path: tuple[str, ...]) -> None:
-        """Note where a payment counts. It stays counted there, whoever presents it later."""
-        before = self.paths.setdefault(nonce, path)
-        if before != path:
-            self.moved = f"a payment counted in {before} and counts in {path} now"
+            self.allowed.presented(event.hold.nonce or "", event.hold.path)
 
     def given_up(self, nonce: str | None, by_user: bool) -> None:
         """A purchase that was given up may be made anew; the policy gives up by itself only what expired."""
@@ -173,11 +155,13 @@ class Books:
 
     def put_back(self) -> None:
         """The copy was put back. Who saw nothing since cannot know of it, and is not blamed."""
+        self.allowed.lost()
         self._put_back = self._put_back or self._kept_at is not None
         self._gone, self._known_at = False, float("inf")
 
     def emptied(self) -> None:
         """All was lost. Who never saw the ledger cannot know of it, and is not blamed."""
+        self.allowed.lost()
         if not self._put_back:
             self._put_back, self._knows = True, set(self._knows_any)
         self._gone, self._known_at = True, float("inf")
@@ -228,24 +212,19 @@ class Books:
             total = sum(one.amount for one in out if one.host.endswith(ending))
             if total > cents * PRICE:
                 raise Broken(OVER, f"{total} units are out under {cents * PRICE} a day for {name}")
-        self._check_allowances([one for one in blamed if self._at_risk(one)])
+        self.allowed.check([one for one in blamed if self._at_risk(one)], self.made.values())
+        self._check_loops(out)
         if self.setting.lax and self.setting.wildcard is not None and not self.lied_to:
             self._check_beside_lax([one for one in blamed if self._at_risk(one)], self.setting.wildcard * PRICE)
 
-    def _check_allowances(self, out: list[Payment]) -> None:
-        """Hold what is out under each allowance, and under those inside it, to its amount."""
-        said = self.setting
-        if self.moved:
-            raise Broken(MOVED, self.moved)
-        for payment in out:
-            made = [one.call.under for one in self.made.values() if one.visit.thing == payment.thing]
-            possible = [tuple(_account(place) for place in said.path(under)) for under in made]
-            if self.paths.get(payment.nonce, ()) not in possible:
-                raise Broken(MOVED, f"{payment.nonce} counts in {self.paths.get(payment.nonce)}, asked was {possible}")
-        for place, (_, cents) in enumerate(said.tree, 1):
-            total = sum(one.amount for one in out if _account(place) in self.paths.get(one.nonce, ()))
-            if total > cents * PRICE:
-                raise Broken(OVER, f"{total} units are out under {cents * PRICE} of allowance {place}")
+    def _check_loops(self, out: list[Payment]) -> None:
+        """Hold the payments for each request without a key to how often the policy pays for one."""
+        same = self.setting.same
+        if same is None or self.lied_to:
+            return
+        for thing, number in Counter(one.thing[0] for one in out if not THINGS[one.thing[0]].key).items():
+            if number > same:
+                raise Broken(OVER, f"{number} payments a day for thing {thing}, and {same} are allowed")
 
     def _check_beside_lax(self, blamed: list[Payment], most: int) -> None:
         """Hold each payment of the policy with the wildcard to its budget; the other's are counted and not refused.
@@ -320,7 +299,3 @@ class Books:
                 raise Broken(UNTRUE, f"nothing was settled, and call {made.visit.number} says spent: {end}")
         if self._has_to_tell(made) and presented and end.how == "raised" and not end.told:
             raise Broken(UNTRUE, f"a payment is out, and the failure of call {made.visit.number} says nothing: {end}")
-
-
-def _account(place: int) -> str:
-    return allowance_account(allowance_name(place))

@@ -129,7 +129,7 @@ def make(program: Any, call: Call, number: int) -> End:
     try:
         buyer = program.buyer(call.wallet)
         with (
-            program.allowance(call) if call.under else contextlib.nullcontext(),
+            program.allowance(call.wallet, call.under) if call.under else contextlib.nullcontext(),
             buyer.purchase(key=request.key) if request.key else contextlib.nullcontext(),
         ):
             if call.stop == "handled":
@@ -151,7 +151,7 @@ def make(program: Any, call: Call, number: int) -> End:
 
 
 def _by_httpx(program: Any, request: Request, heard: Heard) -> None:
-    client = program.client("httpx", heard.call.wallet)
+    client = program.client("httpx", heard.call)
     said = {"headers": request.headers, "content": request.body}
     if heard.call.stop == "drop":
         asked = client.build_request(request.method, request.url, **said)
@@ -172,7 +172,7 @@ def _by_httpx(program: Any, request: Request, heard: Heard) -> None:
 
 
 def _by_requests(program: Any, request: Request, heard: Heard) -> None:
-    session = program.client("requests", heard.call.wallet)
+    session = program.client("requests", heard.call)
     wait = program.world.setting.read / 1000
     streamed = heard.call.stop in ("stream", "break", "handled", "deadline", "drop")
     response = session.request(
@@ -194,7 +194,7 @@ def _by_requests(program: Any, request: Request, heard: Heard) -> None:
 
 async def _ahttpx(program: Any, request: Request, heard: Heard) -> None:
     said = {"headers": request.headers, "content": request.body, "follow_redirects": True}
-    async with program.async_client("httpx", heard.call.wallet) as client:
+    async with program.async_client("httpx", heard.call) as client:
         if heard.call.stop == "drop":
             asked = client.build_request(request.method, request.url, headers=request.headers, content=request.body)
             response = await client.send(asked, stream=True, follow_redirects=True)
@@ -212,7 +212,7 @@ async def _ahttpx(program: Any, request: Request, heard: Heard) -> None:
 
 async def _aiohttp(program: Any, request: Request, heard: Heard) -> None:
     said = {"headers": request.headers, "data": request.body}
-    async with program.async_client("aiohttp", heard.call.wallet) as session:
+    async with program.async_client("aiohttp", heard.call) as session:
         if heard.call.stop == "drop":
             response = await session.request(request.method, request.url, **said)
             heard.answered(response.status, response)

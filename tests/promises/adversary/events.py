@@ -54,6 +54,8 @@ class Call(Written):
     where: str = "here"
     #: The allowance that it is made under, by its place in the setting's tree, counted from one. 0: none.
     under: int = 0
+    #: The allowance that its client is wrapped with.
+    around: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,8 +150,49 @@ class WriteOff(Written):
     """The user gives up each purchase that can be given up."""
 
 
+@dataclass(frozen=True, repr=False)
+class Mark(Written):
+    """A program does something to an allowance of the tree: close, freeze, unfreeze."""
+
+    place: int = 1
+    how: str = "close"
+    program: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class OpenOtherwise(Written):
+    """A program opens an allowance by its name, and then with one other term: amount, minutes, hosts, parent, most."""
+
+    place: int = 1
+    term: str = "amount"
+    program: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class LetGo(Written):
+    """A program lets go of its allowances and of the clients that pay under them."""
+
+    program: int = 0
+
+
 _Taken: TypeAlias = Keep | PutBack | GoOn | Clone | LoseLog | Evict | Empty | Restart
-Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | _Taken
+_Allowing: TypeAlias = Mark | OpenOtherwise | LetGo
+Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | _Taken | _Allowing
+
+
+@dataclass(frozen=True, repr=False)
+class Allowed(Written):
+    """The terms of one allowance of a tree."""
+
+    #: The place of the one above, counted from one. 0: none.
+    above: int = 0
+    cents: int = 5
+    minutes: int | None = None
+    host: str | None = None
+    #: Cents that one payment may cost.
+    most: int | None = None
+    #: It has a name, so that all programs share it. Else each has one of its own.
+    lasts: bool = True
 
 
 @dataclass(frozen=True, repr=False)
@@ -179,12 +222,14 @@ class Setting(Written):
     must: bool = False
     #: The user's own reader tells what became of payments: it is a little early, and fails as the first endpoint does.
     reader: bool = False
-    #: Allowances of the purse: the place of the one above, counted from one (0: none), and the cents of each.
-    tree: tuple[tuple[int, int], ...] = ()
+    #: Allowances of the purse.
+    tree: tuple[Allowed, ...] = ()
+    #: Payments for one request a day.
+    same: int | None = None
 
     def path(self, under: int) -> tuple[int, ...]:
         """Return the places of an allowance and of all above it, from the root down."""
-        return (*self.path(self.tree[under - 1][0]), under) if under else ()
+        return (*self.path(self.tree[under - 1].above), under) if under else ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -204,6 +249,6 @@ NAMES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, GoOn, Clone, LoseLog, Evict, Empty,
-        Endpoint, WriteOff, Setting, Script,
+        Endpoint, WriteOff, Mark, OpenOtherwise, LetGo, Allowed, Setting, Script,
     )
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from .events import Call, Event, Plan, Restart, Script, Setting, SettleLate, Together, Wait
+from .events import Allowed, Call, Event, Plan, Restart, Script, Setting, SettleLate, Together, Wait
 from .machines import MACHINES
 from .scenes import SCENES
 
@@ -55,6 +55,7 @@ THEMES = {
     "drip": "a 402 that comes in drops",
     "away": "a seller that listens no more",
     "allowances": "budgets within the budget, in a tree, and purchases that go on under another one",
+    "loop": "a policy that pays for one request only so often",
 }
 #: What a machine has to know for a theme.
 _NEEDS = {theme: theme for theme in ("keep", "keep long", "clone", "lose log", "busy", "evict", "empty")}
@@ -101,15 +102,27 @@ class Drawing:
         if "bodies" in self.about:
             self.things = [*rng.choice(((7, 8), (2, 10), (9,))), *self.things[:1]]
         self.thing = self.things[0]
-        self.tree: tuple[tuple[int, int], ...] = ()
+        self.tree: tuple[Allowed, ...] = ()
         if "allowances" in self.about:
-            self.tree = tuple(
-                (rng.randrange(place + 1), rng.choice((1, 2, 3, 5, 20))) for place in range(rng.randint(1, 4))
-            )
+            for _ in range(rng.randint(1, 4)):
+                self.tree += (self.allowed(),)
+
+    def allowed(self) -> Allowed:
+        """Draw one more allowance of the tree. A named one is in a named one."""
+        rng, above = self.rng, self.rng.randrange(len(self.tree) + 1)
+        lasts = (not above or self.tree[above - 1].lasts) and rng.random() < 0.75
+        return Allowed(
+            above, rng.choice((1, 2, 3, 5, 20)), rng.choice((None, None, 2, 60)),
+            rng.choice((None,) * 5 + ("*.shop.test", "a.shop.test")), rng.choice((None, None, None, 1)), lasts,
+        )  # fmt: skip
 
     def under(self) -> int:
         """Draw the allowance of a call."""
         return self.rng.randrange(len(self.tree) + 1) if self.tree else 0
+
+    def around(self) -> int:
+        """Draw the allowance of a client."""
+        return self.under() if self.tree and self.rng.random() < 0.3 else 0
 
     def chance(self, theme: str, odds: float) -> bool:
         """Return True if it happens, in a script that is about the theme."""
@@ -149,6 +162,7 @@ class Drawing:
             reader="reader" in self.about and not self.about & {"skew", "early"},
             must="must" in self.about,
             tree=self.tree,
+            same=rng.choice((1, 2, 3)) if "loop" in self.about else None,
         )
 
     def next(self) -> list[Event]:
@@ -174,7 +188,8 @@ class Drawing:
 
     def again(self) -> Call:
         """Draw the last request once more, as a caller who wants the content."""
-        return Call(self.thing, self.rng.choice(CLIENTS), plan=Plan(terms=self.terms()), under=self.under())
+        client, plan = self.rng.choice(CLIENTS), Plan(terms=self.terms())
+        return Call(self.thing, client, plan, under=self.under(), around=self.around())
 
     def buys(self, wallet: int) -> Call:
         """Draw a call below the wildcard that brings the content."""
@@ -207,7 +222,7 @@ class Drawing:
             thing, client, self.plan(stop, at, failing), stop if where == "here" else "read", at,
             wallet=rng.randrange(2) if self.about & {"wallets", "policies", "patterns"} else 0,
             program=(rng.randrange(2) if self.shared else 0) if program is None else program,
-            where=where, under=self.under(),
+            where=where, under=self.under(), around=self.around(),
         )  # fmt: skip
 
     def stop(self, client: str, crowd: bool) -> tuple[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .books import Broken
+from .broken import Broken
 from .clock import real
 from .events import Script
 from .generate import THEMES, script, themes

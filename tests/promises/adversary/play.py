@@ -17,10 +17,12 @@ from x402_client import errors
 from x402_client.chains import rpc as _rpc
 from x402_client.core import flow as _flow
 from x402_client.core import present as _present
+from x402_client.model.allowances import allowance_account
 from x402_client.model.holds import Spending
 
 from . import events
-from .books import Books, Broken, Made
+from .books import Books, Made
+from .broken import TERMS, Broken
 from .callers import End, make
 from .chain import Chain
 from .clock import Clock, real
@@ -231,10 +233,10 @@ class World:
                 kind, said = mine.recv()
                 if kind == "end":
                     ends.append(said)
-                elif kind == "path":
-                    self.books.presented(*said)
-                else:
+                elif kind == "lost":
                     lost.append(said)
+                else:
+                    getattr(self.books.allowed, kind)(*said)
         mine.close()
         os.waitpid(child, 0)
         for nonce in lost:
@@ -255,7 +257,8 @@ class World:
                 given_up(nonce, by_user)
 
             self.books.given_up = tell  # type: ignore[method-assign]
-            self.books.presented = lambda *said: pipe.send(("path", said))  # type: ignore[method-assign]
+            for kind in ("presented", "opened"):
+                setattr(self.books.allowed, kind, lambda *said, kind=kind: pipe.send((kind, said)))
             for number in numbers[:-1]:
                 pipe.send(("end", make(program, call, number)))
                 self.machine.fold()  # type: ignore[attr-defined]
@@ -341,6 +344,24 @@ class World:
     def _endpoint(self, event: events.Endpoint) -> None:
         self.chain.moods[event.which] = event.mood
         self.books.endpoint_lied = self.books.endpoint_lied or event.mood == "lies"
+
+    def _mark(self, event: events.Mark) -> None:
+        with contextlib.suppress(errors.X402Error):
+            allowance = self.programs[event.program].allowance(0, event.place)
+            getattr(allowance, event.how)()
+            self.books.allowed.marked(allowance_account(allowance.name), event.how)
+
+    def _openotherwise(self, event: events.OpenOtherwise) -> None:
+        program = self.programs[event.program]
+        with contextlib.suppress(errors.X402Error):
+            if self.setting.tree[event.place - 1].lasts:
+                program.allowance(0, event.place)
+                program.open_otherwise(event.place, event.term)
+                raise Broken(TERMS, f"allowance {event.place} was opened with another one of these: {event.term}")
+
+    def _letgo(self, event: events.LetGo) -> None:
+        self._let_go()
+        self.programs[event.program].let_go()
 
     def _writeoff(self, event: events.WriteOff) -> None:
         self.books.user_gives_up = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,20 @@ import x402_client.httpx
 import x402_client.requests
 from tests.adapters.cash_register import NETWORK
 from x402_client import Buyer, Limit, Policy, Wallet, errors
+from x402_client.model.allowances import allowance_account
 
 from .callers import async_client
 from .chain import Reader
-from .events import Call, Setting
+from .events import Allowed, Call, Setting
 
 if TYPE_CHECKING:
     from .play import World
 
+#: Terms that no allowance of a script has.
+_OTHERWISE: dict[str, dict[str, Any]] = {
+    "amount": {"amount": "0.21"}, "minutes": {"minutes": 61}, "hosts": {"hosts": ["*.test"]},
+    "most": {"per_request": "0.04"},
+}  # fmt: skip
 KEYS = ("0x" + "42" * 32, "0x" + "43" * 32)
 
 
@@ -35,7 +42,9 @@ class Program:
         self.must = False
         self._lock = threading.RLock()
         self._buyers: dict[int, Buyer] = {}
-        self._clients: dict[tuple[str, int], Any] = {}
+        self._clients: dict[tuple[str, int, int], Any] = {}
+        #: Its allowances without a name, by wallet and place.
+        self._unnamed: dict[tuple[int, int], Any] = {}
 
     def buyer(self, wallet: int) -> Buyer:
         """Return the buyer of one wallet."""
@@ -57,35 +66,58 @@ class Program:
             rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(1 if said.alone else 2)]},
         )  # fmt: skip
 
-    def allowance(self, call: Call) -> Any:
-        """Return the allowance of a call. Every program opens it by its name, or goes on with it."""
-        payer: Any = self.buyer(call.wallet)
-        for place in self.world.setting.path(call.under):
-            cents = self.world.setting.tree[place - 1][1]
-            payer = payer.allowance(f"{cents / 100:.2f}", name=allowance_name(place))
-        return payer
+    def allowance(self, wallet: int, place: int) -> Any:
+        """Return the allowance of a place, or for 0 the buyer. One with a name is opened by it in every program."""
+        if not place:
+            return self.buyer(wallet)
+        said = self.world.setting.tree[place - 1]
+        payer = self.allowance(wallet, said.above)
+        with contextlib.nullcontext() if said.lasts else self._lock:
+            found = self._unnamed.get((wallet, place)) or payer.allowance(**terms(said, place))
+            if not said.lasts:
+                self._unnamed[wallet, place] = found
+        self.world.books.allowed.opened(allowance_account(found.name), place)
+        return found
 
-    def client(self, library: str, wallet: int) -> Any:
+    def open_otherwise(self, place: int, term: str) -> Any:
+        """Open an allowance with another term than it has."""
+        said, payer = self.world.setting.tree[place - 1], self.buyer(0)
+        if term == "parent":
+            return payer.allowance("0.20", name="elsewhere").allowance(**terms(said, place))
+        return self.allowance(0, said.above).allowance(**terms(said, place) | _OTHERWISE[term])
+
+    def let_go(self) -> None:
+        """Let go of the allowances, and of the clients that pay under them."""
+        for client in self._clients.values():
+            client.close()
+        self._clients, self._unnamed = {}, {}
+        gc.collect()
+
+    def client(self, library: str, call: Call) -> Any:
         """Return the client of a sync library."""
         with self._lock:
-            found = self._clients.get((library, wallet))
+            found = self._clients.get((library, call.wallet, call.around))
             if found is None:
-                found = self._clients[library, wallet] = self._wrapped(library, self.buyer(wallet))
+                found = self._clients[library, call.wallet, call.around] = self._wrapped(library, call)
             return found
 
-    def _wrapped(self, library: str, buyer: Buyer) -> Any:
+    def _wrapped(self, library: str, call: Call) -> Any:
         if library == "httpx":
             wait = httpx.Timeout(2, read=self.world.setting.read / 1000)
-            return x402_client.httpx.wrap(httpx.Client(trust_env=False, verify=False, timeout=wait), buyer)
+            return self._wrap(x402_client.httpx, httpx.Client(trust_env=False, verify=False, timeout=wait), call)
         session = requests.Session()
         session.trust_env = False
-        return x402_client.requests.wrap(session, buyer)
+        return self._wrap(x402_client.requests, session, call)
 
-    def async_client(self, library: str, wallet: int) -> Any:
+    def _wrap(self, shell: Any, native: Any, call: Call) -> Any:
+        """Wrap a client. One under an allowance is wrapped again by the buyer, which takes nothing away."""
+        wrapped = shell.wrap(native, self.allowance(call.wallet, call.around))
+        return shell.wrap(wrapped, self.buyer(call.wallet)) if call.around else wrapped
+
+    def async_client(self, library: str, call: Call) -> Any:
         """Return a new client of an async library."""
         shell: Any = x402_client.httpx if library == "httpx" else x402_client.aiohttp
-        buyer = self.buyer(wallet)
-        return async_client(library, self.world.setting.read / 1000, lambda native: shell.wrap(native, buyer))
+        return async_client(library, self.world.setting.read / 1000, lambda native: self._wrap(shell, native, call))
 
     async def leave_loop(self) -> None:
         """Close what belongs to the running loop."""
@@ -106,7 +138,7 @@ class Program:
         for client in self._clients.values():
             client.close()
         self.close_ledgers()
-        self._buyers, self._clients, self.ledger, self.must = {}, {}, None, False
+        self._buyers, self._clients, self._unnamed, self.ledger, self.must = {}, {}, {}, None, False
 
     def forget_clients(self) -> None:
         """Leave the connections of a parent alone."""
@@ -116,6 +148,16 @@ class Program:
 def allowance_name(place: int) -> str:
     """Return the name of an allowance by its place in the setting's tree."""
     return f"allowed {place}"
+
+
+def terms(said: Allowed, place: int) -> dict[str, Any]:
+    """Return the terms of an allowance as a user writes them."""
+    return {
+        "amount": f"{said.cents / 100:.2f}", "minutes": said.minutes,
+        "hosts": None if said.host is None else [said.host],
+        "per_request": None if said.most is None else f"{said.most / 100:.2f}",
+        "name": allowance_name(place) if said.lasts else None,
+    }  # fmt: skip
 
 
 def policy(said: Setting, wallet: int = 0) -> Policy:
@@ -131,5 +173,5 @@ def policy(said: Setting, wallet: int = 0) -> Policy:
         hosts["a.shop.test"] = limit(said.host)
     return Policy(
         per_request="0.05", per_day=f"{said.budget / 100:.2f}", hosts=hosts, http_hosts=["*.shop.test"],
-        accept_loss=said.loss, pay_ahead=said.ahead,
+        accept_loss=said.loss, pay_ahead=said.ahead, same_request=None if said.same is None else f"{said.same}/day",
     )  # fmt: skip

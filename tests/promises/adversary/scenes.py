@@ -16,7 +16,10 @@ from .events import (
     Evict,
     GoOn,
     Keep,
+    LetGo,
     LoseLog,
+    Mark,
+    OpenOtherwise,
     Plan,
     PutBack,
     Restart,
@@ -159,6 +162,35 @@ def _give_up(draw: Drawing) -> list[Event]:
     return [WriteOff()]
 
 
+def _allowances(draw: Drawing) -> list[Event]:
+    """Stop an allowance in a way that there is, open it otherwise, or let go of it. Then pay under it again."""
+    rng, place = draw.rng, draw.rng.randint(1, len(draw.tree))
+    program = rng.randrange(2) if draw.shared else 0
+    again = replace(draw.again(), under=rng.choice((place, draw.under())), program=program)
+    kind = rng.random()
+    if kind < 0.35:
+        return [Mark(place, "close", program), *_then(draw, place, program), again]
+    if kind < 0.6:
+        marks = rng.choice((("freeze",), ("freeze", "unfreeze"), ("freeze", "close", "unfreeze")))
+        return [*(Mark(place, how, program) for how in marks), *_then(draw, place, program), again]
+    if kind < 0.75:
+        opened, ending = rng.choice(((0, 0), (100, 0), (0, -100)))
+        seconds = rng.choice((200, 4_000))
+        short = next((number for number, one in enumerate(draw.tree, 1) if one.minutes == 2), place)
+        again = replace(again, under=short, around=0, plan=Plan())
+        first = [*([Skew(opened)] if opened else []), again, *([Skew(ending)] if ending else [])]
+        return [*first, Wait(200 if opened or ending else seconds), again]
+    if kind < 0.9:
+        return [OpenOtherwise(place, rng.choice(("amount", "minutes", "hosts", "parent", "most")), program), again]
+    return [again, LetGo(program), replace(again, under=draw.under())]
+
+
+def _then(draw: Drawing, place: int, program: int) -> list[Event]:
+    """Draw what may bring back what was stopped."""
+    tries = ([], [], [Mark(place, "unfreeze", program)], [Restart(program)], [LetGo(program)])
+    return list[Event](draw.rng.choice(tries))
+
+
 #: Themes, how often they come up where a script is about them, and their scene. The first that comes up is drawn.
 SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("keep", 0.3, _keep), ("keep long", 0.3, _keep_long), ("clone", 0.3, _clone), ("lose log", 0.25, _lose_log),
@@ -166,4 +198,5 @@ SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("witness", 0.5, _witness), ("both", 0.3, _both), ("loss", 0.3, _loss), ("skew", 0.3, _skew),
     ("early", 0.4, _early), ("reader", 0.4, _reader), ("endpoint", 0.3, _endpoint), ("crowd", 0.4, _crowd),
     ("ahead", 0.2, _ahead), ("patterns", 0.4, _patterns), ("foreign", 0.3, _foreign), ("give up", 0.15, _give_up),
+    ("allowances", 0.3, _allowances),
 )  # fmt: skip

@@ -46,7 +46,8 @@ def _shorter(script: Script) -> Iterator[Script]:
     for at, event in enumerate(events):
         for simpler in _simpler(event):
             yield replace(script, events=(*events[:at], simpler, *events[at + 1 :]))
-    for setting in _plainer(script.setting, Setting(ledger=script.setting.ledger, budget=20)):
+    # Events name places of the tree, so it stays.
+    for setting in _plainer(script.setting, Setting(ledger=script.setting.ledger, budget=20, tree=script.setting.tree)):
         yield replace(script, setting=setting)
 
 

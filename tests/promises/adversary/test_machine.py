@@ -8,7 +8,7 @@ import pytest
 
 from x402_client.ledgers.memory import MemoryLedger
 
-from .books import OVER, TWICE
+from .broken import OVER, TWICE
 from .events import NAMES, Call, Plan, Script, Setting, Wait
 from .generate import script, themes
 from .hunt import finds, replays

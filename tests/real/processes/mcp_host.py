@@ -52,6 +52,14 @@ async def streams_of(orders: dict[str, Any], buyer: Buyer) -> Any:
         yield streams[:2]
 
 
+def wrapped(session: Any, orders: dict[str, Any], buyer: Buyer, name: str | None) -> Any:
+    """The session, wrapped by the buyer, or by an allowance of each of these amounts in turn."""
+    payers = [buyer.allowance(amount, name=f"of {amount}") for amount in orders.get("allowances", [])]
+    for payer in payers or [buyer]:
+        session = wrap(session, payer, name)
+    return session
+
+
 @asynccontextmanager
 async def session_of(orders: dict[str, Any], buyer: Buyer) -> Any:
     """What tools are called on, wrapped."""
@@ -66,19 +74,19 @@ async def session_of(orders: dict[str, Any], buyer: Buyer) -> Any:
             "sse": lambda: SSETransport(orders["url"]),
             "http": lambda: StreamableHttpTransport(orders["url"]),
         }
-        async with wrap(fastmcp.Client(kinds[orders["transport"]]()), buyer, name).new() as client:
+        async with wrapped(fastmcp.Client(kinds[orders["transport"]]()), orders, buyer, name).new() as client:
             yield client
     elif orders["host"] == "client":
         from mcp import Client
 
-        async with wrap(Client(orders["url"]), buyer) as client:
+        async with wrapped(Client(orders["url"]), orders, buyer, None) as client:
             yield client
     else:
         from mcp import ClientSession
 
         async with streams_of(orders, buyer) as (read, write), ClientSession(read, write) as session:
             await session.initialize()
-            yield wrap(session, buyer, name)
+            yield wrapped(session, orders, buyer, name)
 
 
 async def called(session: Any, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +138,8 @@ async def main() -> None:
             done.append(raised(failure))
     held = [hold.nonce for hold in buyer.holds()]
     paid = [[hold.url, hold.nonce] for hold in buyer.history()]
-    print(json.dumps({"done": done, "held": held, "paid": paid, "spent": str(buyer.spent())}))
+    paths = [hold.path for hold in buyer.history()]
+    print(json.dumps({"done": done, "held": held, "paid": paid, "paths": paths, "spent": str(buyer.spent())}))
 
 
 if __name__ == "__main__":

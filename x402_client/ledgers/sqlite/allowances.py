@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from ...model.allowances import UNNAMED, AllowanceMark, AllowanceRecord, AllowanceTerms, allowance_account
 from ...model.budgets import WINDOWS
+from ...model.holds import Order
 from .. import refusals
 from ..allowances import marked, state_at, terms_of, terms_text
 from . import sums
@@ -68,6 +69,12 @@ def listed(db: sqlite3.Connection, purse: str, accounts: Iterable[str], now: flo
 def check(db: sqlite3.Connection, purse: str, path: Iterable[str], now: float) -> None:
     """Raise if an allowance in a path is not open."""
     refusals.check_allowances(path, lambda account: find(db, purse, account, now))
+
+
+def used(counts: sums.Sums, order: Order) -> tuple[int, ...]:
+    """Return what each allowance of an order counts, with this one."""
+    currency, units = order.price.currency, order.price.units
+    return tuple(counts.counted(account, currency, "total") + units for account in order.path)
 
 
 def mark(db: sqlite3.Connection, purse: str, account: str, how: AllowanceMark, now: float) -> bool:

@@ -205,6 +205,16 @@ def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
     return next((_past(row) for row in db.execute(query, (names[0], names[-1]))), None)
 
 
+def check_key(db: sqlite3.Connection, purchase: Purchase, found: list[Row]) -> None:
+    """Refuse a key that was paid, or that names another request."""
+    paid = paid_under(db, purchase)
+    known = paid or next((row.hold for row in found), None)
+    if known is not None:
+        refusals.check_key(known, purchase)
+    if paid is not None:
+        raise refusals.already_paid(paid)
+
+
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
     """Return the latest resolved purchases of a purse, newest first."""
     query = f"SELECT {_LIST}, id, receipt, wallet, last, path FROM past WHERE purse = ?"  # noqa: S608

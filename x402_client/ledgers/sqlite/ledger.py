@@ -15,7 +15,6 @@ from typing import TypeVar
 from ...errors import AllowanceEnded, MoneyState, OverLimit, X402Error
 from ...guards.tracebacks import forget_frames
 from ...model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
-from ...model.budgets import Cap
 from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
@@ -29,7 +28,7 @@ from .errors import still_used, unavailable
 from .file import LedgerFile, Meta
 from .place import absolute
 from .process_locks import Claims, in_flight, others_alive
-from .sums import Sums
+from .sums import Sums, exceeded_by
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, Meta], T]
@@ -310,20 +309,20 @@ class SqliteLedger:
             allowed.check(db, order.purchase.purse, order.path, stamp.at)
         names = self._account_names.of(db, order)
         counts = self._sums(db, order, names, stamp.at)
-        exceeded = [over for cap in order.caps if (over := _over(counts, cap, order))]
+        exceeded = [over for cap in order.caps if (over := exceeded_by(counts, cap, order))]
         if exceeded:
             raise refusals.over_limit(order, exceeded)
         accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
         hold = rows.insert(db, order, stamp.at, accounts, self._claims.process_lock.name)
         meta.stamp = stamp
         self._claims.take(number_of(hold.id), attempt)
-        return hold.but(used=_used(counts, order)) if order.path else hold
+        return hold.but(used=allowed.used(counts, order)) if order.path else hold
 
     def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(_patterns(meta), purchase)
         found = self._drop_ended(db, rows.of_purchase(db, purchase))
         if purchase.keyed:
-            _check_key(db, purchase, found)
+            rows.check_key(db, purchase, found)
         for row in found:
             if self._in_flight(row):
                 if purchase.keyed:
@@ -369,31 +368,6 @@ class SqliteLedger:
         if row is None or row.hold.state != "signed" or self._in_flight(row):
             return None
         return row
-
-
-def _over(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:
-    """Return the budget if the order exceeds it, else None."""
-    asked = 1 if cap.currency is None else order.price.units
-    counted = counts.counted(cap.account, cap.currency, cap.window)
-    over = counted + asked - cap.most
-    if over <= 0:
-        return None
-    return refusals.Exceeded(cap, counted, counts.fits_at(cap.account, cap.currency, cap.window, over))
-
-
-def _used(counts: Sums, order: Order) -> tuple[int, ...]:
-    """Return what each allowance of an order counts, with this one."""
-    currency, units = order.price.currency, order.price.units
-    return tuple(counts.counted(account, currency, "total") + units for account in order.path)
-
-
-def _check_key(db: sqlite3.Connection, purchase: Purchase, found: list[rows.Row]) -> None:
-    paid = rows.paid_under(db, purchase)
-    known = paid or next((row.hold for row in found), None)
-    if known is not None:
-        refusals.check_key(known, purchase)
-    if paid is not None:
-        raise refusals.already_paid(paid)
 
 
 def _patterns(meta: Meta) -> Iterable[str]:

@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ...model.budgets import BUDGET_WINDOWS
+from ...model.budgets import BUDGET_WINDOWS, Cap
+from ...model.holds import Order
+from .. import refusals
 from ..windows import BUCKETS
 
 #: Number, length and bucket width of the windows that roll. The oldest bucket counts until all of it has rolled away.
@@ -151,3 +153,13 @@ def prune(db: sqlite3.Connection, turn: int) -> None:
     first = turn % ((most or 0) // PRUNED + 1) * PRUNED
     for span, length, width in _SPANS.values():
         db.execute(_IDLE, (span, first, first + PRUNED - 1, now - length - width))
+
+
+def exceeded_by(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:
+    """Return the budget if the order exceeds it, else None."""
+    asked = 1 if cap.currency is None else order.price.units
+    counted = counts.counted(cap.account, cap.currency, cap.window)
+    over = counted + asked - cap.most
+    if over <= 0:
+        return None
+    return refusals.Exceeded(cap, counted, counts.fits_at(cap.account, cap.currency, cap.window, over))
