@@ -15,7 +15,8 @@ from .hosts import Origin
 from .money import Money
 from .offers import Offer, Receipt, brief, line, words
 
-HoldState = Literal["reserved", "signed", "delivered", "written_off"]
+#: "released" stands in errors and results alone: what was given back is gone from a ledger.
+HoldState = Literal["reserved", "signed", "delivered", "written_off", "released"]
 #: Seconds after a payment's expiry before a "not settled" counts that does not come from the chain itself.
 MARGIN = 120
 #: The expiry of a signature that the chain never forgets: the last second that can be written as a date.
@@ -167,7 +168,8 @@ class Hold:
         offer: The offer that is paid.
         price: What it costs.
         created: When it was reserved, in seconds since 1970.
-        state: ``"reserved"``, ``"signed"``, ``"delivered"`` or ``"written_off"``.
+        state: ``"reserved"``, ``"signed"``, ``"delivered"`` or ``"written_off"``. On errors and in what
+            ``reconcile`` returns also ``"released"``: given back, and gone from the ledger.
         money: What happened to the money.
         authorization: What was signed. None: nothing yet.
         receipt: The seller's receipt. None: none came.
