@@ -170,7 +170,7 @@ def test_a_model_is_told_no_python_and_no_commands(message: str, says: str) -> N
 @pytest.mark.parametrize("kind", [errors.PaymentRejected, errors.PaymentOutcomeUnknown])
 def test_a_payment_that_was_presented_often_needs_a_person(kind: Any) -> None:
     """The rule of a loop: a seller that brought nothing in ten presentations is not asked again by a model."""
-    text = "Nothing came. Make the same request again: it presents the same payment. buyer.write_off(error.hold) ends it."
+    text = "Nothing came. Make the same request again: it presents the same payment. buyer.write_off(x) ends it."
     error = kind(text, hold=HOLD.but(tries=MOST_PRESENTED - 2))
     error.wait_until = AHEAD
     found = results.failed(error)
@@ -189,7 +189,10 @@ def test_a_payment_that_was_presented_often_needs_a_person(kind: Any) -> None:
 def test_an_answer_to_a_payment_that_was_presented_often_needs_a_person(status: int) -> None:
     worn = Outcome("unknown", HOLD.but(tries=MOST_PRESENTED), HOLD.offer)
     assert next_after_status(status, worn) == PERSON
-    assert "Tell the user: payment 1" in results.answered(Answer(status, "https://a.example/", outcome=worn), "a", None)["says"]
+    assert (
+        "Tell the user: payment 1"
+        in results.answered(Answer(status, "https://a.example/", outcome=worn), "a", None)["says"]
+    )
     failure: Any = NotFetched("It redirects to a private address.")
     failure.outcome = worn
     assert (results.failed(failure)["next"], "Tell the user" in results.failed(failure)["says"]) == (PERSON, True)

@@ -382,8 +382,8 @@ def test_a_ledger_that_lost_its_log_is_accepted(used: dict[str, str], tmp_path: 
     assert "x402 ledger accept" in refused.err
     assert "Accepted" in in_process(["ledger", "accept"], lost).err
     assert in_process(["ledger", "holds"], lost).code == 0
-    assert "Nothing was lost" in in_process(["ledger", "accept"], lost).err
-    assert "Nothing was lost" in in_process(["ledger", "accept"], used).err
+    assert "No loss was noticed" in in_process(["ledger", "accept"], lost).err
+    assert "No loss was noticed" in in_process(["ledger", "accept"], used).err
     assert in_process(["ledger", "accept"], used | {"X402_LEDGER": str(tmp_path / "none.db")}).code == 2
 
 

@@ -199,8 +199,10 @@ def test_the_examples_that_a_page_names_are_there() -> None:
 @pytest.mark.parametrize(
     ("line", "plain"),
     [
-        ('register("eip155:*", scheme)', 'register("eip155:*", scheme)'), ("`*.example.com` or `*`", "*.example.com or *"),
-        ("**Amounts** are *text*, see [`a`](b.md)", "Amounts are text, see a"), ("[*tools, **more]", "[*tools, **more]"),
+        ('register("eip155:*", scheme)', 'register("eip155:*", scheme)'),
+        ("`*.example.com` or `*`", "*.example.com or *"),
+        ("**Amounts** are *text*, see [`a`](b.md)", "Amounts are text, see a"),
+        ("[*tools, **more]", "[*tools, **more]"),
         ("a * b * c", "a * b * c"),
     ],
 )  # fmt: skip

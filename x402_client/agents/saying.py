@@ -16,11 +16,9 @@ from .advice import Next, is_worn_out
 _CLAUSE = re.compile(r"(?<=[.;!?])\s+")
 _REPEAT = "Make the same request again"
 #: A call, an argument, a member of something of ours, a command.
-_CODE = re.compile(
-    r"\w[(=]|`|\b(?:Policy|Buyer|Wallet|Limit|Token|per_request|max_payments|must_exist|tokens|rpc)\b|\berror\.\w"
-)
+_CODE = re.compile(r"\w[(=]|`|\b(?:Policy|Buyer|per_request|max_payments|must_exist)\b|\berror\.\w")
 
-#: What a model can do where nothing was paid, which is mostly to leave it to the user. The most exact class of an error decides.
+#: What a model can do where nothing was paid: mostly to leave it to the user. The most exact class of an error decides.
 _UNPAID: dict[type[X402Error], str] = {
     errors.PaymentRefused: "The same call will not do.",
     errors.OverLimit: "Only the user can raise this limit.",

@@ -33,7 +33,8 @@ def named(name: object, holds: Iterable[Hold]) -> Hold:
     """Return the one open purchase whose id is ``name``, or begins with it."""
     if not isinstance(name, str):
         raise ConfigurationError(
-            f"write_off takes a purchase, as buyer.holds() and error.hold have it, or its id, not {type(name).__name__}."
+            f"write_off takes a purchase, as buyer.holds() and error.hold have it, or its id, "
+            f"not {type(name).__name__}."
         )
     found = [hold for hold in holds if len(name) >= SHORTEST_ID and hold.id.startswith(name.lower())]
     if len(found) != 1:

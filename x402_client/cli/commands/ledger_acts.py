@@ -203,7 +203,7 @@ def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> 
             "again."
         )
     else:
-        say(f"Nothing was lost in {name}, so there was nothing to accept.")
+        say(f"No loss was noticed in {name}, so there was nothing to accept.")
     if as_json:
         show_json({"ledger": name, "accepted": bool(accepted)})
 
@@ -247,7 +247,9 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_SAID[name]}")
     if not as_json and not any(groups.values()):
         more = f" {len(later)} can still settle; ask again after they expired." if later else ""
-        more += f" {len(lost)} lost: the chain shows them paid, and `x402 ledger holds` says what to do." if lost else ""
+        more += (
+            f" {len(lost)} lost: the chain shows them paid, and `x402 ledger holds` says what to do." if lost else ""
+        )
         show(f"Nothing to ask the chain about.{more}" if more else "Nothing to ask about: no payment is unresolved.")
     if result.unknown or result.live:
         raise Stop(Code.UNKNOWN)
