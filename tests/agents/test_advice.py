@@ -148,7 +148,8 @@ def test_the_calls_own_cap_is_told_from_the_policys() -> None:
     for by_policy in (results.failed(too_dear, Money("0.50")), results.failed(too_dear)):
         assert (by_policy["next"], by_policy["says"]) == (
             STOP,
-            "It costs 1.00 USD, and one payment may cost 0.05 USD. Nothing was paid. Only the user can raise this limit.",
+            "It costs 1.00 USD, and one payment may cost 0.05 USD. Nothing was paid. Only the user can raise this "
+            "limit.",
         )
 
 
@@ -199,11 +200,10 @@ def test_an_answer_to_a_payment_that_was_presented_often_needs_a_person(status: 
 
 
 def test_a_mistake_in_an_argument_is_one_whatever_caused_it() -> None:
-    try:
+    with pytest.raises(NotFetched) as mistake:
         arguments.most("abc")
-    except NotFetched as mistake:
-        assert mistake.__context__ is not None
-        found = results.failed(mistake)
+    assert mistake.value.__context__ is not None
+    found = results.failed(mistake.value)
     assert (found["error"], found["money"], found["next"]) == ("NotFetched", "untouched", STOP)
 
 
