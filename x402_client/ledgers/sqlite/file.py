@@ -71,8 +71,7 @@ class LedgerFile:
         self.fresh: bool = False  # True if opening the file made it
         self._identity: str | None = None
         self._lineage = Lineage()
-        #: Where this process left this file before, if this object has not looked into it yet.
-        self._left: Places = {}
+        self._left: Places = {}  # where this process left files of this path before
         #: True once the connection wrote. Then its opening is recorded: see ``lineage``.
         self._wrote = False
         self._connection: sqlite3.Connection | None = None
@@ -251,8 +250,8 @@ class LedgerFile:
         """Refuse another ledger in the file's place, and an older copy of the file: it lacks payments."""
         if identity != (self._identity or identity):
             raise self._replaced()
-        if self._identity is None and identity in self._left:
-            self._lineage.begin_at(self._left[identity])
+        if self._identity is None:
+            self._lineage.begin_at(self._left.get(identity))
         if not self._lineage.goes_on(db, step, opening, self._wrote):
             with contextlib.suppress(sqlite3.Error):  # where it cannot be written now, the next use writes it
                 self._mark.age(db)
@@ -268,8 +267,7 @@ class LedgerFile:
 
     def _disconnect(self) -> None:
         db, self._connection = self._connection, None
-        if self._identity is not None:
-            leave(self._name, self._identity, self._lineage)
+        leave(self._name, self._identity, self._lineage)
         if db is not None and self._process == os.getpid():
             with contextlib.suppress(sqlite3.Error):
                 db.close()

@@ -50,9 +50,10 @@ class Lineage:
         """Return what it remembers, in a form that compares: a later acceptance counts before more steps."""
         return self._accepted, self._step, self._opening, self.delivered
 
-    def begin_at(self, place: tuple[float, int, int, int]) -> None:
-        """Begin at a place that this process has seen before."""
-        self._accepted, self._step, self._opening, self.delivered = place
+    def begin_at(self, place: tuple[float, int, int, int] | None) -> None:
+        """Begin at a place that this process has seen before. None: it has seen none."""
+        if place is not None:
+            self._accepted, self._step, self._opening, self.delivered = place
 
     def goes_on(self, db: sqlite3.Connection, step: int, opening: int, wrote: bool) -> bool:
         """Return True if the file has everything that it had at the known place. Then remember its present place.
@@ -96,8 +97,10 @@ Places = dict[str, tuple[float, int, int, int]]
 _left: dict[str, Places] = {}
 
 
-def leave(path: str, identity: str, lineage: Lineage) -> None:
-    """Remember where this process left a file."""
+def leave(path: str, identity: str | None, lineage: Lineage) -> None:
+    """Remember where this process left a file. None as its identity: it never saw one."""
+    if identity is None:
+        return
     if len(_left) > _MOST_LEFT:
         _left.clear()
     known = _left.get(path, {})
