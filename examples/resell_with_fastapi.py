@@ -1,7 +1,8 @@
 """A FastAPI service that buys from a paid API and sells on to its own customers. Needs the package `fastapi`.
 
 Each customer has a purse with a budget of its own, in one ledger. A customer's Idempotency-Key becomes the key of the
-purchase: an order that is sent twice is bought once. What went wrong upstream is told in terms of HTTP.
+purchase: an order that is sent twice is bought once, and its report is kept before the purchase counts as delivered.
+Every end of a purchase has an HTTP answer of its own.
 
 Run it: python examples/resell_with_fastapi.py
 """
@@ -29,8 +30,33 @@ CUSTOMERS = {"key-of-ann": "ann", "key-of-ben": "ben"}
 MARGIN = Decimal("1.25")
 
 
+AGAIN = "send the same order again, it is not paid twice"
+
+
+def told(problem: Exception) -> HTTPException:
+    """Return what a customer is told: what became of the order, and whether to send it again."""
+    match problem:
+        case errors.AlreadyPaid():
+            return HTTPException(409, "this order was delivered before")
+        case errors.TooExpensive():
+            return HTTPException(502, f"it costs {problem.asked} now, and one report may cost {problem.limit}")
+        case errors.OverLimit():
+            return HTTPException(429, f"your budget is {problem.limit}, and {problem.spent} of it is spent")
+        case errors.PaidNotDelivered():
+            return HTTPException(502, "it was paid, and the seller does not deliver; we look into it")
+        case errors.X402Error() if problem.money == "untouched":
+            return HTTPException(503, "it could not be bought, and nothing was paid")
+        case errors.X402Error() if problem.money == "spent":
+            return HTTPException(502, f"it was paid, and the seller did not deliver yet; {AGAIN}")
+        case errors.PaymentRejected():
+            return HTTPException(502, f"the seller did not take the payment yet; {AGAIN}")
+        case _:  # not known; or the library's own error, before a payment or in the middle of a paid answer
+            return HTTPException(504, f"no answer yet; {AGAIN}")
+
+
 def service(seller: Sandbox) -> FastAPI:
     """In earnest: Buyer(Wallet.from_env(), policy, ledger="redis://...", purse=name) for each customer."""
+    delivered: dict[tuple[str, str], dict[str, str]] = {}  # in earnest a table of your database
     ledger, wallet, policy = MemoryLedger(), seller.wallet(), Policy(per_request="0.10", per_day="0.10")
     buyers: dict[str, Buyer] = {
         name: seller.buyer(policy, wallet=wallet, ledger=ledger, purse=name) for name in CUSTOMERS.values()
@@ -57,21 +83,25 @@ def service(seller: Sandbox) -> FastAPI:
         name: Annotated[str, Depends(customer)],
         idempotency_key: Annotated[str, Header()],
     ) -> dict[str, str]:
+        order = (name, idempotency_key)
+        if order in delivered:
+            return delivered[order]
         try:
             with buyers[name].purchase(key=idempotency_key):
-                bought = await clients[name].get("/report", params={"city": city})
-        except errors.AlreadyPaid:
-            raise HTTPException(409, "this order was delivered before") from None
-        except errors.OverLimit as limit:
-            raise HTTPException(429, f"the budget of {limit.limit} is used up") from None
-        except errors.PaymentRefused as refusal:
-            raise HTTPException(502, str(refusal)) from None
-        except errors.PaymentOutcomeUnknown:
-            raise HTTPException(504, "no answer yet; send the same order again, it is not paid twice") from None
-        paid = outcome(bought)
+                async with clients[name].stream("GET", "/report", params={"city": city}) as bought:
+                    paid = outcome(bought)
+                    if paid is not None:
+                        paid.reject()  # not delivered until it is stored: a crash before that loses no report
+                    await bought.aread()
+        except (errors.X402Error, httpx.HTTPError) as problem:
+            raise told(problem) from None
+        if bought.is_error:
+            raise HTTPException(502, f"the seller answered {bought.status_code}; {AGAIN}")
+        delivered[order] = {"city": city, "report": bought.json()["content"]}
         if paid is not None:
+            paid.accept()
             answer.headers["X-Charged"] = f"{paid.hold.price.amount * MARGIN:.4f}"
-        return {"city": city, "report": bought.json()["content"]}
+        return delivered[order]
 
     return app
 
@@ -90,4 +120,5 @@ async def main() -> None:
         print("Bought", len(seller.settlements), "reports for", seller.earned)
 
 
-anyio.run(main)
+if __name__ == "__main__":
+    anyio.run(main)

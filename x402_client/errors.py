@@ -210,7 +210,7 @@ class OverLimit(PaymentRefused):
 
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
-    """The cheapest acceptable offer costs more than one payment may.
+    """The cheapest acceptable offer costs more than one payment may. ``spent`` and ``resets_at`` are None.
 
     Args:
         message: What was found, what was allowed, and what to do.

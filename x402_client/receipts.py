@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import causes
+from .errors import X402Error, causes
 from .model.holds import Outcome
 from .model.offers import Receipt
 
@@ -18,19 +18,34 @@ def receipt(response: object) -> Receipt | None:
 
 
 def outcome(response: object) -> Outcome | None:
-    """Return the outcome that a paid response or an exception carries. None if it carries none.
+    """Return the outcome of a paid response, or of an exception. None if nothing was signed for it.
 
     If redirects were followed, it is the outcome of the hop that was paid. For an exception, its causes are searched
-    too, and a response that one of them has.
+    too, and a response that one of them has. One of our errors has an outcome if a payment of its call is out: its
+    ``money``, its ``hold`` and its ``offer``, and the receipt if one is known.
 
     Args:
         response: A response of httpx, httpx2, requests or aiohttp, or an exception.
     """
-    found = map(_of_exception, causes(response)) if isinstance(response, BaseException) else [_of_response(response)]
-    return next((one for one in found if one is not None), None)
+    if not isinstance(response, BaseException):
+        return _of_response(response)
+    for failure in causes(response):
+        found = _of_exception(failure)
+        if found is not None or isinstance(failure, X402Error):  # what caused one of ours may be about another call
+            return found
+    return None
+
+
+def _of_error(error: X402Error) -> Outcome | None:
+    hold = error.hold
+    if hold is None or hold.authorization is None or error.money == "untouched":
+        return None
+    return Outcome(error.money, hold, error.offer or hold.offer, hold.receipt)
 
 
 def _of_exception(failure: BaseException) -> Outcome | None:
+    if isinstance(failure, X402Error) and (told := _of_error(failure)) is not None:
+        return told
     facts = vars(failure)  # not getattr: a property of an unknown class may fail
     request = getattr(facts.get("_request"), "extensions", None)  # of httpx, if it gave up following redirects
     hops = request.get("x402_client.hops") if isinstance(request, dict) else None

@@ -12,8 +12,9 @@ import pytest
 
 from x402_client import Money, errors
 from x402_client import httpx as face
-from x402_client.agents import results
-from x402_client.agents.advice import Next, name_of, next_after, next_after_status
+from x402_client.agents import arguments, results
+from x402_client.agents.advice import MOST_PRESENTED, Next, name_of, next_after, next_after_status
+from x402_client.agents.asking import Answer
 from x402_client.agents.hosts import NotFetched
 from x402_client.errors import MoneyState, X402Error
 from x402_client.ledgers.conformance.fixtures import order, purchase
@@ -29,7 +30,7 @@ REPEAT, STOP, PERSON = "repeat", "stop", "ask a person"
 #: For each class, as it is raised: with the money of its class.
 NEXT: dict[str, str] = {
     "X402Error": PERSON, "QuoteError": STOP, "MalformedQuote": STOP, "UnsupportedVersion": STOP, "PaymentRefused": STOP,
-    "NoAcceptableOffer": STOP, "OverLimit": PERSON, "TooExpensive": PERSON, "HostNotAllowed": STOP,
+    "NoAcceptableOffer": STOP, "OverLimit": PERSON, "TooExpensive": STOP, "HostNotAllowed": STOP,
     "ApprovalDenied": STOP, "Frozen": PERSON, "PaymentNotSent": REPEAT, "SigningError": PERSON,
     "ChainUnavailable": REPEAT, "LedgerUnavailable": PERSON, "InsufficientFunds": PERSON, "BodyNotReplayable": STOP,
     "PaymentRejected": REPEAT, "PaymentOutcomeUnknown": PERSON, "PaidNotDelivered": PERSON, "AlreadyPaid": STOP,
@@ -73,10 +74,13 @@ def test_no_advice_loses_money_or_asks_for_it_again(kind: type[X402Error], wait_
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_result_is_written_as_json_and_has_all_that_was_promised(kind: type[X402Error]) -> None:
     found = results.failed(kind("It was found. Nothing was paid."))
+    says = found.pop("says")
     assert json.loads(json.dumps(found)) == found == {
-        "ok": False, "error": kind.__name__, "money": kind("").money, "says": "It was found. Nothing was paid.",
-        "next": next_after(kind("")),
+        "ok": False, "error": kind.__name__, "money": kind("").money, "next": next_after(kind("")),
     }  # fmt: skip
+    assert says.startswith("It was found. Nothing was paid.")
+    if issubclass(kind, errors.PaymentRefused):
+        assert says != "It was found. Nothing was paid."  # what to do follows
 
 
 def test_a_class_of_another_package_or_of_a_face_is_named_by_the_nearest_of_ours() -> None:
@@ -136,11 +140,71 @@ def test_an_answer_that_is_no_content_is_judged_by_status_and_money(status: int,
 
 
 def test_the_calls_own_cap_is_told_from_the_policys() -> None:
-    too_dear = errors.TooExpensive("It costs 1.00 USD.", limit=Money("0.05"))
-    assert results.failed(too_dear, Money("0.05"))["next"] == STOP
-    assert "max_usd" in results.failed(too_dear, Money("0.05"))["says"]
-    assert results.failed(too_dear, Money("0.50"))["next"] == PERSON
-    assert results.failed(too_dear)["next"] == PERSON
+    too_dear = errors.TooExpensive("No offer was acceptable.", limit=Money("0.05"), asked=Money("1"))
+    by_call = results.failed(too_dear, Money("0.05"))
+    assert (by_call["next"], by_call["says"]) == (
+        STOP, "It costs 1.00 USD, and max_usd of this call allows 0.05 USD. Nothing was paid.",
+    )  # fmt: skip
+    for by_policy in (results.failed(too_dear, Money("0.50")), results.failed(too_dear)):
+        assert (by_policy["next"], by_policy["says"]) == (
+            STOP,
+            "It costs 1.00 USD, and one payment may cost 0.05 USD. Nothing was paid. Only the user can raise this "
+            "limit.",
+        )
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("All payments are frozen; buyer.unfreeze('*') lifts it. Nothing was sent.",
+         "All payments are frozen. Nothing was sent. Only the user can lift this."),
+        ("Stopped. `x402 ledger unfreeze` lifts it.", "Stopped. Only the user can lift this."),
+        ("Write Policy(hosts=...).", "Only the user can lift this."),
+        ("Raise per_request. Nothing was paid.", "Nothing was paid. Only the user can lift this."),
+        ("It said (as ever): no; and no again.", "It said (as ever): no; and no again. Only the user can lift this."),
+    ],
+)  # fmt: skip
+def test_a_model_is_told_no_python_and_no_commands(message: str, says: str) -> None:
+    assert results.failed(errors.Frozen(message))["says"] == says
+
+
+@pytest.mark.parametrize("kind", [errors.PaymentRejected, errors.PaymentOutcomeUnknown])
+def test_a_payment_that_was_presented_often_needs_a_person(kind: Any) -> None:
+    """The rule of a loop: a seller that brought nothing in ten presentations is not asked again by a model."""
+    text = "Nothing came. Make the same request again: it presents the same payment. buyer.write_off(x) ends it."
+    error = kind(text, hold=HOLD.but(tries=MOST_PRESENTED - 2))
+    error.wait_until = AHEAD
+    found = results.failed(error)
+    assert (found["next"], found["says"]) == (
+        REPEAT, "Nothing came. Make the same call again: it presents the same payment.",
+    )  # fmt: skip
+    error.hold = HOLD.but(tries=MOST_PRESENTED - 1)
+    found = results.failed(error)
+    assert (found["next"], found["says"]) == (
+        PERSON,
+        "Nothing came. It was presented 10 times. Do not repeat it. Tell the user: it is the payment 1 in the ledger.",
+    )
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_an_answer_to_a_payment_that_was_presented_often_needs_a_person(status: int) -> None:
+    worn = Outcome("unknown", HOLD.but(tries=MOST_PRESENTED), HOLD.offer)
+    assert next_after_status(status, worn) == PERSON
+    assert (
+        "Tell the user: payment 1"
+        in results.answered(Answer(status, "https://a.example/", outcome=worn), "a", None)["says"]
+    )
+    failure: Any = NotFetched("It redirects to a private address.")
+    failure.outcome = worn
+    assert (results.failed(failure)["next"], "Tell the user" in results.failed(failure)["says"]) == (PERSON, True)
+
+
+def test_a_mistake_in_an_argument_is_one_whatever_caused_it() -> None:
+    with pytest.raises(NotFetched) as mistake:
+        arguments.most("abc")
+    assert mistake.value.__context__ is not None
+    found = results.failed(mistake.value)
+    assert (found["error"], found["money"], found["next"]) == ("NotFetched", "untouched", STOP)
 
 
 def test_what_an_error_says_is_bounded() -> None:

@@ -171,8 +171,9 @@ def test_a_cap_of_the_call_narrows_and_never_widens(box: Toolbox, seller: Sandbo
         "stop",
     )
     wide = own_tools.paid_fetch(f"{seller.url}/yacht", max_usd="999")
-    assert (wide["error"], wide["next"]) == ("TooExpensive", "ask a person")
+    assert (wide["error"], wide["next"]) == ("TooExpensive", "stop")
     assert "one payment may cost 0.10 USD" in wide["says"]
+    assert "max_usd of this call allows 0.01 USD" in refused["says"]
     assert own_tools.paid_fetch(url, max_usd=0.02)["ok"]
     assert len(seller.settlements) == 1
 
@@ -216,7 +217,7 @@ def test_a_refusal_that_is_handed_back_reads_like_one_that_is_raised(box: Toolbo
     buyer = seller.buyer(Policy(per_request="0.10", per_day="5"), on_refusal="return")
     found = own(box, seller, buyer=buyer).paid_fetch(f"{seller.url}/yacht")
     assert (found["ok"], found["error"], found["money"], found["next"]) == (
-        False, "TooExpensive", "untouched", "ask a person",
+        False, "TooExpensive", "untouched", "stop",
     )  # fmt: skip
     assert "status" not in found
 
@@ -459,6 +460,36 @@ def test_no_argument_makes_a_tool_raise(shared: Tools, url: Any, method: Any, bo
         assert found["ok"] is False
         assert found["money"] == "untouched"
         json.dumps(found, allow_nan=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "given"),
+    [
+        ("paid_fetch", (), {}), ("paid_fetch", (), {"url": "https://a.example/", "headers": {}}), ("quote", (), {}),
+        ("budget", (1,), {}), ("search", (), {}), ("search", ("weather", None, None), {}),
+    ],
+)  # fmt: skip
+def test_missing_and_unknown_arguments_are_a_result(
+    box: Toolbox, seller: Sandbox, name: str, args: Any, given: Any
+) -> None:
+    found = getattr(own(box, seller), name)(*args, **given)
+    assert (found["ok"], found["error"], found["money"], found["next"]) == (False, "NotFetched", "untouched", "stop")
+    assert "These are not its arguments" in found["says"]
+
+
+def test_an_amount_that_is_none_is_a_mistake_of_the_call(box: Toolbox, seller: Sandbox) -> None:
+    found = own(box, seller).paid_fetch(f"{seller.url}/weather", max_usd="abc")
+    assert (found["error"], found["next"], "max_usd is an amount" in found["says"]) == ("NotFetched", "stop", True)
+
+
+def test_a_seller_that_keeps_the_money_is_not_asked_for_ever(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/lost", "0.02", fault=["402-again"] * 40)
+    own_tools, said = own(box, seller), []
+    while len(said) < 12 and (not said or said[-1]["next"] == "repeat"):
+        said.append(own_tools.paid_fetch(url))
+    assert [one["next"] for one in said] == ["repeat"] * 4 + ["ask a person"]
+    assert "Make the same call again" in said[0]["says"]
+    assert not any("buyer." in one["says"] for one in said)
 
 
 class Bad(Exception):

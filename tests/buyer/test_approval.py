@@ -93,6 +93,8 @@ def test_anything_but_true_means_no(seller: Sandbox, ask: Ask, approve: Any, wor
     with pytest.raises(errors.ApprovalDenied, match=words) as denied:
         ask(buyer, seller.url + "/report")
     assert denied.value.money == "untouched"
+    assert (denied.value.hold.state, denied.value.hold.money) == ("released", "untouched")
+    assert isinstance(denied.value.__cause__, RuntimeError) is (approve is fails)
     assert denied.value.response.status_code == 402
     assert seller.settlements == []
     assert buyer.spent().units == 0

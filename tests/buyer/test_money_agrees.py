@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -51,6 +52,9 @@ def check(buyer: Buyer, heard: Outcome | None, error: errors.X402Error | None) -
     known = (*buyer.holds(), *buyer.history())
     copies += [one for one in known if hold is not None and one.id == hold.id]
     assert {one.money for one in copies if one is not None} <= {said}
+    if error is not None:  # an outcome is there if a payment of this call is out, and says what the error says
+        assert (heard is not None) is (said != "untouched")
+        assert heard is None or (heard.money, heard.hold) == (said, hold)
     if hold is not None and said != "untouched":
         assert hold.id in {one.id for one in known}
     return said
@@ -123,3 +127,48 @@ def test_after_the_chain_has_spoken(seller: Sandbox) -> None:
         check(buyer, *end(client, "POST", url))
     [hold] = buyer.holds()
     assert hold.money in ("spent", "unknown")
+
+
+def unresolved(buyer: Buyer, client: httpx.Client, url: str) -> errors.X402Error:
+    with pytest.raises(errors.PaymentRejected) as rejected:
+        client.get(url)
+    return rejected.value
+
+
+def test_an_error_that_another_wraps_has_the_same_outcome(seller: Sandbox) -> None:
+    buyer = seller.buyer(Policy(per_request="1"))
+    with wrap(httpx.Client(), buyer) as client:
+        ours = unresolved(buyer, client, seller.sell("/wrapped", "0.01", fault=["402-again"] * 9))
+        try:
+            raise RuntimeError("of an SDK") from ours
+        except RuntimeError as outer:
+            found = outcome(outer)
+        assert found is not None
+        assert (found, found.money, found.hold.nonce, found.offer) == (
+            outcome(ours),
+            "held",
+            ours.hold.nonce,
+            ours.offer,
+        )  # type: ignore[union-attr]
+        with pytest.raises(errors.TooExpensive) as later:
+            client.get(f"{seller.url}/yacht")
+        later.value.__cause__ = ours  # another call's
+        assert outcome(later.value) is None
+
+
+def test_a_purchase_is_given_up_by_its_id_too(seller: Sandbox) -> None:
+    buyer = seller.buyer(Policy(per_request="1"))
+    with wrap(httpx.Client(), buyer) as client:
+        for number in range(3):
+            unresolved(buyer, client, seller.sell(f"/id{number}", "0.01", fault=["402-again"] * 9))
+    first, second, third = (hold.id for hold in buyer.holds())
+    assert buyer.write_off(first).id == first
+    assert buyer.write_off(second[:12].upper()).id == second
+    assert anyio.run(buyer.awrite_off, third).id == third
+    for name in ("abc", first, "", "0123456789abcdef"):
+        with pytest.raises(errors.PaymentRefused, match="No open purchases go by") as refused:
+            buyer.write_off(name)
+        assert refused.value.money == "untouched"
+    for wrong in (None, 3):
+        with pytest.raises(errors.ConfigurationError, match="takes a purchase, as"):
+            buyer.write_off(wrong)  # type: ignore[arg-type]

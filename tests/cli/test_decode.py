@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -296,3 +297,17 @@ def test_the_answer_of_an_mcp_tool_is_read(answer: Any, said: str, sound: bool) 
     ran = in_process(["decode", json.dumps(answer)], {})
     assert said.lower() in ran.out.decode().lower()
     assert ran.code == (0 if sound else 1)
+
+
+def test_tokens_that_the_policy_vouches_for_are_known(seller: Sandbox, given: dict[str, str]) -> None:
+    header = httpx.get(f"{seller.url}/evm/weather").headers["PAYMENT-REQUIRED"]
+    assert "exact: 0.01 USDC on eip155:402402402402" in in_process(["decode", header], given).text
+    named = in_process(["decode", header, "--policy", given["X402_POLICY"]], given | {"X402_POLICY": ""})
+    assert "exact: 0.01 USDC on eip155:402402402402" in named.text
+    assert "is no token that we know there" in in_process(["decode", header], given | {"X402_POLICY": ""}).text
+
+
+def test_without_its_policy_file_the_rest_is_read(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    header = httpx.get(f"{seller.url}/evm/weather").headers["PAYMENT-REQUIRED"]
+    ran = in_process(["decode", header], given | {"X402_POLICY": str(tmp_path / "gone.toml")})
+    assert (ran.code, "offer 1" in ran.text, "Its tokens are not known here." in ran.err) == (0, True, True)

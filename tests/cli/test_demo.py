@@ -147,7 +147,7 @@ def test_the_settings_of_a_sandbox_that_has_ended_are_told_as_that(bare: dict[st
         ran = in_process(command, given)
         assert ran.code == 2
         assert "it was a file of a sandbox, and that sandbox is not running any more. Start `x402 sandbox`" in ran.err
-        assert "`unset X402_EVM_KEY X402_SOLANA_KEY X402_POLICY X402_LEDGER X402_RPC`" in ran.err
+        assert "`unset X402_EVM_KEY X402_SOLANA_KEY X402_POLICY X402_LEDGER X402_RPC X402_FACILITATOR`" in ran.err
     assert in_process(["wallet", "show"], given).code == 0
     program = subprocess.run(
         [sys.executable, "-c", "import x402_client; x402_client.Buyer.from_env()"],

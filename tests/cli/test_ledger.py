@@ -284,7 +284,30 @@ def test_reconciling_gives_back_what_did_not_settle(lost: dict[str, str]) -> Non
     assert len(re.findall("did not settle: given back to the budget", ran.text)) == 1
     assert len(re.findall("settled: make the same request again, or write it off", ran.text)) == 1
     assert open_hold(lost)["money"] == "spent"
+    again = in_process(["ledger", "reconcile"], lost).text
+    assert again.startswith("Nothing to ask the chain about. 1 lost: the chain shows them paid, and")
+    [row] = json.loads(in_process(["ledger", "reconcile", "--json"], lost).out)["lost"]
+    assert (row["state"], row["money"]) == ("lost", "spent")
     assert json.loads(in_process(["ledger", "--json"], lost).out)["counted"]["total"] == ["0.01 USD"]
+
+
+def test_reconciling_tells_a_program_what_was_released(lost: dict[str, str]) -> None:
+    told = json.loads(in_process(["ledger", "reconcile", "--json"], lost).out)
+    assert [(row["state"], row["money"]) for row in told["released"]] == [("released", "untouched")]
+    assert [(row["state"], row["money"]) for row in told["settled"]] == [("lost", "spent")]
+
+
+def test_giving_up_what_can_still_settle_names_the_risk(used: dict[str, str]) -> None:
+    ran = in_process(["ledger", "write-off", open_hold(used)["hold"], "--yes"], used)
+    assert ran.code == 0
+    assert "It can still settle after it is written off" in ran.err
+
+
+def test_giving_up_what_expired_names_what_to_ask_first(lost: dict[str, str]) -> None:
+    found = json.loads(in_process(["ledger", "holds", "--json"], lost).out)["holds"]
+    said = {row["money"]: in_process(["ledger", "write-off", row["hold"], "--yes"], lost).err for row in found}
+    assert "The chain was not asked" in said["unknown"]
+    assert "The chain was not asked" not in said["spent"]
 
 
 def test_reconciling_without_the_chain_says_so(lost: dict[str, str]) -> None:
@@ -299,9 +322,17 @@ def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:
     ran = in_process(["ledger", "reconcile"], used)
     assert (ran.code, ran.text) == (
         0,
-        "Nothing to ask about: no payment without an answer has expired. 1 can still settle; ask again after they "
-        "expired.\n",
+        "Nothing to ask the chain about. 1 can still settle; ask again after they expired.\n",
     )
+    told = json.loads(in_process(["ledger", "reconcile", "--json"], used).out)
+    assert {name: len(rows) for name, rows in told.items()} == {
+        "released": 0, "settled": 0, "live": 0, "unknown": 0, "not_expired": 1, "lost": 0,
+    }  # fmt: skip
+
+
+def test_reconciling_an_empty_ledger_says_that_nothing_is_unresolved(given: dict[str, str], seller: Sandbox) -> None:
+    assert in_process(["get", f"{seller.url}/weather", "--yes"], given).code == 0
+    assert in_process(["ledger", "reconcile"], given).text == "Nothing to ask about: no payment is unresolved.\n"
 
 
 LOOKS = [["spent"], ["list"], ["holds"], ["show", "4f"], ["export", "--csv"], ["freezes"], []]
@@ -351,8 +382,8 @@ def test_a_ledger_that_lost_its_log_is_accepted(used: dict[str, str], tmp_path: 
     assert "x402 ledger accept" in refused.err
     assert "Accepted" in in_process(["ledger", "accept"], lost).err
     assert in_process(["ledger", "holds"], lost).code == 0
-    assert "Nothing was lost" in in_process(["ledger", "accept"], lost).err
-    assert "Nothing was lost" in in_process(["ledger", "accept"], used).err
+    assert "No loss was noticed" in in_process(["ledger", "accept"], lost).err
+    assert "No loss was noticed" in in_process(["ledger", "accept"], used).err
     assert in_process(["ledger", "accept"], used | {"X402_LEDGER": str(tmp_path / "none.db")}).code == 2
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from x402_client import errors
-from x402_client.cli.manual_pages import Page, _examples, _read, anchor, pages
+from x402_client.cli.manual_pages import Page, _examples, _read, anchor, pages, unmarked
 
 from .running import in_process, process, terminal
 
@@ -173,12 +173,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_every_example_is_listed_and_shown_as_it_is() -> None:
-    files = [path for path in EXAMPLES.iterdir() if path.suffix in (".py", ".toml")]
+    files = [path for path in EXAMPLES.rglob("*") if path.suffix in (".py", ".toml")]
     listed = re.findall(r"^- `examples/([^`]+)`: (\S.*)$", manual("examples"), re.MULTILINE)
-    assert sorted(name.replace("-", "_") for name, _ in listed) == sorted(path.stem for path in files)
-    for path in files:
-        assert manual(f"examples/{path.stem}") == manual(f"examples/{path.name}") == path.read_text("utf-8")
-        assert (path.stem.replace("_", "-"), path.read_text("utf-8").splitlines()[0].strip('"# ')) in listed
+    names = {path: str(path.relative_to(EXAMPLES).with_suffix("")) for path in files}
+    assert sorted(name.replace("-", "_") for name, _ in listed) == sorted(names.values())
+    for path, name in names.items():
+        assert manual(f"examples/{name}") == manual(f"examples/{name}{path.suffix}") == path.read_text("utf-8")
+        assert (name.replace("_", "-"), path.read_text("utf-8").splitlines()[0].strip('"# ')) in listed
     assert manual("forty_workers") == (EXAMPLES / "forty_workers.py").read_text("utf-8")
     assert "## examples/resell-with-fastapi" in manual("--search", "customers", "margin")
 
@@ -190,9 +191,29 @@ def test_on_a_terminal_an_example_is_a_page() -> None:
 
 
 def test_the_examples_that_a_page_names_are_there() -> None:
-    named = {name for page in pages().values() for name in re.findall(r"x402 manual examples/(\w+)", page.text)}
+    named = {name for page in pages().values() for name in re.findall(r"x402 manual examples/([\w/]+)", page.text)}
     assert {"forty_workers", "agent_with_approval", "own_scheme", "resell_with_fastapi"} <= named
     assert [name for name in named - {"NAME"} if not (EXAMPLES / f"{name}.py").is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "plain"),
+    [
+        ('register("eip155:*", scheme)', 'register("eip155:*", scheme)'),
+        ("`*.example.com` or `*`", "*.example.com or *"),
+        ("**Amounts** are *text*, see [`a`](b.md)", "Amounts are text, see a"),
+        ("[*tools, **more]", "[*tools, **more]"),
+        ("a * b * c", "a * b * c"),
+    ],
+)  # fmt: skip
+def test_a_line_without_its_markup_keeps_the_stars_of_code(line: str, plain: str) -> None:
+    assert unmarked(line) == plain
+
+
+def test_names_of_the_official_client_are_found() -> None:
+    for name in ("register_exact_evm_client", "x402HTTPClient", "get_payment_settle_response", "x402Client"):
+        assert "## coming-from" in manual("--search", name)
+    assert 'client.register("eip155:*"' in manual("--search", "client.register")
 
 
 def test_a_package_without_examples_has_a_manual_all_the_same(tmp_path: Path) -> None:

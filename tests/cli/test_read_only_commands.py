@@ -270,7 +270,7 @@ def test_the_doctor_finds_a_sound_seller_sound(seller: Sandbox, given: dict[str,
     ("path", "code", "said"),
     [
         ("/free", 0, "200: it asks for no payment"),
-        ("/nothing", 0, "404: it is an error without a price"),
+        ("/nothing", 1, "404: it is an error without a price"),
         ("/yacht", 1, "wrong: policy: No offer would be paid."),
         ("/fault/forged-domain/weather", 0, "tolerated: offer 1.extra.name: it says 'Dollar of somebody else'"),
         ("/fault/ten-year-validity/weather", 0, "it is 315360000 s"),
@@ -300,6 +300,12 @@ def test_an_offer_that_a_redirect_led_to_is_refused_in_the_words_of_the_command(
     ran = in_process(["quote", "-L", f"{seller.url}/fault/redirect-to-another-host/weather"], given)
     assert ran.code == 3
     assert 'list it in a table [hosts."localhost"] in the --policy file' in ran.text
+
+
+def test_the_doctor_does_not_praise_terms_that_it_only_tolerates(seller: Sandbox, given: dict[str, str]) -> None:
+    ran = in_process(["doctor", f"{seller.url}/fault/forged-domain/weather"], given)
+    assert "Nothing is wrong with it." not in ran.text
+    assert ran.text.endswith("  Nothing stands in the way of a payment.\n")
 
 
 def test_the_doctor_sees_an_empty_wallet(seller: Sandbox, given: dict[str, str]) -> None:

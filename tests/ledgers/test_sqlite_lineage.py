@@ -192,10 +192,87 @@ def test_a_file_that_a_signature_is_missing_in(path: Path) -> None:
     attempt.end()
     one.close_ledger()
     put_back(path, old)
+    lineage._left.clear()  # as another program begins
     other = SqliteLedger(path)
     for _ in range(3):
         buy(other)
     refused(one)
+
+
+# --- one object after another in one process
+
+
+def test_a_new_ledger_object_notices_what_an_earlier_one_saw(path: Path) -> None:
+    one = SqliteLedger(path)
+    buy(one)
+    old = taken(path)
+    buy(one)
+    one.close_ledger()
+    right = taken(path)
+    put_back(path, old)
+    with pytest.raises(LedgerUnavailable, match=_OLDER):
+        SqliteLedger(path)
+    put_back(path, right)
+    buy(SqliteLedger(path))
+    assert spent(path) == 3
+    put_back(path, old)
+    assert SqliteLedger(path, open_now=False).accept() is False  # that it is older was not in this copy
+    with pytest.raises(LedgerUnavailable, match=_OLDER):
+        SqliteLedger(path)
+    teller = SqliteLedger(path, open_now=False)
+    assert teller.accept() is True
+    buy(teller)
+    teller.close_ledger()
+    buy(SqliteLedger(path))
+    assert spent(path) == 3
+
+
+def test_a_new_ledger_object_notices_that_a_delivery_came_back(path: Path) -> None:
+    one = SqliteLedger(path)
+    hold = sign(one)
+    one.close_ledger()
+    old = taken(path)
+    one.close(hold, "spent", RECEIPT)
+    one.close_ledger()
+    put_back(path, old)
+    with pytest.raises(LedgerUnavailable, match=_OLDER):
+        SqliteLedger(path)
+
+
+def test_a_new_file_under_an_old_name_lacks_nothing(path: Path, tmp_path: Path) -> None:
+    one, elsewhere = SqliteLedger(path), tmp_path / "copy.db"
+    buy(one)
+    one.close_ledger()
+    put_back(elsewhere, taken(path))
+    buy(one)
+    one.close_ledger()
+    buy(SqliteLedger(elsewhere))  # a copy at another place is another ledger
+    put_back(path, {})
+    buy(SqliteLedger(path))
+    assert spent(path) == 1
+
+
+def test_a_child_knows_what_its_parent_saw(path: Path) -> None:
+    one = SqliteLedger(path)
+    buy(one)
+    old = taken(path)
+    buy(one)
+    one.close_ledger()
+    put_back(path, old)
+    child = os.fork()
+    if child == 0:
+        with pytest.raises(LedgerUnavailable, match=_OLDER):
+            SqliteLedger(path)
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_what_is_remembered_of_files_is_bounded(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lineage, "_MOST_LEFT", 3)
+    lineage._left.clear()
+    for number in range(9):
+        SqliteLedger(tmp_path / f"{number}.db").close_ledger()
+    assert 1 <= len(lineage._left) <= 4
 
 
 def test_openings_are_bounded_and_who_slept_through_them_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

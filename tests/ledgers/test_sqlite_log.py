@@ -23,7 +23,7 @@ import pytest
 
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance import RECEIPT, order, purchase, signed
-from x402_client.ledgers.sqlite import SqliteLedger, log_mark
+from x402_client.ledgers.sqlite import SqliteLedger, lineage, log_mark
 from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 
 FORK = multiprocessing.get_context("fork")
@@ -63,6 +63,7 @@ class Program:
 def _program(path: str, pipe: Connection, deadly: int | None, durable: bool) -> None:
     if deadly is not None:
         _die_before(deadly)
+    lineage._left.clear()  # a fork knows what its parent saw, and another program does not
     ledger = SqliteLedger(path, durable=durable)
     while times := pipe.recv():
         for _ in range(times):

@@ -132,3 +132,18 @@ def test_a_multipart_upload_made_again_is_the_same_purchase(
     assert len(set(shop.headers)) == len(shop.settled) == 1
     assert (buyer.holds(), buyer.spent().units) == ((), PRICE)
     buyer.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("", "not an empty one"), (7, "not a value of type int"), (b"secret", "not a value of type bytes"),
+        ("secret\ud800", "not one with half of a character"),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_none_is_named_plainly_and_not_shown(tmp_path: Path, key: Any, said: str) -> None:
+    buyer = program(tmp_path / "ledger.db")
+    with pytest.raises(errors.ConfigurationError, match=said) as raised:
+        buyer.purchase(key=key)
+    assert "a text of one character or more, like 'order-42'" in str(raised.value)
+    assert "secret" not in str(raised.value)

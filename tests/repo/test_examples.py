@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+
+from x402_client import errors
+from x402_client.sandbox import Sandbox
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
@@ -67,10 +74,10 @@ SAYS = {
         "policy.toml, line 2: per_dya: is no field here; did you mean per_day?",
     ],
     "resell_with_fastapi.py": [
-        "ann 1 409 charged nothing this order was delivered before",
+        "ann 1 200 charged nothing",
         "ben 7 504 charged nothing no answer yet",
         "ben 7 200 charged 0.0625",
-        "ann 3 429 charged nothing the budget of 0.10 USD is used up",
+        "ann 3 429 charged nothing your budget is 0.10 USD, and 0.10 USD of it is spent",
         "Bought 3 reports for 0.15 USD",
     ],
     "test_an_agent.py": ["5 passed"],
@@ -128,3 +135,58 @@ def test_an_example_says_what_it_needs(name: str) -> None:
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+_SENT_AGAIN = "send the same order again, it is not paid twice"
+_OWED = (502, f"it was paid, and the seller did not deliver yet; {_SENT_AGAIN}")
+_SILENT = (504, f"no answer yet; {_SENT_AGAIN}")
+_REPORT = (200, "worth it")
+RESOLD: dict[str, tuple[str, list[str | None], list[tuple[int, str]]]] = {
+    "delivered": ("0.05", [None], [_REPORT, _REPORT]),
+    "lost before it settled": ("0.05", ["drop-before-settling"] * 3, [_SILENT, _REPORT]),
+    "lost after it settled": ("0.05", ["drop-after-settling"] * 1, [_OWED, _OWED]),
+    "an error": ("0.05", ["error-before-settling"] * 3, [(502, f"the seller answered 500; {_SENT_AGAIN}"), _REPORT]),
+    "asked again": (
+        "0.05", ["402-again"] * 3, [(502, f"the seller did not take the payment yet; {_SENT_AGAIN}"), _REPORT],
+    ),
+    "asked again and settled": ("0.05", ["402-after-settling", *["402-again"] * 9], [_OWED, _OWED]),
+    "a broken body": ("0.05", ["truncated-body"], [_SILENT, _OWED]),
+    "too dear": ("0.50", [None], [(502, "it costs 0.50 USD now, and one report may cost 0.10 USD")]),
+    "nothing to read": ("0.05", ["garbage-402"] * 2, [(503, "it could not be bought, and nothing was paid")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RESOLD)
+def test_every_end_of_a_resale_has_an_answer_of_its_own(case: str) -> None:
+    pytest.importorskip("fastapi", reason="The example needs FastAPI, which is not installed here.")
+    example: Any = runpy.run_path(str(EXAMPLES / "resell_with_fastapi.py"))
+    price, fault, expected = RESOLD[case]
+
+    async def order(shop: httpx.AsyncClient) -> tuple[int, str]:
+        headers = {"X-Api-Key": "key-of-ann", "Idempotency-Key": "1"}
+        answer = await shop.get("/report", params={"city": "Rome"}, headers=headers)
+        return answer.status_code, answer.json().get("detail") or answer.json()["report"]
+
+    async def main() -> list[tuple[int, str]]:
+        async with Sandbox() as seller:
+            seller.sell("/report", price, content='{"content": "worth it"}', fault=fault)
+            app = example["service"](seller)
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with (
+                app.router.lifespan_context(app),
+                httpx.AsyncClient(transport=transport, base_url="http://r") as shop,
+            ):
+                said = [await order(shop) for _ in expected]
+            assert len({one.nonce for one in seller.settlements}) == len(seller.settlements) <= 1
+            return said
+
+    assert asyncio.run(main()) == expected
+
+
+def test_a_customer_is_told_what_a_chain_proved_and_what_was_delivered() -> None:
+    pytest.importorskip("fastapi", reason="The example needs FastAPI, which is not installed here.")
+    told: Any = runpy.run_path(str(EXAMPLES / "resell_with_fastapi.py"))["told"]
+    assert told(errors.AlreadyPaid("said")).status_code == 409
+    assert told(errors.PaidNotDelivered("said")).detail.startswith("it was paid, and the seller does not deliver")
+    assert told(errors.Frozen("said")).status_code == 503
+    assert told(httpx.ConnectError("said")).status_code == 504

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import pydoc
 import subprocess
 import sys
 from importlib.metadata import version
@@ -147,3 +148,24 @@ def test_a_shell_imports_its_own_library_only(shell: str, library: str) -> None:
     assert loaded(f"import x402_client.{shell}") & {"httpx", "httpx2", "requests", "eth_account", "solders"} == {
         library
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["agents", "buyer", "core", "discovery", "ledgers", "ledgers.sqlite", "policy", "testing"]
+)
+def test_help_shows_what_is_loaded_when_it_is_asked_for(name: str) -> None:
+    module = imported(f"x402_client.{name}")
+    shown = pydoc.plain(pydoc.render_doc(module))
+    assert [public for public in module.__all__ if public not in shown] == []
+
+
+@pytest.mark.parametrize(("name", "missing"), [("testing", "pytest"), ("ledgers", "redis")])
+def test_help_needs_no_extra(name: str, missing: str) -> None:
+    program = (
+        f"import pydoc, sys; sys.modules[{missing!r}] = None; import importlib.util as util; found = util.find_spec\n"
+        f"util.find_spec = lambda name: None if name == {missing!r} else found(name)\n"
+        f"import x402_client.{name} as module; print(pydoc.plain(pydoc.render_doc(module)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert {"testing": "payment_required", "ledgers": "MemoryLedger"}[name] in ran.stdout

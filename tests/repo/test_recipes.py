@@ -104,8 +104,46 @@ def test_fastapi(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
         home,
     )
     # Ann's own budget holds two reports, that of all customers three.
-    assert said.split() == ["200", "409", "200", "429", "200", "503"]
+    assert said.split() == ["200", "200", "200", "429", "200", "503"]
     assert str(seller.earned) == "0.15 USD"
+
+
+_END = """
+import sys
+from fastapi.testclient import TestClient
+import service
+
+class Crashes(dict):
+    def __setitem__(self, order, content):
+        raise SystemExit("the power is off")
+
+if sys.argv[1:] == ["crash"]:
+    service.stored = Crashes()
+with TestClient(service.app) as shop:
+    headers = {"X-Api-Key": "key-of-ann", "Idempotency-Key": "1"}
+    for _ in range(2):
+        answer = shop.get("/report", headers=headers)
+        print(answer.status_code, answer.text)
+"""
+
+
+def shop_of_ann(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    write("recipes/fastapi.md", tmp_path)
+    (tmp_path / "customer.toml").write_text(Path(home["X402_POLICY"]).read_text("utf-8"), "utf-8")
+    (tmp_path / "shop.py").write_text(_END, "utf-8")
+    return home | {"SELLER": seller.url, "CUSTOMER_POLICY": "customer.toml", "ALL_CUSTOMERS_A_DAY": "0.15"}
+
+
+def test_fastapi_crashes_before_a_report_is_stored(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
+    seller.sell("/report", "0.05", content="the report", redeliver=True)
+    env = shop_of_ann(seller, home, tmp_path)
+    crashed = subprocess.run(
+        [sys.executable, "shop.py", "crash"], cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False
+    )
+    assert crashed.returncode != 0
+    assert len(seller.settlements) == 1
+    assert ran([sys.executable, "shop.py"], tmp_path, env).count("200 the report") == 2
+    assert len(seller.settlements) == 1
 
 
 def test_cron(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:

@@ -3,7 +3,11 @@
     functions = tools(httpx.Client(), buyer)              # paid_fetch, quote, budget, search
     weather = payable_tool(httpx.Client(), buyer, "https://api.example.com/weather", schema, max_usd="0.05")
 
-A model can narrow a limit and never widen one. ``wrap`` makes the client inside of an SDK's own object pay.
+    Agent(tools=as_openai_agents(functions))              # as_langchain, as_pydantic_ai, as_smolagents
+    wrap(openai.OpenAI(), buyer)                          # the client inside of an SDK's own object
+
+A model can narrow a limit and never widen one. For a budget of one session pass ``buyer.allowance("0.10", minutes=30)``
+where the buyer stands.
 """
 
 from importlib import import_module
@@ -41,3 +45,7 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
         return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,16 +10,20 @@ from typing import Literal
 
 from .. import errors
 from ..errors import X402Error
-from ..model.holds import Outcome
+from ..model.holds import Hold, Outcome
 
 #: ``"repeat"``: make the very same call again. ``"stop"``: the same call will not do. Else only a person can help.
 Next = Literal["repeat", "stop", "ask a person"]
+#: Presentations of one payment, after which a seller that brought nothing needs a person, not a loop. A call makes two
+#: or three of them.
+MOST_PRESENTED = 10
 
 #: The classes whose money is untouched: the most exact one in this table decides.
 _UNTOUCHED: dict[type[X402Error], Next] = {
     errors.QuoteError: "stop",
     errors.PaymentRefused: "stop",
     errors.OverLimit: "ask a person",
+    errors.TooExpensive: "stop",
     errors.SameRequest: "stop",
     errors.AllowanceEnded: "ask a person",
     errors.Frozen: "ask a person",
@@ -38,6 +42,8 @@ def next_after(error: X402Error) -> Next:
     """Return what to do after one of our errors."""
     if isinstance(error, errors.AlreadyPaid):
         return "stop"
+    if error.money != "untouched" and error.hold is not None and is_worn_out(error.hold):
+        return "ask a person"
     if isinstance(error, errors.PaymentOutcomeUnknown):
         # Without a time to wait for, it expired and no endpoint can tell: a repeat would say the same.
         return "ask a person" if error.wait_until is None else "repeat"
@@ -56,7 +62,19 @@ def next_after_status(status: int, outcome: Outcome | None) -> Next:
     passing = status in (408, 425, 429) or status >= 500
     if outcome is None:
         return "repeat" if passing else "stop"
+    if is_worn_out(outcome.hold):
+        return "ask a person"
     return "repeat" if passing or outcome.money != "spent" else "ask a person"
+
+
+def next_after_break(outcome: Outcome) -> Next:
+    """Return what to do after a paid answer that broke off or led nowhere."""
+    return "ask a person" if is_worn_out(outcome.hold) else "repeat"
+
+
+def is_worn_out(hold: Hold) -> bool:
+    """Return True if a payment was presented as often as a model should have it presented."""
+    return hold.tries + 1 >= MOST_PRESENTED
 
 
 def name_of(error: X402Error) -> str:

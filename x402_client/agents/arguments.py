@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +16,15 @@ from .hosts import NotFetched
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 _MOST_BODY = 1024 * 1024
 _MILLIONTH = Decimal("0.000001")
+
+
+def bound(signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was passed, by the names of a function's arguments."""
+    try:
+        return signature.bind(*args, **kwargs).arguments
+    except TypeError as problem:
+        named = ", ".join(signature.parameters) or "none"
+        raise NotFetched(f"These are not its arguments ({words(str(problem), 80)}); it takes {named}.") from None
 
 
 def method(given: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from . import results
+from .arguments import bound
 from .hosts import NotFetched
 from .schemas import description_of, parameters_of
 
@@ -165,9 +166,8 @@ async def call_awaited(function: Function, given: Any) -> Any:
 def _problem(function: Function, given: Any) -> Any:
     try:
         if not isinstance(given, dict):
-            raise TypeError("they are no JSON object")
-        inspect.signature(function).bind(**given)
-    except TypeError as problem:
-        named = ", ".join(inspect.signature(function).parameters) or "none"
-        return results.failed(NotFetched(f"These are not its arguments ({problem}); it takes {named}."))
+            raise NotFetched("Its arguments are no JSON object.")
+        bound(inspect.signature(function), (), given)
+    except NotFetched as problem:
+        return results.failed(problem)
     return None

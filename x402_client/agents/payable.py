@@ -119,11 +119,7 @@ class _Endpoint:
         return ask
 
     def _request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        try:
-            bound = self._signature.bind(*args, **kwargs).arguments
-        except TypeError as problem:
-            named = ", ".join(one.python for one in self.arguments) or "none"
-            raise NotFetched(f"These are not its arguments ({problem}); it takes {named}.") from None
+        bound = reading.bound(self._signature, args, kwargs)
         given = {one.name: bound[one.python] for one in self.arguments if bound.get(one.python) is not None}
         url = _filled(self.url, given)
         if self.method in _WITH_BODY:

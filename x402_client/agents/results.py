@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 
-from ..errors import MoneyState, TooExpensive, find
+from ..errors import MoneyState, TooExpensive, X402Error, find
 from ..model.holds import Outcome
 from ..model.money import Money
 from ..model.offers import Offer, Quote, words
 from ..receipts import outcome
-from .advice import Next, name_of, next_after, next_after_status
+from .advice import Next, is_worn_out, name_of, next_after, next_after_break, next_after_status
 from .asking import Answer
 from .hosts import NotFetched
+from .saying import said_to_a_model
 
 Result = dict[str, Any]
 #: Failures of the libraries before anything was paid: after a payment they would be errors of ours, or have an outcome.
@@ -73,18 +74,15 @@ def failed(failure: Exception, cap: Money | None = None) -> Result:
 
 
 def _failed(failure: Exception, cap: Money | None) -> Result:
-    # A mistake in the arguments may have an error of ours behind it, and is the model's own to mend.
-    ours, paid = None if isinstance(failure, NotFetched) else find(failure), outcome(failure)
-    if cap is not None and isinstance(ours, TooExpensive) and getattr(ours.limit, "units", None) == cap.units:
-        says = f"{ours.args[0]} It is max_usd of this call that refuses it."
-        return failure_of(name_of(ours), ours.money, says, "stop")
-    if ours is not None:
-        return failure_of(name_of(ours), ours.money, str(ours.args[0]) if ours.args else "", next_after(ours))
-    if paid is not None:  # a redirect was paid, or the body of a paid answer broke off
-        says = f"{_said(failure)} It was paid for before. Make the same call again: it presents the same payment."
-        return failure_of(type(failure).__name__, paid.money, says, "repeat")
-    if isinstance(failure, NotFetched):
+    paid = outcome(failure)
+    if isinstance(failure, NotFetched) and paid is None:  # before its causes are looked at: one may be an error of ours
         return failure_of("NotFetched", "untouched", str(failure), "stop")
+    ours = None if isinstance(failure, NotFetched) else find(failure)
+    if ours is not None:
+        return _refused(ours, cap)
+    if paid is not None:  # a redirect was paid, or the body of a paid answer broke off
+        advice = next_after_break(paid)
+        return failure_of(type(failure).__name__, paid.money, f"{_said(failure)} {_after(paid, advice)}", advice)
     kinds = {kind.__name__ for kind in type(failure).__mro__}
     if kinds & _BEFORE_PAYING:
         return failure_of(type(failure).__name__, "untouched", f"{_said(failure)} Nothing was paid.", "repeat")
@@ -93,6 +91,20 @@ def _failed(failure: Exception, cap: Money | None) -> Result:
         return failure_of(type(failure).__name__, "unknown", says, "repeat")
     says = f"{_said(failure)} This was not expected here, so it cannot be told if something was paid."
     return failure_of(type(failure).__name__, "unknown", says, "ask a person")
+
+
+def _refused(error: X402Error, cap: Money | None) -> Result:
+    if cap is not None and isinstance(error, TooExpensive) and getattr(error.limit, "units", None) == cap.units:
+        says = f"It costs {error.asked}, and max_usd of this call allows {error.limit}. Nothing was paid."
+        return failure_of(name_of(error), error.money, says, "stop")
+    advice = next_after(error)
+    return failure_of(name_of(error), error.money, said_to_a_model(error, advice), advice)
+
+
+def _after(paid: Outcome, advice: Next) -> str:
+    if advice == "repeat":
+        return "It was paid for before. Make the same call again: it presents the same payment."
+    return f"It was paid for and asked for {paid.hold.tries + 1} times. Tell the user: payment {paid.hold.id}."
 
 
 def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result:
@@ -127,6 +139,8 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
         if status == 402:
             return "The server asks for a payment in a way that is not x402, so it cannot be paid here."
         return f"The server answered {status}. Nothing was paid."
+    if is_worn_out(paid.hold):
+        return f"The server answered {status}. {_after(paid, advice)}"
     if advice == "repeat":
         return f"The server was paid {paid.hold.price} and answered {status}. The same call presents the same payment."
     return f"The server was paid {paid.hold.price} and answered {status}. It will not deliver by itself."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from ..adapters.quoting import finished_quote, quote_request
@@ -17,7 +19,7 @@ from ..policy.policy import admit
 from . import arguments, budgets, results
 from .asking import AiohttpAsker, Ask, AsyncAsk, AsyncHttpxAsker, HttpxAsker, Request, RequestsAsker
 from .clients import check_carries_no_secrets, face_of, known
-from .hosts import AllowedHosts, origin_of
+from .hosts import AllowedHosts, NotFetched, origin_of
 from .results import Result
 
 if TYPE_CHECKING:
@@ -271,7 +273,7 @@ def _sync_tools(shop: Shop) -> Tools:
         except Exception as failure:
             return results.failed(failure)
 
-    return Tools(*_documented(paid_fetch, quote, budget, search))
+    return Tools(*map(_never_raising, _documented(paid_fetch, quote, budget, search)))
 
 
 def _async_tools(shop: Shop) -> AsyncTools:
@@ -316,7 +318,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
         except Exception as failure:
             return results.failed(failure)
 
-    return AsyncTools(*_documented(paid_fetch, quote, budget, search))
+    return AsyncTools(*map(_never_raising, _documented(paid_fetch, quote, budget, search)))
 
 
 def _documented(*functions: Any) -> tuple[Any, ...]:
@@ -324,6 +326,26 @@ def _documented(*functions: Any) -> tuple[Any, ...]:
     for function, doc in zip(functions, (_PAID_FETCH, _QUOTE, _BUDGET, _SEARCH), strict=True):
         function.__doc__, function.__qualname__ = doc, function.__name__
     return functions
+
+
+def _never_raising(function: Any) -> Any:
+    """Return a function that takes any arguments, as models pass them. Wrong ones are a result, not a TypeError."""
+    signature = inspect.signature(function)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            arguments.bound(signature, args, kwargs)
+        except NotFetched as problem:
+            return results.failed(problem)
+        return function(*args, **kwargs)
+
+    async def call_later(*args: Any, **kwargs: Any) -> Any:
+        found = call(*args, **kwargs)
+        return await found if inspect.isawaitable(found) else found
+
+    made: Any = wraps(function)(call_later if inspect.iscoroutinefunction(function) else call)
+    made.__signature__ = signature
+    return made
 
 
 def place_of(url: str) -> str:

@@ -260,7 +260,7 @@ def _judge_answer(ask_approver: Callable[[], Any]) -> asks.Approved:
 
 def _approver_failed(failure: Exception) -> asks.Approved:
     log.warning("The approver failed", exc_info=failure)
-    return asks.Approved(False, 0.0, f"The approver failed with {type(failure).__name__}: {failure}.")
+    return asks.Approved(False, 0.0, f"The approver failed with {type(failure).__name__}: {failure}.", failure)
 
 
 def _no_answer(limit: float | None) -> asks.Approved:
@@ -268,7 +268,7 @@ def _no_answer(limit: float | None) -> asks.Approved:
 
 
 def _timed(said: asks.Approved, started: float) -> asks.Approved:
-    return asks.Approved(said.yes, time.monotonic() - started, said.remark)
+    return asks.Approved(said.yes, time.monotonic() - started, said.remark, said.failure)
 
 
 _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {

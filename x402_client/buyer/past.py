@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..errors import ConfigurationError, PaymentRefused
 from ..model.holds import Hold
+from ..model.offers import words
 from .ends import ended, with_waiting, without
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
 
 #: The most purchases that are looked through for those of one allowance. No ledger that ships keeps more.
 _ALL = 100_000
+#: The fewest characters of an id that name a purchase.
+SHORTEST_ID = 4
 
 
 def open_holds(services: Services) -> tuple[Hold, ...]:
@@ -23,6 +27,22 @@ async def aopen_holds(services: Services) -> tuple[Hold, ...]:
     """Async twin of ``open_holds``."""
     ends = ended()
     return without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
+
+
+def named(name: object, holds: Iterable[Hold]) -> Hold:
+    """Return the one open purchase whose id is ``name``, or begins with it."""
+    if not isinstance(name, str):
+        raise ConfigurationError(
+            f"write_off takes a purchase, as buyer.holds() and error.hold have it, or its id, "
+            f"not {type(name).__name__}."
+        )
+    found = [hold for hold in holds if len(name) >= SHORTEST_ID and hold.id.startswith(name.lower())]
+    if len(found) != 1:
+        raise PaymentRefused(
+            f"{len(found) or 'No'} open purchases go by {words(name, 80)!r}; buyer.holds() lists them, each with its "
+            "id. Nothing was written off."
+        )
+    return found[0]
 
 
 def history(services: Services, limit: int, account: str | None = None) -> tuple[Hold, ...]:

@@ -90,19 +90,22 @@ class PurseQuestions:
         """Async twin of ``history``."""
         return await past.ahistory(self.services, limit)
 
-    def write_off(self, hold: Hold) -> Hold:
+    def write_off(self, hold: Hold | str) -> Hold:
         """Give up an unresolved purchase.
 
-        It counts as spent, and the next same request is a new purchase.
+        It counts as spent, and the next same request is a new purchase. A payment that has not expired can still
+        settle, so that the seller may be paid twice: wait for its expiry and ``reconcile()`` where you can.
 
         Args:
-            hold: The purchase, as ``holds()`` or an error has it.
+            hold: The purchase, as ``holds()`` or an error has it, or its ``id``.
         """
-        return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
+        one = past.named(hold, past.open_holds(self.services)) if not isinstance(hold, Hold) else hold
+        return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(one)))
 
-    async def awrite_off(self, hold: Hold) -> Hold:
+    async def awrite_off(self, hold: Hold | str) -> Hold:
         """Async twin of ``write_off``."""
-        return self._written_off(await acall_ledger(self.ledger, lambda ledger: ledger.write_off(hold)))
+        one = past.named(hold, await past.aopen_holds(self.services)) if not isinstance(hold, Hold) else hold
+        return self._written_off(await acall_ledger(self.ledger, lambda ledger: ledger.write_off(one)))
 
     def _written_off(self, hold: Hold) -> Hold:
         self.services.tell(WrittenOff(hold.purchase.method, hold.url, hold))

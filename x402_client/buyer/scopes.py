@@ -122,6 +122,7 @@ class PurchaseWarning(UserWarning):
 
 _scopes: ContextVar[tuple[Scope | AllowanceScope, ...]] = ContextVar("x402_client.scopes", default=())
 _NOTHING = Mandate()
+_KEY = "order-42"
 
 
 def mandate_around(buyer: object) -> Mandate:
@@ -158,7 +159,14 @@ def under_allowances(mandate: Mandate, buyer: object, own: tuple[AllowanceRules,
 def mandate(key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None) -> Mandate:
     """Return the caller's terms for one purchase, checked."""
     if key is not None and (not isinstance(key, str) or not key or not checks.is_unicode(key)):
-        raise ConfigurationError(f"A purchase key is a str of Unicode that is not empty, not {type(key).__name__}.")
+        raise ConfigurationError(f"A purchase key is a text of one character or more, like {_KEY!r}; not {_kind(key)}.")
     if quote is not None and not isinstance(quote, Quote):
         raise ConfigurationError("purchase(quote=...) takes what quote(client, method, url) returned.")
     return Mandate(key, None if per_request is None else checks.amount("per_request", per_request), quote)
+
+
+def _kind(key: object) -> str:
+    """Return what is wrong with a key. It may be a secret, so it is not shown."""
+    if not isinstance(key, str):
+        return f"a value of type {type(key).__name__}"
+    return "an empty one" if not key else "one with half of a character (a lone surrogate)"

@@ -168,7 +168,7 @@ def _is_url(url: object) -> bool:
 
 def purse(name: str) -> str:
     if not isinstance(name, str) or not name or not is_unicode(name):
-        raise ConfigurationError(f"purse is a name of Unicode that is not empty, not {name!r}.")
+        raise ConfigurationError(f"purse is a name of one character or more, not {name!r}.")
     return name
 
 

@@ -51,9 +51,10 @@ class Reconciled:
             hold: The payment.
             answer: The chain's answer about it.
         """
-        name = {"not_settled": "released"}.get(answer, answer)
-        money = {"settled": "spent", "not_settled": "untouched"}.get(answer, hold.money)
-        return replace(self, **{name: (*getattr(self, name), hold.but(money=money))})
+        if answer == "not_settled":
+            return replace(self, released=(*self.released, hold.but(state="released", money="untouched")))
+        found = hold.but(money="spent" if answer == "settled" else hold.money)
+        return replace(self, **{answer: (*getattr(self, answer), found)})
 
 
 class Reader:

@@ -18,7 +18,8 @@ _INDEXES = ("README", "index")
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) +(.+?)\s*$", re.MULTILINE)
-_MARKUP = re.compile(r"\[([^\]]+)\]\([^)]*\)|[`*]+")
+#: Code, a link, or emphasis. A star on its own, as in "eip155:*", is none.
+_MARKUP = re.compile(r"`([^`]+)`|\[([^\]]+)\]\([^)]*\)|(\*\*?)(?=\S)([^*]+?)(?<=\S)\3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def headings(text: str) -> Iterator[tuple[int, int, str]]:
 
 def unmarked(words: str) -> str:
     """Return a line of Markdown as plain words."""
-    return _MARKUP.sub(lambda match: match[1] or "", words)
+    return _MARKUP.sub(lambda match: match[1] or unmarked(match[2] or match[4]), words)
 
 
 def anchor(title: str) -> str:
@@ -101,15 +102,18 @@ def _examples(package: Traversable) -> Traversable | None:
     return clone / EXAMPLES if (clone / "pyproject.toml").is_file() and (clone / EXAMPLES).is_dir() else None
 
 
-def _programs(folder: Traversable | None) -> Iterator[Page]:
+def _programs(folder: Traversable | None, path: str = f"{EXAMPLES}/") -> Iterator[Page]:
     for entry in () if folder is None else folder.iterdir():
+        if entry.is_dir():
+            yield from _programs(entry, f"{path}{entry.name}/")
+            continue
         stem, _, ending = entry.name.rpartition(".")
         language = {"py": "python", "toml": "toml"}.get(ending)
         if language is not None:
             program = entry.read_text("utf-8")
             said = program.partition("\n")[0].strip('"# ')
             text = f"# {entry.name}\n\n{said}\n\n```{language}\n{program.rstrip()}\n```\n"
-            yield Page(f"{EXAMPLES}/{stem.replace('_', '-')}", f"{EXAMPLES}/", text, program)
+            yield Page(path + stem.replace("_", "-"), path, text, program)
 
 
 def _with_list(programs: list[Page]) -> Iterator[Page]:

@@ -20,8 +20,8 @@ _SHORTEST_ID = 8
 
 
 def state_of(hold: Hold) -> str:
-    """Return the state of a payment, one of ``STATES``."""
-    if hold.state in ("delivered", "written_off"):
+    """Return the state of a payment: one of ``STATES``, or "released"."""
+    if hold.state in ("delivered", "written_off", "released"):
         return hold.state.replace("_", " ")
     if hold.state == "reserved" or hold.in_flight:
         return "in flight"

@@ -257,3 +257,7 @@ if not TYPE_CHECKING:
             if name in names:
                 return getattr(import_module(home, __name__), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

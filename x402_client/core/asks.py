@@ -266,15 +266,16 @@ class LeftAlone(Ask["datetime | None"]):
 
 
 class Approved:
-    """An approver's answer, and the seconds that it took."""
+    """An approver's answer, the seconds that it took, and the approver's own exception if it raised one."""
 
-    __slots__ = ("remark", "seconds", "yes")
+    __slots__ = ("failure", "remark", "seconds", "yes")
     remark: str
     seconds: float
     yes: bool
+    failure: Exception | None
 
-    def __init__(self, yes: bool, seconds: float, remark: str = "") -> None:
-        self.yes, self.seconds, self.remark = yes, seconds, remark
+    def __init__(self, yes: bool, seconds: float, remark: str = "", failure: Exception | None = None) -> None:
+        self.yes, self.seconds, self.remark, self.failure = yes, seconds, remark, failure
 
 
 class Approve(Ask[Approved]):

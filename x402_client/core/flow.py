@@ -235,11 +235,12 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
         return (yield from sign(call, quote, hold, rules, rules.policy.validity))
     except Exception as failure:
         yield from give_back(call, hold)
+        released = hold.shown_as(state="released", money="untouched")
         if isinstance(failure, ChainUnavailable):  # several calls may have waited for one answer of the chain
             said = f"{failure.args[0]} Nothing was paid."
-            raise ChainUnavailable(said, hold=hold.shown, offer=hold.offer) from failure
+            raise ChainUnavailable(said, hold=released, offer=hold.offer) from failure
         if isinstance(failure, X402Error):
-            failure.hold, failure.offer = failure.hold or hold.shown, failure.offer or hold.offer
+            failure.hold, failure.offer = failure.hold or released, failure.offer or hold.offer
         raise
 
 
@@ -316,7 +317,8 @@ def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Q
         answer = yield from Approve(asked)
         if not answer.yes:
             remark = answer.remark or "The approver said no."
-            raise ApprovalDenied(f"{remark} {hold.price} to {call.origin.host} was not paid.", offer=hold.offer)
+            said = f"{remark} {hold.price} to {call.origin.host} was not paid."
+            raise ApprovalDenied(said, offer=hold.offer) from answer.failure
         age += answer.seconds
     if age <= rules.terms_age:
         return quote, hold

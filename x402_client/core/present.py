@@ -134,7 +134,7 @@ def _not_sent(call: Call, tries: Tries, failure: Exception) -> Flow[None]:
     raise PaymentNotSent(
         f"No connection to {call.origin} for the payment of {hold.price} ({type(failure).__name__}). Nothing left this "
         "machine, and the amount was given back. Make the same request again.",
-        hold=hold.shown_as(money="untouched"),
+        hold=hold.shown_as(state="released", money="untouched"),
         offer=hold.offer,
     ) from failure
 

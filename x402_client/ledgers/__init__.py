@@ -77,3 +77,11 @@ if not TYPE_CHECKING:
             if name in names:
                 return getattr(import_module(home, __name__), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from importlib.util import find_spec
+
+    # help() loads all that is listed.
+    there = find_spec("redis") is not None
+    return sorted({*globals(), *(name for name in __all__ if there or "Redis" not in name)})

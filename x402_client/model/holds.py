@@ -15,7 +15,8 @@ from .hosts import Origin
 from .money import Money
 from .offers import Offer, Receipt, brief, line, words
 
-HoldState = Literal["reserved", "signed", "delivered", "written_off"]
+#: "released" stands in errors and results alone: what was given back is gone from a ledger.
+HoldState = Literal["reserved", "signed", "delivered", "written_off", "released"]
 #: Seconds after a payment's expiry before a "not settled" counts that does not come from the chain itself.
 MARGIN = 120
 #: The expiry of a signature that the chain never forgets: the last second that can be written as a date.
@@ -167,12 +168,14 @@ class Hold:
         offer: The offer that is paid.
         price: What it costs.
         created: When it was reserved, in seconds since 1970.
-        state: ``"reserved"``, ``"signed"``, ``"delivered"`` or ``"written_off"``.
+        state: ``"reserved"``, ``"signed"``, ``"delivered"`` or ``"written_off"``. On errors and in what
+            ``reconcile`` returns also ``"released"``: given back, and gone from the ledger.
         money: What happened to the money.
         authorization: What was signed. None: nothing yet.
         receipt: The seller's receipt. None: none came.
         tries: The number of times that another attempt took it over.
-        payer: The account that pays.
+        payer: The account that pays. An EVM address is in small letters; ``receipt.payer`` is as the seller wrote it,
+            so compare its ``lower()``.
         last: The last answer that brought no content. None: there was none, or the ledger keeps none.
         in_flight: True while an attempt presents it, in a list of holds. None: this is not known.
         path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
@@ -190,7 +193,8 @@ class Hold:
     receipt: Receipt | None = None
     #: The number of times that another attempt took this hold over.
     tries: int = 0
-    #: The account that pays, as ``payer_name`` writes it. Known from the reservation on.
+    #: The account that pays, as ``payer_name`` writes it. Known from the reservation on. A receipt may spell an EVM
+    #: address in either case: compare ``receipt.payer.lower()`` with it.
     payer: str = ""
     #: The last answer that brought no content. None: there was none, or the ledger keeps none.
     last: LastAnswer | None = field(default=None, repr=False, compare=False)
@@ -274,7 +278,8 @@ class Outcome:
 
     Attributes:
         money: ``"spent"``, ``"held"`` or ``"unknown"``.
-        hold: The reservation, with its nonce and its price.
+        hold: The reservation, with its nonce and its price, as it was when the answer began: ``"signed"``, also after
+            the body was read. ``buyer.history()`` has it as ``"delivered"``.
         offer: The offer that was paid.
         receipt: The seller's receipt. None: none came, or it could not be read.
         mismatches: Disagreements between the receipt and what was signed, one line each.
@@ -305,15 +310,16 @@ class Outcome:
     def accept(self) -> bool:
         """Say that you have what you wanted: the purchase is resolved now, and nothing that follows changes that.
 
-        The same request is a new purchase from here on. Return False if this is a copy from another process.
+        The same request is a new purchase from here on. Return True if that is so now, also if it was so before. Return
+        False if this is a copy from another process, or the outcome of an error: nothing is recorded then.
         """
         return self.own_word is not None and self.own_word(True)
 
     def reject(self) -> bool:
         """Say that you have not what you wanted: the purchase stays unresolved, however its answer ends.
 
-        The same request presents the same payment. Return False if that is too late: the answer was read to its end or
-        closed before. Return False too if this is a copy from another process.
+        The same request presents the same payment. Return True if it stays unresolved. Return False if that is too
+        late: the answer was read to its end or closed before. Return False too if this is a copy from another process.
         """
         return self.own_word is not None and self.own_word(False)
 

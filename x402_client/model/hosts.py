@@ -175,7 +175,11 @@ def _not_a_host(text: str) -> str:
     if text.startswith(f"{MCP}:") and "/" not in text:
         return _NOT_A_NAME.format(text.removeprefix(f"{MCP}:")[:100])
     if text == "*":
-        return '"*" is not a host; a limit for all hosts is written without one, like Policy(per_day="5").'
+        return (
+            '"*" is not a host. The limits of the policy itself are for all hosts together, like Policy(per_day="5"). '
+            "There is no entry for all others: list each host that needs limits of its own, and only_listed_hosts=True "
+            "pays no other."
+        )
     found = re.fullmatch(r"(?:[^/?#]*://)?(?:[^/?#@]*@)?([^/?#@]+)(?:[/?#].*)?", text, re.DOTALL)
     if found is None or found[1] == text:
         return f'{text[:100]!r} is not a host; write "api.example.com", "*.example.com" or "localhost:8402".'

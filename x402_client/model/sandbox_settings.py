@@ -6,7 +6,7 @@ import re
 
 #: The beginning of the name of the directory that they are in. It goes when the sandbox ends.
 DIRECTORY = "x402-sandbox-"
-_VARIABLES = ("X402_EVM_KEY", "X402_SOLANA_KEY", "X402_POLICY", "X402_LEDGER", "X402_RPC")
+_VARIABLES = ("X402_EVM_KEY", "X402_SOLANA_KEY", "X402_POLICY", "X402_LEDGER", "X402_RPC", "X402_FACILITATOR")
 
 
 def ended_sandbox(missing: str) -> str:

@@ -1,6 +1,17 @@
 """Answers for tests that mock HTTP, and the conformance classes that authors of adapters and schemes inherit.
 
-Each is loaded when it is first used.
+    payment_required("0.01")           a 402 of an honest seller: status, headers and body
+    payment_response({"a": 1})         the answer to a payment, with the seller's receipt
+    MockedAnswer                       what both return, to be passed to a mock
+
+    AdapterConformance                 tests of an HTTP client that pays
+    SchemeConformance                  tests of a payment scheme
+    FamilyConformance                  tests of a family of chains
+    ReaderConformance                  tests of a settlement reader
+    EvmSignerConformance, SolanaSignerConformance
+
+Each is loaded when it is first used. A seller to pay is ``x402_client.sandbox.Sandbox``; the tests of a ledger are in
+``x402_client.ledgers.conformance``.
 """
 
 from importlib import import_module
@@ -45,3 +56,11 @@ if not TYPE_CHECKING:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    from importlib.util import find_spec
+
+    # The conformance classes need pytest, and help() loads all that is listed.
+    there = find_spec("pytest") is not None
+    return sorted({*globals(), *(name for name, home in _HOMES.items() if there or home == "answers")})

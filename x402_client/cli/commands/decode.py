@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ...chains.tokens import Tokens
+from ...errors import ConfigurationError
 from ...model.money import Token
 from .. import options
+from ..buying import Choices, policy_of
 from ..decoding.findings import Level, Reading, opened
 from ..decoding.payments import read_payment, read_receipt
 from ..decoding.terms import read_terms
 from ..decoding.tools import read_tool_answer
 from ..exits import Code
+from ..own_words import in_own_words
 from ..running import Stop, asking
-from ..screen import facts, show, show_json
+from ..screen import facts, say, show, show_json
 
 _HEADER = re.compile(
     r"^[ \t<]*(payment-required|x-payment-required|payment-signature|x-payment|payment-response|x-payment-response)"
@@ -35,6 +39,7 @@ def decode(
         str,
         typer.Argument(metavar="BLOB|-", show_default=False, help="A header's value or line, JSON, or - for stdin."),
     ],
+    policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show what a payment header or a 402's body says, and all that is wrong with it. Sends no request.
@@ -46,7 +51,8 @@ def decode(
     text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
     if not text.strip():
         raise Stop(Code.USAGE, "There is nothing to decode.")
-    readings = [read_text(value, name) for name, value in parts(text)]
+    vouched = _vouched(policy)
+    readings = [read_text(value, name, vouched=vouched) for name, value in parts(text)]
     if as_json:
         show_json([document(reading) for reading in readings])
     else:
@@ -54,6 +60,15 @@ def decode(
             draw(reading)
     if not all(reading.sound for reading in readings):
         raise Stop(Code.WRONG)
+
+
+def _vouched(policy: Path | None) -> tuple[Token, ...]:
+    """Return the tokens that a policy file vouches for. Without the file the rest can be read all the same."""
+    try:
+        return policy_of(Choices(policy)).tokens
+    except ConfigurationError as problem:
+        say(f"{in_own_words(str(problem.args[0]))} Its tokens are not known here.", "yellow")
+        return ()
 
 
 def parts(text: str) -> list[tuple[str, str]]:
@@ -95,15 +110,15 @@ def draw(reading: Reading) -> None:
     draw_findings(reading)
 
 
-def draw_findings(reading: Reading) -> None:
-    """Show all that is wrong, worst first."""
+def draw_findings(reading: Reading, none: str = "Nothing is wrong with it.") -> None:
+    """Show all that is wrong, worst first; ``none`` if nothing was found."""
     order: tuple[Level, ...] = ("wrong", "tolerated", "note")
     for level in order:
         for finding in reading.findings:
             if finding.level == level:
                 show(f"  {level}: {finding.where}: {finding.text}", _STYLES[level])
     if not reading.findings:
-        show("  Nothing is wrong with it.", "green")
+        show(f"  {none}", "green")
 
 
 def document(reading: Reading) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
     if answer.status != 402:
         text = "it asks for no payment" if answer.status < 400 else "it is an error without a price"
         text += f", and leads to {answer.leads_to}: examine that" if answer.leads_to else ""
-        (head.wrong if in_header else head.note)("status", f"{answer.status}: {text}")
+        (head.wrong if in_header or answer.status >= 400 else head.note)("status", f"{answer.status}: {text}")
         return
     if not in_header and not in_body:
         challenge = words(answer.headers.get("www-authenticate"), 60)
@@ -280,4 +280,4 @@ def _draw(answer: _Answer, readings: list[Reading], payable: Reading) -> None:
     if answer.status == 402:
         show(payable.title, "bold")
         facts(("  " + name, value) for name, value in payable.facts)
-        draw_findings(payable)
+        draw_findings(payable, "Nothing stands in the way of a payment.")

@@ -26,7 +26,7 @@ from ..exits import Code
 from ..open_ledger import acting, lift
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
-from ..vocabulary import advice, price_of, state_of
+from ..vocabulary import advice, is_expired, price_of, state_of
 from .ledger_allowances import account_of
 
 Pattern_ = Annotated[
@@ -80,7 +80,7 @@ def write_off(
         one = found.find(hold)
         if state_of(one) not in ("unresolved", "lost"):
             raise Stop(Code.USAGE, f"{one.id} is {state_of(one)}: there is nothing to write off.")
-        say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.")
+        say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.{_risk(one)}")
         if not yes:
             if not interactive():
                 raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
@@ -92,6 +92,15 @@ def write_off(
     say(f"Written off in {name}: {price_of(one)}. It counts as spent.")
     if as_json:
         show_json(exporting.row(written))
+
+
+def _risk(hold: Hold) -> str:
+    """Return what may happen to the money of a purchase that is given up."""
+    if hold.money == "spent":
+        return ""
+    if not is_expired(hold):
+        return " It can still settle after it is written off: the next same request may then be the second one paid."
+    return " The chain was not asked whether it settled; `x402 ledger reconcile` asks."
 
 
 Allowance_ = Annotated[
@@ -194,7 +203,7 @@ def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> 
             "again."
         )
     else:
-        say(f"Nothing was lost in {name}, so there was nothing to accept.")
+        say(f"No loss was noticed in {name}, so there was nothing to accept.")
     if as_json:
         show_json({"ledger": name, "accepted": bool(accepted)})
 
@@ -215,7 +224,7 @@ def _still(left: tuple[str, ...], ledger: str | None) -> str:
 
 
 _SAID = {
-    "given_back": "did not settle: given back to the budget",
+    "released": "did not settle: given back to the budget",
     "settled": "settled: make the same request again, or write it off",
     "live": "can settle yet, by the chain's own clock, which is behind this machine's",
     "unknown": "the chain could not tell, or one endpoint alone may not give back more; try again later, or name two "
@@ -225,18 +234,23 @@ _SAID = {
 
 def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> None:
     groups = {
-        "given_back": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
+        "released": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
     }  # fmt: skip
+    later = [hold for hold in waiting if state_of(hold) == "unresolved"]
+    lost = [hold for hold in waiting if state_of(hold) == "lost"]
     if as_json:
-        show_json({name: [exporting.row(hold) for hold in holds] for name, holds in groups.items()})
+        rest = {"not_expired": later, "lost": lost}
+        show_json({name: [exporting.row(hold) for hold in holds] for name, holds in (groups | rest).items()})
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_SAID[name]}")
     if not as_json and not any(groups.values()):
-        later = [hold for hold in waiting if state_of(hold) == "unresolved"]
         more = f" {len(later)} can still settle; ask again after they expired." if later else ""
-        show(f"Nothing to ask about: no payment without an answer has expired.{more}")
+        more += (
+            f" {len(lost)} lost: the chain shows them paid, and `x402 ledger holds` says what to do." if lost else ""
+        )
+        show(f"Nothing to ask the chain about.{more}" if more else "Nothing to ask about: no payment is unresolved.")
     if result.unknown or result.live:
         raise Stop(Code.UNKNOWN)
 

@@ -21,7 +21,7 @@ from .checkpoints import Checkpoints
 from .clock import Stamp
 from .errors import busy, cause_of, crowded, damaged, explained, locked, still_used, unavailable
 from .fair_lock import FairLock
-from .lineage import Lineage, record_opening
+from .lineage import Lineage, Places, leave, left_at, record_opening
 from .log_mark import HERE, LogMark
 from .place import check_not_lost, check_not_mounted, make_private, need_directory
 from .schema import APPLICATION, SCHEMA, marks_of
@@ -71,6 +71,7 @@ class LedgerFile:
         self.fresh: bool = False  # True if opening the file made it
         self._identity: str | None = None
         self._lineage = Lineage()
+        self._left: Places = {}  # where this process left files of this path before
         #: True once the connection wrote. Then its opening is recorded: see ``lineage``.
         self._wrote = False
         self._connection: sqlite3.Connection | None = None
@@ -219,6 +220,7 @@ class LedgerFile:
         if self._process != os.getpid():
             raise unavailable(self.path, "was open while the process was forked. Open it anew after the fork")
         if self._connection is None:
+            self._left = left_at(self._name)
             self._connection, self._wrote = self._open(), False
             self._opened = self._in_place()
         elif self._in_place() != self._opened:
@@ -248,6 +250,8 @@ class LedgerFile:
         """Refuse another ledger in the file's place, and an older copy of the file: it lacks payments."""
         if identity != (self._identity or identity):
             raise self._replaced()
+        if self._identity is None:
+            self._lineage.begin_at(self._left.get(identity))
         if not self._lineage.goes_on(db, step, opening, self._wrote):
             with contextlib.suppress(sqlite3.Error):  # where it cannot be written now, the next use writes it
                 self._mark.age(db)
@@ -263,6 +267,7 @@ class LedgerFile:
 
     def _disconnect(self) -> None:
         db, self._connection = self._connection, None
+        leave(self._name, self._identity, self._lineage)
         if db is not None and self._process == os.getpid():
             with contextlib.suppress(sqlite3.Error):
                 db.close()

@@ -6,6 +6,9 @@ in place, programs have to close the file. So each program that goes on from the
 program remembers the opening and the step that it saw last. The file still has that step if the next opening began no
 earlier. So what others wrote since then cannot hide a loss.
 
+A ledger object that closes its file leaves its place behind, for the next object of the same file in this process.
+It is kept by the file's path and identity: a new file under an old name has nothing to lack.
+
 A delivery is not a step, so that it writes as little as possible. If a delivery is lost, an unresolved payment comes
 back, which counts and is presented again as it is. The program that delivered it checks whether it came back.
 """
@@ -20,6 +23,8 @@ import time
 _RANDOM_BITS = 32
 #: Openings that are kept. A program that missed more of them can no longer notice an older copy.
 _KEPT = 10_000
+#: The most paths whose last place this process remembers after the file was closed.
+_MOST_LEFT = 1_000
 _NEXT = "SELECT number, step FROM openings WHERE number >= ? ORDER BY number LIMIT 2"
 
 
@@ -39,6 +44,16 @@ class Lineage:
     def reached(self, step: int, opening: int) -> None:
         """Remember a place as the latest."""
         self._step, self._opening = step, opening
+
+    @property
+    def place(self) -> tuple[float, int, int, int]:
+        """Return what it remembers, in a form that compares: a later acceptance counts before more steps."""
+        return self._accepted, self._step, self._opening, self.delivered
+
+    def begin_at(self, place: tuple[float, int, int, int] | None) -> None:
+        """Begin at a place that this process has seen before. None: it has seen none."""
+        if place is not None:
+            self._accepted, self._step, self._opening, self.delivered = place
 
     def goes_on(self, db: sqlite3.Connection, step: int, opening: int, wrote: bool) -> bool:
         """Return True if the file has everything that it had at the known place. Then remember its present place.
@@ -74,6 +89,27 @@ class Lineage:
 
     def _has_delivered(self, db: sqlite3.Connection) -> bool:
         return db.execute("SELECT 1 FROM holds WHERE id = ?", (self.delivered,)).fetchone() is None
+
+
+Places = dict[str, tuple[float, int, int, int]]
+#: The last place of each closed file, by its path and then by its identity. Entries are replaced, never changed, so
+#: that each thread, and each forked child, reads whole ones.
+_left: dict[str, Places] = {}
+
+
+def leave(path: str, identity: str | None, lineage: Lineage) -> None:
+    """Remember where this process left a file. None as its identity: it never saw one."""
+    if identity is None:
+        return
+    if len(_left) > _MOST_LEFT:
+        _left.clear()
+    known = _left.get(path, {})
+    _left[path] = {**known, identity: max(lineage.place, known.get(identity, lineage.place))}
+
+
+def left_at(path: str) -> Places:
+    """Return the places at which this process left the files of a path. Ask before a transaction begins."""
+    return _left.get(path, {})
 
 
 def accept(db: sqlite3.Connection) -> None:

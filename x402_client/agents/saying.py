@@ -1,0 +1,73 @@
+"""Says to a model what one of our errors found, and what a model can do about it.
+
+An error's own message is for who writes Python: it names arguments and methods. A model has neither, and code in what
+it reads invites it to run some. So the clauses with code are left out, and what a model can do stands in their place.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .. import errors
+from ..errors import X402Error
+from ..model.money import Money
+from .advice import Next, is_worn_out
+
+_CLAUSE = re.compile(r"(?<=[.;!?])\s+")
+_REPEAT = "Make the same request again"
+#: A call, an argument, a member of something of ours, a command.
+_CODE = re.compile(r"\w[(=]|`|\b(?:Policy|Buyer|per_request|max_payments|must_exist)\b|\berror\.\w")
+
+#: What a model can do where nothing was paid: mostly to leave it to the user. The most exact class of an error decides.
+_UNPAID: dict[type[X402Error], str] = {
+    errors.PaymentRefused: "The same call will not do.",
+    errors.OverLimit: "Only the user can raise this limit.",
+    errors.SameRequest: "Use what it brought before.",
+    errors.AllowanceEnded: "Only the user can open another one.",
+    errors.NoAcceptableOffer: "Only the user can allow more.",
+    errors.HostNotAllowed: "Only the user can allow this host.",
+    errors.ApprovalDenied: "Do not ask for the same again.",
+    errors.Frozen: "Only the user can lift this.",
+    errors.SigningError: "Tell the user: this has to be mended by a person.",
+    errors.LedgerUnavailable: "Tell the user: this has to be mended by a person.",
+    errors.InsufficientFunds: "Tell the user: the wallet needs money.",
+    errors.ConfigurationError: "Tell the user: this has to be mended by a person.",
+}
+
+
+def said_to_a_model(error: X402Error, advice: Next) -> str:
+    """Return what an error found, what was allowed, and what a model can do."""
+    found = _found(error)
+    found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
+    return " ".join(part for part in (found, _to_do(error, advice)) if part)
+
+
+def _found(error: X402Error) -> str:
+    if isinstance(error, errors.TooExpensive) and isinstance(error.asked, Money) and isinstance(error.limit, Money):
+        return f"It costs {error.asked}, and one payment may cost {error.limit}. Nothing was paid."
+    return without_code(str(error.args[0]) if error.args else "")
+
+
+def _without_a_repeat(said: str) -> str:
+    return " ".join(clause for clause in _CLAUSE.split(said) if not clause.startswith(_REPEAT))
+
+
+def _to_do(error: X402Error, advice: Next) -> str:
+    hold = error.hold
+    if error.money != "untouched" and hold is not None and advice == "ask a person":
+        worn = f"It was presented {hold.tries + 1} times. Do not repeat it. " if is_worn_out(hold) else ""
+        return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
+    if advice == "repeat":
+        return ""
+    return next((_UNPAID[kind] for kind in type(error).__mro__ if kind in _UNPAID), "")
+
+
+def without_code(message: str) -> str:
+    """Return a message without the clauses that have Python or a command in them."""
+    kept: list[str] = []
+    for clause in _CLAUSE.split(message):
+        if not _CODE.search(clause):
+            kept.append(clause)
+        elif kept and kept[-1].endswith(";"):
+            kept[-1] = f"{kept[-1][:-1]}."
+    return " ".join(kept)
