@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from ..model.money import Money
 from ..model.offers import words
 from .buying import ledger_file
 from .exits import Code
+from .in_use import typed
 from .running import Stop
 
 #: More payments than a ledger remembers.
@@ -212,16 +211,6 @@ def lift(pattern: str, named: str | None) -> str:
     """Return the command that lifts a freeze in this ledger."""
     shown = f"'{pattern}'" if "*" in pattern else pattern
     return f"x402 ledger unfreeze {shown}{typed(named, 'default')}"
-
-
-def typed(named: str | None, purse: str) -> str:
-    """Return the options that name this ledger and purse in a command to type next; "" if the command finds both."""
-    more = []
-    if named is not None and named != os.environ.get("X402_LEDGER"):
-        more += ["--ledger", "..." if "@" in named else shlex.quote(named)]  # a URL may hold a password
-    if purse != "default":
-        more += ["--purse", shlex.quote(purse)]
-    return "".join(f" {word}" for word in more)
 
 
 def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import httpx
@@ -17,16 +16,13 @@ from ..receipts import outcome as outcome_of
 from ..signers.play_keys import takes_play_keys
 from .buying import left_in_words, number
 from .exits import Code
+from .in_use import with_options
 from .money_labels import network_name
-from .open_ledger import typed
 from .own_words import in_own_words
 from .requests_made import CliRequest, redirect_of, shown_url
 from .screen import say, seller_text, show_json, waiting
 
 _RECEIPTS = ("payment-response", "x-payment-response")
-_LEDGER_COMMAND = re.compile(r"`(x402 ledger ([a-z-]+)[^`]*)`")
-#: Ledger commands that concern every purse.
-_OF_ALL = ("freeze", "unfreeze", "freezes", "accept")
 
 
 class Watching:
@@ -95,9 +91,8 @@ class Report:
     host: Any
     method: str
 
-    def __init__(self, request: CliRequest, as_json: bool, ledger: str | None = None, purse: str = "default") -> None:
+    def __init__(self, request: CliRequest, as_json: bool) -> None:
         url = httpx.URL(request.url)
-        self._ledger, self._purse = ledger, purse
         self.as_json = as_json
         self.method, self.host = request.method, url.host
         self.url: str = shown_url(url)
@@ -148,19 +143,13 @@ class Report:
 
     def tell(self, code: Code, message: str) -> str:
         """Write the final report. Return the message that is left to say, with commands as they are to be typed."""
-        message = self.with_ledger(message)
+        message = with_options(message)
         if self.as_json:
             show_json(self.document(code, message), stderr=True)
             return ""
         if self.outcome is not None and code in (Code.OK, Code.PIPE):
             self._tell_paid(self.outcome, " The same command again buys anew." if code is Code.OK else "")
         return message
-
-    def with_ledger(self, text: str) -> str:
-        """Return a text in which ledger commands name the ledger and the purse, where they would find others."""
-        return _LEDGER_COMMAND.sub(
-            lambda found: f"`{found[1]}{typed(self._ledger, 'default' if found[2] in _OF_ALL else self._purse)}`", text
-        )
 
     def _tell_paid(self, paid: Outcome, then: str) -> None:
         offer, price = paid.offer, paid.hold.price
@@ -173,7 +162,7 @@ class Report:
             say(f"Paid {bought}.{left}", "green")
         else:
             say(f"It is not known whether {bought} was paid, so it stays counted.{left}", "yellow")
-            say(self.with_ledger(f"`x402 ledger show {paid.hold.id}` shows the payment.{then}"), "yellow")
+            say(with_options(f"`x402 ledger show {paid.hold.id}` shows the payment.{then}"), "yellow")
         if paid.receipt is not None and paid.receipt.transaction:
             say(f"Receipt: transaction {_named(paid.receipt.transaction)}", "dim")
 

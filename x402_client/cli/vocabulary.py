@@ -10,6 +10,7 @@ from ..model.holds import Hold, moment
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
 from .exits import Code
+from .in_use import with_options
 from .money_labels import TEST, TEST_MONEY
 from .running import Stop
 
@@ -97,6 +98,11 @@ _AGAIN = "Make the same request again: it presents the same payment, and never p
 
 def advice(hold: Hold) -> Advice:
     """Return what the state of a payment means, and what to do about it."""
+    found = _advice(hold)
+    return Advice(found.state, with_options(found.todo))
+
+
+def _advice(hold: Hold) -> Advice:
     state, signed = state_of(hold), hold.authorization
     if state == "delivered":
         return Advice("delivered", "Nothing: the content came. The same request buys anew.")

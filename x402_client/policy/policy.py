@@ -234,6 +234,16 @@ class Policy:
         """
         return _per_request(self, origin, currency)
 
+    def decides_per_request(self, origin: Origin, currency: str) -> str:
+        """Return the entry of ``hosts`` whose ``per_request`` decides; "" for the overall one.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+            currency: The currency of the payment.
+        """
+        set_by = (account for account, limit in self.limits(origin) if limit.per_request(currency) is not None)
+        return next(set_by, "")
+
     def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
         """Return every budget that a payment to this origin has to fit.
 

@@ -12,6 +12,7 @@ from ...model.holds import moment
 from .. import allowances, balances, export, funding, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
+from ..in_use import ledger_command, wallet_option
 from ..money_labels import network_name
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
@@ -62,7 +63,7 @@ def _draw(found: Standing) -> None:
     if found.allowances:
         show("Allowances", "bold")
         draw_allowances(list(found.allowances[:_LISTED]), "  ")
-        show(f"  next: x402 ledger allowances{_more(len(found.allowances))}", "cyan")
+        show(f"  next: {ledger_command('allowances')}{_more(len(found.allowances))}", "cyan")
     frozen = [("", pattern) for pattern in found.frozen] or [("", "nothing")]
     _section("Frozen", frozen, _lifts(found))
     _draw_open(found)
@@ -94,7 +95,7 @@ def _next_for_wallet(found: Standing) -> list[str]:
         return ["x402 wallet new"]
     known = [held for held in found.balances or () if held.amount is not None]
     empty = bool(known) and not any(held.amount for held in known)
-    return ["x402 wallet fund"] if empty and not funding.is_play_wallet(found.buyer.wallet) else []
+    return [f"x402 wallet fund{wallet_option()}"] if empty and not funding.is_play_wallet(found.buyer.wallet) else []
 
 
 def _draw_balances(found: Standing) -> None:
@@ -115,7 +116,7 @@ def _draw_balances(found: Standing) -> None:
     for problem in problems:
         show(f"  not known: {problem}", "yellow")
     if problems:
-        show("  next: x402 wallet balance, or name an endpoint with --rpc", "cyan")
+        show(f"  next: x402 wallet balance{wallet_option()}, or name an endpoint with --rpc", "cyan")
 
 
 def _ledger_rows(ledger: LedgerState) -> Iterator[tuple[str, str]]:
@@ -142,7 +143,7 @@ def _bytes(size: int) -> str:
 def _next_for_ledger(found: Standing) -> list[str]:
     if found.ledger.problem:
         return []
-    return ["x402 ledger spent" if found.ledger.payments else "x402 get URL"]
+    return [ledger_command("spent") if found.ledger.payments else "x402 get URL"]
 
 
 def _draw_budgets(budgets: Iterable[Budget]) -> None:
@@ -159,7 +160,7 @@ def _draw_budgets(budgets: Iterable[Budget]) -> None:
 
 
 def _lifts(found: Standing) -> list[str]:
-    return [f"x402 ledger unfreeze {shlex.quote(pattern)}" for pattern in found.frozen]
+    return [ledger_command(f"unfreeze {shlex.quote(pattern)}") for pattern in found.frozen]
 
 
 def _draw_open(found: Standing) -> None:
@@ -170,7 +171,7 @@ def _draw_open(found: Standing) -> None:
         show(f"  {hold.id}  {hold.price}", "yellow")
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
-        show(f"  next: x402 ledger holds{_more(len(waiting))}", "cyan")
+        show(f"  next: {ledger_command('holds')}{_more(len(waiting))}", "cyan")
 
 
 def _more(number: int) -> str:
@@ -198,7 +199,7 @@ def _document(found: Standing) -> dict[str, Any]:
         "allowances": [allowances.document(line) for line in found.allowances],
         "frozen": list(found.frozen),
         "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
-        "next": [*_next_for_wallet(found), *_lifts(found), *(["x402 ledger holds"] if waiting else [])],
+        "next": [*_next_for_wallet(found), *_lifts(found), *([ledger_command("holds")] if waiting else [])],
     }
 
 
