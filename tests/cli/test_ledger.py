@@ -19,7 +19,7 @@ from x402_client import Money, Token
 from x402_client.cli import spending, vocabulary
 from x402_client.cli.export import COLUMNS, as_csv, row
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.model.holds import Authorization, Hold, Purchase
+from x402_client.model.holds import Authorization, Hold, LastAnswer, Purchase
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer, Receipt
 from x402_client.sandbox import Sandbox
@@ -99,13 +99,21 @@ def open_hold(given: dict[str, str]) -> dict[str, Any]:
     return dict(found)
 
 
+#: What a payment is that the seller answers with another 402, time and again.
+REFUSED = {"tries": 3, "last": LastAnswer("held", 402, "nonce_already_used")}
+
+
 @pytest.mark.parametrize(
     ("changes", "state", "todo"),
     [
         ({"state": "reserved"}, "in flight", "Nothing"),
         ({"expires": 2**33, "in_flight": True}, "in flight", "Look again"),
         ({"expires": 2**33}, "unresolved, can settle until 2242-", "x402 ledger retry 00000000000000aa"),
-        ({"expires": 2**33, "money": "spent"}, "unresolved, paid, can settle until 2242-", "The content is owed"),
+        ({"expires": 2**33, "money": "spent"}, "unresolved, paid", "The content is owed"),
+        ({"expires": 2**33, **REFUSED}, "unresolved, can settle", "many sellers answer a payment once. Ask the seller"),
+        ({"expires": 2**33, **REFUSED, "tries": 2}, "unresolved, can settle", "Make the same request again"),
+        ({"expires": 2**33, "money": "spent", **REFUSED}, "unresolved, paid", "x402 ledger write-off 00000000000000aa"),
+        ({"expires": 1, "money": "spent", **REFUSED}, "lost", "It was presented 4 times"),
         ({"expires": 1}, "unresolved, expired 1970-01-01 00:00:01 UTC", "x402 ledger reconcile"),
         ({"expires": 1, "money": "spent"}, "lost: settled, nothing delivered", "write-off 00000000000000aa"),
         ({"state": "delivered"}, "delivered", "buys anew"),

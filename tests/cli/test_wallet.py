@@ -200,7 +200,7 @@ def test_a_short_passphrase_is_refused_wherever_it_comes_from(
     ran = in_process(["wallet", command, *options], settings, REAL_KEY.encode())
     assert ran.code == 2
     where = "X402_PASSPHRASE" if by == "variable" else str(file)
-    assert f"The passphrase in {where} has {len(passphrase)} characters; 8 are the least. Nothing" in ran.err
+    assert f"The passphrase in {where} is too short: 8 characters or more are needed. Nothing" in ran.err
     assert len(passphrase) == 1 or passphrase not in ran.text + ran.err
     assert not place(bare).exists()
 
@@ -300,15 +300,26 @@ def test_how_to_fund_is_said_again(user: dict[str, str]) -> None:
     assert (said["token"], said["asset"]) == ("USDC", "0x036CbD53842c5426634e7929541eC2318f3dCF7e")
 
 
+#: Words that are no network with USDC, and what is said of each.
+FAULTY_NETWORKS = {
+    "moon": "'moon' is not a network we know",
+    "bsae": 'did you mean "base"?',
+    "mainnet": 'write "base", "ethereum" or "solana"',
+    "testnet": 'write "base-sepolia" or "solana-devnet"',
+    "flare": "No USDC is known on 'flare'",
+}
+
+
 def test_funds_are_for_a_network_with_a_key_and_a_token(user: dict[str, str]) -> None:
     assert in_process(["wallet", "new", "agent", "--evm"], user).code == 0
     without = in_process(["wallet", "fund", "agent", "--network", "solana"], user)
     assert without.code == 2
     assert "This wallet has no key for solana" in without.err
-    for name in ("moon", "flare"):  # no network, and one whose token is another
-        ran = in_process(["wallet", "fund", "agent", "--network", name], user)
-        assert ran.code == 2
-        assert f"No USDC is known on '{name}'" in ran.err
+    for name, said in FAULTY_NETWORKS.items():
+        for command in ("fund", "balance"):
+            ran = in_process(["wallet", command, "agent", "--network", name], user)
+            assert ran.code == 2
+            assert said in ran.err or (name, command) == ("flare", "balance")
     assert in_process(["wallet", "fund"], user).code == 2  # there is no wallet of the name default
 
 

@@ -125,7 +125,7 @@ class Buyer(PurseQuestions):
             breaker=Breaker(
                 settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
             ),
-            notices=Notices(self.ledger),
+            notices=Notices(self.ledger, self.purse),
             running=RunningCalls(self.ledger, self.settle_timeout),
             ends=ends_writer(self.ledger),
             approver=settings.function("approve", approve),
@@ -159,6 +159,8 @@ class Buyer(PurseQuestions):
         if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
             self.endpoints.get_ready()
         self.services.tell_news()
+        for event in self.services.notices.first():
+            self.services.tell(event)
         for remark in settings.remarks(self.policy, self.endpoints):
             self.services.tell(Warned("", "", remark))
 

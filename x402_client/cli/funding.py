@@ -9,10 +9,11 @@ from typing import Any
 from ..buyer.wallet import Wallet
 from ..chains.tokens import Tokens
 from ..model.money import Token
-from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ..signers.play_keys import is_play_signer, takes_play_keys
 from .exits import Code
 from .money_labels import network_name
+from .network_names import network_named
 from .running import Stop
 
 FAUCET = "https://faucet.circle.com"
@@ -59,8 +60,7 @@ def places(owners: dict[str, str], names: Sequence[str] = ()) -> list[Place]:
 
 
 def _place(owners: dict[str, str], name: str) -> Place:
-    network = caip2(name)
-    token = None if network is None else Tokens().find(network, "USDC")
+    token = Tokens().find(network_named(name), "USDC")
     if token is None:
         raise Stop(Code.USAGE, f"No USDC is known on {name!r}; `x402 tokens` lists the networks that have some.")
     owner = owners.get(family_of(token.network))

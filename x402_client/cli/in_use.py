@@ -29,7 +29,8 @@ class InUse:
     wallet: str | None = None
 
 
-_OPTIONS: ContextVar[InUse] = ContextVar("options in use", default=InUse())
+_NONE = InUse()
+_OPTIONS: ContextVar[InUse] = ContextVar("options in use", default=_NONE)
 
 
 @contextmanager

@@ -221,8 +221,8 @@ def _new_passphrase(file: Path | None) -> str:
         if len(given) < SHORTEST_PASSPHRASE:
             raise Stop(
                 Code.USAGE,
-                f"The passphrase in {PASSPHRASE_VARIABLE if file is None else file} has {len(given)} characters; "
-                f"{SHORTEST_PASSPHRASE} are the least. Nothing was written.",
+                f"The passphrase in {PASSPHRASE_VARIABLE if file is None else file} is too short: "
+                f"{SHORTEST_PASSPHRASE} characters or more are needed. Nothing was written.",
             )
         return given
     if not interactive():
@@ -234,7 +234,7 @@ def _new_passphrase(file: Path | None) -> str:
     while True:
         first = wallets.ask(f"New passphrase, {SHORTEST_PASSPHRASE} characters or more: ")
         if len(first) < SHORTEST_PASSPHRASE:
-            say(f"That has {len(first)} characters; {SHORTEST_PASSPHRASE} are the least.")
+            say(f"That is too short: {SHORTEST_PASSPHRASE} characters or more are needed.")
         elif wallets.ask("The same again: ") == first:
             return first
         else:

@@ -172,7 +172,7 @@ class SqliteLedger:
             row = self._unresolved(db, hold)
             if row is None:
                 raise refusals.nothing_to_write_off(hold)
-            rows.resolve(db, row.number, "written_off", "spent", None)
+            rows.give_up_for_good(db, row)
             return row.hold.shown.but(state="written_off", money="spent")
 
         return self._write(give_up)
@@ -388,12 +388,12 @@ def _used(counts: Sums, order: Order) -> tuple[int, ...]:
 
 
 def _check_key(db: sqlite3.Connection, purchase: Purchase, found: list[rows.Row]) -> None:
-    paid = rows.paid_under(db, purchase)
-    known = paid or next((row.hold for row in found), None)
+    ended = rows.ended_under(db, purchase)
+    known = ended or next((row.hold for row in found), None)
     if known is not None:
         refusals.check_key(known, purchase)
-    if paid is not None:
-        raise refusals.already_paid(paid)
+    if ended is not None and ended.state == "delivered":
+        raise refusals.already_paid(ended)
 
 
 def _patterns(meta: Meta) -> Iterable[str]:
