@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast, overload
 
@@ -161,6 +162,9 @@ class Buyer(PurseQuestions):
         self.services.tell_news()
         for event in self.services.notices.first():
             self.services.tell(event)
+        if self.services.on_event is None:  # the log alone would say it, and most programs show none
+            for remark in self.policy.remarks:
+                warnings.warn(remark, UserWarning, stacklevel=3)
         for remark in settings.remarks(self.policy, self.endpoints):
             self.services.tell(Warned("", "", remark))
 

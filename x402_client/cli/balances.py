@@ -199,5 +199,8 @@ def _tell(found: list[Held], as_json: bool) -> None:
             put(rows)
         for problem in problems(found):
             say(problem, "yellow")
-    if found and all(held.problem for held in found):
-        raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered.")
+    silent = {held.token.network for held in found if held.problem}
+    asked = {held.token.network for held in found}
+    if silent:
+        few = f"{len(silent)} of {len(asked)} networks did not answer: what is held there is not known."
+        raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered." if silent == asked else few)

@@ -14,9 +14,10 @@ from ...policy.policy import Policy
 from .. import options
 from ..buying import Choices
 from ..exits import Code
+from ..own_words import in_own_words
 from ..requests_made import cli_request
 from ..running import Stop, asking, command
-from ..screen import facts, show
+from ..screen import facts, say, show
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Begin or read a policy file.")
 
@@ -79,6 +80,8 @@ def check(
     """
     policy = Policy.from_file(file)
     facts(rows_of(policy))
+    for remark in policy.remarks if not url else ():
+        say(in_own_words(remark), "yellow")
     if not url:
         return
     from .quote import request_quote

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...buyer.environment import keys_of_others
 from ...model.holds import moment
 from .. import allowances, balances, export, funding, options, vocabulary
 from ..buying import Choices
@@ -17,6 +18,7 @@ from ..money_labels import network_name
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
 from ..standing import Budget, LedgerState, Standing, standing
+from ..wallets import no_wallet
 from .ledger_allowances import draw as draw_allowances
 from .policy import rows_of
 
@@ -57,7 +59,11 @@ def status(
 def _draw(found: Standing) -> None:
     _section("Wallet", _wallet_rows(found), _next_for_wallet(found))
     _draw_balances(found)
-    _section("Policy", [("from", str(found.policy_file or "the careful default")), *rows_of(found.buyer.policy)])
+    _section(
+        "Policy",
+        [("from", str(found.policy_file or "the careful default")), *rows_of(found.buyer.policy)],
+        [] if found.policy_file else ["x402 policy init"],
+    )
     _section("Ledger", _ledger_rows(found.ledger), _next_for_ledger(found))
     _draw_budgets(found.budgets)
     if found.allowances:
@@ -83,10 +89,10 @@ def _section(title: str, rows: Iterable[tuple[str, str]], then: Iterable[str] = 
 
 def _wallet_rows(found: Standing) -> list[tuple[str, str]]:
     if found.found.no_wallet:
-        return [("", "there is none")]
+        return [("", no_wallet() if keys_of_others() else "there is none")]
     addresses = found.buyer.wallet.addresses.items()
     rows = [(_FAMILIES.get(family, family), address) for family, address in addresses]
-    play = [("", "Throw-away keys of a sandbox: never send them real money.")]
+    play = [("", "Anybody may know these keys, a sandbox's or a tool's: never send them real money.")]
     return [("from", found.found.source), *rows, *(play if funding.is_play_wallet(found.buyer.wallet) else [])]
 
 
@@ -143,7 +149,9 @@ def _bytes(size: int) -> str:
 def _next_for_ledger(found: Standing) -> list[str]:
     if found.ledger.problem:
         return []
-    return [ledger_command("spent") if found.ledger.payments else "x402 get URL"]
+    if found.ledger.payments:
+        return [ledger_command("spent")]
+    return [f"x402 quote URL{wallet_option()}", f"x402 get URL{wallet_option()}"]
 
 
 def _draw_budgets(budgets: Iterable[Budget]) -> None:
