@@ -410,3 +410,27 @@ def test_it_works_on_a_ledger_in_redis(seller: Sandbox, given: dict[str, str], t
     gone = in_process(["ledger", "holds"], shared)
     assert gone.code == 4
     assert "Traceback" not in gone.err
+
+
+def test_an_export_of_a_purse_that_is_not_there_says_so(used: dict[str, str]) -> None:
+    ran = in_process(["ledger", "export", "--csv", "--purse", "nope"], used)
+    assert (ran.code, len(ran.text.splitlines())) == (0, 1)
+    assert "Nothing was ever paid from purse 'nope'. Others in this ledger (--purse): default." in ran.err
+
+
+def test_on_a_narrow_terminal_every_table_keeps_its_heading(used: dict[str, str]) -> None:
+    lines = [line.rstrip() for line in terminal(["ledger"], used | {"NO_COLOR": "1"}, columns=40).screen.splitlines()]
+    assert max(map(len, lines[1:])) <= 60
+    for heading in ("by host", "by day", "by token"):
+        assert [line for line in lines if line.startswith(heading)]
+
+
+def test_two_kinds_of_test_money_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    from x402_client.cli.commands.ledger import _tell_two_kinds
+
+    known = Offer(0, 2, "exact", "eip155:84532", 10_000, "0x1", "0x2", 60)
+    both = [hold().but(offer=known), hold(price="0.01 USD (test)").but(offer=known)]
+    _tell_two_kinds(both[:1])
+    assert capsys.readouterr().err == ""
+    _tell_two_kinds(both)
+    assert "USD (test) is counted apart" in capsys.readouterr().err

@@ -25,6 +25,7 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),
         (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://... (or X402_RPC)"),
         (r"Buyer\(rpc=\.\.\.\)", "--rpc"),
+        (r"this buyer does not use: Buyer\.from_env\(\.\.\.\) reads it", "is not used: --rpc stands instead of it"),
         (r"seconds: Buyer\(settle_timeout=\.\.\.\)", "seconds, or --timeout if that is longer"),
         (r"(?<=A higher )buyer\.purchase\(per_request=\.\.\.\)", "--max"),
         (r"as far as the Policy does", "as far as the policy does"),

@@ -132,6 +132,7 @@ def list_(
         _draw_frozen(found, frozen)
     if listed:
         _draw_list(listed, short_ids(every))
+        _tell_two_kinds(listed)
     else:
         show(f"None of the {len(every)} payments fits." if every else "There is no payment.")
     if len(listed) < len(holds):
@@ -190,13 +191,22 @@ def export(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
 ) -> None:
-    """Write every payment out, oldest first, in columns that do not change. Times are UTC, amounts are exact."""
+    """Write every payment of one purse out, oldest first, in columns that do not change.
+
+    Times are UTC, amounts are exact.
+    """
     if as_csv == as_json:
         raise Stop(Code.USAGE, "Say how: --csv or --json.")
     with looking(ledger, purse) as found:
-        holds = spending.since(found.all(), days or None)
+        every, others = found.all(), found.other_purses()
+    holds = spending.since(every, days or None)
     with _output_file(output) as file:
         (exporting.as_csv if as_csv else exporting.as_json)(sorted(holds, key=lambda hold: hold.created), file)
+    if not every and others:
+        say(
+            f"Nothing was ever paid from purse {purse!r}. Others in this ledger (--purse): {', '.join(others)}.",
+            "yellow",
+        )
     if output is not None:
         say(f"{len(holds)} payments written to {output}.")
 
@@ -301,9 +311,17 @@ def _draw_remarks(found: OpenLedger, holds: Iterable[Hold], others: tuple[str, .
     test = [hold for hold in listed if is_test(hold)]
     if test:
         say(f"{'All' if len(test) == len(listed) else len(test)} of these payments are {TEST_MONEY}.", "dim")
+    _tell_two_kinds(test)
     waiting = unresolved(listed)
     if waiting:
         say(f"{len(waiting)} of these payments brought no content yet: `{found.hint('holds')}`", "yellow")
+
+
+def _tell_two_kinds(holds: Iterable[Hold]) -> None:
+    """Say why some test money is counted as dollars, and some apart."""
+    kinds = {"(test)" in hold.price.currency for hold in holds if is_test(hold)}
+    if len(kinds) > 1:
+        say("USD (test) is counted apart. Other test money is counted as dollars: its table [[tokens]] says so.", "dim")
 
 
 def _tell_other_purses(found: OpenLedger, others: tuple[str, ...]) -> None:
