@@ -177,7 +177,8 @@ def test_every_example_is_listed_and_shown_as_it_is() -> None:
     listed = re.findall(r"^- `examples/([^`]+)`: (\S.*)$", manual("examples"), re.MULTILINE)
     assert sorted(name.replace("-", "_") for name, _ in listed) == sorted(path.stem for path in files)
     for path in files:
-        assert manual(f"examples/{path.stem}") == manual(f"examples/{path.name}") == path.read_text("utf-8")
+        copied = path.read_text("utf-8").replace(f"examples/{path.name}", path.name.replace("_", "-"))
+        assert manual(f"examples/{path.stem}") == manual(f"examples/{path.name}") == copied
         assert (path.stem.replace("_", "-"), path.read_text("utf-8").splitlines()[0].strip('"# ')) in listed
     assert manual("forty_workers") == (EXAMPLES / "forty_workers.py").read_text("utf-8")
     assert "## examples/resell-with-fastapi" in manual("--search", "customers", "margin")
@@ -192,7 +193,7 @@ def test_on_a_terminal_an_example_is_a_page() -> None:
 def test_the_examples_that_a_page_names_are_there() -> None:
     named = {name for page in pages().values() for name in re.findall(r"x402 manual examples/(\w+)", page.text)}
     assert {"forty_workers", "agent_with_approval", "own_scheme", "resell_with_fastapi"} <= named
-    assert [name for name in named - {"NAME"} if not (EXAMPLES / f"{name}.py").is_file()] == []
+    assert [name for name in named - {"NAME"} if not [*EXAMPLES.glob(f"{name}.*")]] == []
 
 
 def test_a_package_without_examples_has_a_manual_all_the_same(tmp_path: Path) -> None:
@@ -224,3 +225,18 @@ def test_a_heading_inside_a_program_is_none() -> None:
 )
 def test_anchors_are_those_of_markdown(heading: str, name: str) -> None:
     assert anchor(heading) == name
+
+
+def test_a_copy_of_an_example_names_itself_and_what_it_needs() -> None:
+    text = in_process(["manual", "examples/policy-file"], {}).text
+    assert "Run it: python policy-file.py" in text
+    listed = in_process(["manual", "examples"], {}).text
+    assert "Needs `examples/policy`, as policy.toml." in listed
+    assert "Needs the extra `aiohttp`." in listed
+
+
+def test_the_first_page_shows_the_program_that_the_sandbox_writes() -> None:
+    from x402_client.cli.commands.sandbox import _PROGRAM
+
+    page = in_process(["manual", "start-here"], {}).text
+    assert _PROGRAM.format(url="http://127.0.0.1:8402") in page

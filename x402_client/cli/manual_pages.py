@@ -106,7 +106,9 @@ def _programs(folder: Traversable | None) -> Iterator[Page]:
         stem, _, ending = entry.name.rpartition(".")
         language = {"py": "python", "toml": "toml"}.get(ending)
         if language is not None:
-            program = entry.read_text("utf-8")
+            # The copy that the manual hands out lies under its own name, wherever it is put.
+            name = f"{stem.replace('_', '-')}.{ending}"
+            program = entry.read_text("utf-8").replace(f"{EXAMPLES}/{entry.name}", name)
             said = program.partition("\n")[0].strip('"# ')
             text = f"# {entry.name}\n\n{said}\n\n```{language}\n{program.rstrip()}\n```\n"
             yield Page(f"{EXAMPLES}/{stem.replace('_', '-')}", f"{EXAMPLES}/", text, program)

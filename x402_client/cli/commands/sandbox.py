@@ -89,7 +89,7 @@ def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
     try:
         return Sandbox(port=port, slow=slow, redeliver=redeliver)
     except ConfigurationError as problem:
-        said = str(problem.args[0]).replace("name another, or 0", "name another with --port, or 0")
+        said = str(problem.args[0]).replace(", or 0 for a free one", " with --port; --port 0 takes a free one")
         raise Stop(Code.USAGE, said) from None
 
 
