@@ -86,7 +86,8 @@ def test_an_unknown_topic_suggests_the_nearest_and_those_that_have_the_word() ->
     assert "- `how-it-works`: " in manual("how-it-wroks", code=2)
     assert "- `errors/signing-error`: " in manual("hardware", code=2)
     told = manual("xyzzyplugh", code=2)
-    assert told.strip() == "x402: The manual has no page 'xyzzyplugh'. `x402 manual` lists all pages."
+    assert told.startswith("x402: The manual has no page 'xyzzyplugh'. To begin with:\n\n- `start-here`")
+    assert told.strip().endswith("`x402 manual` lists all pages.")
 
 
 def test_without_a_topic_every_page_is_listed_with_a_line() -> None:
@@ -180,7 +181,7 @@ def test_every_example_is_listed_and_shown_as_it_is() -> None:
         copied = path.read_text("utf-8").replace(f"examples/{path.name}", path.name.replace("_", "-"))
         assert manual(f"examples/{path.stem}") == manual(f"examples/{path.name}") == copied
         assert (path.stem.replace("_", "-"), path.read_text("utf-8").splitlines()[0].strip('"# ')) in listed
-    assert manual("forty_workers") == (EXAMPLES / "forty_workers.py").read_text("utf-8")
+    assert manual("forty_workers") == manual("examples/forty_workers")
     assert "## examples/resell-with-fastapi" in manual("--search", "customers", "margin")
 
 
@@ -240,3 +241,17 @@ def test_the_first_page_shows_the_program_that_the_sandbox_writes() -> None:
 
     page = in_process(["manual", "start-here"], {}).text
     assert _PROGRAM.format(url="http://127.0.0.1:8402") in page
+
+
+def test_no_summary_ends_at_a_colon_and_no_command_is_cut() -> None:
+    assert [page.name for page in pages().values() if page.summary.endswith(":")] == []
+    found = in_process(["manual", "--search", "ledger"], {}).text
+    cut = [line for line in found.splitlines() if line.endswith("…")]
+    assert cut
+    assert all(line.endswith(" …") for line in cut)
+
+
+def test_a_topic_that_is_near_nothing_leads_to_the_first_pages() -> None:
+    ran = in_process(["manual", "zzqqxx"], {})
+    assert ran.code == 2
+    assert "`start-here`" in ran.err

@@ -54,7 +54,8 @@ class Page:
         for paragraph in _FENCED.sub("", self.text).split("\n\n"):
             words = " ".join(paragraph.split())
             if words and not words.startswith(("#", "|", "- ", "1. ")):
-                return re.split(r"(?<=[.!?:])\s", unmarked(words).removeprefix("> "), maxsplit=1)[0]
+                said = re.split(r"(?<=[.!?])\s", unmarked(words).removeprefix("> "), maxsplit=1)[0]
+                return f"{said[:-1]}." if said.endswith(":") else said
         return self.title
 
     def sections(self) -> Iterator[Section]:
