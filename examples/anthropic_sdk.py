@@ -5,8 +5,13 @@ This SDK asks again by itself when a connection breaks; the same payment is pres
 Run it: python examples/anthropic_sdk.py
 """
 
-import anthropic
-import httpx2
+import sys
+
+try:
+    import anthropic
+    import httpx2
+except ImportError:
+    sys.exit("This example needs the Anthropic SDK and httpx2: pip install anthropic httpx2")
 
 from x402_client import Policy
 from x402_client.httpx2 import wrap

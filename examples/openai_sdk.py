@@ -6,9 +6,14 @@ money.
 Run it: python examples/openai_sdk.py
 """
 
-import httpx2
-import openai
-from openai.types.chat import ChatCompletionMessageParam
+import sys
+
+try:
+    import httpx2
+    import openai
+    from openai.types.chat import ChatCompletionMessageParam
+except ImportError:
+    sys.exit("This example needs the OpenAI SDK and httpx2: pip install openai httpx2")
 
 from x402_client import Policy, errors
 from x402_client.httpx2 import wrap

@@ -1,4 +1,4 @@
-"""Paying through an HTTP client that has no face of its own, here urllib: a courier does what only it can.
+"""Paying through an HTTP client that the package has no module for, here urllib: you write the part that sends.
 
 Run it: python examples/own_http_client.py
 """

@@ -1,12 +1,16 @@
-"""aiohttp: a session that pays, asks for a price first, uploads a file, and streams what it bought.
+"""aiohttp: a session that pays, asks the price first, uploads a file, streams the answer. Needs the extra `aiohttp`.
 
 Run it: python examples/pay_with_aiohttp.py
 """
 
 import asyncio
+import sys
 import tempfile
 
-import aiohttp
+try:
+    import aiohttp
+except ImportError:
+    sys.exit('This example needs aiohttp: pip install "x402-buyer[aiohttp]" (in a clone: pip install ".[aiohttp]")')
 
 from x402_client import Policy
 from x402_client.aiohttp import outcome, quote, wrap

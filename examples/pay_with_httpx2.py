@@ -3,7 +3,12 @@
 Run it: python examples/pay_with_httpx2.py
 """
 
-import httpx2
+import sys
+
+try:
+    import httpx2
+except ImportError:
+    sys.exit("This example needs httpx2: pip install httpx2")
 
 from x402_client import Policy
 from x402_client.httpx2 import PaymentTransport

@@ -1,8 +1,11 @@
-"""Limits in a file, which people can change without touching the program.
+"""Limits in a file, which people can change without touching the program. Needs `examples/policy`, as policy.toml.
+
+Take it with: x402 manual examples/policy > policy.toml
 
 Run it: python examples/policy_file.py
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,7 +16,10 @@ from x402_client.errors import ConfigurationError, OverLimit
 from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
 
-policy = Policy.from_file(Path(__file__).with_name("policy.toml"))
+file = Path(__file__).with_name("policy.toml")
+if not file.exists():
+    sys.exit(f"This example needs {file}: x402 manual examples/policy > policy.toml")
+policy = Policy.from_file(file)
 
 with Sandbox() as seller, wrap(httpx.Client(), seller.buyer(policy)) as client:
     client.get(seller.url + "/report")

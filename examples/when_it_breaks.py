@@ -24,6 +24,8 @@ def fetch(client: httpx.Client, url: str) -> str:
             return str(client.get(url).json()["content"])
         except (errors.PaymentOutcomeUnknown, errors.PaymentRejected) as trouble:
             print(type(trouble).__name__, "and the money is", trouble.money)
+            # Each answer is logged with what it alone tells: a 402 leaves the money "held". The error knows more, as
+            # the chain was asked after it: "spent" means that the payment is seen to have settled.
     return "nothing"
 
 

@@ -25,7 +25,10 @@ try:  # it takes a second to import, and a program with a session has done so
 except ModuleNotFoundError:
     _is_there = False
 if not _is_there:
-    _text = 'x402_client.mcp needs mcp, which is not installed: pip install "x402-buyer[mcp]".'
+    _text = (
+        "x402_client.mcp needs mcp, which is not installed: "
+        'pip install "x402-buyer[mcp]" (in a clone: pip install ".[mcp]").'
+    )
     raise ModuleNotFoundError(_text, name="mcp")
 
 _Session = TypeVar("_Session")

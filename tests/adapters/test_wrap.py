@@ -122,3 +122,17 @@ async def test_a_payment_transport_of_the_other_colour_says_so(face: Any, librar
         sync.get("https://api.example.com/")
     with pytest.raises(ConfigurationError, match=r"PaymentTransport\(buyer\)"):
         library.Client(transport=face.AsyncPaymentTransport(buyer)).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("wrap", "kind", "line"),
+    [
+        (x402_client.httpx.wrap, httpx.Client, r"wrap\(httpx\.Client\(\), buyer\)"),
+        (x402_client.requests.wrap, requests.Session, r"wrap\(requests\.Session\(\), buyer\)"),
+    ],
+)
+def test_a_class_in_place_of_a_client_is_answered_by_the_line_to_write(
+    buyer: Buyer, wrap: Any, kind: type, line: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=line):
+        wrap(kind, buyer)

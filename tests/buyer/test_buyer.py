@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,9 +17,11 @@ import requests
 
 import x402_client.httpx
 import x402_client.requests
-from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, receipt
+from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, events, receipt
 from x402_client.adapters.requests_adapter import PaymentAdapter
 from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
+from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.model.holds import Attempt
 from x402_client.sandbox import Sandbox
 
 KEY = "11" * 32
@@ -246,3 +249,42 @@ def test_identity_headers_that_are_none(names: Any) -> None:
 def test_identity_headers_are_known_by_one_spelling() -> None:
     buyer = Buyer(Wallet(evm=KEY), ledger=":memory:", identity_headers=iter(["X-Tenant", "authorization", "x-tenant"]))
     assert buyer.identity_headers == ("authorization", "x-tenant")
+
+
+def test_a_policy_as_a_dict_is_answered_by_the_line_to_write() -> None:
+    given: Any = {"per_day": "1"}
+    with pytest.raises(errors.ConfigurationError, match=r"write Buyer\(wallet, Policy\(per_day='1'\)\)"):
+        Buyer(Wallet(evm=KEY), given)
+
+
+def test_a_budget_in_smallest_units_is_told_though_no_log_is_shown() -> None:
+    policy = Policy(per_day=5_000_000)
+    with pytest.warns(UserWarning, match="per_day=5000000 means 5000000 US dollars"):
+        Buyer(Wallet(evm=KEY), policy, ledger=":memory:")
+    told: list[events.Event] = []
+    Buyer(Wallet(evm=KEY), policy, ledger=":memory:", on_event=told.append)
+    assert ["5000000 US dollars" in str(event) for event in told] == [True]
+
+
+def test_a_purse_that_is_new_beside_others_is_told_once(tmp_path: Path) -> None:
+    place = tmp_path / "ledger.db"
+    told: list[str] = []
+
+    def made(purse: str) -> Buyer:
+        return Buyer(Wallet(evm=KEY), ledger=place, purse=purse, on_event=lambda event: told.append(str(event)))
+
+    first = made("tenants")
+    first.ledger.reserve(order(purchase(purse="tenants")), Attempt())
+    assert not [one for one in told if "Purse" in one], "the first purse of a ledger is expected"
+    made("tenants").close()
+    assert not [one for one in told if "Purse" in one]
+    made("tenant").close()
+    [said] = [one for one in told if "Purse" in one]
+    assert "Purse 'tenant' is new in the ledger" in said
+    assert "its budgets begin at zero. Used before there: 'tenants'." in said
+    first.close()
+
+
+def test_the_ledger_of_a_sandbox_that_has_ended_is_named_as_such() -> None:
+    with pytest.raises(errors.LedgerUnavailable, match="that sandbox is not running any more"):
+        Buyer(Wallet(evm=KEY), ledger="/tmp/x402-sandbox-gone/ledger.db")

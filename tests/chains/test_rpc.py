@@ -227,3 +227,17 @@ def test_endpoints_of_a_network_are_made_once_and_asked_one_by_one() -> None:
     assert endpoints.each("eip155:8453") == endpoints.each("eip155:8453")
     assert len(endpoints.each("eip155:8453")) == 2
     assert endpoints.each("eip155:999999") == []
+
+
+def test_an_endpoint_of_the_environment_that_is_not_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSES", ())
+    monkeypatch.setenv("X402_RPC", "solana=https://s.example base=https://b.example?key=hunter2")
+    nowhere = Rpc("eip155:8453", ["http://127.0.0.1:9"])
+    with closing(nowhere), pytest.raises(errors.ChainUnavailable) as raised:
+        nowhere.call("eth_chainId")
+    assert "X402_RPC names one that this buyer does not use: Buyer.from_env(...) reads it." in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+    monkeypatch.setenv("X402_RPC", "base=http://127.0.0.1:9")
+    with closing(nowhere), pytest.raises(errors.ChainUnavailable) as raised:
+        nowhere.call("eth_chainId")
+    assert "X402_RPC" not in str(raised.value)

@@ -9,9 +9,9 @@ import pytest
 from solders.keypair import Keypair
 
 from x402_client.cli.arguments import secret_among
-from x402_client.sandbox import TEST_EVM_KEYS
+from x402_client.sandbox import TEST_EVM_KEYS, Sandbox
 
-from .running import process
+from .running import in_process, process
 
 KEY = "4" * 63 + "a"
 PAIR = Keypair.from_seed(bytes(range(1, 33)))
@@ -74,3 +74,11 @@ def test_the_command_refuses_it_before_anything_else_looks(bare: dict[str, str])
     assert "Argument 3 looks like a private key" in ran.err
     assert "It stands in your shell's history now" in ran.err
     assert TEST_EVM_KEYS[0][2:] not in ran.err
+
+
+def test_verbose_may_stand_behind_the_command(bare: dict[str, str], seller: Sandbox) -> None:
+    for typed in (["get", f"{seller.url}/free", "-v"], ["get", "--yes", "-vv", f"{seller.url}/free"]):
+        ran = in_process(typed, bare)
+        assert ran.code == 0
+    ran = in_process(["get", f"{seller.url}/free", "-X", "POST", "-d", "-v"], bare)
+    assert "No such option" not in ran.err, "here it is the body"

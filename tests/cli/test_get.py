@@ -50,7 +50,7 @@ ENDS = {
     "not a terminal": ("/weather", (), 3, "There is no terminal to ask on; --yes pays", 0),
     "above --max": ("/report", ("--max", "0.01"), 3, "one payment may cost 0.01 USD", 0),
     "above --max, and below the policy": ("/report", ("--max", "0.01"), 3, "--max decides; --max 0.05 allows", 0),
-    "above the policy": ("/yacht", ("--yes",), 3, "0.10 USD. The --policy file decides; a higher per_request", 0),
+    "above the policy": ("/yacht", ("--yes",), 3, "policy.toml decides; a higher per_request there", 0),
     "above the policy, with --max": ("/yacht", ("--max", "1"), 3, "decides, for --max only narrows it; a higher", 0),
     "a lookalike of the token": ("/fault/swapped-token/weather", ("--yes",), 3, "not a token this buyer knows", 0),
     "nonsense": ("/fault/garbage-402/weather", ("--yes",), 5, "cannot be read", 0),

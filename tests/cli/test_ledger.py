@@ -19,7 +19,7 @@ from x402_client import Money, Token
 from x402_client.cli import spending, vocabulary
 from x402_client.cli.export import COLUMNS, as_csv, row
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.model.holds import Authorization, Hold, Purchase
+from x402_client.model.holds import Authorization, Hold, LastAnswer, Purchase
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer, Receipt
 from x402_client.sandbox import Sandbox
@@ -99,13 +99,21 @@ def open_hold(given: dict[str, str]) -> dict[str, Any]:
     return dict(found)
 
 
+#: What a payment is that the seller answers with another 402, time and again.
+REFUSED = {"tries": 3, "last": LastAnswer("held", 402, "nonce_already_used")}
+
+
 @pytest.mark.parametrize(
     ("changes", "state", "todo"),
     [
         ({"state": "reserved"}, "in flight", "Nothing"),
         ({"expires": 2**33, "in_flight": True}, "in flight", "Look again"),
         ({"expires": 2**33}, "unresolved, can settle until 2242-", "x402 ledger retry 00000000000000aa"),
-        ({"expires": 2**33, "money": "spent"}, "unresolved, paid, can settle until 2242-", "The content is owed"),
+        ({"expires": 2**33, "money": "spent"}, "unresolved, paid", "The content is owed"),
+        ({"expires": 2**33, **REFUSED}, "unresolved, can settle", "many sellers answer a payment once. Ask the seller"),
+        ({"expires": 2**33, **REFUSED, "tries": 2}, "unresolved, can settle", "Make the same request again"),
+        ({"expires": 2**33, "money": "spent", **REFUSED}, "unresolved, paid", "x402 ledger write-off 00000000000000aa"),
+        ({"expires": 1, "money": "spent", **REFUSED}, "lost", "It was presented 4 times"),
         ({"expires": 1}, "unresolved, expired 1970-01-01 00:00:01 UTC", "x402 ledger reconcile"),
         ({"expires": 1, "money": "spent"}, "lost: settled, nothing delivered", "write-off 00000000000000aa"),
         ({"state": "delivered"}, "delivered", "buys anew"),
@@ -433,3 +441,27 @@ def test_it_works_on_a_ledger_in_redis(seller: Sandbox, given: dict[str, str], t
     gone = in_process(["ledger", "holds"], shared)
     assert gone.code == 4
     assert "Traceback" not in gone.err
+
+
+def test_an_export_of_a_purse_that_is_not_there_says_so(used: dict[str, str]) -> None:
+    ran = in_process(["ledger", "export", "--csv", "--purse", "nope"], used)
+    assert (ran.code, len(ran.text.splitlines())) == (0, 1)
+    assert "Nothing was ever paid from purse 'nope'. Others in this ledger (--purse): default." in ran.err
+
+
+def test_on_a_narrow_terminal_every_table_keeps_its_heading(used: dict[str, str]) -> None:
+    lines = [line.rstrip() for line in terminal(["ledger"], used | {"NO_COLOR": "1"}, columns=40).screen.splitlines()]
+    assert max(map(len, lines[1:])) <= 60
+    for heading in ("by host", "by day", "by token"):
+        assert [line for line in lines if line.startswith(heading)]
+
+
+def test_two_kinds_of_test_money_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    from x402_client.cli.commands.ledger import _tell_two_kinds
+
+    known = Offer(0, 2, "exact", "eip155:84532", 10_000, "0x1", "0x2", 60)
+    both = [hold().but(offer=known), hold(price="0.01 USD (test)").but(offer=known)]
+    _tell_two_kinds(both[:1])
+    assert capsys.readouterr().err == ""
+    _tell_two_kinds(both)
+    assert "USD (test) is counted apart" in capsys.readouterr().err

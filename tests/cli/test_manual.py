@@ -86,7 +86,8 @@ def test_an_unknown_topic_suggests_the_nearest_and_those_that_have_the_word() ->
     assert "- `how-it-works`: " in manual("how-it-wroks", code=2)
     assert "- `errors/signing-error`: " in manual("hardware", code=2)
     told = manual("xyzzyplugh", code=2)
-    assert told.strip() == "x402: The manual has no page 'xyzzyplugh'. `x402 manual` lists all pages."
+    assert told.startswith("x402: The manual has no page 'xyzzyplugh'. To begin with:\n\n- `start-here`")
+    assert told.strip().endswith("`x402 manual` lists all pages.")
 
 
 def test_without_a_topic_every_page_is_listed_with_a_line() -> None:
@@ -178,9 +179,10 @@ def test_every_example_is_listed_and_shown_as_it_is() -> None:
     names = {path: str(path.relative_to(EXAMPLES).with_suffix("")) for path in files}
     assert sorted(name.replace("-", "_") for name, _ in listed) == sorted(names.values())
     for path, name in names.items():
-        assert manual(f"examples/{name}") == manual(f"examples/{name}{path.suffix}") == path.read_text("utf-8")
+        copied = path.read_text("utf-8").replace(f"examples/{name}{path.suffix}", path.name.replace("_", "-"))
+        assert manual(f"examples/{name}") == manual(f"examples/{name}{path.suffix}") == copied
         assert (name.replace("_", "-"), path.read_text("utf-8").splitlines()[0].strip('"# ')) in listed
-    assert manual("forty_workers") == (EXAMPLES / "forty_workers.py").read_text("utf-8")
+    assert manual("forty_workers") == manual("examples/forty_workers")
     assert "## examples/resell-with-fastapi" in manual("--search", "customers", "margin")
 
 
@@ -193,7 +195,7 @@ def test_on_a_terminal_an_example_is_a_page() -> None:
 def test_the_examples_that_a_page_names_are_there() -> None:
     named = {name for page in pages().values() for name in re.findall(r"x402 manual examples/([\w/]+)", page.text)}
     assert {"forty_workers", "agent_with_approval", "own_scheme", "resell_with_fastapi"} <= named
-    assert [name for name in named - {"NAME"} if not (EXAMPLES / f"{name}.py").is_file()] == []
+    assert [name for name in named - {"NAME"} if not [*EXAMPLES.glob(f"{name}.*")]] == []
 
 
 @pytest.mark.parametrize(
@@ -245,3 +247,32 @@ def test_a_heading_inside_a_program_is_none() -> None:
 )
 def test_anchors_are_those_of_markdown(heading: str, name: str) -> None:
     assert anchor(heading) == name
+
+
+def test_a_copy_of_an_example_names_itself_and_what_it_needs() -> None:
+    text = in_process(["manual", "examples/policy-file"], {}).text
+    assert "Run it: python policy-file.py" in text
+    listed = in_process(["manual", "examples"], {}).text
+    assert "Needs `examples/policy`, as policy.toml." in listed
+    assert "Needs the extra `aiohttp`." in listed
+
+
+def test_the_first_page_shows_the_program_that_the_sandbox_writes() -> None:
+    from x402_client.cli.commands.sandbox import _PROGRAM
+
+    page = in_process(["manual", "start-here"], {}).text
+    assert _PROGRAM.format(url="http://127.0.0.1:8402") in page
+
+
+def test_no_summary_ends_at_a_colon_and_no_command_is_cut() -> None:
+    assert [page.name for page in pages().values() if page.summary.endswith(":")] == []
+    found = in_process(["manual", "--search", "ledger"], {}).text
+    cut = [line for line in found.splitlines() if line.endswith("…")]
+    assert cut
+    assert all(line.endswith(" …") for line in cut)
+
+
+def test_a_topic_that_is_near_nothing_leads_to_the_first_pages() -> None:
+    ran = in_process(["manual", "zzqqxx"], {})
+    assert ran.code == 2
+    assert "`start-here`" in ran.err

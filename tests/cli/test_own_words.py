@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from x402_client import Money, errors
+from x402_client.cli.in_use import NO_POLICY
 from x402_client.cli.own_words import in_own_words
 from x402_client.sandbox import Sandbox
 
@@ -27,27 +28,31 @@ PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bm
         ("buyer.holds() lists these", "`x402 ledger holds` lists these"),
         ("one with Buyer(rpc={\"base\": \"https://...\"}).", "one with --rpc base=https://... (or X402_RPC)."),
         ("of different operators, in Buyer(rpc=...), or", "of different operators, in --rpc, or"),
-        ("Policy(http_hosts=['x.dev']) allows it", 'http_hosts = ["x.dev"] in the --policy file allows it'),
-        ("in Policy(hosts={\"x.dev\": Limit(...)}) if", 'in a table [hosts."x.dev"] in the --policy file if'),
-        ("Policy(accept_loss=...) does so", "accept_loss = ... in the --policy file does so"),
-        ("Policy(tokens=[Token(...)]) vouches", "a table [[tokens]] in the --policy file vouches"),
+        ("Policy(http_hosts=['x.dev']) allows it", 'http_hosts = ["x.dev"] in {F} allows it'),
+        ("in Policy(hosts={\"x.dev\": Limit(...)}) if", 'in a table [hosts."x.dev"] in {F} if'),
+        ("Policy(accept_loss=...) does so", "accept_loss = ... in {F} does so"),
+        ("Policy(tokens=[Token(...)]) vouches", "a table [[tokens]] in {F} vouches"),
         ("write Token(..., decimals=18).", "write decimals = 18."),
         ('for example per_request="0.10 EUR"', 'for example per_request = "0.10 EUR"'),
-        ("only under Policy(allow_zero=True)", "only under allow_zero = true in the --policy file"),
+        ("only under Policy(allow_zero=True)", "only under allow_zero = true in {F}"),
         ("and must_exist=True refuses that", "and --must-exist refuses that"),
         ("pass ledger=PATH.", "pass --ledger PATH."),
         ("may take 60 seconds: Buyer(settle_timeout=...).", "may take 60 seconds, or --timeout if that is longer."),
-        ("A higher per_request in the Policy allows it.", "A higher per_request in the --policy file allows it."),
+        ("A higher per_request in the Policy allows it.", "A higher per_request in {F} allows it."),
         (
             "A higher buyer.purchase(per_request=...) allows it, as far as the Policy does.",
-            "A higher --max allows it, as far as the --policy file does.",
+            "A higher --max allows it, as far as the policy does.",
         ),
-        ("a higher limit in the Policy allows it", "a higher limit in the --policy file allows it"),
+        (
+            "A higher per_request in the hosts entry 'x.dev' of the Policy allows it.",
+            'A higher per_request for [hosts."x.dev"] in {F} allows it.',
+        ),
+        ("a higher limit in the Policy allows it", "a higher limit in {F} allows it"),
         ("Make the same request again: it", "Run the same command again: it"),
     ],
 )  # fmt: skip
 def test_each_is_said_in_the_words_of_the_command(python: str, command: str) -> None:
-    assert in_own_words(python, "ab12") == command
+    assert in_own_words(python, "ab12") == command.replace("{F}", NO_POLICY)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +80,7 @@ def test_quote_and_doctor_speak_no_python_either(seller: Sandbox, given: dict[st
     for command in ("quote", "doctor"):
         for options in ((), ("--json",)):
             ran = in_process([command, f"{seller.url}/fault/swapped-token/weather", *options], given)
-            assert "[[tokens]] in the --policy file vouches for one" in ran.text
+            assert f"[[tokens]] in the policy file {given['X402_POLICY']} vouches for one" in ran.text
             assert not PYTHON.search(ran.text + ran.err)
 
 

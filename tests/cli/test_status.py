@@ -45,7 +45,7 @@ def test_it_shows_addresses_balances_and_budgets(seller: Sandbox, given: dict[st
     assert "eip155:402402402402, test money 99.95 USDC" in lines
     assert "solana-devnet, test money 100 USDC" in lines
     assert "per day 4.95 USD 5.00 USD ████████████" in lines
-    assert "Throw-away keys of a sandbox: never send them real money." in lines
+    assert "Anybody may know these keys, a sandbox's or a tool's: never send them real money." in lines
     assert any(line.startswith("payments 1, the first at ") for line in lines)
     assert any(line.startswith("size ") and line.endswith(" kB") for line in lines)
     assert given["X402_EVM_KEY"][2:] not in ran.text
@@ -182,3 +182,28 @@ def test_no_line_is_wider_than_the_terminal(seller: Sandbox, given: dict[str, st
 
 def test_a_budget_that_is_overdrawn_has_nothing_left() -> None:
     assert Budget(Cap("", "day", "USD", 5), 9).left == 0
+
+
+def test_a_key_of_another_program_is_named_as_get_names_it(bare: dict[str, str]) -> None:
+    ran = in_process(["status"], bare | {"PRIVATE_KEY": "0x" + "12" * 32})
+    assert "PRIVATE_KEY is set, and keys of other programs are not used unasked" in ran.text
+    assert 'write export X402_EVM_KEY="$PRIVATE_KEY"' in ran.text
+
+
+def test_commands_to_type_next_name_the_ledger_and_the_purse(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    options = ["--ledger", str(tmp_path / "a.db"), "--purse", "mine"]
+    lost = f"{seller.url}/fault/drop-after-settling/weather"
+    assert in_process(["get", lost, "-X", "POST", "--yes", *options], given).code == 7
+    assert in_process(["ledger", "freeze", "x.dev", *options[:2]], given).code == 0
+    hold = json.loads(in_process(["ledger", "holds", "--json", *options], given).text)["holds"][0]["hold"]
+    typed = " ".join(options)
+    assert f"`x402 ledger retry {hold} {typed}`" in in_process(["ledger", "holds", *options], given).text
+    assert f"`x402 ledger retry {hold} {typed}`" in in_process(["ledger", "show", hold, *options], given).text
+    text = in_process(["status", "--offline", *options], given).text
+    assert f"`x402 ledger retry {hold} {typed}`" in text
+    assert f"next: x402 ledger holds {typed}" in text
+    assert f"next: x402 ledger unfreeze x.dev --ledger {tmp_path / 'a.db'}\n" in text
+    ran = in_process(["ledger", "retry", hold, "-X", "GET", *options], given)
+    assert f"{typed}" in ran.err

@@ -81,7 +81,7 @@ def test_colours_and_signs_of_life_are_for_terminals_and_not_under_no_color(
 def test_a_wallet_is_made_with_a_passphrase_that_is_asked_for_twice(bare: dict[str, str]) -> None:
     answers = [
         ("New passphrase", "short\n"),
-        ("are the least", ""),
+        ("too short", ""),
         ("New passphrase", "correct horse\n"),
         ("The same again", "correct mule\n"),
         ("New passphrase", "correct horse\n"),

@@ -51,7 +51,7 @@ def test_a_policy_that_a_buyer_would_refuse_is_refused_here(bare: dict[str, str]
     policy.write_text(f'per_day = "1"\n[[tokens]]\nnetwork = "solana-devnet"\naddress = "{mint}"\n')
     ran = in_process(["tokens", "--policy", str(policy)], bare)
     assert ran.code == 2
-    assert "[[tokens]] in the --policy file vouches for it on solana-devnet" in ran.err
+    assert f"[[tokens]] in the policy file {policy} vouches for it on solana-devnet" in ran.err
 
 
 def test_on_a_narrow_terminal_each_token_has_its_lines(bare: dict[str, str]) -> None:

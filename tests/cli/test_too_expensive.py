@@ -15,10 +15,10 @@ from x402_client.policy.choice import RAISE_POLICY
 @pytest.mark.parametrize(
     ("most", "policy", "said"),
     [
-        (None, False, "That is the limit without a --policy file; --max 0.50 allows this one."),
+        (None, False, "That is the limit without a policy file; --max 0.50 allows this one."),
         ("0.05", False, "--max decides; --max 0.50 allows this one."),
-        ("0.10 EUR", True, "--max decides; --max 0.50 allows this one, as far as the --policy file does."),
-        (None, True, "The --policy file decides; a higher per_request in it allows this one."),
+        ("0.10 EUR", True, "--max decides; --max 0.50 allows this one, as far as the policy file policy.toml does."),
+        (None, True, "The policy file policy.toml decides; a higher per_request there allows this one."),
     ],
 )
 def test_too_expensive_names_what_decides(most: str | None, policy: bool, said: str) -> None:

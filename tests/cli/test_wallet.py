@@ -170,9 +170,11 @@ def test_each_way_to_make_a_wallet_says_what_to_keep(
         ),
         ("d", ["--keyring"], "Keep the key or mnemonic itself: the passphrase of these files is in this machine's"),
     ):
-        ran = in_process(["wallet", "import", name, *options], bare if options else user, TEST_EVM_KEYS[0].encode())
+        ran = in_process(["wallet", "import", name, *options], bare if options else user, b"5a" * 32)
         assert said in ran.err
-        assert ran.err.endswith(f"Then:\n  x402 wallet balance {name}\n  x402 get URL --wallet {name}\n")
+        assert f"Then:\n  x402 wallet balance {name}\n  x402 policy init  (" in ran.err
+        assert f"\n  x402 quote URL --wallet {name}  (asks the price" in ran.err
+        assert ran.err.endswith(f"\n  x402 get URL --wallet {name}\n")
 
 
 def test_without_a_passphrase_and_a_terminal_it_says_how(bare: dict[str, str], tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_a_short_passphrase_is_refused_wherever_it_comes_from(
     ran = in_process(["wallet", command, *options], settings, REAL_KEY.encode())
     assert ran.code == 2
     where = "X402_PASSPHRASE" if by == "variable" else str(file)
-    assert f"The passphrase in {where} has {len(passphrase)} characters; 8 are the least. Nothing" in ran.err
+    assert f"The passphrase in {where} is too short: 8 characters or more are needed. Nothing" in ran.err
     assert len(passphrase) == 1 or passphrase not in ran.text + ran.err
     assert not place(bare).exists()
 
@@ -263,6 +265,11 @@ def test_balances_are_read_from_the_chains(seller: Sandbox, given: dict[str, str
     deaf = in_process(["wallet", "balance", "--network", "base", "--rpc", "base=http://127.0.0.1:9"], given)
     assert deaf.code == 4
     assert "base did not answer" in deaf.err
+    two = ["--network", "base", "--network", "solana-devnet", "--rpc", "base=http://127.0.0.1:9"]
+    rpc = [part for one in given["X402_RPC"].split() for part in ("--rpc", one)]
+    half = in_process(["wallet", "balance", *two, *rpc], given)
+    assert (half.code, "solana-devnet" in half.text) == (4, True)
+    assert "1 of 2 networks did not answer: what is held there is not known." in half.err
     assert in_process(["wallet", "balance", "--network", "moon"], given).code == 2
 
 
@@ -277,14 +284,16 @@ def test_a_new_wallet_ends_with_what_to_do(user: dict[str, str]) -> None:
         "on base-sepolia, test money", "on solana-devnet, test money",
     ):  # fmt: skip
         assert words in said
-    assert said.endswith("Then:\n  x402 wallet balance\n  x402 get URL\n")
+    assert "Then:\n  x402 wallet balance\n  x402 policy init" in said
+    assert said.index("base-sepolia") < said.index("on base\n")  # test money first
 
 
 def test_one_key_is_told_its_own_networks_only(user: dict[str, str]) -> None:
     said = in_process(["wallet", "new", "agent", "--evm"], user).err
     assert "on base\n" in said
     assert "solana" not in said
-    assert said.endswith("Then:\n  x402 wallet balance agent\n  x402 get URL --wallet agent\n")
+    assert "Then:\n  x402 wallet balance agent\n" in said
+    assert said.endswith("\n  x402 get URL --wallet agent\n")
 
 
 def test_how_to_fund_is_said_again(user: dict[str, str]) -> None:
@@ -300,16 +309,36 @@ def test_how_to_fund_is_said_again(user: dict[str, str]) -> None:
     assert (said["token"], said["asset"]) == ("USDC", "0x036CbD53842c5426634e7929541eC2318f3dCF7e")
 
 
+#: Words that are no network with USDC, and what is said of each.
+FAULTY_NETWORKS = {
+    "moon": "'moon' is not a network we know",
+    "bsae": 'did you mean "base"?',
+    "mainnet": 'write "base", "ethereum" or "solana"',
+    "testnet": 'write "base-sepolia" or "solana-devnet"',
+    "flare": "No USDC is known on 'flare'",
+}
+
+
 def test_funds_are_for_a_network_with_a_key_and_a_token(user: dict[str, str]) -> None:
     assert in_process(["wallet", "new", "agent", "--evm"], user).code == 0
     without = in_process(["wallet", "fund", "agent", "--network", "solana"], user)
     assert without.code == 2
     assert "This wallet has no key for solana" in without.err
-    for name in ("moon", "flare"):  # no network, and one whose token is another
-        ran = in_process(["wallet", "fund", "agent", "--network", name], user)
-        assert ran.code == 2
-        assert f"No USDC is known on '{name}'" in ran.err
+    for name, said in FAULTY_NETWORKS.items():
+        for command in ("fund", "balance"):
+            ran = in_process(["wallet", command, "agent", "--network", name], user)
+            assert ran.code == 2
+            assert said in ran.err or (name, command) == ("flare", "balance")
     assert in_process(["wallet", "fund"], user).code == 2  # there is no wallet of the name default
+
+
+def test_a_mnemonic_that_anybody_may_know_is_warned_of(user: dict[str, str]) -> None:
+    ran = in_process(["wallet", "import", "dev"], user, ("test " * 11 + "junk").encode())
+    assert ran.code == 0
+    assert "WARNING. Anybody may know these keys" in ran.err
+    assert "x402 wallet balance" not in ran.err
+    fund = in_process(["wallet", "fund", "dev"], user)
+    assert (fund.code, "Never send them real money" in fund.err) == (3, True)
 
 
 def test_nobody_is_led_to_send_real_money_to_a_sandboxs_keys(given: dict[str, str]) -> None:

@@ -447,3 +447,16 @@ def test_words_that_are_our_own_payment_are_not_repeated() -> None:
         ground.pay(called(), Send=lambda ask: asking(error=ask.header[1]))
     [sent] = ground.all(asks.Send)
     assert sent.header[1] not in str(caught.value)
+
+
+def test_a_payment_that_is_refused_time_and_again_is_one_to_ask_the_seller_about() -> None:
+    ground = Ground(**GET)
+    said = []
+    for _ in range(3):
+        with pytest.raises(PaymentRejected) as caught:
+            ground.pay(called(), Send=asking())
+        said.append(str(caught.value.args[0]))
+    assert ["Make the same request again" in one for one in said] == [True, False, False]
+    assert "It was presented 4 times" in said[1]
+    assert "many sellers answer a payment once. Ask the seller" in said[1]
+    assert "buyer.write_off(error.hold) gives the purchase up" in said[1]

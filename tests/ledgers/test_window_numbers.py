@@ -87,7 +87,7 @@ def test_every_window_is_a_field_of_policy_files_and_in_the_documentation() -> N
 
 
 def test_a_keyword_that_is_no_window_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'per_dya'; did you mean 'per_day'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'per_dya'; did you mean per_day"):
         Limit(per_dya="5")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unexpected keyword argument 'per_fortnight'"):
         Policy(per_day="5", per_fortnight="5")  # type: ignore[arg-type]

@@ -119,7 +119,7 @@ HOSTS = {
 def test_a_url_as_a_host(written: str, host: str) -> None:
     with pytest.raises(errors.ConfigurationError) as raised:
         Policy(hosts={written: Limit(per_day="1")})
-    assert raised.value.args[0] == f'The URL of {host} is not a host; write "{host}", without scheme or path.'
+    assert raised.value.args[0] == f'This is a URL, and a host is needed; write "{host}", without scheme or path.'
     Policy(hosts={host: Limit(per_day="1")})
 
 
@@ -145,10 +145,10 @@ def test_a_mistyped_keyword() -> None:
     for keyword in inspect.signature(Policy).parameters:
         if keyword != "further":
             mistyped = keyword[:-2] + keyword[-1] + keyword[-2] + "s"
-            with pytest.raises(TypeError, match=f"Policy.*'{mistyped}'; did you mean '{keyword}'"):
+            with pytest.raises(TypeError, match=f"Policy.*'{mistyped}'; did you mean {keyword}"):
                 Policy(per_day="1", **{mistyped: "1"})  # type: ignore[arg-type]
 
-    with pytest.raises(TypeError, match=r"Limit.*'per_dya'; did you mean 'per_day'"):
+    with pytest.raises(TypeError, match=r"Limit.*'per_dya'; did you mean per_day"):
         Limit(per_dya="1")  # type: ignore[arg-type]
 
 
@@ -214,3 +214,57 @@ def test_what_is_half_built_can_be_shown() -> None:
     shows = Shows()
     Policy(max_payments=shows)  # type: ignore[arg-type]
     assert set(shows.seen) == {"<Limit, half built>", "<Policy, half built>"}
+
+
+@pytest.mark.parametrize("word", ["max_amount", "max_price", "max_usd", "limit", "budget", "daily_limit", "amount"])
+def test_a_word_for_an_amount_leads_to_the_two_limits(word: str) -> None:
+    both = r"did you mean per_request \(the most for one payment\) or per_day \(a budget\)\?"
+    for build in (Policy, Limit):
+        with pytest.raises(TypeError, match=both):
+            build(**{word: "1"})
+
+
+@pytest.mark.parametrize(("word", "meant"), [("max_payment", "max_payments"), ("per_reqest", "per_request")])
+def test_a_misspelled_word_leads_to_its_own(word: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=rf"did you mean {meant}\?"):
+        Policy(**{word: "1"})  # type: ignore[arg-type]
+
+
+def test_an_amount_without_a_name() -> None:
+    for kind in (Policy, Limit):
+        build: Any = kind
+        with pytest.raises(errors.ConfigurationError, match=rf'write {kind.__name__}\(per_request="0\.10"'):
+            build("0.10")
+        assert "per_request" in inspect.signature(kind).parameters
+
+
+def test_a_network_by_its_number() -> None:
+    for number, name in ((8453, "base"), (777, "eip155:777"), (-1, "base")):
+        with pytest.raises(errors.ConfigurationError, match=f'networks holds names, not {number}; write "{name}"'):
+            Policy(per_day="1", networks=[number])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("address", ["0x9d8A", "0x" + "1" * 39, "0x" + "g" * 40, "0x" + "1" * 65])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="has 40 hex digits after 0x"):
+        Policy(per_day="1", pay_to=[address])
+
+
+TABLES = {
+    '[hosts]\napi.example.com = { per_hour = "2" }': '"api.example.com"',
+    '[hosts.api.example.com]\nper_hour = "2"': '"api.example.com"',
+    '[hosts]\nbad.example = "deny"': 'put it in quotation marks: "bad.example"',
+    '[hosts]\nper_day = "5"': "move it above the first heading",
+    '[hosts."a.example"]\nonly_listed_hosts = true': "move it above the first heading",
+    '[[tokens]]\nnetwork = "base"\nper_day = "5"': "move it above the first heading",
+}
+
+
+@pytest.mark.parametrize(("written", "said"), TABLES.items())
+def test_a_table_of_a_policy_file(tmp_path: Path, written: str, said: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(f'per_request = "0.10"\n{written}\n')
+    with pytest.raises(errors.ConfigurationError) as raised:
+        Policy.from_file(file)
+    assert said in str(raised.value)
+    assert "line 3" in str(raised.value) or "line 2" in str(raised.value) or "line 4" in str(raised.value)

@@ -14,6 +14,7 @@ from x402_client import Buyer, Limit, Money, Policy, Token, Wallet
 from x402_client.errors import HostNotAllowed, NoAcceptableOffer, OverLimit, TooExpensive
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Quote
+from x402_client.policy.allowances import AllowanceRules, terms_from
 from x402_client.policy.choice import Mandate, choose, refuse
 from x402_client.policy.policy import admit
 from x402_client.wire.bounds import DEFAULT
@@ -375,3 +376,16 @@ def test_what_python_takes_for_equal_is_echoed_as_it_was_written() -> None:
     quotes = [quoted(entry(note=note)) for note in (1, True, 1.0)]
     chosen = [choose(quote, OPEN, ORIGIN, means, NONE, DEFAULT).choice for quote in quotes]
     assert [type(offer.raw["note"]) for offer in chosen if offer] == [int, bool, float]
+
+
+def test_a_price_above_a_limit_names_whose_limit_it_is() -> None:
+    allowed = (AllowanceRules.of(terms_from("default", "run-42", "1", None, None, "0.002", None)),)
+    policy = Policy(per_request="0.005", hosts={"*.example.com": Limit(per_request="0.003")})
+    told = {
+        "hosts entry '*.example.com' of the Policy allows it": (policy, NONE),
+        "A higher per_request in the Policy allows it": (Policy(per_request="0.005"), NONE),
+        "A higher buyer.purchase(per_request=...) allows it": (policy, Mandate(per_request=Money("0.001"))),
+        "Another allowance than 'run-42'": (policy, Mandate(allowances=allowed)),
+    }
+    for said, (given, mandate) in told.items():
+        assert said in str(refusal(judged(given, entry(), mandate=mandate), given, mandate))

@@ -109,8 +109,8 @@ MISTAKES = {
     "no rule": ('[hosts]\n"a.example" = "dney"', [(2, 'hosts."a.example"', "'dney' is neither")]),
     "no rule but a number": ('[hosts]\n"a.example" = 5', [(2, 'hosts."a.example"', "5 is neither")]),
     "in a host": (
-        '[hosts."a.example"]\n# so much\nper_day = "1"\nper_hour = "x"\nnetworks = ["base"]',
-        [(4, 'hosts."a.example".per_hour', "'x'"), (5, 'hosts."a.example".networks', "is no field here")],
+        '[hosts."a.example"]\n# so much\nper_day = "1"\nper_hour = "x"\nassets_ = ["base"]',
+        [(4, 'hosts."a.example".per_hour', "'x'"), (5, 'hosts."a.example".assets_', "is no field here")],
     ),
     "dotted": ('hosts."a.example".per_day = "x"', [(1, 'hosts."a.example".per_day', "'x'")]),
     "inline": ('hosts = {"a.example" = {per_day = "x"}}', [(1, 'hosts."a.example".per_day', "'x'")]),

@@ -90,6 +90,7 @@ NOBODY_ASKED = "Nobody is asked in it: its buyers have no approver."
 GIVEN_AGAIN = "It takes a row whose number is given again, and a program that remembers the one before."
 NO_SOLANA = "Its chain is an EVM chain."
 NO_STOPS = "Nobody freezes in it, and a breaker is no budget."
+ONE_KEY = "Each of its keys is of one request, written off or not."
 NO_OLDER = "Its ledgers begin with this version, and no loss is accepted in them."
 TOO_CAREFUL = "The buyer is more careful then than it has to be, and pays less."
 HELD_ELSEWHERE = "Another rule holds it too; only a test of the one place shows this one."
@@ -1044,14 +1045,15 @@ MUTATIONS = (
     Mutation(
         "a key may be paid twice: memory",
         MEMORY,
-        "        if paid is not None:\n            raise refusals.already_paid(paid)\n",
+        '        if ended is not None and ended.state == "delivered":\n'
+        "            raise refusals.already_paid(ended)\n",
         "",
         (IN_MEMORY, seed("", "memory", 0)),
     ),
     Mutation(
         "a key may be paid twice: Redis",
         REDIS,
-        "  if paid then return paid end\n",
+        '    if past and past.state == "delivered" then return { "paid", seq, entry } end\n',
         "",
         (IN_REDIS, seed("", "redis", 8)),
     ),
@@ -1419,9 +1421,33 @@ MUTATIONS = (
     Mutation(
         "a key may be paid twice: a file",
         "ledgers/sqlite/holds.py",
-        "    if paid is not None:\n        raise refusals.already_paid(paid)\n",
+        '    if ended is not None and ended.state == "delivered":\n        raise refusals.already_paid(ended)\n',
         "",
         (IN_A_FILE, f"{KILLED}[httpx, under a key]", seed("", "sqlite", 3)),
+    ),
+    Mutation(
+        "a key that was written off buys another request: memory",
+        MEMORY,
+        "        if row.hold.purchase.keyed:\n            self._keys[",
+        '        if row.hold.purchase.keyed and state == "delivered":\n            self._keys[',
+        (IN_MEMORY,),
+        unseen=ONE_KEY,
+    ),
+    Mutation(
+        "a key that was written off buys another request: a file",
+        "ledgers/sqlite/holds.py",
+        "    if row.hold.purchase.keyed:\n        db.execute(_REMEMBER, (latest,))\n",
+        "",
+        (IN_A_FILE,),
+        unseen=ONE_KEY,
+    ),
+    Mutation(
+        "a key that was written off buys another request: Redis",
+        REDIS,
+        '  if row.keyed == "1" then call("HSET", PAID',
+        '  if row.keyed == "1" and state == "delivered" then call("HSET", PAID',
+        (IN_REDIS,),
+        unseen=ONE_KEY,
     ),
     # --- allowances
     Mutation(

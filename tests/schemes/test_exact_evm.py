@@ -334,6 +334,6 @@ def test_where_asked_the_balance_is_looked_at_first(have: int, signs: bool) -> N
         assert run(scheme.sign(offered(), 600), answer)
         assert asked == [Fetch, SignTyped]
     else:
-        with pytest.raises(InsufficientFunds, match=r"holds 9999 units of USDC on base-sepolia, and 10000 are asked"):
+        with pytest.raises(InsufficientFunds, match=r"holds 0\.009999 USDC on base-sepolia, and 0\.01 are asked"):
             run(scheme.sign(offered(), 600), answer)
         assert asked == [Fetch]

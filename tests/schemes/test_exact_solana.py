@@ -413,7 +413,7 @@ def account(amount: int | None) -> Any:
 
 @pytest.mark.parametrize(
     ("ours", "theirs", "words"),
-    [(None, 0, "no such account"), (9_999, 0, "it holds 9999"), (10_000, None, "does not exist")],
+    [(None, 0, "no such account"), (9_999, 0, "it holds 0\\.009999"), (10_000, None, "does not exist")],
 )
 def test_funds_are_looked_at_where_asked(ours: int | None, theirs: int | None, words: str) -> None:
     answer = result({"value": [account(ours), account(theirs)]})

@@ -29,6 +29,10 @@ ON_SOLANA = {
 }
 
 
+#: Everybody's who ever started Anvil or Hardhat.
+ANVIL_2 = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+
+
 class OnlyAnAddress:
     """A signer that shows no key."""
 
@@ -50,6 +54,8 @@ def wallets() -> dict[str, Callable[[], Wallet]]:
         "an account": lambda: Wallet(evm=Account.from_key(TEST_EVM_KEYS[0])),
         "an address": lambda: Wallet(evm=OnlyAnAddress()),
         "a keypair": lambda: Wallet(solana=Keypair.from_seed(TEST_SOLANA_KEYS[1])),
+        "Hardhat's words": lambda: Wallet.from_mnemonic("test " * 11 + "junk"),
+        "Anvil's second account": lambda: Wallet(evm=ANVIL_2),
         "made by a sandbox": lambda: Wallet(evm=evm, solana=solana),
     }
 
@@ -73,7 +79,10 @@ def test_a_key_of_the_sandbox_signs_for_no_real_network(name: str) -> None:
     entries += [entry(network=SOLANA, **ON_SOLANA)] if wallet.solana else []
     for reason in reasons(wallet, *entries):
         assert reason is not None
-        assert "the wallet's key is one of the sandbox's, which anybody may know; pay with a key of your own" in reason
+        assert (
+            "anybody may know the wallet's key, one of a sandbox or a development tool; pay with a key of your own"
+            in reason
+        )
 
 
 @pytest.mark.parametrize("name", WALLETS)

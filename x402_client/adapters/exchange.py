@@ -311,6 +311,11 @@ def _root_of(given: object) -> Buyer:
 
 def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:
     """Return the error for a client that a face does not wrap. It names the face that does."""
+    if isinstance(given, type):
+        made = f"{given.__module__.partition('.')[0]}.{given.__name__}"
+        return ConfigurationError(
+            f"This is the class {made}, and wrap takes one that is made: write wrap({made}(), buyer)."
+        )
     library = type(given).__module__.partition(".")[0]
     if library != own and library in ("httpx", "httpx2", "requests", "aiohttp"):
         return ConfigurationError(

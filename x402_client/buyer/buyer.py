@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast, overload
 
@@ -125,7 +126,7 @@ class Buyer(PurseQuestions):
             breaker=Breaker(
                 settings.count("breaker_after", breaker_after), settings.at_least_zero("breaker_rest", breaker_rest)
             ),
-            notices=Notices(self.ledger),
+            notices=Notices(self.ledger, self.purse),
             running=RunningCalls(self.ledger, self.settle_timeout),
             ends=ends_writer(self.ledger),
             approver=settings.function("approve", approve),
@@ -159,6 +160,11 @@ class Buyer(PurseQuestions):
         if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
             self.endpoints.get_ready()
         self.services.tell_news()
+        for event in self.services.notices.first():
+            self.services.tell(event)
+        if self.services.on_event is None:  # the log alone would say it, and most programs show none
+            for remark in self.policy.remarks:
+                warnings.warn(remark, UserWarning, stacklevel=3)
         for remark in settings.remarks(self.policy, self.endpoints):
             self.services.tell(Warned("", "", remark))
 

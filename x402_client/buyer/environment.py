@@ -67,9 +67,14 @@ def has_keys() -> bool:
     return any(variable(name) is not None for name in (EVM_VARIABLE, SOLANA_VARIABLE))
 
 
+def keys_of_others() -> list[str]:
+    """Return the variables of other programs that hold keys."""
+    return [name for name in _OF_OTHERS if variable(name) is not None]
+
+
 def no_wallet() -> str:
     """Return the message for a user who has no wallet: what to do, and which key of another program is there."""
-    found = [name for name in _OF_OTHERS if variable(name) is not None]
+    found = keys_of_others()
     if not found:
         return (
             f"There is no wallet to pay with. Make one with `x402 wallet new`, or set {EVM_VARIABLE} (0x and 64 hex "

@@ -1,24 +1,50 @@
-"""News of a ledger that a person should hear: it began with nothing spent, or the machine's clock was set."""
+"""News of a ledger that a person should hear: it or a purse began with nothing spent, or the clock was set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from ..core.ports import Ledger
-from ..events import ClockJumped, Event, LedgerStarted
-from ..ledgers.extras import drift_of, is_fresh, name_of
+from ..errors import X402Error
+from ..events import ClockJumped, Event, LedgerStarted, Warned
+from ..ledgers.extras import at_once, drift_of, is_fresh, name_of, purses_of
+from ..model.offers import words
 
 #: Seconds by which clocks drift apart, or are corrected, without having been set.
 _TOLERATED = 60.0
+#: The most purses that are named.
+_NAMED = 5
 
 
 class Notices:
     """News for one buyer, from the optional attributes of its ledger."""
 
-    __slots__ = ("_drift", "_ledger", "_started")
+    __slots__ = ("_drift", "_ledger", "_purse", "_started")
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger, self._started, self._drift = ledger, False, 0.0
+    def __init__(self, ledger: Ledger, purse: str) -> None:
+        self._ledger, self._purse, self._started, self._drift = ledger, purse, False, 0.0
+
+    def first(self) -> Iterator[Event]:
+        """Give what is told once, when the buyer is built: its purse is new beside others.
+
+        A mistyped purse begins with nothing spent. A server tells by itself that a purse is new.
+        """
+        if at_once(self._ledger) is None or name_of(self._ledger) == ":memory:" or is_fresh(self._ledger):
+            return
+        known: object = ()
+        with suppress(X402Error):  # a ledger that cannot be read refuses payments, and says so there
+            known = purses_of(self._ledger)
+        if isinstance(known, tuple) and known and self._purse not in known:
+            yield Warned("", "", self._new_purse(known))
+
+    def _new_purse(self, known: tuple[str, ...]) -> str:
+        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+        named = ", ".join(repr(words(purse, 60)) for purse in known[:_NAMED])
+        return (
+            f"Purse {words(self._purse, 60)!r} is new in the ledger {name_of(self._ledger)}: its budgets begin at "
+            f"zero. Used before there: {named}{more}. A mistyped name begins a new purse, too."
+        )
 
     def news(self) -> Iterator[Event]:
         """Give what happened since the last time."""

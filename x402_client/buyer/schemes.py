@@ -106,8 +106,8 @@ class PaymentMeans:
             return self._nothing_signs(offer)
         if place[1] in self._play and not takes_play_keys(offer.network):
             return (
-                "the wallet's key is one of the sandbox's, which anybody may know; pay with a key of your own on "
-                f"{words(short_name(offer.network), 60)}"
+                "anybody may know the wallet's key, one of a sandbox or a development tool; pay with a key of your own "
+                f"on {words(short_name(offer.network), 60)}"
             )
         try:
             return scheme.objection(offer) or None

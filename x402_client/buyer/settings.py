@@ -185,8 +185,12 @@ def policy(given: object) -> Policy:
     """Return a policy."""
     if isinstance(given, Policy):
         return given
-    file = "; Policy.from_file(path) reads one" if isinstance(given, (str, os.PathLike)) else ""
-    raise ConfigurationError(f"policy is a Policy, not {type(given).__name__}{file}.")
+    if isinstance(given, Mapping) and given:
+        written = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        cure = f"; write Buyer(wallet, Policy({written:.300}))"
+    else:
+        cure = "; Policy.from_file(path) reads one" if isinstance(given, (str, os.PathLike)) else ""
+    raise ConfigurationError(f"policy is a Policy, not {type(given).__name__}{cure}.")
 
 
 def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> None:

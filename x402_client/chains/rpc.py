@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ..errors import ChainUnavailable, MalformedQuote
 from ..guards.deadlines import Cut, Deadline
 from ..guards.forks import in_each_child
-from ..model.networks import short_name
+from ..model.networks import caip2, short_name
 from ..model.offers import words
 from ..wire.content_encoding import decoded
 from ..wire.json_text import load
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+#: The variable in which ``Buyer.from_env`` finds endpoints.
+_VARIABLE = "X402_RPC"
 _PAUSES = (0.2, 0.5, 1.0)
 _LONGEST_PAUSE = 3.0
 _MOST_BYTES = 4 * 1024 * 1024
@@ -85,9 +87,17 @@ class Rpc:
                 break
             time.sleep(rest)
         raise ChainUnavailable(
-            f"{short_name(self.network)} did not answer {method} ({problem}). Try again, or name another endpoint with "
-            f"{self._setting}."
+            f"{short_name(self.network)} did not answer {method} ({problem}). {self._unused}Try again, or name another "
+            f"endpoint with {self._setting}."
         )
+
+    @property
+    def _unused(self) -> str:
+        """Return a remark if the environment names an endpoint of this network that the buyer was not given."""
+        written = [one.partition("=") for one in os.environ.get(_VARIABLE, "").split()]
+        if not any(caip2(name) == self.network and url not in self.urls for name, _, url in written):
+            return ""
+        return f"{_VARIABLE} names one that this buyer does not use: Buyer.from_env(...) reads it. "
 
     @property
     def _setting(self) -> str:

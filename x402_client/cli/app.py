@@ -25,7 +25,7 @@ from .commands import (
 )
 from .running import log_to_stderr
 from .screen import prepare, show
-from .tree import whole
+from .tree import options_first, whole
 
 _HELP = """Pay for what answers 402 Payment Required, within limits. New here? x402 demo
 
@@ -83,7 +83,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line, and return its exit code."""
     prepare()
     try:
-        whole(app)(args=list(arguments), prog_name="x402")
+        root = whole(app)
+        root(args=options_first(root, arguments), prog_name="x402")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -24,6 +24,7 @@ from ..signers.play_keys import is_play_signer, takes_play_keys
 from .buying import endpoints
 from .exits import Code
 from .money_labels import network_name
+from .network_names import network_named
 from .own_words import in_own_words
 from .running import Stop
 from .screen import put, say, show_json, table, waiting
@@ -180,8 +181,8 @@ def document(held: Held) -> dict[str, object]:
 
 
 def _reachable(name: str, named: dict[str, tuple[str, ...]]) -> str:
-    network = caip2(name)
-    if network is None or (network not in PUBLIC and network not in named):
+    network = network_named(name)
+    if network not in PUBLIC and network not in named:
         raise Stop(Code.USAGE, f"No endpoint is known for {name!r}; name one with --rpc {name}=https://...")
     return network
 
@@ -198,5 +199,8 @@ def _tell(found: list[Held], as_json: bool) -> None:
             put(rows)
         for problem in problems(found):
             say(problem, "yellow")
-    if found and all(held.problem for held in found):
-        raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered.")
+    silent = {held.token.network for held in found if held.problem}
+    asked = {held.token.network for held in found}
+    if silent:
+        few = f"{len(silent)} of {len(asked)} networks did not answer: what is held there is not known."
+        raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered." if silent == asked else few)

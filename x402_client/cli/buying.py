@@ -13,17 +13,19 @@ from ..buyer.buyer import Buyer
 from ..buyer.ledger_calls import call_ledger
 from ..core.ports import Approver
 from ..errors import ConfigurationError, LedgerUnavailable
-from ..events import Event
+from ..events import Event, Warned
 from ..ledgers.extras import purses_of
 from ..ledgers.urls import REDIS, refusal, scheme_of
 from ..model.budgets import WINDOWS
 from ..model.money import Money
+from ..model.offers import words
 from ..model.sandbox_settings import ended_sandbox
 from ..policy.policy import CAREFUL, Policy
 from . import wallets
 from .exits import Code
 from .own_words import in_own_words
 from .running import Stop
+from .screen import say
 
 _PER_DAY = "5"
 
@@ -72,7 +74,7 @@ def buying(
         rpc=endpoints(choices.rpc) or None,
         approve=approve or (None if policy.approve_above is None else _refuse_all),
         approve_timeout=approve_timeout,
-        on_event=on_event,
+        on_event=on_event or _say_warning,
     )
     try:
         yield buyer, found
@@ -173,6 +175,12 @@ def left_in_words(remaining: dict[str, Money]) -> str:
 def number(money: Money) -> str:
     """Return an amount of money without its currency."""
     return str(money).partition(" ")[0]
+
+
+def _say_warning(event: Event) -> None:
+    """Say what is to be heard of a buyer's settings."""
+    if isinstance(event, Warned) and not event.method:
+        say(words(in_own_words(event.problem), 500), "yellow")
 
 
 def _refuse_all(approval: object) -> bool:

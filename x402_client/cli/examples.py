@@ -152,8 +152,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ledger accept --ledger spend.db", "Do so with another ledger."),
     ),
     "policy": (
+        ("policy init", "Write a policy to begin with."),
         ("policy check policy.toml", "Read a policy in words."),
         ("policy check policy.toml example.com/weather", "Try it on a seller."),
+    ),
+    "policy init": (
+        ("policy init", "Write policy.toml here."),
+        ("policy init ~/.config/x402/policy.toml", "Write it elsewhere."),
     ),
     "policy check": (
         ("policy check policy.toml", "Read a policy in words."),

@@ -9,10 +9,11 @@ from typing import Any
 from ..buyer.wallet import Wallet
 from ..chains.tokens import Tokens
 from ..model.money import Token
-from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ..signers.play_keys import is_play_signer, takes_play_keys
 from .exits import Code
 from .money_labels import network_name
+from .network_names import network_named
 from .running import Stop
 
 FAUCET = "https://faucet.circle.com"
@@ -21,8 +22,8 @@ AMOUNT = "1 to 5"
 _REAL = {EVM_FAMILY: "base", SOLANA_FAMILY: "solana"}
 _TEST = {EVM_FAMILY: "base-sepolia", SOLANA_FAMILY: "solana-devnet"}
 _PLAY = (
-    "These are throw-away keys of a sandbox, with invented money on them. Never send them real money: anybody who has "
-    "the sandbox's settings can take it."
+    "Anybody may know these keys: they are a sandbox's or a development tool's. Never send them real money: it can be "
+    "taken by others."
 )
 
 
@@ -54,13 +55,12 @@ class Place:
 
 def places(owners: dict[str, str], names: Sequence[str] = ()) -> list[Place]:
     """Return where to send money: on the networks that are named, else on the usual ones of each family."""
-    usual = [named[family] for named in (_REAL, _TEST) for family in owners if family in named]
+    usual = [named[family] for named in (_TEST, _REAL) for family in owners if family in named]
     return [_place(owners, name) for name in names or usual]
 
 
 def _place(owners: dict[str, str], name: str) -> Place:
-    network = caip2(name)
-    token = None if network is None else Tokens().find(network, "USDC")
+    token = Tokens().find(network_named(name), "USDC")
     if token is None:
         raise Stop(Code.USAGE, f"No USDC is known on {name!r}; `x402 tokens` lists the networks that have some.")
     owner = owners.get(family_of(token.network))
@@ -70,7 +70,7 @@ def _place(owners: dict[str, str], name: str) -> Place:
 
 
 def is_play_wallet(wallet: Wallet) -> bool:
-    """Return True if a key of this wallet was made by a sandbox."""
+    """Return True if anybody may know a key of this wallet."""
     return any(is_play_signer(wallet.signer(family)) for family in wallet.addresses)
 
 
@@ -82,6 +82,9 @@ def play_warning() -> str:
 def advice(found: Sequence[Place], name: str) -> Iterator[tuple[str, str]]:
     """Give the lines of advice, each with its style."""
     real, test = [p for p in found if not p.test_money], [p for p in found if p.test_money]
+    if test:
+        yield f"Try it with test money first. It is free: ask {FAUCET} for USDC:", "bold"
+        yield from _lines(test)
     if real:
         to = "to one of these" if len(real) > 1 else "here"
         yield f"To pay with real money, send {AMOUNT} USDC {to}:", "bold"
@@ -89,10 +92,16 @@ def advice(found: Sequence[Place], name: str) -> Iterator[tuple[str, str]]:
         yield "Send no more than you can afford to lose.", ""
         yield "No coins for fees are needed: sellers pay those.", ""
         yield "`x402 tokens` lists other networks, and each contract.", ""
-    if test:
-        yield f"Test money is free: ask {FAUCET} for USDC:", "bold"
-        yield from _lines(test)
     yield from next_commands(name)
+
+
+#: What leads from a wallet with money in it to the first payment.
+_NEXT = (
+    ("policy init", "  (writes a file of limits; without one: 0.10 USD a request, 5 USD a day)"),
+    ("quote URL", "  (asks the price, and pays nothing)"),
+    ("doctor URL", "  (examines a seller, and pays nothing)"),
+    ("get URL", ""),
+)
 
 
 def next_commands(name: str) -> Iterator[tuple[str, str]]:
@@ -100,7 +109,8 @@ def next_commands(name: str) -> Iterator[tuple[str, str]]:
     named = "" if name in ("", "default") else f" {name}"
     yield "Then:", "bold"
     yield f"  x402 wallet balance{named}", ""
-    yield f"  x402 get URL{f' --wallet{named}' if named else ''}", ""
+    for command, does in _NEXT:
+        yield f"  x402 {command}{f' --wallet{named}' if named and command != 'policy init' else ''}{does}", ""
 
 
 def _lines(found: Sequence[Place]) -> Iterator[tuple[str, str]]:

@@ -12,8 +12,9 @@ from ..errors import ConfigurationError
 from ..model.allowances import allowance_account
 from ..model.holds import Hold
 from ..model.hosts import Pattern
-from ..model.networks import caip2, canonical
+from ..model.networks import canonical
 from .exits import Code
+from .network_names import network_named
 from .running import Stop
 from .spending import symbol
 from .vocabulary import MONEY, STATES, state_of, word_of
@@ -51,7 +52,7 @@ class Filters:
             tuple(word_of(word, STATES, "--state") for word in states),
             tuple(word_of(word, MONEY, "--money") for word in money),
             0.0 if since is None else _moment(since),
-            tuple(_network(name) for name in networks),
+            tuple(network_named(name) for name in networks),
             asset,
             allowance,
         )
@@ -80,13 +81,6 @@ def _pattern(host: str) -> Pattern:
         return Pattern.parse(host)
     except ConfigurationError as problem:
         raise Stop(Code.USAGE, f"--host: {problem}") from None
-
-
-def _network(name: str) -> str:
-    found = caip2(name)
-    if found is None:
-        raise Stop(Code.USAGE, f"--network: {name!r} is no network; write base, solana or eip155:8453, say.")
-    return found
 
 
 def _moment(text: str) -> float:

@@ -55,7 +55,8 @@ class Page:
         for paragraph in _FENCED.sub("", self.text).split("\n\n"):
             words = " ".join(paragraph.split())
             if words and not words.startswith(("#", "|", "- ", "1. ")):
-                return re.split(r"(?<=[.!?:])\s", unmarked(words).removeprefix("> "), maxsplit=1)[0]
+                said = re.split(r"(?<=[.!?])\s", unmarked(words).removeprefix("> "), maxsplit=1)[0]
+                return f"{said[:-1]}." if said.endswith(":") else said
         return self.title
 
     def sections(self) -> Iterator[Section]:
@@ -110,7 +111,9 @@ def _programs(folder: Traversable | None, path: str = f"{EXAMPLES}/") -> Iterato
         stem, _, ending = entry.name.rpartition(".")
         language = {"py": "python", "toml": "toml"}.get(ending)
         if language is not None:
-            program = entry.read_text("utf-8")
+            # The copy that the manual hands out lies under its own name, wherever it is put.
+            name = f"{stem.replace('_', '-')}.{ending}"
+            program = entry.read_text("utf-8").replace(f"{EXAMPLES}/{entry.name}", name)
             said = program.partition("\n")[0].strip('"# ')
             text = f"# {entry.name}\n\n{said}\n\n```{language}\n{program.rstrip()}\n```\n"
             yield Page(path + stem.replace("_", "-"), path, text, program)

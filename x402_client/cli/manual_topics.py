@@ -14,6 +14,9 @@ _JOINED = {"OutcomeUnknown": "PaymentOutcomeUnknown", "NotSent": "PaymentNotSent
 _ENTRY = re.compile(r"^[-*] \[[^\]]+\]\(([^)#]+)\.md\):? *(.*(?:\n  +.*)*)", re.MULTILINE)
 _MOST_LINES = 3
 _LINE = 160
+#: Pages that are named where nothing is near a topic.
+_FIRST = 4
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ def _nearest(topic: str, wanted: str) -> Answer:
     lines = _list(dict.fromkeys(listed[:6]))
     said = f"The manual has no page {topic!r}."
     if not lines:
-        return Answer(f"{said} `x402 manual` lists all pages.", False)
+        first = _list([page for page in _ordered() if not page.program][:_FIRST])
+        return Answer(f"{said} To begin with:\n\n{first}\n`x402 manual` lists all pages.", False)
     return Answer(f"{said} Near it:\n\n{lines}\n`x402 manual` lists all pages.", False)
 
 
@@ -151,7 +155,17 @@ def _lines(page: Page, words: list[str]) -> str:
     lines = [line.strip() for line in page.text.splitlines()]
     having = [line for line in lines if all(word in line.lower() for word in words)]
     having = having or [line for line in lines if any(word in line.lower() for word in words)]
-    shown = [unmarked(line).strip("#|-> ") for line in having[:_MOST_LINES]]
-    cut = [line if len(line) <= _LINE else line[: _LINE - 1] + "…" for line in shown]
-    more = len(having) - len(cut)
-    return "".join(f"- {line}\n" for line in cut) + (f"- and {more} more lines\n" if more > 0 else "")
+    shown = [unmarked(_shortened(line)).strip("#|-> ") for line in having[:_MOST_LINES]]
+    more = len(having) - len(shown)
+    return "".join(f"- {line}\n" for line in shown) + (f"- and {more} more lines\n" if more > 0 else "")
+
+
+def _shortened(line: str) -> str:
+    """Return the beginning of a long line. It ends between words, and before a command that would be cut."""
+    plain = _LINK.sub(r"\1", line)
+    if len(plain) <= _LINE:
+        return plain
+    cut = plain[:_LINE].rpartition(" ")[0]
+    if cut.count("`") % 2:
+        cut = cut.rpartition("`")[0]
+    return f"{cut.rstrip()} …"

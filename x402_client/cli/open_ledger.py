@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from ..model.money import Money
 from ..model.offers import words
 from .buying import ledger_file
 from .exits import Code
+from .in_use import typed
 from .running import Stop
 
 #: More payments than a ledger remembers.
@@ -29,9 +28,6 @@ ALL = 1_000_000
 _ID, _NONCE = 4, 6
 #: A longer word that names no payment is not shown whole.
 _SHOWN = 20
-#: A ledger command in a message, and those that concern every purse.
-_LEDGER_COMMAND = re.compile(r"`(x402 ledger ([a-z-]+)[^`]*)`")
-_OF_ALL = ("freeze", "unfreeze", "freezes", "accept")
 _IN_MEMORY = "A ledger in memory ends with its program; there is nothing to see of it here."
 
 
@@ -48,10 +44,6 @@ class OpenLedger:
     def hint(self, command: str) -> str:
         """Return a ledger command to type next, about the same ledger and purse."""
         return f"x402 ledger {command}{typed(self._named, self.purse)}"
-
-    def in_full(self, text: str) -> str:
-        """Return a text in which ledger commands name this ledger and purse, where they would find others."""
-        return with_ledger(text, self._named, self.purse)
 
     def lift(self, pattern: str) -> str:
         """Return the command that lifts a freeze, which concerns all purses."""
@@ -219,23 +211,6 @@ def _other_file(path: Path) -> str:
 def lift(pattern: str, named: str | None) -> str:
     """Return the command that lifts a freeze in this ledger."""
     return f"x402 ledger unfreeze {shlex.quote(pattern)}{typed(named, 'default')}"
-
-
-def typed(named: str | None, purse: str) -> str:
-    """Return the options that name this ledger and purse in a command to type next; "" if the command finds both."""
-    more = []
-    if named is not None and named != os.environ.get("X402_LEDGER"):
-        more += ["--ledger", "..." if "@" in named else shlex.quote(named)]  # a URL may hold a password
-    if purse != "default":
-        more += ["--purse", shlex.quote(purse)]
-    return "".join(f" {word}" for word in more)
-
-
-def with_ledger(text: str, named: str | None, purse: str) -> str:
-    """Return a text in which ledger commands name a ledger and a purse, where they would find others."""
-    return _LEDGER_COMMAND.sub(
-        lambda found: f"`{found[1]}{typed(named, 'default' if found[2] in _OF_ALL else purse)}`", text
-    )
 
 
 def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:

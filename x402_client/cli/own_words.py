@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .in_use import policy_file, with_options
+
 #: Python's words, and the command's. The more exact ones come first. A field of a policy file is written as it stands
 #: in the file.
 _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -23,10 +25,12 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),
         (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://... (or X402_RPC)"),
         (r"Buyer\(rpc=\.\.\.\)", "--rpc"),
+        (r"this buyer does not use: Buyer\.from_env\(\.\.\.\) reads it", "is not used: --rpc stands instead of it"),
         (r"seconds: Buyer\(settle_timeout=\.\.\.\)", "seconds, or --timeout if that is longer"),
         (r"(?<=A higher )buyer\.purchase\(per_request=\.\.\.\)", "--max"),
-        (r"as far as the Policy does", "as far as the --policy file does"),
+        (r"as far as the Policy does", "as far as the policy does"),
         (r"(?<=A higher per_request in )the Policy", "the --policy file"),
+        (r"in the hosts entry '([^']*)' of the Policy", r'for [hosts."\1"] in the --policy file'),
         (r"(?<=a higher limit in )the Policy", "the --policy file"),
         (r"Make the same request again", "Run the same command again"),
         (r"make the same request again", "run the same command again"),
@@ -52,4 +56,4 @@ def in_own_words(said: str, hold: str = "ID") -> str:
     said = said.replace("error.hold.nonce", f"its nonce (`x402 ledger show {hold}`)")
     for python, command in _SAID:
         said = python.sub(command, said)
-    return said
+    return with_options(said.replace("the --policy file", policy_file()))

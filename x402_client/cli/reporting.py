@@ -16,8 +16,8 @@ from ..receipts import outcome as outcome_of
 from ..signers.play_keys import takes_play_keys
 from .buying import left_in_words, number
 from .exits import Code
+from .in_use import with_options
 from .money_labels import network_name
-from .open_ledger import with_ledger
 from .own_words import in_own_words
 from .requests_made import CliRequest, redirect_of, shown_url
 from .screen import say, seller_text, show_json, waiting
@@ -91,9 +91,8 @@ class Report:
     host: Any
     method: str
 
-    def __init__(self, request: CliRequest, as_json: bool, ledger: str | None = None, purse: str = "default") -> None:
+    def __init__(self, request: CliRequest, as_json: bool) -> None:
         url = httpx.URL(request.url)
-        self._ledger, self._purse = ledger, purse
         self.as_json = as_json
         self.method, self.host = request.method, url.host
         self.url: str = shown_url(url)
@@ -144,7 +143,7 @@ class Report:
 
     def tell(self, code: Code, message: str) -> str:
         """Write the final report. Return the message that is left to say, with commands as they are to be typed."""
-        message = with_ledger(message, self._ledger, self._purse)
+        message = with_options(message)
         if self.as_json:
             show_json(self.document(code, message), stderr=True)
             return ""
@@ -163,8 +162,7 @@ class Report:
             say(f"Paid {bought}.{left}", "green")
         else:
             say(f"It is not known whether {bought} was paid, so it stays counted.{left}", "yellow")
-            shows = f"`x402 ledger show {paid.hold.id}` shows the payment.{then}"
-            say(with_ledger(shows, self._ledger, self._purse), "yellow")
+            say(with_options(f"`x402 ledger show {paid.hold.id}` shows the payment.{then}"), "yellow")
         if paid.receipt is not None and paid.receipt.transaction:
             say(f"Receipt: transaction {_named(paid.receipt.transaction)}", "dim")
 

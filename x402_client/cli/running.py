@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import sys
 import traceback
@@ -14,6 +15,7 @@ import typer
 
 from .. import errors
 from .exits import Code, code_of
+from .in_use import using, with_options
 from .own_words import in_own_words
 from .screen import own_line, say, swallow_pipe
 
@@ -62,29 +64,37 @@ def before(not_done: str) -> Iterator[None]:
 
 
 def _framed(function: Callable[P, T], interrupted: str) -> Callable[P, T]:
+    taken = inspect.signature(function)
+
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            result = function(*args, **kwargs)
-            sys.stdout.flush()
-            return result
-        except Stop as end:
-            leave(end.code, str(end))
-        except errors.X402Error as error:
-            leave(code_of(error), in_commands(error))
-        except KeyboardInterrupt:
-            leave(Code.INTERRUPTED, interrupted)
-        except BrokenPipeError:
-            swallow_pipe()
-            leave(Code.PIPE)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
-        except Exception as fault:
-            if logging.getLogger("x402_client").isEnabledFor(logging.INFO):
-                traceback.print_exc()
-            leave(Code.WRONG, f"This is a fault of x402 itself: {type(fault).__name__}: {fault} (-v shows where)")
+        with using(taken.bind(*args, **kwargs).arguments):
+            return _ended(lambda: function(*args, **kwargs), interrupted)
 
     return run
+
+
+def _ended(work: Callable[[], T], interrupted: str) -> T:
+    """Run a command. Its errors become a message and an exit code."""
+    try:
+        result = work()
+        sys.stdout.flush()
+        return result
+    except Stop as end:
+        leave(end.code, str(end))
+    except errors.X402Error as error:
+        leave(code_of(error), in_commands(error))
+    except KeyboardInterrupt:
+        leave(Code.INTERRUPTED, interrupted)
+    except BrokenPipeError:
+        swallow_pipe()
+        leave(Code.PIPE)
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as fault:
+        if logging.getLogger("x402_client").isEnabledFor(logging.INFO):
+            traceback.print_exc()
+        leave(Code.WRONG, f"This is a fault of x402 itself: {type(fault).__name__}: {fault} (-v shows where)")
 
 
 def in_commands(error: errors.X402Error, said: str = "", more: str = "") -> str:
@@ -103,5 +113,5 @@ def leave(code: Code, message: str = "") -> NoReturn:
     if code is Code.INTERRUPTED:
         own_line()
     if message:
-        say(f"x402: {message}", style="" if code in (Code.OK, Code.INTERRUPTED) else "red")
+        say(f"x402: {with_options(message)}", style="" if code in (Code.OK, Code.INTERRUPTED) else "red")
     raise typer.Exit(int(code))

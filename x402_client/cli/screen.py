@@ -187,9 +187,11 @@ def _without(rows: Table, name: str) -> Table:
 
 
 def _put_rows(rows: Table, console: Console) -> None:
-    """Print each row as its first cell, and below it the name and the value of every further one."""
+    """Print the first column's name, and each row as its first cell with names and values of the others below it."""
+    console.print(Text(str(rows.columns[0].header).strip(), style="bold"))
     for head, cells in _in_lines(rows):
-        console.print(head)
+        if head.plain.strip():
+            console.print(head)
         facts(((f"  {name}", cell) for name, cell in cells), console)
 
 

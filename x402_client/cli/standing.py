@@ -23,9 +23,7 @@ from . import wallets
 from .allowances import AllowanceLine, lines_of
 from .balances import Held, look, tokens_on, usual_networks
 from .buying import Choices, buying, endpoints, ledger_file
-from .open_ledger import typed, with_ledger
 from .own_words import in_own_words
-from .vocabulary import Advice, advice
 
 #: More payments than a ledger remembers.
 _ALL = 1_000_000
@@ -82,15 +80,6 @@ class Standing:
     balances: tuple[Held, ...] | None
     #: The allowances that have a name, and are neither closed nor over.
     allowances: tuple[AllowanceLine, ...] = ()
-
-    def ledger_command(self, command: str) -> str:
-        """Return a ledger command to type next, about the same ledger and purse."""
-        return f"x402 ledger {command}{typed(self.choices.ledger, self.choices.purse)}"
-
-    def advice(self, hold: Hold) -> Advice:
-        """Return what the state of a payment means, and what to do about it with the same ledger and purse."""
-        said = advice(hold)
-        return Advice(said.state, with_ledger(said.todo, self.choices.ledger, self.choices.purse))
 
 
 @contextmanager

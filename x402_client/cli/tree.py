@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from .examples import help_lines
 
+_VERBOSE = ("-v", "-vv", "--verbose")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 
@@ -30,6 +31,16 @@ def walk(command: Any, words: str = "") -> Iterator[tuple[str, Any]]:
     yield words, command
     for name, child in getattr(command, "commands", {}).items():
         yield from walk(child, f"{words} {name}".strip())
+
+
+def options_first(root: Any, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``-v`` before the command, where it belongs, if it was typed behind it."""
+    options = [one for _, command in walk(root) for one in command.params if one.param_type_name == "option"]
+    take_values = {name for one in options if not (one.is_flag or one.count) for name in one.opts}
+    given = list(arguments)
+    end = given.index("--") if "--" in given else len(given)
+    typed = [n for n in range(end) if given[n] in _VERBOSE and (n == 0 or given[n - 1] not in take_values)]
+    return [given[n] for n in typed] + [one for n, one in enumerate(given) if n not in typed]
 
 
 def first_sentence(text: str) -> str:

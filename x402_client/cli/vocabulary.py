@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..model.holds import Hold, moment
+from ..model.holds import OFTEN_PRESENTED, Hold, moment
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
 from .exits import Code
+from .in_use import with_options
 from .money_labels import TEST, TEST_MONEY
 from .running import Stop
 
@@ -97,6 +98,11 @@ _AGAIN = "Make the same request again: it presents the same payment, and never p
 
 def advice(hold: Hold) -> Advice:
     """Return what the state of a payment means, and what to do about it."""
+    found = _advice(hold)
+    return Advice(found.state, with_options(found.todo))
+
+
+def _advice(hold: Hold) -> Advice:
     state, signed = state_of(hold), hold.authorization
     if state == "delivered":
         return Advice("delivered", "Nothing: the content came. The same request buys anew.")
@@ -108,11 +114,10 @@ def advice(hold: Hold) -> Advice:
     if state == "lost":
         return Advice(
             "lost: settled, nothing delivered",
-            f"The chain shows that it was paid. {_retry(hold)} Else ask the seller for the content or the money, or "
-            f"give it up: `x402 ledger write-off {hold.id}`",
+            f"The chain shows that it was paid. {_refused_often(hold) or f'{_AGAIN} Else {_ask_seller(hold)}'}",
         )
     if hold.money == "spent":
-        return Advice(f"unresolved, paid, can settle until {until}", f"The content is owed. {_retry(hold)}")
+        return Advice("unresolved, paid", f"The content is owed. {_retry(hold)}")
     if not is_expired(hold):
         return Advice(f"unresolved, can settle until {until}", _retry(hold))
     return Advice(
@@ -122,8 +127,26 @@ def advice(hold: Hold) -> Advice:
     )
 
 
+def _refused_often(hold: Hold) -> str:
+    """Return what to do about a payment that the seller refused time and again; "" if it did not."""
+    if hold.last is None or hold.last.status != 402 or hold.tries + 1 < OFTEN_PRESENTED:
+        return ""
+    asked = _ask_seller(hold)
+    return (
+        f"It was presented {hold.tries + 1} times, and another time will hardly help: many sellers answer a payment "
+        f"once. {asked[0].upper()}{asked[1:]}"
+    )
+
+
+def _ask_seller(hold: Hold) -> str:
+    return f"ask the seller for the content or the money, or give it up: `x402 ledger write-off {hold.id}`"
+
+
 def _retry(hold: Hold) -> str:
-    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`."
+    often = _refused_often(hold)
+    if often:
+        return often
+    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`"
 
 
 def is_tool_call(hold: Hold) -> bool:

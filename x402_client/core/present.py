@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import events
 from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from ..guards.tracebacks import forget_frames
-from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
+from ..model.holds import MARGIN, OFTEN_PRESENTED, Attempt, Hold, Outcome, moment
 from ..model.networks import short_name
 from ..model.offers import Quote
 from ..wire.leaks import repeats
@@ -282,11 +282,11 @@ def _rejected(call: Call, tries: Tries, seen: Seen) -> PaymentRejected:
     asked_again = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
     stays = still_counted(call, hold)
     if seen.settled:
-        text = f"{asked_again}{next_step(settled=True)}"
+        text = f"{asked_again}{next_step(settled=True, refused=hold.tries + 1)}"
     elif is_short(hold, said, seen.balance):
         text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {next_step()}"
     else:
-        text = f"{asked_again}{stays} {next_step()}"
+        text = f"{asked_again}{stays} {next_step(refused=hold.tries + 1)}"
     text += interruptions.remark(hold)
     error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
     if seen.settled or (outcome and outcome.money == "unknown"):
@@ -313,9 +313,18 @@ def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Paym
     return error
 
 
-def next_step(settled: bool = False) -> str:
-    """Return what to do about an unresolved payment. One that is not known to have settled was said to have a time."""
+def next_step(settled: bool = False, refused: int = 0) -> str:
+    """Return what to do about an unresolved payment. One that is not known to have settled was said to have a time.
+
+    ``refused`` is the number of times that it was presented, if the last one brought another 402.
+    """
     shown = "The chain shows that it was paid, so the content is owed. " if settled else ""
+    if refused >= OFTEN_PRESENTED:
+        return (
+            f"{shown}It was presented {refused} times, and another time will hardly help: many sellers answer a "
+            "payment once. Ask the seller for the content or the money; error.hold.nonce names the payment. "
+            "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+        )
     later = "" if settled else ", and after that time it asks the chain first"
     return (
         f"{shown}Make the same request again: it presents the same payment, never a second one{later}. "

@@ -352,7 +352,7 @@ class MemoryLedger:
         self._forget(row)
         past = past_of(row.hold, state, money, receipt)
         self._history.append(past)
-        if row.hold.purchase.keyed and state == "delivered":
+        if row.hold.purchase.keyed:
             self._keys[row.hold.purchase.id] = past
         return past
 
@@ -367,12 +367,12 @@ class MemoryLedger:
         if not purchase.keyed:
             return
         past = self._keys.get(purchase.id)
-        paid = None if past is None else hold_of(past)
-        known = paid or next((row.hold for row in self._purchases.get(purchase.id, ())), None)
+        ended = None if past is None else hold_of(past)
+        known = ended or next((row.hold for row in self._purchases.get(purchase.id, ())), None)
         if known is not None:
             refusals.check_key(known, purchase)
-        if paid is not None:
-            raise refusals.already_paid(paid)
+        if ended is not None and ended.state == "delivered":
+            raise refusals.already_paid(ended)
 
 
 class _Copied:

@@ -39,9 +39,10 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
     limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
     resets_at = moment(worst.fits_at)
     again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "Waiting will not help"
+    counted = f"{spent} of it is counted" if currency else f"{spent} of them {'is' if spent == 1 else 'are'} counted"
     kind = SameRequest if is_request_account(cap.account) else OverLimit
     return kind(
-        f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {spent} of it is counted. "
+        f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {counted}. "
         f"{again}; {_way_out(cap.account)} allows it. Nothing was paid.",
         limit=limit,
         asked=asked,

@@ -19,6 +19,8 @@ from .offers import Offer, Receipt, brief, line, words
 HoldState = Literal["reserved", "signed", "delivered", "written_off", "released"]
 #: Seconds after a payment's expiry before a "not settled" counts that does not come from the chain itself.
 MARGIN = 120
+#: Presentations from which on one more, if the seller refuses it, will hardly bring the content.
+OFTEN_PRESENTED = 4
 #: The expiry of a signature that the chain never forgets: the last second that can be written as a date.
 NEVER = 253_402_300_799
 #: A reader's answer about a payment. "live": a chain's own clock is before the expiry, so it can still settle.

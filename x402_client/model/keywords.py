@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar
+
+from ..errors import ConfigurationError
+
+F = TypeVar("F", bound=Callable[..., None])
 
 
-def near(word: str, known: Iterable[str]) -> str | None:
+def near(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     """Return the known word that is meant by a mistyped one, if one is near enough."""
     import difflib  # only mistakes need it
 
-    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.7)
+    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=cutoff)
     return found[0] if found else None
+
+
+#: What people write for limits on amounts.
+_AMOUNT_WORDS = re.compile("max|most|limit|budget|price|amount|spend|daily|usd")
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return a question about what a word may mean that is none of the known; "" if nothing is near."""
+    names = list(known)
+    misspelled = near(word, names, 0.85)
+    if misspelled is None and "per_request" in names and _AMOUNT_WORDS.search(word.lower()):
+        return "did you mean per_request (the most for one payment) or per_day (a budget)?"
+    found = misspelled or near(word, names)
+    return f"did you mean {found}?" if found else ""
 
 
 def unexpected(kind: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
     """Build the error for keywords that ``kind`` does not have. Values are not shown: one may be a key."""
     word, names = min(given), list(known)
-    meant = near(word, names)
-    cure = f"did you mean {meant!r}?" if meant else f"known are {', '.join(names)}."
+    cure = meant(word, names) or f"known are {', '.join(names)}."
     return TypeError(f"{kind}() got an unexpected keyword argument {word!r}; {cure}")
+
+
+def keywords_only(example: str) -> Callable[[F], F]:
+    """Make an ``__init__`` say what to write where it is given a value without a name. Its signature stays."""
+
+    def decorate(init: F) -> F:
+        @wraps(init)
+        def checked(self: Any, *unnamed: Any, **keywords: Any) -> None:
+            if unnamed:
+                kind = type(unnamed[0]).__name__
+                raise ConfigurationError(
+                    f"{type(self).__name__} takes names with each value, and this {kind} has none; write {example}."
+                )
+            init(self, **keywords)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate

@@ -17,6 +17,8 @@ from .limits import Amounts, Limit, as_amounts, by_currency, sane_amounts
 T = TypeVar("T")
 #: A word for a token. Addresses are longer, or are written with other marks.
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,9}", re.ASCII)
+#: Addresses that are written in hexadecimal: 40 digits on EVM chains, and up to 64 on others.
+_HEX_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40,64}", re.ASCII)
 HostRule = Limit | Literal["deny"]
 
 
@@ -82,12 +84,27 @@ def as_list(name: str, values: Iterable[T]) -> list[T]:
 
 def pinned(pay_to: str | Iterable[str]) -> list[str]:
     """Return one address or several as a list."""
-    return nonempty_name_list("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
+    found = nonempty_name_list("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
+    for address in found:
+        if address[:2] in ("0x", "0X") and not _HEX_ADDRESS.fullmatch(address):
+            raise ConfigurationError(
+                f"pay_to names {address[:80]!r}, which can be no address, so nothing would ever be paid; an EVM "
+                "address has 40 hex digits after 0x. Write all of it."
+            )
+    return found
 
 
 def networks(names: Iterable[str]) -> tuple[str, ...]:
     """Return the CAIP-2 names of networks in order of preference, however the user spelled them."""
+    listed: list[object] = [] if isinstance(names, str) else [*as_list("networks", names)]
+    numbers = [name for name in listed if isinstance(name, int)]
+    if numbers:
+        raise ConfigurationError(f'networks holds names, not {numbers[0]}; write "{short_name(_chain(numbers[0]))}".')
     return tuple(network(name) for name in nonempty_name_list("networks", names))
+
+
+def _chain(number: int) -> str:
+    return caip2(str(number)) or "base"
 
 
 def network(name: str) -> str:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _REASONS, _DESCRIBED = 10, 3
 #: What to do about a price that is too high, by whose limit decides.
 RAISE_POLICY = "A higher per_request in the Policy allows it."
+RAISE_HOST = "A higher per_request in the hosts entry {!r} of the Policy allows it."
 RAISE_OWN = "A higher buyer.purchase(per_request=...) allows it, as far as the Policy does."
+RAISE_ALLOWANCE = "Another allowance than {!r}, with a higher per_request, allows it, as far as the Policy does."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,21 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
     asked, offer = min(comparable, key=lambda found: found[0])
     limit = _most(policy, origin, mandate, asked.currency)
-    cure = RAISE_POLICY if limit == policy.per_request(origin, asked.currency) else RAISE_OWN
+    cure = _cure(policy, origin, mandate, asked.currency)
     return TooExpensive(
         f"{message} {cure} Nothing was paid.", reasons=quote.reasons, limit=limit, asked=asked, offer=offer
     )
+
+
+def _cure(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> str:
+    """Return what would allow a price that is too high: it names whose limit decides."""
+    limit = _most(policy, origin, mandate, currency)
+    if limit == policy.per_request(origin, currency):
+        entry = policy.decides_per_request(origin, currency)
+        return RAISE_HOST.format(entry) if entry else RAISE_POLICY
+    under = (one.name for one in mandate.allowances if one.budget.per_request(currency) == limit)
+    allowance = next(under, None)
+    return RAISE_OWN if allowance is None else RAISE_ALLOWANCE.format(allowance)
 
 
 def _grouped_reasons(offers: Iterable[Offer]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Never, TypeAlias
 
 from ..errors import ConfigurationError
 from ..model.budgets import BUDGET_WINDOWS, Cap
-from ..model.keywords import unexpected
+from ..model.keywords import keywords_only, unexpected
 from ..model.money import Amount, Money
 from ..model.offers import line
 
@@ -49,6 +49,7 @@ class Limit:
 
     __slots__ = ("_budgets", "_counts", "_per_request", "_written")
 
+    @keywords_only('Limit(per_request="0.10", per_day="1")')
     def __init__(
         self,
         *,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 from ..errors import ConfigurationError, HostNotAllowed
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
-from ..model.keywords import unexpected
+from ..model.keywords import keywords_only, unexpected
 from ..model.money import Amount, Money, Token
 from ..model.networks import short_name
 from ..model.offers import line
@@ -57,6 +57,7 @@ class Policy:
         check_funds: True looks on the chain, before signing, whether the wallet has the money. Default: False.
     """
 
+    @keywords_only('Policy(per_request="0.10", per_day="5")')
     def __init__(
         self,
         *,
@@ -233,6 +234,16 @@ class Policy:
             currency: The currency of the payment.
         """
         return _per_request(self, origin, currency)
+
+    def decides_per_request(self, origin: Origin, currency: str) -> str:
+        """Return the entry of ``hosts`` whose ``per_request`` decides; "" for the overall one.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+            currency: The currency of the payment.
+        """
+        set_by = (account for account, limit in self.limits(origin) if limit.per_request(currency) is not None)
+        return next(set_by, "")
 
     def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
         """Return every budget that a payment to this origin has to fit.

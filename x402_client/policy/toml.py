@@ -14,7 +14,7 @@ from os import environ
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigurationError
-from ..model.keywords import near
+from ..model.keywords import meant
 from ..model.money import Token
 from ..model.sandbox_settings import ended_sandbox
 from .limits import LIMIT_KEYWORDS, Limit
@@ -127,6 +127,11 @@ class _Reading:
     def _host(self, host: str, given: Any) -> Limit | str | None:
         path: Path = ("hosts", host)
         rule: Limit | str = "deny"
+        dotted = _dotted(host, given)
+        if dotted is not None or (host in POLICY and not isinstance(given, dict)):
+            quoted = f'is a name with points, and TOML takes those apart; put it in quotation marks: "{dotted}".'
+            self.problems.append((path, _BELOW if dotted is None else quoted))
+            return None
         if isinstance(given, dict):
             sound = dict(self._sound(given, LIMIT, path))
             kept = {f: v for f, v in sound.items() if self._holds((*path, f), partial(Limit, **{f: v}))}
@@ -183,8 +188,25 @@ def _has_float(value: object) -> bool:
 
 
 def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
-    meant = near(field, kinds)
-    return f"is no field here; {f'did you mean {meant}?' if meant else 'known are ' + ', '.join(kinds) + '.'}"
+    if kinds is not POLICY and field in POLICY:
+        return _BELOW
+    return f"is no field here; {meant(field, kinds) or 'known are ' + ', '.join(kinds) + '.'}"
+
+
+#: A table of TOML goes on until the next one begins.
+_BELOW = "is a field of the whole policy, and stands below a table's heading here; move it above the first heading, []."
+
+
+def _dotted(host: str, given: Any) -> str | None:
+    """Return the name that TOML took apart at its points, because it stands without quotation marks."""
+    name = host
+    while isinstance(given, dict) and len(given) == 1:
+        [(part, inside)] = given.items()
+        if part in LIMIT:
+            break
+        name, given = f"{name}.{part}", inside
+    sound = given == "deny" or (isinstance(given, dict) and all(field in LIMIT for field in given))
+    return name if name != host and sound else None
 
 
 def _shown(value: object) -> str:

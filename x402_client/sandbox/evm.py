@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..chains.evm import checksum, keccak, recover
 from ..model.money import Token
 from ..schemes.exact_evm import typed_data
+from .play_money import stranger
 from .records import Clock, Settlement
 
 _ADDRESS = r"^0x[0-9a-fA-F]{40}$"
@@ -128,7 +129,7 @@ class EvmChain:
 
     def _account_problem(self, given: _Authorization) -> str | None:
         if not self._knows(given.sender):
-            return f"{given.sender} is not an address of this sandbox, which takes throw-away keys only"
+            return stranger(given.sender)
         if (given.sender.lower(), given.nonce.lower()) in self._used:
             return "invalid_exact_evm_nonce_already_used"
         short = self._balances.get(given.sender.lower(), 0) < given.value

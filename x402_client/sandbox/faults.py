@@ -147,7 +147,7 @@ def _priced(amount: str) -> Callable[[Offer], Offer]:
 
 _ABOUT_TERMS = (
     Fault("wrong-token", "asks for an unknown token", "NoAcceptableOffer, nothing signed", terms=_other_token),
-    Fault("swapped-token", "asks for a lookalike of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
+    Fault("swapped-token", "asks for a false copy of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
     Fault("pay-to-zero", "asks to pay the zero address", "NoAcceptableOffer, nothing signed", terms=_to_zero),
     Fault(
         "forged-domain",

@@ -78,6 +78,14 @@ class Keyring:
             self._made.add(canonical_evm(address))
 
 
+def stranger(address: str) -> str:
+    """Return the reason against a payer that the sandbox does not know, and the cure."""
+    return (
+        f"{address} is not an address of this sandbox, which takes throw-away keys only: read the settings file that "
+        "it names (. FILE), or pay with sandbox.wallet()"
+    )
+
+
 def network_of(name: str) -> str:
     """Return the network for ``evm``, ``solana`` or a full name of one of the two.
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .play_money import SOLANA, SOLANA_TOKEN
+from .play_money import SOLANA, SOLANA_TOKEN, stranger
 from .records import Clock, Settlement
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class SolanaChain:
     def _stranger(self, payer: str) -> str | None:
         if self._knows(payer):
             return None
-        return f"{payer} is not an address of this sandbox, which takes throw-away keys only"
+        return stranger(payer)
 
     def _result_or_reason(self, work: Callable[[Machine], T]) -> T | str:
         from .solana_rules import Unfit

@@ -117,8 +117,9 @@ class ExactEvm:
         have = yield from Fetch(lambda: token_balance(rpc, token.address, self.payer))
         if have < offer.amount:
             raise InsufficientFunds(
-                f"The buyer's account {self.payer} holds {have} units of {token.symbol or token.address} on "
-                f"{short_name(offer.network)}, and {offer.amount} are asked. Nothing was sent; fund it.",
+                f"The buyer's account {self.payer} holds {token.whole(have)} {token.symbol or token.address} on "
+                f"{short_name(offer.network)}, and {token.whole(offer.amount)} are asked. Nothing was sent. Send more "
+                "there; `x402 wallet fund` says how.",
                 offer=offer,
             )
 

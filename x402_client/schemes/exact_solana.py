@@ -179,12 +179,13 @@ class ExactSolana:
         ours = _token_account(self.payer, offer.token.address, mint.program)
         theirs = _token_account(offer.pay_to, offer.token.address, mint.program)
         have, exists = yield from Fetch(lambda: chain.balances([ours, theirs]))
+        token = offer.token
         where = f"{offer.token.symbol or offer.token.address} on {short_name(offer.network)}"
         if have is None or have < offer.amount:
-            found = "there is no such account" if have is None else f"it holds {have}"
+            found = "there is no such account" if have is None else f"it holds {token.whole(have)}"
             raise InsufficientFunds(
-                f"The buyer's token account {ours} cannot pay {offer.amount} units of {where}: {found}. Nothing was "
-                f"sent; fund {self.payer}.",
+                f"The buyer's token account {ours} cannot pay {token.whole(offer.amount)} {where}: {found}. Nothing "
+                f"was sent. Send more to {self.payer}; `x402 wallet fund` says how.",
                 offer=offer,
             )
         if exists is None:

@@ -113,14 +113,14 @@ class _Demo:
 
     def meet_another_token(self, client: httpx.Client) -> None:
         """Meet a token that looks like the one we know."""
-        with self._titled("The seller asks for a lookalike of the token"):
+        with self._titled("The seller asks for a false copy of the token"):
             before = len(self.seller.settlements)
             try:
                 client.get(self.seller.fault_url("swapped-token"))
             except NoAcceptableOffer as refusal:
                 self._say("refused", refusal.reasons[0].partition("): ")[2])
             else:
-                raise _differently("the lookalike was paid with")
+                raise _differently("the false copy was paid with")
             self._check(len(self.seller.settlements) == before, "money moved")
 
     def add_up(self) -> None:

@@ -11,11 +11,13 @@ import httpx
 
 from ...buyer.buyer import Buyer
 from ...chains.solana import SolanaChain
+from ...chains.tokens import KNOWN
 from ...core import Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
 from ...errors import ChainUnavailable, QuoteError
 from ...model.money import Token
 from ...model.networks import SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
+from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
 from .. import options, wallets
@@ -23,6 +25,7 @@ from ..balances import balance, owner_of, token_account, whole_tokens
 from ..buying import Choices, buying, ledger_for_looking, policy_of
 from ..decoding.findings import Reading
 from ..exits import Code
+from ..in_use import wallet_option
 from ..money_labels import TEST_MONEY, network_name
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of, shown_url
@@ -248,17 +251,23 @@ def _tell_funds(offer: Offer, known: _Funds, problem: Callable[[str, str], None]
         return
     where = f"{token.symbol} on {network_name(offer.network)}"
     if known.have is None:
-        problem(place, f"{known.owner} has no account for {where}; `x402 wallet fund` says how to send it some")
+        problem(place, f"{known.owner} has no account for {where}; {_cure(offer)}")
     elif known.have < offer.amount:
         have, asked = whole_tokens(known.have, token), whole_tokens(offer.amount, token)
         problem(
             place,
-            f"{known.owner} holds {have} {where}; {asked} are asked. `x402 wallet fund` says how to send it some",
+            f"{known.owner} holds {have} {where}; {asked} are asked. {_cure(offer)}",
         )
     else:
         payable.fact(f"{place}: balance", f"{whole_tokens(known.have, token)} {where}")
     if known.theirs is False:
         problem(place, f"the seller has no account for {where}, so no payment can arrive")
+
+
+def _cure(offer: Offer) -> str:
+    if takes_play_keys(offer.network) and offer.token not in KNOWN:  # no faucet has it
+        return "money of a sandbox is on the keys of its settings file alone: read that file (. FILE)"
+    return f"`x402 wallet fund{wallet_option()}` says how to send it some"
 
 
 def _their_account(offer: Offer, buyer: Buyer) -> bool | None:

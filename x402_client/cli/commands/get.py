@@ -91,7 +91,7 @@ class _Fetch:
         self, request: CliRequest, choices: Choices, approving: Approving, as_json: bool, key: str | None
     ) -> None:
         self.request, self.choices, self.approving, self.key = request, choices, approving, key
-        self.report = Report(request, as_json, choices.ledger, choices.purse)
+        self.report = Report(request, as_json)
         self.watching = Watching(quiet=as_json)
         self.body = BodyWriter()
 

@@ -132,6 +132,7 @@ def list_(
         _draw_frozen(found, frozen)
     if listed:
         _draw_list(listed, short_ids(every))
+        _tell_two_kinds(listed)
     else:
         show(f"None of the {len(every)} payments fits." if every else "There is no payment.")
     if len(listed) < len(holds):
@@ -156,11 +157,9 @@ def show_(
         one = found.find(hold)
         stopped = stops(found.frozen(), one.purchase.origin)
     if as_json:
-        written = document(one, stopped)
-        show_json({"ledger": found.name} | written | {"advice": found.in_full(written["advice"])})
+        show_json({"ledger": found.name} | document(one, stopped))
         return
-    rows = [(name, found.in_full(value)) for name, value in rows_of(one, stopped)]
-    facts([*rows, ("ledger", found.name)])
+    facts([*rows_of(one, stopped), ("ledger", found.name)])
 
 
 @app.command("holds")
@@ -170,7 +169,7 @@ def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as
     with looking(ledger, purse) as found:
         holds, frozen, others = found.holds(), found.frozen(), found.other_purses()
     if as_json:
-        more = [exporting.row(hold) | {"advice": found.in_full(advice(hold).todo)} for hold in holds]
+        more = [exporting.row(hold) | {"advice": advice(hold).todo} for hold in holds]
         show_json(_heading(found, frozen) | {"holds": more})
         return
     if frozen:
@@ -192,13 +191,22 @@ def export(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
 ) -> None:
-    """Write every payment out, oldest first, in columns that do not change. Times are UTC, amounts are exact."""
+    """Write every payment of one purse out, oldest first, in columns that do not change.
+
+    Times are UTC, amounts are exact.
+    """
     if as_csv == as_json:
         raise Stop(Code.USAGE, "Say how: --csv or --json.")
     with looking(ledger, purse) as found:
-        holds = spending.since(found.all(), days or None)
+        every, others = found.all(), found.other_purses()
+    holds = spending.since(every, days or None)
     with _output_file(output) as file:
         (exporting.as_csv if as_csv else exporting.as_json)(sorted(holds, key=lambda hold: hold.created), file)
+    if not every and others:
+        say(
+            f"Nothing was ever paid from purse {purse!r}. Others in this ledger (--purse): {', '.join(others)}.",
+            "yellow",
+        )
     if output is not None:
         say(f"{len(holds)} payments written to {output}.")
 
@@ -245,7 +253,7 @@ def _draw_hold(found: OpenLedger, hold: Hold, stopped: tuple[str, ...]) -> None:
         show(f"    the seller: {answer_of(hold)}")
     if stopped:
         show(f"    frozen by {', '.join(stopped)}: not presented until that is lifted", "yellow")
-    show(f"    {found.in_full(said.todo)}")
+    show(f"    {said.todo}")
 
 
 def _draw_list(holds: Iterable[Hold], cut: dict[str, str]) -> None:
@@ -303,9 +311,17 @@ def _draw_remarks(found: OpenLedger, holds: Iterable[Hold], others: tuple[str, .
     test = [hold for hold in listed if is_test(hold)]
     if test:
         say(f"{'All' if len(test) == len(listed) else len(test)} of these payments are {TEST_MONEY}.", "dim")
+    _tell_two_kinds(test)
     waiting = unresolved(listed)
     if waiting:
         say(f"{len(waiting)} of these payments brought no content yet: `{found.hint('holds')}`", "yellow")
+
+
+def _tell_two_kinds(holds: Iterable[Hold]) -> None:
+    """Say why some test money is counted as dollars, and some apart."""
+    kinds = {"(test)" in hold.price.currency for hold in holds if is_test(hold)}
+    if len(kinds) > 1:
+        say("USD (test) is counted apart. Other test money is counted as dollars: its table [[tokens]] says so.", "dim")
 
 
 def _tell_other_purses(found: OpenLedger, others: tuple[str, ...]) -> None:

@@ -64,7 +64,7 @@ def retry(
         asked = url or one.url
         with cli_request(asked, method or one.purchase.method, data, header) as request:
             _check_request(one, request, key, bool(url), found)
-            report = Report(request, as_json, ledger, purse)
+            report = Report(request, as_json)
             _Retry(one, request, found, report).run(policy, tuple(rpc or ()), key, (output, location, timeout))
 
 

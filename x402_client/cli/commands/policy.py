@@ -1,7 +1,8 @@
-"""``x402 policy``: reads a policy file in words, and tries it on a seller."""
+"""``x402 policy``: begins a policy file, reads one in words, and tries it on a seller."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +13,54 @@ from ...policy.limits import Limit
 from ...policy.policy import Policy
 from .. import options
 from ..buying import Choices
+from ..exits import Code
+from ..own_words import in_own_words
 from ..requests_made import cli_request
-from ..running import asking
-from ..screen import facts
+from ..running import Stop, asking, command
+from ..screen import facts, say, show
 
-app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a policy file.")
+app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Begin or read a policy file.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep ``check`` a command of its own, though it is the only one."""
+#: A policy to begin with: the limits that hold without one, and the usual further fields as comments.
+_BEGINNING = """\
+# What may be paid. `x402 policy check FILE` says it in words; `x402 manual limits` explains each field.
+# Amounts are US dollars, in quotes. What is not set is not limited.
+per_request = "0.10"            # the most for one payment
+per_day = "5"                   # in any 24 hours; also per_minute, per_hour, per_month, total
+# max_payments = "30/minute"    # the number of payments
+# approve_above = "0.05"        # ask a person above this price
+# only_listed_hosts = true      # pay nobody but the hosts below
+# networks = ["base", "solana"] # in order of preference
+# assets = ["USDC"]
+
+# [hosts."api.example.com"]     # limits of one host come on top; its per_request replaces the one above
+# per_request = "0.50"
+# per_hour = "2"
+
+# [hosts]
+# "bad.example" = "deny"
+"""
+
+
+@app.command("init")
+@command
+def init(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", show_default=False, help="Where to write it. Without: policy.toml.")
+    ] = Path("policy.toml"),
+) -> None:
+    """Write a policy to begin with: the usual limits, and the further fields as comments. Overwrites no file."""
+    try:
+        with file.open("x", encoding="utf-8") as written:
+            written.write(_BEGINNING)
+    except FileExistsError:
+        raise Stop(Code.USAGE, f"{file} is there already, and is not overwritten; name another file.") from None
+    except OSError as failure:
+        raise Stop(Code.USAGE, f"{file} cannot be written: {failure.strerror}.") from None
+    show(f"Written to {file}. Then:")
+    show(f"  x402 policy check {shlex.quote(str(file))}")
+    show(f"  export X402_POLICY={shlex.quote(str(file.absolute()))}")
 
 
 @app.command("check")
@@ -41,6 +80,8 @@ def check(
     """
     policy = Policy.from_file(file)
     facts(rows_of(policy))
+    for remark in policy.remarks if not url else ():
+        say(in_own_words(remark), "yellow")
     if not url:
         return
     from .quote import request_quote

@@ -20,7 +20,7 @@ from ..buying import Choices, LedgerForLooking, amount, buying, ledger_for_looki
 from ..exits import Code
 from ..export import row
 from ..money_labels import TEST_MONEY, network_name
-from ..open_ledger import lift, stops, with_ledger
+from ..open_ledger import lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
@@ -175,7 +175,7 @@ class QuoteReport:
             say("The wallet's funds were not looked at; `x402 doctor URL` looks.", "dim")
 
     def _advice(self, hold: Hold) -> str:
-        return with_ledger(advice(hold).todo, self._choices.ledger, self._choices.purse)
+        return advice(hold).todo
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""

@@ -89,7 +89,8 @@ def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
     try:
         return Sandbox(port=port, slow=slow, redeliver=redeliver)
     except ConfigurationError as problem:
-        raise Stop(Code.USAGE, f"{problem.args[0]} --port 0 takes a free one.") from None
+        said = str(problem.args[0]).replace(", or 0 for a free one", " with --port; --port 0 takes a free one")
+        raise Stop(Code.USAGE, said) from None
 
 
 def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> None:

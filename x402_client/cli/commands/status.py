@@ -7,15 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from ...buyer.environment import keys_of_others
 from ...model.holds import moment
 from .. import allowances, balances, export, funding, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
+from ..in_use import ledger_command, typed, wallet_option
 from ..money_labels import network_name
-from ..open_ledger import lift, typed
+from ..open_ledger import lift
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
 from ..standing import Budget, LedgerState, Standing, standing
+from ..wallets import no_wallet
 from .ledger_allowances import draw as draw_allowances
 from .policy import rows_of
 
@@ -56,13 +59,17 @@ def status(
 def _draw(found: Standing) -> None:
     _section("Wallet", _wallet_rows(found), _next_for_wallet(found))
     _draw_balances(found)
-    _section("Policy", [("from", str(found.choices.policy or "the careful default")), *rows_of(found.buyer.policy)])
+    _section(
+        "Policy",
+        [("from", str(found.choices.policy or "the careful default")), *rows_of(found.buyer.policy)],
+        [] if found.choices.policy else ["x402 policy init"],
+    )
     _section("Ledger", _ledger_rows(found.ledger), _next_for_ledger(found))
     _draw_budgets(found.budgets)
     if found.allowances:
         show("Allowances", "bold")
         draw_allowances(list(found.allowances[:_LISTED]), "  ")
-        show(f"  next: {found.ledger_command('allowances')}{_more(len(found.allowances))}", "cyan")
+        show(f"  next: {ledger_command('allowances')}{_more(len(found.allowances))}", "cyan")
     frozen = [("", pattern) for pattern in found.frozen] or [("", "nothing")]
     _section("Frozen", frozen, _lifts(found))
     _draw_open(found)
@@ -82,10 +89,10 @@ def _section(title: str, rows: Iterable[tuple[str, str]], then: Iterable[str] = 
 
 def _wallet_rows(found: Standing) -> list[tuple[str, str]]:
     if found.found.no_wallet:
-        return [("", "there is none")]
+        return [("", no_wallet() if keys_of_others() else "there is none")]
     addresses = found.buyer.wallet.addresses.items()
     rows = [(_FAMILIES.get(family, family), address) for family, address in addresses]
-    play = [("", "Throw-away keys of a sandbox: never send them real money.")]
+    play = [("", "Anybody may know these keys, a sandbox's or a tool's: never send them real money.")]
     return [("from", found.found.source), *rows, *(play if funding.is_play_wallet(found.buyer.wallet) else [])]
 
 
@@ -94,7 +101,7 @@ def _next_for_wallet(found: Standing) -> list[str]:
         return ["x402 wallet new"]
     known = [held for held in found.balances or () if held.amount is not None]
     empty = bool(known) and not any(held.amount for held in known)
-    return ["x402 wallet fund"] if empty and not funding.is_play_wallet(found.buyer.wallet) else []
+    return [f"x402 wallet fund{wallet_option()}"] if empty and not funding.is_play_wallet(found.buyer.wallet) else []
 
 
 def _draw_balances(found: Standing) -> None:
@@ -115,7 +122,7 @@ def _draw_balances(found: Standing) -> None:
     for problem in problems:
         show(f"  not known: {problem}", "yellow")
     if problems:
-        show("  next: x402 wallet balance, or name an endpoint with --rpc", "cyan")
+        show(f"  next: x402 wallet balance{wallet_option()}, or name an endpoint with --rpc", "cyan")
 
 
 def _ledger_rows(ledger: LedgerState) -> Iterator[tuple[str, str]]:
@@ -143,8 +150,9 @@ def _next_for_ledger(found: Standing) -> list[str]:
     if found.ledger.problem or (found.found.no_wallet and not found.ledger.payments):
         return []
     if found.ledger.payments:
-        return [found.ledger_command("spent")]
-    return [f"x402 get URL{typed(found.choices.ledger, found.choices.purse)}"]
+        return [ledger_command("spent")]
+    options_in_use = f"{wallet_option()}{typed(found.choices.ledger, found.choices.purse)}"
+    return [f"x402 quote URL{options_in_use}", f"x402 get URL{options_in_use}"]
 
 
 def _draw_budgets(budgets: Iterable[Budget]) -> None:
@@ -168,11 +176,11 @@ def _draw_open(found: Standing) -> None:
     waiting = vocabulary.unresolved(found.holds)
     _section("Unresolved payments", [] if waiting else [("", "none")])
     for hold in waiting[:_LISTED]:
-        said = found.advice(hold)
+        said = vocabulary.advice(hold)
         show(f"  {hold.id}  {vocabulary.price_of(hold)}", "yellow")
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
-        show(f"  next: {found.ledger_command('holds')}{_more(len(waiting))}", "cyan")
+        show(f"  next: {ledger_command('holds')}{_more(len(waiting))}", "cyan")
 
 
 def _more(number: int) -> str:
@@ -199,8 +207,8 @@ def _document(found: Standing) -> dict[str, Any]:
         "budgets": [_budget(budget) for budget in found.budgets],
         "allowances": [allowances.document(line) for line in found.allowances],
         "frozen": list(found.frozen),
-        "unresolved": [export.row(hold) | {"advice": found.advice(hold).todo} for hold in waiting],
-        "next": [*_next_for_wallet(found), *_lifts(found), *([found.ledger_command("holds")] if waiting else [])],
+        "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
+        "next": [*_next_for_wallet(found), *_lifts(found), *([ledger_command("holds")] if waiting else [])],
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...chains.tokens import KNOWN, Tokens
 from ...model.money import Token
-from ...model.networks import caip2, canonical, short_name
+from ...model.networks import canonical, short_name
 from ...model.offers import words
 from ...schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from ...signers.play_keys import takes_play_keys
@@ -15,6 +15,7 @@ from .. import options
 from ..buying import Choices, policy_of
 from ..exits import Code
 from ..money_labels import TEST
+from ..network_names import network_named
 from ..running import Stop, command
 from ..screen import put, say, show_json, table
 
@@ -67,9 +68,9 @@ def _place(token: Token) -> tuple[str, str]:
 def _on(names: Sequence[str], known: list[tuple[Token, bool]]) -> list[tuple[Token, bool]]:
     """Return the tokens of the networks that are named, else of all, by network."""
     there = sorted({short_name(token.network) for token, _ in known})
-    wanted = [caip2(name) for name in names]
+    wanted = [network_named(name) for name in names]
     for name, network in zip(names, wanted, strict=True):
-        if network is None or short_name(network) not in there:
+        if short_name(network) not in there:
             raise Stop(Code.USAGE, f"No token is known on {name!r}. There are some on {', '.join(there)}.")
     found = [(token, by_policy) for token, by_policy in known if not wanted or token.network in wanted]
     return sorted(found, key=lambda one: there.index(short_name(one[0].network)))

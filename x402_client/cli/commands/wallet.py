@@ -26,6 +26,7 @@ from ...signers.keystore import (
     write,
 )
 from ...signers.mistaken_keys import solana_mistake
+from ...signers.play_keys import is_well_known
 from .. import completion, funding, options, wallets
 from ..exits import Code
 from ..running import Stop, before, command
@@ -89,7 +90,10 @@ def import_(
     It may be an EVM key (64 hex digits), or a Solana key (64 bytes in base58, or the numbers of a solana-keygen file).
     Of a BIP-39 mnemonic the first accounts are taken: m/44'/60'/0'/0/0 and m/44'/501'/0'/0'.
     """
-    _keep(name, _typed_secrets, keyring, passphrase_file)
+    addresses = _keep(name, _typed_secrets, keyring, passphrase_file)
+    if any(is_well_known(address) for address in addresses.values()):
+        say(f"WARNING. {funding.play_warning()} They pay on test networks alone.", "bold red")
+        return
     say(_IMPORTED_BACKUP[keyring], "yellow")
     for line, style in funding.next_commands(name):
         say(line, style)
@@ -221,8 +225,8 @@ def _new_passphrase(file: Path | None) -> str:
         if len(given) < SHORTEST_PASSPHRASE:
             raise Stop(
                 Code.USAGE,
-                f"The passphrase in {PASSPHRASE_VARIABLE if file is None else file} has {len(given)} characters; "
-                f"{SHORTEST_PASSPHRASE} are the least. Nothing was written.",
+                f"The passphrase in {PASSPHRASE_VARIABLE if file is None else file} is too short: "
+                f"{SHORTEST_PASSPHRASE} characters or more are needed. Nothing was written.",
             )
         return given
     if not interactive():
@@ -234,7 +238,7 @@ def _new_passphrase(file: Path | None) -> str:
     while True:
         first = wallets.ask(f"New passphrase, {SHORTEST_PASSPHRASE} characters or more: ")
         if len(first) < SHORTEST_PASSPHRASE:
-            say(f"That has {len(first)} characters; {SHORTEST_PASSPHRASE} are the least.")
+            say(f"That is too short: {SHORTEST_PASSPHRASE} characters or more are needed.")
         elif wallets.ask("The same again: ") == first:
             return first
         else:

@@ -230,6 +230,13 @@ class Keys(LedgerTestCase):
         self.answer(self.ledger.write_off(self.unresolved(order(bought))))
         assert isinstance(self.reserve(order(bought), self.attempt()), Hold)
 
+    def test_a_key_that_was_written_off_names_its_request_as_before(self) -> None:
+        self.answer(self.ledger.write_off(self.unresolved(order(purchase("a", key="k")))))
+        refused = expect(PaymentRefused, lambda: self.reserve(order(purchase("b", key="k")), self.attempt()))
+        assert not isinstance(refused, (AlreadyPaid, OverLimit))
+        self.delivered(order(purchase("a", key="k")))
+        expect(AlreadyPaid, lambda: self.reserve(order(purchase("a", key="k")), self.attempt()))
+
     def test_the_same_key_in_another_purse_is_another_key(self) -> None:
         self.delivered(order(purchase(key="k", purse="a")))
         assert isinstance(self.reserve(order(purchase(key="k", purse="b")), self.attempt()), Hold)

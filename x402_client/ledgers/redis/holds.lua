@@ -51,7 +51,7 @@ function holds.resolve(row, state, money, receipt)
   local entry = holds.shown(row)
   call("LPUSH", HISTORY, entry)
   call("LTRIM", HISTORY, 0, REMEMBERED - 1)
-  if row.keyed == "1" and state == "delivered" then call("HSET", PAID, row.purchase, entry) end
+  if row.keyed == "1" then call("HSET", PAID, row.purchase, entry) end
   return entry
 end
 
@@ -130,10 +130,13 @@ function holds.rows_of_purchase()
   return rows
 end
 
-function holds.paid_before()
+-- A key stays with its request: one that was written off buys anew for that request alone.
+function holds.ended_before()
   for _, name in ipairs(holds.names()) do
-    local paid = call("HGET", PAID, name)
-    if paid then return { "paid", seq, paid } end
+    local entry = call("HGET", PAID, name)
+    local past = entry and cjson.decode(entry)
+    if past and past.state == "delivered" then return { "paid", seq, entry } end
+    if past and not holds.is_in(asked.requests, past.request) then return { "foreign", seq, entry } end
   end
 end
 
@@ -174,8 +177,8 @@ end
 
 function holds.meet()
   local rows, keyed, doubted = holds.rows_of_purchase(), asked.keyed == "1", nil
-  local paid = keyed and holds.paid_before()
-  if paid then return paid end
+  local ended = keyed and holds.ended_before()
+  if ended then return ended end
   for _, row in ipairs(rows) do
     local answer, doubtful = holds.meet_row(row, keyed)
     if answer then return answer end

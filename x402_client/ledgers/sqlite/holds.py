@@ -182,6 +182,13 @@ def deliver(db: sqlite3.Connection, found: Delivery) -> None:
         db.execute(_REMEMBER, (latest,))
 
 
+def give_up_for_good(db: sqlite3.Connection, row: Row) -> None:
+    """Write off a hold. Its key goes on naming this request alone, which may buy anew."""
+    latest = resolve(db, row.number, "written_off", "spent", None)
+    if row.hold.purchase.keyed:
+        db.execute(_REMEMBER, (latest,))
+
+
 def resolve(
     db: sqlite3.Connection, number: int, state: HoldState, money: MoneyState, receipt: Receipt | None
 ) -> int | None:
@@ -198,8 +205,8 @@ def resolve(
     return latest
 
 
-def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
-    """Return the purchase that was delivered under a key, by any of its names."""
+def ended_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
+    """Return the purchase that was delivered or written off last under a key, by any of its names."""
     query = f"SELECT {_LIST}, id, receipt, wallet, NULL, path FROM keyed WHERE key IN (?, ?)"  # noqa: S608
     names = purchase.names
     return next((_past(row) for row in db.execute(query, (names[0], names[-1]))), None)
@@ -207,12 +214,12 @@ def paid_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
 
 def check_key(db: sqlite3.Connection, purchase: Purchase, found: list[Row]) -> None:
     """Refuse a key that was paid, or that names another request."""
-    paid = paid_under(db, purchase)
-    known = paid or next((row.hold for row in found), None)
+    ended = ended_under(db, purchase)
+    known = ended or next((row.hold for row in found), None)
     if known is not None:
         refusals.check_key(known, purchase)
-    if paid is not None:
-        raise refusals.already_paid(paid)
+    if ended is not None and ended.state == "delivered":
+        raise refusals.already_paid(ended)
 
 
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:

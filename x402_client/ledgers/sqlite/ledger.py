@@ -171,7 +171,7 @@ class SqliteLedger:
             row = self._unresolved(db, hold)
             if row is None:
                 raise refusals.nothing_to_write_off(hold)
-            rows.resolve(db, row.number, "written_off", "spent", None)
+            rows.give_up_for_good(db, row)
             return row.hold.shown.but(state="written_off", money="spent")
 
         return self._write(give_up)

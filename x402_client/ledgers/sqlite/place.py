@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ...errors import LedgerUnavailable
+from ...model.sandbox_settings import ended_sandbox
 from ..urls import refusal, scheme_of
 from .errors import unavailable
 
@@ -125,6 +126,9 @@ def need_directory(path: Path) -> None:
     if path.parent.is_dir():
         return
     if not _is_default(path):
+        ended = ended_sandbox(str(path))
+        if ended:
+            raise LedgerUnavailable(f"{ended} Nothing is paid.")
         raise unavailable(path, _no_directory(path.parent))
     # ``Path.mkdir`` gives its mode only to the last one.
     missing = [found for found in (path.parent, *path.parent.parents) if not found.exists()]

@@ -59,7 +59,7 @@ OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet
 #: not write here: its payments would be missing in some.
 WINDOWS = """CREATE TABLE windows (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, seconds INTEGER)"""
 
-#: ``holds`` has the open purchases, ``past`` the resolved ones, and ``keyed`` the deliveries under keys, for ever.
+#: ``holds`` has the open purchases, ``past`` the resolved ones, and ``keyed`` the last end under each key, for ever.
 #: Only open holds have a ``header``, which is worth money. They are counted in their ``accounts``. ``starts`` has the
 #: sums of an account at the start of a bucket: of at most 62 buckets for each window.
 SCHEMA = (

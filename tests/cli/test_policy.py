@@ -1,0 +1,55 @@
+"""A policy file is begun, and is named where a message speaks of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from x402_client import Policy
+from x402_client.cli.own_words import in_own_words
+from x402_client.policy.policy import CAREFUL
+from x402_client.sandbox import Sandbox
+
+from .running import in_process
+
+
+def test_the_policy_to_begin_with_is_the_careful_one_and_all_its_comments_are_valid(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    ran = in_process(["policy", "init", str(file)], {})
+    assert ran.code == 0
+    assert f"export X402_POLICY={file}" in ran.text
+    assert Policy.from_file(file).overall == CAREFUL.overall
+    fields = [line.removeprefix("# ") for line in file.read_text().splitlines()[2:]]
+    file.write_text("\n".join(fields))
+    assert [str(host) for host in Policy.from_file(file).hosts] == ["api.example.com", "bad.example"]
+
+
+def test_no_file_is_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text("mine")
+    ran = in_process(["policy", "init", str(file)], {})
+    assert (ran.code, file.read_text()) == (2, "mine")
+    assert "is there already" in ran.err
+    ran = in_process(["policy", "init", str(tmp_path / "no" / "policy.toml")], {})
+    assert (ran.code, "cannot be written" in ran.err) == (2, True)
+
+
+def test_a_refusal_names_the_policy_file_in_use_or_how_to_begin_one(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    policy = given["X402_POLICY"]
+    url = f"{seller.url}/fault/swapped-token/weather"
+    assert f"[[tokens]] in the policy file {policy}" in in_process(["quote", url], given).text
+    del given["X402_POLICY"]
+    assert "in a policy file (none is in use: `x402 policy init` writes one)" in in_process(["quote", url], given).text
+    assert "`x402 policy init` writes one" in in_own_words("Policy(accept_loss=...) does so")
+
+
+def test_a_price_above_the_limit_of_a_host_names_its_entry(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "hosts.toml"
+    policy.write_text(Path(given["X402_POLICY"]).read_text() + '[hosts."127.0.0.1"]\nper_request = "0.001"\n')
+    for options in (("--yes",), ("--max", "0.05")):
+        ran = in_process(["get", f"{seller.url}/weather", "--policy", str(policy), *options], given)
+        assert ran.code == 3
+        assert f'[hosts."127.0.0.1"] in the policy file {policy} decides' in ran.err
