@@ -27,9 +27,13 @@ def test_they_are_filtered_by_network_in_any_spelling(bare: dict[str, str]) -> N
     usdc = next(one for one in found if one["network_name"] == "base" and one["token"] == "USDC")
     assert usdc["domain"] == {"name": "USD Coin", "version": "2"}
     assert (usdc["decimals"], usdc["currency"], usdc["test_money"], usdc["by_policy"]) == (6, "USD", False, False)
-    moon = in_process(["tokens", "--network", "moon"], bare)
-    assert moon.code == 2
-    assert "No token is known on 'moon'. There are some on adi, arbitrum," in moon.err
+    for name, said in {
+        "eip155:99": "No token is known on 'eip155:99'. There are some on adi, arbitrum,",
+        "moon": "'moon' is not a network we know",
+        "bsae": 'did you mean "base"?',
+    }.items():
+        ran = in_process(["tokens", "--network", name], bare)
+        assert (ran.code, said in ran.err) == (2, True)
 
 
 def test_test_money_is_labelled(bare: dict[str, str]) -> None:

@@ -55,7 +55,7 @@ def test_a_table_folds_one_column_then_leaves_out_others_then_has_lines_for_each
     assert left_out == []
     narrower, left_out = drawn(36, spare=("place",))
     assert (narrower[0].split(), left_out) == (["name", "price", "host"], ["place"])
-    assert drawn(24, spare=("place",))[0] == ["a", "  price  0.01 USD", "  host", "   long.name.example.com"]
+    assert drawn(24, spare=("place",))[0] == ["name", "a", "  price  0.01 USD", "  host", "   long.name.example.com"]
     compact = ["a  place bbbbbbbbbb", "  price 0.01 USD", "  host long.name.example.com"]
     assert drawn(30, compact=True)[0] == compact
 

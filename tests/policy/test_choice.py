@@ -279,7 +279,7 @@ MISTAKES: list[Any] = [
     ({"accept_loss": 0.5}, "floats round"),
     ({"accept_loss": "-1"}, "not an amount"),
     ({"http_hosts": "a.example"}, r"write http_hosts=\['a.example'\]"),
-    ({"http_hosts": ["http://a.example"]}, "a host is needed"),
+    ({"http_hosts": ["http://a.example"]}, "not a host"),
     ({"validity": 59}, "60 to 86400"),
     ({"validity": 86_401}, "60 to 86400"),
     ({"validity": "600"}, "60 to 86400"),

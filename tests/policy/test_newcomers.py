@@ -119,7 +119,7 @@ HOSTS = {
 def test_a_url_as_a_host(written: str, host: str) -> None:
     with pytest.raises(errors.ConfigurationError) as raised:
         Policy(hosts={written: Limit(per_day="1")})
-    assert raised.value.args[0] == f'This is a URL, and a host is needed; write "{host}", without scheme or path.'
+    assert raised.value.args[0] == f'This URL is not a host; write "{host}", without scheme or path.'
     Policy(hosts={host: Limit(per_day="1")})
 
 

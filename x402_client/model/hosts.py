@@ -185,7 +185,7 @@ def _not_a_host(text: str) -> str:
         return f'{text[:100]!r} is not a host; write "api.example.com", "*.example.com" or "localhost:8402".'
     with contextlib.suppress(ConfigurationError):
         host = Pattern.parse(found[1])
-        return f'This is a URL, and a host is needed; write "{host}", without scheme or path.'
+        return f'This URL is not a host; write "{host}", without scheme or path.'
     return 'This URL is not a host; write "api.example.com", "*.example.com" or "localhost:8402".'
 
 
