@@ -285,7 +285,7 @@ class TestWrap(Ours):
             face.wrap(thing, buyer)
 
     def test_no_buyer_is_refused(self, client: Client) -> None:
-        with pytest.raises(ConfigurationError, match="buyer is a Buyer, not str"):
+        with pytest.raises(ConfigurationError, match="buyer is a Buyer or an Allowance, not str"):
             x402_client.aiohttp.wrap(client.native, "buyer")  # type: ignore[arg-type]
 
     def test_the_callers_own_list_of_middlewares_is_left_alone(self, shell: Driver, buyer: Buyer) -> None:

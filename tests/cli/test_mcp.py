@@ -74,7 +74,7 @@ def test_a_host_pays_once_and_asks_a_person_above_the_threshold(
     quoted, cheap, approved, yacht, listed, budget = found["done"]
     assert (quoted["would_pay"], cheap["paid"], approved["paid"]) == ("0.02 USD", "0.01 USD", "0.02 USD")
     assert (yacht["error"], yacht["money"]) == ("TooExpensive", "untouched")
-    assert "per_request = ... in the --policy file" in yacht["says"] or "--policy file" in yacht["says"]
+    assert "one payment may cost 0.10 USD" in yacht["says"]
     assert any(one["url"] == poem for one in listed["found"])
     assert (budget["left"]["day"], budget["spent"]["day"]) == ("4.97 USD", "0.03 USD")
     assert len(own.settlements) == 2
@@ -318,7 +318,8 @@ def test_without_mcp_one_sentence_says_what_to_install(given: dict[str, str]) ->
 def test_somebody_at_a_terminal_is_told_what_this_is_and_can_end_it(given: dict[str, str]) -> None:
     seen = terminal(["mcp"], given, [("x402 mcp --config", signal.SIGINT)])
     assert "waits for an MCP host" in seen.screen
-    assert seen.code == 130
+    # An interrupt in an `exec` of some import ends Python by the signal itself, whatever it exits with: a shell sees 130.
+    assert seen.code in (130, -signal.SIGINT)
 
 
 # --- what to paste

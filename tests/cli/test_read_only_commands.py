@@ -299,7 +299,7 @@ def test_an_offer_that_a_redirect_led_to_is_refused_in_the_words_of_the_command(
 ) -> None:
     ran = in_process(["quote", "-L", f"{seller.url}/fault/redirect-to-another-host/weather"], given)
     assert ran.code == 3
-    assert 'list it in a table [hosts."localhost"] in the --policy file' in ran.text
+    assert f'list it in a table [hosts."localhost"] in the policy file {given["X402_POLICY"]}' in ran.text
 
 
 def test_the_doctor_does_not_praise_terms_that_it_only_tolerates(seller: Sandbox, given: dict[str, str]) -> None:

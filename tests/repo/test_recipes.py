@@ -65,7 +65,7 @@ def test_the_first_program(seller: Sandbox, home: dict[str, str], tmp_path: Path
     write("start-here.md", tmp_path, **{"http://127.0.0.1:8402": seller.url})
     said = ran([sys.executable, "-W", "error", "pay.py"], tmp_path, home)
     assert "worth it" in said
-    assert "money: spent - left today: 4.99 USD" in said
+    assert "Paid: 0.01 USD\nLeft today: 4.99 USD\n" in said
 
 
 def test_docker(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def _programs(folder: Traversable | None, path: str = f"{EXAMPLES}/") -> Iterato
         if language is not None:
             # The copy that the manual hands out lies under its own name, wherever it is put.
             name = f"{stem.replace('_', '-')}.{ending}"
-            program = entry.read_text("utf-8").replace(f"{EXAMPLES}/{entry.name}", name)
+            program = entry.read_text("utf-8").replace(f"{path}{entry.name}", name)
             said = program.partition("\n")[0].strip('"# ')
             text = f"# {entry.name}\n\n{said}\n\n```{language}\n{program.rstrip()}\n```\n"
             yield Page(path + stem.replace("_", "-"), path, text, program)

@@ -146,7 +146,7 @@ def _retry(hold: Hold) -> str:
     often = _refused_often(hold)
     if often:
         return often
-    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`"
+    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`."
 
 
 def is_tool_call(hold: Hold) -> bool:
