@@ -12,7 +12,10 @@ _ESCROW = "it locks money away before delivery, and the seller says later how mu
 def flow_objection(offer: Offer) -> str | None:
     """Return why an offer's payment flow is not paid by ``exact``, or None."""
     flow = offer.extra.get("paymentFlow") or PAID[0]
-    if flow in PAID:
-        return None
+    return None if flow in PAID else objection_to(flow)
+
+
+def objection_to(flow: object) -> str:
+    """Return why a payment flow that ``exact`` is not paid in is refused."""
     why = f": {_ESCROW}; `exact` has no such flow" if flow == "escrow" else f"; {' and '.join(PAID)} are"
     return f"payment flow {words(str(flow), 40)!r} is not supported{why}"
