@@ -164,6 +164,9 @@ def test_a_solana_payment_that_pays_somebody_else_is_told(heads: dict[str, Heads
 
 
 V1 = {"version": 1}
+FEES = {"feePayer": "EwWqGE4ZFKLofuestmU4LDdK7XM1N4ALgdZccwYugwGd"}
+MINT = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
+ON_SOLANA = entry(network="solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", asset=MINT, payTo=FEES["feePayer"][::-1])
 #: A document of terms, the level of what is found, and its words.
 DEVIATIONS: dict[str, tuple[Any, str, str]] = {
     "no version": (document(version=None), "wrong", "x402Version: it has to be the number"),
@@ -199,7 +202,8 @@ DEVIATIONS: dict[str, tuple[Any, str, str]] = {
     "permit2": (document(entry(extra={"assetTransferMethod": "permit2"})), "note", "'permit2' is not supported"),
     "escrow": (document(entry(extra={"paymentFlow": "escrow"})), "note", "'escrow' is not supported: it locks money"),
     "upfront": (document(entry(extra={"paymentFlow": "upfront"})), "note", "the offer is paid before delivery"),
-    "on Solana": (document(entry(network="solana", extra={"paymentFlow": "later"})), "note", "'later' is not"),
+    "upfront on Solana": (document(ON_SOLANA | {"extra": FEES | {"paymentFlow": "upfront"}}), "note", "paid before"),
+    "escrow on Solana": (document(ON_SOLANA | {"extra": FEES | {"paymentFlow": "escrow"}}), "note", "'escrow' is not"),
     "gateway": (document(entry(extra={"name": "GatewayWalletBatched"})), "note", "Circle's Gateway"),
     "upto": (document(entry(scheme="upto")), "note", "'upto': it is not supported here yet"),
     "barter": (document(entry(scheme="barter")), "note", "no scheme that we know"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,6 +18,12 @@ from x402_client.sandbox import Sandbox
 POLICY = Policy(per_request="0.05", per_day="1")
 WAYS = ["/upfront/evm", "/upfront/solana", "/v1/upfront/evm", "/v1/upfront/solana"]
 NAMED = "paid before delivery"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -73,7 +80,7 @@ def test_what_the_chain_does_not_show_may_well_be_spent(sandbox: Sandbox, fault:
     buyer = sandbox.buyer(POLICY, repeat=())
     with (
         x402_client.httpx.wrap(httpx.Client(), buyer) as client,
-        pytest.raises(errors.X402Error, match="takes the money before it delivers, so it may well be spent. Make"),
+        pytest.raises(errors.X402Error, match="takes the money before it delivers, so it may well be spent"),
     ):
         client.get(f"{sandbox.url}/upfront/evm/fault/{fault}/weather")
     assert buyer.spent() > sandbox.earned
@@ -81,7 +88,7 @@ def test_what_the_chain_does_not_show_may_well_be_spent(sandbox: Sandbox, fault:
 
 def test_a_quote_and_an_approver_are_told(sandbox: Sandbox) -> None:
     asked: list[Approval] = []
-    buyer = sandbox.buyer(POLICY.but(approve_above="0"), approver=lambda approval: not asked.append(approval))
+    buyer = sandbox.buyer(POLICY.but(approve_above="0"), approve=lambda approval: not asked.append(approval))
     with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
         told = x402_client.httpx.quote(client, "GET", f"{sandbox.url}/upfront/weather")
         assert told.choice is not None
@@ -94,7 +101,7 @@ def test_a_quote_and_an_approver_are_told(sandbox: Sandbox) -> None:
 
 
 def test_the_flow_outlives_the_process_in_the_ledger(sandbox: Sandbox, tmp_path: Any) -> None:
-    wallet, ledger = sandbox.wallet(), f"sqlite:///{tmp_path}/ledger.db"
+    wallet, ledger = sandbox.wallet(), tmp_path / "ledger.db"
     through_httpx(sandbox.buyer(POLICY, wallet=wallet, ledger=ledger), "GET", f"{sandbox.url}/upfront/weather")
     [hold] = sandbox.buyer(POLICY, wallet=wallet, ledger=ledger).history()
     assert hold.offer.upfront
