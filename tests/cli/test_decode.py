@@ -166,7 +166,9 @@ def test_a_solana_payment_that_pays_somebody_else_is_told(heads: dict[str, Heads
 V1 = {"version": 1}
 FEES = {"feePayer": "EwWqGE4ZFKLofuestmU4LDdK7XM1N4ALgdZccwYugwGd"}
 MINT = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
-ON_SOLANA = entry(network="solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", asset=MINT, payTo=FEES["feePayer"][::-1])
+ON_SOLANA = entry(
+    network="solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", asset=MINT, payTo="BPFLoaderUpgradeab1e11111111111111111111111"
+)
 #: A document of terms, the level of what is found, and its words.
 DEVIATIONS: dict[str, tuple[Any, str, str]] = {
     "no version": (document(version=None), "wrong", "x402Version: it has to be the number"),
