@@ -64,6 +64,15 @@ def test_work_that_fails_after_the_money_moved_is_never_paid_twice(
     assert buyer.spent() == done.price
 
 
+@pytest.mark.parametrize(("fault", "status"), [("work-says-no", 409), ("error-after-settling", 502)])
+def test_its_page_comes_back_also_where_the_call_presents_once_more(sandbox: Sandbox, fault: str, status: int) -> None:
+    response = through_httpx(sandbox.buyer(POLICY), "GET", f"{sandbox.url}/upfront/solana/fault/{fault}/weather")
+    found = outcome(response)
+    assert (response.status_code, found and found.money) == (status, "spent")
+    assert [visit.status for visit in sandbox.visits] == [402, status, 402]
+    assert len(sandbox.settlements) == 1
+
+
 @pytest.mark.parametrize("way", WAYS[:2])
 def test_a_seller_that_recognises_the_payment_delivers_for_it(sandbox: Sandbox, way: str) -> None:
     buyer = sandbox.buyer(POLICY, repeat=())
