@@ -164,6 +164,11 @@ def test_a_solana_payment_that_pays_somebody_else_is_told(heads: dict[str, Heads
 
 
 V1 = {"version": 1}
+FEES = {"feePayer": "EwWqGE4ZFKLofuestmU4LDdK7XM1N4ALgdZccwYugwGd"}
+MINT = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
+ON_SOLANA = entry(
+    network="solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", asset=MINT, payTo="BPFLoaderUpgradeab1e11111111111111111111111"
+)
 #: A document of terms, the level of what is found, and its words.
 DEVIATIONS: dict[str, tuple[Any, str, str]] = {
     "no version": (document(version=None), "wrong", "x402Version: it has to be the number"),
@@ -197,7 +202,10 @@ DEVIATIONS: dict[str, tuple[Any, str, str]] = {
     "no domain": (document(entry(extra=None)), "tolerated", "EIP-712 name is missing"),
     "odd extra": (document(entry(extra=[1])), "wrong", "extra: it is not an object"),
     "permit2": (document(entry(extra={"assetTransferMethod": "permit2"})), "note", "'permit2' is not supported"),
-    "escrow": (document(entry(extra={"paymentFlow": "escrow"})), "note", "'escrow' is not supported"),
+    "escrow": (document(entry(extra={"paymentFlow": "escrow"})), "note", "'escrow' is not supported: it locks money"),
+    "upfront": (document(entry(extra={"paymentFlow": "upfront"})), "note", "the offer is paid before delivery"),
+    "upfront on Solana": (document(ON_SOLANA | {"extra": FEES | {"paymentFlow": "upfront"}}), "note", "paid before"),
+    "escrow on Solana": (document(ON_SOLANA | {"extra": FEES | {"paymentFlow": "escrow"}}), "note", "'escrow' is not"),
     "gateway": (document(entry(extra={"name": "GatewayWalletBatched"})), "note", "Circle's Gateway"),
     "upto": (document(entry(scheme="upto")), "note", "'upto': it is not supported here yet"),
     "barter": (document(entry(scheme="barter")), "note", "no scheme that we know"),

@@ -47,6 +47,8 @@ def test_it_pays_on_both_chains_in_both_versions(seller: Sandbox, given: dict[st
 ENDS = {
     "free": ("/free", (), 0, "", 0),
     "paid": ("/weather", ("--max", "0.05"), 0, "Paid 0.01 USD", 1),
+    "paid upfront": ("/upfront/weather", ("--yes",), 0, ", before it delivered. Left:", 1),
+    "upfront, and its work failed": ("/upfront/fault/work-fails/weather", ("--yes",), 8, "took the payment of 0.01", 1),
     "not a terminal": ("/weather", (), 3, "There is no terminal to ask on; --yes pays", 0),
     "above --max": ("/report", ("--max", "0.01"), 3, "one payment may cost 0.01 USD", 0),
     "above --max, and below the policy": ("/report", ("--max", "0.01"), 3, "--max decides; --max 0.05 allows", 0),

@@ -46,6 +46,16 @@ def listed(given: dict[str, str], *options: str) -> list[dict[str, str]]:
     return found
 
 
+def test_what_was_paid_before_delivery_says_so(seller: Sandbox, given: dict[str, str]) -> None:
+    assert paid(given, f"{seller.url}/evm/weather") == 0
+    assert paid(given, f"{seller.url}/upfront/evm/weather") == 0
+    shown = [in_process(["ledger", "show", one["hold"]], given).text for one in listed(given)]
+    assert sorted(bool(re.search(r"^paid to +\S+, before delivery$", text, re.MULTILINE)) for text in shown) == [
+        False,
+        True,
+    ]
+
+
 def test_it_is_found_by_its_id_its_nonce_and_its_transaction(used: dict[str, str]) -> None:
     [one] = listed(used, "--state", "delivered")
     for word in (one["hold"], one["hold"][:9].upper(), one["nonce"], one["nonce"][:12], one["transaction"]):

@@ -225,6 +225,9 @@ def test_a_quote_as_json(seller: Sandbox, given: dict[str, str]) -> None:
     said = json.loads(in_process(["quote", f"{seller.url}/weather", "--json"], given).out)
     assert (said["choice"], said["refusal"], said["free"]) == (1, None, False)
     assert [offer["price"] for offer in said["offers"]] == ["0.01", "0.01"]
+    for path, upfront in (("/weather", False), ("/upfront/weather", True)):
+        said = json.loads(in_process(["quote", seller.url + path, "--json"], given).out)
+        assert {offer["upfront"] for offer in said["offers"]} == {upfront}
 
 
 @pytest.mark.parametrize(
@@ -237,6 +240,7 @@ def test_a_quote_as_json(seller: Sandbox, given: dict[str, str]) -> None:
         ("/fault/garbage-402/weather", (), 5, "cannot be read"),
         ("/fault/not-x402/weather", (), 3, "answered 402 without x402 terms"),
         ("/v1/solana/weather", (), 0, "x402 version 1"),
+        ("/upfront/weather", (), 0, "Offer 1 is paid before delivery: the money is spent also if nothing comes."),
     ],
 )
 def test_quotes_end_as_get_would(
@@ -284,6 +288,8 @@ def test_the_doctor_finds_a_sound_seller_sound(seller: Sandbox, given: dict[str,
         ("/fault/gzip-bomb-402/weather", 1, "was not read to its end, so nothing would be paid"),
         ("/fault/redirect-before-paying/weather", 0, "307: it asks for no payment, and leads to http://127.0.0.1:"),
         ("/v1/solana/weather", 0, "The body: payment terms"),
+        ("/upfront/evm/weather", 0, "USD, paid before delivery (test money): would be paid"),
+        ("/upfront/solana/weather", 0, "extra.paymentFlow: 'upfront': the offer is paid before delivery"),
     ],
 )
 def test_the_doctor_names_what_is_wrong(

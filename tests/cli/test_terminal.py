@@ -28,6 +28,12 @@ def test_it_asks_before_it_pays_and_says_what(seller: Sandbox, given: dict[str, 
     assert len(seller.settlements) == before + 1
 
 
+def test_it_says_what_is_paid_before_delivery(seller: Sandbox, given: dict[str, str]) -> None:
+    command = ["get", f"{seller.url}/upfront/weather"]
+    seen = terminal(command, given, [("Pay 0.01 USD? [y/N]", "n\n")])
+    assert "it is paid before delivery: the money is spent also if nothing comes" in " ".join(seen.screen.split())
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n", "yess\n", "\x04"])
 def test_only_a_yes_is_a_yes(seller: Sandbox, given: dict[str, str], answer: str) -> None:
     before = len(seller.settlements)

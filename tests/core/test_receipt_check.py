@@ -66,6 +66,14 @@ def test_without_a_receipt_nothing_is_proven(hold: Any, status: int, money: str)
     assert (found.money, found.receipt, found.mismatches) == (money, None, ())
 
 
+@pytest.mark.parametrize(("status", "money"), [(400, "unknown"), (402, "held"), (404, "unknown"), (500, "unknown")])
+def test_a_no_of_a_seller_that_was_paid_upfront_leaves_open_what_became_of_the_money(
+    hold: Any, status: int, money: str
+) -> None:
+    upfront = hold.but(offer=hold.offer.but(extra={"paymentFlow": "upfront"}))
+    assert judge(reply(status), upfront, upfront.shown, DEFAULT).money == money
+
+
 def test_a_receipt_made_of_our_payment_is_not_kept(hold: Any) -> None:
     value = "c2ln" * 40
     signed = hold.but(authorization=replace(hold.authorization, header=("PAYMENT-SIGNATURE", value)))

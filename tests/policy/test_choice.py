@@ -24,6 +24,7 @@ from .test_refusals import judged
 
 ON_BASE = {"network": "base", "asset": BASE_USDC}
 EURO = {"network": "base", "asset": BASE_EURC}
+UPFRONT = {"paymentFlow": "upfront"}
 BOTH = {"per_request": ["1", "1 EUR"]}
 
 
@@ -49,6 +50,11 @@ def chosen(policy: Policy, *entries: dict[str, Any]) -> int | None:
          [entry(amount="1"), entry(amount="9", **EURO), entry(amount="8", **ON_BASE)], 3),
         (BOTH, [entry(amount="1", **EURO), entry(amount="9")], 2),
         ({"per_request": "1 EUR"}, [entry(amount="1"), entry(amount="9", **EURO)], 2),
+        ({}, [entry(extra=UPFRONT), entry()], 2),
+        ({}, [entry(), entry(extra=UPFRONT)], 1),
+        ({}, [entry(extra=UPFRONT), entry(extra=UPFRONT)], 1),
+        ({}, [entry(extra=UPFRONT, amount="9999"), entry()], 1),
+        ({"networks": ["base", "base-sepolia"]}, [entry(), entry(extra=UPFRONT, **ON_BASE)], 2),
     ],
 )  # fmt: skip
 def test_the_users_order_then_the_cheapest_then_the_sellers_order(
@@ -66,6 +72,22 @@ def test_why_an_eligible_offer_was_not_chosen() -> None:
     quote = judged(Policy(per_request="1"), entry(amount="20000"), entry(), entry())
     assert quote.offers[0].reason == "offer 2 is preferred (exact on base-sepolia, 0.01 USD (test))"
     assert quote.offers[2].reason == "offer 2 costs the same and comes first"
+    quote = judged(Policy(per_request="1"), entry(extra=UPFRONT), entry())
+    assert quote.offers[0].reason == "offer 2 costs the same and is not paid before delivery"
+
+
+@pytest.mark.parametrize(
+    ("agreed", "offered", "is_chosen"), [(True, True, True), (False, True, False), (True, False, True)]
+)
+def test_a_quote_of_an_offer_that_is_paid_after_delivery_pays_none_upfront(
+    agreed: bool, offered: bool, is_chosen: bool
+) -> None:
+    policy = Policy(per_request="1")
+    frozen = judged(policy, entry(extra=UPFRONT if agreed else {}))
+    found = judged(policy, entry(extra=UPFRONT if offered else {}), mandate=Mandate(quote=frozen))
+    assert (found.choice is not None) is is_chosen
+    if not is_chosen:
+        assert (found.offers[0].reason or "").startswith("it differs from the quote this purchase is bound to")
 
 
 offers = st.builds(

@@ -69,7 +69,17 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
         "transfer method 'permit2' is not supported",
     ),
     "odd transfer method": (OPEN, {"extra": {"assetTransferMethod": ["eip3009"]}}, "transfer method \"['eip3009']\""),
-    "payment flow": (OPEN, {"extra": {"paymentFlow": "escrow"}}, "payment flow 'escrow' is not supported"),
+    "escrow": (
+        OPEN,
+        {"extra": {"paymentFlow": "escrow"}},
+        "payment flow 'escrow' is not supported: it locks money away before delivery, and the seller says later how "
+        "much of it comes back; `exact` has no such flow",
+    ),
+    "payment flow": (
+        OPEN,
+        {"extra": {"paymentFlow": "later"}},
+        "payment flow 'later' is not supported; authorization and upfront are",
+    ),
     "Circle's Gateway": (
         OPEN,
         {"extra": {"name": "GatewayWalletBatched", "verifyingContract": USDC}},

@@ -125,7 +125,7 @@ def _check_offer(offer: Offer) -> None:
     extra = raw.get("extra") or {}
     assert extra.get("name") != "GatewayWalletBatched"
     assert (extra.get("assetTransferMethod") or "eip3009") == "eip3009"
-    assert (extra.get("paymentFlow") or "authorization") == "authorization"
+    assert (extra.get("paymentFlow") or "authorization") in ("authorization", "upfront")
 
 
 def _check_signed(quote: Quote, offer: Offer) -> None:

@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "an unknown transfer method": ({"extra": EXTRA | {"assetTransferMethod": "approve"}}, Refused, "'approve'"),
     "a transfer method that is no word": ({"extra": {"assetTransferMethod": {"a": 1}}}, Refused, "transfer method"),
     "escrow": ({"extra": EXTRA | {"paymentFlow": "escrow"}}, Refused, "payment flow 'escrow' is not supported"),
-    "upfront": ({"extra": EXTRA | {"paymentFlow": "upfront"}}, Refused, "payment flow 'upfront' is not supported"),
+    "another flow": ({"extra": EXTRA | {"paymentFlow": "Upfront"}}, Refused, "'Upfront' is not supported; auth"),
     "Circle's Gateway": (
         {"extra": {"name": "GatewayWalletBatched", "verifyingContract": "0x77777777Dcc4d5A8B6E418Fd04D8997ef11000eE"}},
         Refused, "it pays through Circle's Gateway",
@@ -87,6 +87,7 @@ PAID: dict[str, tuple[dict[str, Any], int, str]] = {
     "two amounts that agree": ({"amount": "10000", "maxAmountRequired": 10_000}, 10_000, PAY_TO),
     "payTo in small letters": ({"payTo": PAY_TO.lower()}, 10_000, PAY_TO.lower()),
     "another payTo": ({"payTo": SOMEBODY}, 10_000, SOMEBODY),
+    "upfront": ({"extra": EXTRA | {"paymentFlow": "upfront"}}, 10_000, PAY_TO),
     "a symbol for the token": ({"asset": "usdc"}, 10_000, PAY_TO),
     "valid for ten years": ({"maxTimeoutSeconds": 315_360_000}, 10_000, PAY_TO),
     "valid for no time": ({"maxTimeoutSeconds": 0}, 10_000, PAY_TO),

@@ -52,6 +52,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "more than the chain can hold": ({"amount": str(2**64)}, "above what the chain can hold"),
     "a memo of 257 bytes": ({"extra": EXTRA | {"memo": "x" * 257}}, "extra.memo has 257 bytes; 256 are allowed"),
     "a memo that is no text": ({"extra": EXTRA | {"memo": {"a": 1}}}, "extra.memo is not text"),
+    "escrow": ({"extra": EXTRA | {"paymentFlow": "escrow"}}, "flow 'escrow' is not supported: it locks money away"),
+    "an unknown flow": ({"extra": EXTRA | {"paymentFlow": "later"}}, "'later' is not supported; authorization and"),
+    "a flow that is no text": ({"extra": EXTRA | {"paymentFlow": ["upfront"]}}, "payment flow"),
     "nothing": ({"amount": "0"}, "asks for nothing"),
 }
 
@@ -75,6 +78,7 @@ def test_refused(shell: Driver, server: Server, changes: dict[str, Any], reason:
         ({}, 10_000),
         ({"amount": str(2**64 - 1)}, 2**64 - 1),
         ({"extra": EXTRA | {"memo": "order 7"}}, 10_000),
+        ({"extra": EXTRA | {"paymentFlow": "upfront"}}, 10_000),
         ({"extra": EXTRA | {"memo": "x" * 256}}, 10_000),
         ({"extra": EXTRA | {"computeUnitPrice": 10**12, "decimals": 0, "instructions": ["more"]}}, 10_000),
     ],

@@ -60,6 +60,7 @@ PATIENCE_SECONDS = 3  # of the Solana facilitator, for a transaction to be confi
 @dataclass(frozen=True)
 class Seller:
     """GET /paid, POST /paid, GET /stream (256 KiB), GET /free; on EVM chains version 2 has /choice too (three offers).
+    Version 2 has GET /upfront, paid before delivery, and GET /upfront/fails?status=500, which fails after that.
 
     On Solana: GET /token2022 (in PYUSD); version 2 also GET /memo (SELLERS_MEMO), /hint (a blockhash) and /both (an
     offer on the EVM chain, to `evm_pay_to`, before the one on Solana). All but POST cost what GET /paid costs.

@@ -63,6 +63,8 @@ TABLE = {
     "slow": Ends(200),
     "error-before-settling": Ends(500, settled=1, money="unknown"),
     "error-after-settling": Ends(502, REJECTED, settled=1),
+    "work-fails": Ends(500, REJECTED, settled=1),
+    "work-says-no": Ends(409, REJECTED, settled=1, money="held"),
     "402-again": Ends(REJECTED, settled=1, money="held"),
     "402-after-settling": Ends(REJECTED, REJECTED, settled=1),
     "price-rises-after-settling": Ends(REJECTED, REJECTED, settled=1),

@@ -9,7 +9,7 @@ from ..model.signing import Approval
 from . import wallets
 from .buying import left, left_in_words
 from .exits import Code
-from .money_labels import network_name
+from .money_labels import PAID_FIRST, network_name
 from .screen import confirmed, err, facts, interactive, seller_text
 from .too_expensive import as_option
 
@@ -60,6 +60,7 @@ class Approving:
             ("for", f"{approval.method} {approval.url}"),
             ("to", f"{words(offer.pay_to, 60)}, named by {approval.host}"),
         ]
+        rows += [("note", f"it is {PAID_FIRST}")] if offer.upfront else []
         rows += [("again", approval.repeats)] if approval.repeats else []
         rows += [("they say", seller_text(approval.description))] if approval.description else []
         return rows + ([("then left", left_in_words(after))] if after else [])

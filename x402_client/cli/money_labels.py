@@ -1,4 +1,4 @@
-"""Labels for money that is worth nothing: of test networks, and of the sandbox."""
+"""Labels for money: for what is worth nothing, of test networks and the sandbox, and for what is paid upfront."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ..signers.play_keys import takes_play_keys
 TEST_MONEY = "test money"
 #: The same in a narrow column.
 TEST = "test"
+#: Said of an offer whose payment flow is ``upfront``.
+PAID_FIRST = "paid before delivery: the money is spent also if nothing comes"
 
 
 def network_name(network: str, price: Money | None = None) -> str:

@@ -39,7 +39,7 @@ def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if hold.path:
         names = (words(allowance_name(account), 100) for account in reversed(hold.path))
         yield "allowance", ", inside ".join(names)
-    yield "paid to", words(hold.offer.pay_to, 100)
+    yield "paid to", words(hold.offer.pay_to, 100) + (", before delivery" if hold.offer.upfront else "")
     yield "paid by", facts["payer"] or hold.payer or "not signed yet"
     yield "time", _time(hold.created)
     if hold.authorization is not None:

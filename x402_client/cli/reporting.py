@@ -131,9 +131,12 @@ class Report:
             unpaid = " This 402 does not speak x402, so there was nothing to pay." if self.status == 402 else ""
             return f"{answered}.{unpaid}{self.led_on()} Nothing was paid."
         took = "took" if self.outcome.money == "spent" else "has"
+        first = ""
+        if self.outcome.offer.upfront and self.outcome.money != "spent":
+            first = " It takes the money before it delivers, so it may well be spent."
         again = "The same command with -L" if self.leads_to else "The same command again"
         return (
-            f"{answered}, and {took} the payment of {self.outcome.hold.price}.{self.led_on()} {again} presents "
+            f"{answered}, and {took} the payment of {self.outcome.hold.price}.{first}{self.led_on()} {again} presents "
             "the same payment and does not pay twice."
         )
 
@@ -159,7 +162,8 @@ class Report:
         for doubt in self.doubts():
             say(doubt, "yellow")
         if paid.money == "spent":
-            say(f"Paid {bought}.{left}", "green")
+            first = ", before it delivered" if offer.upfront else ""
+            say(f"Paid {bought}{first}.{left}", "green")
         else:
             say(f"It is not known whether {bought} was paid, so it stays counted.{left}", "yellow")
             say(with_options(f"`x402 ledger show {paid.hold.id}` shows the payment.{then}"), "yellow")
@@ -219,6 +223,7 @@ def payment(hold: Hold) -> dict[str, Any]:
         "network": offer.network,
         "test_money": takes_play_keys(offer.network),
         "pay_to": offer.pay_to,
+        "upfront": offer.upfront,
         "nonce": hold.nonce,
         "again": hold.tries > 0,
     }

@@ -286,7 +286,7 @@ def _rejected(call: Call, tries: Tries, seen: Seen) -> PaymentRejected:
     elif is_short(hold, said, seen.balance):
         text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {next_step()}"
     else:
-        text = f"{asked_again}{stays} {next_step(refused=hold.tries + 1)}"
+        text = f"{asked_again}{stays} {_taken_first(hold)}{next_step(refused=hold.tries + 1)}"
     text += interruptions.remark(hold)
     error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
     if seen.settled or (outcome and outcome.money == "unknown"):
@@ -299,7 +299,8 @@ def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Paym
     if tries.late and rules.settle_timeout is not None:
         patience = f" An answer may take {rules.settle_timeout:g} seconds: Buyer(settle_timeout=...)."
     then = ", and once more it asked for payment" if tries.refusal is not None else ""
-    unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. {next_step()}"
+    unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. "
+    unknown += f"{_taken_first(hold)}{next_step()}"
     error = PaymentOutcomeUnknown(
         f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}."
         f"{patience} {next_step(settled=True) if seen.settled else unknown}{interruptions.remark(hold)}",
@@ -311,6 +312,10 @@ def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Paym
     if seen.settled:
         error.money = "spent"
     return error
+
+
+def _taken_first(hold: Hold) -> str:
+    return "This seller takes the money before it delivers, so it may well be spent. " if hold.offer.upfront else ""
 
 
 def next_step(settled: bool = False, refused: int = 0) -> str:

@@ -28,7 +28,7 @@ def judge(reply: Reply, hold: Hold, shown: Hold, bounds: Bounds, same: SameAccou
     if found is not None and hold.authorization is not None:
         found = _without_payment(found, hold, hold.authorization, same)
     mismatches = tuple(_mismatches(found, hold, same)) if found else ()
-    money = _money(reply.status, found, mismatches)
+    money = _money(reply.status, found, mismatches, hold.offer.upfront)
     return Outcome(money, shown.but(money=money), hold.offer, found, mismatches)
 
 
@@ -72,12 +72,13 @@ _ON_ITS_WAY = (
 _SAME_AGAIN = ("poll", "retry_same_payment")
 
 
-def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...]) -> MoneyState:
+def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...], upfront: bool) -> MoneyState:
     if found is not None and found.success and not mismatches and status != 402:
         return "spent"
     if says_pending(found):
         return "unknown"
-    return "held" if 400 <= status < 500 else "unknown"
+    # A seller that is paid upfront has taken the money before its own work can say no.
+    return "held" if 400 <= status < 500 and (status == 402 or not upfront) else "unknown"
 
 
 def _mismatches(found: Receipt, hold: Hold, same: SameAccount) -> Iterator[str]:

@@ -305,9 +305,8 @@ class Outcome:
     def __repr__(self) -> str:
         doubts = f", {len(self.mismatches)} mismatches" if self.mismatches else ""
         receipt = "no receipt" if self.receipt is None else repr(self.receipt)[1:-1]
-        return line(
-            f"<Outcome: money {self.money}, {self.hold.price} for {_asked(self.hold.purchase)}, {receipt}{doubts}>"
-        )
+        asked = _asked(self.hold.purchase) + (", paid before delivery" if self.offer.upfront else "")
+        return line(f"<Outcome: money {self.money}, {self.hold.price} for {asked}, {receipt}{doubts}>")
 
     def accept(self) -> bool:
         """Say that you have what you wanted: the purchase is resolved now, and nothing that follows changes that.

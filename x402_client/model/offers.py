@@ -68,13 +68,19 @@ class Offer:
             token, price, reason, self.written_network, self.extra, self.raw,
         )  # fmt: skip
 
+    @property
+    def upfront(self) -> bool:
+        """Return True if the seller takes the money before it does its work, and not after it."""
+        return bool(self.extra.get("paymentFlow") == "upfront")
+
     def __repr__(self) -> str:
         reason = "" if self.reason is None else f", not chosen: {words(self.reason, _LINE)}"
         return line(f"<Offer {self.position}: {self} to {brief(self.pay_to)}{reason}>")
 
     def __str__(self) -> str:
         cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
-        return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}"
+        when = ", paid before delivery" if self.upfront else ""
+        return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}{when}"
 
 
 _FACTS = Offer.__slots__

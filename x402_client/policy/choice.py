@@ -207,7 +207,8 @@ class _Judge:
     def order(self, offer: Offer) -> tuple[Any, ...]:
         """Return a sort key.
 
-        The user's order comes first, then US dollars before other currencies, then the price, then the seller's order.
+        The user's order comes first, then US dollars before other currencies, then the price. At one price, an offer
+        that is paid after the seller's work comes before one that is paid upfront; then the seller's order counts.
         """
         assert offer.price is not None
         currency = offer.price.currency
@@ -216,6 +217,7 @@ class _Judge:
             self._asset_rank(offer),
             (not currency.startswith("USD"), currency),  # test dollars after real ones
             offer.price.units,
+            offer.upfront,
             offer.position,
         )
 
@@ -257,7 +259,7 @@ class _Judge:
         agreed = frozen.choice
         if agreed is None:
             return "the quote this purchase is bound to had no acceptable offer"
-        if not self._same_terms(agreed, offer) or offer.amount > agreed.amount:
+        if not self._same_terms(agreed, offer) or offer.amount > agreed.amount or offer.upfront > agreed.upfront:
             return f"it differs from the quote this purchase is bound to ({agreed})"
         return None
 
@@ -322,6 +324,8 @@ def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Mo
 def _passed_over(offer: Offer, choice: Offer) -> Offer:
     if offer.price == choice.price and choice.position < offer.position:
         return offer.but(reason=f"offer {choice.position} costs the same and comes first")
+    if offer.price == choice.price and offer.upfront and not choice.upfront:
+        return offer.but(reason=f"offer {choice.position} costs the same and is not paid before delivery")
     return offer.but(reason=f"offer {choice.position} is preferred ({choice})")
 
 

@@ -9,8 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..chains.evm import ZERO
-from .answers import Answer, Manner, page, redirect, silence
+from .answers import Answer, Manner, page, redirect, sealed, silence
 from .play_money import EVM
+from .terms import RECEIPT
 
 if TYPE_CHECKING:
     from .sale import Sale
@@ -60,6 +61,11 @@ def _settled(end: Callable[[Sale], Answer]) -> Callable[[Sale], Answer]:
         return sale.refuse(problem) if problem else end(sale)
 
     return pay
+
+
+def _work_fails(status: int) -> Callable[[Sale], Answer]:
+    """Return a function for a seller that was paid upfront, and whose own work then ends with ``status``."""
+    return _settled(lambda sale: page("Something failed.", status, {RECEIPT[sale.version]: sealed(sale.receipt())}))
 
 
 def _silent(manner: Manner) -> Callable[[Sale], Answer]:
@@ -209,6 +215,10 @@ _ABOUT_PAYMENTS = (
     _pays("slow", "settles, and takes its time to answer", "paid once", _settled(_slow)),
     _pays("error-before-settling", "500, settles nothing", _ERROR, _error(500)),
     _pays("error-after-settling", "settles, then 502", _ERROR, _settled(_error(502))),
+    _pays(
+        "work-fails", "settles, then 500 with the receipt", f"the error page, .money spent; {_AGAIN}", _work_fails(500)
+    ),
+    _pays("work-says-no", "settles, then 409", _ERROR, _settled(_error(409))),
     _pays("402-again", "402 with the same terms, settles nothing", _REJECTED, _refused("facilitator_unavailable")),
     _pays("402-after-settling", "settles, then 402", _REJECTED, _settled(_refused("settlement_timeout"))),
     _pays("price-rises-after-settling", "settles, then 402 with twice the price", _REJECTED, _settled(_dearer)),

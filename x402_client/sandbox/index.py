@@ -20,6 +20,7 @@ The same goods at other addresses:
   /evm/...          for the EVM token only
   /solana/...       for the Solana token only
   /redeliver/...    a payment that was settled before brings the content again, not a 402
+  /upfront/...      with the money taken before the goods are made, as the offers say then
   /fault/NAME/...   with a fault, once for each payment
   /sound/...        without any fault, also if one was ordered
 

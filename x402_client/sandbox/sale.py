@@ -45,6 +45,11 @@ class Sale:
         self.nonce: str | None = None if self.payment is None else self._nonce(header or "")
 
     @property
+    def version(self) -> int:
+        """Return the version of the protocol by which it is sold."""
+        return self._goods.version
+
+    @property
     def elsewhere(self) -> str:
         """Return this seller's URL under another host's name."""
         return self._shop.url.replace("127.0.0.1", "localhost")

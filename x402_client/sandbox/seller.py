@@ -234,6 +234,7 @@ class Sandbox:
         version: int = 2,
         memo: str | None = None,
         redeliver: bool | None = None,
+        upfront: bool = False,
         description: str = "",
     ) -> str:
         """Sell something at a path, or change how it is sold. Return its URL.
@@ -248,6 +249,7 @@ class Sandbox:
             version: The version of the protocol, 1 or 2. Default: 2.
             memo: What the seller wants in a payment on Solana. Default: nothing.
             redeliver: True delivers again for a payment that was settled. Default: as the sandbox does.
+            upfront: True names the payment flow in which the money is taken before the goods are made. Default: False.
             description: The seller's words for it, in the 402 and in the list of ``discover``. Default: none.
         """
         if version not in (1, 2):
@@ -258,8 +260,9 @@ class Sandbox:
             raise ConfigurationError('chains is empty; name "evm", "solana" or both.')
         again = self._shop.redeliver if redeliver is None else redeliver
         goods = Goods(
-            path, Money(price), content, networks, version, memo=memo, redeliver=again, description=description
-        )
+            path, Money(price), content, networks, version, memo=memo, redeliver=again, upfront=upfront,
+            description=description,
+        )  # fmt: skip
         self._shop.put(goods, fault)
         return self.url + path
 

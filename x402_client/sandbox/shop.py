@@ -28,6 +28,7 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "v1": {"version": 1},
     "v1-caip2": {"version": 1, "plain": False},
     "redeliver": {"redeliver": True},
+    "upfront": {"upfront": True},
     "sound": {},
     "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},

@@ -28,6 +28,8 @@ class Goods:
     plain: bool = True
     memo: str | None = None
     redeliver: bool = False
+    #: True if the offers say that the money is taken before the goods are made.
+    upfront: bool = False
     description: str = ""
 
     def but(self, **changes: Any) -> Goods:
@@ -60,7 +62,7 @@ def _offers(goods: Goods, seller: Seller, url: str) -> Iterator[dict[str, Any]]:
             "asset": EVM_TOKEN.address if on_evm else SOLANA_TOKEN.address,
             "payTo": seller.evm if on_evm else seller.solana(),
             "maxTimeoutSeconds": TIMEOUT,
-            "extra": _evm_extra() if on_evm else _solana_extra(goods, seller),
+            "extra": (_evm_extra() if on_evm else _solana_extra(goods, seller)) | _flow(goods),
         }
         if goods.version == 2:
             yield offer | {"amount": str(goods.price.units)}
@@ -70,6 +72,10 @@ def _offers(goods: Goods, seller: Seller, url: str) -> Iterator[dict[str, Any]]:
 
 def _evm_extra() -> dict[str, Any]:
     return {"name": EVM_TOKEN.name, "version": EVM_TOKEN.version}
+
+
+def _flow(goods: Goods) -> dict[str, Any]:
+    return {"paymentFlow": "upfront"} if goods.upfront else {}
 
 
 def _solana_extra(goods: Goods, seller: Seller) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, words
 from ..model.signing import Signed, TypedData
+from .payment_flow import flow_objection
 
 _DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _TRANSFER = (
@@ -201,9 +202,9 @@ def _kind_objection(offer: Offer) -> str | None:
     method = extra.get("assetTransferMethod") or "eip3009"
     if method != "eip3009":
         return f"transfer method {words(str(method), 40)!r} is not supported; eip3009 is"
-    flow = extra.get("paymentFlow") or "authorization"
-    if flow != "authorization":
-        return f"payment flow {words(str(flow), 40)!r} is not supported; authorization is"
+    flow = flow_objection(offer)
+    if flow is not None:
+        return flow
     if token is None or not token.name or not token.version:
         return "the token has no EIP-712 name and version here, so its transfers cannot be signed (EIP-3009)"
     return None

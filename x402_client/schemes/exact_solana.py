@@ -26,6 +26,7 @@ from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, words
 from ..model.signing import Signed
+from .payment_flow import flow_objection
 
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
@@ -86,7 +87,8 @@ class ExactSolana:
     def objection(self, offer: Offer) -> str | None:
         """Return why this offer must not be signed, or None."""
         return (
-            self._fee_payer_objection(offer)
+            flow_objection(offer)
+            or self._fee_payer_objection(offer)
             or self._recipient_objection(offer)
             or _memo_objection(offer.extra.get("memo"))
             or (None if offer.amount <= _MAX else "its amount is above what the chain can hold")

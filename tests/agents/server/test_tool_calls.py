@@ -96,6 +96,19 @@ def test_a_person_is_asked_above_the_threshold_and_a_yes_pays_once(seller: Sandb
     assert "A payment of 0.02 USD is on its way to 127.0.0.1" in host.notes
 
 
+def test_a_person_is_told_what_is_paid_before_delivery(seller: Sandbox) -> None:
+    host = Person(YES)
+    seller.sell("/poem", "0.02", upfront=True)
+
+    async def call() -> Any:
+        async with served(seller) as calls:
+            return await calls.call("paid_fetch", {"url": f"{seller.url}/poem"}, host)
+
+    assert run(call)["paid"] == "0.02 USD"
+    [asked] = host.asked
+    assert "This seller takes the money before it delivers: it is spent also if nothing comes" in asked.splitlines()
+
+
 def test_below_the_threshold_nothing_is_asked(seller: Sandbox) -> None:
     host = Person(("decline", None))
     assert fetched(seller, host, price="0.01")["paid"] == "0.01 USD"

@@ -21,6 +21,8 @@ def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
 
     in_pyusd = AssetAmount(amount="10000", asset=orders["token2022"], extra={})
     return {
+        "GET /upfront": _route(option(shop.GET_PRICE, paymentFlow="upfront")),
+        "GET /upfront/fails": _route(option(shop.GET_PRICE, paymentFlow="upfront")),
         "GET /paid": _route(option(shop.GET_PRICE)),
         "POST /paid": _route(option(shop.POST_PRICE)),
         "GET /stream": _route(option(shop.GET_PRICE)),

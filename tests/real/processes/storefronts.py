@@ -10,7 +10,7 @@ from typing import Any
 import shop
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from flask import Flask, Response
 from flask import request as flask_request
 from serving import HOST, announce, listen
@@ -21,6 +21,12 @@ def fastapi_pages() -> FastAPI:
     app = FastAPI()
     app.get("/paid")(shop.goods)
     app.get("/choice")(shop.goods)
+    app.get("/upfront")(shop.goods)
+
+    @app.get("/upfront/fails")
+    def fails(status: int) -> JSONResponse:
+        return JSONResponse({"failed": True}, status)
+
     app.get("/free")(shop.sample)
 
     @app.post("/paid")
@@ -38,6 +44,12 @@ def flask_pages() -> Flask:
     app = Flask("shop")
     app.get("/paid", endpoint="paid")(shop.goods)
     app.get("/choice", endpoint="choice")(shop.goods)
+    app.get("/upfront", endpoint="upfront")(shop.goods)
+
+    @app.get("/upfront/fails")
+    def fails() -> tuple[dict[str, Any], int]:
+        return {"failed": True}, int(flask_request.args["status"])
+
     app.get("/free", endpoint="free")(shop.sample)
 
     @app.post("/paid")

@@ -10,19 +10,23 @@ from x402.schemas import AssetAmount
 
 
 def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
-    def option(price: Any) -> PaymentOption:
+    def option(price: Any, extra: dict[str, Any] | None = None) -> PaymentOption:
         return PaymentOption(
             scheme="exact",
             pay_to=orders["pay_to"],
             price=price,
             network=orders["network"],
             max_timeout_seconds=shop.VALID_SECONDS,
+            extra=extra,
         )
 
     def route(*prices: Any) -> RouteConfig:
         return RouteConfig(accepts=[option(price) for price in prices], description="a test", mime_type="text/plain")
 
+    upfront = RouteConfig(accepts=[option(shop.GET_PRICE, {"paymentFlow": "upfront"})], description="paid first")
     return {
+        "GET /upfront": upfront,
+        "GET /upfront/fails": upfront,
         "GET /paid": route(shop.GET_PRICE),
         "POST /paid": route(shop.POST_PRICE),
         "GET /stream": route(shop.GET_PRICE),

@@ -41,6 +41,7 @@ class Question:
             f"For: {words(approval.method, 20)} {url}",
             f"In {token} on {short_name(offer.network)}, to {words(offer.pay_to, _ADDRESS)}",
         ]
+        lines += [_TAKEN_FIRST] if offer.upfront else []
         if approval.description:
             said = words(approval.description, _DESCRIPTION)
             lines.append(f'The seller says, in a stranger\'s words that were not checked: "{said}"')
@@ -54,6 +55,7 @@ class Question:
             offer.network,
             offer.asset,
             offer.pay_to,
+            *(("upfront",) if offer.upfront else ()),
         )
         return cls(terms, price, host, "\n".join(lines))
 
@@ -67,6 +69,9 @@ class Question:
 def is_yes(action: Any, content: Any) -> bool:
     """Return True for a form that was accepted with its box ticked. All else is a no."""
     return action == "accept" and isinstance(content, dict) and content.get(_FIELD) is True
+
+
+_TAKEN_FIRST = "This seller takes the money before it delivers: it is spent also if nothing comes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from .. import options, wallets
 from ..buying import Choices, LedgerForLooking, amount, buying, ledger_for_looking, left, left_in_words, number
 from ..exits import Code
 from ..export import row
-from ..money_labels import TEST_MONEY, network_name
+from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
 from ..open_ledger import lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
@@ -167,6 +167,8 @@ class QuoteReport:
             show(presented_again(self.presents, quote.url), "yellow")
             show(f"To do: {self._advice(self.presents)}")
             return
+        if quote.choice is not None and quote.choice.upfront:
+            show(f"Offer {quote.choice.position} is {PAID_FIRST}.", "yellow")
         if self.left and not self.looked.problem:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
         if self.found.no_wallet:
@@ -251,7 +253,8 @@ def _row(rows: Any, offer: Offer, chosen: bool, obstacle: str) -> None:
     pays = Text("yes", "green") if chosen else Text(f"no: {reason}" if reason else "no", "dim")
     if chosen and obstacle:
         pays = Text(f"no: {obstacle}", "yellow")
-    cells = (f"{offer.position}.", words(offer.scheme, 40), price, token, network_name(offer.network, offer.price))
+    scheme = words(offer.scheme, 40) + (", upfront" if offer.upfront else "")
+    cells = (f"{offer.position}.", scheme, price, token, network_name(offer.network, offer.price))
     arrow = Text("→" if chosen and not obstacle else "", "green")
     rows.add_row(arrow, Text(" ".join(cells[:2])), *map(Text, cells[2:]), Text(words(offer.pay_to, 60)), pays)
 
@@ -268,6 +271,7 @@ def offer_document(offer: Offer) -> dict[str, Any]:
         "price": number(offer.price) if offer.price else None,
         "currency": offer.price.currency if offer.price else None,
         "pay_to": offer.pay_to,
+        "upfront": offer.upfront,
         "test_money": takes_play_keys(offer.network),
         "reason": None if offer.reason is None else in_own_words(offer.reason),
     }

@@ -89,7 +89,9 @@ def _network(terms: dict[str, Any], reading: Reading) -> str | None:
     name = terms.get("network")
     network = caip2(name) if isinstance(name, str) else None
     on = short_name(network) if network else words(str(name), 60)
-    reading.fact("scheme", f"{words(str(terms.get('scheme')), 40)} on {on}")
+    extra = terms.get("extra")
+    first = ", upfront" if isinstance(extra, dict) and extra.get("paymentFlow") == "upfront" else ""
+    reading.fact("scheme", f"{words(str(terms.get('scheme')), 40)} on {on}{first}")
     if network is None:
         reading.wrong("network", "it is missing, or names no network that is known")
     return network

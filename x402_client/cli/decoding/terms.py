@@ -13,8 +13,10 @@ from ...chains.tokens import Tokens
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, known_network, short_name
 from ...model.offers import words
+from ...schemes.payment_flow import PAID, objection_to
 from ...wire.bounds import DEFAULT
 from ..balances import whole_tokens
+from ..money_labels import PAID_FIRST
 from .findings import Reading, missing
 
 _V1 = (
@@ -226,21 +228,29 @@ def _extra(entry: dict[str, Any], where: str, network: str | None, token: Token 
         return
     found = extra if isinstance(extra, dict) else {}
     family = family_of(network)
+    if family in (EVM_FAMILY, SOLANA_FAMILY):
+        _payment_flow(found, f"{place}.paymentFlow", reading)
     if family == EVM_FAMILY:
         _evm_extra(found, place, token, reading)
     elif family == SOLANA_FAMILY:
         _solana_extra(found, place, reading)
 
 
+def _payment_flow(extra: dict[str, Any], place: str, reading: Reading) -> None:
+    flow = extra.get("paymentFlow") or PAID[0]
+    if flow == "upfront":
+        reading.note(place, f"'upfront': the offer is {PAID_FIRST}")
+    elif flow not in PAID:
+        reading.note(place, objection_to(flow))
+
+
 def _evm_extra(extra: dict[str, Any], place: str, token: Token | None, reading: Reading) -> None:
     if extra.get("name") == _GATEWAY:
         reading.note(place, "this is Circle's Gateway in the clothes of `exact`; it is not supported here")
         return
-    method, flow = extra.get("assetTransferMethod") or "eip3009", extra.get("paymentFlow") or "authorization"
+    method = extra.get("assetTransferMethod") or "eip3009"
     if method != "eip3009":
         reading.note(f"{place}.assetTransferMethod", f"{words(str(method), 40)!r} is not supported here")
-    if flow != "authorization":
-        reading.note(f"{place}.paymentFlow", f"{words(str(flow), 40)!r} is not supported here")
     for part in ("name", "version"):
         ours, said = getattr(token, part, None), extra.get(part)
         if said is None:
