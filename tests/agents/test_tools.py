@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.adapters.scripted_server import Exchange, Server
 from tests.discovery.lists import answer, record
 from x402_client import Limit, Money, Policy, errors
-from x402_client.agents import AsyncTools, Tools, tools
+from x402_client.agents import AsyncTools, Tools, asking, results, tools
 from x402_client.sandbox import FAULTS, Sandbox
 
 from .clients import Toolbox
@@ -41,6 +41,36 @@ def own(box: Toolbox, seller: Sandbox, policy: Policy | None = None, **settings:
 
 
 # --- what they do
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "told"),
+    [
+        ("text/plain; charset=undefined", b"a", "a"),
+        ("text/plain; charset=idna", b"a" * 500, "a" * 500),
+        ("text/plain; charset=punycode", b"\xff-999999999", "\ufffd-999999999"),
+        ("text/plain; charset=utf-7", b"+2AA-", "+2AA-"),
+        ("text/plain; charset=raw_unicode_escape", b"\\ud800", "\\ud800"),
+        ("text/plain; charset=hex", b"zz", "zz"),
+        ("text/plain; charset=rot13", b"zz", "zz"),
+        ("text/plain; charset*=undefined'en'%ff", b"zz", "zz"),
+        ("text/plain; charset=iso-8859-12", b"zz", "zz"),
+        ("text/plain; charset=latin1", b"\xe9", "é"),
+        ("text/plain; charset=Shift_JIS", "雨".encode("shift_jis"), "雨"),
+        ("text/plain; charset=utf-16le", b"\x00\xd8a\x00", "\ufffda"),
+        ("text/plain; charset=gb18030", "雨".encode("gb18030"), "雨"),
+    ],
+)
+def test_a_paid_body_is_told_in_any_charset_that_it_claims(content_type: str, body: bytes, told: str) -> None:
+    found = results.answered(asking.Answer(200, "https://a.example/", content_type, body), "a.example", None)
+    assert (found["ok"], found["body"]) == (True, told)
+    assert json.dumps(found, ensure_ascii=False).encode()
+
+
+def test_a_body_that_is_no_text_in_a_strange_charset_is_told_in_base64() -> None:
+    answer = asking.Answer(200, "https://a.example/", "image/png; charset=undefined", b"\xff\xd8")
+    found = results.answered(answer, "a.example", None)
+    assert (found["ok"], found["body"], found["body_base64"]) == (True, "", "/9g=")
 
 
 def test_a_page_is_paid_for_and_told_with_what_is_left(box: Toolbox, seller: Sandbox) -> None:
