@@ -166,10 +166,13 @@ def _body(answer: Answer) -> Mapping[str, Any]:
     if text is not None:
         return {"body": text}
     encoded, kind = base64.b64encode(answer.body).decode(), words(answer.content_type, 100)
-    return {"body": "", "body_base64": encoded, "content_type": kind}
+    still = {"content_encoding": words(answer.encoding, 100)} if answer.encoding else {}
+    return {"body": "", "body_base64": encoded, "content_type": kind, **still}
 
 
 def _text(answer: Answer) -> str | None:
+    if answer.encoding:
+        return None
     charset = _charset(answer.content_type)
     try:
         text = answer.body.decode(charset or "utf-8", "replace" if charset or answer.truncated else "strict")
