@@ -6,9 +6,12 @@ import socket
 from typing import Any
 
 import anyio
+import httpx
 import pytest
+import requests
 
 from x402_client import errors
+from x402_client.agents.clients import leaves_names
 from x402_client.agents.hosts import AllowedHosts, NotFetched, origin_of
 
 HERE = "x402.example"
@@ -50,7 +53,10 @@ def refused(hosts: AllowedHosts, url: str) -> str:
         "http://0.0.0.0/", "http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.1/", "http://100.64.0.1/",
         "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://[fd00::1]/", "http://[ff02::1]/",
         "http://[64:ff9b::7f00:1]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:7f00:1::]/", "http://224.0.0.1/",
-        "http://①②⑦.⓪.⓪.①/",
+        "http://①②⑦.⓪.⓪.①/", "http://%31%32%37.0.0.1/", "http://%6cocalhost/", "http://127%2E0.0.1/", "http://12%37.1/",
+        "http://168.63.129.16/", "http://192.0.0.192/", "http://192.0.0.9/", "http://100.100.100.200/",
+        "http://[fec0::1]/", "http://[::127.0.0.1]/", "http://[::a9fe:a9fe]/", "http://[64:ff9b:1::1]/",
+        "http://[64:ff9b::a83f:8110]/", "http://[::ffff:168.63.129.16]/", "http://[::ffff:0:7f00:1]/",
     ],
 )  # fmt: skip
 def test_without_a_list_no_private_address_is_asked_however_it_is_written(
@@ -71,8 +77,36 @@ def test_a_name_that_leads_to_a_private_address_is_refused_if_any_of_its_address
     assert refused(hosts, "https://six.example/")
 
 
-def test_a_name_that_is_not_found_is_left_to_the_client_or_its_proxy(names: dict[str, list[str]]) -> None:
-    assert refused(AllowedHosts(None), "https://nowhere.example/") == ""
+def test_a_name_that_is_not_found_is_not_asked_unless_a_proxy_looks_it_up(names: dict[str, list[str]]) -> None:
+    url = "https://nowhere.example/"
+    assert refused(AllowedHosts(None), url) == "nowhere.example could not be looked up, so it was not asked."
+    assert refused(AllowedHosts(None, unknown=True), url) == ""
+    assert refused(AllowedHosts(["*.example"]), url) == ""
+
+
+def test_a_list_can_be_held_to_public_addresses_too(names: dict[str, list[str]]) -> None:
+    names |= {HERE: ["93.184.216.34"], "inside.example": ["10.0.0.1"]}
+    hosts = AllowedHosts([HERE, "inside.example", "127.0.0.1"], public=True)
+    assert refused(hosts, f"https://{HERE}/") == ""
+    assert "private address" in refused(hosts, "https://inside.example/")
+    assert "this machine itself" in refused(hosts, "http://127.0.0.1/")
+    assert "is not among the hosts" in refused(hosts, "https://other.example/")
+
+
+def test_a_client_behind_a_proxy_leaves_names_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("x402_client.agents.clients.getproxies", dict)
+    with httpx.Client(trust_env=False) as straight, requests.Session() as session:
+        assert not leaves_names(straight)
+        assert not leaves_names(session)
+        session.proxies = {"https": "http://proxy.example:3128"}
+        assert leaves_names(session)
+    with httpx.Client(proxy="http://proxy.example:3128", trust_env=False) as proxied:
+        assert leaves_names(proxied)
+    with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200))) as in_process:
+        assert leaves_names(in_process)
+    monkeypatch.setattr("x402_client.agents.clients.getproxies", lambda: {"http": "http://proxy.example:3128"})
+    with requests.Session() as session:
+        assert leaves_names(session)
 
 
 def test_a_list_allows_its_hosts_alone_wherever_they_are(names: dict[str, list[str]]) -> None:
@@ -91,7 +125,8 @@ def test_a_list_allows_its_hosts_alone_wherever_they_are(names: dict[str, list[s
         "", "weather", "/etc/passwd", "file:///etc/passwd", "ftp://a.example/", "gopher://a.example/",
         "javascript:alert(1)", "https://", "https:///x", "https://a.example:0/", "https://a.example:99999/",
         "https://[::1/", None, 7, ["https://a"], "https://user:secret@a.example/", "https://a.example\\@b.example/",
-        "https://a.example/\n", "https://a.example/\u202e", "https://a.example/" + "x" * 9_000, "data:text/plain,hello",
+        "https://a.example/\n", "https://a.example/\u202e", "https://a%2eexample/", "https://a b.example/", "https://a;b.example/",
+        "https://a.example/" + "x" * 9_000, "data:text/plain,hello",
     ],
 )  # fmt: skip
 def test_what_is_no_url_of_a_web_server_is_refused_in_words(url: Any) -> None:

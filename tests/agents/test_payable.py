@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.adapters.scripted_server import Server
-from x402_client import Policy, errors
+from x402_client import Limit, Policy, errors
 from x402_client.agents import payable_tool
 from x402_client.agents.schemas import arguments_of, description_of, parameters_of
 from x402_client.discovery import discover
@@ -142,11 +142,29 @@ def test_a_listing_brings_method_schema_and_words_along(plain: Toolbox, seller: 
     seller.sell("/poem", "0.02", content="Roses are red.", description='Four "lines"')
     own = buyer(seller)
     [listing] = discover("poem", facilitator=seller.url, buyer=own)
-    ask = payable_tool(plain.client, own, listing, max_usd="0.05")
+    ask = payable_tool(plain.client, own, listing, max_usd="0.05", hosts=["127.0.0.1"])
     assert (ask.__name__, ask()["body"]) == ("poem", "Roses are red.")  # type: ignore[index]
     assert "The seller says of it: \"Four 'lines'\"" in (ask.__doc__ or "")
     named = payable_tool(plain.client, own, listing, name="buy_poem", description="Buys four lines.")
     assert (named.__name__, (named.__doc__ or "").partition(" Each")[0]) == ("buy_poem", "Buys four lines.")
+
+
+def test_a_listing_leads_inside_only_where_its_host_is_named(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/poem", "0.02", content="Roses are red.")
+    [listing] = discover("poem", facilitator=seller.url, buyer=buyer(seller))
+    refused = box.payable(own := buyer(seller), listing)()
+    assert (refused["error"], refused["money"]) == ("NotFetched", "untouched")
+    assert seller.settlements == []
+    for ask in (box.payable(own, listing, hosts=["127.0.0.1"]), box.payable(own, url)):
+        assert ask()["body"] == "Roses are red."
+
+
+@pytest.mark.parametrize(("rule", "ok"), [("deny", False), (Limit(per_day="1"), True)])
+def test_a_policy_that_pays_a_listing_s_host_names_it(plain: Toolbox, seller: Sandbox, rule: Any, ok: bool) -> None:
+    seller.sell("/poem", "0.02")
+    own = seller.buyer(Policy(per_request="0.10", hosts={"127.0.0.1": rule}))
+    [listing] = discover("poem", facilitator=seller.url, buyer=own)
+    assert plain.payable(own, listing)()["ok"] is ok
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import inspect
 import json
 import threading
@@ -18,9 +20,10 @@ from hypothesis import strategies as st
 
 from tests.adapters.scripted_server import Exchange, Server
 from tests.discovery.lists import answer, record
-from x402_client import Limit, Money, Policy, errors
-from x402_client.agents import AsyncTools, Tools, tools
+from x402_client import Buyer, Limit, Money, Policy, Wallet, errors
+from x402_client.agents import AsyncTools, Tools, asking, results, tools
 from x402_client.sandbox import FAULTS, Sandbox
+from x402_client.testing import payment_required, payment_response
 
 from .clients import Toolbox
 
@@ -40,7 +43,69 @@ def own(box: Toolbox, seller: Sandbox, policy: Policy | None = None, **settings:
     return box.tools(buyer, **{"hosts": HERE, "facilitator": seller.url, **settings})
 
 
+def _selling(seller: Sandbox, encoding: str, body: bytes) -> Any:
+    asks, pays = payment_required("0.01"), payment_response(b"")
+
+    def answer(one: Exchange) -> None:
+        if one.seen.header("payment-signature") is None:
+            one.answer(402, asks["content"], list(asks["headers"].items()))
+            return
+        headers = [(name, value) for name, value in pays["headers"].items() if name.lower() == "payment-response"]
+        one.answer(200, body, [*headers, ("Content-Type", "text/plain"), ("Content-Encoding", encoding)])
+
+    return answer
+
+
 # --- what they do
+
+
+def test_a_paid_body_is_not_unfolded_without_bounds(box: Toolbox, seller: Sandbox) -> None:
+    once = gzip.compress(b"Roses are red.")
+    served = {"gzip": once, "gzip, gzip": gzip.compress(once)}
+    if not isinstance(box.client, aiohttp.ClientSession):  # it reads those itself, or breaks off
+        served["br"] = b"?"
+    with Server() as server:
+        for place, (encoding, body) in enumerate(served.items()):
+            server.on(f"/{place}", _selling(seller, encoding, body))
+        buyer = Buyer(Wallet(evm="0x" + "46" * 32), Policy(per_day="5"), ledger=":memory:", rpc={})
+        fetch = own(box, seller, buyer=buyer).paid_fetch
+        found = [fetch(server.url(f"/{place}")) for place in range(len(served))]
+        assert {seen.header("accept-encoding") for seen in server.requests} == {"gzip, deflate"}
+    assert [(one["ok"], one["paid"]) for one in found] == [(True, "0.01 USD")] * len(served)
+    assert found[0]["body"] == "Roses are red."
+    for one, (encoding, body) in zip(found[1:], [*served.items()][1:], strict=True):
+        assert (one["body"], one["content_encoding"]) == ("", encoding)
+        assert base64.b64decode(one["body_base64"]) == body
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "told"),
+    [
+        ("text/plain; charset=undefined", b"a", "a"),
+        ("text/plain; charset=idna", b"a" * 500, "a" * 500),
+        ("text/plain; charset=punycode", b"\xff-999999999", "\ufffd-999999999"),
+        ("text/plain; charset=utf-7", b"+2AA-", "+2AA-"),
+        ("text/plain; charset=raw_unicode_escape", b"\\ud800", "\\ud800"),
+        ("text/plain; charset=hex", b"zz", "zz"),
+        ("text/plain; charset=rot13", b"zz", "zz"),
+        ("text/plain; charset*=undefined'en'%ff", b"zz", "zz"),
+        ("text/plain; charset=iso-8859-12", b"zz", "zz"),
+        ("text/plain; charset=latin1", b"\xe9", "é"),
+        ("text/plain; charset=Shift_JIS", "雨".encode("shift_jis"), "雨"),
+        ("text/plain; charset=utf-16le", b"\x00\xd8a\x00", "\ufffda"),
+        ("text/plain; charset=gb18030", "雨".encode("gb18030"), "雨"),
+    ],
+)
+def test_a_paid_body_is_told_in_any_charset_that_it_claims(content_type: str, body: bytes, told: str) -> None:
+    found = results.answered(asking.Answer(200, "https://a.example/", content_type, body), "a.example", None)
+    assert (found["ok"], found["body"]) == (True, told)
+    assert json.dumps(found, ensure_ascii=False).encode()
+
+
+def test_a_body_that_is_no_text_in_a_strange_charset_is_told_in_base64() -> None:
+    answer = asking.Answer(200, "https://a.example/", "image/png; charset=undefined", b"\xff\xd8")
+    found = results.answered(answer, "a.example", None)
+    assert (found["ok"], found["body"], found["body_base64"]) == (True, "", "/9g=")
 
 
 def test_a_page_is_paid_for_and_told_with_what_is_left(box: Toolbox, seller: Sandbox) -> None:

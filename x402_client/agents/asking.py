@@ -19,13 +19,16 @@ from .hosts import AllowedHosts, NotFetched
 
 _REDIRECTS = 5
 _CHUNK = 16 * 1024
+#: Encodings that unfold a thousandfold at most. Others do so without bounds, and so do several of these.
+_ENCODINGS = {"Accept-Encoding": "gzip, deflate"}
+_BOUNDED = frozenset({"gzip", "x-gzip", "deflate"})
 #: requests waits for ever unless it is told: seconds to connect, and to read.
 _REQUESTS_TIMEOUT = (10, 60)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request of a model. A content type is its only header."""
+    """A request of a model. It has no say about headers, other than the content type."""
 
     method: str
     url: str
@@ -35,7 +38,7 @@ class Request:
     @property
     def headers(self) -> dict[str, str]:
         """Return the headers that go along with it."""
-        return {"Content-Type": self.content_type} if self.content_type else {}
+        return {**_ENCODINGS, "Content-Type": self.content_type} if self.content_type else dict(_ENCODINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Answer:
         content_type: Its content type.
         body: The beginning of its body.
         truncated: True if the body went on.
+        encoding: The encodings that are still on the body, as unfolding them has no bounds. "": none.
         outcome: What was paid. None: nothing.
         refusal: Our reason not to pay the 402 that it is. None: there is none.
     """
@@ -59,6 +63,7 @@ class Answer:
     truncated: bool = False
     outcome: Outcome | None = None
     refusal: X402Error | None = None
+    encoding: str = ""
 
 
 Ask = Callable[[Request, int], Answer]
@@ -82,7 +87,8 @@ class HttpxAsker:
             try:
                 paid = outcome(response) or paid
                 if response.next_request is None:
-                    body, cut = _bounded(response.iter_bytes(_CHUNK), most)
+                    chunks = response.iter_raw(_CHUNK) if _left_on(response) else response.iter_bytes(_CHUNK)
+                    body, cut = _bounded(chunks, most)
                     return _answer(response, response.status_code, body, cut, paid)
             finally:
                 response.close()
@@ -107,7 +113,8 @@ class AsyncHttpxAsker:
             try:
                 paid = outcome(response) or paid
                 if response.next_request is None:
-                    body, cut = await _abounded(response.aiter_bytes(_CHUNK), most)
+                    chunks = response.aiter_raw(_CHUNK) if _left_on(response) else response.aiter_bytes(_CHUNK)
+                    body, cut = await _abounded(chunks, most)
                     return _answer(response, response.status_code, body, cut, paid)
             finally:
                 await response.aclose()
@@ -133,7 +140,8 @@ class RequestsAsker:
             try:
                 paid = outcome(response) or paid
                 if response.next is None:
-                    body, cut = _bounded(response.iter_content(_CHUNK), most)
+                    raw = response.raw.stream(_CHUNK, decode_content=False) if _left_on(response) else None
+                    body, cut = _bounded(response.iter_content(_CHUNK) if raw is None else raw, most)
                     return _answer(response, response.status_code, body, cut, paid)
             finally:
                 response.close()
@@ -201,8 +209,17 @@ def _too_many(paid: Outcome | None) -> NotFetched:
 
 def _answer(response: Any, status: int, body: bytes, truncated: bool, paid: Outcome | None) -> Answer:
     shown = HttpRequest.of("GET", str(response.url)).shown
-    kind = response.headers.get("content-type") or ""
-    return Answer(status, shown, kind, body, truncated, paid, _refusal(response))
+    kind, left_on = response.headers.get("content-type") or "", _left_on(response)
+    if not hasattr(response, "status_code") and "," not in left_on:
+        left_on = ""  # aiohttp undoes one encoding within bounds, and never several
+    return Answer(status, shown, kind, body, truncated, paid, _refusal(response), left_on)
+
+
+def _left_on(response: Any) -> str:
+    """Return the encodings of a body that are not undone: several of them, or one that was not asked for."""
+    told = response.headers.get("content-encoding") or ""
+    named = [part for part in (one.strip().lower() for one in told.split(",")) if part not in ("", "identity")]
+    return "" if not named or (len(named) == 1 and named[0] in _BOUNDED) else ", ".join(named)
 
 
 def _refusal(response: Any) -> X402Error | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
+from urllib.request import getproxies
 
 from ..errors import ConfigurationError
 
@@ -44,6 +45,23 @@ def known(client: object) -> tuple[str, bool]:
             f"{type(client).__name__}; agents.wrap(...) finds the client inside of an SDK's object."
         )
     return found
+
+
+def leaves_names(client: Any) -> bool:
+    """Return True if a client leaves looking up names to a proxy, or to a transport that is not its library's."""
+    transport = getattr(client, "_transport", None)
+    if transport is not None:  # of httpx, whose proxies are mounts, also those of the environment
+        mounts = getattr(client, "_mounts", None) or {}
+        return not _is_own(transport) or any(one is not None for one in mounts.values())
+    if getattr(client, "proxies", None) or getattr(client, "_default_proxy", None):
+        return True
+    return bool(getattr(client, "trust_env", False) and getproxies())
+
+
+def _is_own(transport: Any) -> bool:
+    transport = getattr(transport, "_inner", transport)  # ours, if the client is wrapped
+    pool = type(getattr(transport, "_pool", None)).__name__
+    return type(transport).__name__ in ("HTTPTransport", "AsyncHTTPTransport") and pool.endswith("ConnectionPool")
 
 
 def check_carries_no_secrets(client: Any) -> None:

@@ -9,6 +9,7 @@ list of hosts is the stronger rule.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -20,8 +21,14 @@ from ..model.offers import words
 from ..policy import checks
 
 _URL = 8_192
-#: Addresses of IPv4 in IPv6, as gateways of some networks translate them.
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: A host in letters that every client reads alike.
+_NAME = re.compile(r"[a-z0-9_.-]+", re.ASCII)
+#: Addresses of IPv4 in IPv6: as gateways of some networks translate them, and as they were once written.
+_AROUND_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+#: The one part of IPv6 that is given out to the public.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+#: What some or all versions of Python call global: protocols and metadata of clouds, and networks of providers.
+_INSIDE = tuple(map(ipaddress.IPv4Network, ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "100.64.0.0/10")))
 
 
 class NotFetched(Exception):
@@ -34,10 +41,17 @@ class NotFetched(Exception):
 
 
 class AllowedHosts:
-    """The hosts that may be asked: those of a list, else every one with a public address."""
+    """The hosts that may be asked: those of a list, else every one with a public address.
 
-    def __init__(self, hosts: Iterable[str] | None) -> None:
+    Args:
+        hosts: The list. None: there is none.
+        public: True if hosts of the list have to have a public address, too.
+        unknown: True if a name that is not found is asked all the same: a proxy looks it up.
+    """
+
+    def __init__(self, hosts: Iterable[str] | None, *, public: bool = False, unknown: bool = False) -> None:
         self._patterns = None if hosts is None else tuple(Pattern.parse(one) for one in _list(hosts))
+        self._public, self._unknown = public or hosts is None, unknown
 
     @property
     def listed(self) -> bool:
@@ -48,7 +62,12 @@ class AllowedHosts:
         """Refuse a URL that must not be asked. NotFetched says why."""
         host, port = self._place(url)
         if host:
-            self._check_addresses(host, _looked_up(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+            try:
+                found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError):
+                return self._not_found(host)
+            self._check_addresses(host, found)
+        return None
 
     async def acheck(self, url: str) -> None:
         """Async twin of ``check``."""
@@ -59,8 +78,13 @@ class AllowedHosts:
             try:
                 found: Any = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError):
-                return
+                return self._not_found(host)
             self._check_addresses(host, found)
+        return None
+
+    def _not_found(self, host: str) -> None:
+        if not self._unknown:  # the client may find it a moment later, at any address
+            raise NotFetched(f"{words(host, 100)} could not be looked up, so it was not asked.")
 
     def allows_name(self, url: str) -> bool:
         """Return True if the name of a URL's host speaks against nothing. It is not looked up."""
@@ -71,11 +95,11 @@ class AllowedHosts:
         return True
 
     def _place(self, url: str) -> tuple[str, int]:
-        """Return the host and the port that have to be looked up. The host is empty if a list allows it."""
+        """Return the host and the port that have to be looked up. The host is empty if there is no need."""
         origin = origin_of(url)
-        if self._patterns is not None:
-            if not any(pattern.matches(origin) for pattern in self._patterns):
-                raise NotFetched(f"{origin} is not among the hosts that this tool may ask.")
+        if self._patterns is not None and not any(pattern.matches(origin) for pattern in self._patterns):
+            raise NotFetched(f"{origin} is not among the hosts that this tool may ask.")
+        if not self._public:
             return "", 0
         if origin.named_loopback:
             raise NotFetched(f"{origin} is this machine itself, which this tool may not ask.")
@@ -104,20 +128,14 @@ def origin_of(url: str) -> Origin:
         raise NotFetched("url is not a URL of a web server; write one like https://api.example.com/weather.")
     if "@" in parts.netloc or "\\" in parts.netloc:
         raise NotFetched("url names a user or a password, which this tool does not send.")
-    return Origin.of(parts.scheme, host, port)
+    origin = Origin.of(parts.scheme, host, port)
+    if not _NAME.fullmatch(origin.host) and not _is_address(origin.host):  # each client reads another host there
+        raise NotFetched("url names a host with characters that are not of a name; write it without escapes.")
+    return origin
 
 
 def _list(hosts: Iterable[str]) -> list[str]:
     return checks.nonempty_name_list("hosts", hosts)
-
-
-def _looked_up(look: Any) -> list[Any]:
-    """Return the addresses of a name. Where the look-up fails there are none: the client fails too, or a proxy asks."""
-    try:
-        found: list[Any] = look()
-    except (OSError, UnicodeError):
-        return []
-    return found
 
 
 def _is_address(host: str) -> bool:
@@ -134,10 +152,12 @@ def _is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (_last_four(found) if found in _NAT64 else None)
-        if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return found.is_global and not found.is_multicast
+        inner = found.ipv4_mapped or found.sixtofour
+        inner = inner or (_last_four(found) if any(found in net for net in _AROUND_IPV4) else None)
+        if inner is None:
+            return found in _UNICAST and found.is_global and not found.is_multicast
+        found = inner
+    return found.is_global and not found.is_multicast and not any(found in net for net in _INSIDE)
 
 
 def _last_four(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address:

@@ -9,13 +9,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
+from ..buyer.payers import root_of
 from ..discovery import Listing
 from ..errors import ConfigurationError
+from ..model.hosts import Origin
 from ..model.money import Amount, Money
 from ..model.offers import words
 from ..policy import checks
 from . import arguments as reading
 from . import budgets, results
+from .clients import leaves_names
 from .hosts import AllowedHosts, NotFetched, origin_of
 from .results import Result
 from .schemas import Argument, arguments_of, shape
@@ -23,6 +26,7 @@ from .toolbox import Shop, place_of
 
 if TYPE_CHECKING:
     from ..buyer.payers import Payer
+    from ..policy.policy import Policy
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MOST_BODY = 50_000
@@ -58,14 +62,21 @@ def payable_tool(
         method: The method. Default: that of the listing, else GET.
         name: The function's name. Default: the last word of the URL.
         description: A line for the model. Default: the seller's own words, marked as such, or the URL.
-        hosts: The hosts that may be asked. Default: the endpoint's alone.
+        hosts: The hosts that may be asked. Default: the endpoint's alone. That of a listing has to have a public
+            address then, unless the policy names it.
         max_body: The most bytes of an answer that a model is given. Default: 50,000.
     """
     listing = url if isinstance(url, Listing) else None
     address = url.url if isinstance(url, Listing) else url
-    place = _checked(address)
+    origin = _checked(address)
+    # A list is a stranger's words, and must not lead inside.
+    allowed = AllowedHosts(
+        [_place(origin)] if hosts is None else hosts,
+        public=listing is not None and hosts is None and not _is_named(root_of(buyer).policy, origin),
+        unknown=leaves_names(client),
+    )
     endpoint = _Endpoint(
-        shop=Shop(client, buyer, AllowedHosts([place] if hosts is None else hosts), max_body=max_body),
+        shop=Shop(client, buyer, allowed, max_body=max_body),
         url=address,
         method=_method(method or (listing.method if listing is not None else "") or "GET"),
         arguments=arguments_of(schema if schema is not None else listing.schema if listing is not None else None),
@@ -170,12 +181,21 @@ def _as_text(value: Any) -> str:
         raise NotFetched("An argument is text, a number, or something that can be written as JSON.") from None
 
 
-def _checked(url: Any) -> str:
-    """Return the host and port of an endpoint, as a pattern for them alone."""
+def _checked(url: Any) -> Origin:
     try:
-        origin = origin_of(url)
+        return origin_of(url)
     except NotFetched as problem:
         raise ConfigurationError(f"payable_tool: {problem}") from None
+
+
+def _is_named(policy: Policy, origin: Origin) -> bool:
+    """Return True if a policy means to pay an origin."""
+    rule = policy.rule(origin)
+    return rule is not None and rule[1] != "deny"
+
+
+def _place(origin: Origin) -> str:
+    """Return a pattern for one host and port alone."""
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     return f"{host}:{origin.port}"
 

@@ -12,6 +12,7 @@ from ..errors import MoneyState, TooExpensive, X402Error, find
 from ..model.holds import Outcome
 from ..model.money import Money
 from ..model.offers import Offer, Quote, words
+from ..policy import checks
 from ..receipts import outcome
 from .advice import Next, is_worn_out, name_of, next_after, next_after_break, next_after_status
 from .asking import Answer
@@ -26,6 +27,11 @@ _PASSING = frozenset({"TimeoutError", "ConnectionError"})
 _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
 _AGAIN = "An earlier payment for this request is unresolved. paid_fetch presents that one again and pays nothing new."
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
+#: The charsets that pages have. Python knows codecs that are none, fail in their own ways, or bring half characters.
+_CHARSETS = re.compile(
+    r"utf-?8|(?:us-)?ascii|latin-?1|iso-?8859-?\d{1,2}|(?:windows-|cp)125\d|utf-?16(?:-?[lb]e)?|shift[-_]jis|euc-(?:jp|kr)"
+    r"|gbk|gb2312|gb18030|big5|koi8-[ru]"
+)
 
 
 def note(host: str) -> str:
@@ -155,22 +161,34 @@ def _said(failure: Exception) -> str:
 
 
 def _body(answer: Answer) -> Mapping[str, Any]:
-    """Return the body as text, or in base64 if it is none."""
+    """Return the body as text, or in base64 if it is none. A body that was paid for is not lost to a strange label."""
     text = _text(answer)
     if text is not None:
         return {"body": text}
     encoded, kind = base64.b64encode(answer.body).decode(), words(answer.content_type, 100)
-    return {"body": "", "body_base64": encoded, "content_type": kind}
+    still = {"content_encoding": words(answer.encoding, 100)} if answer.encoding else {}
+    return {"body": "", "body_base64": encoded, "content_type": kind, **still}
 
 
 def _text(answer: Answer) -> str | None:
-    told = Message()
-    told["content-type"] = answer.content_type
-    charset = told.get_content_charset("")
+    if answer.encoding:
+        return None
+    charset = _charset(answer.content_type)
     try:
         text = answer.body.decode(charset or "utf-8", "replace" if charset or answer.truncated else "strict")
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, ValueError):
         text = None
     if text is None and _TEXTUAL.match(answer.content_type.lower().strip()):
         text = answer.body.decode("utf-8", "replace")
-    return None if text is not None and "\0" in text else text
+    return None if text is not None and ("\0" in text or not checks.is_unicode(text)) else text
+
+
+def _charset(content_type: str) -> str:
+    """Return the charset that a content type names, or "": none, or one that no page has."""
+    told = Message()
+    told["content-type"] = content_type
+    try:
+        charset = told.get_content_charset("")
+    except (LookupError, ValueError):  # it can be written in a charset of its own
+        return ""
+    return charset if _CHARSETS.fullmatch(charset) else ""

@@ -18,7 +18,7 @@ from ..model.offers import words
 from ..policy.policy import admit
 from . import arguments, budgets, results
 from .asking import AiohttpAsker, Ask, AsyncAsk, AsyncHttpxAsker, HttpxAsker, Request, RequestsAsker
-from .clients import check_carries_no_secrets, face_of, known
+from .clients import check_carries_no_secrets, face_of, known, leaves_names
 from .hosts import AllowedHosts, NotFetched, origin_of
 from .results import Result
 
@@ -154,7 +154,8 @@ def tools(
         max_body: The most bytes of an answer that a model is given. Default: 50,000.
         currency: The currency that ``budget`` speaks of. Default: US dollars.
     """
-    shop = Shop(client, buyer, AllowedHosts(hosts), facilitator, max_body, currency)
+    allowed = AllowedHosts(hosts, unknown=leaves_names(client))
+    shop = Shop(client, buyer, allowed, facilitator, max_body, currency)
     return _async_tools(shop) if shop.is_async else _sync_tools(shop)
 
 

@@ -325,3 +325,20 @@ def test_what_an_error_says_can_be_put_in_other_words(seller: Sandbox) -> None:
             return await ToolCalls(shop, 60, str.upper).call("paid_fetch", {"url": f"{seller.url}/yacht"}, Person())
 
     assert "ONE PAYMENT MAY COST 0.10 USD" in run(call)["says"]
+
+
+def test_no_result_ends_the_server() -> None:
+    broken = {"ok": True, "half": "a\ud800", "\udfff": [{"b": "\ud8ff"}]}
+
+    async def budget() -> Any:
+        return broken
+
+    async def search() -> Any:
+        return {"ok": True, "found": object()}
+
+    calls = ToolCalls([budget, search], 60)
+    found = anyio.run(calls.call, "budget", {}, Person())
+    assert found == {"ok": True, "half": "a?", "?": [{"b": "?"}]}
+    odd = anyio.run(calls.call, "search", {}, Person())
+    assert isinstance(odd, dict)
+    assert (odd["ok"], odd["money"], odd["next"]) == (False, "unknown", "ask a person")

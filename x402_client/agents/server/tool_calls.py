@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ...policy import checks
 from ..frameworks import Function, call_awaited
 from ..hosts import NotFetched
 from ..results import Result, failed, failure_of
@@ -109,7 +111,7 @@ class ToolCalls:
                 return Asked(call.asked, self._tickets.issue(call.asked, named))
             if call.refusal is not None:
                 return _refused(call.refusal)
-        return {**found, "says": self._reword(found["says"])} if "says" in found else found
+        return _writable({**found, "says": self._reword(found["says"])} if "says" in found else found)
 
     def _hear(self, call: Call, named: str, reply: Reply) -> NoApproval | None:
         """Take the answer to a question. Return why it is no yes; a question that is not known is asked anew."""
@@ -137,6 +139,15 @@ async def _made(call: Call, function: Function, arguments: Any) -> Result:
         return found
     finally:
         current.reset(before)
+
+
+def _writable(found: Result) -> Result:
+    """Return a result that can be written as JSON in UTF-8. One that cannot would end the server for all calls."""
+    try:
+        text = json.dumps(found, ensure_ascii=False)
+        return found if checks.is_unicode(text) else json.loads(text.encode("utf-8", "replace"))
+    except (TypeError, ValueError, RecursionError) as problem:
+        return failed(problem)
 
 
 def _refused(refusal: NoApproval) -> Result:
