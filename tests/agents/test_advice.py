@@ -49,6 +49,13 @@ def test_a_payment_that_can_still_settle_is_presented_by_the_same_call() -> None
     assert next_after(errors.PaymentOutcomeUnknown("said", wait_until=None)) == PERSON
 
 
+def test_a_refusal_that_tells_of_an_earlier_payment_is_for_a_person() -> None:
+    for kind in (errors.HostNotAllowed, errors.Frozen):
+        refusal = kind("said")
+        refusal.hold, refusal.money = HOLD, "held"
+        assert next_after(refusal) == PERSON
+
+
 @pytest.mark.parametrize("money", get_args(MoneyState))
 @pytest.mark.parametrize("wait_until", [None, AHEAD, AHEAD - timedelta(hours=1)])
 @pytest.mark.parametrize("kind", KINDS)

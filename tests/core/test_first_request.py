@@ -246,7 +246,7 @@ def test_a_place_that_is_refused_has_nothing_to_tell_of_other_purchases() -> Non
         denied.pay(led())
     with pytest.raises(HostNotAllowed, match="denied"):
         denied.pay(called("GET /start"))
-    assert denied.names == ["Peek"]
+    assert denied.all(asks.Claim) == []
 
 
 # --- two challenges in one 402

@@ -42,6 +42,7 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
     asks.Note: LEDGER_TROUBLE,
     asks.Settlement: [],
     asks.Expired: LEDGER_TROUBLE,
+    asks.Holds: LEDGER_TROUBLE,
     asks.LookNow: [OSError],
     asks.LeftAlone: [],
     asks.SignTyped: [

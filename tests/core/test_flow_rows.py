@@ -140,15 +140,23 @@ def test_a_quote_that_makes_no_sense() -> None:
         ground.pay(called(), reply(402, {"x402Version": 2}), Digest=BodyNotReplayable("gone"))
 
 
+#: The look for an unresolved payment of the same request, of which a refusal tells.
+LOOK = ["Digest", "Holds"]
 REFUSED: dict[str, tuple[Policy, Origin, asks.Reply, type[PaymentRefused], list[str]]] = {
     "host": (
         Policy(per_day="1", hosts={"api.example.com": "deny"}),
         Origin("https", "api.example.com", 443),
         asking(),
         HostNotAllowed,
-        ["Peek"],
+        ["Peek", *LOOK],
     ),
-    "plain http": (Policy(per_day="1"), Origin("http", "api.example.com", 80), asking(), HostNotAllowed, ["Peek"]),
+    "plain http": (
+        Policy(per_day="1"),
+        Origin("http", "api.example.com", 80),
+        asking(),
+        HostNotAllowed,
+        ["Peek", *LOOK],
+    ),
     "offers": (
         Policy(per_day="1", networks=["base"]),
         Origin("https", "a.example", 443),

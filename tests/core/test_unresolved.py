@@ -13,8 +13,12 @@ from x402_client.core.call import Call
 from x402_client.core.drive import run
 from x402_client.core.flow import inspect
 from x402_client.core.unresolved import with_unresolved
-from x402_client.errors import BodyNotReplayable, LedgerUnavailable, PaymentOutcomeUnknown
+from x402_client.errors import BodyNotReplayable, Frozen, HostNotAllowed, LedgerUnavailable, PaymentOutcomeUnknown
+from x402_client.model.allowances import AllowanceTerms
 from x402_client.model.holds import Hold
+from x402_client.model.hosts import Origin
+from x402_client.policy.allowances import AllowanceRules
+from x402_client.policy.choice import Mandate
 
 from .scripted_flow import Ground, asking, called, paid
 
@@ -94,3 +98,69 @@ def test_at_a_place_that_is_not_paid_nothing_is_presented() -> None:
     unresolved(ground)
     denied = Ground(Policy(per_day="1", hosts={"api.example.com": "deny", "b.example": Limit()}), ground.ledger)
     assert quoted(denied).unresolved == ""
+
+
+# --- a refusal presents nothing, and tells of it
+
+
+DENIED = Policy(per_day="1", hosts={"api.example.com": "deny"})
+
+
+@pytest.mark.parametrize("told", ["held", "spent", "unknown"])
+@pytest.mark.parametrize("kind", [HostNotAllowed, Frozen])
+def test_a_refusal_tells_of_the_unresolved_payment_of_the_same_request(kind: type[Any], told: Any) -> None:
+    before = Ground()
+    hold = unresolved(before)
+    last = None if hold.last is None else hold.last._replace(money=told)
+    ground = Ground(DENIED if kind is HostNotAllowed else None, before.ledger)
+    ground.scripted[asks.Holds] = lambda ask: (hold.but(last=last),)
+    if kind is Frozen:
+        ground.ledger.freeze("*")
+    with pytest.raises(kind) as caught:
+        ground.pay(called())
+    error = caught.value
+    assert (error.money, error.hold and error.hold.id, error.offer) == (told, hold.id, hold.offer)
+    assert "Nothing was" not in error.args[0]
+    assert f"paid 0.01 USD (test) to api.example.com, and brought nothing yet (money {told})" in error.args[0]
+    assert ground.all(asks.Send) == ground.all(asks.SignTyped) == []
+    assert [one.tries for one in ground.ledger.holds()] == [hold.tries]
+
+
+def test_a_refusal_that_cannot_look_says_what_it_said() -> None:
+    before = Ground()
+    unresolved(before)
+    for kind, failure in ((asks.Holds, LedgerUnavailable("full")), (asks.Digest, BodyNotReplayable("gone"))):
+        ground = Ground(DENIED, before.ledger)
+        ground.scripted[kind] = failure
+        with pytest.raises(HostNotAllowed, match=r"Nothing was paid\.") as caught:
+            ground.pay(called())
+        assert (caught.value.money, caught.value.hold) == ("untouched", None)
+
+
+def under(*hosts: str, **more: Any) -> Call:
+    call = called(**more)
+    allowance = AllowanceRules.of(AllowanceTerms("default", "allowance run", ("1 USD",), hosts=hosts))
+    call.mandate = Mandate(allowances=(allowance,))
+    return call
+
+
+def test_an_unresolved_payment_is_presented_under_an_allowance_that_leaves_its_host_out() -> None:
+    ground = Ground()
+    hold = unresolved(ground)
+    outcome = ground.pay(under("other.example"), Send=paid()).outcome
+    assert outcome is not None
+    assert outcome.hold.id == hold.id
+    assert len(ground.all(asks.Send)) == 1
+    assert ground.all(asks.SignTyped) == ground.all(asks.Reserve) == []
+    with pytest.raises(HostNotAllowed, match=r"other\.example") as caught:
+        ground.pay(under("other.example", identity="GET /other"))
+    assert (caught.value.money, caught.value.hold) == ("untouched", None)
+
+
+def test_led_away_under_an_allowance_it_is_shown_to_its_payee_alone() -> None:
+    ground = Ground(Policy(per_day="1", hosts={"b.example": Limit()}))
+    hold = unresolved(ground)
+    call = under("other.example", origin=Origin("https", "b.example", 443), came_from=hold.purchase.origin)
+    with pytest.raises(PaymentOutcomeUnknown, match="led to"):
+        ground.pay(call)
+    assert ground.all(asks.Send) == []

@@ -49,6 +49,8 @@ def next_after(error: X402Error) -> Next:
         return "ask a person" if error.wait_until is None else "repeat"
     if isinstance(error, errors.PaymentRejected):
         return "repeat"  # once it expired, the same call says how it ended: content, a new purchase, PaidNotDelivered
+    if isinstance(error, (errors.HostNotAllowed, errors.Frozen)) and error.money != "untouched":
+        return "ask a person"  # a repeat is refused likewise, and the payment of an earlier call waits for a person
     if error.money == "untouched":
         return next(_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED)
     return "ask a person" if error.money == "spent" else "repeat"

@@ -17,7 +17,7 @@ from ..model.money import Amount, Money
 from ..model.offers import words
 from ..policy import checks
 from . import arguments as reading
-from . import budgets, results
+from . import budgets, earlier, results
 from .clients import leaves_names
 from .hosts import AllowedHosts, NotFetched, origin_of
 from .results import Result
@@ -101,15 +101,17 @@ class _Endpoint:
         """Return the function for a sync client."""
 
         def ask(*args: Any, **kwargs: Any) -> Result:
+            request = None
             try:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
                     answer = self.shop.ask(request, self.shop.max_body)
                 host, paid = place_of(answer.url), answer.outcome
                 left = budgets.left(self.shop.buyer, host, paid.hold.price.currency) if paid else None
-                return results.answered(answer, host, left)
+                found = results.answered(answer, host, left)
             except Exception as failure:
-                return results.failed(failure)
+                found = results.failed(failure)
+            return earlier.told(self.shop.root, request, found)
 
         return ask
 
@@ -117,15 +119,17 @@ class _Endpoint:
         """Return the function for an async client."""
 
         async def ask(*args: Any, **kwargs: Any) -> Result:
+            request = None
             try:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
                     answer = await self.shop.aask(request, self.shop.max_body)
                 host, paid = place_of(answer.url), answer.outcome
                 left = await budgets.aleft(self.shop.buyer, host, paid.hold.price.currency) if paid else None
-                return results.answered(answer, host, left)
+                found = results.answered(answer, host, left)
             except Exception as failure:
-                return results.failed(failure)
+                found = results.failed(failure)
+            return await earlier.atold(self.shop.root, request, found)
 
         return ask
 

@@ -16,7 +16,7 @@ from ..model.money import currency_code
 from ..model.networks import short_name
 from ..model.offers import words
 from ..policy.policy import admit
-from . import arguments, budgets, results
+from . import arguments, budgets, earlier, results
 from .asking import AiohttpAsker, Ask, AsyncAsk, AsyncHttpxAsker, HttpxAsker, Request, RequestsAsker
 from .clients import check_carries_no_secrets, face_of, known, leaves_names
 from .hosts import AllowedHosts, NotFetched, origin_of
@@ -240,16 +240,17 @@ def _sync_tools(shop: Shop) -> Tools:
     def paid_fetch(
         url: str, method: str = "GET", body: str | None = None, max_usd: str | None = None
     ) -> dict[str, Any]:
-        cap = None
+        request = cap = None
         try:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
                 answer = shop.ask(request, shop.max_body)
             host, currency = place_of(answer.url), _currency(answer, shop)
             left = budgets.left(shop.buyer, host, currency) if answer.outcome else None
-            return results.answered(answer, host, left)
+            found = results.answered(answer, host, left)
         except Exception as failure:
-            return results.failed(failure, cap)
+            found = results.failed(failure, cap)
+        return earlier.told(shop.root, request, found)
 
     def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
         try:
@@ -281,16 +282,17 @@ def _async_tools(shop: Shop) -> AsyncTools:
     async def paid_fetch(
         url: str, method: str = "GET", body: str | None = None, max_usd: str | None = None
     ) -> dict[str, Any]:
-        cap = None
+        request = cap = None
         try:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
                 answer = await shop.aask(request, shop.max_body)
             host, currency = place_of(answer.url), _currency(answer, shop)
             left = await budgets.aleft(shop.buyer, host, currency) if answer.outcome else None
-            return results.answered(answer, host, left)
+            found = results.answered(answer, host, left)
         except Exception as failure:
-            return results.failed(failure, cap)
+            found = results.failed(failure, cap)
+        return await earlier.atold(shop.root, request, found)
 
     async def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
         try:

@@ -51,6 +51,7 @@ from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
 from .reserving import patiently, reserve
 from .rules import Rules
+from .unresolved import tell_unresolved
 
 #: How many dead payments of one purchase a call clears away before it gives up on the ledger.
 _DEAD = 100
@@ -83,6 +84,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
         call.attempt.end()
         if call.accepted_loss is not None:
             raise _after_a_loss(refusal, call.accepted_loss) from call.accepted_loss
+        yield from tell_unresolved(call, refusal, rules)
         yield from Tell(events.Refused(call.method, call.url, str(refusal), call.mandate.allowance))
         if rules.on_refusal == "return" and not call.signing:
             refusal.__traceback__ = None  # its frames would live as long as the response
@@ -113,14 +115,13 @@ def _after_a_loss(failure: X402Error, lost: X402Error) -> X402Error:
 
 
 def _admit(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[None]:
-    """Refuse an origin that the policy, or an allowance of the call, does not pay.
+    """Refuse an origin that the policy does not pay. Nothing is presented there, not even what was signed before.
 
     If a redirect led there, an unresolved payment of the same purchase is reported first. The rule: "Led to another
     origin, the call presents and signs nothing: PaymentOutcomeUnknown".
     """
     try:
         admit(rules.policy, call.origin, call.came_from)
-        admit_under(call.mandate.allowances, call.origin)
     except PaymentRefused:
         found = None if call.came_from is None else (yield from _unresolved(call, rules))
         if found is not None and found.purchase.origin != call.origin:
@@ -198,6 +199,8 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
 
 
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
+    """Return the offer to pay. What refuses here refuses a new payment alone: one that was made is presented."""
+    admit_under(call.mandate.allowances, call.origin)
     if isinstance(quote, QuoteError):
         raise quote
     check_quoted(call)

@@ -1,10 +1,11 @@
-"""Finds the payment that a request would present again, for a quote. Nothing is claimed or sent."""
+"""Finds the payment that a request would present again, for a quote or a refusal. Nothing is claimed or sent."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..errors import Frozen, HostNotAllowed, PaymentRefused
 from ..model.holds import Hold, Purchase
 from ..policy.policy import admit
 from .asks import Holds
@@ -25,12 +26,38 @@ def with_unresolved(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
     """
     try:
         admit(rules.policy, call.origin, call.came_from)
-        purchase = yield from known_purchase(call, rules)
-        holds = yield from Holds()
+        found = yield from _found(call, rules)
     except Exception:  # not paid at all, or the body or the ledger cannot be read: the terms are shown nevertheless
         return quote
-    found = next((hold for hold in holds if _would_claim(purchase, hold)), None)
     return quote if found is None else replace(quote, unresolved=found.id)
+
+
+def tell_unresolved(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[None]:
+    """Let a refusal that presents nothing tell of the unresolved payment of the same request, if there is one.
+
+    All other refusals come after such a payment was looked for, and presented.
+    """
+    if refusal.hold is not None or not isinstance(refusal, (Frozen, HostNotAllowed)):
+        return
+    try:
+        found = yield from _found(call, rules)
+    except Exception:  # the refusal stands, also where the body or the ledger cannot be read
+        return
+    if found is None:
+        return
+    told = found.shown.told
+    refusal.hold, refusal.offer, refusal.money = told, told.offer, told.money
+    said = str(refusal.args[0]).removesuffix(" Nothing was paid.").removesuffix(" Nothing was sent.")
+    refusal.args = (
+        f"{said} An earlier call of this request paid {told.price} to {told.host}, and brought nothing yet (money "
+        f"{told.money}): payment {told.id}. It was not presented again, and nothing new was paid.",
+    )
+
+
+def _found(call: Call, rules: Rules) -> Flow[Hold | None]:
+    purchase = yield from known_purchase(call, rules)
+    holds = yield from Holds()
+    return next((hold for hold in holds if _would_claim(purchase, hold)), None)
 
 
 def _would_claim(purchase: Purchase, hold: Hold) -> bool:
