@@ -44,6 +44,8 @@ async def test_a_seller_that_asks_by_http_is_paid_by_the_http_client(mcp_sandbox
         ):
             result = await wrap(session, mcp_buyer).call_tool("weather", BERN)
     assert json.loads(result.content[0].text)["content"] == "worth it"  # type: ignore[union-attr]
+    assert result.meta is not None
+    assert result.meta["x402"]["money"] == "spent"
     assert len(mcp_sandbox.paid(mcp_buyer)) == len(mcp_buyer.history()) == 1
 
 
@@ -86,9 +88,86 @@ async def test_a_tool_that_was_paid_by_http_is_not_paid_again_for_its_result(
             wrap(session, mcp_buyer)
             with pytest.raises(PaymentRejected, match="one call pays at most once") as caught:
                 await session.call_tool("weather", BERN)
-    assert len(mcp_sandbox.paid(mcp_buyer)) == len(mcp_buyer.history()) == 1
-    assert caught.value.hold is not None
-    assert caught.value.hold.nonce == mcp_buyer.history()[0].nonce
+            assert caught.value.hold is not None
+            [hold] = mcp_buyer.holds()
+            assert caught.value.hold.nonce == hold.nonce
+            assert "The first payment stays open: the same call presents it again" in str(caught.value)
+    assert len(mcp_sandbox.paid(mcp_buyer)) == 1
+    assert mcp_buyer.history() == ()
+
+
+class AfterPayment(Web):
+    """A server that asks by HTTP 402, takes any payment, and then answers in its own way."""
+
+    def __init__(self, shop: Shop, path: str, answer: Any) -> None:
+        super().__init__(shop)
+        self.path, self.made, self.presented = path, answer, []
+
+    def post(self, handler: Any) -> None:
+        header = handler.headers.get("payment-signature")
+        self.shop.by_http = header is None
+        if header is not None:
+            self.presented.append(header)
+            self.shop.tools["weather"] = lambda params: self.made
+        handler.path = self.path if handler.path == "/mcp" else handler.path
+        super().post(handler)
+
+
+FAILS = {"result": {"isError": True, "content": [{"type": "text", "text": "No such city."}]}}
+BREAKS = {"error": {"code": -32603, "message": "Internal error"}}
+GOOD = {"result": {"content": [{"type": "text", "text": "Sun."}]}}
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/events"])
+@pytest.mark.parametrize("wraps_session", [True, False])
+@pytest.mark.parametrize("answer", [FAILS, BREAKS], ids=["isError", "error"])
+async def test_an_error_after_a_payment_by_http_is_no_delivery(
+    mcp_sandbox: Sandbox, mcp_buyer: Buyer, path: str, wraps_session: bool, answer: Any
+) -> None:
+    with AfterPayment(shop_of(mcp_sandbox), path, answer) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            if wraps_session:
+                wrap(session, mcp_buyer)
+            told = [await _told(session) for _ in range(2)]
+            [hold] = mcp_buyer.holds()
+            assert (str(mcp_buyer.spent()), mcp_buyer.history()) == ("0.01 USD", ())
+            if wraps_session:
+                assert [one is not None and (one.money, one.hold.nonce) for one in told] == [
+                    ("unknown", hold.nonce),
+                ] * 2
+            web.made = GOOD
+            assert not (await session.call_tool("weather", BERN)).is_error
+    assert len(set(web.presented)) == 1
+    assert len(web.presented) == 3
+    assert ([one.nonce for one in mcp_buyer.history()], mcp_buyer.holds()) == ([hold.nonce], ())
+
+
+async def _told(session: Any) -> Any:
+    try:
+        result = await session.call_tool("weather", BERN)
+    except MCPError as failure:
+        return outcome(failure)
+    assert result.is_error
+    found = outcome(result)
+    assert found is None or result.meta["x402"]["money"] == found.money
+    return found
+
+
+async def test_an_error_that_was_wanted_is_accepted_over_http_too(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    with AfterPayment(shop_of(mcp_sandbox), "/mcp", FAILS) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            wrap(session, mcp_buyer)
+            found = await _told(session)
+            assert found.accept()
+            await _told(session)
+    assert len(set(web.presented)) == 2
+    assert len(mcp_buyer.history()) == len(mcp_buyer.holds()) == 1
 
 
 async def test_what_one_way_left_open_the_other_presents(redelivering: Sandbox) -> None:

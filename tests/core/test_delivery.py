@@ -29,6 +29,7 @@ from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
 from x402_client.model.holds import Attempt, Busy, Hold, Outcome
 from x402_client.model.offers import Quote, Receipt
+from x402_client.wire.tool_answers import ToolAnswer
 
 from .scripted_flow import called
 
@@ -165,6 +166,37 @@ def test_it_is_resolved_once() -> None:
     delivery.broke(OSError("too late"))
     assert delivery.outcome.accept()
     assert not delivery.outcome.reject()
+    assert answers.kinds == [asks.Close, asks.Tell]
+
+
+@pytest.mark.parametrize("word", ["read", "accepted", "rejected", "told before"])
+def test_the_error_of_a_tool_is_a_delivery_by_the_callers_word_alone(word: str) -> None:
+    call, answers = called(), Scripted()
+    delivery = Delivery(call, outcome(), answers)
+    delivery.answer = ToolAnswer("")
+    body = b'{"jsonrpc": "2.0", "id": 1, "error": {"code": -32603}}'
+    if word == "told before":
+        delivery.that_only_tells()
+        delivery.done(body)
+        assert answers.kinds == []
+        return
+    delivery.done(body)
+    delivery.closed()
+    assert (answers.kinds, call.attempt.alive) == ([asks.Note], False)
+    if word == "accepted":
+        assert delivery.outcome.accept()
+        assert answers.kinds == [asks.Note, asks.Close, asks.Tell]
+    elif word == "rejected":
+        assert delivery.outcome.reject()
+        assert answers.kinds == [asks.Note]
+
+
+def test_the_content_of_a_tool_is_a_delivery() -> None:
+    answers = Scripted()
+    delivery = Delivery(called(), outcome(), answers)
+    delivery.answer = ToolAnswer("")
+    delivery.answer.add(b'{"jsonrpc": "2.0", "id": 1, "result": {"content": []}}')
+    delivery.done()
     assert answers.kinds == [asks.Close, asks.Tell]
 
 

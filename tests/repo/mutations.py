@@ -394,9 +394,17 @@ MUTATIONS = (
     Mutation(
         "a tool that was paid by HTTP is paid for its result, too",
         "adapters/mcp_calls.py",
-        "        if hold is None:\n            return\n",
-        "        return\n",
+        "                raise _asked_twice(below, first)\n",
+        "                pass\n",
         ("tests/adapters/test_mcp_over_http.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "the error of a tool that was paid by HTTP is a delivery",
+        "core/delivery.py",
+        "not self._resolution.resolved and self.answer.failed()",
+        "False",
+        ("tests/core/test_delivery.py", "tests/adapters/test_mcp_over_http.py"),
         unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(

@@ -24,10 +24,12 @@ from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
 from ..errors import BodyNotReplayable, ConfigurationError, X402Error
+from ..model.holds import Outcome
 from ..model.hosts import Origin
 from ..model.offers import Quote
 from ..policy.allowances import AllowanceRules, joined
 from ..policy.choice import Mandate
+from ..wire.tool_answers import ToolAnswer
 from .hops import REDIRECTS, Hops, not_digested, unread_body
 from .payments_below import note_payment
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
@@ -255,6 +257,10 @@ class Exchange:
             if reply is None or reply.outcome is None:
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
+            if call.tool:
+                # Where a redirect leads, another encoding may be: what is not in gzip is read as it is.
+                encodings = reply.header("content-encoding") if 200 <= reply.status < 300 else "gzip"
+                delivery.answer = ToolAnswer(encodings or "")
             if call.resolved:
                 return reply, delivery.that_only_tells()
             leads_on = reply.status in REDIRECTS and reply.header("location") is not None
@@ -283,7 +289,7 @@ class Exchange:
             hops.paid = call.paid
             if call.tool and call.paid is not None and call.purchase is not None:
                 told = reply.outcome if reply is not None else None
-                note_payment(call.purchase.request, call.paid if told is None else told.hold)
+                note_payment(call.purchase.request, told or Outcome("unknown", call.paid, call.paid.offer))
 
 
 def _is_unchanged(reply: Reply, request: HttpRequest) -> bool:

@@ -223,9 +223,11 @@ class Watched:
 
     def __iter__(self) -> Iterator[bytes]:
         self.idle = False
-        chunks = iter(self._source)
+        chunks, answer = iter(self._source), self._delivery.answer
         try:
             for chunk in chunks:
+                if answer is not None:
+                    answer.add(chunk)
                 self.idle = True
                 yield chunk
                 self.idle = False
@@ -282,8 +284,11 @@ class AsyncWatched(Watched):
         import anyio.lowlevel
 
         self.idle = False
+        answer = self._delivery.answer
         try:
             async for chunk in self._source:
+                if answer is not None:
+                    answer.add(chunk)
                 self.idle = True
                 yield chunk
                 self.idle = False

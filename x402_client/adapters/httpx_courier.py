@@ -238,7 +238,7 @@ class Courier(BaseCourier):
         self.restore(response, self.library.rejoined)
         self.attach(reply)
         if delivery is not None and response.is_closed:
-            delivery.done()
+            delivery.done(getattr(response, "_content", b""))
         elif delivery is not None:
             response.stream = self.library.watched(response.stream, delivery, response).of(self.native)
         return response
@@ -355,7 +355,7 @@ class AsyncCourier(BaseCourier):
         self.restore(response, self.library.arejoined)
         self.attach(reply)
         if delivery is not None and response.is_closed:
-            delivery.done()
+            delivery.done(getattr(response, "_content", b""))
         elif delivery is not None:
             response.stream = self.library.awatched(response.stream, delivery, response).of(self.native)
         return response

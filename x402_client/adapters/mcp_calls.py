@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..buyer.scopes import mandate_around
 from ..core.call import HttpRequest
-from ..errors import ConfigurationError, PaymentRejected, X402Error
+from ..errors import BodyNotReplayable, ConfigurationError, PaymentRejected, X402Error
 from ..guards.mcp_log import hide_payments
 from ..guards.tracebacks import shorten
 from ..model.holds import Outcome
@@ -26,7 +26,7 @@ from ..wire.tool_results import QUOTE_KEY, Place
 from .exchange import Exchange
 from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
-from .mcp_errors import OWN_ERRORS
+from .mcp_errors import OWN_ERRORS, LibraryError
 from .mcp_outcomes import put_beside, put_on_failure
 from .mcp_server import server_of, session_of
 from .payments_below import any_below, paid_below
@@ -93,36 +93,58 @@ class PaidCalls:
             paid = await exchange.arun(ahead, courier)
             if paid is not None:
                 return paid
-        first = await courier.send(None)
+        try:
+            first = await courier.send(None)
+        except LibraryError as failure:
+            below = await self._paid_below(courier, hops)
+            if below is not None:
+                below.reject()
+                put_on_failure(failure, below)
+            raise
+        below = await self._paid_below(courier, hops)
         if not exchange.asks_to_pay(first.status, request.method, request.headers):
+            if below is not None and first.status != 200:
+                below.reject()
+            first.outcome = below
             return await courier.hand_over(first, None)
         if quote_in_progress() is None:
-            await self._refuse_twice(courier, hops, first)
+            if below is not None:
+                raise _asked_twice(below, first)
             await native.tell(0.0, "This tool asks to be paid. That may take an approval and a settlement.")
         return await exchange.arun(exchange.pay(request, hops, mandate, first), courier)
 
-    async def _refuse_twice(self, courier: AsyncCourier, hops: Hops, first: ToolReply) -> None:
-        """Refuse to pay a tool that was paid by HTTP in this call. The rule: "one call pays at most once"."""
+    async def _paid_below(self, courier: AsyncCourier, hops: Hops) -> Outcome | None:
+        """Return the outcome of the payment that an HTTP client below made for this call."""
         if not any_below():
-            return
+            return None
         identity = courier.request.identity(self.buyer.identity_headers)
-        hold = paid_below(identity, (await courier.digest()).digest, hops.started)
-        if hold is None:
-            return
-        error = PaymentRejected(
-            f"The HTTP client below paid {hold.price} to {hold.host} for this call, and the tool's result asks for "
-            "payment again; one call pays at most once. Nothing more was signed. The first payment counts as "
-            "delivered: the same call would pay it anew. Ask the seller which of the two it means.",
-            hold=hold.shown,
-            offer=hold.offer,
-            response=first.native,
-        )
-        error.money = hold.money
-        raise error
+        try:
+            digest = (await courier.digest()).digest
+        except BodyNotReplayable:  # the client below sent the same arguments, so it had no such trouble
+            return None
+        return paid_below(identity, digest, hops.started)
 
     def _remember(self, tool: str, place: Place) -> None:
         if len(self._places) < _PLACES:
             self._places[tool] = place
+
+
+def _asked_twice(below: Outcome, first: ToolReply) -> PaymentRejected:
+    """Return the refusal to pay a tool that was paid by HTTP in this call. The rule: "one call pays at most once"."""
+    hold = below.hold
+    then = "The first payment counts as delivered: the same call would pay anew."
+    if below.reject():
+        then = "The first payment stays open: the same call presents it again, never a second one."
+    error = PaymentRejected(
+        f"The HTTP client below paid {hold.price} to {hold.host} for this call, and the tool's result asks for "
+        f"payment again; one call pays at most once. Nothing more was signed. {then} Ask the seller which of the two "
+        "it means.",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=first.native,
+    )
+    error.money = hold.money
+    return error
 
 
 class ToolCall:

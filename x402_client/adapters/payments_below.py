@@ -11,16 +11,16 @@ from collections import deque
 from contextlib import suppress
 
 from ..core.purchase_name import request_name
-from ..model.holds import Hold
+from ..model.holds import Outcome
 
 #: The most payments that are remembered.
 _MOST = 1_000
-_paid: deque[tuple[str, float, Hold]] = deque(maxlen=_MOST)
+_paid: deque[tuple[str, float, Outcome]] = deque(maxlen=_MOST)
 
 
-def note_payment(request: str, hold: Hold) -> None:
-    """Note that an HTTP client paid for a tool call, by the name of that call. The header is left out."""
-    _paid.append((request, time.monotonic(), hold.shown))
+def note_payment(request: str, outcome: Outcome) -> None:
+    """Note that an HTTP client paid for a tool call, by the name of that call."""
+    _paid.append((request, time.monotonic(), outcome))
 
 
 def any_below() -> bool:
@@ -28,8 +28,11 @@ def any_below() -> bool:
     return bool(_paid)
 
 
-def paid_below(identity: str, digest: bytes, since: float) -> Hold | None:
-    """Return the payment that was presented for this call since it began, and forget it: it is one call's own."""
+def paid_below(identity: str, digest: bytes, since: float) -> Outcome | None:
+    """Return the outcome of the payment that was presented for this call since it began, and forget it.
+
+    It is one call's own.
+    """
     name = request_name(identity, digest)
     for entry in tuple(_paid):
         if entry[0] == name and entry[1] >= since:

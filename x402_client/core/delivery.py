@@ -11,11 +11,12 @@ from weakref import WeakSet, ref
 from .. import events
 from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
+from ..wire.tool_answers import ToolAnswer
 from . import interruptions
 from .asks import Ask, Claim, Close, Tell
 from .call import Call, Ending
 from .drive import Flow, arun, run
-from .last_answer import note_break
+from .last_answer import note_break, note_tool_error
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None
@@ -119,13 +120,15 @@ class Delivery:
     forgotten. The first of them counts. None of them waits for anything, so async clients call them as they are.
     """
 
-    __slots__ = ("__weakref__", "_resolution", "call", "over")
+    __slots__ = ("__weakref__", "_resolution", "answer", "call", "over")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
         self.call: Call = call
         self._resolution = Resolution(call, outcome, answer)
         self._resolution.delivery = ref(self)
         self.over: bool = False
+        #: What is read along of the answer to a tool call. None: any answer is the content.
+        self.answer: ToolAnswer | None = None
         self._is_handed_over()
 
     def that_only_tells(self) -> Delivery:
@@ -138,12 +141,14 @@ class Delivery:
         """Return the outcome for the caller, who may give a word of their own by it."""
         return self._resolution.told
 
-    def done(self) -> None:
-        """Resolve the purchase: the end of the body was read.
+    def done(self, body: bytes = b"") -> None:
+        """Resolve the purchase: the end of the body was read. ``body``: all of it, if it was in memory from the start.
 
         An interrupt here ends the attempt: the caller does not get the answer.
         """
         try:
+            if body and self.answer is not None:
+                self.answer.add(body)
             if not self.over:
                 self._resolution.run(self.resolved())
         except BaseException:
@@ -179,10 +184,18 @@ class Delivery:
         self.dropped()
 
     def resolved(self) -> Flow[None]:
-        """Tell the ledger that the caller has the content, unless the delivery ended in another way before."""
-        if not self.over:
-            self.over = True
-            yield from self._resolution.by(self.call)
+        """Tell the ledger that the caller has the content, unless the delivery ended in another way before.
+
+        The error of a tool is no content, as in a session of MCP: the same call presents the same payment.
+        """
+        if self.over:
+            return
+        if self.answer is not None and not self._resolution.resolved and self.answer.failed():
+            self.dropped()
+            yield from note_tool_error(self._resolution.outcome)
+            return
+        self.over = True
+        yield from self._resolution.by(self.call)
 
     def arrives(self) -> Flow[None]:
         """Claim the payment again: a redirect led to the content, and no other call may present it meanwhile."""

@@ -40,6 +40,11 @@ def note_break(outcome: Outcome, failure: Exception) -> Flow[None]:
     yield from _note(outcome.hold, LastAnswer(outcome.money, None, type(failure).__name__), now=True)
 
 
+def note_tool_error(outcome: Outcome) -> Flow[None]:
+    """Keep what is known of a payment whose HTTP answer was a tool's error. Nothing is awaited for it."""
+    yield from _note(outcome.hold, LastAnswer(outcome.money, 200, "the tool's answer is an error"), now=True)
+
+
 def _note(hold: Hold, last: LastAnswer, now: bool = False) -> Flow[None]:
     with suppress(Exception):  # a list that says less must not take the place of the end that it is about
         yield from Note(hold.shown, last, now)
