@@ -14,10 +14,12 @@ import pytest
 
 import x402_client.aiohttp
 import x402_client.httpx
-from x402_client import Buyer, Money, Policy, errors
+from tests.wire.terms import KEY
+from x402_client import Buyer, Money, Policy, Wallet, errors
 from x402_client.adapters import aiohttp_middleware
 from x402_client.errors import ConfigurationError
 from x402_client.receipts import outcome
+from x402_client.testing import payment_required, payment_response
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import PAYMENT, Till, delivered, opens_a_websocket
@@ -515,3 +517,24 @@ class TestFailures(Ours):
         with pytest.raises(errors.PaymentOutcomeUnknown) as caught:
             client.get(url)
         assert till.headers[0] not in "".join(f"{link!r} {link}" for link in errors.causes(caught.value))
+
+
+@pytest.mark.parametrize("to", ["file:///x", "http://[::1"])
+def test_a_paid_redirect_that_leads_nowhere_tells_of_the_money(to: str) -> None:
+    def sell(one: Exchange) -> None:
+        if one.seen.header("payment-signature") is None:
+            one.answer(402, b"", list(payment_required("0.01")["headers"].items()))
+        else:
+            one.answer(302, b"", [*payment_response(b"")["headers"].items(), ("Location", to)])
+
+    async def call(url: str) -> None:
+        buyer = Buyer(Wallet(evm=KEY), Policy(per_day="5"), ledger=":memory:", rpc={}, repeat=())
+        async with x402_client.aiohttp.wrap(aiohttp.ClientSession(), buyer) as session:
+            with pytest.raises(aiohttp.ClientError) as caught:
+                await session.get(url)
+        told = outcome(caught.value)
+        assert told is not None
+        assert [told.hold.id] == [hold.id for hold in await buyer.aholds()]
+
+    with Server() as server:
+        asyncio.run(call(server.on("/", sell)))

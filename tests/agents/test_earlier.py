@@ -15,7 +15,7 @@ from x402_client.agents.asking import Request
 from x402_client.agents.earlier import among
 from x402_client.agents.results import failed
 from x402_client.sandbox import Sandbox
-from x402_client.testing import payment_required
+from x402_client.testing import payment_required, payment_response
 
 from .clients import Toolbox
 
@@ -94,3 +94,24 @@ def test_a_payment_of_another_wallet_a_key_or_in_flight_is_not_meant(plain: Tool
     found = among([hold.but(tries=MOST_PRESENTED)], buyer, request, down)
     assert (found["money"], found["next"]) == ("spent", "ask a person")
     assert f"payment {hold.id} in the ledger" in found["says"]
+
+
+@pytest.mark.parametrize("to", ["/goods", "/gone", "file:///x", "http://[::1"])
+def test_a_redirect_after_a_payment_hides_no_payment(box: Toolbox, to: str) -> None:
+    terms = payment_required("0.01")
+
+    def sell(one: Exchange) -> None:
+        if one.seen.header("payment-signature") is None:
+            one.answer(402, b"", list(terms["headers"].items()))
+        else:
+            one.answer(302, b"", [*payment_response(b"")["headers"].items(), ("Location", to)])
+
+    buyer = Buyer(Wallet(evm=KEY), POLICY, ledger=":memory:", rpc={}, repeat=())
+    with Server() as server:
+        server.on("/goods", lambda one: one.answer(200, b"the goods"))
+        server.on("/gone", lambda one: one.answer(404, b"No."))
+        found = box.tools(buyer, hosts=HERE).paid_fetch(server.on("/", sell))
+    if to == "/goods":
+        assert (found["ok"], found["paid"]) == (True, "0.01 USD")
+    else:
+        assert (found["ok"], found["money"] in ("spent", "held", "unknown")) == (False, True)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import re
 import weakref
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter
 from aiohttp.payload import AsyncIterablePayload, BytesIOPayload
 from aiohttp.streams import StreamReader
+from aiohttp.tracing import Trace, TraceConfig
 from yarl import URL
 
 from ..buyer.scopes import mandate_around
-from ..core.delivery import Delivery
-from ..errors import ConfigurationError
+from ..core.delivery import Delivery, tell_of_the_money
+from ..errors import ConfigurationError, X402Error
 from ..guards.tracebacks import shorten
+from ..model.holds import Outcome
 from ..policy.choice import Mandate
+from ..receipts import outcome as find_outcome
 from .aiohttp_bodies import Body
 from .aiohttp_content import paid_class
 from .aiohttp_courier import OWN_ERRORS, AsyncCourier, Handler, Leg, facts, watch_or_deliver
@@ -49,11 +53,30 @@ class _Call(Hops):
     def keep(self, request: ClientRequest, response: ClientResponse) -> None:
         """Remember the call for the next hop."""
         self._traces = request._traces
+        paid = self.outcome
+        if paid is not None and getattr(response, "x402", None) is not None:  # this hop paid
+            request._traces.append(_told_of(paid, request.session))
         _led_on[id(self._traces)] = self
         response._x402_call = self  # type: ignore[attr-defined]
 
 
 _led_on: weakref.WeakValueDictionary[int, _Call] = weakref.WeakValueDictionary()
+
+
+def _told_of(outcome: Outcome, session: ClientSession) -> Trace:
+    """Return a trace that puts a paid redirect's outcome on the call's failure.
+
+    aiohttp raises for a Location that leads nowhere after the middlewares are over. Traces see that.
+    """
+
+    async def failed(_session: Any, _context: Any, end: Any) -> None:
+        if not isinstance(end.exception, X402Error) and find_outcome(end.exception) is None:
+            tell_of_the_money(end.exception, outcome)
+
+    config = TraceConfig()
+    config.on_request_exception.append(failed)
+    config.freeze()
+    return Trace(session, config, SimpleNamespace())
 
 
 class Paying:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.call import HttpRequest
+from ..core.delivery import tell_of_the_money
 from ..errors import X402Error
 from ..model.holds import Outcome
 from ..receipts import outcome
@@ -171,9 +172,13 @@ class AiohttpAsker:
                 middlewares=(checked, *self._session._middlewares),
             ) as response:  # fmt: skip
                 body, cut = await _abounded(response.content.iter_chunked(_CHUNK), most)
-                return _answer(response, response.status, body, cut, outcome(response))
+                return _answer(response, response.status, body, cut, outcome(response) or checked.paid)
         except TooManyRedirects:
             raise _too_many(checked.paid) from None
+        except Exception as failure:  # a Location that leads nowhere: the hop that was paid had answered before
+            if checked.paid is not None and outcome(failure) is None:
+                tell_of_the_money(failure, checked.paid)
+            raise
 
 
 class _Checked:
@@ -187,7 +192,7 @@ class _Checked:
         with _telling(self.paid):
             await self._hosts.acheck(str(request.url))
         response = await handler(request)
-        self.paid = outcome(response) or self.paid
+        self.paid = outcome(response) or self.paid  # a look at its history, which aiohttp remembers as empty from here
         return response
 
 
