@@ -41,10 +41,21 @@ def test_the_ways_to_the_next_page_are_read_and_nonsense_is_none() -> None:
         (b'{"a": %s}' % (b"9" * 5_000), {"a": None}),
         (b'{"a": "\\ud83d"}', {"a": "\ud83d"}),
         (b'{"a": "\xff"}', {"a": "\ufffd"}),
+        (b'{"a": "b\n\x1b[31m\x00"}', {"a": "b\n\x1b[31m\x00"}),
+        (b'{"a": "]\\"}", "c": %s}' % (b'{"a": ["}\\"", ' * 40 + b"1" + b"]}" * 40), None),
+        (b"[" * 5_000 + b"]" * 5_000, None),
     ],
 )
 def test_a_dirty_entry_leaves_the_others_as_they_are(entry: bytes, read: object) -> None:
-    assert read_page(b'{"items": [{"b": 1}, ' + entry + b', {"c": 2}]}').records == [{"b": 1}, read, {"c": 2}]
+    before, found, after = read_page(b'{"items": [{"b": 1}, ' + entry + b', {"c": 2}]}').records
+    assert (before, after) == ({"b": 1}, {"c": 2})
+    assert found == read or (read is None and _depth(found) == DEPTH - 2)
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
 def test_an_object_with_two_meanings_is_no_object() -> None:
@@ -65,12 +76,19 @@ def test_deep_nesting_never_reaches_the_parser_whatever_the_recursion_limit() ->
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(1_000_000)
     try:
-        for bomb in (b"[" * 1_000_000, b'{"a":' * 1_000_000, b'["]", ' * 1_000_000):
+        for bomb in (b"[" * 1_000_000, b"[" * 500_000 + b"]" * 500_000, b'{"a":' * 1_000_000, b'["]", ' * 1_000_000):
             with pytest.raises(ValueError, match=f"deeper than {DEPTH} levels"):
                 load(bomb)
     finally:
         sys.setrecursionlimit(before)
     assert load(b'"' + b"[" * 100_000 + b'"') == "[" * 100_000  # brackets in a text are no nesting
+
+
+def test_a_text_without_an_end_is_looked_at_once() -> None:
+    with pytest.raises(ValueError, match="is not JSON"):
+        load(b'"\\' * 2_000_000)  # looked at again from each quotation mark it would take hours
+    with pytest.raises(ValueError, match="is not JSON"):
+        load(b'["' + b"[" * 100)
 
 
 @given(st.one_of(st.binary(), st.text(alphabet='{}[]",:\\\n0a ').map(str.encode)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -116,6 +117,23 @@ def test_one_dirty_entry_spoils_no_page_and_is_counted() -> None:
     assert [listing.url[-1] for listing in found] == ["0", "1"]
     assert (asked.skipped, asked.failures, asked.partial) == (3, [], False)
     assert asked.faults[0] == "entry 2 of https://one.example: it is no object"
+
+
+def test_an_entry_is_kept_without_what_is_nested_too_deep() -> None:
+    deep: object = []
+    for _ in range(100):
+        deep = [deep]
+    records = [record("https://a.example/"), record("https://b.example/", extensions={"x": deep})]
+    asked = survey()
+    found, _ = run(asked, answer(*records, pagination={"total": 2}))
+    assert [listing.host for listing in found] == ["a.example", "b.example"]
+    assert asked.failures == []
+
+
+def test_control_characters_are_never_shown() -> None:
+    body = json.dumps({"items": [record(description="Su@nny")]}).replace("@", "\x1b").encode()
+    [listing], _ = run(survey(), Answer(200, body), answer())
+    assert listing.description == "Su nny"
 
 
 def test_of_many_dirty_entries_the_first_are_told() -> None:
