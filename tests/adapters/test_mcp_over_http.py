@@ -101,7 +101,8 @@ class AfterPayment(Web):
 
     def __init__(self, shop: Shop, path: str, answer: Any) -> None:
         super().__init__(shop)
-        self.path, self.made, self.presented = path, answer, []
+        self.path, self.made = path, answer
+        self.presented: list[str] = []
 
     def post(self, handler: Any) -> None:
         header = handler.headers.get("payment-signature")
