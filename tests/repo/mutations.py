@@ -335,9 +335,8 @@ MUTATIONS = (
     Mutation(
         "headers resolve a purchase: httpx",
         "adapters/httpx_courier.py",
-        "            delivery.done()\n        elif delivery is not None:\n"
-        "            response.stream = self.library.watched",
-        "            delivery.done()\n        if delivery is not None:\n            delivery.done()\n"
+        "        elif delivery is not None:\n            response.stream = self.library.watched",
+        "        if delivery is not None:\n            delivery.done()\n"
         "            response.stream = self.library.watched",
         (f"{KILLED}[httpx]", seed("deadline", "memory", 22)),
     ),
