@@ -24,7 +24,7 @@ from ..screen import bar, facts, out, show, show_program
 
 _PER_REQUEST, _PER_DAY = "0.10", "5"
 _LINES = """\
-buyer = Buyer(Wallet.from_env(), Policy(per_request="0.10", per_day="5"))
+buyer = Buyer.from_env(policy=Policy(per_request="0.10", per_day="5"))
 client = wrap(httpx.Client(), buyer)
 response = client.get("https://api.example.com/weather")"""
 
