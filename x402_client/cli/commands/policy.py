@@ -30,7 +30,7 @@ per_request = "0.10"            # the most for one payment
 per_day = "5"                   # in any 24 hours; also per_minute, per_hour, per_month, total
 # max_payments = "30/minute"    # the number of payments
 # approve_above = "0.05"        # ask a person above this price
-# only_listed_hosts = true      # pay nobody but the hosts below
+# only_listed_hosts = true      # pay only the hosts below
 # networks = ["base", "solana"] # in order of preference
 # assets = ["USDC"]
 
