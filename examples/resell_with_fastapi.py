@@ -56,7 +56,8 @@ def told(problem: Exception) -> HTTPException:
 
 def service(seller: Sandbox) -> FastAPI:
     """In earnest: Buyer(Wallet.from_env(), policy, ledger="redis://...", purse=name) for each customer."""
-    delivered: dict[tuple[str, str], dict[str, str]] = {}  # in earnest a table of your database
+    asked: dict[tuple[str, str], str] = {}  # in earnest these two are a table of your database
+    delivered: dict[tuple[str, str], dict[str, str]] = {}
     ledger, wallet, policy = MemoryLedger(), seller.wallet(), Policy(per_request="0.10", per_day="0.10")
     buyers: dict[str, Buyer] = {
         name: seller.buyer(policy, wallet=wallet, ledger=ledger, purse=name) for name in CUSTOMERS.values()
@@ -84,6 +85,8 @@ def service(seller: Sandbox) -> FastAPI:
         idempotency_key: Annotated[str, Header()],
     ) -> dict[str, str]:
         order = (name, idempotency_key)
+        if asked.setdefault(order, city) != city:
+            raise HTTPException(422, f"this Idempotency-Key is that of an order for {asked[order]}")
         if order in delivered:
             return delivered[order]
         try:

@@ -162,9 +162,9 @@ def test_every_end_of_a_resale_has_an_answer_of_its_own(case: str) -> None:
     example: Any = runpy.run_path(str(EXAMPLES / "resell_with_fastapi.py"))
     price, fault, expected = RESOLD[case]
 
-    async def order(shop: httpx.AsyncClient) -> tuple[int, str]:
+    async def order(shop: httpx.AsyncClient, city: str = "Rome") -> tuple[int, str]:
         headers = {"X-Api-Key": "key-of-ann", "Idempotency-Key": "1"}
-        answer = await shop.get("/report", params={"city": "Rome"}, headers=headers)
+        answer = await shop.get("/report", params={"city": city}, headers=headers)
         return answer.status_code, answer.json().get("detail") or answer.json()["report"]
 
     async def main() -> list[tuple[int, str]]:
@@ -177,6 +177,7 @@ def test_every_end_of_a_resale_has_an_answer_of_its_own(case: str) -> None:
                 httpx.AsyncClient(transport=transport, base_url="http://r") as shop,
             ):
                 said = [await order(shop) for _ in expected]
+                assert await order(shop, "Oslo") == (422, "this Idempotency-Key is that of an order for Rome")
             assert len({one.nonce for one in seller.settlements}) == len(seller.settlements) <= 1
             return said
 
