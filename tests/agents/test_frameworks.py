@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "frameworks"
 #: The environment of each example, and the lines that it says.
 SAYS = {
-    "langchain_agent.py": ("langchain", ["Rain. (0.02 USD)", "TooExpensive: ask a person", "NotFetched: stop",
+    "langchain_agent.py": ("langchain", ["Rain. (0.02 USD)", "TooExpensive: stop", "NotFetched: stop",
                                          "It will rain.", "Spent 0.02 USD"]),
-    "openai_agents.py": ("openai-agents", ["Rain. (0.02 USD); TooExpensive: ask a person; NotFetched: stop",
+    "openai_agents.py": ("openai-agents", ["Rain. (0.02 USD); TooExpensive: stop; NotFetched: stop",
                                            "Spent 0.02 USD"]),
-    "pydantic_ai_agent.py": ("pydantic-ai", ["Rain. (0.02 USD); TooExpensive: ask a person; NotFetched: stop",
+    "pydantic_ai_agent.py": ("pydantic-ai", ["Rain. (0.02 USD); TooExpensive: stop; NotFetched: stop",
                                              "Spent 0.02 USD"]),
-    "smolagents_agent.py": ("smolagents", ["Rain. (0.02 USD); TooExpensive: ask a person; NotFetched: stop",
+    "smolagents_agent.py": ("smolagents", ["Rain. (0.02 USD); TooExpensive: stop; NotFetched: stop",
                                            "Spent 0.02 USD"]),
 }  # fmt: skip
 

@@ -239,7 +239,7 @@ def test_a_server_without_a_wallet_tells_prices_and_pays_nothing(own: Sandbox, s
         assert pipes.called(1, "quote", url=f"{own.url}/weather")["would_pay"] == "0.01 USD"
         found = pipes.called(2, "paid_fetch", url=f"{own.url}/weather")
         assert (found["money"], found["next"]) == ("untouched", "ask a person")
-        assert "x402 wallet new" in found["says"]
+        assert "There is no wallet to pay with." in found["says"]
         assert pipes.end() == 0
     assert b"x402 wallet new" in pipes.said
     assert own.settlements == []
