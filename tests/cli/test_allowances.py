@@ -119,6 +119,12 @@ def test_one_is_frozen_lifted_and_closed_by_hand(seller: Sandbox, spent: dict[st
     assert "None is open." in in_process(["ledger", "allowances"], spent).text
 
 
+def test_freezing_one_is_told_in_json_too(spent: dict[str, str]) -> None:
+    for verb, state in (("freeze", "frozen"), ("unfreeze", "open")):
+        told = document(spent, "ledger", verb, "--allowance", "run-42")
+        assert told == {"ledger": spent["X402_LEDGER"], "allowance": "run-42", "state": state}
+
+
 def test_a_person_is_asked_before_one_is_closed(spent: dict[str, str]) -> None:
     said = terminal(["ledger", "close", "step"], spent, [("[y/N]", "n\n")])
     assert "Close step for good?" in said.screen

@@ -106,6 +106,7 @@ async def _end_on_signal(scope: Any) -> None:
     import anyio
 
     named = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # Event loops without signals, as on Windows, raise NotImplementedError when they are asked for some.
     with suppress(NotImplementedError), anyio.open_signal_receiver(*named) as signals:
         async for _ in signals:
             scope.cancel()

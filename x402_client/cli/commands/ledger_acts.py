@@ -127,10 +127,8 @@ def freeze(
     With --allowance, stop new payments under an allowance and those inside it.
     """
     if allowance is not None:
-        name = _mark(allowance, host, ledger, purse, "frozen")
+        name = _mark(allowance, host, ledger, purse, "frozen", as_json)
         say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
-        if as_json:
-            show_json({"ledger": name, "allowance": allowance, "state": "frozen"})
         return
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
@@ -154,10 +152,8 @@ def unfreeze(
     Exits with 1 if it lifted nothing.
     """
     if allowance is not None:
-        name = _mark(allowance, host, ledger, purse, "open")
+        name = _mark(allowance, host, ledger, purse, "open", as_json)
         say(f"Not frozen any more in {name}: the allowance {allowance}. One that was closed stays closed.")
-        if as_json:
-            show_json({"ledger": name, "allowance": allowance, "state": "open"})
         return
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was lifted") as found:
@@ -173,13 +169,16 @@ def unfreeze(
         raise Stop(Code.WRONG, f"Nothing was lifted: {pattern!r} was not frozen in {name}{still}")
 
 
-def _mark(allowance: str, host: str, ledger: str | None, purse: str, mark: str) -> str:
-    """Set the state of an allowance. Return the ledger's name."""
+def _mark(allowance: str, host: str, ledger: str | None, purse: str, mark: str, as_json: bool) -> str:
+    """Set the state of an allowance, and show it if JSON is asked for. Return the ledger's name."""
     if host != "*":
         raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
     with acting(ledger, purse, "nothing was changed") as found:
         found.ask("mark_allowance", found.purse, account_of(found, allowance), mark)
-        return found.name
+        name = found.name
+    if as_json:
+        show_json({"ledger": name, "allowance": allowance, "state": mark})
+    return name
 
 
 @command
