@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -160,9 +161,48 @@ def test_an_older_copy_of_itself(path: Path, ledger: SqliteLedger) -> None:
     unusable(ledger, "is older.*x402 ledger accept")
 
 
+@pytest.mark.parametrize("with_log", [False, True])
+def test_an_older_copy_under_a_program_that_runs(path: Path, ledger: SqliteLedger, with_log: bool) -> None:
+    """A program that has the file open notices, and from then on every program refuses, until it is accepted."""
+    with contextlib.closing(sqlite3.connect(path)) as db, contextlib.closing(sqlite3.connect(f"{path}.copy")) as copy:
+        db.backup(copy)
+    ledger.reserve(order(purchase("later")), ALIVE)
+    Path(f"{path}.copy").replace(path)
+    for end in ("-wal", "-shm"):
+        Path(f"{path}{end}").unlink()
+    if with_log:  # somebody opened the copy before we looked
+        assert SqliteLedger(path).spent(DAY) == 10_000
+    unusable(ledger, "is older.*x402 ledger accept")
+    refused(lambda: SqliteLedger(path).reserve(order(), ALIVE), "is older.*x402 ledger accept")
+    ledger.close_ledger()
+    assert SqliteLedger(path, open_now=False).accept()
+    assert SqliteLedger(path).spent(DAY) == 10_000
+
+
+def test_the_newest_copy_under_a_program_that_runs(path: Path, ledger: SqliteLedger) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db, contextlib.closing(sqlite3.connect(f"{path}.copy")) as copy:
+        db.backup(copy)
+    Path(f"{path}.copy").replace(path)
+    for end in ("-wal", "-shm"):
+        Path(f"{path}{end}").unlink()
+    assert ledger.spent(DAY) == 10_000
+    ledger.reserve(order(purchase("later")), ALIVE)
+    assert SqliteLedger(path).spent(DAY) == 20_000
+
+
+def test_another_file_under_the_log_of_a_program_that_runs(path: Path, ledger: SqliteLedger) -> None:
+    """SQLite would lay the log over a file that it is not the log of."""
+    shutil.copy(path, f"{path}.copy")
+    Path(f"{path}.copy").replace(path)
+    unusable(ledger, "was replaced by another file")
+
+
 def test_its_log_deleted(path: Path, ledger: SqliteLedger) -> None:
     Path(f"{path}-wal").unlink()
-    unusable(ledger, "was deleted")
+    unusable(ledger, "lost its log .*-wal while it was in use")
+    refused(lambda: SqliteLedger(path).reserve(order(), ALIVE), "lost its log|log .* was taken away")
+    ledger.close_ledger()
+    assert SqliteLedger(path).spent(DAY) == 10_000, "a program that ends writes its part back"
 
 
 def test_damaged(path: Path, ledger: SqliteLedger) -> None:

@@ -777,6 +777,22 @@ MUTATIONS = (
         unseen=TIME,
     ),
     Mutation(
+        "a seller that says no after it was paid is believed about the money",
+        "core/present.py",
+        'outcome.money != "spent" and (yield from look_now',
+        'outcome.money == "unknown" and (yield from look_now',
+        ("tests/core/test_look_now.py",),
+        unseen="Held is true of what is counted: its oracles do not ask who could have known more.",
+    ),
+    Mutation(
+        "a file that took the place of an open one is not judged anew",
+        "ledgers/sqlite/file.py",
+        "        self._disconnect()\n        return False\n",
+        "        raise self._replaced()\n",
+        ("tests/ledgers/test_sqlite_failures.py",),
+        unseen="It exchanges a file only while no program has it open.",
+    ),
+    Mutation(
         "wrong decimals of a vouched token are signed",
         "schemes/exact_evm.py",
         "            if found != token.decimals:\n",

@@ -168,9 +168,12 @@ def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
 
 
 def _look(reply: Reply) -> Flow[None]:
-    """Look at the chain where an answer leaves open the money's fate: it changes ``.money`` and nothing else."""
+    """Look at the chain where an answer does not settle it: a no of the seller's proves nothing about the money.
+
+    It changes ``.money`` and nothing else.
+    """
     outcome = reply.outcome
-    if outcome is not None and outcome.money == "unknown" and (yield from look_now(outcome.hold)).settled:
+    if outcome is not None and outcome.money != "spent" and (yield from look_now(outcome.hold)).settled:
         reply.outcome = replace(outcome, money="spent")
 
 

@@ -19,7 +19,8 @@ _ADVICE = {
     sqlite3.SQLITE_CANTOPEN: "cannot be opened. Make the file and its directory readable and writable for this user",
     sqlite3.SQLITE_BUSY: "is locked by another program. See who holds it open, and try again",
     sqlite3.SQLITE_LOCKED: "is locked by another program. See who holds it open, and try again",
-    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed or is full. Look at the system's log",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed or is full, or the file's log "
+    "(-wal) was taken away from programs that use it. End them, and look at the system's log",
 }
 
 #: Faults for which SQLite's own error says no more than our message.
@@ -66,6 +67,24 @@ def explained(failure: BaseException, path: Path) -> LedgerUnavailable:
 def unavailable(path: Path, trouble: str) -> LedgerUnavailable:
     """Build LedgerUnavailable. ``trouble`` follows the path in the message, and says what to do."""
     return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.")
+
+
+def missing(path: Path) -> LedgerUnavailable:
+    """Build the error for a ledger that has to be there, and is not."""
+    return unavailable(
+        path,
+        "is not there, or is empty, and must_exist=True makes no new one. Check the path, and that its directory is "
+        "mounted. For the very first use, leave must_exist out",
+    )
+
+
+def without_log(path: Path, log: str) -> LedgerUnavailable:
+    """Build the error for a file whose log was taken away while a program has both open."""
+    return unavailable(
+        path,
+        f"lost its log {log} while it was in use. End the programs that use it: they write their payments back as they "
+        "end. Then start them again",
+    )
 
 
 def damaged(path: Path) -> LedgerUnavailable:

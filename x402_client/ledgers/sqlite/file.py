@@ -19,11 +19,11 @@ from ...model.holds import LedgerBusy
 from . import migrations
 from .checkpoints import Checkpoints
 from .clock import Stamp
-from .errors import busy, cause_of, crowded, damaged, explained, locked, still_used, unavailable
+from .errors import busy, cause_of, crowded, damaged, explained, locked, missing, still_used, unavailable, without_log
 from .fair_lock import FairLock
 from .lineage import Lineage, Places, leave, left_at, record_opening
 from .log_mark import HERE, LogMark
-from .place import check_not_lost, check_not_mounted, make_private, need_directory
+from .place import Numbers, check_not_lost, check_not_mounted, in_place, make_private, need_directory
 from .schema import APPLICATION, SCHEMA, marks_of
 
 T = TypeVar("T")
@@ -75,8 +75,8 @@ class LedgerFile:
         #: True once the connection wrote. Then its opening is recorded: see ``lineage``.
         self._wrote = False
         self._connection: sqlite3.Connection | None = None
-        #: The identity of the file and its log when they were opened.
-        self._opened: tuple[object, ...] = ()
+        #: The numbers of the file and its log when they were opened.
+        self._opened: Numbers = ((), ())
         #: When the main file changed last. Writes to its log do not count.
         self._changed = 0
         self._lock = FairLock()
@@ -219,26 +219,31 @@ class LedgerFile:
     def _connected(self) -> sqlite3.Connection:
         if self._process != os.getpid():
             raise unavailable(self.path, "was open while the process was forked. Open it anew after the fork")
-        if self._connection is None:
-            self._left = left_at(self._name)
-            self._connection, self._wrote = self._open(), False
-            self._opened = self._in_place()
-        elif self._in_place() != self._opened:
-            raise self._replaced()
+        if self._connection is not None and self._is_in_place():
+            return self._connection
+        self._left = left_at(self._name)
+        self._connection, self._wrote = self._open(), False
+        self._opened = self._in_place()
         return self._connection
 
-    def _in_place(self) -> tuple[object, ...]:
-        """Return the identity of the file and its log that are in place now, to compare with those opened."""
-        try:
-            file, log = os.stat(self._name), os.stat(self._log)
-        except FileNotFoundError:
-            raise unavailable(
-                self.path,
-                "was deleted while it was in use. Put it back; or restart the program, and accept that its budgets "
-                "and unresolved payments are forgotten",
-            ) from None
-        self._changed = file.st_mtime_ns
-        return file.st_dev, file.st_ino, log.st_dev, log.st_ino
+    def _is_in_place(self) -> bool:
+        """Return True if the open file is still in place. Close one that is not: what lies there is judged anew."""
+        here = self._in_place()
+        if here == self._opened:
+            return True
+        leave(self._name, self._identity, self._lineage)
+        # Closed in neither case: what this program wrote last is in the log that it has open.
+        if here[0] == self._opened[0]:
+            raise without_log(self.path, self._log)
+        if here[1] == self._opened[1]:  # SQLite would lay this log over another file
+            raise self._replaced()
+        self._disconnect()
+        return False
+
+    def _in_place(self) -> Numbers:
+        """Return the numbers of the file and its log that are in place now, to compare with those opened."""
+        here, self._changed = in_place(self._name, self._log)
+        return here
 
     def _unchanged(self) -> bool:
         try:
@@ -290,28 +295,16 @@ class LedgerFile:
         if self.path.is_dir():
             raise unavailable(self.path, "is a directory. Name a file in it")
         if self._identity is not None:
-            self._check_not_deleted()
+            self._in_place()
         check_not_lost(self.path, self._log)
         if self.must_exist and not self.path.exists():
-            raise self._missing()
+            raise missing(self.path)
         if self._identity is None and not self.must_exist:
             need_directory(self.path)
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         check_not_mounted(self.path)
         make_private(self.path, self._log, f"{self.path}-shm")
-
-    def _missing(self) -> LedgerUnavailable:
-        return unavailable(
-            self.path,
-            "is not there, or is empty, and must_exist=True makes no new one. Check the path, and that its directory "
-            "is mounted. For the very first use, leave must_exist out",
-        )
-
-    def _check_not_deleted(self) -> None:
-        if not self.path.exists():
-            self._opened = ()
-            self._in_place()
 
     def _recognize(self, db: sqlite3.Connection) -> None:
         """Recognise the file before anything is changed: another program may own it."""
@@ -323,7 +316,7 @@ class LedgerFile:
             if self._identity is not None:
                 raise self._replaced()
             if self.must_exist:
-                raise self._missing()
+                raise missing(self.path)
             self._create(db)
         elif application != APPLICATION:
             raise unavailable(self.path, "is a database of another program. Name another path")

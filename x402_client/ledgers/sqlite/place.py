@@ -74,6 +74,33 @@ def check_not_lost(path: Path, log: str) -> None:
         )
 
 
+#: What tells one file from another: its device and its number there. Empty: there is no file.
+Number = tuple[int, ...]
+#: Of a ledger's main file and its log.
+Numbers = tuple[Number, Number]
+
+
+def in_place(path: str, log: str) -> tuple[Numbers, int]:
+    """Return the numbers of the file and its log that are in place, and when the main file changed last."""
+    try:
+        file = os.stat(path)
+    except FileNotFoundError:
+        raise unavailable(
+            Path(path),
+            "was deleted while it was in use. Put it back; or restart the program, and accept that its budgets and "
+            "unresolved payments are forgotten",
+        ) from None
+    return ((file.st_dev, file.st_ino), _number(log)), file.st_mtime_ns
+
+
+def _number(path: str) -> Number:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return ()
+    return found.st_dev, found.st_ino
+
+
 def _size(path: str | Path) -> int:
     try:
         return os.stat(path).st_size
