@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ class Twice:
         self.both = [SqliteLedger(path), SqliteLedger(path)]
 
     def __getattr__(self, name: str) -> Any:
+        while self.both[0]._claims.some_ended:  # its thread writes which attempts ended
+            time.sleep(0.001)
         self.both.reverse()
         return getattr(self.both[0], name)
 

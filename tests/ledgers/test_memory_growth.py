@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import gc
 import os
 import tracemalloc
@@ -143,6 +144,7 @@ def test_a_copy_made_by_a_fork_refuses_and_the_parent_goes_on(fork: Callable[[],
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks in programs with threads
         child = fork()
     if child == 0:
+        faulthandler.dump_traceback_later(60, exit=True)  # a child that waits says where
         refused = 0
         for question in (
             lambda: ledger.record(hold, signed("n")),
