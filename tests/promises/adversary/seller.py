@@ -252,8 +252,8 @@ class Answering:
             self.seller.busy(self.visit)
         if rest == "late":
             self._silent(SILENCE / 6)
-        self.visit.complete = real()  # before, or a caller that is quick has left when it is noted
-        self.send(200, GOODS, self.headers)
+        with self._completed():
+            self.send(200, GOODS, self.headers)
 
     def _say_pieces(self, rest: str) -> None:
         self._head(200, [("Transfer-Encoding", "chunked"), *self.headers])
@@ -262,8 +262,18 @@ class Answering:
                 self.seller.busy(self.visit)
             self.sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
             time.sleep(DRIP if rest == "drip" else 0.002)
+        with self._completed():
+            self.sock.sendall(b"0\r\n\r\n")
+
+    @contextlib.contextmanager
+    def _completed(self) -> Iterator[None]:
+        """Note that all was sent: before it is, or a caller that is quick has left. Another call may cut it off yet."""
         self.visit.complete = real()
-        self.sock.sendall(b"0\r\n\r\n")
+        try:
+            yield
+        except OSError:
+            self.visit.complete = None
+            raise
 
     def _say_cut(self, rest: str) -> None:
         if rest == "head":
