@@ -20,7 +20,10 @@ def test_the_policy_to_begin_with_is_the_careful_one_and_all_its_comments_are_va
     assert Policy.from_file(file).overall == CAREFUL.overall
     fields = [line.removeprefix("# ") for line in file.read_text().splitlines()[2:]]
     file.write_text("\n".join(fields))
-    assert [str(host) for host in Policy.from_file(file).hosts] == ["api.example.com", "bad.example"]
+    found = Policy.from_file(file)
+    assert [str(host) for host in found.hosts] == ["api.example.com", "bad.example"]
+    [token] = found.tokens
+    assert (token.symbol, token.currency, token.name) == ("FOO", "USD", "Foo Dollar")
 
 
 def test_no_file_is_overwritten(tmp_path: Path) -> None:
@@ -42,6 +45,16 @@ def test_a_refusal_names_the_policy_file_in_use_or_how_to_begin_one(
     del given["X402_POLICY"]
     assert "in a policy file (none is in use: `x402 policy init` writes one)" in in_process(["quote", url], given).text
     assert "`x402 policy init` writes one" in in_own_words("Policy(accept_loss=...) does so")
+
+
+def test_the_file_that_init_writes_has_the_table_of_tokens_that_messages_name(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    assert in_process(["policy", "init", str(file)], {}).code == 0
+    said = in_process(["quote", f"{seller.url}/fault/swapped-token/weather", "--policy", str(file)], given).text
+    assert f"[[tokens]] in the policy file {file}" in said
+    assert "# [[tokens]]" in file.read_text()
 
 
 def test_a_price_above_the_limit_of_a_host_names_its_entry(

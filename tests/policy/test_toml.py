@@ -110,7 +110,7 @@ MISTAKES = {
           """ [hosts."a.com"], and below it limits of its own, like per_day = "1".""")],
     ),
     "below a heading": (
-        '[hosts]\nper_day = "5"', [(2, "hosts.per_day", "move it to the top of the file, above every heading.")]
+        '[hosts]\nper_day = "5"', [(2, "hosts.per_day", "move it to the top of the file, above the first heading.")]
     ),
     "no network": ('networks = ["bse"]', [(1, "networks", "'bse' is not a network")]),
     "no flag": ('only_listed_hosts = "yes"', [(1, "only_listed_hosts", "true or false")]),
@@ -178,7 +178,7 @@ NOT_TOML = {
 
 @pytest.mark.parametrize("line", NOT_TOML)
 def test_a_line_that_is_not_toml_is_told_with_what_to_write(line: str) -> None:
-    with pytest.raises(ConfigurationError, match="p.toml, line 2, ") as caught:
+    with pytest.raises(ConfigurationError, match=r"p\.toml, line 2, ") as caught:
         policy_of(f"validity = 300\n{line}", "p.toml", Policy)
     written = NOT_TOML[line]
     assert caught.value.args[0].endswith(f"Write `{written}` there." if written else "."), caught.value.args[0]

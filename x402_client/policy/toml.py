@@ -205,7 +205,7 @@ def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
 #: A table of TOML goes on until the next one begins.
 _BELOW = (
     "is a field of the whole policy, and stands below a heading here, a line in [ ]; move it to the top of the file, "
-    "above every heading."
+    "above the first heading."
 )
 _NO_RULE = (
     'is a table of limits, or "deny"; {} is neither. A host that is not listed is allowed, within the overall limits. '
