@@ -110,7 +110,7 @@ MISTAKES = {
           """ [hosts."a.com"], and below it limits of its own, like per_day = "1".""")],
     ),
     "below a heading": (
-        '[hosts]\nper_day = "5"', [(2, "hosts.per_day", "move it to the top of the file, above the first heading.")]
+        '[hosts]\nper_day = "5"', [(2, "hosts.per_day", "move it above the first heading, to the top of the file.")]
     ),
     "no network": ('networks = ["bse"]', [(1, "networks", "'bse' is not a network")]),
     "no flag": ('only_listed_hosts = "yes"', [(1, "only_listed_hosts", "true or false")]),

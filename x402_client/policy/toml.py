@@ -204,8 +204,8 @@ def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
 
 #: A table of TOML goes on until the next one begins.
 _BELOW = (
-    "is a field of the whole policy, and stands below a heading here, a line in [ ]; move it to the top of the file, "
-    "above the first heading."
+    "is a field of the whole policy, and stands below a heading here, a line in [ ]; move it above the first heading, "
+    "to the top of the file."
 )
 _NO_RULE = (
     'is a table of limits, or "deny"; {} is neither. A host that is not listed is allowed, within the overall limits. '

@@ -16,7 +16,7 @@ _FIELD = re.compile(r"([A-Za-z_]+)\s*=\s*([^\s\"'\[{].*)")
 _LIST = re.compile(r"([A-Za-z_]+)\s*=\s*\[([^\"'\[\]{}]*)\]\s*")
 _THOUSANDS = re.compile(r",(?!\d\d?$)")
 _COMMENT = re.compile(r"\s#.*")
-_CURLY = str.maketrans(dict.fromkeys("“”„‟«»‘’‚", '"'))
+_CURLY = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019\u201a", '"'))
 #: The most characters of a line that are shown.
 _SHOWN = 120
 

@@ -41,7 +41,7 @@ per_day = "5"                   # in any 24 hours; also per_minute, per_hour, pe
 # [hosts]
 # "bad.example" = "deny"
 
-# [[tokens]]                    # a token that `x402 tokens` does not list: you vouch for it, so take this from its issuer
+# [[tokens]]                    # a token that `x402 tokens` does not list: take all of this from its issuer
 # network = "base"
 # address = "0x1111111111111111111111111111111111111111"
 # symbol = "FOO"
