@@ -310,7 +310,10 @@ main(sys.argv[1:])
 def test_without_mcp_one_sentence_says_what_to_install(given: dict[str, str]) -> None:
     program = [sys.executable, "-c", WITHOUT_MCP]
     ran = process(["mcp"], given, program=program)
-    said = "x402: x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]'.\n"
+    said = (
+        "x402: x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]' "
+        "(in a clone: pip install -e '.[cli,mcp]').\n"
+    )
     assert (ran.code, ran.out, ran.err) == (2, b"", said)
     assert "pip install" in process(["mcp", "--config", "cursor"], given, program=program).err
 
