@@ -29,7 +29,7 @@ _VARIABLES = ("X402_EVM_KEY", "X402_SOLANA_KEY", "X402_POLICY", "X402_LEDGER", "
 
 
 def is_unread(offers: Iterable[Offer], tokens: Iterable[Token]) -> bool:
-    """Return True if one of these offers is a sandbox's, and none of a policy's own tokens is: its settings name one."""
+    """Return True if an offer is a sandbox's and none of a policy's own tokens is: a sandbox's settings name one."""
     return any(map(_is_of_sandbox, offers)) and all(token.network != PLAY_NETWORK for token in tokens)
 
 
