@@ -241,9 +241,8 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
         yield from give_back(call, hold)
         released = hold.shown_as(state="released", money="untouched")
         if isinstance(failure, ChainUnavailable):  # several calls may have waited for one answer of the chain
-            advice = (
-                f"{NOT_READ} " if is_unread((hold.offer,), rules.policy.tokens) else ""
-            )  # else a public chain is blamed
+            unread = is_unread((hold.offer,), rules.policy.tokens)
+            advice = f"{NOT_READ} " if unread else ""  # it stands before the blame of a public chain
             said = f"{advice}{failure.args[0]} Nothing was paid."
             raise ChainUnavailable(said, hold=released, offer=hold.offer) from failure
         if isinstance(failure, X402Error):
