@@ -20,7 +20,8 @@ MARK = "sandbox"
 #: The advice to those who have not read the settings of the sandbox that they would pay.
 NOT_READ = (
     "This seller is a sandbox, and its settings were not read here. In this terminal, type the line that `x402 "
-    "sandbox` shows, `. FILE`, and try again (in a program that runs the sandbox itself: sandbox.buyer())."
+    "sandbox` shows, `. FILE`, and try again. A policy file of your own needs the [[tokens]] of the sandbox's, too (in "
+    "a program that runs the sandbox itself: sandbox.buyer(policy))."
 )
 
 #: The beginning of the name of the directory that they are in. It goes when the sandbox ends.

@@ -110,15 +110,15 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     shown, more = reasons[:_REASONS], len(reasons) - _REASONS
     message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + "."
     dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
+    advice = f" {NOT_READ}" if is_unread(quote.offers, policy.tokens) else ""
     if not dear:
-        advice = f" {NOT_READ}" if is_unread(quote.offers, policy.tokens) else ""
         return NoAcceptableOffer(f"{message} Nothing was paid.{advice}", reasons=quote.reasons)
     comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
     asked, offer = min(comparable, key=lambda found: found[0])
     limit = _most(policy, origin, mandate, asked.currency)
     cure = _cure(policy, origin, mandate, asked.currency)
     return TooExpensive(
-        f"{message} {cure} Nothing was paid.", reasons=quote.reasons, limit=limit, asked=asked, offer=offer
+        f"{message} {cure} Nothing was paid.{advice}", reasons=quote.reasons, limit=limit, asked=asked, offer=offer
     )
 
 
@@ -209,7 +209,7 @@ class _Judge:
 
     def _unknown(self, offer: Offer) -> str:
         unread = is_unread((offer,), self.policy.tokens)
-        ground = "a token of a sandbox, whose settings were not read here" if unread else _NOT_KNOWN
+        ground = "a token of a sandbox, and the policy in its settings knows it" if unread else _NOT_KNOWN
         return SharedReason(f"{words(offer.asset, 60)} on {words(short_name(offer.network), 60)} is {ground}", ground)
 
     def order(self, offer: Offer) -> tuple[Any, ...]:

@@ -69,7 +69,9 @@ def init(
     except FileExistsError:
         raise Stop(Code.USAGE, f"{file} is there already, and is not overwritten; name another file.") from None
     except OSError as failure:
-        raise Stop(Code.USAGE, f"{file} cannot be written: {failure.strerror}.") from None
+        first = file.parent if not file.parent.exists() else None
+        cure = f" Make its directory first: mkdir -p {shlex.quote(str(first))}" if first else ""
+        raise Stop(Code.USAGE, f"{file} cannot be written: {failure.strerror}.{cure}") from None
     show(f"Written to {file}. Then:")
     show(f"  x402 policy check {shlex.quote(str(file))}")
     show(f"  export X402_POLICY={shlex.quote(str(file.absolute()))}")
