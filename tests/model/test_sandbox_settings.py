@@ -33,9 +33,11 @@ def offer(network: str, **extra: object) -> Offer:
 def test_an_offer_of_a_sandbox_is_unread_until_a_token_of_its_network_is_vouched_for() -> None:
     evm, devnet = Token(PLAY_NETWORK, "0x"), Token(SOLANA_DEVNET, "m")
     marked = offer(SOLANA_DEVNET, **{MARK: "x402_client"})
-    for its in (offer(PLAY_NETWORK), marked):
-        assert is_unread([offer("eip155:1"), its], [])
-        assert is_unread([its], [devnet])
-        assert not is_unread([its], [devnet, evm])
-    assert not is_unread([offer(SOLANA_DEVNET), offer("eip155:1"), offer(SOLANA_DEVNET, sandbox="other")], [])
-    assert not is_unread([], [])
+    for its in ([offer(PLAY_NETWORK)], [marked], [offer(PLAY_NETWORK), marked]):
+        assert is_unread(its, [])
+        assert is_unread(its, [devnet])
+        assert not is_unread(its, [devnet, evm])
+        assert not is_unread([*its, offer("eip155:8453")], []), "a seller of real things must not pass for a sandbox"
+    real = offer("eip155:8453", **{MARK: "x402_client"})
+    for other in ([real], [offer(SOLANA_DEVNET)], [offer(SOLANA_DEVNET, sandbox="other")], []):
+        assert not is_unread(other, [])

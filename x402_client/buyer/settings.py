@@ -184,7 +184,7 @@ def known_purse(name: str, found: Ledger) -> None:
         raise LedgerUnavailable(
             f"Purse {words(name, 60)!r} was never used in the ledger {name_of(found)}: its budgets would start at "
             f"zero, and must_exist=True refuses that. Used there: {others}. Correct the name; to begin a new purse on "
-            "purpose, leave must_exist out once. Nothing is paid."
+            "purpose, leave must_exist (or X402_MUST_EXIST) out once. Nothing is paid."
         )
 
 

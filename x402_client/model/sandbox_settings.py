@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .networks import SOLANA_DEVNET
+
 if TYPE_CHECKING:
     from .money import Token
     from .offers import Offer
@@ -30,12 +32,16 @@ _VARIABLES = ("X402_EVM_KEY", "X402_SOLANA_KEY", "X402_POLICY", "X402_LEDGER", "
 
 
 def is_unread(offers: Iterable[Offer], tokens: Iterable[Token]) -> bool:
-    """Return True if an offer is a sandbox's and none of a policy's own tokens is: a sandbox's settings name one."""
-    return any(map(_is_of_sandbox, offers)) and all(token.network != PLAY_NETWORK for token in tokens)
+    """Return True if these offers are a sandbox's and none of a policy's own tokens is: a sandbox's settings name one.
+
+    One offer on another network is enough to say no: a seller that takes real money must not pass for a sandbox.
+    """
+    found = [_is_of_sandbox(offer) for offer in offers]
+    return bool(found) and all(found) and all(token.network != PLAY_NETWORK for token in tokens)
 
 
 def _is_of_sandbox(offer: Offer) -> bool:
-    return offer.network == PLAY_NETWORK or offer.extra.get(MARK) == "x402_client"
+    return offer.network == PLAY_NETWORK or (offer.network == SOLANA_DEVNET and offer.extra.get(MARK) == "x402_client")
 
 
 def ended_sandbox(missing: str) -> str:
