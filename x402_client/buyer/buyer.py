@@ -109,9 +109,7 @@ class Buyer(PurseQuestions):
         finally:
             # Tools print the variables of a traceback: what is no wallet may be a key, and a URL may hold a password.
             del wallet, ledger, unknown
-        self.purse: str = settings.purse(purse)
-        if must_exist:
-            settings.known_purse(self.purse, self.ledger)
+        self.purse: str = settings.purse(purse, self.ledger if must_exist else None)
         #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
         self.identity_headers: tuple[str, ...] = settings.header_names("identity_headers", identity_headers)
         self.endpoints: Endpoints = settings.chains(rpc, self.policy.http_hosts)

@@ -167,13 +167,16 @@ def _is_url(url: object) -> bool:
         return False
 
 
-def purse(name: str) -> str:
+def purse(name: str, used_in: Ledger | None) -> str:
+    """Return the name of a purse. With ``used_in`` one is refused that this ledger has never seen."""
     if not isinstance(name, str) or not name or not is_unicode(name):
         raise ConfigurationError(f"purse is a name of one character or more, not {name!r}.")
+    if used_in is not None:
+        _check_purse(name, used_in)
     return name
 
 
-def known_purse(name: str, found: Ledger) -> None:
+def _check_purse(name: str, found: Ledger) -> None:
     """Refuse a purse that was never used, in a ledger where others were. A server does so by itself, when first asked.
 
     A ledger in which no purse was used has nothing spent, as it should be: a program opened it and paid nothing yet.
