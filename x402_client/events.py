@@ -50,7 +50,7 @@ class Event:
 
 @dataclass(slots=True, eq=False)
 class LedgerStarted(Event):
-    """First use of the ledger at ``url``: its budgets start at zero. Expected once; after that it is a warning."""
+    """First use of the ledger at ``url``, of a server's with its purse. Budgets start at zero: expected once only."""
 
     def _word(self) -> str:
         return "ledger started"

@@ -49,7 +49,8 @@ def test_without_any_key_it_says_what_to_do() -> None:
             build()
         assert raised.value.args[0] == (
             "There is no wallet to pay with. Make one with `x402 wallet new`, or set X402_EVM_KEY (0x and 64 hex "
-            "digits) or X402_SOLANA_KEY (base58)."
+            "digits) or X402_SOLANA_KEY (base58). To pay an `x402 sandbox`, type the line that it shows, `. FILE`, in "
+            "this terminal first."
         )
 
 
@@ -58,6 +59,11 @@ OTHERS = {
     "SVM_PRIVATE_KEY": "X402_SOLANA_KEY",
     "PRIVATE_KEY": "X402_EVM_KEY",
     "X402_PRIVATE_KEY": "X402_EVM_KEY",
+    "X402_EVM_PRIVATE_KEY": "X402_EVM_KEY",
+    "WALLET_PRIVATE_KEY": "X402_EVM_KEY",
+    "ETH_PRIVATE_KEY": "X402_EVM_KEY",
+    "SOLANA_PRIVATE_KEY": "X402_SOLANA_KEY",
+    "SVM_KEY": "X402_SOLANA_KEY",
 }
 
 
@@ -80,7 +86,18 @@ def test_the_command_says_the_same(monkeypatch: pytest.MonkeyPatch, bare: Path) 
     monkeypatch.setenv("PRIVATE_KEY", KEY)
     with pytest.raises(errors.ConfigurationError) as raised:
         Wallet.from_env()
-    assert ran.err == f"x402: {raised.value.args[0]}\n"
+    assert ran.err == f"x402: {raised.value.args[0].removesuffix(environment.FOR_SANDBOX).strip()}\n"
+
+
+def test_two_keys_for_one_variable_are_named_and_one_is_chosen(bare: Path) -> None:
+    keys = {"HOME": str(bare), "PRIVATE_KEY": KEY, "EVM_PRIVATE_KEY": KEY, "SVM_PRIVATE_KEY": "5x"}
+    ran = in_process(["status"], keys)
+    assert "EVM_PRIVATE_KEY and PRIVATE_KEY and SVM_PRIVATE_KEY are set" in ran.text
+    commands = ['export X402_EVM_KEY="$EVM_PRIVATE_KEY"', 'export X402_SOLANA_KEY="$SVM_PRIVATE_KEY"']
+    assert f"to pay with them, write {' and '.join(commands)}. " in ran.text
+    assert [line.strip() for line in ran.text.splitlines()][2:4] == [f"next: {command}" for command in commands]
+    assert "next: x402 wallet new" not in ran.text
+    assert json.loads(in_process(["status", "--json"], keys).text)["next"][:2] == commands
 
 
 def test_the_commands_own_wallet_pays(monkeypatch: pytest.MonkeyPatch) -> None:

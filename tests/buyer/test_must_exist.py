@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 
 from tests.adapters.cash_register import KEY
 from x402_client import Buyer, Wallet, errors, events
+from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.model.holds import Attempt
 
 
 def buyer(ledger: Any, **settings: Any) -> Buyer:
@@ -64,6 +68,42 @@ def test_a_ledger_object_that_says_so_itself(tmp_path: Path) -> None:
     SqliteLedger(tmp_path / "ledger.db").close_ledger()
     buyer(SqliteLedger(tmp_path / "ledger.db", must_exist=True), must_exist=True).close()
     assert RedisLedger("redis://127.0.0.1:1/0", must_exist=True).asynchronous.must_exist
+
+
+def _pay(ledger: Any, purse: str) -> None:
+    one = buyer(ledger, purse=purse, on_event=[].append)
+    one.ledger.reserve(order(purchase(purse=purse)), Attempt())
+    one.close()
+
+
+def test_a_purse_that_must_exist_is_one_that_was_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "ledger.db"
+    buyer(path).close()
+    buyer(path, must_exist=True, purse="first").close()  # a ledger that nothing was paid from
+    for purse in ("batch", "default"):
+        _pay(path, purse)
+        buyer(path, must_exist=True, purse=purse).close()
+    strict = SqliteLedger(path, must_exist=True)
+    for ledger in (path, strict):
+        with pytest.raises(errors.LedgerUnavailable, match="Purse 'bacth' was never used in the ledger") as refused:
+            buyer(ledger, must_exist=True, purse="bacth")
+        assert "Used there: 'batch', 'default'. Correct the name;" in str(refused.value)
+    assert strict.purses() == ("batch", "default"), "what is refused is not made"
+    strict.close_ledger()
+
+
+def test_a_new_purse_beside_others_is_shown_by_a_program_that_sets_up_no_logging(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    _pay(path, "batch")
+    program = f"from x402_client import Buyer, Wallet; Buyer(Wallet(evm={KEY!r}), ledger={str(path)!r}, purse='bacth')"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0
+    assert f"UserWarning: Purse 'bacth' is new in the ledger {path}: its budgets begin at zero." in ran.stderr
+    assert "Used before there: 'batch'." in ran.stderr
+    assert KEY.removeprefix("0x") not in ran.stderr
+    told: list[events.Event] = []
+    buyer(path, purse="bacth", on_event=told.append).close()
+    assert [type(event) for event in told] == [events.Warned], "who listens is told once, and by the event"
 
 
 class Stranger(MemoryLedger):

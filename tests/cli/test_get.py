@@ -158,10 +158,10 @@ def test_a_place_that_a_redirect_leads_to_is_shown_without_secrets() -> None:
         assert redirect_of(httpx.Response(304)) == ""
 
 
-def test_without_a_wallet_nothing_is_made(seller: Sandbox, bare: dict[str, str]) -> None:
+def test_without_a_wallet_nothing_is_made(seller: Sandbox, bare: dict[str, str], given: dict[str, str]) -> None:
     ran = in_process(["get", f"{seller.url}/evm/weather", "--yes"], bare)
     assert ran.code == 3  # the sandbox's token is not known without its settings
-    ran = in_process(["get", f"{seller.url}/solana/weather", "--yes"], bare)
+    ran = in_process(["get", f"{seller.url}/solana/weather", "--yes"], bare | {"X402_POLICY": given["X402_POLICY"]})
     assert (ran.code, "There is no wallet to pay with." in ran.err) == (2, True)
     assert in_process(["get", f"{seller.url}/free", "--yes"], bare).code == 0
     assert list(Path(bare["HOME"]).iterdir()) == []

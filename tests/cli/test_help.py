@@ -63,14 +63,27 @@ def test_every_example_is_a_command_line_that_is_understood(typed: str) -> None:
     assert context.args == []
 
 
-def test_examples_of_reading_run_as_they_stand(bare: dict[str, str]) -> None:
-    for words in ("tokens", "ledger freezes", "manual"):
+def test_examples_of_reading_run_as_they_stand(
+    bare: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in ("policy init", "policy check", "tokens", "ledger freezes", "manual"):
         for typed, _ in EXAMPLES[words]:
-            if "policy.toml" not in typed:
+            if "example.com" not in typed:
                 ran = in_process(shlex.split(typed.partition(" > ")[0]), bare)
                 assert ran.code == (2 if words.startswith("ledger") else 0), typed
     receipt = in_process(shlex.split(EXAMPLES["decode"][0][0]), bare)
     assert (receipt.code, "A receipt" in receipt.text) == (0, True)
+
+
+@pytest.mark.parametrize(("words", "code"), [("get", 3), ("quote", 0), ("doctor", 0)])
+def test_an_example_asks_the_sandbox_where_it_listens_if_not_told_otherwise(
+    seller: Sandbox, given: dict[str, str], words: str, code: int
+) -> None:
+    [typed] = [typed for typed, _ in EXAMPLES[words] if "http://127.0.0.1:8402" in typed]
+    ran = in_process(shlex.split(typed.replace("http://127.0.0.1:8402", seller.url)), given)
+    assert ran.code == code, ran
+    assert ("--yes pays within the policy" in ran.err) is (words == "get")
 
 
 def test_the_manual_page_that_ships_is_made_of_the_help() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -310,7 +313,10 @@ main(sys.argv[1:])
 def test_without_mcp_one_sentence_says_what_to_install(given: dict[str, str]) -> None:
     program = [sys.executable, "-c", WITHOUT_MCP]
     ran = process(["mcp"], given, program=program)
-    said = "x402: x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]'.\n"
+    said = (
+        "x402: x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]' "
+        "(in a clone: pip install -e '.[cli,mcp]').\n"
+    )
     assert (ran.code, ran.out, ran.err) == (2, b"", said)
     assert "pip install" in process(["mcp", "--config", "cursor"], given, program=program).err
 
@@ -333,8 +339,6 @@ def test_what_is_pasted_starts_the_server_with_these_settings(
     ran = in_process(["mcp", "--config", name, "--host", "api.example.com", "--timeout", "5", "--purse", "agent"], here)
     assert ran.code == 0
     if name == "codex":
-        import tomllib
-
         entry = tomllib.loads(ran.text)["mcp_servers"]["x402"]
     else:
         [(key, servers)] = json.loads(ran.text).items()
@@ -350,6 +354,27 @@ def test_what_is_pasted_starts_the_server_with_these_settings(
     assert settings["X402_EVM_KEY"] not in ran.text + ran.err
     assert "x402 wallet import" in ran.err
     assert HOSTS[name].title in ran.err
+
+
+@pytest.mark.parametrize("name", ["claude-desktop", "vscode", "codex"])
+def test_the_manual_shows_what_is_pasted(bare: dict[str, str], name: str) -> None:
+    policy, wallet = Path(bare["HOME"], "policy.toml"), "/home/you/.local/share/x402_client/wallets/default"
+    policy.write_text('per_day = "2"', "utf-8")
+    ran = in_process(["mcp", "--config", name, "--policy", str(policy), "--host", "api.example.com"], bare)
+    written = ran.text.replace(sys.executable, "/home/you/.venv/bin/python").replace(bare["HOME"], "/home/you")
+    page = files("x402_client").joinpath("manual", "mcp.md").read_text("utf-8")
+    kind, read, key = {
+        "claude-desktop": ("json", json.loads, "mcpServers"),
+        "vscode": ("json", json.loads, "servers"),
+        "codex": ("text", tomllib.loads, "mcp_servers"),
+    }[name]
+    blocks = [read(block) for block in re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) if f"{key}" in block]
+    [shown] = [block for block in blocks if key in block]
+    found = read(written)
+    args = found[key]["x402"]["args"]
+    at = args.index("--ledger")
+    args[at:at] = ["--wallet", wallet]  # there is none yet
+    assert found == shown
 
 
 def test_what_is_pasted_names_the_wallet_and_hides_a_password(bare: dict[str, str], tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ def test_the_policy_to_begin_with_is_the_careful_one_and_all_its_comments_are_va
     assert Policy.from_file(file).overall == CAREFUL.overall
     fields = [line.removeprefix("# ") for line in file.read_text().splitlines()[2:]]
     file.write_text("\n".join(fields))
-    assert [str(host) for host in Policy.from_file(file).hosts] == ["api.example.com", "bad.example"]
+    found = Policy.from_file(file)
+    assert [str(host) for host in found.hosts] == ["api.example.com", "bad.example"]
+    [token] = found.tokens
+    assert (token.symbol, token.currency, token.name) == ("FOO", "USD", "Foo Dollar")
 
 
 def test_no_file_is_overwritten(tmp_path: Path) -> None:
@@ -30,7 +33,8 @@ def test_no_file_is_overwritten(tmp_path: Path) -> None:
     assert (ran.code, file.read_text()) == (2, "mine")
     assert "is there already" in ran.err
     ran = in_process(["policy", "init", str(tmp_path / "no" / "policy.toml")], {})
-    assert (ran.code, "cannot be written" in ran.err) == (2, True)
+    assert (ran.code, "cannot be written: No such file or directory. Make its directory first" in ran.err) == (2, True)
+    assert f"mkdir -p {tmp_path / 'no'}\n" in ran.err
 
 
 def test_a_refusal_names_the_policy_file_in_use_or_how_to_begin_one(
@@ -39,9 +43,22 @@ def test_a_refusal_names_the_policy_file_in_use_or_how_to_begin_one(
     policy = given["X402_POLICY"]
     url = f"{seller.url}/fault/swapped-token/weather"
     assert f"[[tokens]] in the policy file {policy}" in in_process(["quote", url], given).text
-    del given["X402_POLICY"]
-    assert "in a policy file (none is in use: `x402 policy init` writes one)" in in_process(["quote", url], given).text
+    assert "a table [[tokens]] in a policy file (none is in use: `x402 policy init` writes one)" in in_own_words(
+        "Policy(tokens=[Token(...)]) vouches for one"
+    )
     assert "`x402 policy init` writes one" in in_own_words("Policy(accept_loss=...) does so")
+
+
+def test_the_file_that_init_writes_has_the_table_of_tokens_that_messages_name(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    assert in_process(["policy", "init", str(file)], {}).code == 0
+    with file.open("a", encoding="utf-8") as written:  # the sandbox's tokens, which a policy of one's own needs as well
+        written.write("\n" + Path(given["X402_POLICY"]).read_text("utf-8").partition("\n\n")[2])
+    said = in_process(["quote", f"{seller.url}/fault/swapped-token/weather", "--policy", str(file)], given).text
+    assert f"[[tokens]] in the policy file {file}" in said
+    assert "# [[tokens]]" in file.read_text()
 
 
 def test_a_price_above_the_limit_of_a_host_names_its_entry(

@@ -24,6 +24,8 @@ PASSPHRASE = "correct horse"
 REAL_KEY = "0x" + "46" * 32
 PAIR = Keypair.from_seed(bytes(range(32)))
 EVM = Wallet(evm=TEST_EVM_KEYS[0]).evm
+#: Nothing listens there.
+DEAD = "http://127.0.0.1:1"
 WORDS = "abandon " * 11 + "about"
 
 
@@ -237,6 +239,10 @@ def test_a_keystore_pays_and_a_wrong_passphrase_pays_nothing(seller: Sandbox, gi
     command = ["get", f"{seller.url}/evm/weather", "--yes", "--wallet", str(place(given, "evm") / "evm.json")]
     wrong = in_process(command, given | {"X402_PASSPHRASE": "wrong"})
     assert (wrong.code, "The passphrase does not open" in wrong.err) == (2, True)
+    dead = ["get", f"{seller.url}/solana/weather", "--yes", "--wallet", "solana", "--rpc", f"solana-devnet={DEAD}"]
+    first = in_process(dead, given | {"X402_PASSPHRASE": "wrong"})
+    assert (first.code, "The passphrase does not open" in first.err) == (2, True), "it is said before a chain is asked"
+    assert "did not answer" in in_process(dead, given | words).err
     nobody = in_process(command, given)
     assert (nobody.code, "there is no terminal to ask on" in nobody.err) == (2, True)
     assert len(seller.settlements) == before

@@ -109,7 +109,7 @@ def test_a_buyer_reads_and_closes_what_there_is() -> None:
     told: list[Any] = []
     ledger: Any = Told()
     buyer = Buyer(Wallet(evm="0x" + "46" * 32), Policy(per_day="1"), ledger=ledger, on_event=told.append)
-    assert [(type(event).__name__, event.url) for event in told] == [("LedgerStarted", "here")]
+    assert [(type(event).__name__, event.url) for event in told] == [("LedgerStarted", "here, purse 'default'")]
     buyer.close()
     assert ledger.closed == ["ledger"]
     asyncio.run(buyer.aclose())

@@ -101,6 +101,17 @@ MISTAKES = {
     "no count": ('max_payments = "30 a minute"', [(1, "max_payments", "30/minute")]),
     "a number as a count": ("max_payments = 30", [(1, "max_payments", "not 30")]),
     "no list": ('networks = "base"', [(1, "networks", "a list of names")]),
+    "numbers as networks": ("networks = [8453]", [(1, "networks", 'holds names, not 8453; write "base".')]),
+    "numbers as assets": ("assets = [1]", [(1, "assets", 'in quotes, like ["USDC"], not a list with 1 in it.')]),
+    "an amount among amounts": ('total = ["5", true]', [(1, "total", "not a list with true in it.")]),
+    "a rule that allows": (
+        'hosts = {"a.com" = "allow"}',
+        [(1, 'hosts."a.com"', """not listed is allowed, within the overall limits. To list it, write the heading"""
+          """ [hosts."a.com"], and below it limits of its own, like per_day = "1".""")],
+    ),
+    "below a heading": (
+        '[hosts]\nper_day = "5"', [(2, "hosts.per_day", "move it above the first heading, to the top of the file.")]
+    ),
     "no network": ('networks = ["bse"]', [(1, "networks", "'bse' is not a network")]),
     "no flag": ('only_listed_hosts = "yes"', [(1, "only_listed_hosts", "true or false")]),
     "out of range": ("validity = 5", [(1, "validity", "60 to 86400")]),
@@ -143,6 +154,53 @@ def test_every_mistake_is_told_with_its_line_and_field(name: str) -> None:
     for line, (number, field, words) in zip(told, expected, strict=True):
         assert line.startswith(f"p.toml, line {number}: {field}: "), line
         assert words in line
+
+
+#: A line that is not TOML, and what to write in its place. "": that cannot be told.
+NOT_TOML = {
+    '*.example.com = "deny"': '"*.example.com" = "deny"',
+    '*.example.com = {per_day = "1"}': '"*.example.com" = {per_day = "1"}',
+    'https://a.com = "deny"': '"https://a.com" = "deny"',
+    "[hosts.*.example.com]": '[hosts."*.example.com"]',
+    "[hosts.a.com:8080]": '[hosts."a.com:8080"]',
+    "networks = [base, solana]": 'networks = ["base", "solana"]',
+    "per_day = $5": 'per_day = "5"',
+    "per_day = 0,10  # a day": 'per_day = "0.10"',
+    "per_day = 1,000": "",
+    "per_day = \u201c5\u201d": 'per_day = "5"',
+    'per_day: "5"': 'per_day = "5"',
+    "per_day = 5 USD": 'per_day = "5 USD"',
+    'per_day = "5': "",
+    "x": "",
+    "per_day = a\u0007": "",
+}
+
+
+@pytest.mark.parametrize("line", NOT_TOML)
+def test_a_line_that_is_not_toml_is_told_with_what_to_write(line: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"p\.toml, line 2, ") as caught:
+        policy_of(f"validity = 300\n{line}", "p.toml", Policy)
+    written = NOT_TOML[line]
+    assert caught.value.args[0].endswith(f"Write `{written}` there." if written else "."), caught.value.args[0]
+    assert ("Write" in caught.value.args[0]) is bool(written)
+
+
+def test_a_heading_without_a_name_is_told_what_to_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"A heading names something: write \[hosts\]"):
+        policy_of('[]\nper_day = "5"', "p.toml", Policy)
+
+
+def test_a_sound_line_is_not_blamed_for_an_earlier_one() -> None:
+    with pytest.raises(ConfigurationError, match="this is not TOML") as caught:
+        policy_of('networks = ["base"\nvalidity = 300', "p.toml", Policy)
+    assert "Write" not in caught.value.args[0]
+
+
+def test_a_long_line_is_shown_cut() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        policy_of(f"per_day = {'9' * 300}x", "p.toml", Policy)
+    assert 'Write `per_day = "999' in caught.value.args[0]
+    assert len(caught.value.args[0]) < 300
 
 
 @pytest.mark.parametrize(

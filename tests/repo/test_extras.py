@@ -40,6 +40,7 @@ def test_a_missing_extra_is_named(extra: str, missing: list[str], program: str) 
     last = ran.stderr.splitlines()[-1]
     assert ran.returncode != 0
     assert re.search(rf"pip install ['\"]x402-buyer\[{extra}\]['\"]", last), last
+    assert re.search(rf"\(in a clone: pip install ['\"]\.\[{extra}\]['\"]\)", last), last
     assert "During handling" not in ran.stderr
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast, overload
 
@@ -54,7 +53,8 @@ class Buyer(PurseQuestions):
             ``"redis://..."`` or a ledger. Default: a file in the user's data directory.
         purse: The name of the budget inside of the ledger. Buyers with one purse share its limits. Default:
             ``"default"``.
-        must_exist: True refuses a ledger that starts with nothing spent. Default: False.
+        must_exist: True refuses a ledger that starts with nothing spent, and a purse that it has never seen. Default:
+            False.
         rpc: The endpoints to read chains at, as in ``{"base": "https://..."}``, one or several for a network. ``{}``
             asks no chain at all, for tests. Default: public ones for well-known networks.
         reader: An object with ``.read(hold)`` that tells whether a payment settled. Default: one that reads the chain.
@@ -109,7 +109,7 @@ class Buyer(PurseQuestions):
         finally:
             # Tools print the variables of a traceback: what is no wallet may be a key, and a URL may hold a password.
             del wallet, ledger, unknown
-        self.purse: str = settings.purse(purse)
+        self.purse: str = settings.purse(purse, self.ledger if must_exist else None)
         #: Headers that are part of a purchase's name: requests that differ in them are different purchases.
         self.identity_headers: tuple[str, ...] = settings.header_names("identity_headers", identity_headers)
         self.endpoints: Endpoints = settings.chains(rpc, self.policy.http_hosts)
@@ -162,9 +162,9 @@ class Buyer(PurseQuestions):
         self.services.tell_news()
         for event in self.services.notices.first():
             self.services.tell(event)
-        if self.services.on_event is None:  # the log alone would say it, and most programs show none
-            for remark in self.policy.remarks:
-                warnings.warn(remark, UserWarning, stacklevel=3)
+            self.services.show(event.problem, stacklevel=3)
+        for remark in self.policy.remarks:
+            self.services.show(remark, stacklevel=3)
         for remark in settings.remarks(self.policy, self.endpoints):
             self.services.tell(Warned("", "", remark))
 

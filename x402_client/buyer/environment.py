@@ -49,11 +49,14 @@ FACILITATOR_VARIABLE = "X402_FACILITATOR"
 #: Names that other programs read keys from, with our name for the same. They are not read: a key that was put there for
 #: another program does not pay here unasked.
 _OF_OTHERS = {
-    "EVM_PRIVATE_KEY": EVM_VARIABLE,
-    "SVM_PRIVATE_KEY": SOLANA_VARIABLE,
-    "PRIVATE_KEY": EVM_VARIABLE,
-    "X402_PRIVATE_KEY": EVM_VARIABLE,
+    **dict.fromkeys(("EVM_PRIVATE_KEY", "PRIVATE_KEY", "X402_PRIVATE_KEY", "X402_EVM_PRIVATE_KEY"), EVM_VARIABLE),
+    **dict.fromkeys(("ETH_PRIVATE_KEY", "ETHEREUM_PRIVATE_KEY", "WALLET_PRIVATE_KEY"), EVM_VARIABLE),
+    **dict.fromkeys(("BUYER_PRIVATE_KEY", "CLIENT_PRIVATE_KEY", "EVM_KEY", "X402_KEY"), EVM_VARIABLE),
+    **dict.fromkeys(("SVM_PRIVATE_KEY", "SOLANA_PRIVATE_KEY", "X402_SVM_PRIVATE_KEY"), SOLANA_VARIABLE),
+    **dict.fromkeys(("X402_SOLANA_PRIVATE_KEY", "SVM_KEY", "SOLANA_KEY", "X402_SVM_KEY"), SOLANA_VARIABLE),
 }
+#: Follows the message about a missing wallet in a program: the sandbox's own example may be what runs.
+FOR_SANDBOX = "To pay an `x402 sandbox`, type the line that it shows, `. FILE`, in this terminal first."
 _YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 
 
@@ -72,6 +75,14 @@ def keys_of_others() -> list[str]:
     return [name for name in _OF_OTHERS if variable(name) is not None]
 
 
+def keys_to_export() -> list[str]:
+    """Return the commands that let the keys of other programs pay here: one for each of our names."""
+    first: dict[str, str] = {}
+    for name in keys_of_others():
+        first.setdefault(_OF_OTHERS[name], name)
+    return [f'export {ours}="${theirs}"' for ours, theirs in first.items()]
+
+
 def no_wallet() -> str:
     """Return the message for a user who has no wallet: what to do, and which key of another program is there."""
     found = keys_of_others()
@@ -80,11 +91,11 @@ def no_wallet() -> str:
             f"There is no wallet to pay with. Make one with `x402 wallet new`, or set {EVM_VARIABLE} (0x and 64 hex "
             f"digits) or {SOLANA_VARIABLE} (base58)."
         )
-    named = " and ".join(found)
-    written = " and ".join(f'{_OF_OTHERS[name]}="${name}"' for name in found)
+    written = " and ".join(keys_to_export())
     return (
-        f"There is no wallet to pay with. {named} {'is' if len(found) == 1 else 'are'} set, and keys of other programs "
-        f"are not used unasked: to pay with {'it' if len(found) == 1 else 'them'}, write export {written}."
+        f"There is no wallet to pay with. {' and '.join(found)} {'is' if len(found) == 1 else 'are'} set, and keys of "
+        f"other programs are not used unasked: to pay with {'it' if len(found) == 1 else 'them'}, write {written}. "
+        "`x402 wallet new` makes a wallet instead."
     )
 
 

@@ -8,13 +8,11 @@ from contextlib import suppress
 from ..core.ports import Ledger
 from ..errors import X402Error
 from ..events import ClockJumped, Event, LedgerStarted, Warned
-from ..ledgers.extras import at_once, drift_of, is_fresh, name_of, purses_of
+from ..ledgers.extras import at_once, drift_of, is_fresh, name_of, other_purses, purses_of
 from ..model.offers import words
 
 #: Seconds by which clocks drift apart, or are corrected, without having been set.
 _TOLERATED = 60.0
-#: The most purses that are named.
-_NAMED = 5
 
 
 class Notices:
@@ -25,7 +23,7 @@ class Notices:
     def __init__(self, ledger: Ledger, purse: str) -> None:
         self._ledger, self._purse, self._started, self._drift = ledger, purse, False, 0.0
 
-    def first(self) -> Iterator[Event]:
+    def first(self) -> Iterator[Warned]:
         """Give what is told once, when the buyer is built: its purse is new beside others.
 
         A mistyped purse begins with nothing spent. A server tells by itself that a purse is new.
@@ -35,22 +33,27 @@ class Notices:
         known: object = ()
         with suppress(X402Error):  # a ledger that cannot be read refuses payments, and says so there
             known = purses_of(self._ledger)
-        if isinstance(known, tuple) and known and self._purse not in known:
-            yield Warned("", "", self._new_purse(known))
+        others = other_purses(known, self._purse) if isinstance(known, tuple) and self._purse not in known else ""
+        if others:
+            yield Warned("", "", self._new_purse(others))
 
-    def _new_purse(self, known: tuple[str, ...]) -> str:
-        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
-        named = ", ".join(repr(words(purse, 60)) for purse in known[:_NAMED])
+    def _new_purse(self, others: str) -> str:
         return (
             f"Purse {words(self._purse, 60)!r} is new in the ledger {name_of(self._ledger)}: its budgets begin at "
-            f"zero. Used before there: {named}{more}. A mistyped name begins a new purse, too."
+            f"zero. Used before there: {others}. A mistyped name begins a new purse, too; must_exist=True refuses one."
         )
+
+    @property
+    def begins_purses(self) -> bool:
+        """Return True if the ledger tells by itself that a purse is new: it is a server, asked when first used."""
+        return at_once(self._ledger) is None
 
     def news(self) -> Iterator[Event]:
         """Give what happened since the last time."""
         if not self._started and is_fresh(self._ledger):
             self._started = True
-            yield LedgerStarted("", name_of(self._ledger))
+            purse = f", purse {words(self._purse, 60)!r}" if self.begins_purses else ""
+            yield LedgerStarted("", name_of(self._ledger) + purse)
         drift = drift_of(self._ledger)
         if abs(drift - self._drift) > _TOLERATED:
             jumped, self._drift = self._drift - drift, drift

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..chains.families import Families, Look
 from ..chains.rpc import Endpoints
 from ..chains.tokens import Tokens
+from ..core.asks import Ask, Fetch
 from ..core.ports import Scheme
 from ..errors import ChainUnavailable, ConfigurationError
 from ..model.holds import Hold, payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
 from ..model.offers import Offer, words
+from ..model.signing import Signed
 from ..signers.play_keys import is_play_signer, takes_play_keys
 from .wallet import Wallet
 
@@ -146,10 +148,30 @@ class PaymentMeans:
 def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tuple[str, str], Scheme]:
     signers = {place: wallet.signer(place[1]) for place in SHIPPED}
     return {
-        place: SHIPPED[place](signer.address, endpoints, check_funds)
+        place: _opened_first(SHIPPED[place](signer.address, endpoints, check_funds), signer)
         for place, signer in signers.items()
         if signer is not None
     }
+
+
+def _opened_first(scheme: Scheme, signer: Any) -> Scheme:
+    """Return a scheme that opens the signer's keystore before all else, if the signer has one."""
+    open_keystore = getattr(signer, "open_keystore", None)
+    return scheme if open_keystore is None else _OpenedFirst(scheme, open_keystore)
+
+
+class _OpenedFirst:
+    """Scheme whose signer has a locked keystore: a wrong passphrase is said before any chain is asked."""
+
+    def __init__(self, scheme: Scheme, open_keystore: Callable[[], None]) -> None:
+        self.name, self.family = scheme.name, scheme.family
+        self.objection, self.remark = scheme.objection, scheme.remark
+        self._scheme, self._open_keystore = scheme, open_keystore
+
+    def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
+        """Open the keystore, and sign."""
+        yield from Fetch(self._open_keystore)
+        return (yield from self._scheme.sign(offer, validity))
 
 
 def _checked(further: Iterable[Scheme]) -> list[Scheme]:

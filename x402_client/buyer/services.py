@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,3 +64,11 @@ class Services:
         """Tell the events that the ledger reports of itself."""
         for event in self.notices.news():
             self.tell(event)
+            if isinstance(event, events.LedgerStarted) and self.notices.begins_purses:
+                with suppress(UserWarning):  # a program may make errors of warnings, and a payment is under way here
+                    self.show(f"{event}{_FIRST_USE}")
+
+    def show(self, warning: str, stacklevel: int = 2) -> None:
+        """Show a warning if nothing listens: the log alone would say it, and most programs show none."""
+        if self.on_event is None:
+            warnings.warn(warning, UserWarning, stacklevel=stacklevel + 1)

@@ -13,10 +13,11 @@ from ..chains.rpc import Endpoints
 from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.tracebacks import shorten
-from ..ledgers.extras import is_fresh, may_begin, name_of
+from ..ledgers.extras import at_once, is_fresh, may_begin, name_of, other_purses, purses_of
 from ..model.hosts import Origin, Pattern
 from ..model.keywords import unexpected
 from ..model.networks import caip2, network_problem
+from ..model.offers import words
 from ..policy.checks import flag, is_unicode
 from ..policy.policy import Policy
 from .ledger_calls import call_ledger
@@ -166,10 +167,28 @@ def _is_url(url: object) -> bool:
         return False
 
 
-def purse(name: str) -> str:
+def purse(name: str, used_in: Ledger | None) -> str:
+    """Return the name of a purse. With ``used_in`` one is refused that this ledger has never seen."""
     if not isinstance(name, str) or not name or not is_unicode(name):
         raise ConfigurationError(f"purse is a name of one character or more, not {name!r}.")
+    if used_in is not None:
+        _check_purse(name, used_in)
     return name
+
+
+def _check_purse(name: str, found: Ledger) -> None:
+    """Refuse a purse that was never used, in a ledger where others were. A server does so by itself, when first asked.
+
+    A ledger in which no purse was used has nothing spent, as it should be: a program opened it and paid nothing yet.
+    """
+    known = None if at_once(found) is None else call_ledger(found, purses_of)
+    others = other_purses(known, name) if known is not None and name not in known else ""
+    if others:
+        raise LedgerUnavailable(
+            f"Purse {words(name, 60)!r} was never used in the ledger {name_of(found)}: its budgets would start at "
+            f"zero, and must_exist=True refuses that. Used there: {others}. Correct the name; to begin a new purse on "
+            "purpose, leave must_exist (or X402_MUST_EXIST) out once. Nothing is paid."
+        )
 
 
 def wallet(given: object) -> Wallet:

@@ -64,7 +64,7 @@ class Wallet:
             return cls(**_signers_of_variables())
         place = keystores.default_place()
         if place is None:
-            raise ConfigurationError(environment.no_wallet())
+            raise ConfigurationError(f"{environment.no_wallet()} {environment.FOR_SANDBOX}")
         return cls.from_keystore(place)
 
     @classmethod

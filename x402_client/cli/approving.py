@@ -5,11 +5,13 @@ from __future__ import annotations
 from ..buyer.buyer import Buyer
 from ..model.money import Money
 from ..model.offers import words
+from ..model.sandbox_settings import NOT_READ, is_unread
 from ..model.signing import Approval
 from . import wallets
 from .buying import left, left_in_words
 from .exits import Code
 from .money_labels import PAID_FIRST, network_name
+from .own_words import in_own_words
 from .screen import confirmed, err, facts, interactive, seller_text
 from .too_expensive import as_option
 
@@ -32,7 +34,10 @@ class Approving:
 
     def __call__(self, approval: Approval, /) -> bool:
         if self._found is not None and self._found.no_wallet:
-            return self._no(f"{_priced(approval)} {wallets.no_wallet()} Nothing was paid.", Code.USAGE)
+            assert self._buyer is not None
+            unread = is_unread((approval.offer,), self._buyer.policy.tokens)
+            advice = in_own_words(NOT_READ) if unread else wallets.no_wallet()
+            return self._no(f"{_priced(approval)} Nothing was paid. {advice}", Code.USAGE)
         if not self.asks:
             return not approval.repeats or self._no(
                 f"{approval.repeats} --yes and --max pay within the policy; without them you are asked. Nothing was "

@@ -21,12 +21,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("status --json", "Hand it to a program."),
     ),
     "get": (
-        ("get https://example.com/weather", "Be asked before anything is paid."),
+        ("get http://127.0.0.1:8402/weather", "Be asked before paying what `x402 sandbox` sells."),
         ("get https://example.com/weather --max 0.05", "Pay up to five cents, unasked."),
         ("get https://example.com/report -o report.pdf --yes", "Pay within the policy."),
     ),
     "quote": (
-        ("quote https://example.com/weather", "See every offer, and which would be paid."),
+        ("quote http://127.0.0.1:8402/weather", "See what `x402 sandbox` asks in another terminal."),
         ("quote https://example.com/weather --json", "Hand them to a program."),
         ("quote https://example.com/jobs -d '{\"n\": 1}'", "Ask the price of a POST."),
     ),
@@ -36,7 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("search --facilitator list.example.com --json", "Hand one's list to a program."),
     ),
     "doctor": (
-        ("doctor https://example.com/weather", "Examine a seller, and your own funds."),
+        ("doctor http://127.0.0.1:8402/weather", "Examine `x402 sandbox`, and your own funds."),
         ("doctor localhost:4021/weather --json", "Examine your own seller in a test."),
     ),
     "mcp": (
@@ -51,7 +51,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "decode": (
         ('decode \'{"success":false,"errorReason":"expired"}\'', "Read one value, a receipt here."),
-        ("decode - < answer.txt", "Read a whole answer, as `curl -i` shows it."),
+        ("decode - < answer.txt", "Read what `curl -i URL > answer.txt` kept."),
         ("decode - --json < answer.txt", "Hand the findings to a program."),
     ),
     "sandbox": (
@@ -158,7 +158,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "policy init": (
         ("policy init", "Write policy.toml here."),
-        ("policy init ~/.config/x402/policy.toml", "Write it elsewhere."),
+        ("policy init strict.toml", "Write one of another name."),
     ),
     "policy check": (
         ("policy check policy.toml", "Read a policy in words."),

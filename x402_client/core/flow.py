@@ -24,6 +24,7 @@ from ..errors import (
 from ..model.holds import NEVER, Attempt, Authorization, Fate, Hold
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
+from ..model.sandbox_settings import NOT_READ, is_unread
 from ..model.signing import Approval, Signed
 from ..policy.allowances import admit_under
 from ..policy.choice import choose, refuse
@@ -240,7 +241,9 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
         yield from give_back(call, hold)
         released = hold.shown_as(state="released", money="untouched")
         if isinstance(failure, ChainUnavailable):  # several calls may have waited for one answer of the chain
-            said = f"{failure.args[0]} Nothing was paid."
+            unread = is_unread((hold.offer,), rules.policy.tokens)
+            advice = f"{NOT_READ} " if unread else ""  # it stands before the blame of a public chain
+            said = f"{advice}{failure.args[0]} Nothing was paid."
             raise ChainUnavailable(said, hold=released, offer=hold.offer) from failure
         if isinstance(failure, X402Error):
             failure.hold, failure.offer = failure.hold or released, failure.offer or hold.offer

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from inspect import iscoroutinefunction
 from typing import cast
 
 from ..core.ports import Ledger, Maybe
 from ..errors import MoneyState
 from ..model.holds import Hold, LastAnswer
-from ..model.offers import Receipt
+from ..model.offers import Receipt, words
+
+#: The most purses that are named.
+_NAMED = 5
+#: A part of the name under which a payment that one witness alone gave back stays counted. It is no user's purse.
+_ASIDE = "(given back"
 
 
 def name_of(ledger: Ledger) -> str:
@@ -70,6 +75,13 @@ def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
     """Return the names of the purses in the ledger. None if it cannot tell."""
     tell: Callable[[], Maybe[tuple[str, ...]]] | None = getattr(ledger, "purses", None)
     return None if tell is None else tell()
+
+
+def other_purses(known: Iterable[str], purse: str) -> str:
+    """Return the names of the purses besides this one, at most five, for a message. "" if there are none."""
+    others = [one for one in known if one != purse and _ASIDE not in one]
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    return ", ".join(repr(words(one, 60)) for one in others[:_NAMED]) + more
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:

@@ -1,12 +1,47 @@
-"""The files that ``x402 sandbox`` writes for another terminal, and what to say of them once it has ended."""
+"""The settings that ``x402 sandbox`` writes for another terminal: what to say where they were not read, or are gone.
+
+The network and the mark below decide what is said, and nothing else: any seller may write them.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .networks import SOLANA_DEVNET
+
+if TYPE_CHECKING:
+    from .money import Token
+    from .offers import Offer
+
+#: The sandbox's own EVM network: a chain id that no chain has.
+PLAY_NETWORK = "eip155:402402402402"
+#: The fact in an offer's ``extra`` that tells a sandbox's offer on Solana: its network has devnet's name.
+MARK = "sandbox"
+#: The advice to those who have not read the settings of the sandbox that they would pay.
+NOT_READ = (
+    "This seller is a sandbox, and its settings were not read here. In this terminal, type the line that `x402 "
+    "sandbox` shows, `. FILE`, and try again. A policy file of your own needs the [[tokens]] of the sandbox's, too (in "
+    "a program that runs the sandbox itself: sandbox.buyer(policy))."
+)
 
 #: The beginning of the name of the directory that they are in. It goes when the sandbox ends.
 DIRECTORY = "x402-sandbox-"
 _VARIABLES = ("X402_EVM_KEY", "X402_SOLANA_KEY", "X402_POLICY", "X402_LEDGER", "X402_RPC", "X402_FACILITATOR")
+
+
+def is_unread(offers: Iterable[Offer], tokens: Iterable[Token]) -> bool:
+    """Return True if these offers are a sandbox's and none of a policy's own tokens is: a sandbox's settings name one.
+
+    One offer on another network is enough to say no: a seller that takes real money must not pass for a sandbox.
+    """
+    found = [_is_of_sandbox(offer) for offer in offers]
+    return bool(found) and all(found) and all(token.network != PLAY_NETWORK for token in tokens)
+
+
+def _is_of_sandbox(offer: Offer) -> bool:
+    return offer.network == PLAY_NETWORK or (offer.network == SOLANA_DEVNET and offer.extra.get(MARK) == "x402_client")
 
 
 def ended_sandbox(missing: str) -> str:

@@ -12,6 +12,7 @@ from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.networks import short_name
 from ..model.offers import Offer, Quote, words
+from ..model.sandbox_settings import NOT_READ, is_unread
 from ..wire.bounds import Bounds
 from ..wire.by_identity import ByIdentity
 from ..wire.write import echo_objections
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 #: The most reasons in an error's message, and the most offers that are described for one. ``reasons`` has all.
 _REASONS, _DESCRIBED = 10, 3
+_NOT_KNOWN = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
 #: What to do about a price that is too high, by whose limit decides.
 RAISE_POLICY = "A higher per_request in the Policy allows it."
 RAISE_HOST = "A higher per_request in the hosts entry {!r} of the Policy allows it."
@@ -108,14 +110,15 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     shown, more = reasons[:_REASONS], len(reasons) - _REASONS
     message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + "."
     dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
+    advice = f" {NOT_READ}" if is_unread(quote.offers, policy.tokens) else ""
     if not dear:
-        return NoAcceptableOffer(f"{message} Nothing was paid.", reasons=quote.reasons)
+        return NoAcceptableOffer(f"{message} Nothing was paid.{advice}", reasons=quote.reasons)
     comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
     asked, offer = min(comparable, key=lambda found: found[0])
     limit = _most(policy, origin, mandate, asked.currency)
     cure = _cure(policy, origin, mandate, asked.currency)
     return TooExpensive(
-        f"{message} {cure} Nothing was paid.", reasons=quote.reasons, limit=limit, asked=asked, offer=offer
+        f"{message} {cure} Nothing was paid.{advice}", reasons=quote.reasons, limit=limit, asked=asked, offer=offer
     )
 
 
@@ -198,11 +201,16 @@ class _Judge:
     def look_at(self, offer: Offer) -> Offer:
         token = self.means.token(offer.network, offer.asset)
         if token is None:
-            return offer.judged(None, None, self._network_reason(offer) or _unknown(offer))
+            return offer.judged(None, None, self._network_reason(offer) or self._unknown(offer))
         price = token.price(offer.amount)
         offer = offer.judged(token, price, None)
         reason = self._reason(offer, token)
         return offer if reason is None else offer.judged(token, price, reason)
+
+    def _unknown(self, offer: Offer) -> str:
+        unread = is_unread((offer,), self.policy.tokens)
+        ground = "a token of a sandbox, and the policy in its settings knows it" if unread else _NOT_KNOWN
+        return SharedReason(f"{words(offer.asset, 60)} on {words(short_name(offer.network), 60)} is {ground}", ground)
 
     def order(self, offer: Offer) -> tuple[Any, ...]:
         """Return a sort key.
@@ -327,12 +335,6 @@ def _passed_over(offer: Offer, choice: Offer) -> Offer:
     if offer.price == choice.price and offer.upfront and not choice.upfront:
         return offer.but(reason=f"offer {choice.position} costs the same and is not paid before delivery")
     return offer.but(reason=f"offer {choice.position} is preferred ({choice})")
-
-
-def _unknown(offer: Offer) -> str:
-    asset, network = words(offer.asset, 60), words(short_name(offer.network), 60)
-    ground = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
-    return SharedReason(f"{asset} on {network} is {ground}", ground)
 
 
 def _named(offer: Offer) -> str:

@@ -18,6 +18,7 @@ from ..model.keywords import meant
 from ..model.money import Token
 from ..model.sandbox_settings import ended_sandbox
 from .limits import LIMIT_KEYWORDS, Limit
+from .toml_mistakes import cure_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -47,12 +48,19 @@ def _names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
+def _numbers(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) or type(one) is int for one in value)
+
+
 #: A kind of value: its description, and the test for it.
 _Kind = tuple[str, Callable[[object], bool]]
 _AMOUNT: _Kind = ('an amount in quotes, like "0.10" or "0.10 EUR"', lambda v: isinstance(v, str) or type(v) is int)
 _AMOUNTS: _Kind = ('an amount in quotes, like "0.10", or a list of them, like ["5", "3 EUR"]', _amounts)
 _COUNTS: _Kind = ('written like "30/minute", or a list of these', lambda v: isinstance(v, str) or _names(v))
-_NAMES: _Kind = ('a list of names, like ["base", "solana"]', _names)
+#: Numbers of chains pass here: the check of networks says what to write for them.
+_NETWORKS: _Kind = ('a list of names, like ["base", "solana"]', lambda v: _names(v) or _numbers(v))
+_ASSETS: _Kind = ('a list of symbols or addresses in quotes, like ["USDC"]', _names)
+_HOSTS: _Kind = ('a list of hosts in quotes, like ["printer.lan"]', _names)
 _NAME: _Kind = ("text in quotes", lambda v: isinstance(v, str))
 _NAME_OR_NAMES: _Kind = ("an address in quotes, or a list of them", lambda v: isinstance(v, str) or _names(v))
 _FLAG: _Kind = ("true or false", lambda v: isinstance(v, bool))
@@ -62,9 +70,9 @@ _TABLES: _Kind = ("tables, each headed [[tokens]]", lambda v: isinstance(v, list
 
 LIMIT: Mapping[str, _Kind] = {**dict.fromkeys(LIMIT_KEYWORDS, _AMOUNTS), "max_payments": _COUNTS}
 POLICY: Mapping[str, _Kind] = {
-    **LIMIT, "same_request": _COUNTS, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NAMES,
-    "assets": _NAMES, "tokens": _TABLES, "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT,
-    "pay_ahead": _FLAG, "http_hosts": _NAMES, "validity": _WHOLE, "allow_zero": _FLAG, "check_funds": _FLAG,
+    **LIMIT, "same_request": _COUNTS, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NETWORKS,
+    "assets": _ASSETS, "tokens": _TABLES, "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT,
+    "pay_ahead": _FLAG, "http_hosts": _HOSTS, "validity": _WHOLE, "allow_zero": _FLAG, "check_funds": _FLAG,
 }  # fmt: skip
 TOKEN: Mapping[str, _Kind] = {
     "network": _NAME, "address": _NAME, "symbol": _NAME, "decimals": _WHOLE, "name": _NAME, "version": _NAME,
@@ -96,9 +104,10 @@ def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
 def _not_toml(name: str, text: str, problem: str) -> str:
     found = _AT_LINE.search(problem)
     what = problem[: found.start()] if found else problem
-    last = text.rstrip().count("\n") + 1
-    line = f"line {found[1]}, column {found[2]}" if found and found[1] else f"line {last}, at the end"
-    return f"{name}, {line}: this is not TOML. {what}."
+    number = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
+    line = f"line {number}, column {found[2]}" if found and found[1] else f"line {number}, at the end"
+    cure = cure_of(text.split("\n")[number - 1])
+    return f"{name}, {line}: this is not TOML. {what}.{cure and ' '}{cure}"
 
 
 class _Reading:
@@ -137,7 +146,7 @@ class _Reading:
             kept = {f: v for f, v in sound.items() if self._holds((*path, f), partial(Limit, **{f: v}))}
             rule = Limit(**kept)
         elif given != "deny":
-            self.problems.append((path, f'is a table of limits, or "deny"; {_shown(given)} is neither.'))
+            self.problems.append((path, _NO_RULE.format(_shown(given), host=host)))
             return None
         return rule if self._holds(path, lambda: self._one("hosts", {host: rule})) else None
 
@@ -171,7 +180,7 @@ class _Reading:
             elif is_one(value):
                 yield field, value
             else:
-                self.problems.append(((*path, field), f"is {kind}, not {_shown(value)}."))
+                self.problems.append(((*path, field), f"is {kind}, not {_shown_list(value, is_one)}."))
 
     def _holds(self, path: Path, check: Callable[[], object]) -> bool:
         try:
@@ -194,7 +203,14 @@ def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
 
 
 #: A table of TOML goes on until the next one begins.
-_BELOW = "is a field of the whole policy, and stands below a table's heading here; move it above the first heading, []."
+_BELOW = (
+    "is a field of the whole policy, and stands below a heading here, a line in [ ]; move it above the first heading, "
+    "to the top of the file."
+)
+_NO_RULE = (
+    'is a table of limits, or "deny"; {} is neither. A host that is not listed is allowed, within the overall limits. '
+    'To list it, write the heading [hosts."{host}"], and below it limits of its own, like per_day = "1".'
+)
 
 
 def _dotted(host: str, given: Any) -> str | None:
@@ -218,6 +234,12 @@ def _shown(value: object) -> str:
         str: repr(value),
     }
     return kinds.get(type(value), "a date or time")
+
+
+def _shown_list(value: object, is_one: Callable[[object], bool]) -> str:
+    """Return a value in words: of a list, what in it is wrong."""
+    wrong = [one for one in value if not is_one([one])] if isinstance(value, list) else []
+    return f"a list with {_shown(wrong[0])} in it" if wrong else _shown(value)
 
 
 def _placed(problems: list[tuple[Path, str]], text: str, name: str) -> Iterator[str]:

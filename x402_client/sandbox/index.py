@@ -11,6 +11,7 @@ from .terms import Goods
 
 _HEAD = """\
 A seller to try x402 against. The money is invented and the chains are its own: nothing here is worth anything.
+Prices are in invented dollars, which count as USD by the settings of `x402 sandbox`, so that limits can be tried.
 
 For sale:
 {goods}

@@ -13,8 +13,9 @@ from ..chains.tokens import Tokens
 from ..errors import ConfigurationError
 from ..model.money import Token
 from ..model.networks import SOLANA_DEVNET, caip2, canonical_evm
+from ..model.sandbox_settings import PLAY_NETWORK
 from ..signers.evm import LocalEvmSigner, read_hex_key
-from ..signers.play_keys import PLAY_NETWORK, WELL_KNOWN_BYTES, new_play_secret
+from ..signers.play_keys import WELL_KNOWN_BYTES, new_play_secret
 
 EVM = PLAY_NETWORK
 SOLANA = SOLANA_DEVNET

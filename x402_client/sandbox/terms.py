@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..model.money import Money
+from ..model.sandbox_settings import MARK
 from .answers import Answer, page, sealed
 from .play_money import EVM, EVM_TOKEN, SOLANA, SOLANA_TOKEN, V1_NAMES
 
@@ -80,7 +81,7 @@ def _flow(goods: Goods) -> dict[str, Any]:
 
 def _solana_extra(goods: Goods, seller: Seller) -> dict[str, Any]:
     memo = {} if goods.memo is None else {"memo": goods.memo}
-    return {"feePayer": seller.fee_payer(), **memo}
+    return {"feePayer": seller.fee_payer(), MARK: "x402_client", **memo}
 
 
 def _v1_fields(goods: Goods, url: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..chains.evm import address_of, checksum, is_address
@@ -121,6 +122,11 @@ class ForeignEvmSigner:
         self.address: str = checksum(address)
         self.is_async: bool = inspect.iscoroutinefunction(method)
         self.blocking: bool = getattr(signer, "blocking", not _is_eth_account(signer, "LocalAccount"))
+
+    @property
+    def open_keystore(self) -> Callable[[], None] | None:
+        """Return the function that opens the keystore of the key. None: there is none to open."""
+        return getattr(self._signer, "open_keystore", None)
 
     def sign(self, data: TypedData) -> Any:
         """Return the signer's own result, awaitable or not. ``read_signature`` reads it."""

@@ -263,6 +263,10 @@ class LockedSigner:
         self._signer: Any = None
         self.address: str = store.address
 
+    def open_keystore(self) -> None:
+        """Open the keystore, if that was not done yet. A wrong passphrase is a ConfigurationError."""
+        self._opened()
+
     def _opened(self) -> Any:
         if self._signer is None:
             self._signer = self._unlock(self._store)

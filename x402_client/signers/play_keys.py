@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 
 from ..model.networks import TEST_NETWORKS
+from ..model.sandbox_settings import PLAY_NETWORK
 
-#: The sandbox's own EVM network: a chain id that no chain has.
-PLAY_NETWORK = "eip155:402402402402"
 #: Bytes of the keys that the manual shows: each key is one of them, 32 times.
 WELL_KNOWN_BYTES = (0xCA, 0xCB, 0xCC, 0xCD)
 #: The addresses of those keys and of other well-known ones, for signers that do not show their key. EVM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..chains.solana_address import is_address
@@ -61,6 +62,11 @@ class ForeignSolanaSigner:
         self.address: str = address
         self.is_async: bool = inspect.iscoroutinefunction(method)
         self.blocking: bool = getattr(signer, "blocking", True)
+
+    @property
+    def open_keystore(self) -> Callable[[], None] | None:
+        """Return the function that opens the keystore of the key. None: there is none to open."""
+        return getattr(self._signer, "open_keystore", None)
 
     def sign(self, message: bytes) -> Any:
         """Return the signer's own result, awaitable or not. ``read_signature`` reads it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 
+from x402_client import Buyer, Wallet
 from x402_client.errors import AlreadyPaid, LedgerUnavailable, OverLimit, PaymentRefused
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger, script, trust
@@ -164,10 +166,11 @@ def test_a_purse_that_must_exist(server: Server, ledger: RedisLedger) -> None:
         with pytest.raises(LedgerUnavailable, match="must_exist=True") as refused:
             strict.reserve(order(), Attempt())
         assert "no purse 'default'" in str(refused.value)
+        assert "It has none. Nothing is paid." in str(refused.value)
     assert server.do("DBSIZE") == 0, "nothing was written"
     ledger.holds()
     assert isinstance(strict.reserve(order(), Attempt()), Hold)
-    with pytest.raises(LedgerUnavailable, match="no purse 'other'"):
+    with pytest.raises(LedgerUnavailable, match=r"no purse 'other'.* It has: 'default'\."):
         strict.holds("other")
     assert server.do("EXISTS", "{x402:other}:state") == 0
     strict.close_ledger()
@@ -197,3 +200,19 @@ def test_a_server_that_begins_to_evict(start: Callable[..., Server], monkeypatch
     server.do("CONFIG", "SET", "maxmemory-policy", "noeviction")
     assert isinstance(ledger.reserve(order(purchase("b")), Attempt()), Hold)
     ledger.close_ledger()
+
+
+@pytest.mark.parametrize("action", ["error", "default"])
+def test_a_new_purse_is_shown_where_no_logging_is_set_up(server: Server, action: Any) -> None:
+    """It is found out while a payment is under way, so it is no error where warnings are."""
+    for purse, shown in (("batch", True), ("batch", False)):
+        buyer = Buyer(Wallet(evm="0x" + "46" * 32), ledger=server.url, purse=purse)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter(action)
+            buyer.spent()
+            buyer.services.tell_news()
+        buyer.close()
+        said = [str(one.message) for one in found]
+        assert bool(said) is (shown and action == "default")
+        if said:
+            assert "purse 'batch': nothing is spent in it. Right at the first use" in said[0]

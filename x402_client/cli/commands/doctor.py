@@ -17,6 +17,7 @@ from ...errors import ChainUnavailable, QuoteError
 from ...model.money import Token
 from ...model.networks import SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
+from ...model.sandbox_settings import NOT_READ, is_unread
 from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
@@ -178,10 +179,12 @@ def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading
 
 def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
     quote, found = report.quote, report.found
-    if found.no_wallet:
-        payable.note("wallet", "there is none; this is judged as if there were. `x402 wallet new` makes one")
-    else:
+    if not found.no_wallet:
         payable.fact("wallet", found.source)
+    if is_unread(quote.offers, buyer.policy.tokens):
+        payable.note("sandbox", in_own_words(NOT_READ))
+    elif found.no_wallet:
+        payable.note("wallet", "there is none; this is judged as if there were. `x402 wallet new` makes one")
     funds = {offer.position: _funds(offer, buyer) for offer in quote.offers if _is_ours(offer, buyer, found)}
     for offer in quote.offers:
         chosen = quote.choice is not None and offer.position == quote.choice.position

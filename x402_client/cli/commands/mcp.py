@@ -20,7 +20,10 @@ from ..requests_made import whole_url
 from ..running import Stop, command
 from ..screen import out, say, show
 
-_MISSING = "x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]'."
+_MISSING = (
+    "x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]' "
+    "(in a clone: pip install -e '.[cli,mcp]')."
+)
 
 
 Hosts = Annotated[

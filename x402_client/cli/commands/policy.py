@@ -40,6 +40,15 @@ per_day = "5"                   # in any 24 hours; also per_minute, per_hour, pe
 
 # [hosts]
 # "bad.example" = "deny"
+
+# [[tokens]]                    # a token that `x402 tokens` does not list: take all of this from its issuer
+# network = "base"
+# address = "0x1111111111111111111111111111111111111111"
+# symbol = "FOO"
+# decimals = 6
+# name = "Foo Dollar"           # name and version as its contract has them (EIP-712); not needed on Solana
+# version = "1"
+# currency = "USD"              # counts one token as one dollar
 """
 
 
@@ -50,14 +59,19 @@ def init(
         Path, typer.Argument(metavar="FILE", show_default=False, help="Where to write it. Without: policy.toml.")
     ] = Path("policy.toml"),
 ) -> None:
-    """Write a policy to begin with: the usual limits, and the further fields as comments. Overwrites no file."""
+    """Write a policy to begin with: the usual limits, and the further fields as comments. Overwrites no file.
+
+    The comments show limits for one host, a host that is never paid, and a token of your own.
+    """
     try:
         with file.open("x", encoding="utf-8") as written:
             written.write(_BEGINNING)
     except FileExistsError:
         raise Stop(Code.USAGE, f"{file} is there already, and is not overwritten; name another file.") from None
     except OSError as failure:
-        raise Stop(Code.USAGE, f"{file} cannot be written: {failure.strerror}.") from None
+        first = file.parent if not file.parent.exists() else None
+        cure = f" Make its directory first: mkdir -p {shlex.quote(str(first))}" if first else ""
+        raise Stop(Code.USAGE, f"{file} cannot be written: {failure.strerror}.{cure}") from None
     show(f"Written to {file}. Then:")
     show(f"  x402 policy check {shlex.quote(str(file))}")
     show(f"  export X402_POLICY={shlex.quote(str(file.absolute()))}")

@@ -14,6 +14,7 @@ from ...model.holds import Hold
 from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Quote, words
+from ...model.sandbox_settings import NOT_READ, is_unread
 from ...signers.play_keys import takes_play_keys
 from .. import options, wallets
 from ..buying import Choices, LedgerForLooking, amount, buying, ledger_for_looking, left, left_in_words, number
@@ -95,6 +96,8 @@ class QuoteReport:
         url, choice = httpx.URL(quote.url), quote.choice
         self.left: dict[str, Money] = left(buyer, url.host, choice.price.currency) if choice and choice.price else {}
         self.frozen: tuple[str, ...] = stops(looked.frozen, origin_of(quote.url))
+        #: True if it is a sandbox's, whose settings were not read here.
+        self.unread: bool = is_unread(quote.offers, buyer.policy.tokens)
         #: Why the chosen offer would not be paid after all, in short; "" if it would.
         self.obstacle: str = ""
         self.code: Code = Code.OK
@@ -171,7 +174,9 @@ class QuoteReport:
             show(f"Offer {quote.choice.position} is {PAID_FIRST}.", "yellow")
         if self.left and not self.looked.problem:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
-        if self.found.no_wallet:
+        if self.unread:
+            say(in_own_words(NOT_READ), "yellow")
+        elif self.found.no_wallet:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
         elif quote.choice is not None:
             say("The wallet's funds were not looked at; `x402 doctor URL` looks.", "dim")

@@ -95,7 +95,8 @@ def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
 
 def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> None:
     show(f"A seller listens at {seller.url} and lists there what it has.")
-    show("Its money is invented. Ctrl-C ends it. In another terminal:")
+    show("Its money is invented, and shows and counts as dollars (USD), to try limits. Ctrl-C ends it.")
+    show("In another terminal, type the first of these lines, and then what you like:")
     show()
     show(f"  . {shlex.quote(str(settings))}", "bold")
     show(f"  x402 get {seller.url}/weather", "bold")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ...buyer.environment import keys_of_others
+from ...buyer.environment import keys_of_others, keys_to_export
 from ...model.holds import moment
 from .. import allowances, balances, export, funding, options, vocabulary
 from ..buying import Choices
@@ -98,7 +98,7 @@ def _wallet_rows(found: Standing) -> list[tuple[str, str]]:
 
 def _next_for_wallet(found: Standing) -> list[str]:
     if found.found.no_wallet:
-        return ["x402 wallet new"]
+        return keys_to_export() or ["x402 wallet new"]
     known = [held for held in found.balances or () if held.amount is not None]
     empty = bool(known) and not any(held.amount for held in known)
     return [f"x402 wallet fund{wallet_option()}"] if empty and not funding.is_play_wallet(found.buyer.wallet) else []

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from ...core.asks import Ask
 from ...errors import LedgerUnavailable
+from ..extras import other_purses
 from . import script
 from .claims import Claims
 from .lives import KnownPurse, Lives, Proof, new_token
@@ -151,7 +152,7 @@ class TrustedServer:
 
     def _join(self, purse: str, anew: bool = False) -> Steps[None]:
         if self.must_exist and not anew and not (yield from script.request(purse, "exists", {})):
-            self._refuse_missing(purse)
+            yield from self._refuse_missing(purse)
         frozen = yield from script.everywhere("enroll", {"purse": purse})
         said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if self.must_exist else ""}
         if anew:
@@ -198,7 +199,7 @@ class TrustedServer:
                 "windows or keeps its rows in another way. Run the same version in every program; nothing is paid."
             )
         elif status == "missing":
-            self._refuse_missing(purse)
+            yield from self._refuse_missing(purse)
         if problem is not None:
             self._claims.drop_token(said.get("token", ""))
             raise LedgerUnavailable(problem)
@@ -210,11 +211,13 @@ class TrustedServer:
             "still run then write back the payments that they know as unresolved, and all go on with what is there."
         )
 
-    def _refuse_missing(self, purse: str) -> NoReturn:
+    def _refuse_missing(self, purse: str) -> Steps[NoReturn]:
+        others = other_purses((yield from script.everywhere("purses", {})), purse)
+        there = f"It has: {others}." if others else "It has none."
         raise LedgerUnavailable(
-            f"The Redis ledger at {self._where} has no purse {purse!r}, and must_exist=True makes no new one. Nothing "
-            "is paid. Check the address and the purse's name, or restore the server's data. To begin a new purse on "
-            "purpose, run once without must_exist."
+            f"The Redis ledger at {self._where} has no purse {purse!r}, and must_exist=True makes no new one. {there} "
+            "Nothing is paid. Check the address and the purse's name, or restore the server's data. To begin a new "
+            "purse on purpose, run once without must_exist."
         )
 
     def _check(self, facts: dict[str, Any], first: bool) -> None:
