@@ -18,6 +18,7 @@ from x402_client.agents.asking import Answer
 from x402_client.agents.hosts import NotFetched
 from x402_client.errors import MoneyState, X402Error
 from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.ledgers.refusals import check_key
 from x402_client.model.holds import Hold, Outcome
 
 KINDS: list[type[X402Error]] = [
@@ -50,10 +51,29 @@ def test_a_payment_that_can_still_settle_is_presented_by_the_same_call() -> None
 
 
 def test_a_refusal_that_tells_of_an_earlier_payment_is_for_a_person() -> None:
-    for kind in (errors.HostNotAllowed, errors.Frozen):
+    for kind in (errors.PaymentRefused, errors.HostNotAllowed, errors.Frozen):
         refusal = kind("said")
         refusal.hold, refusal.money = HOLD, "held"
         assert next_after(refusal) == PERSON
+
+
+def test_a_pause_passes_by_itself_so_the_model_repeats_later() -> None:
+    pause = "Payments to a.example are paused until 2030-01-01 00:00:00 UTC. Buyer(breaker_after=...) sets it."
+    for seconds, when in ((59.5, "60 seconds"), (1, "1 second"), (-5, "1 second")):
+        found = results.failed(errors.HostNotAllowed(pause, resets_at=datetime.now(UTC) + timedelta(seconds=seconds)))
+        assert (found["next"], found["money"]) == (REPEAT, "untouched")
+        assert found["says"] == (
+            "Payments to a.example are paused until 2030-01-01 00:00:00 UTC. "
+            f"Make the same call again in {when}, not before."
+        )
+
+
+def test_a_key_of_another_request_is_no_case_for_a_repeat() -> None:
+    with pytest.raises(errors.PaymentRefused) as raised:
+        check_key(HOLD, purchase("another"))
+    found = results.failed(raised.value)
+    assert (found["next"], found["money"]) == (STOP, "untouched")
+    assert "give this request a key of its own, or repeat that one as it was" in found["says"]
 
 
 @pytest.mark.parametrize("money", get_args(MoneyState))

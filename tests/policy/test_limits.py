@@ -99,6 +99,7 @@ def test_limits_show_and_compare() -> None:
         (Cap("", "day", "USD", 5_000_000), "5.00 USD per day"),
         (Cap("a.example", "total", "EUR", 1), "0.000001 EUR in total for a.example"),
         (Cap("", "minute", None, 30), "30 payments per minute"),
+        (Cap("", "day", None, 1), "1 payment per day"),
     ],
 )
 def test_a_cap_reads_like_a_sentence(cap: Cap, shown: str) -> None:

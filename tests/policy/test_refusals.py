@@ -156,6 +156,7 @@ def test_too_expensive_is_both_over_a_limit_and_no_acceptable_offer() -> None:
     assert (error.limit, error.asked, error.spent, error.resets_at) == (
         Money("0.01 USD (test)"), Money("0.02 USD (test)"), None, None,
     )  # fmt: skip
+    assert (error.host, error.window, error.allowance) == (None, None, None)
     assert error.offer is quote.offers[1]
     assert len(error.reasons) == 4
     assert "No offer of the 4" in str(error)

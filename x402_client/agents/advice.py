@@ -49,7 +49,9 @@ def next_after(error: X402Error) -> Next:
         return "ask a person" if error.wait_until is None else "repeat"
     if isinstance(error, errors.PaymentRejected):
         return "repeat"  # once it expired, the same call says how it ended: content, a new purchase, PaidNotDelivered
-    if isinstance(error, (errors.HostNotAllowed, errors.Frozen)) and error.money != "untouched":
+    if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
+        return "repeat"  # the pause of a seller that failed repeatedly passes by itself
+    if isinstance(error, errors.PaymentRefused) and error.money != "untouched":
         return "ask a person"  # a repeat is refused likewise, and the payment of an earlier call waits for a person
     if error.money == "untouched":
         return next(_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED)

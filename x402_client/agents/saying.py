@@ -7,6 +7,8 @@ it reads invites it to run some. So the clauses with code are left out, and what
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from math import ceil
 
 from .. import errors
 from ..errors import X402Error
@@ -57,6 +59,9 @@ def _to_do(error: X402Error, advice: Next) -> str:
     if error.money != "untouched" and hold is not None and advice == "ask a person":
         worn = f"It was presented {hold.tries + 1} times. Do not repeat it. " if is_worn_out(hold) else ""
         return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
+    if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
+        seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))
+        return f"Make the same call again in {seconds} second{'' if seconds == 1 else 's'}, not before."
     if advice == "repeat":
         return ""
     return next((_UNPAID[kind] for kind in type(error).__mro__ if kind in _UNPAID), "")

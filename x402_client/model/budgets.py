@@ -83,8 +83,15 @@ class Cap(NamedTuple):
     currency: str | None
     most: int
 
+    @property
+    def host(self) -> str | None:
+        """Return the entry of ``hosts`` whose limit it is. None: it is for all hosts, or for something else."""
+        other = is_request_account(self.account) or allowance_name(self.account) is not None
+        return None if other else self.account or None
+
     def __str__(self) -> str:
-        what = f"{self.most} payments" if self.currency is None else str(Money.of_units(self.most, self.currency))
+        payments = "payment" if self.most == 1 else "payments"
+        what = f"{self.most} {payments}" if self.currency is None else str(Money.of_units(self.most, self.currency))
         per = "in total" if self.window == "total" else f"per {self.window}"
         if is_request_account(self.account):
             return f"{what} {per} for the same request"

@@ -66,6 +66,17 @@ class Counting(LedgerTestCase):
         refused = expect(OverLimit, lambda: self.reserve(order(purchase("b"), cap(10_000, "total")), attempt))
         assert refused.resets_at is None
 
+    def test_a_refusal_names_the_host_and_the_window_of_its_limit(self) -> None:
+        attempt = self.attempt()
+        self.reserve(order(None, cap(90_000, "day", "*.example.com"), cap(1, "hour", currency=None)), attempt)
+        for full, host in (
+            (cap(10_000, "day", "*.example.com"), "*.example.com"),
+            (cap(10_000, "total"), None),
+            (cap(1, "hour", currency=None), None),
+        ):
+            refused = expect(OverLimit, lambda full=full: self.reserve(order(purchase("b"), full), attempt))
+            assert (refused.host, refused.window, refused.allowance) == (host, full.window, None)
+
     def test_a_refusal_names_the_budget_that_blocks_for_longest(self) -> None:
         attempt = self.attempt()
         self.reserve(order(), attempt)
