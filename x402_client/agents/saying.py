@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from .. import errors
+from ..buyer.environment import NO_WALLET
 from ..errors import X402Error
 from ..model.money import Money
 from .advice import Next, is_worn_out
@@ -37,8 +38,17 @@ _UNPAID: dict[type[X402Error], str] = {
 }
 
 
+#: What a person does who has no wallet. A model passes it on, so it has a command, and no mark that it is one.
+_NO_WALLET = (
+    f"{NO_WALLET} Nothing was paid. Tell the user: x402 wallet new, typed in a terminal, makes a wallet. Start this "
+    "program again after that."
+)
+
+
 def said_to_a_model(error: X402Error, advice: Next) -> str:
     """Return what an error found, what was allowed, and what a model can do."""
+    if isinstance(error, errors.PaymentNotSent) and str(error).startswith(NO_WALLET):
+        return _NO_WALLET
     found = _found(error)
     found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
     return " ".join(part for part in (found, _to_do(error, advice)) if part)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         bounds: Bounds
 
 
+NO_WALLET = "There is no wallet to pay with."
 EVM_VARIABLE, SOLANA_VARIABLE = "X402_EVM_KEY", "X402_SOLANA_KEY"
 WALLET_VARIABLE = "X402_WALLET"
 LEDGER_VARIABLE, PURSE_VARIABLE = "X402_LEDGER", "X402_PURSE"
@@ -77,13 +78,13 @@ def no_wallet() -> str:
     found = keys_of_others()
     if not found:
         return (
-            f"There is no wallet to pay with. Make one with `x402 wallet new`, or set {EVM_VARIABLE} (0x and 64 hex "
+            f"{NO_WALLET} Make one with `x402 wallet new`, or set {EVM_VARIABLE} (0x and 64 hex "
             f"digits) or {SOLANA_VARIABLE} (base58)."
         )
     named = " and ".join(found)
     written = " and ".join(f'{_OF_OTHERS[name]}="${name}"' for name in found)
     return (
-        f"There is no wallet to pay with. {named} {'is' if len(found) == 1 else 'are'} set, and keys of other programs "
+        f"{NO_WALLET} {named} {'is' if len(found) == 1 else 'are'} set, and keys of other programs "
         f"are not used unasked: to pay with {'it' if len(found) == 1 else 'them'}, write export {written}."
     )
 

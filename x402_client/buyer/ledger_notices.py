@@ -9,6 +9,7 @@ from ..core.ports import Ledger
 from ..errors import X402Error
 from ..events import ClockJumped, Event, LedgerStarted, Warned
 from ..ledgers.extras import at_once, drift_of, is_fresh, name_of, purses_of
+from ..model.budgets import purses_to_show
 from ..model.offers import words
 
 #: Seconds by which clocks drift apart, or are corrected, without having been set.
@@ -35,8 +36,8 @@ class Notices:
         known: object = ()
         with suppress(X402Error):  # a ledger that cannot be read refuses payments, and says so there
             known = purses_of(self._ledger)
-        if isinstance(known, tuple) and known and self._purse not in known:
-            yield Warned("", "", self._new_purse(known))
+        if isinstance(known, tuple) and self._purse not in known and (shown := purses_to_show(known)):
+            yield Warned("", "", self._new_purse(shown))
 
     def _new_purse(self, known: tuple[str, ...]) -> str:
         more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""

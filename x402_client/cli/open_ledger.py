@@ -13,6 +13,7 @@ from ..buyer import settings
 from ..buyer.ledger_calls import call_ledger
 from ..ledgers.extras import closer_of, name_of, purses_of
 from ..model.allowances import AllowanceRecord
+from ..model.budgets import purses_to_show
 from ..model.holds import Hold, Spending
 from ..model.hosts import Origin, Pattern
 from ..model.money import Money
@@ -82,7 +83,7 @@ class OpenLedger:
     def other_purses(self) -> tuple[str, ...]:
         """Return the names of the other purses in the ledger, as far as it tells them."""
         found = call_ledger(self.port, purses_of) or ()
-        return tuple(words(purse, 100) for purse in found if purse != self.purse and "(given back" not in purse)
+        return tuple(words(purse, 100) for purse in purses_to_show(found) if purse != self.purse)
 
     @property
     def is_unused(self) -> bool:
