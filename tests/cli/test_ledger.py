@@ -117,7 +117,11 @@ EMPTY = {"tries": 3, "last": LastAnswer("held", 402, "insufficient_balance", sho
         ({"expires": 2**33, "in_flight": True}, "in flight", "Look again"),
         ({"expires": 2**33}, "unresolved, can settle until 2242-", "x402 ledger retry 00000000000000aa"),
         ({"expires": 2**33, "money": "spent"}, "unresolved, paid", "The content is owed"),
-        ({"expires": 2**33, **REFUSED}, "unresolved, can settle", "`x402 ledger reconcile`: what was not used is given"),
+        (
+            {"expires": 2**33, **REFUSED},
+            "unresolved, can settle",
+            "`x402 ledger reconcile`: what was not used is given",
+        ),
         ({"expires": 2**33, **EMPTY}, "unresolved, can settle", "Send USDC on base to 0x2 first"),
         ({"expires": 2**33, **REFUSED, "tries": 2}, "unresolved, can settle", "Make the same request again"),
         ({"expires": 2**33, "money": "spent", **REFUSED}, "unresolved, paid", "x402 ledger write-off 00000000000000aa"),

@@ -22,6 +22,7 @@ from .buying import ledger_file
 from .exits import Code
 from .in_use import typed
 from .running import Stop
+from .transactions import by_seller
 
 #: More payments than a ledger remembers.
 ALL = 1_000_000
@@ -132,7 +133,7 @@ def named(holds: Iterable[Hold], word: str) -> Hold | None:
 def _is_named(hold: Hold, word: str) -> bool:
     if len(word) >= _ID and hold.id.startswith(word.lower()):
         return True
-    named = (hold.nonce or "", hold.receipt.transaction if hold.receipt is not None else "")
+    named = (hold.nonce or "", by_seller(hold).name)
     return len(word) >= _NONCE and any(_spelled(name).startswith(_spelled(word)) for name in named)
 
 

@@ -136,8 +136,8 @@ def _refused_often(hold: Hold) -> str:
     often = f"It was presented {hold.tries + 1} times, and another time"
     if hold.money != "spent":
         return (
-            f"{often} before then will hardly help. The chain has not shown that the money was taken. Ask it after that "
-            f"time, `x402 ledger reconcile`: what was not used is given back. Or give it up: {_write_off(hold)}"
+            f"{often} before then will hardly help. The chain has not shown that the money was taken. Ask it after "
+            f"that time, `x402 ledger reconcile`: what was not used is given back. Or give it up: {_write_off(hold)}"
         )
     asked = _ask_seller(hold)
     return f"{often} will hardly help: many sellers answer a payment once. {asked[0].upper()}{asked[1:]}"
