@@ -144,7 +144,8 @@ def test_a_transaction_that_the_seller_did_not_name_is_found_on_the_chain(
     assert found["transaction"] == seller.settlements[-1].transaction
     text = in_process(["ledger", "show", one["hold"]], given).text
     assert re.search(rf"^transaction +{found['transaction']} \(by the chain\)$", text, re.MULTILINE)
-    for blind, why in (["--offline"], "no chain was asked"), (["--rpc", f"{one['network']}=http://127.0.0.1:9"], "no endpoint shows it"):
+    nowhere = ["--rpc", f"{one['network']}=http://127.0.0.1:9"]
+    for blind, why in ((["--offline"], "no chain was asked"), (nowhere, "no endpoint shows it")):
         text = in_process(["ledger", "show", one["hold"], *blind], given).text
         assert re.search(f"^transaction +not known: the seller named none, and {why}", text, re.MULTILINE)
 

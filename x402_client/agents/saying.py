@@ -51,7 +51,7 @@ def said_to_a_model(error: X402Error, advice: Next) -> str:
         return _NO_WALLET
     found = _found(error)
     found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
-    return " ".join(part for part in (found, _to_do(error, advice)) if part)
+    return " ".join(part for part in (found, _to_do(error, advice, found)) if part)
 
 
 def _found(error: X402Error) -> str:
@@ -64,10 +64,11 @@ def _without_a_repeat(said: str) -> str:
     return " ".join(clause for clause in _CLAUSE.split(said) if not clause.startswith(_REPEAT))
 
 
-def _to_do(error: X402Error, advice: Next) -> str:
+def _to_do(error: X402Error, advice: Next, found: str) -> str:
     hold = error.hold
     if error.money != "untouched" and hold is not None and advice == "ask a person":
-        worn = f"It was presented {hold.tries + 1} times. Do not repeat it. " if is_worn_out(hold) else ""
+        often = f"It was presented {hold.tries + 1} times"
+        worn = ("" if often in found else f"{often}. ") + "Do not repeat it. " if is_worn_out(hold) else ""
         return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
         seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))

@@ -73,7 +73,7 @@ def search(words: str) -> Answer:
 
 
 def _having(words: str) -> tuple[list[Page], list[_Word]]:
-    """Return the pages that have all the words, the best first. Parts of words count only where nothing else is found."""
+    """Return the pages that have all the words, the best first. Parts of words count where nothing else is found."""
     found: list[Page] = []
     wanted: list[_Word] = []
     for inside in (False, True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core import HttpRequest, body_digest, is_request_of
-from ..core.empty_wallet import what_to_send
+from ..core.empty_wallet import where_to_send
 from ..model.holds import OFTEN_PRESENTED, Hold, moment
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
@@ -147,7 +147,7 @@ def _empty_wallet(hold: Hold) -> str:
     """Return what to do about a payment that failed because there was too little in the wallet; "" if it was not."""
     if hold.last is None or not hold.last.short:
         return ""
-    return f"{what_to_send(hold, None)} {_AGAIN}"
+    return f"The wallet had too little for it at the last try. {where_to_send(hold)} {_AGAIN}"
 
 
 def _write_off(hold: Hold) -> str:

@@ -39,7 +39,7 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
     limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
     resets_at = moment(worst.fits_at)
     again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "Waiting will not help"
-    counted = f"{spent} of it is counted" if currency else f"{spent} of them {'is' if spent == 1 else 'are'} counted"
+    counted = f"{spent} of it is counted" if currency else f"{spent} {'is' if spent == 1 else 'are'} counted"
     kind = SameRequest if is_request_account(cap.account) else OverLimit
     return kind(
         f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {counted}. "
