@@ -13,7 +13,7 @@ from .buying import Choices, endpoints, policy_of
 
 
 class Transaction(NamedTuple):
-    """A transaction, and who named it: "receipt", "answer", "chain" or, if none was asked, "nobody"."""
+    """A transaction, and who named it: "receipt", "answer", "chain" or, if none was asked, "offline"."""
 
     name: str = ""
     by: str = ""
@@ -38,7 +38,7 @@ def look_up(hold: Hold, rpc: tuple[str, ...], offline: bool) -> Transaction:
     if named.name or not is_owed(hold):
         return named
     if offline:
-        return Transaction(by="nobody")
+        return Transaction(by="offline")
     hosts = policy_of(Choices()).http_hosts
     found = transaction_of(Endpoints(settings.endpoints(endpoints(rpc), hosts)), hold)
     return Transaction(words(found, 200), "chain") if found else named

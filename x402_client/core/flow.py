@@ -46,7 +46,8 @@ from .drive import Flow
 from .joining import join
 from .known_terms import lasting
 from .last_answer import noted
-from .present import led_elsewhere, look_now, next_step, present, read, still_counted, terms
+from .next_step import next_step
+from .present import led_elsewhere, look_now, present, read, still_counted, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
 from .reserving import patiently, reserve

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import events
 from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from ..guards.tracebacks import forget_frames
-from ..model.holds import MARGIN, OFTEN_PRESENTED, Attempt, Hold, Outcome, moment
+from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
 from ..model.networks import short_name
 from ..model.offers import Quote
 from ..wire.leaks import repeats
@@ -22,6 +22,7 @@ from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, See
 from .drive import Flow
 from .last_answer import named, note_answer, noted
 from .levels import left_in, tell_levels
+from .next_step import next_step
 from .receipt_check import judge, says_pending
 from .tries import Lost, Tries
 
@@ -320,26 +321,6 @@ def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Paym
 
 def _taken_first(hold: Hold) -> str:
     return "This seller takes the money before it delivers, so it may well be spent. " if hold.offer.upfront else ""
-
-
-def next_step(settled: bool = False, refused: int = 0) -> str:
-    """Return what to do about an unresolved payment. One that is not known to have settled was said to have a time.
-
-    ``refused`` is the number of times that it was presented, if the last one brought another 402.
-    """
-    shown = "The chain shows that it was paid, so the content is owed. " if settled else ""
-    later = "" if settled else ", and after that time it asks the chain first"
-    todo = f"Make the same request again: it presents the same payment, never a second one{later}. "
-    if refused >= OFTEN_PRESENTED:
-        often = f"It was presented {refused} times, and another time"
-        todo = (
-            f"{often} will hardly help: many sellers answer a payment once. Ask the seller for the content or the "
-            "money; error.hold.nonce names the payment. "
-            if settled
-            else f"{often} before then will hardly help. The chain has not shown that the money was taken. Make the "
-            "same request again after that time: it asks the chain first, and buys anew if the payment was not used. "
-        )
-    return f"{shown}{todo}buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
 
 
 def _never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
