@@ -398,5 +398,10 @@ def test_a_price_above_a_limit_names_whose_limit_it_is() -> None:
         "A higher buyer.purchase(per_request=...) allows it": (policy, Mandate(per_request=Money("0.001"))),
         "Another allowance than 'run-42'": (policy, Mandate(allowances=allowed)),
     }
+    whose = []
     for said, (given, mandate) in told.items():
-        assert said in str(refusal(judged(given, entry(), mandate=mandate), given, mandate))
+        error = refusal(judged(given, entry(), mandate=mandate), given, mandate)
+        assert said in str(error)
+        assert isinstance(error, TooExpensive)
+        whose.append((error.host, error.allowance))
+    assert whose == [("*.example.com", None), (None, None), (None, None), (None, "run-42")]
