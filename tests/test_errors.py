@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -95,6 +96,9 @@ def test_an_errors_hold_says_of_the_money_what_the_error_says(kind: type[X402Err
     [
         (errors.NoAcceptableOffer, {"reasons": ("a", "b")}),
         (errors.OverLimit, {"limit": Money("1"), "asked": Money("2"), "spent": Money("0"), "resets_at": None}),
+        (errors.OverLimit, {"host": "*.example.com", "window": "day", "allowance": None}),
+        (errors.HostNotAllowed, {"resets_at": None}),
+        (errors.HostNotAllowed, {"resets_at": datetime(2030, 1, 1, tzinfo=UTC)}),
         (errors.TooExpensive, {"limit": Money("1"), "asked": Money("2"), "reasons": ("a",), "spent": None}),
         (errors.PaymentOutcomeUnknown, {"wait_until": None}),
         (errors.AlreadyPaid, {"receipt": "r"}),

@@ -6,11 +6,11 @@ X402Error                .money .hold .offer .response
 │  └─ UnsupportedVersion
 ├─ PaymentRefused        we decided not to pay              untouched
 │  ├─ NoAcceptableOffer  .reasons
-│  ├─ OverLimit          .limit .asked .spent .resets_at .allowance
+│  ├─ OverLimit          .limit .asked .spent .resets_at .host .window .allowance
 │  │  ├─ TooExpensive    one payment above per_request: also a NoAcceptableOffer
 │  │  ├─ AllowanceEnded  the allowance was closed, or its time is over
 │  │  └─ SameRequest     bought as often as Policy(same_request=...) allows
-│  ├─ HostNotAllowed
+│  ├─ HostNotAllowed     .resets_at
 │  ├─ ApprovalDenied
 │  └─ Frozen
 ├─ PaymentNotSent        tried, nothing left the machine    untouched
@@ -88,6 +88,8 @@ if TYPE_CHECKING:
         asked: Money | int | None
         spent: Money | int | None
         resets_at: datetime | None
+        host: str | None
+        window: str | None
         allowance: str | None
 
 
@@ -186,6 +188,9 @@ class OverLimit(PaymentRefused):
         asked: What the payment would have added. Default: None.
         spent: What counted already. Default: None.
         resets_at: When the same payment would fit again. Default: None, never or not known.
+        host: The entry of ``Policy(hosts=...)`` whose limit it is. Default: None, it is for all hosts.
+        window: The window of the limit: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: None,
+            it is a limit on one payment.
         allowance: The name of the allowance whose limit it is. Default: None, it is one of the policy.
         facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
     """
@@ -198,6 +203,8 @@ class OverLimit(PaymentRefused):
         asked: Money | int | None = None,
         spent: Money | int | None = None,
         resets_at: datetime | None = None,
+        host: str | None = None,
+        window: str | None = None,
         allowance: str | None = None,
         **facts: Unpack[_Facts],
     ) -> None:
@@ -206,17 +213,19 @@ class OverLimit(PaymentRefused):
         self.asked = asked
         self.spent = spent
         self.resets_at = resets_at
+        self.host = host
+        self.window = window
         self.allowance = allowance
 
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
-    """The cheapest acceptable offer costs more than one payment may. ``spent`` and ``resets_at`` are None.
+    """The cheapest acceptable offer costs more than one payment may. ``spent``, ``resets_at``, ``window`` are None.
 
     Args:
         message: What was found, what was allowed, and what to do.
         reasons: One line for each offer. Default: none.
-        facts: ``limit`` and ``asked``, as in ``OverLimit``, and ``hold``, ``offer`` and ``response``, as in
-            ``X402Error``.
+        facts: ``limit``, ``asked``, ``host`` and ``allowance``, as in ``OverLimit``, and ``hold``, ``offer`` and
+            ``response``, as in ``X402Error``.
     """
 
     def __init__(self, message: str, *, reasons: tuple[str, ...] = (), **facts: Unpack[_LimitFacts]) -> None:
@@ -233,7 +242,17 @@ class SameRequest(OverLimit):
 
 
 class HostNotAllowed(PaymentRefused):
-    """The policy, or the call's allowance, does not let us pay this host."""
+    """The policy, or the call's allowance, does not let us pay this host. Or payments to it are paused for a while.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        resets_at: When a pause after repeated failures ends. Default: None, it is no pause and does not pass.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
+
+    def __init__(self, message: str, *, resets_at: datetime | None = None, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.resets_at = resets_at
 
 
 class ApprovalDenied(PaymentRefused):

@@ -16,9 +16,11 @@ from x402_client.agents import arguments, results
 from x402_client.agents.advice import MOST_PRESENTED, Next, name_of, next_after, next_after_status
 from x402_client.agents.asking import Answer
 from x402_client.agents.hosts import NotFetched
+from x402_client.buyer.environment import no_wallet
 from x402_client.errors import MoneyState, X402Error
 from x402_client.ledgers.conformance.fixtures import order, purchase
-from x402_client.model.holds import Hold, Outcome
+from x402_client.ledgers.refusals import check_key
+from x402_client.model.holds import Hold, LastAnswer, Outcome
 
 KINDS: list[type[X402Error]] = [
     kind for name in errors.__all__ if inspect.isclass(kind := getattr(errors, name)) and issubclass(kind, X402Error)
@@ -50,10 +52,51 @@ def test_a_payment_that_can_still_settle_is_presented_by_the_same_call() -> None
 
 
 def test_a_refusal_that_tells_of_an_earlier_payment_is_for_a_person() -> None:
-    for kind in (errors.HostNotAllowed, errors.Frozen):
+    for kind in (errors.PaymentRefused, errors.HostNotAllowed, errors.Frozen):
         refusal = kind("said")
         refusal.hold, refusal.money = HOLD, "held"
         assert next_after(refusal) == PERSON
+
+
+def test_an_empty_wallet_is_for_a_person_to_fill() -> None:
+    error = errors.PaymentRejected("Send USDC on base to 0x2 first; `x402 wallet balance` shows it.", hold=HOLD)
+    assert next_after(error) == REPEAT
+    error.hold = HOLD.but(last=LastAnswer("held", 402, "insufficient_funds", short=True))
+    found = results.failed(error)
+    assert (found["next"], found["money"]) == (PERSON, "held")
+    assert found["says"] == "Send USDC on base to 0x2 first. Tell the user: it is the payment 1 in the ledger."
+
+
+def test_a_pause_passes_by_itself_so_the_model_repeats_later() -> None:
+    pause = "Payments to a.example are paused until 2030-01-01 00:00:00 UTC. Buyer(breaker_after=...) sets it."
+    for seconds, when in ((59.5, "60 seconds"), (1, "1 second"), (-5, "1 second")):
+        found = results.failed(errors.HostNotAllowed(pause, resets_at=datetime.now(UTC) + timedelta(seconds=seconds)))
+        assert (found["next"], found["money"]) == (REPEAT, "untouched")
+        assert found["says"] == (
+            "Payments to a.example are paused until 2030-01-01 00:00:00 UTC. "
+            f"Make the same call again in {when}, not before."
+        )
+
+
+def test_a_wallet_that_is_missing_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command, for once: the model passes it on to the person who types it."""
+    for others in ({}, {"EVM_PRIVATE_KEY": "0x1"}):
+        for name, value in others.items():
+            monkeypatch.setenv(name, value)
+        found = results.failed(errors.SigningError(f"{no_wallet()} Nothing was sent."))
+        assert (found["next"], found["money"]) == (PERSON, "untouched")
+        assert found["says"] == (
+            "There is no wallet to pay with. Nothing was paid. Tell the user: x402 wallet new, typed in a terminal, "
+            "makes a wallet. Start this program again after that."
+        )
+
+
+def test_a_key_of_another_request_is_no_case_for_a_repeat() -> None:
+    with pytest.raises(errors.PaymentRefused) as raised:
+        check_key(HOLD, purchase("another"))
+    found = results.failed(raised.value)
+    assert (found["next"], found["money"]) == (STOP, "untouched")
+    assert "give this request a key of its own, or repeat that one as it was" in found["says"]
 
 
 @pytest.mark.parametrize("money", get_args(MoneyState))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -127,9 +128,12 @@ def test_through_a_shell(shell: Ask, server: Server) -> None:
     urls = [server.on(f"/{name}", broken) for name in "abcd"]
     for url in urls[:3]:
         assert shell(buyer, "GET", url).status_code == 503
-    with pytest.raises(errors.HostNotAllowed, match=r"is left alone until 20\d\d-.* UTC") as raised:
+    with pytest.raises(errors.HostNotAllowed, match=r"are paused until 20\d\d-.* UTC") as raised:
         shell(buyer, "GET", urls[3])
     assert raised.value.money == "untouched"
+    pause = raised.value.resets_at
+    assert pause is not None
+    assert 3500 < pause.timestamp() - time.time() <= 3600
     assert buyer.spent().units == 3 * PRICE
     assert len(buyer.holds()) == len(set(till.headers)) == 3
     # What was signed before is presented as ever, and a delivery makes an end of it.

@@ -13,6 +13,10 @@ from tests.adapters.checks import new_buyer
 from tests.adapters.one_request import Ask, through_async_httpx, through_requests
 from tests.adapters.scripted_server import Server
 from x402_client import Buyer, Policy, errors, events
+from x402_client.ledgers import SqliteLedger
+from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.model.budgets import GIVEN_BACK
+from x402_client.model.holds import Attempt
 
 DAY = 86_400
 
@@ -74,6 +78,19 @@ def test_a_buyer_that_listens_badly_is_not_disturbed(monkeypatch: pytest.MonkeyP
     buyer = new_buyer(ledger=":memory:", on_event=lambda event: 1 / 0)
     monkeypatch.setattr(time, "time", lambda: clock() + DAY)
     assert through_requests(buyer, "GET", server.on("/paid", _TimelessTill().sells())).status_code == 200
+
+
+def test_a_new_purse_is_told_beside_those_of_people_only(tmp_path: Path) -> None:
+    for number, kept in enumerate(([], ["default"])):
+        path, told = tmp_path / f"{number}.db", list[events.Event]()
+        ledger = SqliteLedger(path)
+        for purse in [*kept, f"default{GIVEN_BACK}"]:
+            ledger.reserve(order(purchase(purse=purse)), Attempt())
+        ledger.close_ledger()
+        new_buyer(Policy(per_day="1"), ledger=path, purse="typo", on_event=told.append).close()
+        assert [event.problem.partition("Used before there: ")[2].partition(".")[0] for event in told] == [  # type: ignore[attr-defined]
+            repr(purse) for purse in kept
+        ]
 
 
 def _buyer(ledger: Any, told: list[events.Event]) -> Buyer:

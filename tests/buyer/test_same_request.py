@@ -41,7 +41,7 @@ def test_a_loop_is_stopped_and_other_requests_are_not(seller: Sandbox) -> None:
     assert isinstance(over, OverLimit)
     assert (over.limit, over.asked, over.spent, over.money, over.allowance) == (2, 1, 2, "untouched", None)
     assert over.resets_at is not None
-    assert "the limit of 2 payments per hour for the same request: 2 of them are counted" in over.args[0]
+    assert "the limit of 2 payments per hour for the same request: 2 are counted" in over.args[0]
     assert "a key of its own for each purchase" in over.args[0]
     ask(buyer, seller, "/weather?other=1")
     assert len(buyer.history()) == 3

@@ -9,15 +9,18 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.ledgers.redis.server import Server
-from x402_client import Money, Token
+from x402_client import Money, Policy, Token, errors
 from x402_client.cli import spending, vocabulary
 from x402_client.cli.export import COLUMNS, as_csv, row
+from x402_client.httpx import wrap
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Authorization, Hold, LastAnswer, Purchase
 from x402_client.model.hosts import Origin
@@ -103,6 +106,10 @@ def open_hold(given: dict[str, str]) -> dict[str, Any]:
 REFUSED = {"tries": 3, "last": LastAnswer("held", 402, "nonce_already_used")}
 
 
+#: One of a wallet that is empty.
+EMPTY = {"tries": 3, "last": LastAnswer("held", 402, "insufficient_balance", short=True)}
+
+
 @pytest.mark.parametrize(
     ("changes", "state", "todo"),
     [
@@ -110,7 +117,12 @@ REFUSED = {"tries": 3, "last": LastAnswer("held", 402, "nonce_already_used")}
         ({"expires": 2**33, "in_flight": True}, "in flight", "Look again"),
         ({"expires": 2**33}, "unresolved, can settle until 2242-", "x402 ledger retry 00000000000000aa"),
         ({"expires": 2**33, "money": "spent"}, "unresolved, paid", "The content is owed"),
-        ({"expires": 2**33, **REFUSED}, "unresolved, can settle", "many sellers answer a payment once. Ask the seller"),
+        (
+            {"expires": 2**33, **REFUSED},
+            "unresolved, can settle",
+            "`x402 ledger reconcile`: what was not used is given",
+        ),
+        ({"expires": 2**33, **EMPTY}, "unresolved, can settle", "Send USDC on base to 0x2 first"),
         ({"expires": 2**33, **REFUSED, "tries": 2}, "unresolved, can settle", "Make the same request again"),
         ({"expires": 2**33, "money": "spent", **REFUSED}, "unresolved, paid", "x402 ledger write-off 00000000000000aa"),
         ({"expires": 1, "money": "spent", **REFUSED}, "lost", "It was presented 4 times"),
@@ -126,6 +138,34 @@ def test_the_advice_fits_the_state(changes: dict[str, object], state: str, todo:
     said = vocabulary.advice(hold(**{"state": "signed", "money": "held", "authorization": signed, **changes}))
     assert said.state.startswith(state)
     assert todo in said.todo
+    assert ("Ask the seller" in said.todo) <= (changes.get("money") == "spent"), "owed is only what was taken"
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body", "key", "kept", "command"),
+    [
+        ("GET", "", b"", None, "", "`x402 ledger retry {}`"),
+        ("POST", "", b"", None, "", "`x402 ledger retry {}`"),
+        ("GET", "?q=1", b"", None, "with its query, body and headers", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
+        ("POST", "", b"x", None, "with its query, body and headers", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
+        ("GET", "", b"", "k", "under its key", "`x402 ledger retry {} --key KEY`"),
+        ("GET", "?q=1", b"", "k", "with its query, body and headers and under its key", "-d BODY --key KEY`"),
+    ],
+)
+def test_a_retry_is_advised_where_it_works_as_it_is_written(
+    seller: Sandbox, given: dict[str, str], method: str, query: str, body: bytes, key: str | None, kept: str,
+    command: str,
+) -> None:  # fmt: skip
+    buyer = seller.buyer(Policy(per_day="1"), ledger=given["X402_LEDGER"])
+    under = nullcontext() if key is None else buyer.purchase(key=key)
+    with wrap(httpx.Client(), buyer) as client, under, suppress(errors.X402Error):
+        client.request(method, f"{seller.sell('/refused', '0.01', fault=['402-again'] * 9)}{query}", content=body)
+    buyer.close()
+    one = open_hold(given)
+    told = in_process(["ledger", "show", one["hold"]], given).text
+    assert command.format(one["hold"]) in told
+    assert (f"again in your program, {kept}: it presents" in told) is bool(kept)
+    assert in_process(["ledger", "retry", one["hold"]], given).code == (2 if kept else 6)
 
 
 def test_currencies_are_never_added_up() -> None:

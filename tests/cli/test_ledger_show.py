@@ -16,6 +16,7 @@ from x402_client.cli.ledger_filters import Filters
 from x402_client.cli.one_payment import document, rows_of
 from x402_client.cli.open_ledger import named
 from x402_client.cli.running import Stop
+from x402_client.cli.transactions import by_seller
 from x402_client.cli.vocabulary import price_of, short_ids, short_price_of
 from x402_client.model.holds import Authorization, Hold, LastAnswer
 from x402_client.model.networks import SOLANA_DEVNET
@@ -132,6 +133,33 @@ def test_the_money_is_that_of_the_error_in_every_list(seller: Sandbox, given: di
         assert [row["money"] for row in rows if row["hold"] == name] == [money] * 4, fault
 
 
+@pytest.mark.parametrize("place", ["/evm/weather", "/solana/weather"])
+def test_a_transaction_that_the_seller_did_not_name_is_found_on_the_chain(
+    seller: Sandbox, given: dict[str, str], place: str
+) -> None:
+    assert paid(given, f"{seller.url}/fault/drop-after-settling{place}", "-X", "POST") == 7
+    [one] = listed(given)
+    found = json.loads(in_process(["ledger", "show", one["hold"], "--json"], given).out)
+    assert (found["money"], found["transaction_by"]) == ("spent", "chain")
+    assert found["transaction"] == seller.settlements[-1].transaction
+    text = in_process(["ledger", "show", one["hold"]], given).text
+    assert re.search(rf"^transaction +{found['transaction']} \(by the chain\)$", text, re.MULTILINE)
+    nowhere = ["--rpc", f"{one['network']}=http://127.0.0.1:9"]
+    for blind, why in ((["--offline"], "no chain was asked"), (nowhere, "no endpoint shows it")):
+        text = in_process(["ledger", "show", one["hold"], *blind], given).text
+        assert re.search(f"^transaction +not known: the seller named none, and {why}", text, re.MULTILINE)
+
+
+def test_a_transaction_in_an_answer_without_content_is_kept(seller: Sandbox, given: dict[str, str]) -> None:
+    assert paid(given, f"{seller.url}/fault/work-fails/evm/weather", "-X", "POST") == 8
+    [one] = listed(given)
+    assert one["transaction"] == seller.settlements[-1].transaction
+    text = in_process(["ledger", "show", one["transaction"]], given).text
+    assert re.search(
+        r"^transaction +0x\w+ \(by an answer of the seller's that brought no content\)$", text, re.MULTILINE
+    )
+
+
 def test_the_seller_is_quoted(used: dict[str, str]) -> None:
     [no] = listed(used, "--money", "held")
     text = in_process(["ledger", "show", no["hold"]], used).text
@@ -197,18 +225,18 @@ def test_filters_look_at_each_fact() -> None:
 def test_a_link_is_made_of_a_transaction_and_of_nothing_else() -> None:
     signed = Authorization("0x1", "0x" + "ee" * 20, 2**33, ("", ""))
     one = hold(authorization=signed, receipt=Receipt(True, HASH))
-    assert transaction_link(one) == f"https://basescan.org/tx/{HASH}"
+    assert transaction_link(one, HASH) == f"https://basescan.org/tx/{HASH}"
     for told in ("", "0x12", HASH + "/../../evil", "javascript:alert(1)"):
-        assert transaction_link(one.but(receipt=Receipt(True, told))) == ""
+        assert transaction_link(one, told) == ""
     assert account_link(one) == f"https://basescan.org/address/{signed.payer}"
     elsewhere = one.but(offer=one.offer.but(network="eip155:402402402402"))
-    assert (transaction_link(elsewhere), account_link(elsewhere)) == ("", "")
-    devnet = one.but(offer=one.offer.but(network=SOLANA_DEVNET), receipt=Receipt(True, "5" * 88))
-    assert transaction_link(devnet) == f"https://explorer.solana.com/tx/{'5' * 88}?cluster=devnet"
+    assert (transaction_link(elsewhere, HASH), account_link(elsewhere)) == ("", "")
+    devnet = one.but(offer=one.offer.but(network=SOLANA_DEVNET))
+    assert transaction_link(devnet, "5" * 88) == f"https://explorer.solana.com/tx/{'5' * 88}?cluster=devnet"
 
 
 def told(one: Hold) -> dict[str, str]:
-    return dict(rows_of(one, ()))
+    return dict(rows_of(one, (), by_seller(one)))
 
 
 def test_a_refund_is_explained_where_there_may_be_one() -> None:
@@ -216,7 +244,7 @@ def test_a_refund_is_explained_where_there_may_be_one() -> None:
     assert "pays every payment back" in told(hold("x402.payai.network"))["refund"]
     receipt = Receipt(True, HASH, raw={"refundTransaction": "0x1"})
     assert "budgets go on counting" in told(hold(receipt=receipt))["refund"]
-    assert document(hold(), ())["refund"] is None
+    assert document(hold(), (), by_seller(hold()))["refund"] is None
 
 
 def test_what_is_not_known_is_said() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from x402_client import errors
 from x402_client.cli.manual_pages import Page, _examples, _read, anchor, pages, unmarked
+from x402_client.cli.manual_topics import _Word
 
 from .running import in_process, process, terminal
 
@@ -109,6 +110,32 @@ def test_a_search_lists_the_pages_that_have_all_the_words_the_best_first() -> No
 
 
 # --- how it is shown
+
+
+@pytest.mark.parametrize(
+    ("word", "section"),
+    [
+        ("breaker", "The pause after failures: the breaker"),
+        ("pause", "The pause"),
+        ("paused", '"Payments to ... are paused until'),
+    ],
+)
+def test_the_pause_of_the_breaker_is_found(word: str, section: str) -> None:
+    shown = manual("--search", word)
+    assert {"limits", "errors/host-not-allowed"} & set(re.findall(r"^## (\S+)$", shown, re.MULTILINE)[:2])
+    assert section in shown
+
+
+def test_a_short_word_is_not_looked_for_within_others() -> None:
+    short = _Word("pay", False)
+    assert all(map(short.is_in, ("They pay it.", "pays", "paying", "`pay`", "pay_to", "PAY")))
+    assert not any(map(short.is_in, ("payload", "repay", "payment", "paypal")))
+    assert all(map(_Word("breaker", False).is_in, ("breaker_after", "Breakers")))
+    assert _Word("--search", False).is_in("`x402 manual --search WORD`")
+    assert not _Word("load", False).is_in("payload")
+    assert "ayload" in manual("--search", "ayloa"), "a part of a word, where nothing else is found"
+    assert _Word("hold", False).count_in("a hold") > _Word("hold", False).count_in("holding")
+    assert re.findall(r"\w*payload\w*", manual("--search", "pay")) == []
 
 
 def test_in_a_pipe_a_page_is_the_markdown_that_it_is() -> None:

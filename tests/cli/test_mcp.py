@@ -243,6 +243,7 @@ def test_a_server_without_a_wallet_tells_prices_and_pays_nothing(own: Sandbox, s
         found = pipes.called(2, "paid_fetch", url=f"{own.url}/weather")
         assert (found["money"], found["next"]) == ("untouched", "ask a person")
         assert "There is no wallet to pay with." in found["says"]
+        assert "x402 wallet new" in found["says"]
         assert pipes.end() == 0
     assert b"x402 wallet new" in pipes.said
     assert own.settlements == []

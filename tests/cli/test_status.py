@@ -87,7 +87,7 @@ def test_test_money_has_budgets_of_its_own_once_it_was_paid(
     budgets = status(given, "--offline")["budgets"]
     assert [(one["currency"], one["used"], one["left"]) for one in budgets] == [  # type: ignore[attr-defined]
         ("USD", "0.00 USD", "5.00 USD"),
-        (None, "1 payments", "29 payments"),
+        (None, "1 payment", "29 payments"),
         ("USD (test)", "0.01 USD (test)", "4.99 USD (test)"),
     ]
 
@@ -105,7 +105,7 @@ def test_hosts_have_their_budgets_and_what_is_resolved_counts(
     assert [(one["host"], one["window"], one["left"]) for one in budgets] == [  # type: ignore[attr-defined]
         (None, "day", "4.98 USD"),
         ("127.0.0.1", "hour", "1.98 USD"),
-        ("127.0.0.1", "day", "1 payments"),
+        ("127.0.0.1", "day", "1 payment"),
         ("*.example.com", "total", "7.00 USD"),
     ]
     assert "per hour at 127.0.0.1" in in_process(["status", "--offline"], given).text

@@ -56,7 +56,7 @@ def test_an_answer_that_is_handed_over_is_noted_too() -> None:
     answer = ground.pay(called(), Send=lambda ask: paid(503))
     assert answer.outcome is not None
     assert (answer.status, answer.outcome.money, answer.outcome.hold.money) == (503, "spent", "spent")
-    assert listed(ground) == [("spent", LastAnswer("spent", 503))]
+    assert listed(ground) == [("spent", LastAnswer("spent", 503, "", "0xfeed"))]
     refused = Ground()
     refused.pay(called(), Send=lambda ask: reply(404))
     assert listed(refused) == [("held", LastAnswer("held", 404))]
@@ -86,7 +86,7 @@ def test_an_answer_that_breaks_off_is_noted_without_waiting() -> None:
     delivery = Delivery(called(), found, lambda ask: noted.append(ask))
     delivery.broke(ConnectionError("cut"))
     [note] = noted
-    assert (note.last, note.now) == (LastAnswer("spent", None, "ConnectionError"), True)
+    assert (note.last, note.now) == (LastAnswer("spent", None, "ConnectionError", "0xfeed"), True)
     only_tells = Delivery(called(), found, lambda ask: noted.append(ask)).that_only_tells()
     only_tells.broke(ConnectionError("cut"))
     assert noted == [note]

@@ -193,6 +193,9 @@ def test_an_empty_wallet_is_told_what_to_send_where(said: str, where: str, balan
         assert part in text
     assert {None: "is said to hold less", 0: "holds 0 USDC", 4_000: "holds 0.004 USDC"}[balance] in text
     assert text.index("Send USDC") < text.index("Make the same request again")
+    assert error.hold is not None
+    assert error.hold.last is not None
+    assert error.hold.last.short
     assert ground.spent == PRICE, "released by the usual rules alone"
     assert len(ground.ledger.holds()) == 1
 
@@ -201,6 +204,10 @@ def test_an_empty_wallet_is_told_what_to_send_where(said: str, where: str, balan
 def test_a_balance_that_suffices_outweighs_a_sellers_word(said: str) -> None:
     error = ended(asking(error=said), asks.Seen(False, PRICE))
     assert "Send USDC" not in str(error)
+    assert isinstance(error, PaymentRejected)
+    assert error.hold is not None
+    assert error.hold.last is not None
+    assert not error.hold.last.short
 
 
 @pytest.mark.parametrize("said", OTHERS)
@@ -223,6 +230,15 @@ def test_an_ordinary_refusal_asks_for_no_balance() -> None:
     ground = ground_for()
     ended(asking(), ground=ground)
     assert not ground.all(asks.LookNow)[0].funds
+
+
+def test_an_empty_wallet_is_told_what_to_send_each_time() -> None:
+    ground = ground_for(repeat=("GET",))
+    for presented in range(2, 9, 2):
+        error = ended(asking(error="insufficient_balance"), asks.Seen(False, 0), ground)
+        assert f"Send USDC on base-sepolia to {PAYER}" in str(error)
+        assert "Ask the seller" not in str(error)
+        assert len(ground.all(asks.Send)) == 2, presented
 
 
 def test_what_the_chain_shows_as_paid_needs_no_funds() -> None:

@@ -449,14 +449,42 @@ def test_words_that_are_our_own_payment_are_not_repeated() -> None:
     assert sent.header[1] not in str(caught.value)
 
 
-def test_a_payment_that_is_refused_time_and_again_is_one_to_ask_the_seller_about() -> None:
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_payment_that_is_refused_time_and_again_is_one_to_ask_the_seller_about_if_it_settled(settled: bool) -> None:
     ground = Ground(**GET)
     said = []
     for _ in range(3):
         with pytest.raises(PaymentRejected) as caught:
-            ground.pay(called(), Send=asking())
+            ground.pay(called(), Send=asking(), LookNow=asks.Seen(settled))
         said.append(str(caught.value.args[0]))
-    assert ["Make the same request again" in one for one in said] == [True, False, False]
+    assert ["Make the same request again:" in one for one in said] == [True, False, False]
     assert "It was presented 4 times" in said[1]
-    assert "many sellers answer a payment once. Ask the seller" in said[1]
+    assert ("many sellers answer a payment once. Ask the seller" in said[1]) is settled
+    assert ("Make the same request again after that time: it asks the chain first" in said[1]) is not settled
+    assert ("The chain has not shown that the money was taken" in said[1]) is not settled
     assert "buyer.write_off(error.hold) gives the purchase up" in said[1]
+
+
+@pytest.mark.parametrize("named", ["0x" + "ab" * 32, ""])
+def test_a_transaction_that_an_earlier_answer_named_is_told_when_nothing_was_delivered(named: str) -> None:
+    ground = Ground(**GET)
+    with pytest.raises(PaymentRejected) as caught:
+        ground.pay(called(), Send=paid(402, success=False, transaction=named))
+    assert caught.value.hold is not None
+    assert caught.value.hold.last is not None
+    assert caught.value.hold.last.transaction == named
+    with pytest.raises(PaidNotDelivered) as lost:
+        ground.pay(called(), Send=asking(), Settlement="settled")
+    assert (f"and the seller named the transaction {named}. " in lost.value.args[0]) is bool(named)
+    assert lost.value.hold is not None
+    assert lost.value.hold.last is not None
+    assert lost.value.hold.last.transaction == named
+
+
+@pytest.mark.parametrize("status", [500, 409])
+def test_a_transaction_in_an_answer_that_delivers_nothing_is_kept(status: int) -> None:
+    ground = Ground()
+    ground.pay(called(), Send=paid(status, transaction="0x" + "cd" * 32))
+    [kept] = ground.ledger.holds()
+    assert kept.last is not None
+    assert kept.last.transaction == "0x" + "cd" * 32

@@ -9,7 +9,8 @@ import pytest
 
 from x402_client import Limit, Money
 from x402_client.errors import ConfigurationError
-from x402_client.model.budgets import WINDOWS, Cap
+from x402_client.model.allowances import allowance_account
+from x402_client.model.budgets import GIVEN_BACK, WINDOWS, Cap, purses_to_show, request_account
 
 
 def test_each_amount_becomes_a_cap() -> None:
@@ -99,7 +100,22 @@ def test_limits_show_and_compare() -> None:
         (Cap("", "day", "USD", 5_000_000), "5.00 USD per day"),
         (Cap("a.example", "total", "EUR", 1), "0.000001 EUR in total for a.example"),
         (Cap("", "minute", None, 30), "30 payments per minute"),
+        (Cap("", "day", None, 1), "1 payment per day"),
     ],
 )
 def test_a_cap_reads_like_a_sentence(cap: Cap, shown: str) -> None:
     assert str(cap) == shown
+
+
+def test_a_cap_names_the_host_that_it_is_for() -> None:
+    accounts = {
+        "": None,
+        "*.example.dev": "*.example.dev",
+        request_account("p"): None,
+        allowance_account("run-42"): None,
+    }
+    assert {account: Cap(account, "day", "USD", 1).host for account in accounts} == accounts
+
+
+def test_purses_that_are_kept_for_counting_only_are_not_shown() -> None:
+    assert purses_to_show(["a", f"a{GIVEN_BACK}", "b"]) == ("a", "b")

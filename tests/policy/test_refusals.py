@@ -156,6 +156,7 @@ def test_too_expensive_is_both_over_a_limit_and_no_acceptable_offer() -> None:
     assert (error.limit, error.asked, error.spent, error.resets_at) == (
         Money("0.01 USD (test)"), Money("0.02 USD (test)"), None, None,
     )  # fmt: skip
+    assert (error.host, error.window, error.allowance) == (None, None, None)
     assert error.offer is quote.offers[1]
     assert len(error.reasons) == 4
     assert "No offer of the 4" in str(error)
@@ -397,5 +398,10 @@ def test_a_price_above_a_limit_names_whose_limit_it_is() -> None:
         "A higher buyer.purchase(per_request=...) allows it": (policy, Mandate(per_request=Money("0.001"))),
         "Another allowance than 'run-42'": (policy, Mandate(allowances=allowed)),
     }
+    whose = []
     for said, (given, mandate) in told.items():
-        assert said in str(refusal(judged(given, entry(), mandate=mandate), given, mandate))
+        error = refusal(judged(given, entry(), mandate=mandate), given, mandate)
+        assert said in str(error)
+        assert isinstance(error, TooExpensive)
+        whose.append((error.host, error.allowance))
+    assert whose == [("*.example.com", None), (None, None), (None, None), (None, "run-42")]

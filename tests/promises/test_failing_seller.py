@@ -19,7 +19,7 @@ def test_after_two_in_a_row(server: Server) -> None:
     with Httpx() as shell:
         client = shell.client(buyer)
         assert [client.get(url).status_code for url in urls[:2]] == [503, 503]
-        with pytest.raises(errors.HostNotAllowed, match=r"is left alone until .* Nothing new was paid"):
+        with pytest.raises(errors.HostNotAllowed, match=r"are paused until .* Nothing new was paid"):
             client.get(urls[2])
         assert buyer.spent().units == 2 * PRICE
         assert client.get(urls[0]).status_code == 200, "a payment that was made is presented as ever"

@@ -356,6 +356,10 @@ def failures(problem: Exception) -> None:
             (found.limit, found.asked, found.spent), tuple[Money | int | None, Money | int | None, Money | int | None]
         )
         assert_type(found.resets_at, datetime | None)
+        assert_type(found.host, str | None)
+        assert_type(found.window, str | None)
+    if isinstance(found, errors.HostNotAllowed):
+        assert_type(found.resets_at, datetime | None)
     if isinstance(found, errors.NoAcceptableOffer):
         assert_type(found.reasons, tuple[str, ...])
     if isinstance(found, errors.PaymentOutcomeUnknown):

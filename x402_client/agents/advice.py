@@ -48,8 +48,12 @@ def next_after(error: X402Error) -> Next:
         # Without a time to wait for, it expired and no endpoint can tell: a repeat would say the same.
         return "ask a person" if error.wait_until is None else "repeat"
     if isinstance(error, errors.PaymentRejected):
+        if error.hold is not None and error.hold.last is not None and error.hold.last.short:
+            return "ask a person"  # the wallet needs money
         return "repeat"  # once it expired, the same call says how it ended: content, a new purchase, PaidNotDelivered
-    if isinstance(error, (errors.HostNotAllowed, errors.Frozen)) and error.money != "untouched":
+    if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
+        return "repeat"  # the pause of a seller that failed repeatedly passes by itself
+    if isinstance(error, errors.PaymentRefused) and error.money != "untouched":
         return "ask a person"  # a repeat is refused likewise, and the payment of an earlier call waits for a person
     if error.money == "untouched":
         return next(_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED)

@@ -7,8 +7,11 @@ it reads invites it to run some. So the clauses with code are left out, and what
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from math import ceil
 
 from .. import errors
+from ..buyer.environment import NO_WALLET
 from ..errors import X402Error
 from ..model.money import Money
 from .advice import Next, is_worn_out
@@ -35,11 +38,20 @@ _UNPAID: dict[type[X402Error], str] = {
 }
 
 
+#: What a person does who has no wallet. A model passes it on, so it has a command, and no mark that it is one.
+_NO_WALLET = (
+    f"{NO_WALLET} Nothing was paid. Tell the user: x402 wallet new, typed in a terminal, makes a wallet. Start this "
+    "program again after that."
+)
+
+
 def said_to_a_model(error: X402Error, advice: Next) -> str:
     """Return what an error found, what was allowed, and what a model can do."""
+    if isinstance(error, errors.PaymentNotSent) and str(error).startswith(NO_WALLET):
+        return _NO_WALLET
     found = _found(error)
     found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
-    return " ".join(part for part in (found, _to_do(error, advice)) if part)
+    return " ".join(part for part in (found, _to_do(error, advice, found)) if part)
 
 
 def _found(error: X402Error) -> str:
@@ -52,11 +64,15 @@ def _without_a_repeat(said: str) -> str:
     return " ".join(clause for clause in _CLAUSE.split(said) if not clause.startswith(_REPEAT))
 
 
-def _to_do(error: X402Error, advice: Next) -> str:
+def _to_do(error: X402Error, advice: Next, found: str) -> str:
     hold = error.hold
     if error.money != "untouched" and hold is not None and advice == "ask a person":
-        worn = f"It was presented {hold.tries + 1} times. Do not repeat it. " if is_worn_out(hold) else ""
+        often = f"It was presented {hold.tries + 1} times"
+        worn = ("" if often in found else f"{often}. ") + "Do not repeat it. " if is_worn_out(hold) else ""
         return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
+    if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
+        seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))
+        return f"Make the same call again in {seconds} second{'' if seconds == 1 else 's'}, not before."
     if advice == "repeat":
         return ""
     return next((_UNPAID[kind] for kind in type(error).__mro__ if kind in _UNPAID), "")

@@ -95,7 +95,10 @@ class Allowance:
 
     @property
     def spent(self) -> Money:
-        """Return what counts as spent in it, in its first currency. ``balance`` tells of others."""
+        """Return what counts as spent in it, in its first currency. ``balance`` tells of others.
+
+        A property, without brackets: an allowance has one amount. ``Buyer.spent()`` is a method, and takes a window.
+        """
         return self.balance().spent
 
     async def aspent(self) -> Money:
@@ -104,7 +107,10 @@ class Allowance:
 
     @property
     def remaining(self) -> Money:
-        """Return what may still be spent, in its first currency: it has to be left in those above it too."""
+        """Return what may still be spent, in its first currency: it has to be left in those above it too.
+
+        A property, without brackets; ``Buyer.remaining()`` is a method.
+        """
         return self.balance().remaining
 
     async def aremaining(self) -> Money:

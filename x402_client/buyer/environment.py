@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         bounds: Bounds
 
 
+NO_WALLET = "There is no wallet to pay with."
 EVM_VARIABLE, SOLANA_VARIABLE = "X402_EVM_KEY", "X402_SOLANA_KEY"
 WALLET_VARIABLE = "X402_WALLET"
 LEDGER_VARIABLE, PURSE_VARIABLE = "X402_LEDGER", "X402_PURSE"
@@ -88,13 +89,13 @@ def no_wallet() -> str:
     found = keys_of_others()
     if not found:
         return (
-            f"There is no wallet to pay with. Make one with `x402 wallet new`, or set {EVM_VARIABLE} (0x and 64 hex "
+            f"{NO_WALLET} Make one with `x402 wallet new`, or set {EVM_VARIABLE} (0x and 64 hex "
             f"digits) or {SOLANA_VARIABLE} (base58)."
         )
     written = " and ".join(keys_to_export())
     return (
-        f"There is no wallet to pay with. {' and '.join(found)} {'is' if len(found) == 1 else 'are'} set, and keys of "
-        f"other programs are not used unasked: to pay with {'it' if len(found) == 1 else 'them'}, write {written}. "
+        f"{NO_WALLET} {' and '.join(found)} {'is' if len(found) == 1 else 'are'} set, and keys of other programs "
+        f"are not used unasked: to pay with {'it' if len(found) == 1 else 'them'}, write {written}. "
         "`x402 wallet new` makes a wallet instead."
     )
 

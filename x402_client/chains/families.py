@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Look: TypeAlias = "Callable[[Rpc, Hold, Authorization], Settled]"
 #: A function that reads a payer's balance of the token, in its smallest unit.
 ReadBalance: TypeAlias = "Callable[[Rpc, Hold, Authorization], int | None]"
+#: A function that finds the transaction that settled a payment.
+FindTransaction: TypeAlias = "Callable[[Rpc, Hold, Authorization], str | None]"
 #: Schemes whose payments the shipped families can look up.
 _LOOKED_UP = ("exact",)
 _TOKEN_PROGRAMS = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
@@ -31,10 +33,11 @@ _TOKEN_PROGRAMS = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "TokenzQdBNbLq
 class ChainFamily(Protocol):
     """Facts of a family of chains.
 
-    Three methods are optional. ``look(rpc, hold, authorization)`` asks one endpoint of ``Buyer(rpc=...)`` whether a
+    Four methods are optional. ``look(rpc, hold, authorization)`` asks one endpoint of ``Buyer(rpc=...)`` whether a
     payment settled. It returns "settled", "not_settled", "live" (the chain's own clock is before the expiry) or
     "unknown". ``rpc.call(method, *params)`` speaks JSON-RPC; for other protocols use ``rpc.urls``.
     ``balance(rpc, hold, authorization)`` returns the payer's balance of the token, in its smallest unit.
+    ``transaction(rpc, hold, authorization)`` returns the transaction that settled a payment, or None if it finds none.
     ``token_problem(token)`` returns what is wrong with a token of ``Policy(tokens=...)``, or None.
     """
 
@@ -87,6 +90,12 @@ class Evm:
         token = hold.offer.token
         return None if token is None else token_balance(rpc, token.address, signed.payer)
 
+    def transaction(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> str | None:
+        """Find the transaction that used the authorization, in the token's events."""
+        from .evm_transactions import find
+
+        return find(rpc, hold, signed) if hold.offer.scheme in _LOOKED_UP else None
+
 
 class Solana:
     """Solana and its test networks."""
@@ -126,6 +135,12 @@ class Solana:
 
         account = signed.evidence.get("token_account")
         return SolanaChain(rpc).balances([account])[0] or 0 if isinstance(account, str) else None
+
+    def transaction(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> str | None:
+        """Find the transaction that has the payer's signature."""
+        from .solana_settlement import transaction
+
+        return transaction(rpc, signed) if hold.offer.scheme in _LOOKED_UP else None
 
 
 EVM, SOLANA = Evm(), Solana()
@@ -177,6 +192,10 @@ class Families:
     def balance(self, network: str) -> ReadBalance | None:
         """Return the function that reads a payer's balance on a network. None if the family has none."""
         return getattr(self.of(network), "balance", None)
+
+    def transaction(self, network: str) -> FindTransaction | None:
+        """Return the function that finds a payment's transaction on a network. None if the family has none."""
+        return getattr(self.of(network), "transaction", None)
 
     def check_token(self, token: Token) -> None:
         """Raise ConfigurationError for a token that cannot exist, before any payment."""

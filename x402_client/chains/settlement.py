@@ -51,6 +51,21 @@ class ChainReader:
         return self._endpoints.witnesses(hold.offer.network) < 2
 
 
+def transaction_of(endpoints: Endpoints, hold: Hold) -> str | None:
+    """Return the transaction that settled a payment, by the first endpoint that finds one. None if none does."""
+    signed, find = hold.authorization, FAMILIES.transaction(hold.offer.network)
+    if signed is None or find is None:
+        return None
+    for rpc in endpoints.each(hold.offer.network):
+        try:
+            found = find(rpc, hold, signed)
+        except (ChainUnavailable, Garbage):
+            continue
+        if found is not None:
+            return found
+    return None
+
+
 def _one(look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     try:
         return look(rpc, hold, signed)

@@ -38,6 +38,11 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     return "not_settled" if _remembers(rpc, signed) else "unknown"
 
 
+def transaction(rpc: Rpc, signed: Authorization) -> str | None:
+    """Return the transaction in which a payment landed. None if an endpoint shows none."""
+    return _landed(rpc, signed, {"commitment": "confirmed"})
+
+
 def _remembers(rpc: Rpc, signed: Authorization) -> bool:
     """Return True if an endpoint's history begins before the payment. In a shorter one, absence proves nothing."""
     first = rpc.call("getFirstAvailableBlock")
@@ -77,8 +82,8 @@ def _height(rpc: Rpc, commitment: str) -> int:
     return height
 
 
-def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> bool:
-    """Return True if a transaction of the payer's token account has the payer's signature and did not fail.
+def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> str | None:
+    """Return the transaction of the payer's token account that has the payer's signature and did not fail.
 
     The search goes on page by page, until the entries are older than the payment or there are no more. A page that is
     not full is not the last: some endpoints give fewer entries than they are asked for.
@@ -100,9 +105,9 @@ def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> bool:
             if lookups > _LOOKUPS:
                 raise Garbage
             if signed.nonce in memo if memo is not None else _carries(rpc, entry, own):
-                return True
+                return text(entry, "signature")
         if not page or _before(page[-1], signed):
-            return False
+            return None
         before = {"before": text(page[-1], "signature")}
     raise Garbage  # there is more traffic than is looked through, so absence is not proven
 

@@ -30,9 +30,9 @@ _CLUSTERS = {SOLANA_DEVNET: "?cluster=devnet", SOLANA_TESTNET: "?cluster=testnet
 _HASH, _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII), re.compile(r"[1-9A-HJ-NP-Za-km-z]{64,88}", re.ASCII)
 
 
-def transaction_link(hold: Hold) -> str:
-    """Return the link to the transaction that the seller named; "" if there is none, or no explorer is known."""
-    site, told = _SITES.get(hold.offer.network, ""), hold.receipt.transaction if hold.receipt is not None else ""
+def transaction_link(hold: Hold, told: str) -> str:
+    """Return the link to a payment's transaction; "" if it cannot be one, or no explorer is known."""
+    site = _SITES.get(hold.offer.network, "")
     shape = _SIGNATURE if hold.offer.network.startswith("solana:") else _HASH
     return f"{site}/tx/{told}{_cluster(hold)}" if site and shape.fullmatch(told) else ""
 

@@ -15,6 +15,7 @@ from ..model.offers import words
 from .balances import whole_tokens
 from .buying import number
 from .spending import symbol
+from .transactions import by_seller
 from .vocabulary import answer_of, is_test, state_of
 
 #: New columns are added at the end.
@@ -48,7 +49,7 @@ def row(hold: Hold) -> dict[str, Any]:
         "payer": signed.payer if signed else "",
         "nonce": signed.nonce if signed else "",
         "expires": _time(signed.expires) if signed else "",
-        "transaction": words(hold.receipt.transaction, 200) if hold.receipt else "",
+        "transaction": by_seller(hold).name,
         "purse": hold.purchase.purse,
         "answer": answer_of(hold),
         "test_money": is_test(hold),

@@ -13,6 +13,8 @@ from .manual_pages import Page, anchor, pages, unmarked
 _JOINED = {"OutcomeUnknown": "PaymentOutcomeUnknown", "NotSent": "PaymentNotSent"}
 _ENTRY = re.compile(r"^[-*] \[[^\]]+\]\(([^)#]+)\.md\):? *(.*(?:\n  +.*)*)", re.MULTILINE)
 _MOST_LINES = 3
+#: A word of this length stands for all words that begin with it; a shorter one for itself, with an ending or without.
+_BEGINNING, _ENDINGS = 4, "s|es|d|ed|er|ing"
 _LINE = 160
 #: Pages that are named where nothing is near a topic.
 _FIRST = 4
@@ -64,12 +66,42 @@ def answer(topic: str) -> Answer:
 
 def search(words: str) -> Answer:
     """Return the pages that have all the words, with the lines that have one, the best first."""
-    wanted = words.lower().split()
-    found = [page for page in _ordered() if wanted and all(word in page.text.lower() for word in wanted)]
+    found, wanted = _having(words)
     if not found:
         return Answer(f"No page of the manual has {words!r}. `x402 manual` lists all pages.", False)
-    found.sort(key=lambda page: -_weight(page, wanted))
     return Answer("".join(f"## {page.name}\n\n{_lines(page, wanted)}\n" for page in found))
+
+
+def _having(words: str) -> tuple[list[Page], list[_Word]]:
+    """Return the pages that have all the words, the best first. Parts of words count where nothing else is found."""
+    found: list[Page] = []
+    wanted: list[_Word] = []
+    for inside in (False, True):
+        wanted = [_Word(word, inside) for word in words.split()]
+        found = [page for page in _ordered() if wanted and all(word.is_in(page.text) for word in wanted)]
+        if found:
+            break
+    return sorted(found, key=lambda page: -_weight(page, wanted)), wanted
+
+
+class _Word:
+    """A word that is looked for: a whole one, or the beginning of one. "pay" finds "pays", and not "payload"."""
+
+    def __init__(self, word: str, inside: bool) -> None:
+        plain = re.escape(word)
+        before = r"(?<![^\W_])" if word[0].isalnum() else ""
+        after = r"(?![^\W_])" if word[-1].isalnum() else ""
+        ending = "" if len(word) >= _BEGINNING else rf"(?:{_ENDINGS})?{after}"
+        self._whole = re.compile(f"{before}{plain}{after}", re.IGNORECASE)
+        self._any = re.compile(plain if inside else f"{before}{plain}{ending}", re.IGNORECASE)
+
+    def is_in(self, text: str) -> bool:
+        """Return True if a text has the word."""
+        return self._any.search(text) is not None
+
+    def count_in(self, text: str) -> int:
+        """Return how often a text has the word. A whole one counts three times as much as the beginning of another."""
+        return len(self._any.findall(text)) + 2 * len(self._whole.findall(text))
 
 
 def names() -> list[str]:
@@ -113,9 +145,7 @@ def _nearest(topic: str, wanted: str) -> Answer:
     last = {name.rpartition("/")[2].lower(): name for name in reversed([*pages()])}
     last |= {name.lower(): _error_page(name) or name for name in names()}
     near = dict.fromkeys(last[one] for one in get_close_matches(wanted, last, n=4, cutoff=0.55))
-    words = topic.lower().split()
-    has = [page for page in _ordered() if words and all(word in page.text.lower() for word in words)]
-    listed = [pages()[name] for name in near] + sorted(has, key=lambda page: -_weight(page, words))
+    listed = [pages()[name] for name in near] + _having(topic)[0]
     lines = _list(dict.fromkeys(listed[:6]))
     said = f"The manual has no page {topic!r}."
     if not lines:
@@ -144,17 +174,16 @@ def _list(listed: Iterable[Page]) -> str:
     return "".join(f"- `{page.name}`: {told.get(page.name) or page.summary}\n" for page in listed)
 
 
-def _weight(page: Page, words: list[str]) -> int:
+def _weight(page: Page, words: list[_Word]) -> int:
     """Return how much a page is about the words: those of its name and headings count more."""
-    titles = " ".join([page.name, page.title, *(section.title for section in page.sections())]).lower()
-    text = page.text.lower()
-    return sum(20 * titles.count(word) + text.count(word) for word in words)
+    titles = " ".join([page.name, page.title, *(section.title for section in page.sections())])
+    return sum(20 * word.count_in(titles) + word.count_in(page.text) for word in words)
 
 
-def _lines(page: Page, words: list[str]) -> str:
+def _lines(page: Page, words: list[_Word]) -> str:
     lines = [line.strip() for line in page.text.splitlines()]
-    having = [line for line in lines if all(word in line.lower() for word in words)]
-    having = having or [line for line in lines if any(word in line.lower() for word in words)]
+    having = [line for line in lines if all(word.is_in(line) for word in words)]
+    having = having or [line for line in lines if any(word.is_in(line) for word in words)]
     shown = [unmarked(_shortened(line)).strip("#|-> ") for line in having[:_MOST_LINES]]
     more = len(having) - len(shown)
     return "".join(f"- {line}\n" for line in shown) + (f"- and {more} more lines\n" if more > 0 else "")

@@ -11,6 +11,7 @@ from ..model.offers import words
 from .explorers import account_link, transaction_link
 from .export import row
 from .money_labels import network_name
+from .transactions import Transaction, is_owed
 from .vocabulary import advice, answer_of, price_of
 
 _MONEY = {
@@ -18,6 +19,12 @@ _MONEY = {
     "spent": "paid, or counted as paid",
     "unknown": "counted; it is not known yet whether it was taken",
 }
+_NAMED_BY = {
+    "receipt": "by the seller's receipt",
+    "answer": "by an answer of the seller's that brought no content",
+    "chain": "by the chain",
+}
+_NOT_KNOWN = "not known: the seller named none, and {}; the nonce names the payment on the chain"
 _RESERVED = "counted while it is being paid"
 #: A seller that pays every payment back, so that it can be tried for nothing.
 _ECHO = ("x402.payai.network",)
@@ -27,7 +34,7 @@ _REFUND = (
 )
 
 
-def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def rows_of(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> Iterator[tuple[str, str]]:
     """Yield what is known of a payment: names, and values for a person."""
     facts, said = row(hold), advice(hold)
     yield "hold", hold.id
@@ -45,9 +52,11 @@ def rows_of(hold: Hold, frozen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if hold.authorization is not None:
         yield "expires", _time(hold.authorization.expires)
         yield "nonce", hold.authorization.nonce
-    if facts["transaction"]:
-        yield "transaction", f"{facts['transaction']} (by the seller's receipt)"
-    yield from _links(hold)
+    if found.name:
+        yield "transaction", f"{found.name} ({_NAMED_BY[found.by]})"
+    elif is_owed(hold):
+        yield "transaction", _NOT_KNOWN.format("no chain was asked (--offline)" if found.by else "no endpoint shows it")
+    yield from _links(hold, found.name)
     yield "the seller", answer_of(hold) or _silence(hold)
     if hold.tries:
         yield "presented", f"{_presented(hold)} times: the same payment each time"
@@ -64,8 +73,8 @@ def _time(seconds: float) -> str:
     return f"{moment(seconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _links(hold: Hold) -> Iterator[tuple[str, str]]:
-    link = transaction_link(hold)
+def _links(hold: Hold, transaction: str) -> Iterator[tuple[str, str]]:
+    link = transaction_link(hold, transaction)
     if link:
         yield "explorer", link
     elif hold.authorization is not None and account_link(hold):
@@ -91,14 +100,16 @@ def _refund(hold: Hold) -> str:
     return f"The receipt speaks of a refund. {_REFUND}" if told else ""
 
 
-def document(hold: Hold, frozen: tuple[str, ...]) -> dict[str, Any]:
+def document(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> dict[str, Any]:
     """Return all of it as JSON: the columns of an export, and more."""
     said, last, receipt = advice(hold), hold.last, hold.receipt
     return row(hold) | {
+        "transaction": found.name,
+        "transaction_by": found.by if found.name else None,
         "keyed": hold.purchase.keyed,
         "presented": _presented(hold),
         "allowances": [words(allowance_name(account), 100) for account in hold.path],
-        "explorer": transaction_link(hold) or account_link(hold) or None,
+        "explorer": transaction_link(hold, found.name) or account_link(hold) or None,
         "last_answer": None if last is None else {"money": last.money, "status": last.status, "said": last.said},
         "receipt": None
         if receipt is None

@@ -13,6 +13,7 @@ from ..buyer import settings
 from ..buyer.ledger_calls import call_ledger
 from ..ledgers.extras import closer_of, name_of, purses_of
 from ..model.allowances import AllowanceRecord
+from ..model.budgets import purses_to_show
 from ..model.holds import Hold, Spending
 from ..model.hosts import Origin, Pattern
 from ..model.money import Money
@@ -21,6 +22,7 @@ from .buying import ledger_file
 from .exits import Code
 from .in_use import typed
 from .running import Stop
+from .transactions import by_seller
 
 #: More payments than a ledger remembers.
 ALL = 1_000_000
@@ -82,7 +84,7 @@ class OpenLedger:
     def other_purses(self) -> tuple[str, ...]:
         """Return the names of the other purses in the ledger, as far as it tells them."""
         found = call_ledger(self.port, purses_of) or ()
-        return tuple(words(purse, 100) for purse in found if purse != self.purse and "(given back" not in purse)
+        return tuple(words(purse, 100) for purse in purses_to_show(found) if purse != self.purse)
 
     @property
     def is_unused(self) -> bool:
@@ -131,7 +133,7 @@ def named(holds: Iterable[Hold], word: str) -> Hold | None:
 def _is_named(hold: Hold, word: str) -> bool:
     if len(word) >= _ID and hold.id.startswith(word.lower()):
         return True
-    named = (hold.nonce or "", hold.receipt.transaction if hold.receipt is not None else "")
+    named = (hold.nonce or "", by_seller(hold).name)
     return len(word) >= _NONCE and any(_spelled(name).startswith(_spelled(word)) for name in named)
 
 

@@ -62,7 +62,9 @@ class Budget:
 
     def written(self, units: int) -> str:
         """Return a number of its units in words."""
-        return f"{units} payments" if self.cap.currency is None else str(Money.of_units(units, self.cap.currency))
+        if self.cap.currency is None:
+            return f"{units} {'payment' if units == 1 else 'payments'}"
+        return str(Money.of_units(units, self.cap.currency))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..core import HttpRequest, body_digest, is_request_of
+from ..core.empty_wallet import where_to_send
 from ..model.holds import OFTEN_PRESENTED, Hold, moment
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
@@ -119,7 +121,7 @@ def _advice(hold: Hold) -> Advice:
     if hold.money == "spent":
         return Advice("unresolved, paid", f"The content is owed. {_retry(hold)}")
     if not is_expired(hold):
-        return Advice(f"unresolved, can settle until {until}", _retry(hold))
+        return Advice(f"unresolved, can settle until {until}", _empty_wallet(hold) or _retry(hold))
     return Advice(
         f"unresolved, expired {until}",
         "Ask the chain whether it was paid: `x402 ledger reconcile`. Unpaid, it is given back; paid, the same request "
@@ -131,22 +133,55 @@ def _refused_often(hold: Hold) -> str:
     """Return what to do about a payment that the seller refused time and again; "" if it did not."""
     if hold.last is None or hold.last.status != 402 or hold.tries + 1 < OFTEN_PRESENTED:
         return ""
+    often = f"It was presented {hold.tries + 1} times, and another time"
+    if hold.money != "spent":
+        return (
+            f"{often} before then will hardly help. The chain has not shown that the money was taken. Ask it after "
+            f"that time, `x402 ledger reconcile`: what was not used is given back. Or give it up: {_write_off(hold)}"
+        )
     asked = _ask_seller(hold)
-    return (
-        f"It was presented {hold.tries + 1} times, and another time will hardly help: many sellers answer a payment "
-        f"once. {asked[0].upper()}{asked[1:]}"
-    )
+    return f"{often} will hardly help: many sellers answer a payment once. {asked[0].upper()}{asked[1:]}"
+
+
+def _empty_wallet(hold: Hold) -> str:
+    """Return what to do about a payment that failed because there was too little in the wallet; "" if it was not."""
+    if hold.last is None or not hold.last.short:
+        return ""
+    return f"The wallet had too little for it at the last try. {where_to_send(hold)} {_AGAIN}"
+
+
+def _write_off(hold: Hold) -> str:
+    return f"`x402 ledger write-off {hold.id}`"
 
 
 def _ask_seller(hold: Hold) -> str:
-    return f"ask the seller for the content or the money, or give it up: `x402 ledger write-off {hold.id}`"
+    return f"ask the seller for the content or the money, or give it up: {_write_off(hold)}"
 
 
 def _retry(hold: Hold) -> str:
     often = _refused_often(hold)
     if often:
         return often
-    return _AGAIN if is_tool_call(hold) else f"{_AGAIN} Or: `x402 ledger retry {hold.id}`."
+    if is_tool_call(hold):
+        return _AGAIN
+    retry, told = f"x402 ledger retry {hold.id}", []
+    if not _is_whole(hold):
+        retry, told = f"{retry} 'URL?QUERY' -d BODY", ["with its query, body and headers"]
+    if hold.purchase.keyed:
+        retry, told = f"{retry} --key KEY", [*told, "under its key"]
+    if not told:
+        return f"{_AGAIN} Or: `{retry}`."
+    kept = " and ".join(told)
+    return (
+        f"Make the same request again in your program, {kept}: it presents the same payment, and never pays twice. The "
+        f"ledger keeps none of these, so the command has to be given them as they were: `{retry}`."
+    )
+
+
+def _is_whole(hold: Hold) -> bool:
+    """Return True if what a ledger keeps of a request is all of it: it had neither query nor body, nor was led on."""
+    asked = HttpRequest.of(hold.purchase.method, hold.url)
+    return is_request_of(hold.purchase, asked, body_digest(b""))
 
 
 def is_tool_call(hold: Hold) -> bool:

@@ -44,18 +44,28 @@ def is_short(hold: Hold, said: str, balance: int | None) -> bool:
 
 def what_to_send(hold: Hold, balance: int | None) -> str:
     """Say which account is short of what, and where to send it."""
-    offer, token = hold.offer, hold.offer.token
-    name = words((token.symbol if token else "") or offer.asset, 60)
+    offer, token, name, payer = hold.offer, hold.offer.token, _name(hold), _payer(hold)
     network = short_name(offer.network)
     where = network if network == offer.network else f"{network} ({offer.network})"
-    payer = hold.authorization.payer if hold.authorization else hold.payer
     asked = f"{_whole(hold, offer.amount)} {name}"
     found = f"is said to hold less than {asked}" if balance is None else f"holds {_whole(hold, balance)} {name}"
     asset = "" if token is None else f", token {token.address}"
-    return (
-        f"The account {payer} {found} on {where}{asset}, and {asked} are asked. Send {name} on {network} to {payer} "
-        "first; `x402 wallet balance` shows what arrived."
-    )
+    return f"The account {payer} {found} on {where}{asset}, and {asked} are asked. {where_to_send(hold)}"
+
+
+def where_to_send(hold: Hold) -> str:
+    """Say what to send where, so that a payment can be made."""
+    network = short_name(hold.offer.network)
+    return f"Send {_name(hold)} on {network} to {_payer(hold)} first; `x402 wallet balance` shows what arrived."
+
+
+def _name(hold: Hold) -> str:
+    token = hold.offer.token
+    return words((token.symbol if token else "") or hold.offer.asset, 60)
+
+
+def _payer(hold: Hold) -> str:
+    return hold.authorization.payer if hold.authorization else hold.payer
 
 
 def _whole(hold: Hold, units: int) -> str:

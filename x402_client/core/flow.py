@@ -47,7 +47,8 @@ from .drive import Flow
 from .joining import join
 from .known_terms import lasting
 from .last_answer import noted
-from .present import led_elsewhere, look_now, next_step, present, read, still_counted, terms
+from .next_step import next_step
+from .present import led_elsewhere, look_now, present, read, still_counted, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
 from .reserving import patiently, reserve
@@ -299,9 +300,11 @@ def _check_rest(call: Call) -> Flow[None]:
     until = yield from LeftAlone(call.origin)
     if until is not None:
         raise HostNotAllowed(
-            f"{call.origin} is left alone until {until:%Y-%m-%d %H:%M:%S} UTC, because its last payments brought "
-            "nothing that was read to its end. Requests that were paid for before present their payments as ever; "
-            "buyer.holds() lists these. Nothing new was paid."
+            f"Payments to {call.origin} are paused until {until:%Y-%m-%d %H:%M:%S} UTC, because its last ones brought "
+            "nothing that was read to its end. The pause ends by itself; Buyer(breaker_after=..., breaker_rest=...) "
+            "sets it. Requests that were paid for before present their payments as ever; buyer.holds() lists these. "
+            "Nothing new was paid.",
+            resets_at=until,
         )
 
 

@@ -15,13 +15,17 @@ from .drive import Flow
 E = TypeVar("E", bound=X402Error)
 #: Characters of a seller's reason that are kept.
 _REASON = 200
+#: Characters of the name of a transaction that are kept: Solana's have 88 at most.
+_TRANSACTION = 120
 
 
-def noted(error: E, status: int | None = None, said: str = "") -> Generator[Ask[Any], Any, E]:
+def noted(
+    error: E, status: int | None = None, said: str = "", transaction: str = "", short: bool = False
+) -> Generator[Ask[Any], Any, E]:
     """Keep what an error says of its payment. Return it, with a hold that says the same of the money."""
     hold = error.hold
     assert hold is not None
-    last = LastAnswer(error.money, status, words(said, _REASON))
+    last = LastAnswer(error.money, status, words(said, _REASON), named(transaction, hold), short)
     error.hold = hold.shown_as(money=error.money, last=last)
     yield from _note(hold, last)
     return error
@@ -32,17 +36,27 @@ def note_answer(reply: Reply) -> Flow[None]:
     outcome = reply.outcome
     assert outcome is not None
     said = outcome.receipt.error if outcome.receipt is not None else ""
-    yield from _note(outcome.hold, LastAnswer(outcome.money, reply.status, words(said, _REASON)))
+    yield from _note(outcome.hold, LastAnswer(outcome.money, reply.status, words(said, _REASON), _in(outcome)))
 
 
 def note_break(outcome: Outcome, failure: Exception) -> Flow[None]:
     """Keep what is known of a payment whose answer broke off. Nothing is awaited for it."""
-    yield from _note(outcome.hold, LastAnswer(outcome.money, None, type(failure).__name__), now=True)
+    yield from _note(outcome.hold, LastAnswer(outcome.money, None, type(failure).__name__, _in(outcome)), now=True)
 
 
 def note_tool_error(outcome: Outcome) -> Flow[None]:
     """Keep what is known of a payment whose HTTP answer was a tool's error. Nothing is awaited for it."""
-    yield from _note(outcome.hold, LastAnswer(outcome.money, 200, "the tool's answer is an error"), now=True)
+    last = LastAnswer(outcome.money, 200, "the tool's answer is an error", _in(outcome))
+    yield from _note(outcome.hold, last, now=True)
+
+
+def _in(outcome: Outcome) -> str:
+    return named(outcome.receipt.transaction if outcome.receipt is not None else "", outcome.hold)
+
+
+def named(transaction: str, hold: Hold) -> str:
+    """Return the transaction that an answer names, else the one that an earlier answer to this payment named."""
+    return words(transaction, _TRANSACTION) or (hold.last.transaction if hold.last is not None else "")
 
 
 def _note(hold: Hold, last: LastAnswer, now: bool = False) -> Flow[None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import events
 from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
 from ..guards.tracebacks import forget_frames
-from ..model.holds import MARGIN, OFTEN_PRESENTED, Attempt, Hold, Outcome, moment
+from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
 from ..model.networks import short_name
 from ..model.offers import Quote
 from ..wire.leaks import repeats
@@ -20,8 +20,9 @@ from ..wire.read import read_quote
 from . import interruptions
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
-from .last_answer import note_answer, noted
+from .last_answer import named, note_answer, noted
 from .levels import left_in, tell_levels
+from .next_step import next_step
 from .receipt_check import judge, says_pending
 from .tries import Lost, Tries
 
@@ -238,13 +239,17 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
         yield from _look(tries.kept)
         yield from note_answer(tries.kept)
         return tries.kept
-    from .empty_wallet import may_mean_no_funds  # its patterns take a while to compile, and few calls end here
+    from .empty_wallet import (
+        is_short,
+        may_mean_no_funds,
+    )  # its patterns take a while to compile, and few calls end here
 
     funds = tries.failure is None and may_mean_no_funds(tries.reason)
     seen = yield from look_now(tries.hold.shown, funds)
     if tries.failure is not None:
         raise (yield from noted(_outcome_unknown(call, tries, rules, seen), *tries.last)) from tries.failure
-    raise (yield from noted(_rejected(call, tries, seen), *tries.last))
+    short = not seen.settled and is_short(tries.hold, tries.reason, seen.balance)
+    raise (yield from noted(_rejected(call, tries, seen, short), *tries.last, short))
 
 
 def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
@@ -275,9 +280,9 @@ def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
         return False
 
 
-def _rejected(call: Call, tries: Tries, seen: Seen) -> PaymentRejected:
+def _rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentRejected:
     """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
-    from .empty_wallet import is_short, what_to_send
+    from .empty_wallet import what_to_send
 
     hold, said = tries.hold, tries.reason
     outcome = tries.refusal and tries.refusal.outcome
@@ -286,7 +291,7 @@ def _rejected(call: Call, tries: Tries, seen: Seen) -> PaymentRejected:
     stays = still_counted(call, hold)
     if seen.settled:
         text = f"{asked_again}{next_step(settled=True, refused=hold.tries + 1)}"
-    elif is_short(hold, said, seen.balance):
+    elif short:
         text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {next_step()}"
     else:
         text = f"{asked_again}{stays} {_taken_first(hold)}{next_step(refused=hold.tries + 1)}"
@@ -321,25 +326,6 @@ def _taken_first(hold: Hold) -> str:
     return "This seller takes the money before it delivers, so it may well be spent. " if hold.offer.upfront else ""
 
 
-def next_step(settled: bool = False, refused: int = 0) -> str:
-    """Return what to do about an unresolved payment. One that is not known to have settled was said to have a time.
-
-    ``refused`` is the number of times that it was presented, if the last one brought another 402.
-    """
-    shown = "The chain shows that it was paid, so the content is owed. " if settled else ""
-    if refused >= OFTEN_PRESENTED:
-        return (
-            f"{shown}It was presented {refused} times, and another time will hardly help: many sellers answer a "
-            "payment once. Ask the seller for the content or the money; error.hold.nonce names the payment. "
-            "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
-        )
-    later = "" if settled else ", and after that time it asks the chain first"
-    return (
-        f"{shown}Make the same request again: it presents the same payment, never a second one{later}. "
-        "buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
-    )
-
-
 def _never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
     hold, answer = tries.hold, tries.refusal or tries.kept
     assert hold.authorization is not None
@@ -362,10 +348,12 @@ def _never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
 
 def _undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
     hold, answer = tries.hold, tries.refusal or tries.kept
+    transaction = named(tries.transaction, hold)
+    too = f", and the seller named the transaction {transaction}" if transaction else ""
     return PaidNotDelivered(
         f"{hold.offer.network} shows that {hold.price} was paid to {hold.purchase.origin}, and the same request "
         f"brought {_brought(call, tries)}. Ask the seller for the content or the money; error.hold.nonce names the "
-        "payment. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+        f"payment{too}. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
         f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,

@@ -6,7 +6,7 @@ import hashlib
 
 from ..errors import AlreadyPaid, X402Error
 from ..events import Concluded
-from ..model.budgets import Cap
+from ..model.budgets import GIVEN_BACK, Cap
 from ..model.holds import Attempt, Authorization, Fate, Hold, Order, Purchase, Settled
 from ..policy.policy import Policy
 from .asks import Close, Conclude, Expired, Record, Reserve, Tell
@@ -66,6 +66,6 @@ def _entry(hold: Hold, policy: Policy | None) -> Order:
     caps = policy.overall.caps("", hold.price.currency) if policy is not None else ()
     bought = hold.purchase
     name = hashlib.sha256(f"one witness {hold.id}".encode()).hexdigest()
-    purse = f"{bought.purse} (given back on one witness's word)"
+    purse = f"{bought.purse}{GIVEN_BACK}"
     purchase = Purchase(name, name, True, bought.method, bought.url, bought.origin, purse)
     return Order(purchase, hold.offer, hold.price, caps or _WITHOUT_LIMIT, hold.payer)

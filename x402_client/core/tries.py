@@ -46,9 +46,16 @@ class Tries:
         return self.terms.error if isinstance(self.terms, Quote) else ""
 
     @property
-    def last(self) -> tuple[int | None, str]:
-        """Return the status and the reason of the answer that came last; if none came, how it failed."""
+    def last(self) -> tuple[int | None, str, str]:
+        """Return status, reason and transaction of the answer that came last; if none came, how it failed."""
         answer = self.refusal or self.kept
         if self.failure is not None or answer is None:
-            return None, type(self.failure).__name__ if self.failure is not None else ""
-        return answer.status, self.reason
+            return None, type(self.failure).__name__ if self.failure is not None else "", self.transaction
+        return answer.status, self.reason, self.transaction
+
+    @property
+    def transaction(self) -> str:
+        """Return the transaction that the receipt of an answer names; "" if none does."""
+        outcomes = (answer.outcome for answer in (self.refusal, self.kept) if answer is not None)
+        receipts = (outcome.receipt for outcome in outcomes if outcome is not None)
+        return next((one.transaction for one in receipts if one is not None and one.transaction), "")

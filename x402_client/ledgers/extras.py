@@ -8,13 +8,12 @@ from typing import cast
 
 from ..core.ports import Ledger, Maybe
 from ..errors import MoneyState
+from ..model.budgets import purses_to_show
 from ..model.holds import Hold, LastAnswer
 from ..model.offers import Receipt, words
 
 #: The most purses that are named.
 _NAMED = 5
-#: A part of the name under which a payment that one witness alone gave back stays counted. It is no user's purse.
-_ASIDE = "(given back"
 
 
 def name_of(ledger: Ledger) -> str:
@@ -79,7 +78,7 @@ def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
 
 def other_purses(known: Iterable[str], purse: str) -> str:
     """Return the names of the purses besides this one, at most five, for a message. "" if there are none."""
-    others = [one for one in known if one != purse and _ASIDE not in one]
+    others = [one for one in purses_to_show(known) if one != purse]
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     return ", ".join(repr(words(one, 60)) for one in others[:_NAMED]) + more
 

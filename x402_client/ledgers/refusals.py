@@ -39,7 +39,7 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
     limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
     resets_at = moment(worst.fits_at)
     again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "Waiting will not help"
-    counted = f"{spent} of it is counted" if currency else f"{spent} of them {'is' if spent == 1 else 'are'} counted"
+    counted = f"{spent} of it is counted" if currency else f"{spent} {'is' if spent == 1 else 'are'} counted"
     kind = SameRequest if is_request_account(cap.account) else OverLimit
     return kind(
         f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: {counted}. "
@@ -48,6 +48,8 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
         asked=asked,
         spent=spent,
         resets_at=resets_at,
+        host=cap.host,
+        window=cap.window,
         allowance=allowance_name(cap.account),
         offer=order.offer,
     )
@@ -107,8 +109,9 @@ def check_key(known: Hold, purchase: Purchase) -> None:
     """Refuse another request under a known key."""
     if not purchase.is_request_of(known.purchase):
         raise PaymentRefused(
-            f"This key was used for another request ({known.purchase.method} {known.url}); one key names one "
-            "payment. Nothing was paid."
+            f"This key was used for another request ({known.purchase.method} {known.url}): another method, address, "
+            "query or body. One key names one payment. Nothing was paid; give this request a key of its own, or "
+            "repeat that one as it was."
         )
 
 
@@ -117,10 +120,15 @@ def another_wallet(known: Hold) -> PaymentRefused:
 
     The rule: "a keyed payment by another wallet is neither presented nor paid again".
     """
-    return PaymentRefused(
+    told = known.shown.told
+    error = PaymentRefused(
         f"This key names an unresolved payment of {known.price} to {known.host} by another wallet ({known.payer}). "
-        "Repeat the request with that wallet, or use another key. Nothing was paid."
+        "Repeat the request with that wallet, or use another key. Nothing new was paid.",
+        hold=told,
+        offer=told.offer,
     )
+    error.money = told.money
+    return error
 
 
 def already_paid(paid: Hold) -> AlreadyPaid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,6 +15,13 @@ _REQUEST = "request "
 #: Every window is a whole number of minutes: ledgers keep it in sixty buckets of whole seconds.
 _MINUTE = 60
 _NAME = re.compile("[a-z]+", re.ASCII)
+#: The end of the name of a purse in which a ledger counts what one witness gave back. No list shows it.
+GIVEN_BACK = " (given back on one witness's word)"
+
+
+def purses_to_show(purses: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of purses without those that are kept for counting only."""
+    return tuple(purse for purse in purses if not purse.endswith(GIVEN_BACK))
 
 
 class BudgetWindow(NamedTuple):
@@ -83,8 +90,15 @@ class Cap(NamedTuple):
     currency: str | None
     most: int
 
+    @property
+    def host(self) -> str | None:
+        """Return the entry of ``hosts`` whose limit it is. None: it is for all hosts, or for something else."""
+        other = is_request_account(self.account) or allowance_name(self.account) is not None
+        return None if other else self.account or None
+
     def __str__(self) -> str:
-        what = f"{self.most} payments" if self.currency is None else str(Money.of_units(self.most, self.currency))
+        payments = "payment" if self.most == 1 else "payments"
+        what = f"{self.most} {payments}" if self.currency is None else str(Money.of_units(self.most, self.currency))
         per = "in total" if self.window == "total" else f"per {self.window}"
         if is_request_account(self.account):
             return f"{what} {per} for the same request"

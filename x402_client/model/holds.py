@@ -158,6 +158,11 @@ class LastAnswer(NamedTuple):
     status: int | None = None
     #: The seller's reason in its own words, or the name of the failure if no answer came.
     said: str = ""
+    #: The transaction that the seller named in this answer, or in an earlier one. "": it named none.
+    transaction: str = ""
+    #: True if the payer's account had too little in it, by the chain's word, or by the seller's where the chain was
+    #: silent.
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True)

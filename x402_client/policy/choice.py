@@ -116,21 +116,22 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
     asked, offer = min(comparable, key=lambda found: found[0])
     limit = _most(policy, origin, mandate, asked.currency)
-    cure = _cure(policy, origin, mandate, asked.currency)
+    cure, host, allowance = _cure(policy, origin, mandate, asked.currency)
     return TooExpensive(
-        f"{message} {cure} Nothing was paid.{advice}", reasons=quote.reasons, limit=limit, asked=asked, offer=offer
-    )
+        f"{message} {cure} Nothing was paid.{advice}", reasons=quote.reasons, limit=limit, asked=asked, offer=offer,
+        host=host, allowance=allowance,
+    )  # fmt: skip
 
 
-def _cure(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> str:
-    """Return what would allow a price that is too high: it names whose limit decides."""
+def _cure(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> tuple[str, str | None, str | None]:
+    """Return what would allow a price that is too high, with the host's entry or the allowance whose limit decides."""
     limit = _most(policy, origin, mandate, currency)
     if limit == policy.per_request(origin, currency):
         entry = policy.decides_per_request(origin, currency)
-        return RAISE_HOST.format(entry) if entry else RAISE_POLICY
+        return (RAISE_HOST.format(entry), entry, None) if entry else (RAISE_POLICY, None, None)
     under = (one.name for one in mandate.allowances if one.budget.per_request(currency) == limit)
     allowance = next(under, None)
-    return RAISE_OWN if allowance is None else RAISE_ALLOWANCE.format(allowance)
+    return (RAISE_OWN, None, None) if allowance is None else (RAISE_ALLOWANCE.format(allowance), None, allowance)
 
 
 def _grouped_reasons(offers: Iterable[Offer]) -> list[str]:

@@ -72,6 +72,11 @@ class EvmChain:
         found = self._used.get((address.lower(), nonce.lower()))
         return found is not None and found[0] <= block
 
+    def uses(self) -> list[tuple[str, str, int, str]]:
+        """Return payer, nonce, block and transaction of each authorization that was used."""
+        with self._lock:
+            return [(payer, nonce, block, name) for (payer, nonce), (block, name) in self._used.items()]
+
     def mined(self, transaction: str) -> int | None:
         """Return the block of a settlement, or None."""
         return next((block for block, name in self._used.values() if name == transaction), None)

@@ -9,6 +9,8 @@ from ..chains.evm import keccak
 from .evm import FIRST_BLOCK, SAFE_DEPTH, EvmChain
 from .jsonrpc import RpcError
 
+#: The topic of AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce).
+AUTHORIZATION_USED = "0x" + keccak(b"AuthorizationUsed(address,bytes32)").hex()
 _DEPTHS = {"latest": 0, "pending": 0, "safe": SAFE_DEPTH, "finalized": 2 * SAFE_DEPTH}
 
 
@@ -21,6 +23,7 @@ def methods(chain: EvmChain) -> dict[str, Callable[..., Any]]:
         "eth_getBlockByNumber": lambda tag, full=False: _block(chain, _number(chain, tag)),
         "eth_getBalance": lambda address, tag="latest": "0x0",
         "eth_call": lambda call, tag="latest": _call(chain, call, _number(chain, tag)),
+        "eth_getLogs": lambda wanted: _logs(chain, wanted),
         "eth_getTransactionReceipt": lambda transaction: _receipt(chain, transaction),
     }
 
@@ -57,6 +60,20 @@ def _call(chain: EvmChain, call: dict[str, str], block: int) -> str:
     if selector == "313ce567":
         return _word(chain.token.decimals)
     raise RpcError(3, "execution reverted")
+
+
+def _logs(chain: EvmChain, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the events of used authorizations that fit a filter. The sandbox keeps no others."""
+    first, last = (_number(chain, wanted.get(name) or "latest") for name in ("fromBlock", "toBlock"))
+    address, asked = str(wanted.get("address") or chain.token.address).lower(), wanted.get("topics") or []
+    found: list[dict[str, Any]] = []
+    for payer, nonce, block, transaction in chain.uses():
+        topics = [AUTHORIZATION_USED, "0x" + payer[2:].zfill(64), nonce]
+        fits = all(topic is None or topic.lower() == own for topic, own in zip(asked, topics, strict=False))
+        if fits and first <= block <= last and address == chain.token.address.lower():
+            place = {"blockNumber": hex(block), "transactionHash": transaction, "removed": False}
+            found.append({"address": chain.token.address, "topics": topics, "data": "0x", **place})
+    return found
 
 
 def _receipt(chain: EvmChain, transaction: str) -> dict[str, Any] | None:

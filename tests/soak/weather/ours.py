@@ -205,7 +205,8 @@ def _failed(failure: Exception) -> Told:
     if isinstance(found, errors.PaidNotDelivered):
         return Told("not delivered", *said)
     over_budget = isinstance(found, errors.OverLimit) and not isinstance(found, errors.TooExpensive)
-    if over_budget or isinstance(found, _LATER) or "is left alone until" in str(found):
+    is_paused = isinstance(found, errors.HostNotAllowed) and found.resets_at is not None
+    if over_budget or isinstance(found, _LATER) or is_paused:
         return Told("later", *said)
     if isinstance(found, (errors.PaymentRefused, errors.QuoteError)):
         return Told("refused", *said)

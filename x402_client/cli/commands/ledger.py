@@ -23,6 +23,7 @@ from ..one_payment import document, rows_of
 from ..open_ledger import OpenLedger, looking, stops
 from ..running import Stop, command, leave
 from ..screen import bar, facts, put, say, show, show_json, table
+from ..transactions import look_up
 from ..vocabulary import advice, answer_of, is_test, price_of, short_ids, short_price_of, state_of, unresolved
 from . import ledger_acts as acts
 from . import ledger_allowances as allowed
@@ -147,19 +148,23 @@ def show_(
     hold: options.HoldId,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
+    rpc: options.Rpc = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no chain for a transaction.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Show all that is known of one payment: what the seller said, where to look it up, and what to do.
 
-    HOLD is the id of a hold, a payment's nonce, or the transaction that settled it; or how one of them begins.
+    HOLD is the id of a hold, a payment's nonce, or the transaction that settled it; or how one of them begins. Where
+    the money is spent and the seller named no transaction, the chain is asked for it.
     """
     with looking(ledger, purse) as found:
         one = found.find(hold)
         stopped = stops(found.frozen(), one.purchase.origin)
+    transaction = look_up(one, tuple(rpc or ()), offline)
     if as_json:
-        show_json({"ledger": found.name} | document(one, stopped))
+        show_json({"ledger": found.name} | document(one, stopped, transaction))
         return
-    facts([*rows_of(one, stopped), ("ledger", found.name)])
+    facts([*rows_of(one, stopped, transaction), ("ledger", found.name)])
 
 
 @app.command("holds")

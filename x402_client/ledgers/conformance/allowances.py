@@ -145,7 +145,7 @@ class SpentAllowances(AllowanceTestCase):
         parent = under(_PATH, "c", cap(10**9, "total", STEP), cap(30_000, "total", RUN))
         refused = expect(OverLimit, lambda: self.reserve(parent, self.attempt()))
         assert (refused.allowance, refused.limit, refused.spent) == ("run-42", Money("0.03"), Money("0.03"))
-        assert refused.resets_at is None
+        assert (refused.resets_at, refused.host, refused.window) == (None, None, "total")
         assert self.both() == [30_000, 10_000]
 
     def test_what_was_not_sent_is_given_back_at_every_ancestor(self) -> None:

@@ -6,6 +6,7 @@ For a ledger with async methods, override ``answer`` too: it has to wait for the
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from ...errors import LedgerUnavailable, OverLimit
 from ...model.budgets import WINDOWS
@@ -65,6 +66,15 @@ class Counting(LedgerTestCase):
         assert now + timedelta(minutes=59) < refused.resets_at < now + timedelta(minutes=62)
         refused = expect(OverLimit, lambda: self.reserve(order(purchase("b"), cap(10_000, "total")), attempt))
         assert refused.resets_at is None
+
+    def test_a_refusal_names_the_host_and_the_window_of_its_limit(self) -> None:
+        attempt = self.attempt()
+        self.reserve(order(None, cap(90_000, "day", "*.example.com"), cap(1, "hour", currency=None)), attempt)
+        hosts = {cap(10_000, "day", "*.example.com"): "*.example.com", cap(10_000, "total"): None}
+        hosts[cap(1, "hour", currency=None)] = None
+        for full, host in hosts.items():
+            refused = expect(OverLimit, partial(self.reserve, order(purchase("b"), full), attempt))
+            assert (refused.host, refused.window, refused.allowance) == (host, full.window, None)
 
     def test_a_refusal_names_the_budget_that_blocks_for_longest(self) -> None:
         attempt = self.attempt()
