@@ -441,7 +441,10 @@ def test_without_a_list_this_machine_is_not_asked(box: Toolbox, seller: Sandbox)
     for function in (own_tools.paid_fetch, own_tools.quote):
         found = function(f"{seller.url}/weather")
         assert (found["ok"], found["error"], found["next"]) == (False, "NotFetched", "stop")
-    assert own_tools.search("weather")["found"] == []
+    searched = own_tools.search("weather")
+    assert (searched["found"], searched["left_out"]) == (
+        [], [f"{seller.url} is this machine itself, which this tool may not ask."],
+    )  # fmt: skip
     assert seller.visits == []
 
 
