@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ..adapters.httpx_facts import facts
 from ..core.call import HttpRequest
 from ..core.delivery import tell_of_the_money
 from ..errors import X402Error
 from ..model.holds import Outcome
+from ..model.hosts import Origin
 from ..receipts import outcome
 from .bodies import CHUNK, astart_of, encodings_of, start_of
 from .hosts import AllowedHosts, NotFetched
@@ -77,6 +79,10 @@ class HttpxAsker:
     def __init__(self, client: Any, hosts: AllowedHosts) -> None:
         self._client, self._hosts = client, hosts
 
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the client would send it: some add parameters and headers of their own."""
+        return _built(self._client, asked)
+
     def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
@@ -105,6 +111,10 @@ class AsyncHttpxAsker:
     def __init__(self, client: Any, hosts: AllowedHosts) -> None:
         self._client, self._hosts = client, hosts
 
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the client would send it."""
+        return _built(self._client, asked)
+
     async def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
@@ -132,6 +142,15 @@ class RequestsAsker:
 
     def __init__(self, session: Any, hosts: AllowedHosts) -> None:
         self._session, self._hosts = session, hosts
+
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the session would send it."""
+        import requests
+
+        from ..adapters.requests_courier import facts
+
+        native = requests.Request(asked.method, asked.url, data=asked.content, headers=asked.headers)
+        return facts(self._session.prepare_request(native))
 
     def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
@@ -169,6 +188,13 @@ class AiohttpAsker:
     def __init__(self, session: Any, hosts: AllowedHosts) -> None:
         self._session, self._hosts = session, hosts
 
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the session would send it."""
+        from yarl import URL
+
+        url, headers = URL(asked.url), self._session._prepare_headers(asked.headers)
+        return HttpRequest(asked.method, Origin.of(url.scheme, url.raw_host or "", url.port), url.raw_path_qs, headers)
+
     async def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         from aiohttp import TooManyRedirects
@@ -205,6 +231,11 @@ class _Checked:
         response = await handler(request)
         self.paid = outcome(response) or self.paid  # a look at its history, which aiohttp remembers as empty from here
         return response
+
+
+def _built(client: Any, asked: Request) -> HttpRequest:
+    """Return the facts of the request that a client of httpx makes."""
+    return facts(client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers))
 
 
 @contextmanager

@@ -25,7 +25,8 @@ _BEFORE_PAYING = frozenset({"TransportError", "RequestException", "ClientError"}
 #: Failures of no library's own. They may come from a hook, before or after a payment.
 _PASSING = frozenset({"TimeoutError", "ConnectionError"})
 _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
-_AGAIN = "An earlier payment for this request is unresolved. paid_fetch presents that one again and pays nothing new."
+PRESENTED = "paid_fetch presents that payment again and pays nothing new."
+_AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
 #: The charsets that pages have. Python knows codecs that are none, fail in their own ways, or bring half characters.
 _CHARSETS = re.compile(

@@ -200,8 +200,10 @@ class Shop:
         self.currency: str = currency_code(currency)
         sync: Any = RequestsAsker if library == "requests" else HttpxAsker
         asynchronous: Any = AiohttpAsker if library == "aiohttp" else AsyncHttpxAsker
-        self.ask: Ask = sync(client, hosts).ask
-        self.aask: AsyncAsk = asynchronous(client, hosts).ask
+        asker: Any = (asynchronous if is_async else sync)(client, hosts)
+        self.ask: Ask = asker.ask
+        self.aask: AsyncAsk = asker.ask
+        self.as_sent: earlier.AsSent = asker.as_sent
         self.find(None, None)  # refuses a facilitator that cannot be asked now, not in the middle of a run
 
     def request(self, url: Any, method: Any, body: Any) -> Request:
@@ -244,17 +246,19 @@ def _sync_tools(shop: Shop) -> Tools:
             found = results.answered(answer, host, left)
         except Exception as failure:
             found = results.failed(failure, cap)
-        return earlier.told(shop.root, request, found)
+        return earlier.told(shop.root, shop.as_sent, request, found)
 
     def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
+        request = None
         try:
             request = shop.request(url, method, body)
             with quote_request() as pending:
                 answer = shop.ask(request, 0)
-            found = finished_quote(pending, answer.url, answer.status)
-            return results.quoted(found, "" if found.free else shop.refusal(answer.url))
+            quoted = finished_quote(pending, answer.url, answer.status)
+            found = results.quoted(quoted, "" if quoted.free else shop.refusal(answer.url))
         except Exception as failure:
-            return results.failed(failure)
+            found = results.failed(failure)
+        return earlier.told(shop.root, shop.as_sent, request, found, results.PRESENTED)
 
     def budget() -> dict[str, Any]:
         try:
@@ -289,17 +293,19 @@ def _async_tools(shop: Shop) -> AsyncTools:
             found = results.answered(answer, host, left)
         except Exception as failure:
             found = results.failed(failure, cap)
-        return await earlier.atold(shop.root, request, found)
+        return await earlier.atold(shop.root, shop.as_sent, request, found)
 
     async def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
+        request = None
         try:
             request = shop.request(url, method, body)
             with quote_request() as pending:
                 answer = await shop.aask(request, 0)
-            found = finished_quote(pending, answer.url, answer.status)
-            return results.quoted(found, "" if found.free else shop.refusal(answer.url))
+            quoted = finished_quote(pending, answer.url, answer.status)
+            found = results.quoted(quoted, "" if quoted.free else shop.refusal(answer.url))
         except Exception as failure:
-            return results.failed(failure)
+            found = results.failed(failure)
+        return await earlier.atold(shop.root, shop.as_sent, request, found, results.PRESENTED)
 
     async def budget() -> dict[str, Any]:
         try:
