@@ -57,6 +57,52 @@ class TestAllowances:
         assert shell.client(buyer.allowance("1")).quote("GET", url).choice is not None
         assert till.nonces == []
 
+    def test_a_quote_names_no_choice_where_nothing_would_be_paid_under_it(
+        self, shell: Driver, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        url = server.on("/paid", till.sells())
+        run = buyer.allowance("0.025")
+        step = run.allowance("0.01")
+        client = shell.client(step)
+        assert client.quote("GET", url).choice is not None
+        client.get(url)
+
+        def refused(quoted: Any) -> str:
+            assert quoted.choice is None
+            return str(quoted.offers[0].reason)
+
+        assert refused(client.quote("GET", url)) == (
+            f"it costs 0.01 USD, and the allowance {step.name!r} of 0.01 USD has 0.00 USD left"
+        )
+        other = shell.client(run)
+        assert other.quote("GET", url).choice is not None
+        with buyer.allowance("1"), step:
+            assert "has 0.00 USD left" in refused(other.quote("GET", url))
+        run.freeze()
+        for one in (client, other):
+            assert refused(one.quote("GET", url)) == (
+                f"the allowance {run.name!r} is frozen, so nothing new is paid under it"
+            )
+        run.unfreeze()
+        run.close()
+        assert f"the allowance {run.name!r} was closed" in refused(other.quote("GET", url))
+        assert "was closed" in refused(client.quote("GET", url))
+        assert shell.client(buyer).quote("GET", url).choice is not None
+        assert len(till.nonces) == 1
+
+    def test_a_quote_under_a_closed_allowance_still_names_the_payment_that_would_be_presented(
+        self, shell: Driver, server: Server, till: Till, buyer: Buyer
+    ) -> None:
+        run = buyer.allowance("1")
+        client, url = shell.client(run), server.on("/paid", till.sells(_hang_up, delivered))
+        with pytest.raises(Exception) as lost:
+            client.get(url)
+        assert isinstance(errors.find(lost.value), errors.PaymentOutcomeUnknown)
+        run.close()
+        [hold] = run.holds()
+        quoted = client.quote("GET", url)
+        assert (quoted.choice, quoted.unresolved) == (None, hold.id)
+
     def test_it_counts_what_another_buyer_of_its_purse_pays_in_its_block(
         self, shell: Driver, server: Server, till: Till, tmp_path: Path
     ) -> None:

@@ -207,7 +207,7 @@ def test_a_price_is_not_promised_where_an_earlier_payment_is_presented_again(box
     assert own_tools.paid_fetch(url)["ok"] is False
     found = own_tools.quote(url)
     assert found["would_pay"] is None
-    assert "paid_fetch presents that one again and pays nothing new" in found["reasons"][0]
+    assert "paid_fetch presents that payment again and pays nothing new" in found["reasons"][0]
 
 
 def test_a_price_at_a_host_that_the_policy_denies_is_not_paid(box: Toolbox, seller: Sandbox) -> None:

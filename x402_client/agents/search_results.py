@@ -47,14 +47,14 @@ class SearchResult:
 
 
 def _entry(listing: Listing) -> Result:
-    choice = listing.choice
+    choice, reasons = listing.choice, listing.reasons
     return {
         "url": listing.url,
         "method": listing.method or "GET",
         "price": None if listing.price is None else str(listing.price),
         "would_be_paid": choice is not None,
         "network": None if choice is None else short_name(choice.network),
-        "why_not": None if choice is not None or not listing.reasons else words(without_code(listing.reasons[0]), 200),
+        "why_not": None if choice is not None or not reasons else words(without_code(reasons[0]) or reasons[0], 200),
         "description": listing.description or listing.name,
         "arguments": _arguments(listing),
     }
