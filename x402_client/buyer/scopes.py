@@ -154,9 +154,19 @@ def under_allowances(mandate: Mandate, buyer: object, own: tuple[AllowanceRules,
         return mandate
     for scope in scopes:
         if scope.allowances:
-            counts = scope.buyer is buyer or _account_book(scope.buyer) == _account_book(buyer)
+            counts = _counts(scope, buyer)
             found = joined(found, scope.allowances if counts else map(AllowanceRules.out_of_reach, scope.allowances))
     return replace(mandate, allowances=found) if found else mandate
+
+
+def allowances_around(buyer: object) -> tuple[Any, ...]:
+    """Return the allowances around the code at hand in which payments of this buyer count, the outermost first."""
+    found = (scope.allowance for scope in _scopes.get() if scope.allowances and _counts(scope, buyer))
+    return tuple(dict.fromkeys(found))
+
+
+def _counts(scope: Scope | AllowanceScope, buyer: object) -> bool:
+    return scope.buyer is buyer or _account_book(scope.buyer) == _account_book(buyer)
 
 
 def _account_book(buyer: Any) -> tuple[object, str]:

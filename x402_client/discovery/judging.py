@@ -40,7 +40,7 @@ def judge_of(
 
     def judged(listing: Listing) -> Listing:
         found, origin = judge(listing), origin_of(listing.url)
-        if found.refusal or _may_lead_to(origin, listing.facilitator, ruling, named):
+        if _may_lead_to(origin, listing.facilitator, ruling, named):
             return found
         return replace(found, choice=None, refusal=_led_inside(origin))
 
