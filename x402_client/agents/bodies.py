@@ -12,7 +12,7 @@ from typing import Any
 CHUNK = 16 * 1024
 #: Encodings that are undone here. Others unfold without bounds, or need packages, and so do several of these.
 _FORMATS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-#: The beginning of a further member of gzip. Whatever else follows the end of one is no part of the body.
+#: The beginning of a further member of gzip. All else that follows the end of one is no part of the body.
 _MEMBER = b"\x1f\x8b"
 #: What may arrive over and above what it unfolds into: headers and names. Some bodies unfold into nothing, for ever.
 _OVERHEAD = 64 * 1024
