@@ -49,6 +49,36 @@ def test_a_model_is_told_the_terms_of_the_allowance_that_are_narrower(box: Toolb
     assert (refused["ok"], refused["money"]) == (False, "untouched")
 
 
+def test_a_model_is_told_of_an_allowance_and_a_cap_around_the_call(box: Toolbox, seller: Sandbox) -> None:
+    poem = seller.sell("/poem", "0.02", content="Roses are red.")
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
+    run, step = buyer.allowance("1"), buyer.allowance("0.05", per_request="0.04")
+    own = box.tools(buyer, hosts=["127.0.0.1"])
+    with run, step:
+        assert own.paid_fetch(poem)["left"] == "4.98 USD today, 0.03 USD in this allowance"
+        assert own.budget()["left"] == {"day": "4.98 USD", "allowance": "0.03 USD"}
+        assert (own.budget()["spent"]["allowance"], own.budget()["per_payment"]) == ("0.02 USD", "0.04 USD")
+        with buyer.purchase(per_request="0.01"):
+            assert own.budget()["per_payment"] == "0.01 USD"
+        with buyer.purchase(per_request="1 EUR"):
+            assert own.budget()["per_payment"] == "0.00 USD"
+    assert own.budget()["left"] == {"day": "4.98 USD"}
+
+
+def test_a_quote_says_why_nothing_would_be_paid_under_an_allowance(box: Toolbox, seller: Sandbox) -> None:
+    poem = seller.sell("/poem", "0.02", content="Roses are red.")
+    allowance = seller.buyer(Policy(per_request="0.10", per_day="5")).allowance("0.03", name="run-42")
+    own = box.tools(allowance, hosts=["127.0.0.1"])
+    assert own.quote(poem)["would_pay"] == "0.02 USD"
+    own.paid_fetch(poem)
+    found = own.quote(poem)
+    assert (found["ok"], found["would_pay"]) == (True, None)
+    assert "the allowance 'run-42' of 0.03 USD has 0.01 USD left" in str(found["reasons"])
+    allowance.close()
+    found = own.quote(poem)
+    assert (found["would_pay"], "the allowance 'run-42' was closed" in str(found["reasons"])) == (None, True)
+
+
 def test_a_closed_allowance_pays_no_more(plain: Toolbox, seller: Sandbox) -> None:
     allowance = seller.buyer(Policy(per_request="0.10", per_day="5")).allowance("0.05")
     own = plain.tools(allowance, hosts=["127.0.0.1"])

@@ -11,15 +11,17 @@ from tests.adapters.scripted_server import Exchange, Server
 from tests.wire.terms import KEY
 from x402_client import Buyer, Policy, Wallet
 from x402_client.agents.advice import MOST_PRESENTED
-from x402_client.agents.asking import Request
+from x402_client.agents.asking import HttpxAsker, Request
 from x402_client.agents.earlier import among
+from x402_client.agents.hosts import AllowedHosts
 from x402_client.agents.results import failed
 from x402_client.sandbox import Sandbox
 from x402_client.testing import payment_required, payment_response
 
-from .clients import Toolbox
+from .clients import Toolbox, toolbox
 
 HERE = ["127.0.0.1"]
+ANY = AllowedHosts(None)
 POLICY = Policy(per_request="0.10", per_day="5")
 
 
@@ -52,6 +54,80 @@ def test_a_tool_of_one_endpoint_tells_of_it_too(box: Toolbox, seller: Sandbox) -
     assert ask()["money"] == "spent"
     seller.close()
     assert (ask()["money"], ask()["next"]) == ("spent", "repeat")
+
+
+def test_a_quote_of_a_seller_that_is_down_hides_no_earlier_payment(box: Toolbox, seller: Sandbox) -> None:
+    own, url = paid_once(box, seller)
+    seller.close()
+    found = own.quote(f"{url}?day=1")
+    assert (found["ok"], found["money"], found["next"]) == (False, "spent", "repeat")
+    assert (
+        "An earlier call paid 0.02 USD to 127.0.0.1 for this request. paid_fetch presents that payment" in found["says"]
+    )
+    other = own.quote(f"{url}?day=2")
+    assert (other["money"], other["says"].endswith("Nothing was paid.")) == ("untouched", True)
+
+
+def test_a_quote_of_an_answer_that_asks_for_nothing_tells_of_an_earlier_payment(box: Toolbox) -> None:
+    asked: list[Exchange] = []
+
+    def sell(one: Exchange) -> None:
+        asked.append(one)
+        if len(asked) > 2:
+            one.answer(404, b"No.")
+        elif len(asked) == 1:
+            one.answer(402, b"", list(payment_required("0.01")["headers"].items()))
+        else:
+            one.answer(500, b"Oh.")
+
+    buyer = Buyer(Wallet(evm=KEY), POLICY, ledger=":memory:", rpc={}, repeat=())
+    with Server() as server:
+        server.on("/", sell)
+        own = box.tools(buyer, hosts=HERE)
+        own.paid_fetch(server.url())
+        found, other = own.quote(server.url()), own.quote(f"{server.url()}?other")
+    assert (found["free"], found["would_pay"], other["reasons"]) == (True, None, [])
+    [reason] = found["reasons"]
+    assert reason.startswith("An earlier call made a payment of 0.01 USD to 127.0.0.1 for this request. paid_fetch")
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx async", "requests"])
+def test_parameters_that_the_client_adds_hide_none(name: str, seller: Sandbox) -> None:
+    with toolbox(name) as box:
+        box.client.params = {"tenant": "a b"}
+        own, url = paid_once(box, seller)
+        seller.close()
+        assert own.paid_fetch(f"{url}?day=1")["money"] == own.quote(f"{url}?day=1")["money"] == "spent"
+        box.client.params = {"tenant": "other"}
+        assert own.paid_fetch(f"{url}?day=1")["money"] == "untouched"
+
+
+def test_a_header_of_the_client_that_tells_tenants_apart_is_known(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/poem", "0.02", fault="drop-after-settling")
+    buyer = seller.buyer(POLICY, repeat=(), identity_headers=("X-Tenant",))
+    box.client.headers["X-Tenant"] = "a"
+    own = box.tools(buyer, hosts=HERE)
+    assert own.paid_fetch(f"{url}?day=1")["money"] == "spent"
+    seller.close()
+    assert own.paid_fetch(f"{url}?day=1")["money"] == "spent"
+    assert own.paid_fetch(f"{url}?day=2")["money"] == "untouched"
+    box.client.headers["X-Tenant"] = "b"
+    assert own.paid_fetch(f"{url}?day=1")["money"] == "untouched"
+
+
+@pytest.mark.parametrize("path", ["/m\u00fcnchen?q=a b", "/a%2fb?x=%C3%A9", "/a/../poem?{}"])
+def test_each_librarys_spelling_of_a_url_hides_none(box: Toolbox, seller: Sandbox, path: str) -> None:
+    buyer = Buyer(Wallet(evm=KEY), POLICY, ledger=":memory:", rpc={}, repeat=())
+    with Server() as server:
+        server.fallback = lambda one: (
+            one.answer(402, b"", list(payment_required("0.01")["headers"].items()))
+            if one.seen.header("payment-signature") is None
+            else one.answer(500, b"Oh.")
+        )
+        own = box.tools(buyer, hosts=HERE)
+        own.paid_fetch(server.url(path))
+        [hold] = buyer.holds()
+    assert own.paid_fetch(server.url(path))["money"] == hold.money
 
 
 @pytest.mark.parametrize("status", [404, 402, 503])
@@ -88,10 +164,10 @@ def test_a_payment_of_another_wallet_a_key_or_in_flight_is_not_meant(plain: Tool
     seller.close()
     with buyer.purchase(key="another"):
         assert own.paid_fetch(url)["money"] == "untouched"
-    request, down = Request("GET", url), failed(httpx.ConnectError("down"))
+    request, down, sent = Request("GET", url), failed(httpx.ConnectError("down")), HttpxAsker(plain.client, ANY).as_sent
     for other in (hold.but(payer="0x" + "ab" * 20), hold.but(in_flight=True), hold.but(state="reserved")):
-        assert among([other], buyer, request, down) is down
-    found = among([hold.but(tries=MOST_PRESENTED)], buyer, request, down)
+        assert among([other], buyer, sent, request, down) is down
+    found = among([hold.but(tries=MOST_PRESENTED)], buyer, sent, request, down)
     assert (found["money"], found["next"]) == ("spent", "ask a person")
     assert f"payment {hold.id} in the ledger" in found["says"]
 

@@ -59,6 +59,23 @@ def test_an_agent_buys_is_refused_and_goes_on(name: str) -> None:
     assert ran.stdout.splitlines() == said
 
 
+@pytest.mark.foreign
+@pytest.mark.timeout(1_000)
+@pytest.mark.parametrize("name", SAYS)
+def test_an_allowance_and_a_cap_around_a_run_hold_in_its_tools(name: str) -> None:
+    text = (EXAMPLES / name).read_text("utf-8")
+    around = r'\1\2\n\1session, cap = buyer.allowance("1").__enter__(), buyer.purchase(per_request="{}").__enter__()'
+    counted = r'\1print("Spent", buyer.spent(), session.spent)'
+    text = re.sub(r'^( +)print\("Spent", buyer.spent\(\)\)$', counted, text, flags=re.MULTILINE)
+    said = []
+    for cap in ("0.02", "0.01"):
+        program = re.sub(r"^( +)(buyer = .*)$", around.format(cap), text, flags=re.MULTILINE)
+        ran = run(SAYS[name][0], "-c", program)
+        assert ran.returncode == 0, ran.stderr[-3_000:]
+        said += ran.stdout.splitlines()[-1:]
+    assert said == ["Spent 0.02 USD 0.02 USD", "Spent 0.00 USD 0.00 USD"]
+
+
 #: Handed over as they are, plain functions get their schema from annotations and docstrings.
 PLAIN = {
     "openai-agents": "from agents import function_tool\nmade = [function_tool(one) for one in own]\n"
@@ -94,6 +111,31 @@ def test_plain_functions_are_tools_with_described_arguments(framework: str) -> N
     assert ran.stdout.splitlines() == [
         "paid_fetch url method body max_usd", "quote url method body", "budget", "search query max_usd",
     ]  # fmt: skip
+
+
+WORDS = """
+import httpx
+from x402_client.agents import {name}, tools
+from x402_client.sandbox import Sandbox
+with Sandbox() as seller, httpx.Client() as client:
+    made = {name}(tools(client, seller.buyer(), hosts=["127.0.0.1"]))[0]
+    print(getattr(made, "description", ""), {schema})
+"""
+SCHEMAS = {
+    "openai-agents": ("as_openai_agents", "made.params_json_schema"), "langchain": ("as_langchain", "made.args_schema"),
+    "pydantic-ai": ("as_pydantic_ai", "made.function_schema.json_schema"),
+    "smolagents": ("as_smolagents", "made.inputs"),
+}  # fmt: skip
+
+
+@pytest.mark.foreign
+@pytest.mark.timeout(1_000)
+@pytest.mark.parametrize("framework", SCHEMAS)
+def test_a_model_is_told_that_a_cap_only_narrows(framework: str) -> None:
+    name, schema = SCHEMAS[framework]
+    ran = run(framework, "-c", WORDS.format(name=name, schema=schema))
+    assert "The user's limits hold in any case." in ran.stdout, ran.stderr[-3_000:]
+    assert "It can only lower the user" in ran.stdout
 
 
 def test_a_framework_that_is_not_there_is_named_by_the_import(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,8 +115,20 @@ def test_a_list_allows_its_hosts_alone_wherever_they_are(names: dict[str, list[s
         assert refused(hosts, url) == ""
     for url in ("https://other.example/", "http://127.0.0.1/", "http://lan.example/", f"https://{HERE}.evil.example/"):
         assert "is not among the hosts" in refused(hosts, url)
-    assert hosts.allows_name(f"https://{HERE}/")
-    assert not hosts.allows_name("https://other.example/")
+    assert hosts.objection(f"https://{HERE}/") == ""
+    assert "is not among the hosts" in hosts.objection("https://other.example/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://intranet/", "http://metadata.google.internal/computeMetadata/v1/", "https://nas.local./", "http://a.lan/",
+        "http://router.home.arpa/", "http://git.corp/", "http://host.docker.internal:8080/",
+    ],
+)  # fmt: skip
+def test_without_a_list_no_name_of_a_private_network_is_left_to_a_proxy(url: str, names: dict[str, list[str]]) -> None:
+    assert "is a name of a private network" in refused(AllowedHosts(None, unknown=True), url)
+    assert refused(AllowedHosts(None, unknown=True), "https://internal.example/") == ""
 
 
 @pytest.mark.parametrize(

@@ -156,10 +156,11 @@ def test_a_plain_thread_is_given_the_scope(buyer: Buyer, seller: Sandbox) -> Non
         run.run(late)
 
 
-def test_a_scope_of_another_buyer_says_nothing(buyer: Buyer, seller: Sandbox) -> None:
+def test_a_block_of_a_buyer_with_another_ledger_is_paid_by_no_other(buyer: Buyer, seller: Sandbox) -> None:
     other = seller.buyer(Policy(per_day="5"))
-    with other.allowance("0.001"):
-        assert ask(buyer, seller).status_code == 200
+    with other.allowance("1") as run, pytest.raises(errors.PaymentRefused, match="with another ledger or purse"):
+        ask(buyer, seller)
+    assert str(run.spent) == str(buyer.spent()) == "0.00 USD"
 
 
 def test_a_purchase_inside_an_allowance_keeps_both(buyer: Buyer, seller: Sandbox) -> None:

@@ -12,6 +12,9 @@ import pytest
 from tests.adapters.scripted_server import Server
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors
 from x402_client.discovery import FACILITATORS, AsyncListings, Listing, Listings, adiscover, discover
+from x402_client.discovery.judging import judge_of, origin_of
+from x402_client.discovery.records import read_listing
+from x402_client.model.hosts import Pattern
 from x402_client.sandbox import Sandbox
 
 from .lists import answer, numbered, offer, record
@@ -215,3 +218,57 @@ def test_a_facilitator_is_named_in_several_ways(sandbox: Sandbox) -> None:
 def test_hosts_that_a_policy_allows_over_http_may_be_facilitators() -> None:
     policy = Policy(per_day="1", hosts={"x.example": Limit(per_day="1")}, http_hosts=["lan.example"])
     assert discover(facilitator="http://lan.example/x402", policy=policy).skipped == 0
+
+
+INSIDE = [
+    "http://127.0.0.1:9/", "http://localhost/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/",
+    "https://192.168.1.1/", "https://[fd00::1]/", "https://0x0a000001/", "https://[64:ff9b::a9fe:a9fe]/",
+    "https://metadata.google.internal/", "https://intranet/", "https://nas.local/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", INSIDE)
+@pytest.mark.parametrize("judged", ["by a policy", "by nothing"])
+def test_a_strangers_list_that_leads_inside_is_told_of_beforehand(url: str, judged: str) -> None:
+    policy = Policy(per_request="1")
+    judge = judge_of(None, policy if judged == "by a policy" else None, None)
+    inside = judge(read_listing(record(url), "https://list.example"))
+    outside = judge(read_listing(record(), "https://list.example"))
+    assert (inside.choice, outside.refusal) == (None, "")
+    assert inside.reasons[0] == inside.refusal
+    assert inside.refusal.startswith(str(origin_of(url)))
+    assert "where a stranger's list must not lead; list it in Policy(hosts=" in inside.refusal
+    assert (outside.choice is not None) is (judged == "by a policy")
+
+
+def test_a_place_inside_that_the_user_named_may_be_led_to() -> None:
+    listing = read_listing(record("https://10.0.0.1/"), "https://list.example")
+    for policy, hosts in (
+        (Policy(per_request="1", hosts={"10.0.0.1": Limit(per_day="1")}), ()),
+        (Policy(per_request="1"), (Pattern.parse("10.0.0.1"),)),
+    ):
+        judged = judge_of(None, policy, None, hosts)(listing)
+        assert (judged.refusal, judged.choice is not None) == ("", True)
+    neighbour = judge_of(None, Policy(per_request="1"), None)(
+        read_listing(record("https://10.0.0.1/"), "https://10.0.0.1")
+    )
+    assert neighbour.choice is not None
+
+
+def test_a_list_on_this_machine_leads_to_this_machine_and_no_further_inside() -> None:
+    judge = judge_of(None, Policy(per_request="1", http_hosts=["169.254.169.254"]), None)
+    here = "http://localhost:8402"
+    assert judge(read_listing(record("http://127.0.0.1:9/"), here)).choice is not None
+    assert judge(read_listing(record("http://169.254.169.254/"), here)).refusal
+
+
+def test_only_the_named_hosts_are_listed() -> None:
+    with serve(
+        answer(record("https://api.example/a"), record("https://b.other.example/"), record("https://10.0.0.1/"))
+    ) as server:
+        found = discover(
+            facilitator=server.url(""), hosts=["*.other.example", "10.0.0.1"], policy=Policy(per_request="1")
+        )
+        assert [(one.host, one.choice is not None) for one in found] == [("b.other.example", True), ("10.0.0.1", True)]
+    with pytest.raises(errors.ConfigurationError, match="hosts is a list"):
+        discover(hosts="api.example")

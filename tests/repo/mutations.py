@@ -425,8 +425,8 @@ MUTATIONS = (
     Mutation(
         "headers resolve a purchase: requests",
         "adapters/requests_bodies.py",
-        "    if consumed(response):\n        delivery.done()",
-        "    if True:\n        delivery.done()",
+        "    if consumed(response):\n        content: Any",
+        "    if True:\n        content: Any",
         (f"{KILLED}[requests]", seed("deadline", "memory", 3)),
     ),
     Mutation(
@@ -1680,8 +1680,8 @@ MUTATIONS = (
     Mutation(
         "the hosts of a child widen its parent's",
         "policy/allowances.py",
-        "    for one in allowances:\n        if not one.admits(origin):\n",
-        "    for one in tuple(allowances)[-1:]:\n        if not one.admits(origin):\n",
+        "    for one in allowances:\n        if not one.in_reach:\n",
+        "    for one in tuple(allowances)[-1:]:\n        if not one.in_reach:\n",
         (A_CLIENT, seed("allowances", "memory", 44)),
     ),
     Mutation(
@@ -1732,9 +1732,17 @@ MUTATIONS = (
     Mutation(
         "the allowance of a client does not count inside another one's block",
         "buyer/scopes.py",
-        "            found = joined(found, scope.allowances)\n",
-        "            found = scope.allowances\n",
+        "            found = joined(found, scope.allowances if counts else",
+        "            found = joined((), scope.allowances if counts else",
         (A_CLIENT, seed("allowances", "memory", 31)),
+    ),
+    Mutation(
+        "a block of an allowance lets pay from another ledger, uncounted",
+        "policy/allowances.py",
+        "        if not one.in_reach:\n",
+        "        if False:\n",
+        (ALLOWED,),
+        unseen="All buyers of its programs have one ledger and one purse.",
     ),
     Mutation(
         "a scope lets go of the allowance that it was made of",

@@ -124,11 +124,17 @@ class Watched(StreamReader):
         except BaseException as failure:
             self._failed(failure)
             if isinstance(failure, asyncio.IncompleteReadError):
+                self._read_along(failure.partial)
                 self._at_end()
             raise
         self._own(_interrupted=False)
+        self._read_along(data[0] if isinstance(data, tuple) else data)
         self._at_end()
         return data
+
+    def _read_along(self, data: bytes) -> None:
+        if self._delivery.answer is not None:
+            self._delivery.answer.add(data)
 
     @contextmanager
     def read_whole(self) -> Iterator[None]:
@@ -175,6 +181,7 @@ class Watched(StreamReader):
 
     def read_nowait(self, n: int = -1) -> bytes:
         data: bytes = self._source.read_nowait(n)
+        self._read_along(data)
         self._at_end()
         return data
 

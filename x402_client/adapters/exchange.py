@@ -20,6 +20,7 @@ from ..core.digests import BodyDigest
 from ..core.drive import Flow, arun, run
 from ..core.flow import inspect, pay
 from ..core.known_terms import Memory
+from ..core.left_in_allowances import with_allowances
 from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
@@ -244,7 +245,9 @@ class Exchange:
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
         quote = yield from inspect(call, first, self.buyer.rules)
-        quoting.quote = quote and (yield from with_unresolved(call, quote, self.buyer.rules))
+        if quote is not None:
+            quote = yield from with_allowances(call, quote, self.buyer.rules)
+            quoting.quote = yield from with_unresolved(call, quote, self.buyer.rules)
         return first
 
     def _ended(

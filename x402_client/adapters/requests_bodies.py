@@ -205,15 +205,21 @@ class _Watched(HTTPResponse):
 
     _delivery: Delivery
     _reading = False
+    #: The pieces of an answer to a tool call that were read along.
+    _pieces = 0
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
+        before = self._pieces
         with self._noticing():
             data = super().read(*args, **kwargs)
+        self._read_along(data, before)
         return self._given(data, args[0] if args else kwargs.get("amt"))
 
     def read1(self, *args: Any, **kwargs: Any) -> bytes:
+        before = self._pieces
         with self._noticing():
             data = super().read1(*args, **kwargs)
+        self._read_along(data, before)
         return self._given(data, args[0] if args else kwargs.get("amt"), whole=False)
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:  # type: ignore[override]
@@ -239,12 +245,20 @@ class _Watched(HTTPResponse):
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         while True:
+            before = self._pieces
             with self._noticing():
                 chunk = next(chunks, None)
             if chunk is None:
                 break
+            self._read_along(chunk, before)
             yield chunk
         self._delivery.done()
+
+    def _read_along(self, data: bytes, before: int) -> None:
+        """Read a piece along. urllib3's methods call each other, and the inner one may have done so with this piece."""
+        if self._delivery.answer is not None and data and self._pieces == before:
+            self._delivery.answer.add(data)
+            self._pieces += 1
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
@@ -282,7 +296,8 @@ def _telling(chunks: Iterator[Any]) -> Iterator[Any]:
 def watch_or_deliver(response: requests.Response, delivery: Delivery) -> None:
     """Watch a body that is still to come, and deliver one that is already in memory."""
     if consumed(response):
-        delivery.done()
+        content: Any = response._content
+        delivery.done(content if isinstance(content, bytes) else b"")
     else:
         _watch(response, delivery)
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ..adapters.httpx_facts import facts
 from ..core.call import HttpRequest
 from ..core.delivery import tell_of_the_money
 from ..errors import X402Error
 from ..model.holds import Outcome
+from ..model.hosts import Origin
 from ..receipts import outcome
+from .bodies import CHUNK, astart_of, encodings_of, start_of
 from .hosts import AllowedHosts, NotFetched
 
 _REDIRECTS = 5
-_CHUNK = 16 * 1024
-#: Encodings that unfold a thousandfold at most. Others do so without bounds, and so do several of these.
+#: What is unfolded here, within bounds.
 _ENCODINGS = {"Accept-Encoding": "gzip, deflate"}
-_BOUNDED = frozenset({"gzip", "x-gzip", "deflate"})
 #: requests waits for ever unless it is told: seconds to connect, and to read.
 _REQUESTS_TIMEOUT = (10, 60)
 
@@ -52,7 +54,7 @@ class Answer:
         content_type: Its content type.
         body: The beginning of its body.
         truncated: True if the body went on.
-        encoding: The encodings that are still on the body, as unfolding them has no bounds. "": none.
+        encoding: The encodings that are still on the body: others, several, or one that is not what it says. "": none.
         outcome: What was paid. None: nothing.
         refusal: Our reason not to pay the 402 that it is. None: there is none.
     """
@@ -77,6 +79,10 @@ class HttpxAsker:
     def __init__(self, client: Any, hosts: AllowedHosts) -> None:
         self._client, self._hosts = client, hosts
 
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the client would send it: some add parameters and headers of their own."""
+        return _built(self._client, asked)
+
     def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
@@ -88,9 +94,11 @@ class HttpxAsker:
             try:
                 paid = outcome(response) or paid
                 if response.next_request is None:
-                    chunks = response.iter_raw(_CHUNK) if _left_on(response) else response.iter_bytes(_CHUNK)
-                    body, cut = _bounded(chunks, most)
-                    return _answer(response, response.status_code, body, cut, paid)
+                    if response.is_stream_consumed:  # a hook read it
+                        start = start_of(response.iter_bytes(CHUNK), "", most)
+                    else:
+                        start = start_of(response.iter_raw(CHUNK), encodings_of(response), most)
+                    return _answer(response, response.status_code, start, paid)
             finally:
                 response.close()
             request, own = response.next_request, {"auth": None}  # the first request's is not for another place
@@ -103,6 +111,10 @@ class AsyncHttpxAsker:
     def __init__(self, client: Any, hosts: AllowedHosts) -> None:
         self._client, self._hosts = client, hosts
 
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the client would send it."""
+        return _built(self._client, asked)
+
     async def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
@@ -114,9 +126,11 @@ class AsyncHttpxAsker:
             try:
                 paid = outcome(response) or paid
                 if response.next_request is None:
-                    chunks = response.aiter_raw(_CHUNK) if _left_on(response) else response.aiter_bytes(_CHUNK)
-                    body, cut = await _abounded(chunks, most)
-                    return _answer(response, response.status_code, body, cut, paid)
+                    if response.is_stream_consumed:
+                        start = await astart_of(response.aiter_bytes(CHUNK), "", most)
+                    else:
+                        start = await astart_of(response.aiter_raw(CHUNK), encodings_of(response), most)
+                    return _answer(response, response.status_code, start, paid)
             finally:
                 await response.aclose()
             request, own = response.next_request, {"auth": None}
@@ -129,8 +143,19 @@ class RequestsAsker:
     def __init__(self, session: Any, hosts: AllowedHosts) -> None:
         self._session, self._hosts = session, hosts
 
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the session would send it."""
+        import requests
+
+        from ..adapters.requests_courier import facts
+
+        native = requests.Request(asked.method, asked.url, data=asked.content, headers=asked.headers)
+        return facts(self._session.prepare_request(native))
+
     def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
+        from ..adapters.requests_bodies import consumed, read
+
         self._hosts.check(asked.url)
         response = self._session.request(
             asked.method, asked.url, data=asked.content, headers=asked.headers, allow_redirects=False, stream=True,
@@ -141,9 +166,11 @@ class RequestsAsker:
             try:
                 paid = outcome(response) or paid
                 if response.next is None:
-                    raw = response.raw.stream(_CHUNK, decode_content=False) if _left_on(response) else None
-                    body, cut = _bounded(response.iter_content(_CHUNK) if raw is None else raw, most)
-                    return _answer(response, response.status_code, body, cut, paid)
+                    if consumed(response):
+                        start = start_of(response.iter_content(CHUNK), "", most)
+                    else:
+                        start = start_of(iter(partial(read, response.raw), b""), encodings_of(response), most)
+                    return _answer(response, response.status_code, start, paid)
             finally:
                 response.close()
             request = response.next
@@ -161,6 +188,13 @@ class AiohttpAsker:
     def __init__(self, session: Any, hosts: AllowedHosts) -> None:
         self._session, self._hosts = session, hosts
 
+    def as_sent(self, asked: Request) -> HttpRequest:
+        """Return the facts of a request as the session would send it."""
+        from yarl import URL
+
+        url, headers = URL(asked.url), self._session._prepare_headers(asked.headers)
+        return HttpRequest(asked.method, Origin.of(url.scheme, url.raw_host or "", url.port), url.raw_path_qs, headers)
+
     async def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         from aiohttp import TooManyRedirects
@@ -171,8 +205,11 @@ class AiohttpAsker:
                 asked.method, asked.url, data=asked.content, headers=asked.headers, max_redirects=_REDIRECTS + 1,
                 middlewares=(checked, *self._session._middlewares),
             ) as response:  # fmt: skip
-                body, cut = await _abounded(response.content.iter_chunked(_CHUNK), most)
-                return _answer(response, response.status, body, cut, outcome(response) or checked.paid)
+                # aiohttp undoes most encodings, within bounds, unless its session is told not to.
+                undone = response.content.total_compressed_bytes is not None
+                encodings = "" if undone else encodings_of(response)
+                start = await astart_of(response.content.iter_chunked(CHUNK), encodings, most)
+                return _answer(response, response.status, start, outcome(response) or checked.paid)
         except TooManyRedirects:
             raise _too_many(checked.paid) from None
         except Exception as failure:  # a Location that leads nowhere: the hop that was paid had answered before
@@ -196,6 +233,11 @@ class _Checked:
         return response
 
 
+def _built(client: Any, asked: Request) -> HttpRequest:
+    """Return the facts of the request that a client of httpx makes."""
+    return facts(client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers))
+
+
 @contextmanager
 def _telling(paid: Outcome | None) -> Iterator[None]:
     """Let a refusal in the middle of a call tell what was paid before it."""
@@ -212,19 +254,11 @@ def _too_many(paid: Outcome | None) -> NotFetched:
     return refused
 
 
-def _answer(response: Any, status: int, body: bytes, truncated: bool, paid: Outcome | None) -> Answer:
+def _answer(response: Any, status: int, start: tuple[bytes, bool, str], paid: Outcome | None) -> Answer:
     shown = HttpRequest.of("GET", str(response.url)).shown
-    kind, left_on = response.headers.get("content-type") or "", _left_on(response)
-    if not hasattr(response, "status_code") and "," not in left_on:
-        left_on = ""  # aiohttp undoes one encoding within bounds, and never several
-    return Answer(status, shown, kind, body, truncated, paid, _refusal(response), left_on)
-
-
-def _left_on(response: Any) -> str:
-    """Return the encodings of a body that are not undone: several of them, or one that was not asked for."""
-    told = response.headers.get("content-encoding") or ""
-    named = [part for part in (one.strip().lower() for one in told.split(",")) if part not in ("", "identity")]
-    return "" if not named or (len(named) == 1 and named[0] in _BOUNDED) else ", ".join(named)
+    body, truncated, encoding = start
+    kind = response.headers.get("content-type") or ""
+    return Answer(status, shown, kind, body, truncated, paid, _refusal(response), encoding)
 
 
 def _refusal(response: Any) -> X402Error | None:
@@ -232,23 +266,3 @@ def _refusal(response: Any) -> X402Error | None:
     extensions = getattr(response, "extensions", None)
     found = extensions.get("x402_refusal") if isinstance(extensions, dict) else getattr(response, "x402_refusal", None)
     return found if isinstance(found, X402Error) else None
-
-
-def _bounded(chunks: Any, most: int) -> tuple[bytes, bool]:
-    """Return the beginning of a body, and whether it went on."""
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        if len(body) > most:
-            break
-    return bytes(body[:most]), len(body) > most
-
-
-async def _abounded(chunks: Any, most: int) -> tuple[bytes, bool]:
-    """Async twin of ``_bounded``."""
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > most:
-            break
-    return bytes(body[:most]), len(body) > most

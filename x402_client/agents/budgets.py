@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..buyer.payers import path_of, root_of
-from ..buyer.scopes import mandate_around
+from ..buyer.scopes import allowances_around, mandate_around, under_allowances
 from ..errors import ConfigurationError
 from ..model.budgets import WINDOWS
 from ..model.money import Money
@@ -16,6 +17,7 @@ from ..policy.choice import Mandate
 from .hosts import NotFetched
 
 if TYPE_CHECKING:
+    from ..buyer.allowance import AllowanceBalance
     from ..buyer.payers import Payer
 
 #: A window is spoken of in this way, if not as "this hour".
@@ -65,7 +67,7 @@ async def aleft(payer: Payer, host: str | None, currency: str) -> str | None:
 
 def report(payer: Payer, currency: str) -> dict[str, Any]:
     """Return the budgets for a model: what is spent and left, and what one payment may cost."""
-    root, own = root_of(payer), _own(payer)
+    root, own = root_of(payer), _tightest(one.balance(currency) for one in _allowances_of(payer))
     spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
     spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
     return _report(payer, currency, spent, _left(payer, None, currency), len(payer.holds()))
@@ -73,28 +75,34 @@ def report(payer: Payer, currency: str) -> dict[str, Any]:
 
 async def areport(payer: Payer, currency: str) -> dict[str, Any]:
     """Async twin of ``report``."""
-    root, own = root_of(payer), _own(payer)
+    root, own = root_of(payer), _tightest([await one.abalance(currency) for one in _allowances_of(payer)])
     spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
-    spent |= {} if own is None else {_ALLOWANCE: str(await own.aspent())}
+    spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
     return _report(payer, currency, spent, await _aleft(payer, None, currency), len(await payer.aholds()))
 
 
-def _own(payer: Payer) -> Any:
-    """Return an allowance, which stands where the buyer may stand, or None for the buyer itself."""
-    return None if payer is root_of(payer) else payer
+def _allowances_of(payer: Payer) -> list[Any]:
+    """Return the allowances in which a call counts now: one that stands in the buyer's place, and those around it."""
+    root = root_of(payer)
+    return list(dict.fromkeys([*([] if payer is root else [payer]), *allowances_around(root)]))
+
+
+def _tightest(balances: Iterable[AllowanceBalance]) -> AllowanceBalance | None:
+    """Return the balance of the allowance that has the least left. None: there is none."""
+    return min(balances, key=lambda balance: balance.remaining, default=None)
 
 
 def _left(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
-    root, own = root_of(payer), _own(payer)
+    root, own = root_of(payer), _tightest(one.balance(currency) for one in _allowances_of(payer))
     found = {window: root.remaining(host, window, currency) for window in WINDOWS}
     found |= {} if own is None else {_ALLOWANCE: own.remaining}
     return {window: money for window, money in found.items() if money is not None}
 
 
 async def _aleft(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
-    root, own = root_of(payer), _own(payer)
+    root, own = root_of(payer), _tightest([await one.abalance(currency) for one in _allowances_of(payer)])
     found = {window: await root.aremaining(host, window, currency) for window in WINDOWS}
-    found |= {} if own is None else {_ALLOWANCE: await own.aremaining()}
+    found |= {} if own is None else {_ALLOWANCE: own.remaining}
     return {window: money for window, money in found.items() if money is not None}
 
 
@@ -106,9 +114,11 @@ def _in_words(remaining: dict[str, Money]) -> str | None:
 def _report(
     payer: Payer, currency: str, spent: dict[str, str], remaining: dict[str, Money], unresolved: int
 ) -> dict[str, Any]:
-    overall = root_of(payer).policy.overall.per_request(currency)
-    limits = [*per_request(path_of(payer), currency), *([] if overall is None else [overall])]
-    most = min(limits, default=None)
+    root = root_of(payer)
+    around = under_allowances(mandate_around(root), root, path_of(payer))
+    cap = around.per_request and (around.per_request.as_limit_on(currency) or Money.of_units(0, currency))
+    limits = [*per_request(around.allowances, currency), root.policy.overall.per_request(currency), cap]
+    most = min((limit for limit in limits if limit is not None), default=None)
     return {
         "ok": True,
         "left": {window: str(money) for window, money in remaining.items()},

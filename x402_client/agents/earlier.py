@@ -6,12 +6,12 @@ money. What that payment is worth is in the ledger, which is looked at only then
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..buyer.scopes import mandate_around
 from ..core.call import HttpRequest
-from ..core.digests import body_digest
+from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..model.holds import Hold, Outcome, Purchase
 from .advice import Next, next_after_break, next_after_status
@@ -21,42 +21,64 @@ if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
     from .asking import Request
 
+#: Returns the facts of a model's request as a client would send it, with what the client itself adds.
+AsSent: TypeAlias = "Callable[[Request], HttpRequest]"
+SAME_CALL = "Make the same call again later: it presents the same payment."
 _UNPAID = " Nothing was paid."
 
 
-def told(buyer: Buyer, request: Request | None, found: Result) -> Result:
-    """Return a result, with the earlier payment of the same request where it said that nothing was paid."""
-    if request is None or found.get("money") != "untouched":
+def told(buyer: Buyer, sent: AsSent, request: Request | None, found: Result, again: str = SAME_CALL) -> Result:
+    """Return a result, with the earlier payment of the same request where it said that nothing was paid.
+
+    ``again`` says how that payment is presented.
+    """
+    if request is None or not _hides(found):
         return found
     try:
-        return among(buyer.holds(), buyer, request, found)
+        return among(buyer.holds(), buyer, sent, request, found, again)
     except Exception:  # the ledger cannot be asked: the result says what is known of its own call
         return found
 
 
-async def atold(buyer: Buyer, request: Request | None, found: Result) -> Result:
+async def atold(buyer: Buyer, sent: AsSent, request: Request | None, found: Result, again: str = SAME_CALL) -> Result:
     """Async twin of ``told``."""
-    if request is None or found.get("money") != "untouched":
+    if request is None or not _hides(found):
         return found
     try:
-        return among(await buyer.aholds(), buyer, request, found)
+        return among(await buyer.aholds(), buyer, sent, request, found, again)
     except Exception:
         return found
 
 
-def among(holds: Iterable[Hold], buyer: Buyer, request: Request, found: Result) -> Result:
+def _hides(found: Result) -> bool:
+    """Return True if a result may hide an earlier payment: a failure, or a quote of an answer that asked for none."""
+    return found.get("money") == "untouched" or (found.get("free") is True and found["status"] >= 400)
+
+
+def among(
+    holds: Iterable[Hold], buyer: Buyer, sent: AsSent, request: Request, found: Result, again: str = SAME_CALL
+) -> Result:
     """Return a result with the first of the holds that the same call would present again, or as it is."""
-    hold = next((one for one in holds if _is_out(buyer, one) and _is_same(buyer, request, one.purchase)), None)
+    out = [one for one in holds if _is_out(buyer, one)]
+    if not out:
+        return found
+    asked, body = sent(request), body_digest(request.content or b"", request.content_type)
+    hold = next((one for one in out if _is_same(buyer, asked, body, one.purchase)), None)
     if hold is None:
         return found
+    if found.get("free") is True:
+        return found | {"reasons": [f"{_known(hold)} {again}"]}
     advice = _advice(hold, found)
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if advice == "repeat":
-        then = "Make the same call again later: it presents the same payment."
+        then = again
     said = str(found["says"]).removesuffix(_UNPAID).replace(f"{_UNPAID} ", " ")
+    return found | failure_of(found["error"], hold.money, f"{said} {_known(hold)} {then}", advice)
+
+
+def _known(hold: Hold) -> str:
     known = "paid" if hold.money == "spent" else "made a payment of"
-    says = f"{said} An earlier call {known} {hold.price} to {hold.host} for this request. {then}"
-    return found | failure_of(found["error"], hold.money, says, advice)
+    return f"An earlier call {known} {hold.price} to {hold.host} for this request."
 
 
 def _advice(hold: Hold, found: Result) -> Next:
@@ -74,11 +96,12 @@ def _is_out(buyer: Buyer, hold: Hold) -> bool:
     return mine and hold.state == "signed" and not hold.in_flight
 
 
-def _is_same(buyer: Buyer, request: Request, known: Purchase) -> bool:
+def _is_same(buyer: Buyer, asked: HttpRequest, body: BodyDigest, known: Purchase) -> bool:
     if not is_key_of(known, mandate_around(buyer).key):
         return False
-    asked = HttpRequest.of(request.method, request.url, request.headers)
-    if is_request_of(known, asked, body_digest(request.content or b"", request.content_type)):
+    names = buyer.identity_headers
+    if is_request_of(known, asked, body, names):
         return True
-    # The values of identity headers are the client's, and not known here.
-    return bool(buyer.identity_headers) and (known.method, known.url) == (asked.method, asked.shown)
+    # An identity header that a hook of the client's or its auth adds is not known here.
+    unknown = any(asked.headers.get(name) is None for name in names)
+    return unknown and (known.method, known.url) == (asked.method, asked.shown)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from importlib import import_module
 from typing import Any
 
@@ -106,6 +108,7 @@ def as_smolagents(functions: Iterable[Function]) -> list[Any]:
         functions: Those of ``tools(...)`` and of ``payable_tool(...)``, of a sync client.
     """
     tool = _framework("smolagents", "smolagents").Tool
+    _carry_scopes()
 
     def made(function: Function) -> Any:
         if _is_async(function):
@@ -130,6 +133,24 @@ def as_smolagents(functions: Iterable[Function]) -> list[Any]:
         return type(f"X402_{function.__name__}", (tool,), fields)()
 
     return [made(function) for function in functions]
+
+
+class _CarryingPool(ThreadPoolExecutor):
+    """A pool whose threads go on in the context of who hands them work."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return super().submit(copy_context().run, function, *args, **kwargs)
+
+
+def _carry_scopes() -> None:
+    """Let what stands around a run of an agent hold inside of the programs that a model writes, too.
+
+    smolagents runs each program in a thread of its own, without the context: an allowance or a cap around the run would
+    limit nothing there. For calls of tools it carries the context itself.
+    """
+    programs = import_module("smolagents.local_python_executor")
+    if getattr(programs, "ThreadPoolExecutor", None) is ThreadPoolExecutor:
+        programs.ThreadPoolExecutor = _CarryingPool  # type: ignore[attr-defined]
 
 
 def _framework(module: str, package: str) -> Any:

@@ -111,7 +111,7 @@ class _Endpoint:
                 found = results.answered(answer, host, left)
             except Exception as failure:
                 found = results.failed(failure)
-            return earlier.told(self.shop.root, request, found)
+            return earlier.told(self.shop.root, self.shop.as_sent, request, found)
 
         return ask
 
@@ -129,7 +129,7 @@ class _Endpoint:
                 found = results.answered(answer, host, left)
             except Exception as failure:
                 found = results.failed(failure)
-            return await earlier.atold(self.shop.root, request, found)
+            return await earlier.atold(self.shop.root, self.shop.as_sent, request, found)
 
         return ask
 

@@ -17,7 +17,7 @@ from ..receipts import outcome
 from .advice import Next, is_worn_out, name_of, next_after, next_after_break, next_after_status
 from .asking import Answer
 from .hosts import NotFetched
-from .saying import said_to_a_model
+from .saying import said_to_a_model, without_code
 
 Result = dict[str, Any]
 #: Failures of the libraries before anything was paid: after a payment they would be errors of ours, or have an outcome.
@@ -25,7 +25,8 @@ _BEFORE_PAYING = frozenset({"TransportError", "RequestException", "ClientError"}
 #: Failures of no library's own. They may come from a hook, before or after a payment.
 _PASSING = frozenset({"TimeoutError", "ConnectionError"})
 _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
-_AGAIN = "An earlier payment for this request is unresolved. paid_fetch presents that one again and pays nothing new."
+PRESENTED = "paid_fetch presents that payment again and pays nothing new."
+_AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
 #: The charsets that pages have. Python knows codecs that are none, fail in their own ways, or bring half characters.
 _CHARSETS = re.compile(
@@ -130,7 +131,7 @@ def quoted(quote: Quote, refusal: str) -> Result:
         "free": False,
         "would_pay": str(choice.price) if choice is not None else None,
         "offers": [offer_facts(offer) for offer in quote.offers[:_OFFERS]],
-        "reasons": [words(reason, _WORDS) for reason in reasons[:_OFFERS]],
+        "reasons": [words(without_code(reason) or reason, _WORDS) for reason in reasons[:_OFFERS]],
         "seller_says": words(quote.description or quote.error, _WORDS),
     }
 

@@ -279,6 +279,7 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Conclude: lambda ledger, ask: ledger.conclude(ask.hold, ask.settled),
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
     asks.Note: lambda ledger, ask: note(ledger, ask.hold, ask.last),
+    asks.AllowanceRecords: lambda ledger, ask: ledger.allowances(ask.purse, ask.accounts),
 }
 
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError
+from ..ledgers.extras import place_of
 from ..model.money import Amount
 from ..model.offers import Quote
 from ..policy import checks
@@ -144,16 +145,33 @@ def mandate_around(buyer: object) -> Mandate:
 def under_allowances(mandate: Mandate, buyer: object, own: tuple[AllowanceRules, ...]) -> Mandate:
     """Return a mandate with every allowance that the request at hand is made under.
 
-    Those are ``own``, of the client, and those of all scopes of this buyer around it. An allowance inside of another
-    one's block counts in both: nothing widens what stands around it.
+    Those are ``own``, of the client, and those of all scopes around it. An allowance inside of another one's block
+    counts in both: nothing widens what stands around it. One of another buyer counts too if both have one purse of one
+    ledger. Else it cannot, and is marked, so that the call is refused: what it buys must not go by uncounted.
     """
     found, scopes = own, _scopes.get()
     if not scopes and not found:
         return mandate
     for scope in scopes:
-        if scope.allowances and scope.buyer is buyer:
-            found = joined(found, scope.allowances)
+        if scope.allowances:
+            counts = _counts(scope, buyer)
+            found = joined(found, scope.allowances if counts else map(AllowanceRules.out_of_reach, scope.allowances))
     return replace(mandate, allowances=found) if found else mandate
+
+
+def allowances_around(buyer: object) -> tuple[Any, ...]:
+    """Return the allowances around the code at hand in which payments of this buyer count, the outermost first."""
+    found = (scope.allowance for scope in _scopes.get() if scope.allowances and _counts(scope, buyer))
+    return tuple(dict.fromkeys(found))
+
+
+def _counts(scope: Scope | AllowanceScope, buyer: object) -> bool:
+    return scope.buyer is buyer or _account_book(scope.buyer) == _account_book(buyer)
+
+
+def _account_book(buyer: Any) -> tuple[object, str]:
+    """Return a key that is equal for two buyers whose payments count in the same accounts."""
+    return place_of(buyer.ledger), buyer.purse
 
 
 def mandate(key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None) -> Mandate:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..model.offers import Receipt
     from ..model.signing import Approval, Signed, TypedData
     from .asks import (
+        AllowanceRecords,
         Approve,
         Approved,
         Ask,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AllowanceMark",
     "AllowanceRecord",
+    "AllowanceRecords",
     "AllowanceTerms",
     "Approval",
     "Approve",
@@ -192,6 +194,7 @@ _HOMES = {
     "..model.offers": ("Receipt",),
     "..model.signing": ("Approval", "Signed", "TypedData"),
     ".asks": (
+        "AllowanceRecords",
         "Approve",
         "Approved",
         "Ask",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..errors import MoneyState, PaymentRefused
     from ..events import Event
+    from ..model.allowances import AllowanceRecord as AllowanceRecord
     from ..model.holds import Attempt, Authorization, Hold, LastAnswer, Order, Outcome, Purchase
     from ..model.holds import Busy as Busy
     from ..model.holds import Fate as Fate
@@ -254,6 +255,16 @@ class Holds(Ask["tuple[Hold, ...]"]):
     """The payments of the purse that are not resolved: looked at, and not claimed."""
 
     __slots__ = ()
+
+
+class AllowanceRecords(Ask["tuple[AllowanceRecord, ...]"]):
+    """Allowances of a purse by their accounts, as the ledger has them at this moment."""
+
+    __slots__ = ("accounts", "purse")
+
+    def __init__(self, purse: str, accounts: tuple[str, ...]) -> None:
+        self.purse: str = purse
+        self.accounts: tuple[str, ...] = accounts
 
 
 class LeftAlone(Ask["datetime | None"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import BodyNotReplayable, PaymentRefused, X402Error
@@ -42,9 +43,12 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     return Purchase(name, request, kind == "key", call.method, call.url, call.origin, rules.purse, payers, was)
 
 
-def is_request_of(known: Purchase, request: HttpRequest, body: BodyDigest) -> bool:
-    """Return True if a purchase in a ledger stands for this request, by its name now or by that of version 0.1."""
-    names = (request.identity(), body.digest), (request.former_identity(), body.former)
+def is_request_of(known: Purchase, request: HttpRequest, body: BodyDigest, headers: Iterable[str] = ()) -> bool:
+    """Return True if a purchase in a ledger stands for this request, by its name now or by that of version 0.1.
+
+    ``headers`` are those that tell requests of this buyer apart.
+    """
+    names = (request.identity(headers), body.digest), (request.former_identity(), body.former)
     return known.request in [request_name(*name) for name in names]
 
 

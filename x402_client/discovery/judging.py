@@ -5,16 +5,17 @@ It asks no ledger, so budgets that are used up do not show.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..chains.tokens import Tokens
 from ..errors import ConfigurationError, HostNotAllowed
-from ..model.hosts import Origin
+from ..model.hosts import Origin, Pattern
 from ..model.money import Money
 from ..model.offers import Offer, Quote
+from ..model.private_places import leads_inside
 from ..policy.allowances import admit_under
 from ..policy.choice import Mandate, Means, choose
 from ..policy.policy import Policy, admit
@@ -27,8 +28,26 @@ if TYPE_CHECKING:
 Judge = Callable[[Listing], Listing]
 
 
-def judge_of(buyer: Payer | None, policy: Policy | None, max_price: Money | None) -> Judge:
-    """Return what judges by a buyer, by a policy alone, or by nothing: then listings get prices and no more."""
+def judge_of(
+    buyer: Payer | None, policy: Policy | None, max_price: Money | None, hosts: Iterable[Pattern] = ()
+) -> Judge:
+    """Return what judges by a buyer, by a policy alone, or by nothing: then listings get prices and no more.
+
+    ``hosts`` are those that the caller named, so that a list may lead there wherever they are.
+    """
+    judge, ruling = _judge_by(buyer, policy, max_price)
+    named = tuple(hosts)
+
+    def judged(listing: Listing) -> Listing:
+        found, origin = judge(listing), origin_of(listing.url)
+        if _may_lead_to(origin, listing.facilitator, ruling, named):
+            return found
+        return replace(found, choice=None, refusal=_led_inside(origin))
+
+    return judged
+
+
+def _judge_by(buyer: Payer | None, policy: Policy | None, max_price: Money | None) -> tuple[Judge, Policy | None]:
     mandate = Mandate(per_request=max_price)
     if buyer is not None:
         if policy is not None:
@@ -36,10 +55,30 @@ def judge_of(buyer: Payer | None, policy: Policy | None, max_price: Money | None
         from ..buyer.payers import path_of, root_of
 
         rules, mandate = root_of(buyer).rules, replace(mandate, allowances=path_of(buyer))
-        return _judge(rules.policy, rules.means, mandate, rules.bounds)
+        return _judge(rules.policy, rules.means, mandate, rules.bounds), rules.policy
     if policy is None:
-        return _priced(Tokens())
-    return _judge(_policy(policy), _means_without_wallet(policy), mandate, DEFAULT)
+        return _priced(Tokens()), None
+    return _judge(_policy(policy), _means_without_wallet(policy), mandate, DEFAULT), policy
+
+
+def origin_of(url: str) -> Origin:
+    """Return the origin of a URL that was read."""
+    parts = urlsplit(url)
+    return Origin.of(parts.scheme, parts.hostname or "", parts.port)
+
+
+def _may_lead_to(origin: Origin, facilitator: str, policy: Policy | None, named: tuple[Pattern, ...]) -> bool:
+    """Return True if a list may lead to a place: it is public, the user named it, or the list is from there itself."""
+    if not leads_inside(origin) or any(pattern.matches(origin) for pattern in named):
+        return True
+    rule = None if policy is None else policy.rule(origin)
+    own = origin_of(facilitator)
+    return rule is not None or own.host == origin.host or (own.named_loopback and origin.named_loopback)
+
+
+def _led_inside(origin: Origin) -> str:
+    listed = 'list it in Policy(hosts={"' + origin.host + '": Limit(...)}) if you mean to pay it'
+    return f"{origin} {leads_inside(origin)}, where a stranger's list must not lead; {listed}."
 
 
 def _policy(given: object) -> Policy:
@@ -67,8 +106,7 @@ def _priced(tokens: Tokens) -> Judge:
 
 def _judge(policy: Policy, means: Means, mandate: Mandate, bounds: Bounds) -> Judge:
     def judged(listing: Listing) -> Listing:
-        parts = urlsplit(listing.url)
-        origin = Origin.of(parts.scheme, parts.hostname or "", parts.port)
+        origin = origin_of(listing.url)
         # Not brief: it will not be asked for again, and must not push a seller's terms out of the cache.
         quote = Quote(url=listing.url, version=listing.version, offers=listing.offers, brief=False)
         found = choose(quote, policy, origin, means, mandate, bounds)

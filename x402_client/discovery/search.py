@@ -123,6 +123,7 @@ def discover(
     pages: int = 20,
     timeout: float = 15.0,
     headers: Mapping[str, str] | None = None,
+    hosts: Iterable[str] | None = None,
 ) -> Listings:
     """Search the lists of facilitators for sellers. Nothing is paid, and no ledger is opened.
 
@@ -142,8 +143,12 @@ def discover(
         pages: The most pages to ask each facilitator for. Default: 20.
         timeout: The seconds that one page may take. Default: 15.
         headers: Headers for the facilitator, a key for example. Default: none.
+        hosts: The only hosts to list, as in ``["api.example.com", "*.example.dev"]``. What is named here may be on
+            this machine or in a private network. Default: all.
     """
-    survey, fetcher = _prepare(query, facilitator, network, max_price, kind, buyer, policy, pages, timeout, headers)
+    survey, fetcher = _prepare(
+        query, facilitator, network, max_price, kind, buyer, policy, pages, timeout, headers, hosts
+    )
     return Listings(survey, fetcher, _count("limit", limit))
 
 
@@ -160,6 +165,7 @@ def adiscover(
     pages: int = 20,
     timeout: float = 15.0,
     headers: Mapping[str, str] | None = None,
+    hosts: Iterable[str] | None = None,
 ) -> AsyncListings:
     """Async twin of ``discover``: it returns at once, and ``async for`` asks.
 
@@ -176,8 +182,12 @@ def adiscover(
         pages: The most pages to ask each facilitator for. Default: 20.
         timeout: The seconds that one page may take. Default: 15.
         headers: Headers for the facilitator, a key for example. Default: none.
+        hosts: The only hosts to list, as in ``["api.example.com", "*.example.dev"]``. What is named here may be on
+            this machine or in a private network. Default: all.
     """
-    survey, fetcher = _prepare(query, facilitator, network, max_price, kind, buyer, policy, pages, timeout, headers)
+    survey, fetcher = _prepare(
+        query, facilitator, network, max_price, kind, buyer, policy, pages, timeout, headers, hosts
+    )
     return AsyncListings(survey, fetcher, _count("limit", limit))
 
 
@@ -192,11 +202,13 @@ def _prepare(
     pages: int,
     timeout: float,
     headers: Mapping[str, str] | None,
+    hosts: Iterable[str] | None,
 ) -> tuple[Survey, Fetcher]:
     """Check what was asked for. A mistake is named now, not in the loop."""
     most = None if max_price is None else checks.amount("max_price", max_price)
-    judge = judge_of(buyer, policy, most)
-    wanted = Wanted(_query(query), _networks(network), most, _kind(kind), _count("pages", pages) or 1)
+    named = None if hosts is None else tuple(map(Pattern.parse, checks.nonempty_name_list("hosts", hosts)))
+    judge = judge_of(buyer, policy, most, named or ())
+    wanted = Wanted(_query(query), _networks(network), most, _kind(kind), _count("pages", pages) or 1, named)
     fetcher = Fetcher(_seconds(timeout), _headers(headers), _http_hosts(buyer, policy))
     return Survey(wanted, judge, _facilitators(facilitator, fetcher)), fetcher
 

@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import DiscoveryUnavailable
+from ..model.hosts import Pattern
 from ..model.money import Money
 from ..model.offers import words
 from .documents import Page, read_page
-from .judging import Judge
+from .judging import Judge, origin_of
 from .listing import Kind, Listing
 from .records import read_listing
 
@@ -38,15 +39,21 @@ class Wanted:
     max_price: Money | None = None
     kind: Kind | None = None
     pages: int = 20
+    hosts: tuple[Pattern, ...] | None = None
 
     def fits(self, listing: Listing, by_words: bool) -> bool:
         """Return True if a listing is wanted, whether or not the facilitator has filtered."""
         return (
             (self.kind is None or listing.kind == self.kind)
+            and (self.hosts is None or self._is_named(listing))
             and (not self.networks or any(offer.network in self.networks for offer in listing.offers))
             and (self.max_price is None or any(self._affords(offer.price) for offer in listing.offers))
             and (not by_words or _has_words(listing, self.query))
         )
+
+    def _is_named(self, listing: Listing) -> bool:
+        origin = origin_of(listing.url)
+        return any(pattern.matches(origin) for pattern in self.hosts or ())
 
     def _affords(self, price: Money | None) -> bool:
         assert self.max_price is not None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..errors import ConfigurationError, HostNotAllowed
+from ..errors import ConfigurationError, HostNotAllowed, PaymentRefused
 from ..model.allowances import UNNAMED, AllowanceTerms, allowance_account
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
@@ -25,6 +25,8 @@ class AllowanceRules:
     terms: AllowanceTerms
     budget: Limit = field(compare=False, repr=False)
     hosts: tuple[Pattern, ...] | None = field(compare=False, repr=False)
+    #: False: it is of another ledger or purse than the payment at hand, which cannot count in it.
+    in_reach: bool = True
 
     @classmethod
     def of(cls, terms: AllowanceTerms) -> AllowanceRules:
@@ -32,6 +34,10 @@ class AllowanceRules:
         budget = Limit(total=terms.amounts, per_request=terms.per_request or None)
         hosts = None if terms.hosts is None else tuple(Pattern.parse(host) for host in terms.hosts)
         return cls(terms, budget, hosts)
+
+    def out_of_reach(self) -> AllowanceRules:
+        """Return these rules for a payment from another ledger or purse, which they refuse."""
+        return replace(self, in_reach=False)
 
     @property
     def account(self) -> str:
@@ -70,6 +76,12 @@ def without(allowances: Iterable[AllowanceRules], currency: str) -> AllowanceRul
 def admit_under(allowances: Iterable[AllowanceRules], origin: Origin) -> None:
     """Refuse an origin that one of the allowances does not pay. The rule: "hosts of a child only narrow"."""
     for one in allowances:
+        if not one.in_reach:
+            raise PaymentRefused(
+                f"This call is made inside the allowance {one.name!r} of another Buyer, with another ledger or purse, "
+                "so that a payment of this client cannot count in it. Open an allowance of this client's own buyer, or "
+                "make the call outside of that block. Nothing was paid."
+            )
         if not one.admits(origin):
             listed = ", ".join(one.terms.hosts or ())
             raise HostNotAllowed(
@@ -82,7 +94,9 @@ def fits(allowances: Iterable[AllowanceRules], origin: Origin, price: Money) -> 
     """Return True if all the allowances pay this price to this origin, as far as their terms go."""
     listed = tuple(allowances)
     dear = any(price > most for most in per_request(listed, price.currency))
-    return not dear and without(listed, price.currency) is None and all(one.admits(origin) for one in listed)
+    if dear or without(listed, price.currency) is not None:
+        return False
+    return all(one.in_reach and one.admits(origin) for one in listed)
 
 
 def joined(first: tuple[AllowanceRules, ...], then: Iterable[AllowanceRules]) -> tuple[AllowanceRules, ...]:

@@ -41,20 +41,25 @@ class ToolAnswer:
         if len(self._body) > MOST_BYTES:
             return False
         raw = bytes(self._body)
-        body = decoded(raw, self._encodings, MOST_BYTES)
-        if body is None:
-            return False
-        body = body or _so_far(raw)
-        whole = _read(body)
-        return any(map(_is_failure, [whole] if whole is not None else map(_read, _events(body))))
+        found = _messages(raw)  # some libraries hand over what they unfolded
+        if not found:
+            body = decoded(raw, self._encodings, MOST_BYTES)
+            found = [] if body is None else _messages(body or _so_far(raw))
+        return any(map(_is_failure, found))
+
+
+def _messages(body: bytes) -> list[Any]:
+    """Return what a body says in JSON: the whole of it, or each of its events."""
+    whole = _read(body)
+    return [whole] if whole is not None else [one for one in map(_read, _events(body)) if one is not None]
 
 
 def _so_far(raw: bytes) -> bytes:
-    """Return what events that were left early unfold into. A body that a library unfolded already stays as it is."""
+    """Return what events that were left early unfold into."""
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, MOST_BYTES)
     except zlib.error:
-        return raw
+        return b""
 
 
 def _events(body: bytes) -> Iterator[bytes]:
