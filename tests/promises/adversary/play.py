@@ -318,8 +318,9 @@ class World:
 
     def _loselog(self, event: events.LoseLog) -> None:
         self._let_go()
-        for program in self.programs:
+        for number, program in enumerate(self.programs):
             program.end()
+            self.books.restarted(number)
         call = replace(event.call, where="dies")
         if event.folded:
             self._after_another(call)
