@@ -239,10 +239,8 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
         yield from _look(tries.kept)
         yield from note_answer(tries.kept)
         return tries.kept
-    from .empty_wallet import (
-        is_short,
-        may_mean_no_funds,
-    )  # its patterns take a while to compile, and few calls end here
+    # Its patterns take a while to compile, and few calls end here.
+    from .empty_wallet import is_short, may_mean_no_funds
 
     funds = tries.failure is None and may_mean_no_funds(tries.reason)
     seen = yield from look_now(tries.hold.shown, funds)
