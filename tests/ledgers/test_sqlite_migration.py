@@ -135,7 +135,7 @@ def test_a_file_of_a_layout_between_keeps_its_payments(tmp_path: Path, layout: i
     now = SqliteLedger(brought_back(path, layout))
     assert [(found.id, found.last, found.path) for found in now.holds()] == [(hold.id, None, ())]
     now.note(hold, LastAnswer("held", 402, "no"))
-    assert [found.last for found in now.holds()] == [("held", 402, "no")]
+    assert [found.last for found in now.holds()] == [LastAnswer("held", 402, "no")]
     now.open_allowance(AllowanceTerms("default", "allowance run", ("1 USD",)))
     under = now.reserve(order(purchase("b"), path=("allowance run",)), Attempt())
     assert isinstance(under, Hold)

@@ -15,7 +15,7 @@ from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
-from ..ledgers.extras import at_once, note
+from ..ledgers.extras import note
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.evm import LocalEvmSigner, read_signature
@@ -58,11 +58,8 @@ class Answers:
     def _claim(self, question: asks.Claim) -> Any:
         return raise_if_delivered(self._ledger(question))
 
-    def _note(self, question: asks.Note) -> None:
-        if question.now and at_once(self._services.ledger) is not None:
-            self._services.ends.note(question)
-        else:
-            self._ledger(question)
+    def _note(self, question: asks.Note) -> Any:
+        return self._services.ends.note(question) if question.now else self._ledger(question)
 
     def _holds(self, question: asks.Holds | asks.Expired) -> tuple[Hold, ...]:
         services, ends = self._services, ended()
