@@ -45,6 +45,12 @@ def note_tool_error(outcome: Outcome) -> Flow[None]:
     yield from _note(outcome.hold, LastAnswer(outcome.money, 200, "the tool's answer is an error"), now=True)
 
 
+def note_sign_in(outcome: Outcome, status: int) -> Flow[None]:
+    """Keep that a sign-in brought what a payment was for: lists show it of the delivered purchase."""
+    said = f"a sign-in as {outcome.signed_in} brought the content"
+    yield from _note(outcome.hold, LastAnswer(outcome.money, status, said))
+
+
 def _note(hold: Hold, last: LastAnswer, now: bool = False) -> Flow[None]:
     with suppress(Exception):  # a list that says less must not take the place of the end that it is about
         yield from Note(hold.shown, last, now)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from inspect import iscoroutinefunction
-from typing import cast
+from typing import Any, cast
 
 from ..core.ports import Ledger, Maybe
 from ..errors import MoneyState
 from ..model.holds import Hold, LastAnswer
+from ..model.hosts import Origin
 from ..model.offers import Receipt
 
 
@@ -64,6 +65,12 @@ def note(ledger: Ledger, hold: Hold, last: LastAnswer) -> Maybe[None]:
     """Keep the last answer to an unresolved payment, where the ledger does so."""
     keep: Callable[[Hold, LastAnswer], Maybe[None]] | None = getattr(ledger, "note", None)
     return None if keep is None else keep(hold, last)
+
+
+def bought(ledger: Ledger, purse: str, origin: Origin, url: str, payers: tuple[str, ...]) -> Any:
+    """Return the latest delivered purchase at an origin. NotImplemented if the ledger cannot be asked."""
+    ask = getattr(ledger, "bought", None)
+    return NotImplemented if ask is None else ask(purse, origin, url, payers)
 
 
 def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
