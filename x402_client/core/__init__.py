@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     )
     from .purchase_name import is_key_of, is_request_of
     from .rules import Rules
+    from .sign_in_scheme import SignInScheme
     from .unresolved import with_unresolved
 
 __all__ = [
@@ -150,6 +151,7 @@ __all__ = [
     "Settlement",
     "SettlementReader",
     "Sign",
+    "SignInScheme",
     "SignMessage",
     "SignText",
     "SignTyped",
@@ -239,6 +241,7 @@ _HOMES = {
     ".flow": ("inspect", "pay"),
     ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
+    ".sign_in_scheme": ("SignInScheme",),
     ".unresolved": ("with_unresolved",),
     ".paying_ahead": ("pay_ahead",),
     ".ports": (

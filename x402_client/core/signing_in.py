@@ -38,7 +38,8 @@ def sign_in(call: Call, quote: Quote, rules: Rules) -> Flow[tuple[Quote, Reply |
     """
     judged, network = yield from judge_sign_in(call, quote, rules)
     challenge = judged.sign_in
-    if challenge is None or challenge.reason is not None:
+    assert challenge is not None
+    if challenge.reason is not None:
         return judged, None
     try:
         # A body that can be read once is kept now, so that it can be sent with the payment, too.
@@ -70,8 +71,7 @@ def sign_in(call: Call, quote: Quote, rules: Rules) -> Flow[tuple[Quote, Reply |
 def judge_sign_in(call: Call, quote: Quote, rules: Rules) -> Flow[tuple[Quote, str]]:
     """Return the quote with the reason against its sign-in, if there is one, and the chain whose account signs in."""
     challenge = quote.sign_in
-    if challenge is None:
-        return quote, ""
+    assert challenge is not None
     reason, network = yield from _judged(call, quote, challenge, rules)
     return _refused(quote, reason), network
 
