@@ -275,8 +275,10 @@ class Policy:
         Args:
             origin: The scheme, host and port that made the challenge.
         """
-        named = (limit.sign_in for _, limit in self.limits(origin))
-        return next((mode for mode in named if mode is not None), self.sign_in)
+        for _, limit in self.limits(origin):
+            if limit.sign_in is not None:
+                return limit.sign_in
+        return self.sign_in
 
     def needs_approval(self, price: Money) -> bool:
         """Return True if the approver has to be asked before this much is paid.
