@@ -15,7 +15,7 @@ def test_a_second_visit_costs_nothing_and_says_so() -> None:
         url = seller.sell("/poem", "0.02", content="Roses", sign_in=True)
         buyer = seller.buyer(Policy(per_request="0.05", per_day="1"))
         with wrap(httpx.Client(), buyer) as client:
-            made = {tool.__name__: tool for tool in tools(client, buyer)}
+            made = {tool.__name__: tool for tool in tools(client, buyer, hosts=["127.0.0.1"])}
             paid = made["paid_fetch"](url)
             price = made["quote"](url)
             again = made["paid_fetch"](url)
