@@ -116,3 +116,22 @@ def test_an_account_of_eth_account_signs_in(sandbox: Sandbox) -> None:
     with client(sandbox.buyer(POLICY, wallet=Wallet(evm=account))) as one:
         found = [outcome(one.get(url)) for _ in range(2)]
     assert [told and told.signed_in for told in found] == ["", account.address]
+
+
+def test_a_sign_in_delivers_what_was_paid_and_did_not_arrive(sandbox: Sandbox) -> None:
+    url = sandbox.sell("/poem", "0.02", content="Roses", fault=["drop-after-settling"], sign_in=True)
+    buyer = sandbox.buyer(POLICY, repeat=())
+    with client(buyer) as one:
+        with pytest.raises(errors.PaymentOutcomeUnknown):
+            one.get(url)
+        [hold] = buyer.holds()
+        answer = one.get(url)
+        assert answer.text == "Roses"
+        found = outcome(answer)
+        assert found is not None
+        assert (found.hold.id, found.money, found.signed_in) == (hold.id, "spent", buyer.wallet.addresses["eip155"])
+    [past] = buyer.history()
+    assert (past.id, past.state, buyer.holds()) == (hold.id, "delivered", ())
+    assert past.last is not None
+    assert past.last.said.endswith("brought the content")
+    assert (len(sandbox.settlements), str(buyer.spent())) == (1, "0.02 USD")
