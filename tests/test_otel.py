@@ -135,6 +135,17 @@ def test_refusals_and_warnings_are_remarks_of_the_current_span(watched: Watched)
     assert (watched.total("x402.refusals"), watched.total("x402.warnings")) == (1, 1)
 
 
+def test_a_sign_in_is_a_remark_of_the_current_span(watched: Watched) -> None:
+    url = watched.sandbox.sell("/poem", "0.01", chains="evm", sign_in=True)
+    watched.client.get(url)
+    with watched.tracer.start_as_current_span("work"):
+        watched.client.get(url)
+    [work] = [span for span in watched.spans.get_finished_spans() if span.name == "work"]
+    [remark] = work.events
+    assert (remark.name, dict(remark.attributes)["http.response.status_code"]) == ("x402.signed_in", 200)
+    assert len(watched.payments()) == 1
+
+
 def test_nothing_secret_is_exported(watched: Watched) -> None:
     with watched.tracer.start_as_current_span("step"):
         for way in ("/evm", "/solana", "/v1/evm"):

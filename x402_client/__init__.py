@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .buyer.wallet import Wallet
     from .model.holds import Hold, Outcome
     from .model.money import Money, Token
-    from .model.offers import Offer, Quote, Receipt
+    from .model.offers import Offer, Quote, Receipt, SignIn
     from .model.signing import Approval
     from .policy.limits import Limit
     from .policy.policy import Policy
@@ -32,6 +32,7 @@ __all__ = [
     "Policy",
     "Quote",
     "Receipt",
+    "SignIn",
     "Token",
     "Wallet",
     "errors",
@@ -43,8 +44,8 @@ __all__ = [
 _HOMES = {
     "Allowance": "buyer.allowance", "Approval": "model.signing", "Buyer": "buyer.buyer", "Hold": "model.holds",
     "Limit": "policy.limits", "Money": "model.money", "Offer": "model.offers", "Outcome": "model.holds",
-    "Policy": "policy.policy", "Quote": "model.offers", "Receipt": "model.offers", "Token": "model.money",
-    "Wallet": "buyer.wallet", "outcome": "receipts", "receipt": "receipts",
+    "Policy": "policy.policy", "Quote": "model.offers", "Receipt": "model.offers", "SignIn": "model.offers",
+    "Token": "model.money", "Wallet": "buyer.wallet", "outcome": "receipts", "receipt": "receipts",
 }  # fmt: skip
 
 if not TYPE_CHECKING:

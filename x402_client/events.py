@@ -20,6 +20,7 @@ __all__ = [
     "LedgerStarted",
     "Presented",
     "Refused",
+    "SignedIn",
     "Unknown",
     "Warned",
     "WrittenOff",
@@ -87,6 +88,28 @@ class Refused(Event):
 
     def _rest(self) -> str:
         return self.reason
+
+
+@dataclass(slots=True, eq=False)
+class SignedIn(Event):
+    """Answer of the seller to a sign-in, which moves no money and tells the seller an address of the wallet.
+
+    Attributes:
+        account: The account that signed.
+        network: The chain whose account it is, by its CAIP-2 name.
+        status: The status of the answer. With 402 it opened nothing, and the request is paid.
+    """
+
+    account: str
+    network: str
+    status: int
+
+    def _word(self) -> str:
+        return "sign-in"
+
+    def _rest(self) -> str:
+        opened = "" if self.status != 402 else ", and opened nothing"
+        return f"{self.status} as {self.account} on {self.network}{opened}"
 
 
 @dataclass(frozen=True, slots=True)

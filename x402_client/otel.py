@@ -99,6 +99,10 @@ class _Listener:
         elif isinstance(event, events.AllowanceLow):
             words = f"{event.percent} % are spent"
             self._add_event("x402.allowance_low", self._warnings, event, words, event.allowance)
+        elif isinstance(event, events.SignedIn):
+            about = {"url.full": event.url, "http.request.method": event.method, "x402.network": event.network}
+            about_answer = {"http.response.status_code": event.status}
+            self._trace.get_current_span().add_event("x402.signed_in", {**about, **about_answer})
         elif isinstance(event, events.Warned):
             self._add_event("x402.warned", self._warnings, event, event.problem)
         if self._also is not None:

@@ -116,6 +116,8 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.LookNow: lambda ledger, ask: asks.Seen(False),
     asks.LeftAlone: lambda ledger, ask: None,
     asks.SignTyped: lambda ledger, ask: signature(ask),
+    asks.SignText: lambda ledger, ask: asks.SignatureGiven(SIGNER.sign_text(ask.text), trusted=True),
+    asks.Bought: lambda ledger, ask: None,
     asks.Approve: lambda ledger, ask: asks.Approved(True, 0.0),
     asks.Failed: lambda ledger, ask: "timeout" if isinstance(ask.failure, TimeoutError) else "lost",
     asks.Pause: lambda ledger, ask: None,

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.wire.terms import decoded, entry
+from tests.wire.terms import challenge, decoded, entry
 from x402_client import Policy, errors
 from x402_client.core import asks
 from x402_client.core.call import Call
@@ -49,6 +49,8 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
         OSError, StopIteration, lambda: errors.SigningError("no"), lambda: errors.Frozen("odd"),
         lambda: errors.ConfigurationError("async"),
     ],
+    asks.SignText: [OSError, StopIteration, lambda: errors.SigningError("no")],
+    asks.Bought: LEDGER_TROUBLE,
     asks.Approve: [OSError, lambda: errors.ApprovalDenied("no")],
     asks.LookAgain: [OSError, TimeoutError],
     asks.Send: [OSError, TimeoutError, lambda: errors.Frozen("odd"), lambda: errors.MalformedQuote("odd")],
@@ -68,12 +70,16 @@ FIRST = [
     lambda: asking(entry(amount="99000"), entry(scheme="upto", amount="1")),
     lambda: asking(entry(network="base")),
     lambda: reply(402, {"x402Version": 2, "accepts": []}),
+    lambda: asking(extensions=challenge()),
+    lambda: asking(extensions=challenge()),
+    lambda: reply(402, {"x402Version": 2, "accepts": [], "extensions": challenge()}),
     lambda: reply(402, {"error": "quota"}),
 ]
 ANSWERS: dict[type[Any], list[Callable[[Any], Any]]] = {
     asks.Send: [
         lambda ask: paid(200), lambda ask: paid(200), lambda ask: reply(200), lambda ask: reply(503),
         lambda ask: reply(302), lambda ask: asking(), lambda ask: reply(402), lambda ask: paid(402),
+        lambda ask: reply(403), lambda ask: asking(extensions=challenge()),
     ],
     asks.LookAgain: [lambda ask: asking(), lambda ask: reply(200), lambda ask: asking(entry(amount="1"))],
     asks.Approve: [lambda ask: asks.Approved(True, 0.0), lambda ask: asks.Approved(True, 99.0),
@@ -90,7 +96,7 @@ class Run:
 
     def __init__(self, ground: Ground, call: Call, first: asks.Reply, draw: Callable[..., Any], sent: set[Any]) -> None:
         self.ground, self.call, self.first, self.draw, self.sent = ground, call, first, draw, sent
-        self.sends = self.signatures = 0
+        self.sends = self.signatures = self.sign_ins = 0
         actions = st.sampled_from(["fail", "late", "close"])
         self.planned = draw(st.dictionaries(st.sampled_from(list(TROUBLE)), actions, max_size=2))
         self.recorded = self.shown = False
@@ -134,6 +140,9 @@ class Run:
 
     def done(self, ask: Any) -> tuple[Any, BaseException | None]:
         """The answer; what really was done counts even if its answer is lost."""
+        if isinstance(ask, asks.Bought):
+            known = (*self.ground.ledger.holds(), *self.ground.ledger.history(9))
+            return self.draw(st.sampled_from([None, *known])), self.failure
         if type(ask) in ANSWERS:
             answer = self.draw(st.sampled_from(ANSWERS[type(ask)]))(ask)
             self.shown |= isinstance(answer, asks.Seen) and answer.settled
@@ -150,7 +159,10 @@ class Run:
         if isinstance(ask, asks.SignTyped):
             self.signatures += 1
             assert [row.hold.state for row in mine] == ["reserved"]
-        if isinstance(ask, asks.Send):
+        if isinstance(ask, asks.Send) and ask.header[0] == "SIGN-IN-WITH-X":
+            self.sign_ins += 1
+            assert (mine, self.sends, self.sign_ins) == ([], 0, 1), "before all that has to do with money, and once"
+        elif isinstance(ask, asks.Send):
             self.sends += 1
             assert [(row.hold.state, row.hold.authorization.header) for row in mine] == [("signed", ask.header)]
             self.sent.add(ask.header)
@@ -161,8 +173,11 @@ class Run:
         assert self.sends <= 1
 
     def ended(self, answer: asks.Reply | None, failure: BaseException | None) -> None:
-        handed_over = answer is not None and answer.outcome is not None and 200 <= answer.status < 300
+        outcome = None if answer is None else answer.outcome
+        free = outcome is not None and outcome.money == "untouched"
+        handed_over = answer is not None and outcome is not None and 200 <= answer.status < 300 and not free
         assert self.call.attempt.alive is handed_over
+        assert not free or (self.sign_ins, self.sends, self.signatures) == (1, 0, 0)
         if answer is self.first:
             assert self.signatures == 0
         if not self.recorded and not self.sends:

@@ -21,6 +21,7 @@ CANARY = b"eyJjYW5hcnkiOjF9"
         ("hpack.hpack", "Adding %s=%s, %s, %s", (b"x-payment", CANARY, False, True), "False, True"),
         ("hpack.hpack", "Adding %s, %s", ((b"payment-signature", CANARY), True), "(hidden"),
         ("hpack.table", "Evicting %s: %s", (b"PAYMENT-SIGNATURE", CANARY), "(hidden"),
+        ("hpack.hpack", "Adding %s=%s, %s, %s", (b"sign-in-with-x", CANARY, False, True), "b'sign-in-with-x'="),
         ("hpack.hpack", "Encoded header block to %s", (CANARY,), "(16 bytes)"),
         ("hpack.hpack", "Adding %s=%s, %s, %s", (b"accept", b"*/*", False, True), "b'*/*'"),
         ("hpack.hpack", "Decoded %d, consumed %d bytes", (7, 8), "Decoded 7, consumed 8 bytes"),

@@ -68,6 +68,7 @@ LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_present
 LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wish_is_paid_once"
 ALLOWED, TREES = "tests/buyer/test_allowance.py", "tests/ledgers/test_allowance_trees.py"
 DAMPED = "tests/buyer/test_same_request.py"
+SIGNING_IN = "tests/core/test_signing_in.py"
 A_CLIENT = "tests/testing/test_adapter_conformance.py::TestHttpx"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
@@ -153,7 +154,7 @@ MUTATIONS = (
     Mutation(
         "a key of the sandbox signs for real networks",
         "buyer/schemes.py",
-        "if place[1] in self._play and not takes_play_keys(offer.network):",
+        "if not self.may_sign(offer.network):",
         "if False:",
         ("tests/signers/test_play_keys.py",),
         unseen=SETTINGS,
@@ -1798,6 +1799,39 @@ MUTATIONS = (
         "            return True or self._no(\n",
         ("tests/cli/test_allowances.py",),
         unseen=COMMANDS,
+    ),
+    # --- signing in
+    Mutation(
+        "a sign-in is signed for another host",
+        "policy/sign_in.py",
+        '    if challenge.domain.lower() not in (host, f"{host}:{origin.port}"):\n',
+        "    if False:\n",
+        (SIGNING_IN,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "further lines hide in the words of a sign-in",
+        "wire/sign_in.py",
+        "    if not value.isprintable():\n",
+        "    if False:\n",
+        (SIGNING_IN,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a challenge is signed twice",
+        "schemes/sign_in.py",
+        "        if self._key(challenge) in self._signed:\n",
+        "        if False:\n",
+        (SIGNING_IN,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a payment stays open although a sign-in brought the content",
+        "core/signing_in.py",
+        "    hold = (yield from _unresolved(call, rules)) if opened else None\n",
+        "    hold = None\n",
+        (SIGNING_IN,),
+        unseen=NOT_IN_IT,
     ),
 )
 

@@ -42,6 +42,7 @@ from x402_client import (
     Policy,
     Quote,
     Receipt,
+    SignIn,
     Token,
     Wallet,
     errors,
@@ -162,6 +163,7 @@ def building() -> Buyer:
         validity=600,
         allow_zero=False,
         check_funds=False,
+        sign_in="paid",
     )
     assert_type(Wallet.from_env(), Wallet)
     assert_type(Policy.from_env(), Policy)
@@ -310,6 +312,10 @@ def quotes(quote: Quote) -> None:
     assert_type(quote.choice, Offer | None)
     assert_type(quote.reasons, tuple[str, ...])
     assert_type(quote.free, bool)
+    assert_type(quote.sign_in, SignIn | None)
+    if quote.sign_in is not None:
+        assert_type(quote.sign_in.reason, str | None)
+        assert_type(quote.sign_in.networks, tuple[str, ...])
     for offer in quote.offers:
         assert_type((offer.price, offer.reason, offer.amount), tuple[Money | None, str | None, int])
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from x402_client.model.hosts import Origin
@@ -55,6 +58,23 @@ def document(*entries: Any, version: Any = 2, **more: Any) -> dict[str, Any]:
     """The whole document around some entries."""
     accepts = list(entries) or [entry() if version == 2 else entry_v1()]
     return {"x402Version": version, "error": "payment required", "accepts": accepts, **more}
+
+
+def challenge(issued: float | None = None, chains: tuple[str, ...] = (NETWORK,), **changes: Any) -> dict[str, Any]:
+    """The extension sign-in-with-x of a 402; ``...`` leaves a field of its info out."""
+    made = datetime.fromtimestamp(time.time() if issued is None else issued, UTC)
+    plain = {
+        "domain": "api.example.com",
+        "uri": URL,
+        "version": "1",
+        "nonce": secrets.token_hex(16),
+        "issuedAt": made.isoformat().replace("+00:00", "Z"),
+        "resources": [URL],
+    }
+    info = {name: value for name, value in (plain | changes).items() if value is not ...}
+    kinds = {"eip155": "eip191", "solana": "ed25519"}
+    listed = [{"chainId": chain, "type": kinds[chain.partition(":")[0]]} for chain in chains]
+    return {"sign-in-with-x": {"info": info, "supportedChains": listed, "schema": {}}}
 
 
 def encoded(value: Any) -> str:

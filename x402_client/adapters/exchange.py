@@ -241,6 +241,7 @@ class Exchange:
             paid=hops.paid,
             memory=self.memory,
             started=hops.started,
+            no_sign_in=request.no_sign_in,
         )
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
@@ -257,7 +258,7 @@ class Exchange:
         hops.redirect_delivery, reply = None, None
         try:
             reply = yield from answer
-            if reply is None or reply.outcome is None:
+            if reply is None or reply.outcome is None or reply.outcome.money == "untouched":
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
             if call.tool:

@@ -50,6 +50,11 @@ class ToolRequest(HttpRequest):
         """Return the server's URL with the tool: ``https://api.example.com/mcp#weather``, ``mcp:reports#weather``."""
         return f"{self.origin}{self.target.partition('?')[0]}#{words(self.tool, _TOOL)}"
 
+    @property
+    def no_sign_in(self) -> str:
+        """Return that there is no header in which a call of a tool could sign in."""
+        return "a sign-in goes in a header of HTTP, and a session of MCP has none"
+
 
 def tool_request(server: HttpRequest, tool: str, meta: Any) -> ToolRequest:
     """Return the facts of one call."""

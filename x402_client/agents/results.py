@@ -42,12 +42,14 @@ def note(host: str) -> str:
 
 def answered(answer: Answer, host: str, left: str | None) -> Result:
     """Return the result of a request that was answered."""
-    paid = answer.outcome
+    paid = _paid(answer.outcome)
     if answer.refusal is not None:
         return failed(answer.refusal)
     found: Result = {"ok": 200 <= answer.status < 300, "status": answer.status, **_body(answer), "note": note(host)}
     if answer.truncated:
         found["truncated"] = True
+    if answer.outcome is not None and answer.outcome.signed_in:
+        found["signed_in"] = answer.outcome.signed_in
     if found["ok"]:
         return found | paid_facts(paid, left)
     advice = next_after_status(answer.status, paid)
@@ -57,6 +59,11 @@ def answered(answer: Answer, host: str, left: str | None) -> Result:
         "says": _about_status(answer.status, paid, advice),
         "next": advice,
     }
+
+
+def _paid(found: Outcome | None) -> Outcome | None:
+    """Return the outcome of a payment. None: there was none, or a sign-in that cost nothing."""
+    return None if found is None or found.money == "untouched" else found
 
 
 def paid_facts(paid: Outcome | None, left: str | None) -> Result:
@@ -81,7 +88,7 @@ def failed(failure: Exception, cap: Money | None = None) -> Result:
 
 
 def _failed(failure: Exception, cap: Money | None) -> Result:
-    paid = outcome(failure)
+    paid = _paid(outcome(failure))
     if isinstance(failure, NotFetched) and paid is None:  # before its causes are looked at: one may be an error of ours
         return failure_of("NotFetched", "untouched", str(failure), "stop")
     ours = None if isinstance(failure, NotFetched) else find(failure)
@@ -123,6 +130,7 @@ def quoted(quote: Quote, refusal: str) -> Result:
     """Return the result of a question for the price. ``refusal`` is the reason against the place itself."""
     if quote.free:
         return {"ok": True, "status": quote.status, "free": True, "would_pay": None, "reasons": []}
+    signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice
     reasons = [refusal] if refusal else [_AGAIN] if quote.unresolved else list(quote.reasons)
     return {
@@ -130,6 +138,7 @@ def quoted(quote: Quote, refusal: str) -> Result:
         "status": quote.status,
         "free": False,
         "would_pay": str(choice.price) if choice is not None else None,
+        **({"would_sign_in_first": True} if signs else {}),
         "offers": [offer_facts(offer) for offer in quote.offers[:_OFFERS]],
         "reasons": [words(without_code(reason) or reason, _WORDS) for reason in reasons[:_OFFERS]],
         "seller_says": words(quote.description or quote.error, _WORDS),

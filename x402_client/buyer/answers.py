@@ -22,6 +22,7 @@ from ..signers.evm import LocalEvmSigner, read_signature
 from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
+from .bought import abought_at, bought_at
 from .ends import ended, raise_if_delivered, without
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .services import Services, log
@@ -71,7 +72,7 @@ class Answers:
     def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._services, ask)
         started = time.monotonic()
-        returned = signer.sign(asked)
+        returned = _signer_method(signer, ask)(asked)
         if is_coming(returned):
             getattr(returned, "close", bool)()  # or Python warns of a coroutine that was never awaited
             raise ConfigurationError("The wallet's signer is async and the client is not; use an async client.")
@@ -158,7 +159,8 @@ class AsyncAnswers:
     def _sign(self, ask: Any) -> Any:
         signer, asked, read = _signing(self._services, ask)
         started = time.monotonic()
-        returned = _in_thread(signer.sign, asked) if _blocks(signer) else signer.sign(asked)
+        sign = _signer_method(signer, ask)
+        returned = _in_thread(sign, asked) if _blocks(signer) else sign(asked)
         if is_coming(returned):
             return self._signed(returned, signer, read, started)
         return _signature_given(signer, returned, read, started)
@@ -225,9 +227,16 @@ def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], by
         family, asked = EVM_FAMILY, ask.data
     elif isinstance(ask, asks.SignMessage):
         family, asked = SOLANA_FAMILY, ask.message
+    elif isinstance(ask, asks.SignText):
+        family, asked = EVM_FAMILY, ask.text
     else:
         family, asked = ask.family, ask.data
     return services.wallet.needed_signer(family), asked, _READS.get(family, read_further_signature)
+
+
+def _signer_method(signer: Any, ask: Any) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = signer.sign_text if isinstance(ask, asks.SignText) else signer.sign
+    return found
 
 
 _READS = {EVM_FAMILY: read_signature, SOLANA_FAMILY: read_solana_signature}
@@ -289,6 +298,8 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Tell: lambda self, ask: self._services.tell(ask.event),
     asks.SignTyped: Answers._sign,
     asks.SignMessage: Answers._sign,
+    asks.SignText: Answers._sign,
+    asks.Bought: lambda self, ask: bought_at(self._services, ask),
     asks.Sign: Answers._sign,
     asks.Fetch: lambda self, ask: ask.read(),
     asks.Approve: Answers._approve,
@@ -310,6 +321,8 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Pause: lambda self, ask: self._in_time(_pause(ask.seconds)),
     asks.SignTyped: AsyncAnswers._sign,
     asks.SignMessage: AsyncAnswers._sign,
+    asks.SignText: AsyncAnswers._sign,
+    asks.Bought: lambda self, ask: abought_at(self._services, ask),
     asks.Sign: AsyncAnswers._sign,
     asks.Fetch: lambda self, ask: _in_thread(ask.read),
     asks.Approve: AsyncAnswers._approve,

@@ -17,6 +17,7 @@ from ..model.money import Amount
 from ..model.offers import Quote, brief, line
 from ..policy.limits import Amounts
 from ..policy.policy import CAREFUL, Policy
+from ..schemes.sign_in import SignInWithX
 from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
 from . import environment, settings
@@ -178,6 +179,7 @@ class Buyer(PurseQuestions):
             means=self.means,
             schemes=self.means.schemes,
             bounds=self.bounds,
+            sign_in=SignInWithX(self.wallet.readers, self.means.may_sign, self.bounds),
             purse=self.purse,
             on_refusal=on_refusal,
             approve_all=self.services.approver is not None and self.policy.approve_above is None,

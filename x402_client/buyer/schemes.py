@@ -106,7 +106,7 @@ class PaymentMeans:
         scheme = self.schemes.get(place)
         if scheme is None:
             return self._nothing_signs(offer)
-        if place[1] in self._play and not takes_play_keys(offer.network):
+        if not self.may_sign(offer.network):
             return (
                 "anybody may know the wallet's key, one of a sandbox or a development tool; pay with a key of your own "
                 f"on {words(short_name(offer.network), 60)}"
@@ -125,6 +125,10 @@ class PaymentMeans:
         if (offer.scheme, family_of(offer.network)) in SHIPPED:
             return f"the wallet has no key for {network}"
         return f"payment scheme {scheme!r} is not supported on {network}"
+
+    def may_sign(self, network: str) -> bool:
+        """Return False where anybody may know the key that would sign for a network."""
+        return family_of(network) not in self._play or takes_play_keys(network)
 
     def look(self, offer: Offer) -> Look | None:
         """Return the function that asks an endpoint whether a payment of this offer settled.

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self
 from ..errors import ConfigurationError, SigningError
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
 from ..model.offers import line, words
+from ..model.sign_in import SIGNATURE_TYPES
 from ..signers.evm import ForeignEvmSigner, LocalEvmSigner, read_hex_key
 from ..signers.further import FurtherSigner
 from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_signer
@@ -138,6 +139,14 @@ class Wallet:
         """Return the account that pays in each family of chains."""
         families = {"evm": EVM_FAMILY, "solana": SOLANA_FAMILY}
         return {families.get(name, name): signer.address for name, signer in self._signers()}
+
+    @property
+    def readers(self) -> dict[str, str]:
+        """Return the accounts whose signers sign a text to be read, by family of chains: these can sign in."""
+        found = self.addresses
+        if self.evm is not None and not getattr(self.evm, "signs_texts", False):
+            del found[EVM_FAMILY]
+        return {family: address for family, address in found.items() if family in SIGNATURE_TYPES}
 
     @property
     def async_only(self) -> tuple[str, ...]:

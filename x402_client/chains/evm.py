@@ -60,6 +60,11 @@ def _is_keccak(hashing: Callable[[bytes], Any]) -> bool:
     return all(hashing(data).digest() == answer for data, answer in _KNOWN_ANSWERS)
 
 
+def personal_digest(text: bytes) -> bytes:
+    """Return the digest of a text that a person may read, which is no transaction and no typed data (EIP-191)."""
+    return keccak(b"\x19Ethereum Signed Message:\n" + str(len(text)).encode() + text)
+
+
 def is_address(text: str) -> bool:
     """Return True if this is an address. In mixed case, its checksum has to be right."""
     if not _ADDRESS.fullmatch(text):

@@ -8,7 +8,7 @@ import httpx
 
 from ..core.receipt_check import says_pending
 from ..errors import X402Error
-from ..events import Answered, Delivered, Event, LedgerStarted, Presented, Warned
+from ..events import Answered, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import words
@@ -46,6 +46,8 @@ class Watching:
             self.presented, self.again = event.hold, event.again
         elif isinstance(event, Answered):
             self.stop()
+        elif isinstance(event, SignedIn) and event.status == 402 and not self.quiet:
+            say(f"A sign-in as {event.account} opened nothing; paying instead.", "dim")
         elif isinstance(event, Delivered):
             self.delivered = True
         elif isinstance(event, Warned):
@@ -118,7 +120,7 @@ class Report:
     def code(self) -> Code:
         """Return the exit code of the answer."""
         status = self.status or 0
-        if self.outcome is None:
+        if self.outcome is None or self.outcome.money == "untouched":
             return Code.OK if status < 400 else Code.HTTP
         if status < 300:
             return Code.OK
@@ -127,6 +129,8 @@ class Report:
     def trouble(self) -> str:
         """Return the message about an answer of 300 or more."""
         answered = f"{self.host} answered {self.status}"
+        if self.outcome is not None and self.outcome.money == "untouched":
+            return f"{answered} to a sign-in.{self.led_on()} Nothing was paid."
         if self.outcome is None:
             unpaid = " This 402 does not speak x402, so there was nothing to pay." if self.status == 402 else ""
             return f"{answered}.{unpaid}{self.led_on()} Nothing was paid."
@@ -155,6 +159,11 @@ class Report:
         return message
 
     def _tell_paid(self, paid: Outcome, then: str) -> None:
+        if paid.signed_in:
+            new = "new " if paid.money != "untouched" else ""
+            say(f"Signed in as {paid.signed_in}. Nothing {new}was paid.", "green")
+        if paid.money == "untouched":
+            return
         offer, price = paid.offer, paid.hold.price
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
         bought = f"{price} ({token} on {network_name(offer.network, price)}) to {words(offer.pay_to, 60)}"
@@ -172,7 +181,7 @@ class Report:
 
     def doubts(self) -> list[str]:
         """Return what is wrong with the receipt of a paid answer."""
-        if self.outcome is None or (self.status or 0) >= 300:
+        if self.outcome is None or self.outcome.signed_in or (self.status or 0) >= 300:
             return []
         receipt = self.outcome.receipt
         if receipt is None:
@@ -198,6 +207,7 @@ class Report:
             "location": self.leads_to or None,
             "money": money,
             "error": None if code is Code.OK else {"kind": type(error).__name__ if error else None, "message": message},
+            "signed_in": self.outcome.signed_in or None if self.outcome else None,
             "payment": payment(hold) if hold is not None and money != "untouched" else None,
             "receipt": _receipt(self.outcome),
             "doubts": self.doubts(),

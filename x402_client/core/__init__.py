@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Approve,
         Approved,
         Ask,
+        Bought,
         Claim,
         Close,
         Conclude,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         Sign,
         SignatureGiven,
         SignMessage,
+        SignText,
         SignTyped,
         Tell,
         WriteOff,
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     )
     from .purchase_name import is_key_of, is_request_of
     from .rules import Rules
+    from .sign_in_scheme import SignInScheme
     from .unresolved import with_unresolved
 
 __all__ = [
@@ -97,6 +100,7 @@ __all__ = [
     "Attempt",
     "Authorization",
     "BodyDigest",
+    "Bought",
     "Busy",
     "Call",
     "Cap",
@@ -149,7 +153,9 @@ __all__ = [
     "Settlement",
     "SettlementReader",
     "Sign",
+    "SignInScheme",
     "SignMessage",
+    "SignText",
     "SignTyped",
     "SignatureGiven",
     "Signed",
@@ -198,6 +204,7 @@ _HOMES = {
         "Approve",
         "Approved",
         "Ask",
+        "Bought",
         "Claim",
         "Close",
         "Conclude",
@@ -224,6 +231,7 @@ _HOMES = {
         "Settlement",
         "Sign",
         "SignMessage",
+        "SignText",
         "SignTyped",
         "SignatureGiven",
         "Tell",
@@ -236,6 +244,7 @@ _HOMES = {
     ".flow": ("inspect", "pay"),
     ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
+    ".sign_in_scheme": ("SignInScheme",),
     ".unresolved": ("with_unresolved",),
     ".paying_ahead": ("pay_ahead",),
     ".ports": (

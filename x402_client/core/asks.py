@@ -307,6 +307,26 @@ class SignTyped(Ask["SignatureGiven"]):
         self.data: TypedData = data
 
 
+class SignText(Ask["SignatureGiven"]):
+    """A signature over a text to be read, by the wallet's EVM key: EIP-191, which wallets call personal_sign."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text: bytes = text
+
+
+class Bought(Ask["Hold | None"]):
+    """The latest purchase at an origin, delivered or unresolved, by these accounts; one at this URL first."""
+
+    __slots__ = ("origin", "payers", "url")
+
+    def __init__(self, origin: Origin, url: str, payers: tuple[str, ...]) -> None:
+        self.origin: Origin = origin
+        self.url: str = url
+        self.payers: tuple[str, ...] = payers
+
+
 class SignMessage(Ask["SignatureGiven"]):
     """A signature over plain bytes by the wallet's Solana key."""
 

@@ -68,6 +68,11 @@ class HttpRequest(NamedTuple):
         texts = [one.decode("latin-1") if isinstance(one, bytes) else one for one in found]
         return [text for text in texts if text is not None]
 
+    @property
+    def no_sign_in(self) -> str:
+        """Return why this request takes no sign-in of ours, or ""."""
+        return "the request has a sign-in of its own already" if "sign-in-with-x" in self.headers else ""
+
     def __repr__(self) -> str:
         return f"HttpRequest({self.method} {self.shown})"  # headers and query hold secrets of the caller's
 
@@ -128,6 +133,8 @@ class Call:
     repeats: str = ""
     #: True if the answer is that to a payment whose purchase an earlier call resolved.
     resolved: bool = False
+    #: Why its request takes no sign-in of ours. "": it may have one.
+    no_sign_in: str = ""
     #: True for an MCP ``tools/call`` over HTTP, once its body was read.
     tool: bool = False
 

@@ -74,7 +74,7 @@ class Resolution:
     def told(self) -> Outcome:
         """Return the outcome for the caller, whose ``accept`` and ``reject`` end here."""
         said = self.outcome
-        return Outcome(said.money, said.hold, said.offer, said.receipt, said.mismatches, self._heard)
+        return Outcome(said.money, said.hold, said.offer, said.receipt, said.mismatches, self._heard, said.signed_in)
 
     def _heard(self, has_it: bool) -> bool:
         """Take the caller's word. Return False if it is too late: a resolved purchase is never opened again."""

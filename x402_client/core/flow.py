@@ -53,6 +53,7 @@ from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
 from .reserving import patiently, reserve
 from .rules import Rules
+from .signing_in import judge_sign_in, sign_in
 from .unresolved import tell_unresolved
 
 #: How many dead payments of one purchase a call clears away before it gives up on the ledger.
@@ -69,6 +70,10 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
         if call.paid is not None:
             raise (yield from noted((yield from _paid_before(call, call.paid)), first.status))
         yield from _admit(call, quote, rules)
+        if isinstance(quote, Quote) and quote.sign_in is not None:
+            quote, opened = yield from sign_in(call, quote, rules)
+            if opened is not None:
+                return opened
         while True:
             hold = yield from _secure(call, quote, rules)
             if isinstance(hold, Reply):
@@ -139,12 +144,16 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
     if quote is None:
         return None
     judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+    if judged.sign_in is not None:
+        judged, _ = yield from judge_sign_in(call, judged, rules)
     try:
         admit(rules.policy, call.origin, call.came_from)
         admit_under(call.mandate.allowances, call.origin)
         check_quoted(call)
     except PaymentRefused as refusal:
         judged = replace(judged, offers=tuple(replace(o, reason=refusal.args[0]) for o in judged.offers), choice=None)
+        if judged.sign_in is not None:
+            judged = replace(judged, sign_in=judged.sign_in.refused(str(refusal.args[0])))
     return replace(judged, request=call.asked)
 
 

@@ -59,6 +59,12 @@ def named(transaction: str, hold: Hold) -> str:
     return words(transaction, _TRANSACTION) or (hold.last.transaction if hold.last is not None else "")
 
 
+def note_sign_in(outcome: Outcome, status: int) -> Flow[None]:
+    """Keep that a sign-in brought what a payment was for: lists show it of the delivered purchase."""
+    said = f"a sign-in as {outcome.signed_in} brought the content"
+    yield from _note(outcome.hold, LastAnswer(outcome.money, status, said))
+
+
 def _note(hold: Hold, last: LastAnswer, now: bool = False) -> Flow[None]:
     with suppress(Exception):  # a list that says less must not take the place of the end that it is about
         yield from Note(hold.shown, last, now)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..errors import MoneyState
     from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
     from ..model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order, Purchase, Spending
+    from ..model.hosts import Origin
     from ..model.offers import Offer, Receipt
     from ..model.signing import Approval, Signed
     from .asks import Ask, Failure, Reply
@@ -192,18 +193,22 @@ class LedgerExtras(Protocol):
         """
         ...
 
-    def purses(self) -> Maybe[tuple[str, ...]]:
-        """Return the names of the purses in the ledger, sorted. Default: they are not known.
+    @property
+    def bought(self) -> Callable[[str, Origin, str, tuple[str, ...]], Maybe[Hold | None]] | None:
+        """The function that finds the latest delivered purchase of a purse at an origin, by one of these payers.
 
-        Called by the command, to say where payments are and whether a ledger was ever used.
+        One at this URL comes first. Called where a seller takes a sign-in. Default: None, and ``history`` is read.
         """
+        ...
+
+    def purses(self) -> Maybe[tuple[str, ...]]:
+        """Return the purses in the ledger, sorted. Called by the command, to list them. Default: not known."""
         ...
 
     def close_ledger(self) -> Maybe[None]:
         """Close files and connections, and give up this process's claims. Default: there is nothing to close.
 
-        Called by ``Buyer.close`` and ``aclose``, and by the command at its end. It may be called twice, and other
-        buyers may share the ledger: the next use opens it again.
+        Called by ``Buyer.close``, ``aclose`` and the command. It may be called twice: the next use opens it again.
         """
         ...
 
@@ -212,6 +217,7 @@ class EvmSigner(Protocol):
     """A signer on EVM chains. Sync or async: a method that returns an awaitable is awaited by async clients.
 
     Set ``blocking = False`` on a sync signer that answers at once; any other sync one runs in a thread under asyncio.
+    Optional besides: ``sign_message(message: bytes)``, as personal_sign (EIP-191): 65 bytes or hex. It signs in.
     """
 
     @property

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..policy.policy import Policy
     from ..wire.bounds import Bounds
     from .ports import Scheme
+    from .sign_in_scheme import SignInScheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Rules:
     means: Means
     schemes: Mapping[tuple[str, str], Scheme]
     bounds: Bounds
+    sign_in: SignInScheme
     purse: str = "default"
     on_refusal: Literal["raise", "return"] = "raise"
     #: True if every payment needs approval: there is an approver and no threshold.

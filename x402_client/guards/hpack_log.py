@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-_NAMES = ("payment-signature", "x-payment")
+_NAMES = ("payment-signature", "x-payment", "sign-in-with-x")
 _HIDDEN = "(hidden: a payment header)"
 
 

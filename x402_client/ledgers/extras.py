@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from inspect import iscoroutinefunction
-from typing import cast
+from typing import Any, cast
 
 from ..core.ports import Ledger, Maybe
 from ..errors import MoneyState
 from ..model.budgets import purses_to_show
 from ..model.holds import Hold, LastAnswer
+from ..model.hosts import Origin
 from ..model.offers import Receipt, words
 
 #: The most purses that are named.
@@ -68,6 +69,12 @@ def note(ledger: Ledger, hold: Hold, last: LastAnswer) -> Maybe[None]:
     """Keep the last answer to an unresolved payment, where the ledger does so."""
     keep: Callable[[Hold, LastAnswer], Maybe[None]] | None = getattr(ledger, "note", None)
     return None if keep is None else keep(hold, last)
+
+
+def bought(ledger: Ledger, purse: str, origin: Origin, url: str, payers: tuple[str, ...]) -> Any:
+    """Return the latest delivered purchase at an origin. NotImplemented if the ledger cannot be asked."""
+    ask = getattr(ledger, "bought", None)
+    return NotImplemented if ask is None else ask(purse, origin, url, payers)
 
 
 def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:

@@ -33,7 +33,7 @@ class MemoryLedger:
     #: It always starts at zero, so there is no first use to report.
     fresh = must_exist = False
     #: Its one lock is held for microseconds, so async callers need no twin.
-    asynchronous = impatient = send_close = None
+    asynchronous = impatient = send_close = bought = None
 
     def __init__(self) -> None:
         self._lock: threading.Lock | _Copied = threading.Lock()

@@ -48,7 +48,7 @@ def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
     """Return the values of the first ``COLUMNS`` for a new hold."""
     purchase, origin = order.purchase, order.purchase.origin
     return (
-        purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, _shortened(purchase.url),
+        purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, shortened(purchase.url),
         origin.scheme, origin.host, origin.port, offer_text(order.offer), order.price.currency, order.price.units,
         created, "reserved", "held", 0,
     )  # fmt: skip
@@ -171,7 +171,8 @@ def _bounded(facts: list[Any], words: Mapping[str, Any]) -> str:
     return text
 
 
-def _shortened(url: str) -> str:
+def shortened(url: str) -> str:
+    """Return a URL as it is kept."""
     return url if len(url) <= _URL else url[: _URL - 1] + "…"
 
 

@@ -16,7 +16,8 @@ from .money import Money
 from .offers import Offer, Receipt, brief, line, words
 
 #: "released" stands in errors and results alone: what was given back is gone from a ledger.
-HoldState = Literal["reserved", "signed", "delivered", "written_off", "released"]
+#: "signed_in" stands in outcomes alone: nothing was reserved, and the seller took a sign-in instead of a payment.
+HoldState = Literal["reserved", "signed", "delivered", "written_off", "released", "signed_in"]
 #: Seconds after a payment's expiry before a "not settled" counts that does not come from the chain itself.
 MARGIN = 120
 #: Presentations from which on one more, if the seller refuses it, will hardly bring the content.
@@ -174,9 +175,10 @@ class Hold:
         purchase: What was asked for.
         offer: The offer that is paid.
         price: What it costs.
-        created: When it was reserved, in seconds since 1970.
+        created: When it was reserved, in seconds since 1970; 0.0 in the outcome of a sign-in.
         state: ``"reserved"``, ``"signed"``, ``"delivered"`` or ``"written_off"``. On errors and in what
-            ``reconcile`` returns also ``"released"``: given back, and gone from the ledger.
+            ``reconcile`` returns also ``"released"``: given back, and gone from the ledger. On the outcome of a sign-in
+            ``"signed_in"``: no ledger has it, and its price is zero.
         money: What happened to the money.
         authorization: What was signed. None: nothing yet.
         receipt: The seller's receipt. None: none came.
@@ -214,7 +216,8 @@ class Hold:
 
     def __repr__(self) -> str:
         state = self.state.replace("_", " ")
-        facts = f"{self.price} for {_asked(self.purchase)}, {state}, money {self.money}, {_time(self.created)}"
+        when = "" if self.state == "signed_in" else f", {_time(self.created)}"
+        facts = f"{self.price} for {_asked(self.purchase)}, {state}, money {self.money}{when}"
         facts += f", allowance {words(self.allowance, 60)}" if self.allowance else ""
         return line(f"<Hold {words(self.id, 20)}: {facts}>")
 
@@ -284,13 +287,14 @@ class Outcome:
     """The outcome that a paid response carries: what happened to the money, and the seller's receipt.
 
     Attributes:
-        money: ``"spent"``, ``"held"`` or ``"unknown"``.
+        money: ``"spent"``, ``"held"`` or ``"unknown"``; ``"untouched"`` where a sign-in was answered and nothing paid.
         hold: The reservation, with its nonce and its price, as it was when the answer began: ``"signed"``, also after
             the body was read. ``buyer.history()`` has it as ``"delivered"``.
         offer: The offer that was paid.
         receipt: The seller's receipt. None: none came, or it could not be read.
         mismatches: Disagreements between the receipt and what was signed, one line each.
         own_word: Takes the word of ``accept`` and ``reject``. None in a copy from another process.
+        signed_in: The account that signed in to get this answer. "": none did, it was paid.
     """
 
     money: MoneyState
@@ -301,6 +305,8 @@ class Outcome:
     mismatches: tuple[str, ...] = ()
     #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)
+    #: The account that signed in to get this answer. "": none did, it was paid.
+    signed_in: str = ""
 
     def __post_init__(self) -> None:
         """Make the hold say of the money what the outcome says: a ledger's own word for it comes before the answer."""
@@ -310,6 +316,7 @@ class Outcome:
     def __repr__(self) -> str:
         doubts = f", {len(self.mismatches)} mismatches" if self.mismatches else ""
         receipt = "no receipt" if self.receipt is None else repr(self.receipt)[1:-1]
+        receipt = f"signed in as {brief(self.signed_in)}" if self.signed_in else receipt
         asked = _asked(self.hold.purchase) + (", paid before delivery" if self.offer.upfront else "")
         return line(f"<Outcome: money {self.money}, {self.hold.price} for {asked}, {receipt}{doubts}>")
 
@@ -330,7 +337,8 @@ class Outcome:
         return self.own_word is not None and self.own_word(False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Outcome, (self.money, self.hold, self.offer, self.receipt, self.mismatches))
+        told = (self.money, self.hold, self.offer, self.receipt, self.mismatches)
+        return (Outcome, (*told, None, self.signed_in) if self.signed_in else told)
 
 
 class Order(NamedTuple):

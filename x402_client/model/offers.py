@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
@@ -88,6 +88,50 @@ _facts = attrgetter(*_FACTS)
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """A challenge of sign-in-with-x: a text about this seller that a wallet may sign instead of paying.
+
+    Attributes:
+        domain: The host that it names.
+        uri: The URL that it names.
+        nonce: The seller's value that makes it good for one use.
+        issued: When it was made, as the seller wrote it.
+        expires: When it ends, as the seller wrote it, or "".
+        not_before: When it begins, as the seller wrote it, or "".
+        statement: The seller's words in it, or "".
+        request_id: The seller's name for the request, or "".
+        resources: The URLs that it lists.
+        networks: The chains whose accounts may sign in, by their CAIP-2 names.
+        reason: Why it is not signed. None: it would be, before anything is paid; or it was not judged yet.
+    """
+
+    domain: str = ""
+    uri: str = field(default="", repr=False)
+    nonce: str = field(default="", repr=False)
+    issued: str = ""
+    expires: str = ""
+    not_before: str = ""
+    statement: str = ""
+    request_id: str = field(default="", repr=False)
+    resources: tuple[str, ...] = field(default=(), repr=False)
+    networks: tuple[str, ...] = ()
+    reason: str | None = None
+
+    def refused(self, reason: str | None) -> SignIn:
+        """Return the same challenge with this reason against it.
+
+        Args:
+            reason: Why it is not signed. None: it would be.
+        """
+        return replace(self, reason=reason)
+
+    def __repr__(self) -> str:
+        on = ", ".join(words(short_name(one), 40) for one in self.networks[:3])
+        why = "" if self.reason is None else f", not signed: {words(self.reason, 120)}"
+        return line(f"<SignIn {words(self.domain, 60)} on {on}{why}>")
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """The whole 402, read. An answer that asked for no payment gives a quote without offers.
 
@@ -106,6 +150,8 @@ class Quote:
         request: A digest of the request, without its body. ``purchase(quote=...)`` pays no other one.
         unresolved: The id of an unresolved payment for the same request, as in ``buyer.holds()``. That payment would be
             presented again, and no offer paid. Default: there is none.
+        sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
+            seller makes none.
     """
 
     url: str
@@ -125,6 +171,8 @@ class Quote:
     request: str = field(default="", repr=False, compare=False)
     #: The id of an unresolved payment for the same request. It would be presented again, and no offer paid.
     unresolved: str = field(default="", compare=False)
+    #: The challenge of sign-in-with-x. With it, a quote may be without offers: then it opens by a signature alone.
+    sign_in: SignIn | None = None
 
     @property
     def free(self) -> bool:
@@ -133,13 +181,19 @@ class Quote:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Return the reason against each offer that was not chosen, one line each; unreadable entries come last."""
+        """Return the reason against each offer that was not chosen, one line each.
+
+        Unreadable entries come after these, and the reason against a sign-in comes last.
+        """
         refused = (f"offer {o.position} ({o}): {o.reason}" for o in self.offers if o.reason)
-        return (*refused, *self.faults)
+        signs = () if self.sign_in is None or self.sign_in.reason is None else (f"sign-in: {self.sign_in.reason}",)
+        return (*refused, *self.faults, *signs)
 
     def __repr__(self) -> str:
         offers = f"{len(self.offers)} offer{'' if len(self.offers) == 1 else 's'}"
         found = "free" if self.free else f"{offers}, {f'chosen: {self.choice}' if self.choice else 'none acceptable'}"
+        if self.sign_in is not None:
+            found += f", sign-in {'first' if self.sign_in.reason is None else 'not signed'}"
         if self.unresolved:
             found = f"{offers}; payment {brief(self.unresolved)} is unresolved and would be presented again"
         return line(f"<Quote of {words(self.url, 60)}: {found}>")

@@ -105,6 +105,14 @@ _judged_cached = lru_cache(maxsize=64)(_judged)
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
     """Return the error for a judged quote without a choice."""
     count = len(quote.offers) + len(quote.faults)
+    if not count:
+        reason = None if quote.sign_in is None else quote.sign_in.reason
+        why = f": {reason}" if reason else ""
+        return NoAcceptableOffer(
+            f"{quote.url} asks for no money; it opens by a sign-in of the wallet, and none opened it{why}. Nothing was "
+            "paid.",
+            reasons=quote.reasons,
+        )
     message = f"No offer of the {count} of {quote.url} was acceptable: "
     reasons = [*_grouped_reasons(quote.offers), *quote.faults]
     shown, more = reasons[:_REASONS], len(reasons) - _REASONS

@@ -11,6 +11,7 @@ from ..model.budgets import BUDGET_WINDOWS, Cap
 from ..model.keywords import keywords_only, unexpected
 from ..model.money import Amount, Money
 from ..model.offers import line
+from ..model.sign_in import SignInMode
 
 Amounts: TypeAlias = "Amount | Iterable[Amount]"
 
@@ -26,6 +27,7 @@ _SUSPECT = range(1_000, 10**24)
 _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
 LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")
+_SIGN_IN = ("paid", "always", "never")
 
 
 class Limit:
@@ -42,12 +44,14 @@ class Limit:
         per_month: The most that may be spent in any 30 days. Default: no limit.
         total: The most that may ever be spent. Default: no limit.
         max_payments: The most payments in a window, as in ``"30/minute"``, or several of these. Default: no limit.
+        sign_in: Where a host's sign-in challenge is signed, as ``Policy(sign_in=...)`` has it. Default: as the policy
+            says.
     """
 
     # A new window in the table works at once, as ``**further``. Its keyword belongs into the signatures of ``Limit``
     # and ``Policy`` too, for editors and type checkers. A test checks that.
 
-    __slots__ = ("_budgets", "_counts", "_per_request", "_written")
+    __slots__ = ("_budgets", "_counts", "_per_request", "_written", "sign_in")
 
     @keywords_only('Limit(per_request="0.10", per_day="1")')
     def __init__(
@@ -60,6 +64,7 @@ class Limit:
         per_month: Amounts | None = None,
         total: Amounts | None = None,
         max_payments: str | Iterable[str] | None = None,
+        sign_in: SignInMode | None = None,
         **further: Never,
     ) -> None:
         given: dict[str, Amounts | None] = {
@@ -73,7 +78,9 @@ class Limit:
             self._written[name] = as_amounts(given.pop(name, None))
             self._budgets[window] = by_currency(name, self._written[name])
         if given:
-            raise unexpected("Limit", given, LIMIT_KEYWORDS)
+            raise unexpected("Limit", given, (*LIMIT_KEYWORDS, "sign_in"))
+        #: Where a host's sign-in challenge is signed. None: the next entry of the policy says so.
+        self.sign_in: SignInMode | None = None if sign_in is None else sign_in_mode(sign_in)
         self._counts = counts("max_payments", "30/minute", max_payments)
 
     @property
@@ -93,9 +100,9 @@ class Limit:
     def keywords(self) -> dict[str, Any]:
         """Return the keywords that make this limit again."""
         counts = [f"{most}/{window}" for window, most in self._counts.items()]
-        return {name: amounts for name, amounts in self._written.items() if amounts is not None} | (
-            {"max_payments": counts} if counts else {}
-        )
+        further = {"max_payments": counts, "sign_in": self.sign_in}
+        found = {name: amounts for name, amounts in self._written.items() if amounts is not None}
+        return found | {name: value for name, value in further.items() if value}
 
     @property
     def remarks(self) -> Iterator[str]:
@@ -134,6 +141,7 @@ class Limit:
         written = {name: [str(one) for one in most.values()] for name, most in amounts.items() if most}
         counted = [f"{most}/{window}" for window, most in self._counts.items()]
         written |= {"max_payments": counted} if counted else {}
+        written |= {"sign_in": [self.sign_in]} if self.sign_in else {}
         return [f"{name}={(few[0] if len(few) == 1 else few)!r}" for name, few in written.items()]
 
     def __repr__(self) -> str:
@@ -144,8 +152,8 @@ class Limit:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Limit):
             return NotImplemented
-        mine = (self._per_request, self._budgets, self._counts)
-        return mine == (other._per_request, other._budgets, other._counts)
+        mine = (self._per_request, self._budgets, self._counts, self.sign_in)
+        return mine == (other._per_request, other._budgets, other._counts, other.sign_in)
 
     def __hash__(self) -> int:
         return hash(frozenset(self._per_request.items()))
@@ -165,6 +173,13 @@ def as_amounts(amounts: Amounts | None) -> tuple[Amount, ...] | None:
         return None
     one = isinstance(amounts, _NO_LISTS) or not isinstance(amounts, Iterable)
     return (amounts,) if one else tuple(amounts)  # type: ignore[arg-type,return-value]
+
+
+def sign_in_mode(given: SignInMode) -> SignInMode:
+    """Return where challenges are signed, checked."""
+    if given not in _SIGN_IN:
+        raise ConfigurationError(f'sign_in is "paid", "always" or "never", not {given!r}.')
+    return given
 
 
 def sane_amounts(name: str, amounts: tuple[Amount, ...] | None) -> tuple[Amount, ...] | None:

@@ -14,9 +14,10 @@ from ..model.keywords import keywords_only, unexpected
 from ..model.money import Amount, Money, Token
 from ..model.networks import short_name
 from ..model.offers import line
+from ..model.sign_in import SignInMode
 from . import checks
 from .checks import HostRule
-from .limits import LIMIT_KEYWORDS, Amounts, Limit, same_request_limits
+from .limits import LIMIT_KEYWORDS, Amounts, Limit, same_request_limits, sign_in_mode
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -55,6 +56,9 @@ class Policy:
         validity: The most seconds that a signature is valid, a whole number from 60 to 86400. Default: 600.
         allow_zero: True signs payments of zero too. Default: False.
         check_funds: True looks on the chain, before signing, whether the wallet has the money. Default: False.
+        sign_in: Where a seller's sign-in challenge (sign-in-with-x) is signed before anything is paid: ``"always"``,
+            ``"never"``, or ``"paid"``, which is where this wallet has bought from the seller before, or where nothing
+            else is asked for. It costs nothing, and tells the seller the wallet's address. Default: ``"paid"``.
     """
 
     @keywords_only('Policy(per_request="0.10", per_day="5")')
@@ -82,6 +86,7 @@ class Policy:
         validity: int = 600,
         allow_zero: bool = False,
         check_funds: bool = False,
+        sign_in: SignInMode = "paid",
         **further: Never,
     ) -> None:
         if not further.keys() <= set(LIMIT_KEYWORDS):
@@ -114,6 +119,7 @@ class Policy:
         self.validity: int = checks.validity(validity)
         self.allow_zero: bool = checks.flag("allow_zero", allow_zero)
         self.check_funds: bool = checks.flag("check_funds", check_funds)
+        self.sign_in: SignInMode = sign_in_mode(sign_in)
         self._check()
         self._built = True
 
@@ -137,7 +143,7 @@ class Policy:
         """Return the keywords that make this policy again."""
         same = (
             "only_listed_hosts", "networks", "assets", "tokens", "pay_to", "accept_loss", "pay_ahead", "validity",
-            "allow_zero", "check_funds",
+            "allow_zero", "check_funds", "sign_in",
         )  # fmt: skip
         return {
             **self.overall.keywords,
@@ -263,6 +269,17 @@ class Policy:
         """
         return _limits_currency(self, origin, currency)
 
+    def signs_in(self, origin: Origin) -> SignInMode:
+        """Return where the sign-in challenges of an origin are signed. The most exact entry that says so decides.
+
+        Args:
+            origin: The scheme, host and port that made the challenge.
+        """
+        for _, limit in self.limits(origin):
+            if limit.sign_in is not None:
+                return limit.sign_in
+        return self.sign_in
+
     def needs_approval(self, price: Money) -> bool:
         """Return True if the approver has to be asked before this much is paid.
 
@@ -291,6 +308,7 @@ class Policy:
             "networks": self.networks and [short_name(network) for network in self.networks],
             "assets": self.assets and list(self.assets),
             "hosts": {str(pattern): rule for pattern, rule in self.hosts.items()},
+            "sign_in": "" if self.sign_in == "paid" else self.sign_in,
         }
         return line(f"Policy({', '.join([*self.overall.shown, *(f'{k}={v!r}' for k, v in listed.items() if v)])})")
 

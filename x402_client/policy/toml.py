@@ -64,11 +64,14 @@ _HOSTS: _Kind = ('a list of hosts in quotes, like ["printer.lan"]', _names)
 _NAME: _Kind = ("text in quotes", lambda v: isinstance(v, str))
 _NAME_OR_NAMES: _Kind = ("an address in quotes, or a list of them", lambda v: isinstance(v, str) or _names(v))
 _FLAG: _Kind = ("true or false", lambda v: isinstance(v, bool))
+_SIGN_IN: _Kind = ('"paid", "always" or "never"', lambda v: isinstance(v, str))
 _WHOLE: _Kind = ("a whole number", lambda v: type(v) is int)
 _TABLE: _Kind = ('a table of hosts, like [hosts."api.example.com"]', lambda v: isinstance(v, dict))
 _TABLES: _Kind = ("tables, each headed [[tokens]]", lambda v: isinstance(v, list))
 
-LIMIT: Mapping[str, _Kind] = {**dict.fromkeys(LIMIT_KEYWORDS, _AMOUNTS), "max_payments": _COUNTS}
+LIMIT: Mapping[str, _Kind] = {
+    **dict.fromkeys(LIMIT_KEYWORDS, _AMOUNTS), "max_payments": _COUNTS, "sign_in": _SIGN_IN,
+}  # fmt: skip
 POLICY: Mapping[str, _Kind] = {
     **LIMIT, "same_request": _COUNTS, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NETWORKS,
     "assets": _ASSETS, "tokens": _TABLES, "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT,

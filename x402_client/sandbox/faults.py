@@ -151,6 +151,12 @@ def _priced(amount: str) -> Callable[[Offer], Offer]:
     return lambda offer: {**offer, **{n: amount for n in ("amount", "maxAmountRequired") if n in offer}}
 
 
+def _challenges(**changes: Any) -> Callable[[Sale], Answer]:
+    """Return a function that asks with a sign-in challenge, of which some fields are others."""
+    return lambda sale: sale.ask(challenge=lambda info: {**info, **changes})
+
+
+_PAYS = "paid each time, and no sign-in is signed"
 _ABOUT_TERMS = (
     Fault("wrong-token", "asks for an unknown token", "NoAcceptableOffer, nothing signed", terms=_other_token),
     Fault("swapped-token", "asks for a false copy of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
@@ -184,6 +190,36 @@ _ABOUT_TERMS = (
     Fault("not-x402", "a 402 that is not about x402", "the 402 itself", ask=lambda sale: page("Pay your bill.", 402)),
     Fault("dripped-402", "a 402 that never ends", "MalformedQuote after a bounded time, nothing signed", ask=_dripped),
     Fault("gzip-bomb-402", "a 402 of 32 MiB in 32 KiB", "the 402 itself, unread", ask=_bomb),
+    Fault(
+        "sign-in-foreign-domain",
+        "asks for a sign-in at another host",
+        _PAYS,
+        ask=_challenges(domain="bank.example", uri="https://bank.example/", resources=[]),
+    ),
+    Fault(
+        "sign-in-expired",
+        "asks for a sign-in that is over",
+        _PAYS,
+        ask=_challenges(issuedAt="2020-01-01T00:00:00Z", expirationTime="2020-01-01T00:05:00Z"),
+    ),
+    Fault(
+        "sign-in-line-break",
+        "hides further lines in the words of a sign-in",
+        _PAYS,
+        ask=_challenges(statement="Sign in.\n\nURI: https://bank.example"),
+    ),
+    Fault(
+        "sign-in-used-challenge",
+        "asks for the same sign-in each time",
+        "paid once, and one sign-in at most",
+        ask=_challenges(nonce="0123456789abcdef0123456789abcdef"),
+    ),
+    Fault(
+        "sign-in-refused",
+        "asks for a payment again after each sign-in",
+        "paid each time, after one sign-in",
+        ask=_challenges(),
+    ),
     Fault(
         "redirect-before-paying",
         "redirects on this host before asking",

@@ -21,6 +21,7 @@ The same goods at other addresses:
   /evm/...          for the EVM token only
   /solana/...       for the Solana token only
   /redeliver/...    a payment that was settled before brings the content again, not a 402
+  /sign-in/...      for nothing to an account that bought it and signs in (sign-in-with-x)
   /upfront/...      with the money taken before the goods are made, as the offers say then
   /fault/NAME/...   with a fault, once for each payment
   /sound/...        without any fault, also if one was ordered

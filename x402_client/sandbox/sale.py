@@ -10,6 +10,7 @@ from . import evm, solana
 from .answers import Answer, Request, opened, page, redirect, sealed
 from .play_money import EVM, V1_NAMES
 from .records import Settlement
+from .sign_ins import SignIns
 from .terms import PAYMENT, RECEIPT, Goods, Seller, offers, payment_required
 
 _UNCHANGED: Any = object()
@@ -21,6 +22,7 @@ class SaleShop(Protocol):
     url: str
     slow: float
     seller: Seller
+    sign_ins: SignIns
     alterations: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]
 
     def chain(self, network: str) -> evm.EvmChain | solana.SolanaChain: ...
@@ -58,14 +60,21 @@ class Sale:
     def _network_name(self) -> str:
         """Return the network, as the payment or the first offer names it."""
         accepted = (self.payment or {}).get("accepted")
-        place = accepted if isinstance(accepted, dict) else self.payment or self._offers[0]
+        place = accepted if isinstance(accepted, dict) else self.payment or next(iter(self._offers), {})
         return str(place.get("network"))
 
-    def ask(self, error: str = "payment required", alter: Any = None) -> Answer:
-        """Answer with the 402, with altered offers if a fault wants them."""
+    @property
+    def account(self) -> str | None:
+        """Return the account that signed in, or None."""
+        return self._shop.sign_ins.account(self._request.headers, self._shop.url + self._request.path)
+
+    def ask(self, error: str = "payment required", alter: Any = None, challenge: Any = None) -> Answer:
+        """Answer with the 402, with altered offers or an altered challenge if a fault wants them."""
         accepts = [alter(offer) for offer in self._offers] if alter else self._offers
         url, goods = self._shop.url + self._request.path, self._goods
-        return payment_required(goods.version, url, accepts, error, goods.description)
+        signs = goods.sign_in or challenge is not None
+        extensions = self._shop.sign_ins.challenge(url, goods.networks, challenge) if signs else None
+        return payment_required(goods.version, url, accepts, error, goods.description, extensions)
 
     def refuse(self, error: str, twice: bool = False) -> Answer:
         """Answer a payment with the 402, at the same price or at twice the price."""
@@ -96,9 +105,16 @@ class Sale:
     def deliver(self, receipt: Mapping[str, Any] | None = None, receipt_text: str | None = _UNCHANGED) -> Answer:
         """Answer with the content, and with the receipt as it is or as a fault wants it."""
         text = sealed(receipt or self.receipt()) if receipt_text is _UNCHANGED else receipt_text
+        return page(self._content, headers=None if text is None else {RECEIPT[self._goods.version]: text})
+
+    def open(self) -> Answer:
+        """Answer with the content, which was bought before."""
+        return page(self._content)
+
+    @property
+    def _content(self) -> Any:
         plain = {"paid": str(self._goods.price), "received": len(self._request.body), "content": "worth it"}
-        content = plain if self._goods.content is None else self._goods.content
-        return page(content, headers=None if text is None else {RECEIPT[self._goods.version]: text})
+        return plain if self._goods.content is None else self._goods.content
 
     def deliver_again(self, done: Settlement) -> Answer:
         """Answer with the content, for a payment that was settled before."""

@@ -236,6 +236,7 @@ class Sandbox:
         redeliver: bool | None = None,
         upfront: bool = False,
         description: str = "",
+        sign_in: bool = False,
     ) -> str:
         """Sell something at a path, or change how it is sold. Return its URL.
 
@@ -251,6 +252,7 @@ class Sandbox:
             redeliver: True delivers again for a payment that was settled. Default: as the sandbox does.
             upfront: True names the payment flow in which the money is taken before the goods are made. Default: False.
             description: The seller's words for it, in the 402 and in the list of ``discover``. Default: none.
+            sign_in: True opens it for an account that bought it and signs in (sign-in-with-x). Default: False.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
@@ -261,9 +263,20 @@ class Sandbox:
         again = self._shop.redeliver if redeliver is None else redeliver
         goods = Goods(
             path, Money(price), content, networks, version, memo=memo, redeliver=again, upfront=upfront,
-            description=description,
+            description=description, sign_in=sign_in,
         )  # fmt: skip
         self._shop.put(goods, fault)
+        return self.url + path
+
+    def sell_nothing(self, path: str, content: Any = None, *, chains: Iterable[str] = ("evm", "solana")) -> str:
+        """Open something for any account that signs in, as job-status and profile routes are. Return its URL.
+
+        Args:
+            path: The path, with a slash in front: ``/jobs``.
+            content: What is given: text, bytes or anything that goes into JSON. Default: a few words.
+            chains: The chains whose accounts may sign in. Default: both.
+        """
+        self._shop.put(Goods(path, None, content, tuple(map(network_of, chains)), sign_in=True), None)
         return self.url + path
 
     def free(self, path: str, content: Any = None) -> str:

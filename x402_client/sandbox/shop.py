@@ -20,6 +20,7 @@ from .jsonrpc import answer
 from .play_money import CHAINS, EVM, EVM_TOKEN, Keyring
 from .records import Clock, Settlement, Visit
 from .sale import Sale
+from .sign_ins import SignIns
 from .solana import SolanaChain
 from .terms import Goods, Seller
 
@@ -29,6 +30,7 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "v1-caip2": {"version": 1, "plain": False},
     "redeliver": {"redeliver": True},
     "upfront": {"upfront": True},
+    "sign-in": {"sign_in": True},
     "sound": {},
     "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},
@@ -72,6 +74,7 @@ class Shop:
         self.evm: EvmChain = EvmChain(EVM_TOKEN, self.clock, self.keys.knows)
         self.solana: SolanaChain = SolanaChain(self.clock, self.keys.knows)
         self.seller: Seller = Seller(seller_address, lambda: self.solana.seller, lambda: self.solana.fee_payer)
+        self.sign_ins: SignIns = SignIns()
         self.slow, self.redeliver = slow, redeliver
         self.url = ""
         self.alterations: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = tuple(
@@ -120,7 +123,7 @@ class Shop:
         route = self._route(path)
         if route is None:
             return page(f"There is nothing at {path}; {self.url}/ lists what there is.\n", 404)
-        if route.goods.price is None:
+        if route.goods.price is None and not route.goods.sign_in:
             return page({"free": True} if route.goods.content is None else route.goods.content)
         return self._sell(route, request)
 
@@ -130,6 +133,8 @@ class Shop:
         fault = None if before or route.sound else self._next_fault(route, sale)
         if before is not None:
             given = sale.deliver_again(before)
+        elif fault is None and sale.payment is None and self._opens(route.goods, sale):
+            given = sale.open()
         elif fault is not None:
             given = _go_wrong(fault, sale)
         else:
@@ -137,6 +142,14 @@ class Shop:
         name = fault.name if fault else None
         self.visits.append(Visit(request.method, request.path.partition("?")[0], sale.nonce, given.status, name))
         return given
+
+    def _opens(self, goods: Goods, sale: Sale) -> bool:
+        """Return True if an account signed in that bought this; or any account, where it has no price."""
+        account = sale.account if goods.sign_in else None
+        if account is None or goods.price is None:
+            return account is not None
+        with self._lock:
+            return any((one.payer, one.path) == (account, goods.path) for one in self.settlements)
 
     def _delivered_before(self, route: Route, sale: Sale) -> Settlement | None:
         """Return the settlement of a payment that was settled before, if the seller delivers again."""

@@ -32,6 +32,8 @@ class Goods:
     #: True if the offers say that the money is taken before the goods are made.
     upfront: bool = False
     description: str = ""
+    #: True if an account that bought it may sign in to have it again. Without a price, any account may.
+    sign_in: bool = False
 
     def but(self, **changes: Any) -> Goods:
         """Return the same goods, offered in another way."""
@@ -53,8 +55,7 @@ def offers(goods: Goods, seller: Seller, url: str) -> list[dict[str, Any]]:
 
 
 def _offers(goods: Goods, seller: Seller, url: str) -> Iterator[dict[str, Any]]:
-    assert goods.price is not None
-    for network in goods.networks:
+    for network in goods.networks if goods.price is not None else ():
         on_evm = network == EVM
         written = network if goods.version == 2 or not goods.plain else V1_NAMES[network]
         offer: dict[str, Any] = {
@@ -66,7 +67,7 @@ def _offers(goods: Goods, seller: Seller, url: str) -> Iterator[dict[str, Any]]:
             "extra": (_evm_extra() if on_evm else _solana_extra(goods, seller)) | _flow(goods),
         }
         if goods.version == 2:
-            yield offer | {"amount": str(goods.price.units)}
+            yield offer | {"amount": _units(goods)}
         else:
             yield offer | _v1_fields(goods, url)
 
@@ -84,10 +85,14 @@ def _solana_extra(goods: Goods, seller: Seller) -> dict[str, Any]:
     return {"feePayer": seller.fee_payer(), MARK: "x402_client", **memo}
 
 
-def _v1_fields(goods: Goods, url: str) -> dict[str, Any]:
+def _units(goods: Goods) -> str:
     assert goods.price is not None
+    return str(goods.price.units)
+
+
+def _v1_fields(goods: Goods, url: str) -> dict[str, Any]:
     return {
-        "maxAmountRequired": str(goods.price.units),
+        "maxAmountRequired": _units(goods),
         "resource": url,
         "description": goods.description,
         "mimeType": "application/json",
@@ -101,10 +106,11 @@ def payment_required(
     accepts: Sequence[Mapping[str, Any]],
     error: str = "payment required",
     description: str = "",
+    extensions: Mapping[str, Any] | None = None,
 ) -> Answer:
     """Answer with the 402. Version 2 has its terms in a header, version 1 in the body."""
     terms: dict[str, Any] = {"x402Version": version, "error": error, "accepts": list(accepts)}
     if version == 1:
         return page(terms, 402)
     resource = {"url": url, "description": description, "mimeType": "application/json"}
-    return page({}, 402, {"PAYMENT-REQUIRED": sealed({**terms, "resource": resource, "extensions": {}})})
+    return page({}, 402, {"PAYMENT-REQUIRED": sealed({**terms, "resource": resource, "extensions": extensions or {}})})

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ..chains.evm import address_of, checksum, is_address
+from ..chains.evm import address_of, checksum, is_address, personal_digest
 from ..errors import ConfigurationError, SigningError
 from ..model.signing import TypedData
 from .mistaken_keys import evm_mistake
@@ -43,12 +43,24 @@ class LocalEvmSigner:
         """Make a random key, for trying things out. It is not stored."""
         return cls((1 + secrets.randbelow(_ORDER - 1)).to_bytes(32))
 
+    @property
+    def signs_texts(self) -> bool:
+        """Return True: it can sign in."""
+        return True
+
     def sign(self, data: TypedData) -> bytes:
         """Return 65 bytes: r, s, and v of 27 or 28."""
+        return self._signed(data.digest)
+
+    def sign_text(self, text: bytes) -> bytes:
+        """Sign a text as wallets' personal_sign does (EIP-191). Return 65 bytes."""
+        return self._signed(personal_digest(text))
+
+    def _signed(self, digest: bytes) -> bytes:
         if hasattr(self._key, "sign_recoverable"):
-            signature = self._key.sign_recoverable(data.digest, hasher=None)
+            signature = self._key.sign_recoverable(digest, hasher=None)
         else:
-            signature = self._key.sign(data.digest)
+            signature = self._key.sign(digest)
         return signature[:64] + bytes([signature[64] + 27])  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -135,6 +147,19 @@ class ForeignEvmSigner:
         if self._in_parts:
             return self._signer.sign_typed_data(**in_parts(data.full()))
         return self._signer.sign_typed_data(data.full())
+
+    @property
+    def signs_texts(self) -> bool:
+        """Return True if the signer has the optional ``sign_message``."""
+        return callable(getattr(self._signer, "sign_message", None))
+
+    def sign_text(self, text: bytes) -> Any:
+        """Return the signer's own result for a text (EIP-191), awaitable or not."""
+        if self._keyword:
+            from eth_account.messages import encode_defunct  # it is installed: the signer is one of its accounts
+
+            return self._signer.sign_message(encode_defunct(text))
+        return self._signer.sign_message(text)
 
     def __repr__(self) -> str:
         return f"ForeignEvmSigner({getattr(self, 'address', None)})"  # tools may show one that is half built

@@ -33,6 +33,7 @@ from .adapter.paying import Paying, Untouched
 from .adapter.redirects import Redirects, RedirectsBeforePaying
 from .adapter.scopes import Quotes, Scopes
 from .adapter.secrecy import Secrecy
+from .adapter.sign_ins import SignIns
 from .adapter.streams import Streams
 
 __all__ = ["AdapterConformance", "Answer", "Stream"]
@@ -50,6 +51,7 @@ class AdapterConformance(
     Redirects,
     RedirectsBeforePaying,
     Secrecy,
+    SignIns,
     Crowds,
     Cancelling,
     PayingAhead,

@@ -11,7 +11,7 @@ from typing import Any
 from ..buyer.answers import Answers, AsyncAnswers
 from ..buyer.buyer import Buyer
 from ..buyer.wallet import Wallet
-from ..chains.evm import checksum, is_address, recover
+from ..chains.evm import checksum, is_address, personal_digest, recover
 from ..chains.solana_address import is_address as is_solana_address
 from ..core import asks
 from ..core.delivery import NO_COURIER
@@ -100,6 +100,16 @@ class EvmSignerConformance(_SignerConformance):
         signature = self.sign(asks.SignTyped(one))
         assert recover(other.digest, signature) != self.address
         assert recover(one.digest, self.sign(asks.SignTyped(one))) == self.address
+
+    def test_it_signs_a_text_for_a_sign_in_or_says_that_it_does_not(self) -> None:
+        """``sign_message`` is optional. The text has more bytes than letters."""
+        if "eip155" not in self.wallet.readers:
+            return
+        text = "api.example.com wants you to sign in.\n\nZürich".encode()
+        assert recover(personal_digest(text), self.sign(asks.SignText(text))) == self.address
+        assert recover(personal_digest(text + b"!"), self.sign(asks.SignText(text))) != self.address
+        if not self.wallet.async_only:
+            assert recover(personal_digest(text), self.sign_in_sync(asks.SignText(text))) == self.address
 
     def test_it_leaves_the_message_as_it_is(self) -> None:
         data = _transfer(self.address)

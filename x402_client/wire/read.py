@@ -11,6 +11,7 @@ from ..model.networks import caip2
 from ..model.offers import Offer, Quote, Receipt, words
 from .bounds import Bounds
 from .json_text import glimpse, load, load_base64
+from .sign_in import read_sign_in
 
 Header = Callable[[str], str | None]
 #: Texts in a header that was meant to be x402, however broken the rest is.
@@ -141,16 +142,18 @@ def _from_body(body: bytes, bounds: Bounds) -> Mapping[str, Any] | None:
 
 def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -> Quote:
     version = _version(document)
-    entries = document.get("accepts")
-    if not isinstance(entries, list) or not entries:
+    entries, extensions = document.get("accepts"), document.get("extensions")
+    extensions = extensions if isinstance(extensions, dict) else {}
+    sign_in = read_sign_in(extensions) if extensions else None
+    # "accepts: [] is a legal quote, not a malformed one", where a sign-in is asked for.
+    if not isinstance(entries, list) or not (entries or sign_in):
         raise MalformedQuote("The 402 names no offers: `accepts` is missing or empty. Nothing was paid.")
     if len(entries) > bounds.offers:
         raise MalformedQuote(f"The 402 has {len(entries)} offers; {bounds.offers} are read. Nothing was paid.")
     offers, faults = read_offers(entries, version)
-    if not offers:
+    if entries and not offers:
         raise MalformedQuote("The 402 has no offer that can be read. " + "; ".join(faults[:5]) + ". Nothing was paid.")
     resource = document.get("resource")
-    extensions = document.get("extensions")
     return Quote(
         url=url,
         version=version,
@@ -159,8 +162,9 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -
         description=words(_description(resource, entries), bounds.words),
         error=words(document.get("error"), bounds.words),
         resource=resource if isinstance(resource, dict) else None,
-        extensions=extensions if isinstance(extensions, dict) else {},
+        extensions=extensions,
         brief=brief,
+        sign_in=sign_in,
     )
 
 

@@ -17,6 +17,7 @@ from .. import options
 from ..buying import Choices, policy_of
 from ..decoding.findings import Level, Reading, opened
 from ..decoding.payments import read_payment, read_receipt
+from ..decoding.sign_ins import is_sign_in, read_sign_in_header
 from ..decoding.terms import read_terms
 from ..decoding.tools import read_tool_answer
 from ..exits import Code
@@ -25,7 +26,8 @@ from ..running import Stop, asking
 from ..screen import facts, say, show, show_json
 
 _HEADER = re.compile(
-    r"^[ \t<]*(payment-required|x-payment-required|payment-signature|x-payment|payment-response|x-payment-response)"
+    r"^[ \t<]*(payment-required|x-payment-required|payment-signature|x-payment|payment-response|x-payment-response"
+    r"|sign-in-with-x)"
     r"[ \t]*:[ \t]*(\S.*?)[ \t\r]*$",
     re.IGNORECASE | re.MULTILINE | re.ASCII,
 )
@@ -44,9 +46,9 @@ def decode(
 ) -> None:
     """Show what a payment header or a 402's body says, and all that is wrong with it. Sends no request.
 
-    Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE, the JSON of a 402 and
-    the result of an MCP tool; on stdin also a whole answer, as `curl -i` shows it. Signatures are checked and not
-    shown. Exits with 1 if something is wrong.
+    Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE, SIGN-IN-WITH-X, the JSON
+    of a 402 and the result of an MCP tool; on stdin also a whole answer, as `curl -i` shows it. Signatures are checked
+    and not shown. Exits with 1 if something is wrong.
     """
     text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
     if not text.strip():
@@ -94,6 +96,8 @@ def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[
         read_payment(found, reading)
     elif "success" in found:
         read_receipt(found, reading)
+    elif is_sign_in(found):
+        read_sign_in_header(found, reading)
     elif read_tool_answer(found, reading, Tokens(vouched)):
         pass
     else:

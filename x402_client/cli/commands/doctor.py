@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 
+from ...buyer.bought import bought_at
 from ...buyer.buyer import Buyer
 from ...chains.solana import SolanaChain
 from ...chains.tokens import KNOWN
-from ...core import Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
+from ...core import Bought, Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
 from ...errors import ChainUnavailable, QuoteError
 from ...model.money import Token
 from ...model.networks import SOLANA_FAMILY, family_of, short_name
@@ -165,13 +166,18 @@ def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading
         method=asked.method, origin=asked.origin, url=answer.url, identity=identity, hop=asked.former_identity()
     )
     reply = Reply(answer.status, lambda name: answer.headers.get(name), None)
-    answers: dict[type, Any] = {Peek: lambda: answer.body, Digest: lambda: digest, Holds: buyer.holds}
+    answers: dict[type, Any] = {
+        Peek: lambda ask: answer.body,
+        Digest: lambda ask: digest,
+        Holds: lambda ask: buyer.holds(),
+        Bought: lambda ask: bought_at(buyer.services, ask),
+    }
     try:
-        quote = run(inspect(call, reply, buyer.rules), lambda ask: answers[type(ask)]())
+        quote = run(inspect(call, reply, buyer.rules), lambda ask: answers[type(ask)](ask))
         if quote is None:
             payable.wrong("terms", "there are none of x402 here, so nothing could be paid")
             return None
-        return run(with_unresolved(call, quote, buyer.rules), lambda ask: answers[type(ask)]())
+        return run(with_unresolved(call, quote, buyer.rules), lambda ask: answers[type(ask)](ask))
     except QuoteError as fault:
         payable.wrong("terms", fault.args[0])
         return None
@@ -194,6 +200,10 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         payable.fact(f"offer {offer.position}", f"{offer}{label}: {verdict}")
     for fault in quote.faults:
         payable.wrong("terms", fault)
+    if quote.sign_in is not None:
+        why = quote.sign_in.reason
+        opens = "would be signed first: it costs nothing, and shows the seller the wallet's address"
+        payable.fact("sign-in", opens if why is None else f"would not be signed: {in_own_words(why)}")
     if report.presents is not None:
         payable.note("ledger", presented_again(report.presents, quote.url))
     if report.refusal:

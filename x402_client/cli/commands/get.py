@@ -123,7 +123,7 @@ class _Fetch:
             self.report.answered(response)
             self.body.write(response, sink)
         paid = self.report.outcome
-        if paid is not None:
+        if paid is not None and paid.money != "untouched":
             self.report.left = left(buyer, paid.hold.host, paid.hold.price.currency)
         return self.report.code()
 

@@ -173,11 +173,16 @@ class _Retry:
 
     def _answered(self) -> tuple[Code, str]:
         status, paid = self.report.status or 0, self.report.outcome
+        signed_in = paid is not None and bool(paid.signed_in)
+        if paid is not None and paid.money == "untouched":
+            paid = None
         if paid is None and status < 400:
             return Code.OK, (
                 f"{self.report.host} answered {status} without asking for a payment, so nothing was presented."
                 f"{self.report.led_on()} {self._stays()}"
             )
+        if signed_in and status < 300:
+            return Code.OK, f"{price_of(self.one)}: a sign-in brought the content. Resolved; the amount stays counted."
         if status < 300:
             return Code.OK, f"{price_of(self.one)}: the same payment was presented, and the content came. Resolved."
         if paid is None:

@@ -70,6 +70,8 @@ def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, 
         say(report.asks_nothing())
     elif report.presents is not None:
         say(f"{presented_again(report.presents, report.quote.url)} Nothing was presented by this command.")
+    elif report.signs_in:
+        say("Would sign in first, which costs nothing and shows the seller the wallet's address. Nothing was sent.")
     elif report.quote.choice is not None and not report.refusal:
         choice = report.quote.choice
         label = f", {TEST_MONEY}" if is_play_money(choice) else ""
@@ -109,6 +111,11 @@ class QuoteReport:
         elif quote.free and quote.status >= 400:
             self.code = Code.HTTP
 
+    @property
+    def signs_in(self) -> bool:
+        """Return True if a sign-in comes before any payment."""
+        return self.quote.sign_in is not None and self.quote.sign_in.reason is None
+
     def _unresolved(self, buyer: Buyer) -> Hold | None:
         known = buyer.holds() if self.quote.unresolved and not self.frozen else ()
         return next((hold for hold in known if hold.id == self.quote.unresolved), None)
@@ -117,6 +124,11 @@ class QuoteReport:
         if self.presents is not None:
             self.obstacle = "the earlier payment comes first"
             return ""
+        if self.signs_in:
+            self.obstacle = "a sign-in comes first" if self.quote.offers else ""
+            return ""
+        if not self.quote.offers and self.quote.sign_in is not None:
+            return f"{host} opens by a sign-in alone, and none would be signed: {self.quote.sign_in.reason}."
         if not self.quote.offers and not self.quote.faults:
             return f"{host} answered 402 without x402 terms: there is nothing that could be paid."
         choice = self.quote.choice
@@ -154,7 +166,8 @@ class QuoteReport:
         if quote.free:
             show(self.asks_nothing())
             return
-        show(f"{quote.url} asks for a payment" + (f" (x402 version {quote.version})." if quote.version else "."))
+        asks = "a payment" if quote.offers or quote.faults or quote.sign_in is None else "a sign-in, and no payment"
+        show(f"{quote.url} asks for {asks}" + (f" (x402 version {quote.version})." if quote.version else "."))
         for name, text in (("It describes itself as", quote.description), ("It says", quote.error)):
             if text:
                 show(f"{name}: {seller_text(text)}", "dim")
@@ -166,6 +179,7 @@ class QuoteReport:
             put(rows)
         for fault in quote.faults:
             show(fault, "yellow")
+        self._show_sign_in()
         if self.presents is not None:
             show(presented_again(self.presents, quote.url), "yellow")
             show(f"To do: {self._advice(self.presents)}")
@@ -180,6 +194,17 @@ class QuoteReport:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
         elif quote.choice is not None:
             say("The wallet's funds were not looked at; `x402 doctor URL` looks.", "dim")
+
+    def _show_sign_in(self) -> None:
+        challenge = self.quote.sign_in
+        if challenge is None:
+            return
+        if challenge.statement:
+            show(f"Its sign-in says: {seller_text(challenge.statement)}", "dim")
+        if challenge.reason is None:
+            show("A sign-in comes first. It costs nothing, and shows the seller the wallet's address.", "yellow")
+        else:
+            show(f"No sign-in: {in_own_words(words(challenge.reason, 300))}.", "dim")
 
     def _advice(self, hold: Hold) -> str:
         return advice(hold).todo
@@ -198,6 +223,13 @@ class QuoteReport:
             "choice": quote.choice.position if quote.choice else None,
             "offers": [offer_document(offer) for offer in quote.offers],
             "faults": list(quote.faults),
+            "sign_in": None
+            if quote.sign_in is None
+            else {
+                "networks": list(quote.sign_in.networks),
+                "statement": quote.sign_in.statement,
+                "reason": None if quote.sign_in.reason is None else in_own_words(quote.sign_in.reason),
+            },
             "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
             "frozen": list(self.frozen),
             "refusal": self.refusal or None,

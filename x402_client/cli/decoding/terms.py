@@ -18,6 +18,7 @@ from ...wire.bounds import DEFAULT
 from ..balances import whole_tokens
 from ..money_labels import PAID_FIRST
 from .findings import Reading, missing
+from .sign_ins import read_challenge
 
 _V1 = (
     "scheme", "network", "maxAmountRequired", "asset", "payTo", "resource", "description", "mimeType",
@@ -49,6 +50,10 @@ def read_terms(document: dict[str, Any], reading: Reading, known: Tokens, asked_
         reading.tolerated("extensions", "it is not an object, so it is passed over")
     elif extensions:
         reading.fact("extensions", ", ".join(map(str, extensions)))
+    signs = isinstance(extensions, dict) and read_challenge(extensions, reading, asked_url)
+    if entries == [] and signs:
+        reading.note("accepts", "it is empty: nothing is to be paid, and a sign-in of the wallet opens it")
+        return
     if not isinstance(entries, list) or not entries:
         reading.wrong("accepts", "it is missing or empty, so there is nothing to pay")
         return

@@ -8,8 +8,8 @@ from typing import Any
 
 from ...core.ports import Ledger
 from ...model.holds import Hold, LastAnswer, LedgerBusy, Spending
-from ..extras import closer_of, drift_of, is_fresh, name_of, note, purses_of, send_close
-from .fixtures import RECEIPT, LedgerTestCase, order, purchase
+from ..extras import bought, closer_of, drift_of, is_fresh, name_of, note, purses_of, send_close
+from .fixtures import PAYER, RECEIPT, LedgerTestCase, order, purchase
 
 _TODAY = Spending("", "day", "USD")
 #: Seconds that two clocks of one machine may be apart.
@@ -95,6 +95,23 @@ class Extras(LedgerTestCase):
         assert [past.last for past in self.history()] == [last]
         self.answer(note(self.ledger, hold, LastAnswer("unknown")))
         assert ([past.last for past in self.history()], self.holds()) == ([last], ())
+
+    def test_it_finds_what_was_bought_of_a_seller(self) -> None:
+        one, other, third = purchase("a"), purchase("b"), purchase("c")
+        if bought(self.ledger, "default", one.origin, one.url, (PAYER,)) is NotImplemented:
+            return
+
+        def found(url: str, *payers: str, purse: str = "default") -> str | None:
+            hold = self.answer(bought(self.ledger, purse, one.origin, url, payers or ("nobody", PAYER)))
+            return None if hold is None else str(hold.id)
+
+        assert found(one.url) is None
+        first, second = self.delivered(order(one)), self.delivered(order(other))
+        self.unresolved(order(third))
+        assert [found(bought.url) for bought in (one, other, third)] == [first.id, second.id, second.id]
+        assert (found(one.url, "nobody"), found(one.url, purse="other")) == (None, None)
+        self.answer(self.ledger.write_off(self.holds()[0]))
+        assert found(third.url) == second.id
 
     def test_a_list_tells_what_is_in_flight(self) -> None:
         attempt = self.attempt()

@@ -62,6 +62,9 @@ class RedisLedger:
         must_exist: True refuses a purse that was never used. Default: False.
     """
 
+    #: What was bought of a seller is looked for in ``history``, which has a thousand purchases.
+    bought = None
+
     #: The ledger has the server's clock, so a change of the machine's clock does not matter.
     drift: float = 0.0
     #: Async callers use ``asynchronous``.
@@ -231,6 +234,9 @@ class RedisLedger:
 
 class AsyncRedisLedger:
     """Async twin of ``RedisLedger``: ``RedisLedger(url).asynchronous``."""
+
+    #: What was bought of a seller is looked for in ``history``, which has a thousand purchases.
+    bought = None
 
     drift: float = 0.0
     #: It is async itself.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ...errors import MoneyState
 from ...model.holds import Authorization, Hold, HoldState, LastAnswer, Order, Purchase
+from ...model.hosts import Origin
 from ...model.offers import Receipt
 from .. import refusals
 from ..rows import (
@@ -25,6 +26,7 @@ from ..rows import (
     path_text,
     receipt_text,
     reserved_row,
+    shortened,
 )
 from . import allowances, sums
 
@@ -227,6 +229,18 @@ def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
     query = f"SELECT {_LIST}, id, receipt, wallet, last, path FROM past WHERE purse = ?"  # noqa: S608
     found = db.execute(f"{query} ORDER BY number DESC LIMIT ?", (purse, max(0, limit)))
     return tuple(map(_past, found))
+
+
+def bought(db: sqlite3.Connection, purse: str, origin: Origin, url: str, payers: tuple[str, ...]) -> Hold | None:
+    """Return the latest delivered purchase at an origin by one of these accounts, one at this URL first."""
+    query = f"""
+        SELECT {_LIST}, id, receipt, wallet, last, path FROM past WHERE purse = ? AND state = 'delivered'
+        AND scheme = ? AND host = ? AND port = ? AND wallet IN ({", ".join("?" * len(payers))})
+    """  # noqa: S608
+    where, latest = (purse, origin.scheme, origin.host, origin.port, *payers), " ORDER BY number DESC LIMIT 1"
+    found = db.execute(f"{query} AND url = ?{latest}", (*where, shortened(url))).fetchone()
+    found = found or db.execute(query + latest, where).fetchone()
+    return None if found is None else _past(found)
 
 
 def _past(values: tuple[Any, ...]) -> Hold:

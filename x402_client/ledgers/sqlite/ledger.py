@@ -10,7 +10,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...errors import AllowanceEnded, MoneyState, OverLimit, X402Error
 from ...guards.tracebacks import forget_frames
@@ -216,6 +216,10 @@ class SqliteLedger:
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""
         return self._read(lambda db, meta: rows.history(db, purse, limit))
+
+    def bought(self, *asked: Any) -> Hold | None:
+        """Return the latest delivered purchase at an origin, as ``LedgerExtras.bought`` asks for it."""
+        return self._read(lambda db, meta: rows.bought(db, *asked))
 
     def freeze(self, pattern: str) -> None:
         """Stop payments to a host pattern, or all of them with ``*``: of every purse, in every process."""

@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
             "redirects",
             "scopes",
             "secrecy",
+            "sign_ins",
             "streams",
         )
     )
