@@ -41,21 +41,23 @@ class SolanaChains:
         return found
 
 
-def _exact_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
+def _exact_evm(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
+    from ..schemes.evm_payer import EvmPayer
     from ..schemes.exact_evm import ExactEvm
 
-    return ExactEvm(payer, endpoints.of, check_funds)
+    account = EvmPayer(signer.address, signer, endpoints)
+    return ExactEvm(signer.address, endpoints.of, check_funds, account)
 
 
-def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
+def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
     from ..schemes.exact_solana import ExactSolana
 
-    return ExactSolana(payer, SolanaChains(endpoints).of, check_funds)
+    return ExactSolana(signer.address, SolanaChains(endpoints).of, check_funds)
 
 
 #: The schemes that ship, by name and family, with the function that makes each. A scheme that the wallet has no key for
 #: is not imported.
-SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
+SHIPPED: Mapping[tuple[str, str], Callable[[Any, Endpoints, bool], Scheme]] = {
     ("exact", EVM_FAMILY): _exact_evm,
     ("exact", SOLANA_FAMILY): _exact_solana,
 }
@@ -146,9 +148,7 @@ class PaymentMeans:
 def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tuple[str, str], Scheme]:
     signers = {place: wallet.signer(place[1]) for place in SHIPPED}
     return {
-        place: SHIPPED[place](signer.address, endpoints, check_funds)
-        for place, signer in signers.items()
-        if signer is not None
+        place: SHIPPED[place](signer, endpoints, check_funds) for place, signer in signers.items() if signer is not None
     }
 
 
