@@ -1,7 +1,7 @@
 """Wallets that are contracts, on the test's chain: a Safe, an ERC-4337 account, accounts delegated by EIP-7702.
 
-The Safe's code, that of the delegates and the ERC-6492 validator are what their packages publish; the account is that of
-``token/SmartAccounts.sol``, as no package has one with both ERC-4337 and EIP-1271 as bytecode.
+The Safe's code, that of the delegates and the ERC-6492 validator are what their packages publish. The account is that
+of ``token/SmartAccounts.sol``, as no package was found that has one with both ERC-4337 and EIP-1271 as bytecode.
 """
 
 from __future__ import annotations

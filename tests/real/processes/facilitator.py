@@ -1,6 +1,7 @@
-"""The facilitator for EVM chains. Orders: {"rpc": url, "network": "eip155:...", "network_v1": name}; also {"factories": [...]}.
+"""The facilitator for EVM chains. Orders: {"rpc": url, "network": "eip155:...", "network_v1": name, "factories": []}.
 
-The factories are those of wallets that it deploys before it settles (ERC-6492): its own default is to deploy none.
+The factories, which may be left out, are those of wallets that it deploys before it settles (ERC-6492). Its own default
+is to deploy none.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ BLOCK_GAS = 60_000_000
 
 #: EIP-7702: the code of an account that is delegated, before the address that it is delegated to.
 DELEGATED = bytes.fromhex("ef0100")
+#: What the engine puts after the code of a contract that was created.
+_PADDING = bytes(33)
 
 _REVERT = re.compile(r"Revert \{ gas_used: (\d+), output: 0x([0-9a-f]*) \}")
 _HALT = re.compile(r"Halt \{ reason: (.+), gas_used: (\d+) \}")
@@ -146,7 +148,8 @@ class State:
 
     def _output(self, message: Message) -> bytes:
         if message.to is None:
-            return self.code(self._evm.deploy(message.sender, message.data, message.value, message.gas))
+            made = self._evm.deploy(message.sender, message.data, message.value, message.gas)
+            return self.code(made)[: -len(_PADDING)]
         return self._evm.message_call(
             message.sender, message.to, calldata=message.data, value=message.value, gas=message.gas
         )
