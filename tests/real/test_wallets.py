@@ -205,11 +205,11 @@ def test_a_lost_answer_is_presented_again_and_moves_the_price_once(
             return super().sign(data)
 
     with payer.buyer(Wallet(evm=Counted(safe.address, OWNERS[:2]))) as buyer:
-        client = wrap_client(httpx.Client(transport=network, timeout=30), buyer)
-        try:
-            found = outcome(client.get(seller.url("/paid")))
-        except errors.X402Error as error:
-            found = outcome(error)
+        with wrap_client(httpx.Client(transport=network, timeout=30), buyer) as client:
+            try:
+                found = outcome(client.get(seller.url("/paid")))
+            except errors.X402Error as error:
+                found = outcome(error)
         assert found is not None
         assert found.money == "spent"  # authorizationState(safe, nonce) says so
         assert found.hold.payer == safe.address.lower()

@@ -19,6 +19,7 @@ from x402_client.errors import ConfigurationError, SigningError
 from x402_client.sandbox import TEST_EVM_KEYS
 from x402_client.signers import ContractSigner, SafeSigner
 from x402_client.signers.play_keys import is_play_signer
+from x402_client.signers.safe import safe_message as safe_message_of
 
 OWNERS = [Account.from_key("0x" + f"{number:02x}" * 32) for number in (0x11, 0x22, 0x33)]
 SAFE = checksum(SELLER)
@@ -136,7 +137,7 @@ def test_the_owners_sign_the_safes_own_message_in_the_order_of_their_addresses()
 
 
 def test_the_safes_message_is_the_general_encoding() -> None:
-    asked = SafeSigner(SAFE, OWNERS)._message(DATA)
+    asked = safe_message_of(SAFE, 84532, DATA.digest)
     for document in (asked.full(), safe_message(DATA.digest)):
         signable = encode_typed_data(full_message=document)
         assert keccak(b"\x19" + signable.version + signable.header + signable.body) == asked.digest

@@ -64,7 +64,7 @@ class SafeSigner(ContractSigner):
         Args:
             data: What is signed.
         """
-        asked = self._message(data)
+        asked = safe_message(self.address, int(data.full()["domain"]["chainId"]), data.digest)
         if self.is_async:
             return self._asigned(asked)
         returned = [owner.sign(asked) for owner in self._owners]
@@ -81,20 +81,6 @@ class SafeSigner(ContractSigner):
 
     def _signed(self, digest: bytes) -> NoReturn:
         raise AssertionError("A Safe's owners sign its own message.")  # pragma: no cover - sign() does it
-
-    def _message(self, data: TypedData) -> TypedData:
-        """Return what the owners sign: the Safe's message with this hash, on the chain that the hash is for."""
-        chain_id, digest = int(data.full()["domain"]["chainId"]), data.digest
-        contract = bytes(12) + bytes.fromhex(self.address[2:])
-        domain = keccak(keccak(_DOMAIN_TYPE.encode()) + chain_id.to_bytes(32) + contract)
-        message = keccak(keccak(_MESSAGE_TYPE.encode()) + keccak(digest))
-        document = {
-            "types": _TYPES,
-            "primaryType": "SafeMessage",
-            "domain": {"chainId": chain_id, "verifyingContract": self.address},
-            "message": {"message": "0x" + digest.hex()},
-        }
-        return TypedData(keccak(b"\x19\x01" + domain + message), lambda: document)
 
     async def _asigned(self, asked: TypedData) -> bytes:
         import anyio.to_thread
@@ -120,6 +106,19 @@ class SafeSigner(ContractSigner):
                     "Nothing was sent."
                 )
         return b"".join(signatures)
+
+
+def safe_message(safe: str, chain_id: int, digest: bytes) -> TypedData:
+    """Return what the owners of a Safe sign: its own message with this hash."""
+    domain = keccak(keccak(_DOMAIN_TYPE.encode()) + chain_id.to_bytes(32) + bytes(12) + bytes.fromhex(safe[2:]))
+    message = keccak(keccak(_MESSAGE_TYPE.encode()) + keccak(digest))
+    document = {
+        "types": _TYPES,
+        "primaryType": "SafeMessage",
+        "domain": {"chainId": chain_id, "verifyingContract": safe},
+        "message": {"message": "0x" + digest.hex()},
+    }
+    return TypedData(keccak(b"\x19\x01" + domain + message), lambda: document)
 
 
 def _signers_of(owners: Any) -> list[_Owner]:
