@@ -252,8 +252,8 @@ class Endpoints:
         return [self._made((network, url), (url,)) for url in self._at(network)]
 
     def named(self, network: str) -> bool:
-        """Return True if the user named an endpoint for a network."""
-        return bool(self._urls.get(network))
+        """Return True if the user named an endpoint for a network, or for any network of a family, like ``eip155``."""
+        return any(urls and network in (name, name.partition(":")[0]) for name, urls in self._urls.items())
 
     def reach(self, network: str) -> bool:
         """Return True if there is an endpoint for a network."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..chains.contract_accounts import (
     Undeployed,
@@ -39,6 +39,16 @@ _CHECK = "AccountCheck(address account)"
 _CHECK_NAME = "x402_client asks an account about its key; this pays nothing"
 
 
+class Account(NamedTuple):
+    """Account on one network: its code, and whether that takes the signatures of the account's key."""
+
+    code: bytes
+    #: None: there is no code, or it was not asked.
+    takes_key: bool | None = None
+    #: True if it was asked, and the chain did not answer.
+    is_unheard: bool = False
+
+
 class EvmPayer:
     """Account that pays, and what is known of its code on each network. Safe between threads."""
 
@@ -61,18 +71,25 @@ class EvmPayer:
         """
         if self._declared or network in self._code or not self._may_look(network):
             return
-        code: bytes | None = yield from Fetch(lambda: self._read_code(network))
-        if code and self._at_once:
-            question = _account_check(self.address, int(network.partition(":")[2]))
-            given = yield from SignTyped(question)
-            taken = yield from Fetch(lambda: self._is_taken(network, question.digest, given))
-            if taken is False:
-                raise SigningError(self._refused(network, code) + " No payment was signed, and nothing was sent.")
-            code = code if taken else None
-        if code is None:
+        found = yield from self.look(network)
+        if found is not None and found.takes_key is False:
+            raise SigningError(self._refused(network, found.code) + " No payment was signed, and nothing was sent.")
+        if found is None or found.is_unheard:
             self._rest(network)
         else:
-            self._code[network] = code
+            self._code[network] = found.code
+
+    def look(self, network: str) -> Generator[Ask[Any], Any, Account | None]:
+        """Return what is at this address. None: its chain did not say."""
+        code: bytes | None = yield from Fetch(lambda: self._read_code(network))
+        if code is None:
+            return None
+        if self._declared or not code or not self._at_once:
+            return Account(code)
+        question = _account_check(self.address, int(network.partition(":")[2]))
+        given = yield from SignTyped(question)
+        taken = yield from Fetch(lambda: self._is_taken(network, question.digest, given))
+        return Account(code, taken, is_unheard=taken is None)
 
     def checked(self, network: str, data: TypedData, given: SignatureGiven) -> Generator[Ask[Any], Any, bytes]:
         """Return the signature as it is sent, once it is known to be one of this account. Else SigningError."""
