@@ -787,7 +787,7 @@ MUTATIONS = (
     Mutation(
         "a signature that a contract refuses is sent",
         "schemes/evm_payer.py",
-        '                return SignatureGiven(plain) if takes(rpc, self.address, digest, plain, _ASKING) else "no"\n',
+        '                return SignatureGiven(plain) if takes(rpc, self.address, digest, plain, left) else "no"\n',
         "                return SignatureGiven(plain)\n",
         ("tests/schemes/test_evm_payer.py", "tests/sandbox/test_safes.py"),
         unseen=NOT_IN_IT,

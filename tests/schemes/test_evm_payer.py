@@ -171,6 +171,19 @@ def test_a_signer_that_may_ask_a_person_is_asked_for_the_payment_alone() -> None
         assert one.asked.count(SignTyped) == 1
 
 
+@pytest.mark.parametrize("later", [{"eth_getCode": NONE}, {"eth_getCode": SILENT}, {"eth_call": SILENT}], ids=range(3))
+def test_a_delegation_that_ended_or_is_not_heard_of_again_stops_no_key(later: dict[str, Answer]) -> None:
+    at_first = {"eth_getCode": DELEGATED, "eth_call": result(YES)}
+    with paying(ForeignEvmSigner(Account.from_key(KEY)), **at_first) as (one, endpoint):
+        assert endpoint is not None
+        one.sign()
+        endpoint.now(**at_first | later)
+        assert one.sign().payer == PAYER
+        endpoint.now(eth_getCode=DELEGATED, eth_call=NO)
+        with pytest.raises(SigningError, match="does not take"):
+            one.sign()
+
+
 def test_a_signer_whose_address_has_code_pays_with_what_the_code_takes() -> None:
     with paying(ForeignEvmSigner(Remote(OTHER)), eth_getCode=CODE, eth_call=result(YES)) as (one, _):
         assert len(one.sent()) == 65

@@ -95,7 +95,8 @@ class EvmPayer:
         """Return the signature as it is sent, once it is known to be one of this account. Else SigningError."""
         if given.trusted:
             return given.signature
-        if not self._declared and not self._code.get(network) and recover(data.digest, given.signature) == self.address:
+        is_keys_own = not self._declared and recover(data.digest, given.signature) == self.address
+        if is_keys_own and not self._code.get(network):
             return given.signature
         if self._endpoints is None or not self._endpoints.reach(network):
             return self._as_declared(given, "There is no endpoint to ask its chain.")
@@ -104,6 +105,8 @@ class EvmPayer:
         verdict = yield from Fetch(lambda: self._ask(network, data.digest, given))
         if isinstance(verdict, SignatureGiven):
             return verdict.signature
+        if is_keys_own and verdict != "no":  # the delegation that was there is over, or the chain is silent
+            return given.signature
         if verdict == "silent":
             self._rest(network)
             problem = f"{short_name(network)} did not answer whether it is one of the code there."
@@ -135,15 +138,16 @@ class EvmPayer:
     def _ask(self, network: str, digest: bytes, given: SignatureGiven) -> SignatureGiven | str:
         """Return the signature as it is sent if the chain takes it, else "no", "no code" or "silent"."""
         assert self._endpoints is not None
-        rpc, wrapped = self._endpoints.of(network), self._wrapped(given)
+        rpc, wrapped, until = self._endpoints.of(network), self._wrapped(given), time.monotonic() + _ASKING
         try:
-            if read_code(rpc, self.address, _ASKING):
+            code, left = read_code(rpc, self.address, _ASKING), until - time.monotonic()
+            if code:
                 # Once the wallet is on the chain, no seller needs to know of ERC-6492.
                 plain = wrapped.signature if wrapped else given.signature
-                return SignatureGiven(plain) if takes(rpc, self.address, digest, plain, _ASKING) else "no"
+                return SignatureGiven(plain) if takes(rpc, self.address, digest, plain, left) else "no"
             if wrapped is None:
                 return "no code"
-            good = takes_once_deployed(rpc, self.address, digest, wrapped, _ASKING)
+            good = takes_once_deployed(rpc, self.address, digest, wrapped, left)
             return SignatureGiven(wrap(wrapped)) if good else "no"
         except ChainUnavailable:
             return "silent"

@@ -46,13 +46,17 @@ class ContractSigner:
         deploy: tuple[str, bytes | str] | None = None,
         blocking: bool = True,
     ) -> None:
+        problem = address_problem(address)
+        if problem is not None:
+            address = ""  # it may be a key: tools that print the variables of a traceback must find none
+            raise ConfigurationError(problem)
         if callable(sign) == callable(sign_digest) or not (sign is None or sign_digest is None):
             raise ConfigurationError(
                 "A contract's signer takes one function: sign=, which is given the EIP-712 message, or sign_digest=, "
                 "which is given its hash of 32 bytes. It returns the signature that the contract wants."
             )
         self._sign, self._sign_digest = sign, sign_digest
-        self.address: str = contract_address(address)
+        self.address: str = checksum(address)
         self.deploy = None if deploy is None else _deployment(deploy)
         self.is_async: bool = inspect.iscoroutinefunction(sign or sign_digest)
         self.blocking: bool = blocking
@@ -86,16 +90,14 @@ class ContractSigner:
         return f"{type(self).__name__}({getattr(self, 'address', None)})"  # tools may show one that is half built
 
 
-def contract_address(address: Any) -> str:
-    """Return a contract's address in mixed case. ConfigurationError if it is none."""
+def address_problem(address: Any) -> str | None:
+    """Return what is wrong with a contract's address, or None. A key in its place is not shown."""
     if isinstance(address, str) and is_address(address) and address.lower() != ZERO:
-        return checksum(address)
-    secret = isinstance(address, str) and len(address.strip()) >= 64  # a key by mistake is not shown
-    found = "a text that is longer than an address" if secret else repr(address)[:60]
-    address = None
-    raise ConfigurationError(
-        f"The first argument is the address of the contract, 0x and 40 hex digits with the right checksum; {found} is "
-        "none."
+        return None
+    found = repr(address) if isinstance(address, str) and len(address.strip()) < 64 else f"a {type(address).__name__}"
+    return (
+        "A contract's signer begins with the contract's address, 0x and 40 hex digits with the right checksum; "
+        f"{found} is none."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from ..chains.evm import keccak, recover
 from ..errors import ConfigurationError, SigningError
 from ..model.signing import TypedData
-from .contract import ContractSigner
+from .contract import ContractSigner, address_problem
 from .evm import ForeignEvmSigner, LocalEvmSigner, evm_signer, read_signature
 from .play_keys import is_play_signer
 
@@ -41,15 +41,16 @@ class SafeSigner(ContractSigner):
     _owners: tuple[_Owner, ...]
 
     def __init__(self, address: str, owners: Iterable[Any], *, deploy: tuple[str, bytes | str] | None = None) -> None:
-        problem = None
+        problem = address_problem(address)
         found: list[_Owner] = []
         try:
-            found = _signers_of(owners)
+            found = _signers_of(owners) if problem is None else []
         except ConfigurationError as failure:
             problem = str(failure.args[0])
         # Raised out here, after the keys are let go: tools that print the variables of a traceback find none.
         owners = ()
         if problem is not None:
+            address = ""
             raise ConfigurationError(problem)
         self._owners = tuple(sorted(found, key=lambda owner: int(owner.address, 16)))
         #: True if anybody may know the key of one of these owners.
@@ -92,7 +93,8 @@ class SafeSigner(ContractSigner):
         return await self._awaited(asked, returned)
 
     async def _awaited(self, asked: TypedData, returned: list[Any]) -> bytes:
-        return self._joined(asked, [await one if inspect.isawaitable(one) else one for one in returned])
+        returned[:] = [await one if inspect.isawaitable(one) else one for one in returned]
+        return self._joined(asked, returned)
 
     def _joined(self, asked: TypedData, returned: list[Any]) -> bytes:
         signatures = []
@@ -100,7 +102,7 @@ class SafeSigner(ContractSigner):
             signatures.append(one if isinstance(owner, LocalEvmSigner) else read_signature(one))
             by = recover(asked.digest, signatures[-1])
             if by != owner.address:
-                signatures.clear()
+                one, signatures, returned[:] = None, [], []  # tools print the variables of a traceback
                 raise SigningError(
                     f"The signature that came back is not by {owner.address}, an owner of the Safe {self.address}. "
                     "Nothing was sent."
