@@ -31,9 +31,9 @@ class Undeployed(NamedTuple):
     signature: bytes
 
 
-def read_code(rpc: Rpc, address: str, seconds: float) -> bytes:
+def read_code(rpc: Rpc, address: str, seconds: float, once: bool = False) -> bytes:
     """Return the code at an address. Empty: a key's account, or a wallet that is not deployed."""
-    return _bytes(rpc.call("eth_getCode", address, "latest", seconds=seconds), f"the code at {address}")
+    return _bytes(rpc.call("eth_getCode", address, "latest", seconds=seconds, once=once), f"the code at {address}")
 
 
 def delegate_of(code: bytes) -> str | None:
@@ -41,11 +41,11 @@ def delegate_of(code: bytes) -> str | None:
     return checksum("0x" + code[3:].hex()) if len(code) == 23 and code.startswith(_DELEGATED) else None
 
 
-def takes(rpc: Rpc, address: str, digest: bytes, signature: bytes, seconds: float) -> bool:
+def takes(rpc: Rpc, address: str, digest: bytes, signature: bytes, seconds: float, once: bool = False) -> bool:
     """Return True if the code at an address says that a signature is right. Tokens ask it the same question."""
     question = {"to": address, "data": "0x" + _question(digest, signature).hex()}
     try:
-        answer = rpc.call("eth_call", question, "latest", seconds=seconds)
+        answer = rpc.call("eth_call", question, "latest", seconds=seconds, once=once)
     except Reverted:  # many wallets give up instead of saying no
         return False
     return _bytes(answer, f"what {address} says to a signature")[:32] == _YES

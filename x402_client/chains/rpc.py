@@ -71,15 +71,18 @@ class Rpc:
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
 
-    def call(self, method: str, *params: Any, seconds: float | None = None) -> Any:
-        """Return the result of one read. Raise ChainUnavailable if no endpoint gave it in these seconds."""
+    def call(self, method: str, *params: Any, seconds: float | None = None, once: bool = False) -> Any:
+        """Return the result of one read. Raise ChainUnavailable if no endpoint gave it in these seconds.
+
+        With ``once``, no endpoint is asked a second time.
+        """
         if not self.urls:
             raise ChainUnavailable(
                 f"No endpoint is known for {short_name(self.network)} ({self.network}); name one with {self._setting}."
             )
         problem, reverted = "no answer", False
         until = time.monotonic() + (_PATIENCE if seconds is None else seconds)
-        for pause in (*_PAUSES, None):
+        for pause in (None,) if once else (*_PAUSES, None):
             waits = []
             for url in self.urls:
                 try:

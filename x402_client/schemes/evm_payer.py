@@ -31,9 +31,9 @@ from ..signers.evm import read_signature
 
 log: logging.Logger = logging.getLogger("x402_client")
 #: Seconds that a chain may take to say what code is at the address of a key, and what a contract says to a signature.
-_LOOKING, _ASKING = 2.0, 5.0
-#: Seconds that a chain is not asked again, after it did not answer.
-_REST = 60.0
+_LOOKING, _ASKING = 1.0, 5.0
+#: Seconds that a chain is not asked again, after it did not answer: about a key's account, and about a contract's.
+_LONG_REST, _REST = 3600.0, 60.0
 _CHECK_DOMAIN = "EIP712Domain(string name,uint256 chainId)"
 _CHECK = "AccountCheck(address account)"
 _CHECK_NAME = "x402_client asks an account about its key; this pays nothing"
@@ -75,7 +75,7 @@ class EvmPayer:
         if found is not None and found.takes_key is False:
             raise SigningError(self._refused(network, found.code) + " No payment was signed, and nothing was sent.")
         if found is None or found.is_unheard:
-            self._rest(network)
+            self._rest(network, _LONG_REST)
         else:
             self._code[network] = found.code
 
@@ -108,7 +108,7 @@ class EvmPayer:
         if is_keys_own and verdict != "no":  # the delegation that was there is over, or the chain is silent
             return given.signature
         if verdict == "silent":
-            self._rest(network)
+            self._rest(network, _REST)
             problem = f"{short_name(network)} did not answer whether it is one of the code there."
             sent = self._as_declared(given, problem)
             log.warning(
@@ -124,14 +124,14 @@ class EvmPayer:
     def _read_code(self, network: str) -> bytes | None:
         assert self._endpoints is not None
         try:
-            return read_code(self._endpoints.of(network), self.address, _LOOKING)
+            return read_code(self._endpoints.of(network), self.address, _LOOKING, once=True)
         except ChainUnavailable:
             return None
 
     def _is_taken(self, network: str, digest: bytes, given: SignatureGiven) -> bool | None:
         assert self._endpoints is not None
         try:
-            return takes(self._endpoints.of(network), self.address, digest, given.signature, _LOOKING)
+            return takes(self._endpoints.of(network), self.address, digest, given.signature, _LOOKING, once=True)
         except ChainUnavailable:
             return None
 
@@ -177,8 +177,8 @@ class EvmPayer:
     def _is_resting(self, network: str) -> bool:
         return time.monotonic() < self._resting.get(network, 0.0)
 
-    def _rest(self, network: str) -> None:
-        self._resting[network] = time.monotonic() + _REST
+    def _rest(self, network: str, seconds: float) -> None:
+        self._resting[network] = time.monotonic() + seconds
 
     def _refused(self, network: str, code: bytes) -> str:
         delegate, where = delegate_of(code), short_name(network)
