@@ -98,7 +98,7 @@ def test_right_decimals_are_read_once(chain: str) -> None:
         asked: list[str] = []
         real = buyer.endpoints.of(EVM.network if chain == "evm" else SOLANAS.network)
         ask = real.call
-        real.call = lambda method, *params: (asked.append(method), ask(method, *params))[1]  # type: ignore[method-assign]
+        real.call = lambda method, *params, **more: (asked.append(method), ask(method, *params, **more))[1]  # type: ignore[method-assign]
         with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
             for _ in range(3):
                 assert client.get(f"{seller.url}/{chain}/weather").status_code == 200

@@ -72,6 +72,10 @@ class Scripted:
                 return self._by_method[asked["method"]]
             return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
+    def now(self, **by_method: Answer) -> None:
+        """Answer these methods in another way from now on."""
+        self._by_method |= by_method
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"

@@ -141,6 +141,16 @@ def test_an_endpoint_that_drips(start: bytes, byte: bytes, monkeypatch: pytest.M
         server.close()
 
 
+def test_a_read_can_be_bounded_and_made_once() -> None:
+    with Scripted(status(503), result(1)) as endpoint, reader(endpoint) as rpc:
+        with pytest.raises(errors.ChainUnavailable, match="503"):
+            rpc.call("eth_call", once=True)
+        with pytest.raises(errors.ChainUnavailable, match="no time left"):
+            rpc.call("eth_call", seconds=0)
+        assert len(endpoint.asked) == 1
+        assert rpc.call("eth_call") == 1
+
+
 def test_a_read_is_bounded_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 0.0)
     with (

@@ -12,6 +12,8 @@ import pytest
 
 from tests.wire.terms import document, encoded, entry, entry_v1
 from x402_client import Policy
+from x402_client.chains.contract_accounts import Undeployed
+from x402_client.chains.contract_accounts import wrap as wrap_signature
 from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
 
@@ -124,6 +126,19 @@ def test_a_known_token_is_checked_against_its_domain() -> None:
         assert any(said in line for line in levels(decoded(json.dumps(forged), 1), "wrong")), said
     forged["payload"] = {**good["payload"], "authorization": {**signed, "nonce": "0x" + "0" * 64}}
     assert any("payload.signature: it is not by" in line for line in levels(decoded(json.dumps(forged), 1), "wrong"))
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["there", "not there yet"])
+def test_a_contracts_signature_is_called_one_and_not_shown(heads: dict[str, Heads], wrapped: bool) -> None:
+    given = json.loads(base64.b64decode(heads["/evm/weather"]["payment-signature"]))
+    signature, factory = b"\x07" * 130, "0x4e1DCf7AD4e460CfD30791CCC4F9c8a4f820ec67"
+    signature = wrap_signature(Undeployed(factory, b"make", signature)) if wrapped else signature
+    given["payload"]["signature"] = "0x" + signature.hex()
+    found = decoded(json.dumps(given), 0)
+    assert facts(found)["signature"].startswith(f"{len(signature)} bytes, not shown")
+    [note] = [line for line in levels(found, "note") if "EIP-1271" in line]
+    assert (factory in note) is wrapped
+    assert "0707" not in json.dumps(found)
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if "solana" in path])

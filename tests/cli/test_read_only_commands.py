@@ -267,6 +267,7 @@ def test_the_doctor_finds_a_sound_seller_sound(seller: Sandbox, given: dict[str,
     assert ran.code == 0
     assert "PAYMENT-REQUIRED: payment terms" in ran.text
     assert "offer 1: balance  100 USDC on eip155:402402402402" in ran.text
+    assert "offer 1: account  a key's own; no code is there" in ran.text
     assert "offer 2: balance  100 USDC on solana-devnet" in ran.text
 
 

@@ -37,6 +37,10 @@ STRANGE_TOKEN = {
     "version": "1",
     "decimals": 18,
 }
+#: Of contract wallets that the facilitator deploys: a Safe's, and that of ``token/SmartAccounts.sol``.
+SAFE_FACTORY = "0x4e1DCf7AD4e460CfD30791CCC4F9c8a4f820ec67"
+ACCOUNT_FACTORY = "0x4337000000000000000000000000000000004337"
+FACTORIES = (SAFE_FACTORY, ACCOUNT_FACTORY)
 SELLERS: dict[str, tuple[str, ...]] = {
     "fastapi-v2": ("v2", "seller_fastapi.py"),
     "flask-v2": ("v2", "seller_flask.py"),
@@ -155,7 +159,8 @@ class World:
     def facilitator_url(self) -> str:
         with self._lock:
             program = self._foundation("facilitator.py")
-            return program.order({"rpc": self._chain.url, "network": NETWORK, "network_v1": NETWORK_V1})
+            networks = {"network": NETWORK, "network_v1": NETWORK_V1}
+            return program.order({"rpc": self._chain.url, "factories": [*FACTORIES]} | networks)
 
     @cached_property
     def solana_facilitator_url(self) -> str:

@@ -42,6 +42,7 @@ MODULES = {
     "ledgers.sqlite": "The ledger in a file.",
     "ledgers.redis": "The ledger in Redis, with the extra `[redis]`.",
     "ledgers.conformance": "Tests for a ledger of your own.",
+    "signers": "Signers of wallets that are contracts: [Wallets](wallets.md#wallets-that-are-contracts).",
     "sandbox": "A seller on this machine, with invented money.",
     "testing": "Tests for what you add: [Extending](extending/README.md).",
     "pytest_plugin": "Fixtures for pytest. They are there as soon as the package is installed.",

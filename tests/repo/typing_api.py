@@ -100,6 +100,7 @@ from x402_client.events import Event
 from x402_client.ledgers import MemoryLedger, RedisLedger, SqliteLedger
 from x402_client.sandbox import Sandbox, Settlement, Visit
 from x402_client.schemes.exact_evm import ExactEvm
+from x402_client.signers import ContractSigner, SafeSigner
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
 
@@ -187,6 +188,10 @@ def building() -> Buyer:
         return True
 
     Buyer(Wallet(evm="0x"), approve=async_approver)
+    Wallet(evm=ContractSigner("0x", lambda document: b"", deploy=("0x", b""), blocking=False))
+    Wallet(evm=ContractSigner("0x", sign_digest=lambda digest: digest.hex()))
+    assert_type(SafeSigner("0x", [b"", "0x", OwnSigner()], deploy=("0x", "0x")).address, str)
+    ContractSigner("0x", sign=5)  # type: ignore[arg-type]
     Buyer(Wallet(further={"demo": object()}), schemes=[ExactEvm("0x"), Voucher()])
     return Buyer(
         wallet=Wallet(evm=b"", solana=None),

@@ -18,7 +18,8 @@ from ..guards.tracebacks import forget_frames
 from ..ledgers.extras import note
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
-from ..signers.evm import LocalEvmSigner, read_signature
+from ..signers.contract import ContractSigner
+from ..signers.evm import LocalEvmSigner, read_any_signature
 from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
@@ -231,7 +232,9 @@ def _signing(services: Services, ask: Any) -> tuple[Any, Any, Callable[[Any], by
         family, asked = EVM_FAMILY, ask.text
     else:
         family, asked = ask.family, ask.data
-    return services.wallet.needed_signer(family), asked, _READS.get(family, read_further_signature)
+    signer = services.wallet.needed_signer(family)
+    read = signer.read_signature if isinstance(signer, ContractSigner) else _READS.get(family, read_further_signature)
+    return signer, asked, read
 
 
 def _signer_method(signer: Any, ask: Any) -> Callable[[Any], Any]:
@@ -239,7 +242,7 @@ def _signer_method(signer: Any, ask: Any) -> Callable[[Any], Any]:
     return found
 
 
-_READS = {EVM_FAMILY: read_signature, SOLANA_FAMILY: read_solana_signature}
+_READS = {EVM_FAMILY: read_any_signature, SOLANA_FAMILY: read_solana_signature}
 
 
 def _blocks(signer: Any) -> bool:

@@ -14,10 +14,12 @@ from ..errors import ConfigurationError
 from ..events import Event, Warned
 from ..ledgers.extras import closer_of, closers_of
 from ..model.money import Amount
+from ..model.networks import EVM_FAMILY
 from ..model.offers import Quote, brief, line
 from ..policy.limits import Amounts
 from ..policy.policy import CAREFUL, Policy
 from ..schemes.sign_in import SignInWithX
+from ..signers.contract import ContractSigner
 from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
 from . import environment, settings
@@ -158,7 +160,9 @@ class Buyer(PurseQuestions):
     def _get_ready(self) -> None:
         """Load what the first payment needs, and tell what the user should hear of these settings."""
         get_ready()
-        if self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
+        evm = self.wallet.evm
+        asks = evm is not None and (isinstance(evm, ContractSigner) or self.endpoints.named(EVM_FAMILY))
+        if asks or self.wallet.solana is not None or self.policy.check_funds:  # then payments read the chain
             self.endpoints.get_ready()
         self.services.tell_news()
         for event in self.services.notices.first():

@@ -43,21 +43,23 @@ class SolanaChains:
         return found
 
 
-def _exact_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
+def _exact_evm(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
+    from ..schemes.evm_payer import EvmPayer
     from ..schemes.exact_evm import ExactEvm
 
-    return ExactEvm(payer, endpoints.of, check_funds)
+    account = EvmPayer(signer.address, signer, endpoints)
+    return ExactEvm(signer.address, endpoints.of, check_funds, account)
 
 
-def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
+def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
     from ..schemes.exact_solana import ExactSolana
 
-    return ExactSolana(payer, SolanaChains(endpoints).of, check_funds)
+    return ExactSolana(signer.address, SolanaChains(endpoints).of, check_funds)
 
 
 #: The schemes that ship, by name and family, with the function that makes each. A scheme that the wallet has no key for
 #: is not imported.
-SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
+SHIPPED: Mapping[tuple[str, str], Callable[[Any, Endpoints, bool], Scheme]] = {
     ("exact", EVM_FAMILY): _exact_evm,
     ("exact", SOLANA_FAMILY): _exact_solana,
 }
@@ -152,7 +154,7 @@ class PaymentMeans:
 def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tuple[str, str], Scheme]:
     signers = {place: wallet.signer(place[1]) for place in SHIPPED}
     return {
-        place: _opened_first(SHIPPED[place](signer.address, endpoints, check_funds), signer)
+        place: _opened_first(SHIPPED[place](signer, endpoints, check_funds), signer)
         for place, signer in signers.items()
         if signer is not None
     }
@@ -171,6 +173,9 @@ class _OpenedFirst:
         self.name, self.family = scheme.name, scheme.family
         self.objection, self.remark = scheme.objection, scheme.remark
         self._scheme, self._open_keystore = scheme, open_keystore
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scheme, name)  # what only some schemes have, such as a look of their own
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
         """Open the keystore, and sign."""

@@ -10,7 +10,8 @@ from ..errors import ConfigurationError, SigningError
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
 from ..model.offers import line, words
 from ..model.sign_in import SIGNATURE_TYPES
-from ..signers.evm import ForeignEvmSigner, LocalEvmSigner, read_hex_key
+from ..signers.contract import ContractSigner
+from ..signers.evm import ForeignEvmSigner, LocalEvmSigner, evm_signer
 from ..signers.further import FurtherSigner
 from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_signer
 from . import environment, keystores
@@ -23,7 +24,8 @@ class Wallet:
 
     Args:
         evm: The key for EVM chains: 0x hex, 32 bytes, an ``eth_account`` account, or any object with an ``address`` and
-            ``sign_typed_data(full_message)``. Signers of the official SDK are taken as they are. Default: none.
+            ``sign_typed_data(full_message)``. Signers of the official SDK are taken as they are. For a wallet that is a
+            contract, a ``ContractSigner`` or ``SafeSigner`` of ``x402_client.signers``. Default: none.
         solana: The key for Solana: base58 of 64 bytes, 32 or 64 bytes, a ``solders`` Keypair, or any object with an
             ``address`` and ``sign_message(message)``. Default: none.
         further: Signers for other families of chains, by their CAIP-2 namespaces: objects with an ``address`` and
@@ -31,7 +33,7 @@ class Wallet:
     """
 
     __slots__ = ("evm", "further", "solana")
-    evm: LocalEvmSigner | ForeignEvmSigner | None
+    evm: LocalEvmSigner | ForeignEvmSigner | ContractSigner | None
     solana: LocalSolanaSigner | ForeignSolanaSigner | None
     further: Mapping[str, FurtherSigner]
 
@@ -40,7 +42,7 @@ class Wallet:
         self.evm = self.solana = None
         self.further = {}
         try:
-            self.evm = _evm_signer(evm)
+            self.evm = None if evm is None else _evm_signer(evm)
             self.solana = None if solana is None else solana_signer(solana)
             self.further = _further_signers(further)
             if not (self.evm or self.solana or self.further):
@@ -167,7 +169,7 @@ class Wallet:
 def _signers_of_variables() -> dict[str, Any]:
     signers: dict[str, Any] = {}
     for keyword, name, build in (
-        ("evm", environment.EVM_VARIABLE, _evm_signer),
+        ("evm", environment.EVM_VARIABLE, evm_signer),
         ("solana", environment.SOLANA_VARIABLE, solana_signer),
     ):
         problem = None
@@ -182,16 +184,8 @@ def _signers_of_variables() -> dict[str, Any]:
     return signers
 
 
-def _evm_signer(given: Any) -> LocalEvmSigner | ForeignEvmSigner | None:
-    if given is None:
-        return None
-    if isinstance(given, str):
-        return LocalEvmSigner(read_hex_key(given))
-    if isinstance(given, (bytes, bytearray)):
-        return LocalEvmSigner(bytes(given))
-    if isinstance(given, (LocalEvmSigner, ForeignEvmSigner)):
-        return given
-    return ForeignEvmSigner(given)
+def _evm_signer(given: Any) -> LocalEvmSigner | ForeignEvmSigner | ContractSigner:
+    return given if isinstance(given, ContractSigner) else evm_signer(given)
 
 
 def _further_signers(given: Any) -> dict[str, FurtherSigner]:

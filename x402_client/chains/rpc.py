@@ -40,6 +40,12 @@ _TIMEOUT = 10.0
 _PATIENCE = 30.0
 _DEPTH = 48
 _RATIONED = re.compile(r"\brate[ -]?limit|too many|\bthrottl|\bquota\b")
+#: In the words of several nodes, a contract that gave a call up. 3 and -32015 are codes for it.
+_REVERTED = re.compile(r"\brevert|invalid opcode|invalid jump|stack (?:under|over)flow|vm execution error")
+
+
+class Reverted(ChainUnavailable):
+    """The called contract gave the call up: an endpoint said so, and no other gave a result."""
 
 
 class Rpc:
@@ -65,15 +71,18 @@ class Rpc:
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
 
-    def call(self, method: str, *params: Any) -> Any:
-        """Return the result of one read. Raise ChainUnavailable if no endpoint gave it."""
+    def call(self, method: str, *params: Any, seconds: float | None = None, once: bool = False) -> Any:
+        """Return the result of one read. Raise ChainUnavailable if no endpoint gave it in these seconds.
+
+        With ``once``, no endpoint is asked a second time.
+        """
         if not self.urls:
             raise ChainUnavailable(
                 f"No endpoint is known for {short_name(self.network)} ({self.network}); name one with {self._setting}."
             )
-        problem = "no answer"
-        until = time.monotonic() + _PATIENCE
-        for pause in (*_PAUSES, None):
+        problem, reverted = "no answer", False
+        until = time.monotonic() + (_PATIENCE if seconds is None else seconds)
+        for pause in (None,) if once else (*_PAUSES, None):
             waits = []
             for url in self.urls:
                 try:
@@ -81,12 +90,13 @@ class Rpc:
                     return self._ask(url, method, params, until - time.monotonic())
                 except _Failed as failure:
                     problem = f"{urlsplit(url).hostname}: {failure}"
+                    reverted |= failure.reverted
                     waits += [failure.wait] if failure.passing else []
             rest = min(max(pause or 0.0, *waits, 0.0), _LONGEST_PAUSE)
             if pause is None or not waits or time.monotonic() + rest > until:
                 break
             time.sleep(rest)
-        raise ChainUnavailable(
+        raise (Reverted if reverted else ChainUnavailable)(
             f"{short_name(self.network)} did not answer {method} ({problem}). {self._unused}Try again, or name another "
             f"endpoint with {self._setting}."
         )
@@ -133,7 +143,7 @@ class Rpc:
         error = answer.get("error")
         if error is not None:
             said = error.get("message") if isinstance(error, dict) else None
-            raise _Failed(f"it says {words(said, 120)!r}", passing=_rationed(error))
+            raise _Failed(f"it says {words(said, 120)!r}", _rationed(error), reverted=_is_revert(error))
         if "result" not in answer:
             raise _Failed("its answer has no result")
         return answer["result"]
@@ -244,6 +254,10 @@ class Endpoints:
         """Return a reader for each endpoint of a network, to ask each one by itself."""
         return [self._made((network, url), (url,)) for url in self._at(network)]
 
+    def named(self, network: str) -> bool:
+        """Return True if the user named an endpoint for a network, or for any network of a family, like ``eip155``."""
+        return any(urls and network in (name, name.partition(":")[0]) for name, urls in self._urls.items())
+
     def reach(self, network: str) -> bool:
         """Return True if there is an endpoint for a network."""
         return bool(self._at(network))
@@ -280,9 +294,9 @@ class Endpoints:
 class _Failed(Exception):
     """Error: an endpoint gave no answer. ``passing`` is True if asking again may help."""
 
-    def __init__(self, problem: str, passing: bool = True, wait: float = 0.0) -> None:
+    def __init__(self, problem: str, passing: bool = True, wait: float = 0.0, reverted: bool = False) -> None:
         super().__init__(problem)
-        self.passing, self.wait = passing, wait
+        self.passing, self.wait, self.reverted = passing, wait, reverted
 
 
 def _busy(status: int) -> bool:
@@ -295,6 +309,13 @@ def _rationed(error: Any) -> bool:
         return False
     said = str(error.get("message", "")).lower()
     return error.get("code") in (429, -32005, -32429) or _RATIONED.search(said) is not None
+
+
+def _is_revert(error: Any) -> bool:
+    """Return True for the answer that the called contract gave the call up. Then the chain did answer."""
+    if not isinstance(error, dict):
+        return False
+    return error.get("code") in (3, -32015) or _REVERTED.search(str(error.get("message", "")).lower()) is not None
 
 
 def _retry_after(response: httpx.Response) -> float:

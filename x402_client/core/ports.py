@@ -226,7 +226,10 @@ class EvmSigner(Protocol):
         ...
 
     def sign_typed_data(self, full_message: dict[str, Any], /) -> Maybe[bytes | str]:
-        """Sign an EIP-712 message, given whole (types, primaryType, domain, message): 65 bytes, or their hex."""
+        """Sign an EIP-712 message, given whole (types, primaryType, domain, message): 65 bytes, or their hex.
+
+        Where a contract is at ``address``, the signature is what that contract takes, of any length.
+        """
         ...
 
 

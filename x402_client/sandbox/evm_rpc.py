@@ -8,9 +8,11 @@ from typing import Any
 from ..chains.evm import keccak
 from .evm import FIRST_BLOCK, SAFE_DEPTH, EvmChain
 from .jsonrpc import RpcError
+from .safes import CODE
 
 #: The topic of AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce).
 AUTHORIZATION_USED = "0x" + keccak(b"AuthorizationUsed(address,bytes32)").hex()
+_IS_VALID = bytes.fromhex("1626ba7e")
 _DEPTHS = {"latest": 0, "pending": 0, "safe": SAFE_DEPTH, "finalized": 2 * SAFE_DEPTH}
 
 
@@ -22,6 +24,7 @@ def methods(chain: EvmChain) -> dict[str, Callable[..., Any]]:
         "eth_blockNumber": lambda: hex(chain.head()),
         "eth_getBlockByNumber": lambda tag, full=False: _block(chain, _number(chain, tag)),
         "eth_getBalance": lambda address, tag="latest": "0x0",
+        "eth_getCode": lambda address, tag="latest": CODE if _is_contract(chain, address) else "0x",
         "eth_call": lambda call, tag="latest": _call(chain, call, _number(chain, tag)),
         "eth_getLogs": lambda wanted: _logs(chain, wanted),
         "eth_getTransactionReceipt": lambda transaction: _receipt(chain, transaction),
@@ -50,6 +53,8 @@ def _call(chain: EvmChain, call: dict[str, str], block: int) -> str:
     if not FIRST_BLOCK <= block <= chain.head():
         raise RpcError(-32000, "header not found")
     data = str(call.get("data") or call.get("input") or "")
+    if chain.safes.has(str(call.get("to"))):
+        return _safe_says(chain, str(call["to"]), bytes.fromhex(data[2:]))
     if str(call.get("to")).lower() != chain.token.address.lower():
         return "0x"
     selector, words = data[2:10], [data[at : at + 64] for at in range(10, len(data), 64)]
@@ -74,6 +79,19 @@ def _logs(chain: EvmChain, wanted: dict[str, Any]) -> list[dict[str, Any]]:
             place = {"blockNumber": hex(block), "transactionHash": transaction, "removed": False}
             found.append({"address": chain.token.address, "topics": topics, "data": "0x", **place})
     return found
+
+
+def _safe_says(chain: EvmChain, safe: str, data: bytes) -> str:
+    """Answer isValidSignature(bytes32,bytes). A Safe gives up instead of saying no."""
+    at = 4 + int.from_bytes(data[36:68])
+    size = int.from_bytes(data[at : at + 32])
+    if data[:4] != _IS_VALID or not chain.safes.takes(safe, data[4:36], data[at + 32 : at + 32 + size]):
+        raise RpcError(3, "execution reverted: GS026")
+    return "0x" + _IS_VALID.hex() + "0" * 56
+
+
+def _is_contract(chain: EvmChain, address: str) -> bool:
+    return chain.safes.has(address) or address.lower() == chain.token.address.lower()
 
 
 def _receipt(chain: EvmChain, transaction: str) -> dict[str, Any] | None:

@@ -48,6 +48,11 @@ class Keyring:
         self._add(LocalEvmSigner(read_hex_key(key)).address)
         return key
 
+    def add(self, address: str) -> str:
+        """Let an address that was made here pay here. Return it."""
+        self._add(address)
+        return address
+
     def solana_key(self) -> str:
         """Return a new throw-away key, base58 of 64 bytes."""
         from solders.keypair import Keypair

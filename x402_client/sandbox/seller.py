@@ -18,7 +18,7 @@ from ..model.money import Amount, Money, Token
 from ..model.networks import family_of
 from ..model.sandbox_settings import DIRECTORY
 from ..policy.policy import CAREFUL, Policy
-from ..signers.evm import LocalEvmSigner
+from ..signers.evm import LocalEvmSigner, read_hex_key
 from .environ import variables
 from .play_money import CHAINS, EVM, SOLANA, TOKENS, network_of
 from .records import Settlement, Visit
@@ -209,6 +209,21 @@ class Sandbox:
             wallet = Wallet(solana=key)
         self.fund(wallet, dollars)
         return key
+
+    def safe(self, owners: Iterable[str], threshold: int = 1, dollars: Amount = "100") -> str:
+        """Return the address of a new Safe with invented money, for a ``SafeSigner``.
+
+        Args:
+            owners: The throw-away EVM keys of its owners, of this sandbox.
+            threshold: The owners that have to sign. Default: 1.
+            dollars: Its money. Default: a hundred.
+        """
+        found = frozenset(self._shop.keys.check(LocalEvmSigner(read_hex_key(key)).address) for key in owners)
+        if not 0 < threshold <= len(found):
+            raise ConfigurationError(f"threshold is 1 to {len(found)}, the number of owners, not {threshold}.")
+        address = self._shop.keys.add(self._shop.evm.safes.make(found, threshold))
+        self.fund(address, dollars)
+        return address
 
     def fund(self, who: Wallet | Buyer | str, dollars: Amount) -> None:
         """Give more invented money: to an address, or on each chain to a wallet's.

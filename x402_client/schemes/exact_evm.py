@@ -12,15 +12,16 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import Any
 
-from ..chains.evm import ZERO, is_address, keccak, recover, token_balance, token_decimals
+from ..chains.evm import ZERO, is_address, keccak, token_balance, token_decimals
 from ..chains.rpc import Rpc
 from ..chains.tokens import SHIPPED, wrong_decimals
-from ..core.asks import Ask, Fetch, SignTyped
+from ..core.asks import Ask, Fetch, SignatureGiven, SignTyped
 from ..errors import InsufficientFunds, SigningError
 from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, words
 from ..model.signing import Signed, TypedData
+from .evm_payer import EvmPayer
 from .payment_flow import flow_objection
 
 _DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -39,12 +40,19 @@ class ExactEvm:
     name = "exact"
     family = "eip155"
 
-    def __init__(self, payer: str, rpc: Callable[[str], Rpc] | None = None, check_funds: bool = False) -> None:
+    def __init__(
+        self,
+        payer: str,
+        rpc: Callable[[str], Rpc] | None = None,
+        check_funds: bool = False,
+        account: EvmPayer | None = None,
+    ) -> None:
         """Take the payer's address, and a function that returns the endpoints of a network.
 
-        With ``check_funds``, the balance is read before anything is signed.
+        With ``check_funds``, the balance is read before anything is signed. Without ``account``, a key pays.
         """
         self.payer = payer
+        self._account = account or EvmPayer(payer)
         self._rpc, self._check_funds = rpc, check_funds
         #: Tokens whose decimals are right, by the table, their chain or the user's word.
         self._checked: set[Token] = set()
@@ -82,18 +90,16 @@ class ExactEvm:
                 yield from self._check_decimals(self._rpc(offer.network), offer)
             if self._check_funds:
                 yield from self._funds(self._rpc(offer.network), offer)
+        yield from self._account.ready(offer.network)
         window = min(max(offer.timeout or 0, SETTLING), validity)
         for _ in range(2):
             expires = int(time.time()) + window
             message = self._message(offer, expires)
             data = typed_data(offer.token, message)  # type: ignore[arg-type]
             given = yield from SignTyped(data)
-            if not given.trusted and recover(data.digest, given.signature) != self.payer:
-                raise SigningError(
-                    f"The signature that came back is not by {self.payer}, the signer's address. Nothing was sent."
-                )
+            payload = yield from self._payload(offer, data, message, given)
             if expires - time.time() >= min(window, SETTLING) / 2:
-                return self._signed(message, given.signature)
+                return Signed(payload, message["nonce"], self.payer, expires)
         raise SigningError(
             f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would expire on its way. "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "Policy(validity=...) sets how long payments are valid. Nothing was sent."
@@ -135,9 +141,11 @@ class ExactEvm:
             "nonce": "0x" + os.urandom(32).hex(),
         }
 
-    def _signed(self, message: dict[str, Any], signature: bytes) -> Signed:
-        payload = {"signature": "0x" + signature.hex(), "authorization": message}
-        return Signed(payload, message["nonce"], self.payer, int(message["validBefore"]))
+    def _payload(
+        self, offer: Offer, data: TypedData, message: dict[str, Any], given: SignatureGiven
+    ) -> Generator[Ask[Any], Any, dict[str, Any]]:
+        signature = yield from self._account.checked(offer.network, data, given)
+        return {"signature": "0x" + signature.hex(), "authorization": message}
 
 
 def typed_data(token: Token, message: dict[str, Any]) -> TypedData:

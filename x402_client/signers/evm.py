@@ -171,22 +171,54 @@ def _signs_for_solana(signer: Any) -> bool:
 
 def read_signature(returned: Any) -> bytes:
     """Return r, s and v of 27 or 28, as tokens accept them, from bytes, hex or eth_account's SignedMessage."""
+    raw = raw_signature(returned)
+    if len(raw) != 65:
+        raise SigningError(
+            f"The signer returned {len(raw)} bytes where a signature of 65 bytes is needed. Nothing was sent."
+        )
+    found = _low_form(raw)
+    if found is None:
+        raise SigningError("The signer returned 65 bytes that are not a signature. Nothing was sent.")
+    return found
+
+
+def read_any_signature(returned: Any) -> bytes:
+    """Return what ``read_signature`` does, and all else as it is: an account with code may take other signatures."""
+    raw = raw_signature(returned)
+    return (_low_form(raw) if len(raw) == 65 else None) or raw
+
+
+def raw_signature(returned: Any) -> bytes:
+    """Return the bytes of what a signer returned, of any length."""
     raw = getattr(returned, "signature", returned)
     if isinstance(raw, str):
         try:
             raw = bytes.fromhex(raw.removeprefix("0x"))
         except ValueError:
             raise SigningError("The signer returned text that is not hex. Nothing was sent.") from None
-    if not isinstance(raw, (bytes, bytearray)) or len(raw) != 65:
-        size = f"{len(raw)} bytes" if isinstance(raw, (bytes, bytearray)) else type(raw).__name__
-        raise SigningError(f"The signer returned {size} where a signature of 65 bytes is needed. Nothing was sent.")
-    r, s, v = raw[:32], int.from_bytes(raw[32:64]), raw[64]
+    if not isinstance(raw, (bytes, bytearray)):
+        raise SigningError(f"The signer returned {type(raw).__name__} where a signature is needed. Nothing was sent.")
+    return bytes(raw)
+
+
+def _low_form(raw: bytes) -> bytes | None:
+    """Return the form of a key's signature that tokens accept. None if these 65 bytes are no key's signature."""
+    s, v = int.from_bytes(raw[32:64]), raw[64]
     v = v + 27 if v < 2 else v
     if s > _ORDER // 2:  # key services often return this form of the same signature
         s, v = _ORDER - s, 55 - v
-    if v not in (27, 28) or s <= 0:
-        raise SigningError("The signer returned 65 bytes that are not a signature. Nothing was sent.")
-    return bytes(r) + s.to_bytes(32) + bytes([v])
+    return raw[:32] + s.to_bytes(32) + bytes([v]) if v in (27, 28) and s > 0 else None
+
+
+def evm_signer(given: Any) -> LocalEvmSigner | ForeignEvmSigner:
+    """Return a signer for a key, an account or a signer."""
+    if isinstance(given, str):
+        return LocalEvmSigner(read_hex_key(given))
+    if isinstance(given, (bytes, bytearray)):
+        return LocalEvmSigner(bytes(given))
+    if isinstance(given, (LocalEvmSigner, ForeignEvmSigner)):
+        return given
+    return ForeignEvmSigner(given)
 
 
 def _is_eth_account(signer: Any, name: str) -> bool:

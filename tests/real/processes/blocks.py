@@ -108,6 +108,9 @@ class Chain:
     def mint(self, token: str, to: str, amount: int) -> str:
         return self._include(_unsigned(self, token, call_data("mint(address,uint256)", to, amount)))
 
+    def send(self, to: str, data: bytes) -> str:
+        return self._include(_unsigned(self, to, data))
+
     def fund(self, address: str, wei: int) -> None:
         self.history.apply(Fund(self._next(), address, wei))
         self._append(self._next().timestamp)
@@ -124,7 +127,7 @@ class Chain:
         expected = self.nonce(transaction.sender)
         if transaction.hash in self.included or self.waiting(transaction.hash):
             raise Rejected("already known")
-        if transaction.chain_id != self.chain_id:
+        if transaction.chain_id not in (self.chain_id, 0):
             raise Rejected(f"invalid chain id for signer: have {transaction.chain_id} want {self.chain_id}")
         if transaction.nonce < expected:
             raise Rejected(f"nonce too low: next nonce {expected}, tx nonce {transaction.nonce}")

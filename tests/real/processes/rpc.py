@@ -50,6 +50,7 @@ class Node:
                 _address(at), name, version, decimals
             ),
             "test_placeCode": lambda address, code: chain.place_code(_address(address), _data(code)),
+            "test_send": lambda to, data: chain.send(_address(to), _data(data)),
             "test_fund": lambda address, wei: chain.fund(_address(address), int(wei)),
             "test_advanceTime": lambda seconds: chain.advance(float(seconds)),
             "test_mine": lambda count=1: chain.mine(int(count)),
@@ -122,7 +123,7 @@ class Node:
         message = Message(
             self._when(tag),
             sender=_address(request.get("from") or ZERO_ADDRESS),
-            to=_address(request.get("to") or ZERO_ADDRESS),
+            to=_address(request["to"]) if request.get("to") else None,
             data=_data(request.get("input") or request.get("data") or "0x"),
             value=int(request.get("value") or "0x0", 16),
             gas=min(int(request.get("gas") or hex(CALL_GAS), 16), CALL_GAS),

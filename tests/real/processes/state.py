@@ -11,6 +11,11 @@ CALL_GAS = 30_000_000
 BASE_FEE = 1_000_000_000
 BLOCK_GAS = 60_000_000
 
+#: EIP-7702: the code of an account that is delegated, before the address that it is delegated to.
+DELEGATED = bytes.fromhex("ef0100")
+#: What the engine puts after the code of a contract that was created.
+_PADDING = bytes(33)
+
 _REVERT = re.compile(r"Revert \{ gas_used: (\d+), output: 0x([0-9a-f]*) \}")
 _HALT = re.compile(r"Halt \{ reason: (.+), gas_used: (\d+) \}")
 
@@ -43,11 +48,13 @@ class Fund:
 
 @dataclass(frozen=True)
 class Message:
-    """A call; when it is applied as a change, `gas_price` is charged for the gas it used."""
+    """A call; when it is applied as a change, `gas_price` is charged for the gas it used.
+
+    To nobody, it is tried out as a contract's creation, whose output is the code that it would place."""
 
     when: When
     sender: str
-    to: str
+    to: str | None
     data: bytes = b""
     value: int = 0
     gas: int = CALL_GAS
@@ -77,6 +84,7 @@ class State:
 
     def __init__(self, chain_id: int) -> None:
         self._evm = EVM(env=Env(cfg=CfgEnv(chain_id=chain_id)), spec_id="CANCUN")
+        self._delegated: dict[str, bytes] = {}
 
     def apply(self, change: Change) -> Outcome:
         if isinstance(change, Message):
@@ -84,8 +92,16 @@ class State:
         if isinstance(change, Fund):
             self._evm.set_balance(change.address, self.balance(change.address) + change.wei)
         else:
-            self._evm.insert_account_info(change.address, AccountInfo(code=change.code))
+            self._evm.insert_account_info(change.address, AccountInfo(code=self._runnable(change)))
         return Outcome(b"", 0)
+
+    def _runnable(self, change: Place) -> bytes:
+        """This engine does not know EIP-7702. A delegated account runs the same by EIP-1167's minimal proxy: the
+        delegate's code, in the account's name, with its storage. What is shown as its code is the delegation."""
+        if len(change.code) != 23 or not change.code.startswith(DELEGATED):
+            return change.code
+        self._delegated[change.address] = change.code
+        return bytes.fromhex("363d3d373d3d3d363d73") + change.code[3:] + bytes.fromhex("5af43d82803e903d91602b57fd5bf3")
 
     def try_out(self, message: Message) -> Outcome:
         checkpoint = self._evm.snapshot()
@@ -98,7 +114,7 @@ class State:
         return self._evm.get_balance(address)
 
     def code(self, address: str) -> bytes:
-        return bytes(self._evm.get_code(address) or b"")
+        return self._delegated.get(address) or bytes(self._evm.get_code(address) or b"")
 
     def storage(self, address: str, slot: int) -> int:
         return self._evm.storage(address, slot)
@@ -122,15 +138,21 @@ class State:
             )
         )
         try:
-            output = self._evm.message_call(
-                message.sender, message.to, calldata=message.data, value=message.value, gas=message.gas
-            )
+            output = self._output(message)
         except RuntimeError as error:
             return _read_failure(str(error))
         result = self._evm.result
         assert result is not None
         logs = tuple(Log(log.address, tuple(log.topics), bytes(log.data[1])) for log in result.logs)
         return Outcome(bytes(output), result.gas_used, logs=logs)
+
+    def _output(self, message: Message) -> bytes:
+        if message.to is None:
+            made = self._evm.deploy(message.sender, message.data, message.value, message.gas)
+            return self.code(made)[: -len(_PADDING)]
+        return self._evm.message_call(
+            message.sender, message.to, calldata=message.data, value=message.value, gas=message.gas
+        )
 
 
 def _read_failure(text: str) -> Outcome:

@@ -48,7 +48,8 @@ def _from_fields(raw: bytes, kind: int, fields: list[bytes]) -> Transaction:
     v, r, s = numbers[-3:]
     if kind == 0:
         nonce, tip, gas, _, value = numbers[:5]
-        max_fee, to, data, chain_id = tip, fields[3], fields[5], (v - 35) // 2
+        # Without EIP-155 it names no chain: 0. The official facilitator deploys a wallet (ERC-6492) by such a one.
+        max_fee, to, data, chain_id = tip, fields[3], fields[5], (v - 35) // 2 if v >= 35 else 0
     elif kind == 1:
         chain_id, nonce, tip, gas, _, value = numbers[:6]
         max_fee, to, data = tip, fields[4], fields[6]

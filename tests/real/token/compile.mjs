@@ -1,4 +1,4 @@
-// Remakes Token.json and Multicall.json from the .sol files beside it. They are committed, so tests need no compiler.
+// Remakes Token.json, Multicall.json and SmartAccounts.json from the .sol files beside it. They are committed, so tests need no compiler.
 // In a scratch folder outside the repository:  npm install solc@0.8.37
 // then:  NODE_PATH=<scratch>/node_modules node tests/real/token/compile.mjs
 import { createHash } from "node:crypto";
@@ -13,7 +13,7 @@ const settings = {
   outputSelection: { "*": { "*": ["abi", "evm.deployedBytecode.object"] } },
 };
 
-for (const name of ["Token", "Multicall"]) {
+for (const name of ["Token", "Multicall", "SmartAccounts"]) {
   const source = readFileSync(new URL(`${name}.sol`, import.meta.url), "utf8");
   const input = { language: "Solidity", sources: { [`${name}.sol`]: { content: source } }, settings };
   const output = JSON.parse(solc.compile(JSON.stringify(input)));

@@ -16,13 +16,14 @@ from ...chains.tokens import KNOWN
 from ...core import Bought, Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
 from ...errors import ChainUnavailable, QuoteError
 from ...model.money import Token
-from ...model.networks import SOLANA_FAMILY, family_of, short_name
+from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
 from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
 from .. import options, wallets
+from ..account_kinds import account_kind
 from ..balances import balance, owner_of, token_account, whole_tokens
 from ..buying import Choices, buying, ledger_for_looking, policy_of
 from ..decoding.findings import Reading
@@ -212,6 +213,13 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         if offer.position in funds:
             chosen = quote.choice is not None and offer.position == quote.choice.position
             _tell_funds(offer, funds[offer.position], payable.wrong if chosen else payable.note, payable)
+    told: set[str] = set()
+    for offer in quote.offers:
+        seen = offer.position in funds and funds[offer.position].seen
+        if seen and family_of(offer.network) == EVM_FAMILY and offer.network not in told:
+            told.add(offer.network)
+            kind, sound = account_kind(buyer, offer.network)
+            (payable.fact if sound else payable.wrong)(f"offer {offer.position}: account", kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import re
 import time
 from typing import Any
 
+from ...chains.contract_accounts import unwrap
 from ...chains.evm import is_address, recover
 from ...chains.tokens import Tokens
 from ...model.holds import moment
@@ -25,6 +26,8 @@ _READABLE = ("exact",)
 _NUMBERS = ("value", "validAfter", "validBefore")
 _FIELDS = ("from", "to", "value", "validAfter", "validBefore", "nonce")
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
+#: A contract's can have any length. A shorter one than a key's is more likely cut off.
+_LONGER = re.compile(r"0x(?:[0-9a-fA-F]{2}){66,}", re.ASCII)
 _NONCE = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 
 
@@ -166,6 +169,9 @@ def _as_accepted(signed: dict[str, Any], accepted: dict[str, Any], reading: Read
 
 
 def _signature(signature: Any, signed: dict[str, Any], token: Token | None, whole: bool, reading: Reading) -> None:
+    if isinstance(signature, str) and _LONGER.fullmatch(signature):
+        _contracts_signature(bytes.fromhex(signature[2:]), signed, reading)
+        return
     if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
         size = f"{len(signature)} characters" if isinstance(signature, str) else "none"
         reading.wrong("payload.signature", f"it is not 0x and 130 hex digits ({size})")
@@ -184,7 +190,20 @@ def _signature(signature: Any, signed: dict[str, Any], token: Token | None, whol
         reading.wrong(
             "payload.signature",
             f"it is not by {facts[0]} for {token.symbol} on {short_name(token.network)}"
-            + (f", but by {signer}, or for another token" if signer else ""),
+            + (f", but by {signer}, or for another token" if signer else "")
+            + f"; only a contract at {facts[0]} could take it",
         )
     else:
         reading.facts.append(("signed by", f"{signer}, for {token.symbol} on {short_name(token.network)}"))
+
+
+def _contracts_signature(raw: bytes, signed: dict[str, Any], reading: Reading) -> None:
+    reading.facts.append(
+        ("signature", f"{len(raw)} bytes, not shown: it is worth money until it is settled or expires")
+    )
+    made = unwrap(raw)
+    by = words(str(signed.get("from")), 60)
+    text = f"a contract's: only the one at {by} can say if it is right (EIP-1271), and only on its chain"
+    if made is not None:
+        text += f"; if it is not there yet, the factory {made.factory} makes it (ERC-6492)"
+    reading.note("payload.signature", text)
