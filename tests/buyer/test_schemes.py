@@ -154,7 +154,7 @@ def test_a_scheme_may_add_to_a_family_that_ships() -> None:
     quote = judged(paying, evm_entry(scheme="voucher"), evm_entry(scheme="voucher", network="solana"), evm_entry())
     assert quote.choice is not None
     assert (quote.choice.scheme, quote.choice.position) == ("voucher", 1)
-    assert set(paying.rules.schemes) == {("exact", "eip155"), ("voucher", "eip155")}
+    assert set(paying.rules.schemes) == {("exact", "eip155"), ("upto", "eip155"), ("voucher", "eip155")}
 
 
 def changed(**members: Any) -> Any:

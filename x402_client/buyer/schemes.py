@@ -47,6 +47,12 @@ def _exact_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
     return ExactEvm(payer, endpoints.of, check_funds)
 
 
+def _upto_evm(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
+    from ..schemes.upto_evm import UptoEvm
+
+    return UptoEvm(payer, endpoints.of, check_funds)
+
+
 def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme:
     from ..schemes.exact_solana import ExactSolana
 
@@ -58,6 +64,7 @@ def _exact_solana(payer: str, endpoints: Endpoints, check_funds: bool) -> Scheme
 SHIPPED: Mapping[tuple[str, str], Callable[[str, Endpoints, bool], Scheme]] = {
     ("exact", EVM_FAMILY): _exact_evm,
     ("exact", SOLANA_FAMILY): _exact_solana,
+    ("upto", EVM_FAMILY): _upto_evm,
 }
 
 

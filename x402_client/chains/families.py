@@ -76,9 +76,21 @@ class Evm:
 
     def look(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> Settled:
         """Ask an endpoint whether the authorization was used."""
+        if hold.offer.scheme not in (*_LOOKED_UP, "upto"):
+            return "unknown"
+        if signed.proof == "bit":
+            from . import permit2_settlement
+
+            return permit2_settlement.look(rpc, hold, signed)
         from .evm_settlement import look
 
-        return look(rpc, hold, signed) if hold.offer.scheme in _LOOKED_UP else "unknown"
+        return look(rpc, hold, signed)
+
+    def charge(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
+        """Read what was taken of a ceiling."""
+        from . import permit2_settlement
+
+        return permit2_settlement.charge(rpc, hold, signed)
 
     def balance(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
         """Read the payer's balance of the token."""

@@ -23,6 +23,8 @@ MARGIN = 120
 OFTEN_PRESENTED = 4
 #: The expiry of a signature that the chain never forgets: the last second that can be written as a date.
 NEVER = 253_402_300_799
+#: The kind of a signature that lets the seller take any amount up to a ceiling, once.
+CEILING = "ceiling"
 #: A reader's answer about a payment. "live": a chain's own clock is before the expiry, so it can still settle.
 Settled = Literal["settled", "not_settled", "live", "unknown"]
 #: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
@@ -124,7 +126,7 @@ class Authorization:
     #: The facts by which a reader finds the payment on its chain. ``payment_id`` is in here where the seller promised
     #: to recognise the same payment by it. Nothing in here can be spent.
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    #: What was signed: "transfer" moves exactly the offer's amount.
+    #: What was signed: "transfer" moves exactly the offer's amount, "ceiling" any part of it, once.
     kind: str = "transfer"
     #: The most that it can move, in the token's smallest unit. None: the offer's amount.
     ceiling: int | None = None
@@ -182,6 +184,7 @@ class Hold:
         in_flight: True while an attempt presents it, in a list of holds. None: this is not known.
         path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
         used: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
+        charged: What the chain shows was taken of a ceiling, in the token's smallest units. None: not known.
     """
 
     id: str
@@ -206,6 +209,8 @@ class Hold:
     path: tuple[str, ...] = ()
     #: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
     used: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    #: What the chain shows was taken of a ceiling, in the token's smallest units. A ledger concludes by it.
+    charged: int | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         state = self.state.replace("_", " ")
@@ -217,6 +222,16 @@ class Hold:
     def nonce(self) -> str | None:
         """Return the value that identifies the payment on its chain, as it stands in the payment."""
         return self.authorization.nonce if self.authorization else None
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Return True if what was signed lets the seller take any part of the price."""
+        return self.authorization is not None and self.authorization.kind == CEILING
+
+    @property
+    def charge(self) -> Money | None:
+        """Return what the chain shows was taken of a ceiling. None: not known."""
+        return None if self.charged is None else _worth(self.offer, self.charged)
 
     @property
     def url(self) -> str:
@@ -267,6 +282,10 @@ class Hold:
         for name, value in changes.items():
             facts[_PLACES[name]] = value
         return Hold(*facts)
+
+
+def _worth(offer: Offer, amount: int) -> Money | None:
+    return None if offer.token is None else offer.token.price(amount)
 
 
 #: Faster than ``dataclasses.replace``, which takes several times as long: each payment changes its hold several times.
