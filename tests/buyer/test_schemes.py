@@ -233,7 +233,7 @@ def test_the_reason_says_what_is_missing() -> None:
     paying = buyer(policy=Policy(per_request="1", tokens=gold))
     assert reason(paying) is None
     assert reason(paying, scheme="exact") == "payment scheme 'exact' is not supported on demo:1"
-    assert reason(paying, scheme="upto") == "payment scheme 'upto' is not supported"
+    assert reason(paying, scheme="barter") == "payment scheme 'barter' is not supported"
     assert reason(paying, network="eip155:8453", asset="GOLD") == "payment scheme 'voucher' is not supported on base"
     assert reason(paying, network="other:1", asset="GOLD") == "payment scheme 'voucher' is not supported on other:1"
     assert reason(paying, network="eip155:8453", asset="GOLD", scheme="exact") == "the wallet has no key for base"

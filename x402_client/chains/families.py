@@ -76,15 +76,13 @@ class Evm:
 
     def look(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> Settled:
         """Ask an endpoint whether the authorization was used."""
-        if hold.offer.scheme not in (*_LOOKED_UP, "upto"):
-            return "unknown"
-        if signed.proof == "bit":
+        if hold.offer.by_permit2 and signed.proof == "bit":
             from . import permit2_settlement
 
             return permit2_settlement.look(rpc, hold, signed)
         from .evm_settlement import look
 
-        return look(rpc, hold, signed)
+        return look(rpc, hold, signed) if hold.offer.scheme in _LOOKED_UP else "unknown"
 
     def charge(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
         """Read what was taken of a ceiling."""

@@ -32,11 +32,6 @@ _UNLIMITED = 2**159
 _CONTRACTS = {"spender": "", "proxyAddress": "", "permit2Proxy": "", "permit2Address": PERMIT2}
 
 
-def is_by_permit2(offer: Offer) -> bool:
-    """Return True if an offer is paid by a Permit2 signature."""
-    return offer.scheme == "upto" or offer.extra.get("assetTransferMethod") == METHOD
-
-
 def contract_objection(offer: Offer) -> str | None:
     """Return why the contracts that a seller names are not the official ones, or None."""
     official = SPENDERS[offer.scheme]
@@ -106,7 +101,7 @@ class Permit2Allowances:
 def signed_permit(offer: Offer, message: dict[str, Any], signature: bytes, found: tuple[Any, str]) -> Signed:
     """Return the payment for the wire, and what identifies it: the bit of its nonce."""
     evidence, remark = found
-    kind, ceiling = (CEILING, offer.amount) if offer.scheme == "upto" else ("transfer", None)
+    kind, ceiling = (CEILING, offer.amount) if offer.is_ceiling else ("transfer", None)
     payload = {"signature": "0x" + signature.hex(), "permit2Authorization": message}
     return Signed(
         payload, message["nonce"], message["from"], int(message["deadline"]), evidence, kind, ceiling, "bit", remark

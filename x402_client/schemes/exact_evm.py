@@ -24,7 +24,7 @@ from ..model.networks import short_name
 from ..model.offers import Offer, words
 from ..model.signing import Signed, TypedData
 from . import permit2
-from .by_permit2 import METHOD, Permit2Allowances, contract_objection, is_by_permit2, signed_permit
+from .by_permit2 import METHOD, Permit2Allowances, contract_objection, signed_permit
 from .payment_flow import flow_objection
 
 _DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -61,7 +61,7 @@ class ExactEvm:
     def remark(self, offer: Offer) -> str | None:
         """Return a note if the seller names another EIP-712 domain for the token. The known one is signed."""
         assert offer.token is not None
-        if is_by_permit2(offer):  # then nothing of the token's own domain is signed
+        if offer.by_permit2:  # then nothing of the token's own domain is signed
             return None
         ours = (offer.token.name, offer.token.version)
         theirs = name, version = (offer.extra.get("name"), offer.extra.get("version"))
@@ -90,7 +90,7 @@ class ExactEvm:
             if self._check_funds:
                 yield from self._funds(self._rpc(offer.network), offer)
         found = None
-        if is_by_permit2(offer):
+        if offer.by_permit2:
             found = yield from self._permit2.look(self._rpc and self._rpc(offer.network), offer)
         window = min(max(offer.timeout or 0, SETTLING), validity)
         for _ in range(2):
@@ -137,7 +137,7 @@ class ExactEvm:
             )
 
     def _message(self, offer: Offer, expires: int) -> dict[str, Any]:
-        if is_by_permit2(offer):
+        if offer.by_permit2:
             return permit2.authorization(offer, self.payer, expires)
         return {
             "from": self.payer,
@@ -155,7 +155,7 @@ class ExactEvm:
 
 
 def _data(offer: Offer, message: dict[str, Any]) -> TypedData:
-    if is_by_permit2(offer):
+    if offer.by_permit2:
         return permit2.typed_data(offer.scheme, offer.network, message)
     assert offer.token is not None
     return typed_data(offer.token, message)

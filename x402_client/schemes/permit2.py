@@ -37,7 +37,7 @@ _WITNESS = {
 def authorization(offer: Offer, payer: str, deadline: int) -> dict[str, Any]:
     """Return what is signed, as it stands in the payment: numbers are decimal strings, the nonce too."""
     assert offer.token is not None
-    facilitator = {"facilitator": offer.extra["facilitatorAddress"]} if offer.scheme == "upto" else {}
+    facilitator = {"facilitator": offer.extra["facilitatorAddress"]} if offer.is_ceiling else {}
     return {
         "from": payer,
         "permitted": {"token": offer.token.address, "amount": str(offer.amount)},
