@@ -142,7 +142,9 @@ class Limit:
     @property
     def shown(self) -> list[str]:
         """Return the keywords as they are written in Python."""
-        amounts = {"per_request": self._per_request, "upto": self._upto} | {_KEYWORDS[name]: most for name, most in self._budgets.items()}
+        amounts = {"per_request": self._per_request, "upto": self._upto} | {
+            _KEYWORDS[name]: most for name, most in self._budgets.items()
+        }
         written = {name: [str(one) for one in most.values()] for name, most in amounts.items() if most}
         counted = [f"{most}/{window}" for window, most in self._counts.items()]
         written |= {"max_payments": counted} if counted else {}

@@ -29,7 +29,6 @@ def fastapi_pages() -> FastAPI:
     def upto(charge: str) -> JSONResponse:
         return JSONResponse(shop.goods(), headers=_charging(charge))
 
-
     @app.get("/upfront/fails")
     def fails(status: int) -> JSONResponse:
         return JSONResponse({"failed": True}, status)
@@ -57,7 +56,6 @@ def flask_pages() -> Flask:
     @app.get("/upto")
     def upto() -> tuple[dict[str, Any], int, dict[str, str]]:
         return shop.goods(), 200, _charging(flask_request.args["charge"])
-
 
     @app.get("/upfront/fails")
     def fails() -> tuple[dict[str, Any], int]:
