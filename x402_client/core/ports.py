@@ -65,7 +65,8 @@ class Ledger(Protocol):
     def conclude(self, hold: Hold, settled: bool) -> Maybe[bool]:
         """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
 
-        Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
+        Of a ceiling, ``hold.charged`` goes on counting if it is known. Return False if nothing changes: the hold is
+        gone, or an attempt presents it at this moment.
         """
         ...
 
@@ -189,6 +190,14 @@ class LedgerExtras(Protocol):
         """Keep the last answer to an open payment, for ``Hold.last`` in lists. Default: it is not kept.
 
         Called when a call ended without the content. It changes no budget and no claim, and may do nothing.
+        """
+        ...
+
+    def owed(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
+        """Return the open amounts of a purse: delivered ceilings that can still take money. Default: none.
+
+        ``close`` of a hold that ``is_ceiling`` opens one; ``conclude`` ends it: ``hold.charged`` goes on counting, or
+        nothing if it was not settled.
         """
         ...
 

@@ -66,6 +66,12 @@ def note(ledger: Ledger, hold: Hold, last: LastAnswer) -> Maybe[None]:
     return None if keep is None else keep(hold, last)
 
 
+def owed_in(ledger: Ledger, purse: str) -> Maybe[tuple[Hold, ...]]:
+    """Return the open amounts of a purse. A ledger that keeps none lets a ceiling count until its window rolls."""
+    tell: Callable[[str], Maybe[tuple[Hold, ...]]] | None = getattr(ledger, "owed", None)
+    return () if tell is None else tell(purse)
+
+
 def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
     """Return the names of the purses in the ledger. None if it cannot tell."""
     tell: Callable[[], Maybe[tuple[str, ...]]] | None = getattr(ledger, "purses", None)

@@ -25,6 +25,8 @@ OFTEN_PRESENTED = 4
 NEVER = 253_402_300_799
 #: The kind of a signature that lets the seller take any amount up to a ceiling, once.
 CEILING = "ceiling"
+#: The kind of a ceiling of which the chain showed what was taken: nothing more can be.
+CHARGED = "charged"
 #: A reader's answer about a payment. "live": a chain's own clock is before the expiry, so it can still settle.
 Settled = Literal["settled", "not_settled", "live", "unknown"]
 #: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
