@@ -365,7 +365,7 @@ def test_only_a_wallet_with_a_key_chooses() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ({}, "Policy(upto=...) names the highest ceiling"),
+        ({}, "Policy(upto=...) names the highest ceiling to sign"),
         ({"upto": "0.009999"}, "ceilings up to 0.009999 USD (test) are signed"),
         ({"upto": "0.02 EUR"}, "Policy(upto=...) names the highest ceiling"),
         ({"upto": "0.02", "hosts": {"api.example.com": Limit(upto="0.001")}}, "ceilings up to 0.001 USD (test)"),

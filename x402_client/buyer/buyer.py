@@ -27,6 +27,7 @@ from .breaker import Breaker
 from .ends import ends_writer
 from .ledger_calls import call_ledger
 from .ledger_notices import Notices
+from .open_amounts import OpenAmounts
 from .opening import Opening, aforget_left_behind, forget_left_behind
 from .purse_questions import PurseQuestions
 from .running_calls import RunningCalls
@@ -129,6 +130,7 @@ class Buyer(PurseQuestions):
             notices=Notices(self.ledger, self.purse),
             running=RunningCalls(self.ledger, self.settle_timeout),
             ends=ends_writer(self.ledger),
+            open_amounts=OpenAmounts(self.ledger, self.reader, self.policy),
             approver=settings.function("approve", approve),
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
@@ -269,6 +271,7 @@ class Buyer(PurseQuestions):
         """
         for rpc in self.endpoints:
             rpc.close()
+        self.services.open_amounts.close()
         self.services.ends.flush()
         forget_left_behind(self.services)
         call_ledger(self.ledger, lambda ledger: closer_of(ledger)())
@@ -280,6 +283,7 @@ class Buyer(PurseQuestions):
         """
         for rpc in self.endpoints:
             rpc.close()
+        self.services.open_amounts.close()
         await self.services.ends.aflush()
         await aforget_left_behind(self.services)
         for close in closers_of(self.ledger):

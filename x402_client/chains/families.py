@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Look: TypeAlias = "Callable[[Rpc, Hold, Authorization], Settled]"
 #: A function that reads a payer's balance of the token, in its smallest unit.
 ReadBalance: TypeAlias = "Callable[[Rpc, Hold, Authorization], int | None]"
+#: A function that reads from one endpoint what was taken of a ceiling, in the token's smallest unit.
+ReadCharge: TypeAlias = "Callable[[Rpc, Hold, Authorization], int | None]"
 #: Schemes whose payments the shipped families can look up.
 _LOOKED_UP = ("exact",)
 _TOKEN_PROGRAMS = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
@@ -187,6 +189,10 @@ class Families:
     def balance(self, network: str) -> ReadBalance | None:
         """Return the function that reads a payer's balance on a network. None if the family has none."""
         return getattr(self.of(network), "balance", None)
+
+    def charge(self, network: str) -> ReadCharge | None:
+        """Return the function that reads what was taken of a ceiling. None if the family has none."""
+        return getattr(self.of(network), "charge", None)
 
     def check_token(self, token: Token) -> None:
         """Raise ConfigurationError for a token that cannot exist, before any payment."""

@@ -194,11 +194,7 @@ class LedgerExtras(Protocol):
         ...
 
     def owed(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """Return the open amounts of a purse: delivered ceilings that can still take money. Default: none.
-
-        ``close`` of a hold that ``is_ceiling`` opens one; ``conclude`` ends it: ``hold.charged`` goes on counting, or
-        nothing if it was not settled.
-        """
+        """Return the open amounts of a purse: delivered ceilings that ``conclude`` was not told of. Default: none."""
         ...
 
     def purses(self) -> Maybe[tuple[str, ...]]:

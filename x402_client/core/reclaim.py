@@ -8,6 +8,7 @@ from ..errors import AlreadyPaid, X402Error
 from ..events import Concluded
 from ..model.budgets import Cap
 from ..model.holds import Attempt, Authorization, Fate, Hold, Order, Purchase, Settled
+from ..model.money import Money
 from ..policy.policy import Policy
 from .asks import Close, Conclude, Expired, Record, Reserve, Tell
 from .drive import Flow
@@ -22,17 +23,27 @@ def reclaim(hold: Hold, fate: Fate, policy: Policy | None = None) -> Flow[Settle
         return "live"
     if fate == "one_says_not" and (yield from may_give_back(hold, policy)):
         fate = "not_settled"
+    if fate == "one_says_less" and (yield from may_give_back(_rest(hold), policy)):
+        fate = "settled"
     if fate not in ("settled", "not_settled") or (yield from Conclude(hold, fate == "settled")) is False:
         return "unknown"
     yield from Tell(Concluded(hold.purchase.method, hold.url, hold.shown, settled=fate == "settled"))
     return "settled" if fate == "settled" else "not_settled"
 
 
+def _rest(hold: Hold) -> Hold:
+    """Return a hold of what a ceiling gives back: its price without what was taken."""
+    taken = hold.charge
+    assert taken is not None
+    return hold.but(price=Money.of_units(max(0, hold.price.units - taken.units), hold.price.currency))
+
+
 def reclaim_expired(policy: Policy) -> Flow[bool]:
-    """Conclude every expired payment that the chain tells about. Return True if some budget came back."""
+    """Conclude every expired payment and open amount that the chain tells about. True: some budget came back."""
     gone = False
     for hold, fate in (yield from Expired()):
-        gone |= (yield from reclaim(hold, fate, policy)) == "not_settled"
+        told = yield from reclaim(hold, fate, policy)
+        gone |= told == "not_settled" or (told == "settled" and hold.charge is not None)
     return gone
 
 

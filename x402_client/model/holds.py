@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..errors import MoneyState
 from .allowances import allowance_name
+from .attempt import Attempt as Attempt
 from .budgets import Cap
 from .hosts import Origin
 from .money import Money
@@ -31,37 +32,8 @@ CHARGED = "charged"
 Settled = Literal["settled", "not_settled", "live", "unknown"]
 #: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
 #: it is unused. "one_says_not": it did not settle, by the word of a single witness.
-Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "live", "unknown"]
-
-
-class Attempt:
-    """One call of the application, while it lives. Ending it gives its claims up without any I/O."""
-
-    __slots__ = ("__weakref__", "_ended", "_watchers", "is_stranded")
-
-    def __init__(self) -> None:
-        self._ended = False
-        self._watchers: tuple[Callable[[], object], ...] = ()
-        #: Returns True once the loop or thread of the call is gone: the call then never ends. None: not known.
-        self.is_stranded: Callable[[], bool] | None = None
-
-    @property
-    def alive(self) -> bool:
-        """Return True until the attempt has ended or can no longer go on."""
-        return not self._ended and (self.is_stranded is None or not self.is_stranded())
-
-    def watch(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` when the attempt ends.
-
-        The attempt may end in the middle of a cancellation, so ``callback`` must neither block nor fail.
-        """
-        self._watchers += (callback,)
-
-    def end(self) -> None:
-        """End the attempt: it presents its hold no more, and the next same request may claim it."""
-        self._ended = True
-        for callback in self._watchers:
-            callback()
+#: "one_says_less": a single witness says that less than a ceiling was taken.
+Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "one_says_less", "live", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +267,15 @@ _PLACES = {name: place for place, name in enumerate(Hold.__slots__)}
 _facts = attrgetter(*Hold.__slots__)
 
 
+class Charge:
+    """What the chain shows was taken of a ceiling, once it was looked at. ``on_chain`` is None before that."""
+
+    __slots__ = ("on_chain",)
+
+    def __init__(self) -> None:
+        self.on_chain: Money | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome that a paid response carries: what happened to the money, and the seller's receipt.
@@ -307,6 +288,7 @@ class Outcome:
         receipt: The seller's receipt. None: none came, or it could not be read.
         mismatches: Disagreements between the receipt and what was signed, one line each.
         own_word: Takes the word of ``accept`` and ``reject``. None in a copy from another process.
+        looked: The place for the charge that the chain shows. None: a fixed price was paid.
     """
 
     money: MoneyState
@@ -317,17 +299,38 @@ class Outcome:
     mismatches: tuple[str, ...] = ()
     #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)
+    looked: Charge | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the hold say of the money what the outcome says: a ledger's own word for it comes before the answer."""
         if self.hold.money != self.money:
             object.__setattr__(self, "hold", self.hold.but(money=self.money))
 
+    @property
+    def ceiling(self) -> Money | None:
+        """Return the most that the seller may take, where it says the price after its work. None: a fixed price."""
+        return self.offer.price if self.looked is not None else None
+
+    @property
+    def claimed(self) -> Money | None:
+        """Return what the receipt says was taken of a ceiling. None: it does not say. It proves nothing."""
+        said = None if self.receipt is None else self.receipt.amount
+        return None if said is None or self.looked is None else _worth(self.offer, said)
+
+    @property
+    def charged(self) -> Money | None:
+        """Return what the chain shows was taken of a ceiling. None: it has not shown that yet.
+
+        It is looked up in the background. ``buyer.reconcile()`` looks, too.
+        """
+        return None if self.looked is None else self.looked.on_chain
+
     def __repr__(self) -> str:
         doubts = f", {len(self.mismatches)} mismatches" if self.mismatches else ""
         receipt = "no receipt" if self.receipt is None else repr(self.receipt)[1:-1]
         asked = _asked(self.hold.purchase) + (", paid before delivery" if self.offer.upfront else "")
-        return line(f"<Outcome: money {self.money}, {self.hold.price} for {asked}, {receipt}{doubts}>")
+        price = f"{self.hold.price}" if self.looked is None else f"up to {self.ceiling}"
+        return line(f"<Outcome: money {self.money}, {price} for {asked}, {receipt}{doubts}>")
 
     def accept(self) -> bool:
         """Say that you have what you wanted: the purchase is resolved now, and nothing that follows changes that.
@@ -346,7 +349,7 @@ class Outcome:
         return self.own_word is not None and self.own_word(False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Outcome, (self.money, self.hold, self.offer, self.receipt, self.mismatches))
+        return (Outcome, (self.money, self.hold, self.offer, self.receipt, self.mismatches, None, self.looked))
 
 
 class Order(NamedTuple):

@@ -282,9 +282,7 @@ class _Judge:
             return None
         most = self.policy.upto(self.origin, price.currency)
         if most is None:
-            ground = (
-                "the seller says the price after its work; Policy(upto=...) names the highest ceiling that is signed"
-            )
+            ground = "the seller says the price after its work: Policy(upto=...) names the highest ceiling to sign"
             return SharedReason(f"it takes up to {price}, and {ground}", ground)
         if price <= most:
             return None

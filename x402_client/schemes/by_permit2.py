@@ -1,7 +1,7 @@
 """Payments by Permit2: which offers are paid by it, what the owner has approved to it, and what a payment is known by.
 
-Nothing here ever approves anything. An allowance that is there is used, and one beyond the price is told once: any later
-Permit2 signature of the key could take it.
+Nothing here ever approves anything. An allowance that is there is used, and one beyond the price is told once: any
+later Permit2 signature of the key could take it.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ class Permit2Allowances:
     def _refusal(self, offer: Offer, token: Token, have: int) -> InsufficientFunds:
         name, network = token.symbol or token.address, short_name(offer.network)
         return InsufficientFunds(
-            f"This offer is paid by Permit2, and the account {self._payer} has approved {token.whole(have)} {name} to it "
-            f"on {network}; {token.whole(offer.amount)} are asked. Nothing was sent. Approve what you mean to spend by a "
-            f"transaction of your own, approve({PERMIT2}, {offer.amount}) on {token.address}, or leave these offers to "
-            "others. No approval is ever signed here.",
+            f"This offer is paid by Permit2, and the account {self._payer} has approved {token.whole(have)} {name} to "
+            f"it on {network}; {token.whole(offer.amount)} are asked. Nothing was sent. Approve what you mean to spend "
+            f"by a transaction of your own, approve({PERMIT2}, {offer.amount}) on {token.address}, or leave it "
+            "to others. No approval is ever signed here.",
             offer=offer,
         )
 

@@ -1,6 +1,6 @@
-"""``exact`` on EVM chains: by EIP-3009 the buyer signs TransferWithAuthorization, by Permit2 a permission for one proxy.
+"""``exact`` on EVM chains: the buyer signs, and the seller submits it.
 
-The seller submits it.
+By EIP-3009 that is a TransferWithAuthorization, by Permit2 a permission for one official proxy.
 
 The struct hash is packed by hand, and the domain separator is cached per token: eth-account's general encoder takes
 twenty times as long. Tests compare both, with recorded vectors.

@@ -15,7 +15,7 @@ _KEEP = """
     SELECT id, purse, wallet, ?, kind, ceiling, proof, nonce, expires, evidence, currency, units, created, accounts
     FROM holds WHERE id = ? AND kind = ?
 """
-_OF = f"{holds.PAST} WHERE purse = ? AND id IN (SELECT id FROM owed WHERE purse = ?)"
+_OF = f"{holds.PAST} WHERE purse = ? AND id IN (SELECT id FROM owed WHERE purse = ?)"  # noqa: S608 - constants
 #: The latest first: an open amount is mostly among these, and the table has no index by id.
 _PLACE = "SELECT number FROM past WHERE id = ? ORDER BY number DESC LIMIT 1"
 
