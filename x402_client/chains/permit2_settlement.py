@@ -37,28 +37,26 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     The rule: "'Not settled' counts only from a state past the expiry", by a block deep enough. Permit2 takes a
     signature while the block's own timestamp is not later than the deadline.
     """
-    if _is_used(rpc, signed, "latest"):
-        if any(_transfers(rpc, hold, signed)):
-            return "settled"
-        return _dead(rpc, signed, used=True)
-    return _dead(rpc, signed, used=False)
+    used = _is_used(rpc, signed, "latest")
+    head = rpc.call("eth_getBlockByNumber", "latest", False)
+    if used and any(_transfers(rpc, hold, signed, number(head, "number"))):
+        return "settled"
+    return _dead(rpc, signed, head, used)
 
 
 def charge(rpc: Rpc, hold: Hold, signed: Authorization) -> int | None:
     """Return what an endpoint shows was taken of a ceiling, never less than that. None: it cannot be told."""
     if not _is_used(rpc, signed, "latest"):
         return None
-    found = list(_transfers(rpc, hold, signed))
+    head = rpc.call("eth_getBlockByNumber", "latest", False)
+    found = list(_transfers(rpc, hold, signed, number(head, "number")))
     named = any(_names_nonce(rpc, transaction, signed) for _, transaction in found[-_TRANSACTIONS:][::-1])
     return max(value for value, _ in found) if named else None
 
 
 def head_number(rpc: Rpc) -> int:
     """Return the number of the latest block."""
-    return _number(rpc.call("eth_blockNumber"))
-
-
-def _number(written: object) -> int:
+    written = rpc.call("eth_blockNumber")
     if not isinstance(written, str) or not _HEX.fullmatch(written):
         raise Garbage
     return int(written, 16)
@@ -75,28 +73,27 @@ def _is_used(rpc: Rpc, signed: Authorization, block: str) -> bool:
     return bool(int(answer, 16) >> bit & 1)
 
 
-def _dead(rpc: Rpc, signed: Authorization, used: bool) -> Settled:
+def _dead(rpc: Rpc, signed: Authorization, head: Any, used: bool) -> Settled:
     """Return "not_settled" if a deep block past the deadline shows the same bit, which then stays as it is.
 
-    A bit that is set without a transfer was cancelled by the owner.
+    A bit that is set without a transfer was cancelled by the owner. The transfers were looked for up to ``head``.
     """
-    head = rpc.call("eth_getBlockByNumber", "latest", False)
     if number(head, "timestamp") <= signed.expires:
         return "unknown" if used else "live"
-    if used and FIRST_BLOCK not in signed.evidence:
-        return "unknown"
-    block = deep_block(rpc, head)
+    block, first = deep_block(rpc, head), signed.evidence.get(FIRST_BLOCK)
     if number(block, "timestamp") <= signed.expires:
+        return "unknown"
+    if used and not (isinstance(first, int) and first <= number(block, "number") <= number(head, "number")):
         return "unknown"
     return "not_settled" if _is_used(rpc, signed, text(block, "number")) == used else "unknown"
 
 
-def _transfers(rpc: Rpc, hold: Hold, signed: Authorization) -> Iterator[tuple[int, str]]:
+def _transfers(rpc: Rpc, hold: Hold, signed: Authorization, head: int) -> Iterator[tuple[int, str]]:
     """Give amount and transaction of each transfer that may be this payment's, oldest first."""
     first = signed.evidence.get(FIRST_BLOCK)
     if not isinstance(first, int):
         return
-    for log in _logs(rpc, hold, signed, first):
+    for log in _logs(rpc, hold, signed, first, head):
         value = log.get("data")
         if not isinstance(value, str) or not _WORD.fullmatch(value):
             raise Garbage
@@ -108,10 +105,9 @@ def _may_be(value: int, hold: Hold, signed: Authorization) -> bool:
     return value == hold.offer.amount if signed.ceiling is None else 0 < value <= signed.ceiling
 
 
-def _logs(rpc: Rpc, hold: Hold, signed: Authorization, first: int) -> Iterator[Mapping[str, Any]]:
+def _logs(rpc: Rpc, hold: Hold, signed: Authorization, first: int, head: int) -> Iterator[Mapping[str, Any]]:
     """Give the token's transfers from payer to payee, from a block until the deadline has passed."""
     token = hold.offer.token
-    head = head_number(rpc)
     topics = [_TRANSFER, *("0x" + one[2:].lower().zfill(64) for one in (signed.payer, hold.offer.pay_to))]
     asked = {"address": token.address if token else hold.offer.asset, "topics": topics}
     for _ in range(_QUESTIONS):
