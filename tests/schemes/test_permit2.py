@@ -203,7 +203,7 @@ def test_without_an_allowance_nothing_is_signed_and_the_way_out_is_named(scheme:
 @both
 def test_an_allowance_of_the_price_is_used_without_a_word(scheme: str) -> None:
     signed = sign(offered(scheme), answering(10_000), rpc=an_endpoint)
-    assert (signed.remark, signed.evidence) == ("", {"first_block": 101})
+    assert (signed.remark, signed.evidence) == ("", {"first_block": 100})
 
 
 @both

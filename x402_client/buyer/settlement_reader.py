@@ -217,10 +217,7 @@ def learn(reader: Any, hold: Hold) -> tuple[Hold, Fate]:
     """
     charged = read_charge(reader, hold) if hold.is_ceiling else None
     if charged is not None:
-        told, ceiling = hold.but(charged=charged), hold.authorization and hold.authorization.ceiling
-        chain = _chain_reader(reader)
-        alone = chain is not None and chain.is_one_witness(hold)
-        return told, "one_says_less" if alone and charged < (ceiling or 0) else "settled"
+        return hold.but(charged=charged), "settled"
     if not has_expired(hold):
         return hold, "open"
     return hold, fate_of(reader, hold, read(reader, hold))

@@ -8,7 +8,6 @@ from ..errors import AlreadyPaid, X402Error
 from ..events import Concluded
 from ..model.budgets import Cap
 from ..model.holds import Attempt, Authorization, Fate, Hold, Order, Purchase, Settled
-from ..model.money import Money
 from ..policy.policy import Policy
 from .asks import Close, Conclude, Expired, Record, Reserve, Tell
 from .drive import Flow
@@ -23,19 +22,10 @@ def reclaim(hold: Hold, fate: Fate, policy: Policy | None = None) -> Flow[Settle
         return "live"
     if fate == "one_says_not" and (yield from may_give_back(hold, policy)):
         fate = "not_settled"
-    if fate == "one_says_less" and (yield from may_give_back(_rest(hold), policy)):
-        fate = "settled"
     if fate not in ("settled", "not_settled") or (yield from Conclude(hold, fate == "settled")) is False:
         return "unknown"
     yield from Tell(Concluded(hold.purchase.method, hold.url, hold.shown, settled=fate == "settled"))
     return "settled" if fate == "settled" else "not_settled"
-
-
-def _rest(hold: Hold) -> Hold:
-    """Return a hold of what a ceiling gives back: its price without what was taken."""
-    taken = hold.charge
-    assert taken is not None
-    return hold.but(price=Money.of_units(max(0, hold.price.units - taken.units), hold.price.currency))
 
 
 def reclaim_expired(policy: Policy) -> Flow[bool]:

@@ -32,8 +32,7 @@ CHARGED = "charged"
 Settled = Literal["settled", "not_settled", "live", "unknown"]
 #: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
 #: it is unused. "one_says_not": it did not settle, by the word of a single witness.
-#: "one_says_less": a single witness says that less than a ceiling was taken.
-Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "one_says_less", "live", "unknown"]
+Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "live", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..chains.evm import keccak
+from ..chains.permit2_settlement import PERMIT2
 from .evm import FIRST_BLOCK, SAFE_DEPTH, EvmChain
 from .jsonrpc import RpcError
 
+_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"  # Transfer(address,address,uint256)
 _DEPTHS = {"latest": 0, "pending": 0, "safe": SAFE_DEPTH, "finalized": 2 * SAFE_DEPTH}
 
 
@@ -22,6 +24,8 @@ def methods(chain: EvmChain) -> dict[str, Callable[..., Any]]:
         "eth_getBalance": lambda address, tag="latest": "0x0",
         "eth_call": lambda call, tag="latest": _call(chain, call, _number(chain, tag)),
         "eth_getTransactionReceipt": lambda transaction: _receipt(chain, transaction),
+        "eth_getTransactionByHash": lambda transaction: _transaction(chain, transaction),
+        "eth_getLogs": lambda wanted: _logs(chain, wanted),
     }
 
 
@@ -47,9 +51,13 @@ def _call(chain: EvmChain, call: dict[str, str], block: int) -> str:
     if not FIRST_BLOCK <= block <= chain.head():
         raise RpcError(-32000, "header not found")
     data = str(call.get("data") or call.get("input") or "")
+    selector, words = data[2:10], [data[at : at + 64] for at in range(10, len(data), 64)]
+    if str(call.get("to")).lower() == PERMIT2.lower() and selector == "4fe02b44" and len(words) == 2:
+        return _word(chain.permit2.bitmap("0x" + words[0][-40:], int(words[1], 16), block))
     if str(call.get("to")).lower() != chain.token.address.lower():
         return "0x"
-    selector, words = data[2:10], [data[at : at + 64] for at in range(10, len(data), 64)]
+    if selector == "dd62ed3e" and len(words) == 2 and words[1][-40:] == PERMIT2[2:].lower():
+        return _word(chain.permit2.allowance("0x" + words[0][-40:]))
     if selector == "70a08231" and words:
         return _word(chain.balance("0x" + words[0][-40:], block))
     if selector == "e94a0102" and len(words) == 2:
@@ -64,6 +72,33 @@ def _receipt(chain: EvmChain, transaction: str) -> dict[str, Any] | None:
     if block is None:
         return None
     return {"transactionHash": transaction, "blockNumber": hex(block), "blockHash": _hash(block), "status": "0x1"}
+
+
+def _transaction(chain: EvmChain, transaction: str) -> dict[str, Any] | None:
+    """Return a settlement. Its calldata has the payment's nonce; the rest is left out."""
+    moved = next((one for one in chain.transfers if one[1] == transaction), None)
+    if moved is None:
+        return None
+    return {"hash": transaction, "blockNumber": hex(moved[0]), "from": moved[3], "input": f"0x{0:08x}{moved[2]:064x}"}
+
+
+def _logs(chain: EvmChain, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the token's transfers in a range of blocks, by the accounts in ``topics``."""
+    first, last = (_number(chain, wanted.get(name, "latest")) for name in ("fromBlock", "toBlock"))
+    topics = [*wanted.get("topics", ()), None, None, None][:3]
+    if str(wanted.get("address", "")).lower() != chain.token.address.lower() or topics[0] not in (None, _TRANSFER):
+        return []
+    found = ((moved, [_TRANSFER, _topic(moved[3]), _topic(moved[4])]) for moved in list(chain.transfers))
+    return [
+        {"address": chain.token.address, "blockNumber": hex(moved[0]), "transactionHash": moved[1], "topics": names,
+         "data": _word(moved[5]), "logIndex": "0x0"}
+        for moved, names in found
+        if first <= moved[0] <= last and all(want in (None, name) for want, name in zip(topics, names, strict=True))
+    ]  # fmt: skip
+
+
+def _topic(address: str) -> str:
+    return "0x" + address[2:].lower().zfill(64)
 
 
 def _word(number: int) -> str:

@@ -20,6 +20,8 @@ The same goods at other addresses:
   /evm/...          for the EVM token only
   /solana/...       for the Solana token only
   /redeliver/...    a payment that was settled before brings the content again, not a 402
+  /permit2/...      by Permit2, on the EVM chain: a wallet made here has approved a dollar to it
+  /upto/...         with the price as a ceiling, of which half is taken: Policy(upto="0.05") allows it
   /upfront/...      with the money taken before the goods are made, as the offers say then
   /fault/NAME/...   with a fault, once for each payment
   /sound/...        without any fault, also if one was ordered

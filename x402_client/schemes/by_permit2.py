@@ -74,7 +74,7 @@ class Permit2Allowances:
         block, have = yield from Fetch(lambda: _facts(rpc, token.address, self._payer))
         if have < offer.amount:
             raise self._refusal(offer, token, have)
-        return {FIRST_BLOCK: block + 1}, self._remark(offer, token, have)
+        return {FIRST_BLOCK: block}, self._remark(offer, token, have)
 
     def _refusal(self, offer: Offer, token: Token, have: int) -> InsufficientFunds:
         name, network = token.symbol or token.address, short_name(offer.network)
