@@ -111,12 +111,13 @@ def signed_permit(offer: Offer, message: dict[str, Any], signature: bytes, found
 def _facts(rpc: Rpc, token: str, owner: str) -> tuple[int, int]:
     """Read the number of the latest block, and what the owner has approved to Permit2."""
     try:
-        return head_number(rpc), _allowance(rpc, token, owner)
+        return head_number(rpc), permit2_allowance(rpc, token, owner)
     except Garbage:
         raise ChainUnavailable("The endpoint's answer about the latest block makes no sense.") from None
 
 
-def _allowance(rpc: Rpc, token: str, owner: str) -> int:
+def permit2_allowance(rpc: Rpc, token: str, owner: str) -> int:
+    """Read what an owner has approved to Permit2, in the token's smallest units."""
     data = _ALLOWANCE + owner[2:].lower().zfill(64) + PERMIT2[2:].lower().zfill(64)
     answer = rpc.call("eth_call", {"to": token, "data": data}, "latest")
     if not isinstance(answer, str) or not _WORD.fullmatch(answer):
