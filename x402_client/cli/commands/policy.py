@@ -29,6 +29,7 @@ _BEGINNING = """\
 per_request = "0.10"            # the most for one payment
 per_day = "5"                   # in any 24 hours; also per_minute, per_hour, per_month, total
 # max_payments = "30/minute"    # the number of payments
+# upto = "0.05"                 # the highest ceiling to sign, where the seller says the price after its work
 # approve_above = "0.05"        # ask a person above this price
 # only_listed_hosts = true      # pay only the hosts below
 # networks = ["base", "solana"] # in order of preference
