@@ -951,6 +951,38 @@ MUTATIONS = (
         "300 <= status < 400 and proven",
         ("tests/core/test_delivery.py", seed("nowhere", "memory", 8)),
     ),
+    Mutation(
+        "a receipt of nothing frees a ceiling",
+        "core/receipt_check.py",
+        'return "held" if _took_nothing(found, hold) else "spent"',
+        'return "spent"',
+        ("tests/core/test_ceilings.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a delivered ceiling is forgotten with its purchase",
+        "ledgers/owed.py",
+        "if row.hold.is_ceiling:",
+        "if False:",
+        ("tests/ledgers/test_conformance.py", "tests/core/test_ceilings.py"),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "any small transfer to the seller frees a ceiling",
+        "chains/permit2_settlement.py",
+        "return max(value for value, _ in found) if named else None",
+        "return min(value for value, _ in found) if found else None",
+        ("tests/chains/test_permit2_settlement.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a ceiling is signed for the zero address",
+        "schemes/by_permit2.py",
+        "if named.lower() == ZERO:",
+        "if False:",
+        ("tests/schemes/test_permit2.py",),
+        unseen=NOT_IN_IT,
+    ),
     # --- the rest of the promises
     Mutation(
         "a freeze lets unresolved payments pass: memory",

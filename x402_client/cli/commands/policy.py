@@ -119,5 +119,7 @@ def limits(limit: Limit) -> str:
     currencies = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency))
     each = [limit.per_request(currency) for currency in currencies]
     parts = [f"up to {most} a request" for most in each if most is not None]
+    ceilings = (limit.upto(currency) for currency in ("USD", *(one for one in currencies if one != "USD")))
+    parts += [f"ceilings up to {most}" for most in ceilings if most is not None]
     caps = {str(cap): cap.currency is None for currency in currencies or ["USD"] for cap in limit.caps("", currency)}
     return ", ".join([*parts, *sorted(caps, key=caps.__getitem__)]) or "no limit of its own"
