@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,13 +21,14 @@ import x402_client.httpx
 from tests.adapters.one_request import SHELLS, Ask, name_of, through_httpx
 from tests.real.world import CEILING, World
 from x402_client import Buyer, Money, Policy, Wallet, errors, outcome
+from x402_client.sandbox import Sandbox
 
 from .broken_connection import BreaksAroundPayments
 
 NETWORK, TEST = "eip155:84532", "USD (test)"
 POLICY = Policy(per_request="0.10", per_day="1", upto="0.05")
 PRICE, APPROVED = 10_000, 200_000
-SELLERS = ["fastapi-v2", "flask-v2"]
+SELLERS = ["fastapi-v2", pytest.param("flask-v2", marks=pytest.mark.slow)]
 every_seller = pytest.mark.parametrize("name", SELLERS)
 
 
@@ -111,6 +116,9 @@ class Keeping(httpx.BaseTransport):
         self.payments += [value for name, value in request.headers.items() if name == "payment-signature"]
         return self.inner.handle_request(request)
 
+    def close(self) -> None:
+        self.inner.close()
+
 
 def test_zero_reported_and_the_whole_ceiling_taken_later(world: World) -> None:
     """The same payload is settled for its whole ceiling right after "charged 0": it was counted all the time."""
@@ -191,3 +199,31 @@ def test_past_the_deadline_by_the_chains_clock_what_is_unused_is_given_back(
     own_world.chain.advance(300)
     case.buyer.reconcile()
     assert (case.counted(), case.moved) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["/permit2", "/upto"])
+@pytest.mark.parametrize("fault", ["hang-before-settling", "hang-after-settling"])
+def test_killed_in_the_middle_it_presents_the_same_payment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, fault: str
+) -> None:
+    with Sandbox(redeliver=True) as sandbox:
+        policy = tmp_path / "policy.toml"
+        policy.write_text('upto = "0.05"\n' + Path(sandbox.environ["X402_POLICY"]).read_text("utf-8"), "utf-8")
+        for name, value in {**sandbox.environ, "X402_POLICY": str(policy)}.items():
+            monkeypatch.setenv(name, value)
+        command = [sys.executable, "-m", "x402_client", "get", f"{sandbox.url}{way}/fault/{fault}/report"]
+        child = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while not any(visit.payment for visit in sandbox.visits) and time.monotonic() < until:
+            time.sleep(0.05)
+        child.kill()
+        child.wait()
+        again = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=100, check=False)
+        assert again.returncode == 0, again.stderr
+        assert len({visit.payment for visit in sandbox.visits if visit.payment}) == 1
+        [done] = sandbox.settlements
+        buyer = Buyer.from_env()
+        buyer.reconcile()
+        assert (buyer.spent(), buyer.holds()) == (done.price, ())
+        buyer.close()

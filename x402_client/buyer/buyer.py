@@ -22,7 +22,7 @@ from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
 from . import environment, settings
 from .allowance import Allowance
-from .answers import Answers, AsyncAnswers
+from .answers import Answers, AsyncAnswers, ledger_answers
 from .breaker import Breaker
 from .ends import ends_writer
 from .ledger_calls import call_ledger
@@ -130,7 +130,7 @@ class Buyer(PurseQuestions):
             notices=Notices(self.ledger, self.purse),
             running=RunningCalls(self.ledger, self.settle_timeout),
             ends=ends_writer(self.ledger),
-            open_amounts=OpenAmounts(self.ledger, self.reader, self.policy),
+            open_amounts=OpenAmounts(ledger_answers(self.ledger), self.reader, self.policy),
             approver=settings.function("approve", approve),
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),

@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.asks import Ask
 from ..core.drive import run
-from ..core.ports import Ledger
 from ..core.reclaim import reclaim
 from ..errors import X402Error
 from ..events import Concluded, Event
 from ..guards.forks import in_each_child
 from ..model.holds import MARGIN, Charge, Hold, Outcome
 from ..policy.policy import Policy
-from .answers import ledger_answers
 from .settlement_reader import can_look, learn, log
 
 #: Seconds between the looks at a payment whose receipt names a transaction.
@@ -42,8 +41,8 @@ class _Watched:
 class OpenAmounts:
     """The open amounts that one buyer looks at. A forked child starts without those of its parent."""
 
-    def __init__(self, ledger: Ledger, reader: Any, policy: Policy) -> None:
-        self._ledger, self._reader, self._policy = ledger, reader, policy
+    def __init__(self, answer: Callable[[Ask[Any]], Any], reader: Any, policy: Policy) -> None:
+        self._answer, self._reader, self._policy = answer, reader, policy
         in_each_child(self, OpenAmounts._start_anew)
 
     def _start_anew(self) -> None:
@@ -109,7 +108,7 @@ class OpenAmounts:
                 watched.charge.on_chain = told.charge
             if fate in ("open", "unknown", "early", "live") or (fate == "settled" and told.charge is None):
                 return False
-            if run(reclaim(told, fate, self._policy), ledger_answers(self._ledger)) == "unknown":
+            if run(reclaim(told, fate, self._policy), self._answer) == "unknown":
                 return False
         except X402Error:  # the ledger is busy or gone: there are further looks
             return False

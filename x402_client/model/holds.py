@@ -267,7 +267,7 @@ _facts = attrgetter(*Hold.__slots__)
 
 
 class Charge:
-    """What the chain shows was taken of a ceiling, once it was looked at. ``on_chain`` is None before that."""
+    """The part of a ceiling that was taken, as the chain shows it. ``on_chain`` is None until it was looked at."""
 
     __slots__ = ("on_chain",)
 

@@ -86,7 +86,7 @@ class Sale:
         return None
 
     def take_all(self) -> None:
-        """Take the whole ceiling, whatever was said of it."""
+        """Take the whole ceiling, without regard to the receipt."""
         self._take(None)
 
     def _take(self, units: int | None) -> Settlement | str:

@@ -43,7 +43,7 @@ def contract_objection(offer: Offer) -> str | None:
 
 
 def facilitator_objection(offer: Offer, payer: str) -> str | None:
-    """Return why nobody could settle a ceiling for the named facilitator, or why it must not, or None."""
+    """Return why the named facilitator could not settle a ceiling, or must not, or None."""
     named = offer.extra.get("facilitatorAddress")
     if not isinstance(named, str) or not named:
         return "it names no facilitatorAddress, the only account that may settle it"

@@ -50,10 +50,12 @@ def conclude(db: sqlite3.Connection, row: holds.Row | None, told: Hold, settled:
 def _conclude_owed(db: sqlite3.Connection, told: Hold, settled: bool) -> bool:
     number = number_of(told.id)
     found = db.execute("SELECT units, created, accounts FROM owed WHERE id = ?", (number,)).fetchone()
-    units = None if found is None else owed.still_counted(told, settled, found[0])
-    if units is None:
+    if found is None:
         return False
     counted, created, accounts = found
+    units = owed.still_counted(told, settled, counted)
+    if units is None:
+        return False
     sums.count_less(db, map(int, accounts.split()), counted - units, created)
     db.execute("DELETE FROM owed WHERE id = ?", (number,))
     place = db.execute(_PLACE, (number,)).fetchone()
