@@ -212,7 +212,7 @@ def test_killed_in_the_middle_it_presents_the_same_payment(
         policy.write_text('upto = "0.05"\n' + Path(sandbox.environ["X402_POLICY"]).read_text("utf-8"), "utf-8")
         for name, value in {**sandbox.environ, "X402_POLICY": str(policy)}.items():
             monkeypatch.setenv(name, value)
-        command = [sys.executable, "-m", "x402_client", "get", f"{sandbox.url}{way}/fault/{fault}/report"]
+        command = [sys.executable, "-m", "x402_client", "get", "--yes", f"{sandbox.url}{way}/fault/{fault}/report"]
         child = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 60
         while not any(visit.payment for visit in sandbox.visits) and time.monotonic() < until:

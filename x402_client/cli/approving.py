@@ -68,4 +68,5 @@ class Approving:
 
 
 def _priced(approval: Approval) -> str:
-    return f"{approval.host} asks {approval.price} for {approval.method} {approval.url}."
+    upto = "up to " if approval.offer.is_ceiling else ""
+    return f"{approval.host} asks {upto}{approval.price} for {approval.method} {approval.url}."
