@@ -957,7 +957,7 @@ MUTATIONS = (
         'return "held" if _took_nothing(found, hold) else "spent"',
         'return "spent"',
         ("tests/core/test_ceilings.py",),
-        unseen=NOT_IN_IT,
+        unseen=WORDS,
     ),
     Mutation(
         "a delivered ceiling is forgotten with its purchase",
@@ -965,15 +965,14 @@ MUTATIONS = (
         "if row.hold.is_ceiling:",
         "if False:",
         ("tests/ledgers/test_conformance.py", "tests/core/test_ceilings.py"),
-        unseen=NOT_IN_IT,
+        unseen=TOO_CAREFUL,
     ),
     Mutation(
         "any small transfer to the seller frees a ceiling",
         "chains/permit2_settlement.py",
         "return max(value for value, _ in found) if named else None",
         "return min(value for value, _ in found) if found else None",
-        ("tests/chains/test_permit2_settlement.py",),
-        unseen=NOT_IN_IT,
+        ("tests/chains/test_permit2_settlement.py", seed("ceilings", "memory", 109)),
     ),
     Mutation(
         "a ceiling is signed for the zero address",
