@@ -696,8 +696,8 @@ MUTATIONS = (
     Mutation(
         "what is given back stays counted: a file",
         "ledgers/sqlite/sums.py",
-        "AND span = ? AND number > ?",
-        "AND span = ? AND number >= ?",
+        "payments = payments - 1 WHERE account = ? AND span = ? AND number > ?",
+        "payments = payments - 1 WHERE account = ? AND span = ? AND number >= ?",
         (IN_A_FILE, "tests/ledgers/test_sqlite_sums.py"),
         unseen=TOO_CAREFUL,
     ),
@@ -811,7 +811,7 @@ MUTATIONS = (
     Mutation(
         "a no after an upfront payment passes for money that is still there",
         "core/receipt_check.py",
-        " and (status == 402 or not upfront) else",
+        " and (status == 402 or not hold.offer.upfront) else",
         " else",
         ("tests/core/test_receipt_check.py", "tests/promises/test_upfront.py"),
         unseen=NOT_IN_IT,
@@ -845,8 +845,8 @@ MUTATIONS = (
     Mutation(
         "the chain is believed before the expiry",
         "buyer/settlement_reader.py",
-        "signed is not None and not settled and signed.expires < time.time()",
-        "signed is not None and not settled",
+        'hold.state == "signed" and hold.money != "spent" and has_expired(hold)',
+        'hold.state == "signed" and hold.money != "spent" and hold.authorization is not None',
         ("tests/promises/test_release_of_holds.py",),
         unseen=HELD_ELSEWHERE,
     ),
@@ -860,8 +860,8 @@ MUTATIONS = (
     Mutation(
         "a payment in flight is concluded: memory",
         MEMORY,
-        '            if row is None or row.hold.state != "signed" or row.in_flight:\n                return False\n',
-        '            if row is None or row.hold.state != "signed":\n                return False\n',
+        '            if row.hold.state != "signed" or row.in_flight:\n                return False\n',
+        '            if row.hold.state != "signed":\n                return False\n',
         (IN_MEMORY,),
         unseen=EXPIRED,
     ),
@@ -876,8 +876,8 @@ MUTATIONS = (
     Mutation(
         "a payment in flight is concluded: Redis",
         REDIS_STEPS,
-        '  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end\n',
-        '  if not row or row.state ~= "signed" then return { "ok", seq, "" } end\n',
+        '  if row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end\n',
+        '  if row.state ~= "signed" then return { "ok", seq, "" } end\n',
         (IN_REDIS,),
         unseen=EXPIRED,
     ),
@@ -1114,9 +1114,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a key may be paid twice: memory",
-        MEMORY,
-        '        if ended is not None and ended.state == "delivered":\n',
-        "        if False:\n",
+        "ledgers/memory_rows.py",
+        '    if ended is not None and ended.state == "delivered":\n',
+        "    if False:\n",
         (IN_MEMORY, seed("", "memory", 0)),
     ),
     Mutation(
