@@ -193,11 +193,15 @@ def test_rpc_is_a_mapping(wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("policy", "rpc", "told"),
     [
-        (Policy(per_day="1", upto="0.05", networks=["radius", "base"]), None, "radius"),
-        (Policy(per_day="1", hosts={"a.example": Limit(upto="0.05")}, networks=["radius"]), None, "radius"),
+        (Policy(per_day="1", upto="0.05", networks=["radius", "base"]), {"base": "https://node.example"}, "radius"),
+        (
+            Policy(per_day="1", hosts={"a.example": Limit(upto="0.05")}, networks=["radius"]),
+            {"base": "https://node.example"},
+            "radius",
+        ),
         (Policy(per_day="1", upto="0.05", networks=["radius"]), {"radius": "https://node.example"}, None),
-        (Policy(per_day="1", upto="0.05", networks=["base", "solana"]), None, None),
-        (Policy(per_day="1", networks=["radius"]), None, None),
+        (Policy(per_day="1", upto="0.05", networks=["base", "solana"]), {"base": "https://node.example"}, None),
+        (Policy(per_day="1", networks=["radius"]), {"base": "https://node.example"}, None),
     ],
 )
 def test_a_network_on_which_ceilings_count_whole_is_told_at_once(policy: Policy, rpc: Any, told: str | None) -> None:
