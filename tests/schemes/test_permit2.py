@@ -138,6 +138,11 @@ def test_other_contracts_payees_and_methods_are_refused(
     assert why in found
 
 
+@both
+def test_version_1_has_no_permit2(scheme: str) -> None:
+    assert "version 2 of the protocol" in (SCHEMES[scheme](PAYER).objection(offered(scheme).but(version=1)) or "")
+
+
 @pytest.mark.parametrize(
     ("facilitator", "why"),
     [

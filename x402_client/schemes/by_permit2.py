@@ -34,6 +34,8 @@ _CONTRACTS = {"spender": "", "proxyAddress": "", "permit2Proxy": "", "permit2Add
 
 def contract_objection(offer: Offer) -> str | None:
     """Return why the contracts that a seller names are not the official ones, or None."""
+    if offer.version != 2:
+        return "Permit2 is of version 2 of the protocol, and this is an offer of another"
     official = SPENDERS[offer.scheme]
     for field, known in _CONTRACTS.items():
         named = offer.extra.get(field)
