@@ -29,6 +29,7 @@ NAMES = (
     "must_exist",
     "name",
     "note",
+    "owed",
     "purses",
     "send_close",
 )
