@@ -194,7 +194,7 @@ class LedgerExtras(Protocol):
         ...
 
     def owed(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """Return the open amounts of a purse: delivered ceilings that ``conclude`` was not told of. Default: none."""
+        """Return delivered ceilings that ``conclude`` was not told of. Default: none. Called before an ``OverLimit``."""
         ...
 
     def purses(self) -> Maybe[tuple[str, ...]]:

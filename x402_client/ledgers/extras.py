@@ -72,6 +72,11 @@ def owed_in(ledger: Ledger, purse: str) -> Maybe[tuple[Hold, ...]]:
     return () if tell is None else tell(purse)
 
 
+def keeps_owed(ledger: Ledger) -> bool:
+    """Return True if the ledger keeps open amounts."""
+    return hasattr(ledger, "owed")
+
+
 def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:
     """Return the names of the purses in the ledger. None if it cannot tell."""
     tell: Callable[[], Maybe[tuple[str, ...]]] | None = getattr(ledger, "purses", None)

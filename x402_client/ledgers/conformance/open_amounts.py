@@ -7,7 +7,7 @@ import time
 from ...errors import OverLimit
 from ...model.budgets import Cap
 from ...model.holds import CEILING, CHARGED, Attempt, Authorization, Hold, Order
-from ..extras import owed_in
+from ..extras import keeps_owed, owed_in
 from .fixtures import PAYER, RECEIPT, SECRET, LedgerTestCase, cap, order, purchase
 
 #: What is signed, and what is taken of it, in millionths: the token has six decimals.
@@ -127,7 +127,7 @@ class OpenAmounts(LedgerTestCase):
 
     @property
     def _keeps_them(self) -> bool:
-        return hasattr(self.ledger, "owed")
+        return keeps_owed(self.ledger)
 
     def _owed(self, purse: str = "default") -> tuple[Hold, ...]:
         found: tuple[Hold, ...] = self.answer(owed_in(self.ledger, purse)) if self._keeps_them else ()
