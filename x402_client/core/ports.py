@@ -194,7 +194,7 @@ class LedgerExtras(Protocol):
         ...
 
     def owed(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """Return delivered ceilings that ``conclude`` was not told of. Default: none. Called before an ``OverLimit``."""
+        """Return ceilings of which ``conclude`` was not told. Default: none. Called before an ``OverLimit``."""
         ...
 
     def purses(self) -> Maybe[tuple[str, ...]]:
