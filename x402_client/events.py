@@ -220,7 +220,9 @@ class Delivered(Event):
 
 @dataclass(slots=True, eq=False)
 class Concluded(Event):
-    """Finding of the chain about an unresolved payment: it settled after all, or is proven unused and given back.
+    """Finding of the chain about a payment: it settled after all, or is proven unused and given back.
+
+    Of a delivered ceiling it is what was taken; ``hold.charge`` has that, and the rest is given back.
 
     Attributes:
         hold: The payment.
@@ -231,10 +233,13 @@ class Concluded(Event):
     settled: bool
 
     def _word(self) -> str:
+        if self.hold.charge is not None:
+            return "charged"
         return "settled after all" if self.settled else "given back"
 
     def _rest(self) -> str:
-        return _of(self.hold)
+        charge = self.hold.charge
+        return f"{charge} of a ceiling: {_of(self.hold)}" if charge is not None else _of(self.hold)
 
 
 @dataclass(slots=True, eq=False)

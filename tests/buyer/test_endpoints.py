@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 import x402_client.httpx
 from tests.adapters.one_request import SHELLS, Ask, name_of
 from tests.chains.scripted_rpc import Scripted, result
-from x402_client import Buyer, Policy, Token, Wallet, errors
+from x402_client import Buyer, Limit, Policy, Token, Wallet, errors
 from x402_client.chains.public_endpoints import PUBLIC
 from x402_client.chains.tokens import KNOWN
 from x402_client.model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
@@ -188,3 +188,26 @@ def test_what_needs_a_chain_says_how_to_name_one() -> None:
 def test_rpc_is_a_mapping(wrong: Any) -> None:
     with pytest.raises(errors.ConfigurationError, match="rpc maps networks to URLs"):
         Buyer(Wallet(evm="11" * 32), ledger=":memory:", rpc=wrong)
+
+
+@pytest.mark.parametrize(
+    ("policy", "rpc", "told"),
+    [
+        (Policy(per_day="1", upto="0.05", networks=["radius", "base"]), {"base": "https://node.example"}, "radius"),
+        (
+            Policy(per_day="1", hosts={"a.example": Limit(upto="0.05")}, networks=["radius"]),
+            {"base": "https://node.example"},
+            "radius",
+        ),
+        (Policy(per_day="1", upto="0.05", networks=["radius"]), {"radius": "https://node.example"}, None),
+        (Policy(per_day="1", upto="0.05", networks=["base", "solana"]), {"base": "https://node.example"}, None),
+        (Policy(per_day="1", networks=["radius"]), {"base": "https://node.example"}, None),
+    ],
+)
+def test_a_network_on_which_ceilings_count_whole_is_told_at_once(policy: Policy, rpc: Any, told: str | None) -> None:
+    heard: list[Any] = []
+    wallet = Wallet(evm="0x" + "46" * 32)
+    Buyer(wallet, policy, ledger=":memory:", rpc=rpc, on_event=heard.append)
+    found = [str(event) for event in heard if "counts whole" in str(event)]
+    assert len(found) == (told is not None)
+    assert told is None or f"No endpoint is known for {told}, so a ceiling" in found[0]

@@ -154,7 +154,7 @@ def test_a_scheme_may_add_to_a_family_that_ships() -> None:
     quote = judged(paying, evm_entry(scheme="voucher"), evm_entry(scheme="voucher", network="solana"), evm_entry())
     assert quote.choice is not None
     assert (quote.choice.scheme, quote.choice.position) == ("voucher", 1)
-    assert set(paying.rules.schemes) == {("exact", "eip155"), ("voucher", "eip155")}
+    assert set(paying.rules.schemes) == {("exact", "eip155"), ("upto", "eip155"), ("voucher", "eip155")}
 
 
 def changed(**members: Any) -> Any:
@@ -233,7 +233,7 @@ def test_the_reason_says_what_is_missing() -> None:
     paying = buyer(policy=Policy(per_request="1", tokens=gold))
     assert reason(paying) is None
     assert reason(paying, scheme="exact") == "payment scheme 'exact' is not supported on demo:1"
-    assert reason(paying, scheme="upto") == "payment scheme 'upto' is not supported"
+    assert reason(paying, scheme="barter") == "payment scheme 'barter' is not supported"
     assert reason(paying, network="eip155:8453", asset="GOLD") == "payment scheme 'voucher' is not supported on base"
     assert reason(paying, network="other:1", asset="GOLD") == "payment scheme 'voucher' is not supported on other:1"
     assert reason(paying, network="eip155:8453", asset="GOLD", scheme="exact") == "the wallet has no key for base"

@@ -9,7 +9,8 @@ from x402_client.model.networks import SOLANA, caip2
 
 Public = dict[str, tuple[str, ...]]
 #: Networks with one endpoint: of a second operator's nothing is documented that needs no key.
-ONE = {"eip155:14", "eip155:988", "eip155:5042", "eip155:36900", "eip155:190415"}
+ALONE = (14, 196, 988, 5042, 31612, 36900, 38833, 190415, 723487, 1187947933)
+ONE = {f"eip155:{number}" for number in ALONE}
 
 
 def test_every_network_of_the_table_has_one(public_endpoints: Public) -> None:
@@ -26,6 +27,6 @@ def test_they_are_of_different_operators_over_https(public_endpoints: Public) ->
 
 
 def test_networks_of_real_money_have_two_where_two_are_documented(public_endpoints: Public) -> None:
-    numbers = (1, 10, 14, 50, 137, 143, 988, 1329, 3338, 4689, 5042, 8453, 36900, 42161, 42220, 43114, 190415)
-    main = {f"eip155:{number}" for number in numbers} | {SOLANA}
+    numbers = (1, 10, 50, 137, 143, 1329, 3338, 4326, 4689, 8453, 42161, 42220, 43114)
+    main = {f"eip155:{number}" for number in (*numbers, *ALONE)} | {SOLANA}
     assert {network for network in main if len(public_endpoints[network]) < 2} == ONE

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.wire.terms import document, encoded, entry, entry_v1
+from tests.wire.terms import SELLER, document, encoded, entry, entry_v1
 from x402_client import Policy
 from x402_client.chains.contract_accounts import Undeployed
 from x402_client.chains.contract_accounts import wrap as wrap_signature
@@ -26,13 +26,15 @@ Heads = dict[str, str]
 def heads(seller: Sandbox) -> dict[str, Heads]:
     """What goes over the wire in one purchase of each kind."""
     found = {}
-    buyer = seller.buyer(Policy(per_request="1"))
+    buyer = seller.buyer(Policy(per_request="1", upto="1"))
     for path in (
         "/evm/weather",
         "/solana/weather",
         "/v1/evm/weather",
         "/v1/solana/weather",
         "/v1-caip2/solana/weather",
+        "/permit2/weather",
+        "/upto/weather",
     ):
         seen: Heads = {}
 
@@ -68,7 +70,15 @@ def facts(found: dict[str, Any]) -> dict[str, str]:
     return {fact["name"]: fact["value"] for fact in found["facts"]}
 
 
-PATHS = ["/evm/weather", "/solana/weather", "/v1/evm/weather", "/v1/solana/weather", "/v1-caip2/solana/weather"]
+BY_PERMIT = ["/permit2/weather", "/upto/weather"]
+PATHS = [
+    *BY_PERMIT,
+    "/evm/weather",
+    "/solana/weather",
+    "/v1/evm/weather",
+    "/v1/solana/weather",
+    "/v1-caip2/solana/weather",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -90,6 +100,27 @@ def test_an_evm_payment_shows_what_was_signed_and_by_whom(heads: dict[str, Heads
     assert shown["to"] == payload["authorization"]["to"]
     assert shown["nonce"] == payload["authorization"]["nonce"]
     assert payload["signature"][2:20] not in json.dumps(found)
+
+
+@pytest.mark.parametrize("path", BY_PERMIT)
+def test_a_payment_by_permit2_shows_what_was_signed_and_by_whom(heads: dict[str, Heads], path: str) -> None:
+    good = json.loads(base64.b64decode(heads[path]["payment-signature"]))
+    found = decoded(json.dumps(good), 0)
+    shown, signed = facts(found), good["payload"]["permit2Authorization"]
+    assert (shown["from"], shown["to"], shown["nonce"]) == (signed["from"], signed["witness"]["to"], signed["nonce"])
+    assert shown["signed by"].startswith(signed["from"])
+    assert good["payload"]["signature"][2:20] not in json.dumps(found)
+    cases: dict[str, dict[str, Any]] = {
+        "the official contract of": {"spender": "0x" + "1" * 40},
+        "it is not the offer's payTo": {"witness": {**signed["witness"], "to": "0x" + "1" * 40}},
+        "it is not the amount of the offer": {"permitted": {**signed["permitted"], "amount": "1"}},
+        "it is not the offer's asset": {"permitted": {**signed["permitted"], "token": "0x" + "1" * 40}},
+        "are whole numbers, written as text": {"nonce": "0x12"},
+        "it is not by": {"nonce": "7"},
+    }
+    for said, change in cases.items():
+        forged = {**good, "payload": {**good["payload"], "permit2Authorization": {**signed, **change}}}
+        assert any(said in line for line in levels(decoded(json.dumps(forged), 1), "wrong")), said
 
 
 def test_a_known_token_is_checked_against_its_domain() -> None:
@@ -179,6 +210,8 @@ def test_a_solana_payment_that_pays_somebody_else_is_told(heads: dict[str, Heads
 
 
 V1 = {"version": 1}
+BY_PERMIT2 = {"assetTransferMethod": "permit2"}
+CEILING = BY_PERMIT2 | {"facilitatorAddress": SELLER}
 FEES = {"feePayer": "EwWqGE4ZFKLofuestmU4LDdK7XM1N4ALgdZccwYugwGd"}
 MINT = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"
 ON_SOLANA = entry(
@@ -216,13 +249,21 @@ DEVIATIONS: dict[str, tuple[Any, str, str]] = {
     "another domain": (document(entry(extra={"name": "USD", "version": "2"})), "tolerated", "own is 'USDC'"),
     "no domain": (document(entry(extra=None)), "tolerated", "EIP-712 name is missing"),
     "odd extra": (document(entry(extra=[1])), "wrong", "extra: it is not an object"),
-    "permit2": (document(entry(extra={"assetTransferMethod": "permit2"})), "note", "'permit2' is not supported"),
+    "permit2": (document(entry(extra=BY_PERMIT2)), "note", "it is paid by Permit2, from an allowance"),
+    "another spender": (document(entry(extra=BY_PERMIT2 | {"spender": SELLER})), "wrong", "the official contract"),
+    "erc7710": (document(entry(extra={"assetTransferMethod": "erc7710"})), "note", "'erc7710' is not supported"),
     "escrow": (document(entry(extra={"paymentFlow": "escrow"})), "note", "'escrow' is not supported: it locks money"),
     "upfront": (document(entry(extra={"paymentFlow": "upfront"})), "note", "the offer is paid before delivery"),
     "upfront on Solana": (document(ON_SOLANA | {"extra": FEES | {"paymentFlow": "upfront"}}), "note", "paid before"),
     "escrow on Solana": (document(ON_SOLANA | {"extra": FEES | {"paymentFlow": "escrow"}}), "note", "'escrow' is not"),
     "gateway": (document(entry(extra={"name": "GatewayWalletBatched"})), "note", "Circle's Gateway"),
-    "upto": (document(entry(scheme="upto")), "note", "'upto': it is not supported here yet"),
+    "a ceiling": (document(entry(scheme="upto", extra=CEILING)), "note", "the amount is a ceiling"),
+    "no facilitator": (document(entry(scheme="upto", extra=BY_PERMIT2)), "wrong", "no account could settle this"),
+    "zero facilitator": (
+        document(entry(scheme="upto", extra=BY_PERMIT2 | {"facilitatorAddress": "0x" + "0" * 40})), "wrong",
+        "the zero address",
+    ),
+    "batches": (document(entry(scheme="batch-settlement")), "note", "'batch-settlement': it is not supported here yet"),
     "barter": (document(entry(scheme="barter")), "note", "no scheme that we know"),
     "no fee payer": (document(entry(network="solana", asset="USDC", payTo="x", extra={})), "wrong", "feePayer: it is"),
     "no resource": (document(entry()), "tolerated", "resource: it is missing"),

@@ -122,6 +122,7 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Failed: lambda ledger, ask: "timeout" if isinstance(ask.failure, TimeoutError) else "lost",
     asks.Pause: lambda ledger, ask: None,
     asks.Tell: lambda ledger, ask: None,
+    asks.LookLater: lambda ledger, ask: None,
 }
 
 

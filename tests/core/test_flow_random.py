@@ -67,7 +67,7 @@ FIRST = [
     lambda: asking(),
     lambda: asking(),
     lambda: asking(entry(amount="20000")),
-    lambda: asking(entry(amount="99000"), entry(scheme="upto", amount="1")),
+    lambda: asking(entry(amount="99000"), entry(scheme="barter", amount="1")),
     lambda: asking(entry(network="base")),
     lambda: reply(402, {"x402Version": 2, "accepts": []}),
     lambda: asking(extensions=challenge()),

@@ -30,6 +30,7 @@ NAMES = (
     "must_exist",
     "name",
     "note",
+    "owed",
     "purses",
     "send_close",
 )

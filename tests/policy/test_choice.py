@@ -25,6 +25,8 @@ from .test_refusals import judged
 ON_BASE = {"network": "base", "asset": BASE_USDC}
 EURO = {"network": "base", "asset": BASE_EURC}
 UPFRONT = {"paymentFlow": "upfront"}
+BY_PERMIT2 = {"assetTransferMethod": "permit2"}
+CEILING = entry(scheme="upto", extra=BY_PERMIT2 | {"facilitatorAddress": SELLER})
 BOTH = {"per_request": ["1", "1 EUR"]}
 
 
@@ -55,6 +57,12 @@ def chosen(policy: Policy, *entries: dict[str, Any]) -> int | None:
         ({}, [entry(extra=UPFRONT), entry(extra=UPFRONT)], 1),
         ({}, [entry(extra=UPFRONT, amount="9999"), entry()], 1),
         ({"networks": ["base", "base-sepolia"]}, [entry(), entry(extra=UPFRONT, **ON_BASE)], 2),
+        ({}, [entry(extra=BY_PERMIT2), entry()], 2),
+        ({}, [entry(extra=BY_PERMIT2, amount="9999"), entry()], 1),
+        ({"upto": "0.05"}, [CEILING, entry()], 2),
+        ({"upto": "0.05"}, [CEILING, entry(amount="9999")], 2),
+        ({"upto": "0.05"}, [CEILING, entry(amount="10001")], 1),
+        ({"upto": "0.009999"}, [CEILING, entry(amount="10001")], 2),
     ],
 )  # fmt: skip
 def test_the_users_order_then_the_cheapest_then_the_sellers_order(
@@ -349,3 +357,40 @@ def test_only_a_wallet_with_a_key_chooses() -> None:
     quote = quoted(*document()["accepts"])
     assert choose(quote, policy, ORIGIN, rules.means, Mandate(), DEFAULT).choice is not None
     assert quote.choice is None  # judging makes a new quote
+
+
+# --- ceilings
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({}, "Policy(upto=...) names the highest ceiling to sign"),
+        ({"upto": "0.009999"}, "ceilings up to 0.009999 USD (test) are signed"),
+        ({"upto": "0.02 EUR"}, "Policy(upto=...) names the highest ceiling"),
+        ({"upto": "0.02", "hosts": {"api.example.com": Limit(upto="0.001")}}, "ceilings up to 0.001 USD (test)"),
+        ({"upto": "0.02", "per_request": "0.005"}, "one payment may cost 0.005"),
+        ({"upto": "0.02"}, None),
+        ({"upto": "0.01"}, None),
+        ({"upto": "0.01 USD (test)"}, None),
+        ({"hosts": {"api.example.com": Limit(upto="0.01")}}, None),
+        ({"upto": "0.001", "hosts": {"*.example.com": Limit(upto="0.01")}}, None),
+        ({"upto": "0.01", "hosts": {"api.example.com": Limit(per_day="1")}}, None),
+    ],
+)
+def test_a_ceiling_is_signed_only_up_to_what_the_policy_names(said: dict[str, Any], why: str | None) -> None:
+    quote = judged(Policy(**{"per_request": "1", **said}), CEILING)
+    assert (quote.choice is None) is (why is not None)
+    if why is not None:
+        assert why in (quote.offers[0].reason or "")
+
+
+def test_naming_a_ceiling_limits_nothing_else() -> None:
+    with pytest.raises(ConfigurationError, match="limits nothing"):
+        Policy(upto="0.05")
+    policy = Policy(per_day="1", upto=["0.05", "0.04 EUR"])
+    assert policy.but(per_day="2").upto(ORIGIN, "EUR") == Money("0.04 EUR")
+    assert "upto=['0.05 USD', '0.04 EUR']" in repr(policy)
+    assert Limit(upto="1") != Limit()
+    with pytest.raises(ConfigurationError, match="smallest units"):
+        Policy(per_day="1", upto=50_000)

@@ -144,7 +144,7 @@ def test_a_bare_amount_for_a_host() -> None:
 def test_a_mistyped_keyword() -> None:
     for keyword in inspect.signature(Policy).parameters:
         if keyword != "further":
-            mistyped = keyword[:-2] + keyword[-1] + keyword[-2] + "s"
+            mistyped = keyword[:-2] + keyword[-1] + keyword[-2] + ("s" if len(keyword) > 4 else "")
             with pytest.raises(TypeError, match=f"Policy.*'{mistyped}'; did you mean {keyword}"):
                 Policy(per_day="1", **{mistyped: "1"})  # type: ignore[arg-type]
 

@@ -56,7 +56,7 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
     "unknown symbol": (OPEN, {"asset": "DOGE"}, "DOGE on base-sepolia is not a token this buyer knows"),
     "unknown network": (OPEN, {"network": "moon"}, "on moon is not a token this buyer knows"),
     "a token of another network": (OPEN, {"asset": BASE_USDC}, "is not a token this buyer knows"),
-    "scheme": (OPEN, {"scheme": "upto"}, "payment scheme 'upto' is not supported"),
+    "scheme": (OPEN, {"scheme": "barter"}, "payment scheme 'barter' is not supported"),
     "scheme in other letters": (OPEN, {"scheme": "EXACT"}, "payment scheme 'EXACT' is not supported"),
     "no key": (
         OPEN,
@@ -65,8 +65,8 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
     ),
     "transfer method": (
         OPEN,
-        {"extra": {"assetTransferMethod": "permit2"}},
-        "transfer method 'permit2' is not supported",
+        {"extra": {"assetTransferMethod": "erc7710"}},
+        "transfer method 'erc7710' is not supported",
     ),
     "odd transfer method": (OPEN, {"extra": {"assetTransferMethod": ["eip3009"]}}, "transfer method \"['eip3009']\""),
     "escrow": (
@@ -149,7 +149,7 @@ def test_zero_is_signed_where_the_user_allows_it() -> None:
 
 def test_too_expensive_is_both_over_a_limit_and_no_acceptable_offer() -> None:
     policy = Policy(per_request="0.01")
-    quote = judged(policy, entry(amount="30000"), entry(amount="20000"), entry(amount="1", scheme="upto"), 7)
+    quote = judged(policy, entry(amount="30000"), entry(amount="20000"), entry(amount="1", scheme="barter"), 7)
     error = refusal(quote, policy)
     assert isinstance(error, TooExpensive)
     assert isinstance(error, OverLimit)
@@ -169,9 +169,9 @@ def test_the_price_is_only_named_as_the_reason_if_it_is_the_only_one() -> None:
 
 
 def test_a_thousand_reasons_make_a_short_message() -> None:
-    error = refusal(judged(OPEN, *[entry(scheme="upto")] * 500), OPEN)
+    error = refusal(judged(OPEN, *[entry(scheme="barter")] * 500), OPEN)
     assert len(error.reasons) == 500
-    assert "offers 1 to 500 (upto on base-sepolia, 0.01 USD (test)): payment scheme 'upto'" in str(error)
+    assert "offers 1 to 500 (barter on base-sepolia, 0.01 USD (test)): payment scheme 'barter'" in str(error)
     unlike = refusal(judged(OPEN, *[entry(scheme=f"scheme{n}") for n in range(500)]), OPEN)
     assert len(unlike.reasons) == 500
     assert "; and 490 more. Nothing was paid." in str(unlike)
@@ -195,8 +195,8 @@ def test_offers_that_are_refused_alike_are_told_together() -> None:
 
 def test_a_long_list_of_positions_is_cut() -> None:
     policy = Policy(per_request="0.01")
-    mixed = [entry(scheme="upto" if n % 2 else f"scheme{n}") for n in range(30)]
-    assert "offers 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 5 more (upto on" in str(
+    mixed = [entry(scheme="barter" if n % 2 else f"scheme{n}") for n in range(30)]
+    assert "offers 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 5 more (barter on" in str(
         refusal(judged(policy, *mixed), policy)
     )
 

@@ -11,6 +11,9 @@ import httpx
 CHAIN_ID = 84532
 USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3"
+_ALLOWANCE = "dd62ed3e"
+_NONCE_BITMAP = "4fe02b44"
 _BALANCE_OF = "70a08231"
 _AUTHORIZATION_STATE = "e94a0102"
 
@@ -58,6 +61,14 @@ class Chain:
     def authorization_used(self, address: str, nonce: str, token: str = USDC) -> bool:
         return int(self._view(token, _AUTHORIZATION_STATE + _word(address) + _word(nonce)), 16) == 1
 
+    def allowance(self, owner: str, token: str = USDC, spender: str = PERMIT2) -> int:
+        return int(self._view(token, _ALLOWANCE + _word(owner) + _word(spender)), 16)
+
+    def permit_used(self, address: str, nonce: str) -> bool:
+        """Whether the bit of a Permit2 nonce, in decimal, is set."""
+        word, bit = divmod(int(nonce), 256)
+        return bool(int(self._view(PERMIT2, _NONCE_BITMAP + _word(address) + f"{word:064x}"), 16) >> bit & 1)
+
     def block(self) -> int:
         return int(self.rpc("eth_blockNumber"), 16)
 
@@ -80,6 +91,10 @@ class Chain:
 
     def mint(self, address: str, amount: int, token: str = USDC) -> None:
         self.rpc("test_mint", token, address, amount)
+
+    def approve(self, owner: str, amount: int, token: str = USDC, spender: str = PERMIT2) -> None:
+        """What the owner would do by a transaction of their own."""
+        self.rpc("test_approve", token, owner, spender, amount)
 
     def fund(self, address: str, wei: int = 10**18) -> None:
         """Gas money, for a test that sends transactions of its own."""

@@ -56,6 +56,7 @@ SOLANA_V1 = {"svm-v1", "svm-v1-caip2"}  # these stand on Solana alone: "svm-v2" 
 EVM_GROUND = ("chain.py", "facilitator.py")
 SOLANA_GROUND = ("svm_chain.py", "facilitator_svm.py")
 ALL_SELLERS = SELLERS | SOLANA_SELLERS
+CEILING = 50_000  # of GET /upto?charge=..., which takes that many units of it
 PRICES = {"GET": 10_000, "POST": 20_000}
 SELLERS_MEMO = "order 7 of the caf\u00e9"
 PATIENCE_SECONDS = 3  # of the Solana facilitator, for a transaction to be confirmed
@@ -64,6 +65,7 @@ PATIENCE_SECONDS = 3  # of the Solana facilitator, for a transaction to be confi
 @dataclass(frozen=True)
 class Seller:
     """GET /paid, POST /paid, GET /stream (256 KiB), GET /free; on EVM chains version 2 has /choice too (three offers).
+    Version 2 has GET /permit2 (exact, by Permit2) and GET /upto?charge=UNITS (a ceiling of CEILING).
     Version 2 has GET /upfront, paid before delivery, and GET /upfront/fails?status=500, which fails after that.
 
     On Solana: GET /token2022 (in PYUSD); version 2 also GET /memo (SELLERS_MEMO), /hint (a blockhash) and /both (an

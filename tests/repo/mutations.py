@@ -697,8 +697,8 @@ MUTATIONS = (
     Mutation(
         "what is given back stays counted: a file",
         "ledgers/sqlite/sums.py",
-        "AND span = ? AND number > ?",
-        "AND span = ? AND number >= ?",
+        "payments = payments - 1 WHERE account = ? AND span = ? AND number > ?",
+        "payments = payments - 1 WHERE account = ? AND span = ? AND number >= ?",
         (IN_A_FILE, "tests/ledgers/test_sqlite_sums.py"),
         unseen=TOO_CAREFUL,
     ),
@@ -852,7 +852,7 @@ MUTATIONS = (
     Mutation(
         "a no after an upfront payment passes for money that is still there",
         "core/receipt_check.py",
-        " and (status == 402 or not upfront) else",
+        " and (status == 402 or not hold.offer.upfront) else",
         " else",
         ("tests/core/test_receipt_check.py", "tests/promises/test_upfront.py"),
         unseen=NOT_IN_IT,
@@ -886,8 +886,8 @@ MUTATIONS = (
     Mutation(
         "the chain is believed before the expiry",
         "buyer/settlement_reader.py",
-        "signed is not None and not settled and signed.expires < time.time()",
-        "signed is not None and not settled",
+        'hold.state == "signed" and hold.money != "spent" and has_expired(hold)',
+        'hold.state == "signed" and hold.money != "spent" and hold.authorization is not None',
         ("tests/promises/test_release_of_holds.py",),
         unseen=HELD_ELSEWHERE,
     ),
@@ -901,8 +901,8 @@ MUTATIONS = (
     Mutation(
         "a payment in flight is concluded: memory",
         MEMORY,
-        '            if row is None or row.hold.state != "signed" or row.in_flight:\n                return False\n',
-        '            if row is None or row.hold.state != "signed":\n                return False\n',
+        '            if row.hold.state != "signed" or row.in_flight:\n                return False\n',
+        '            if row.hold.state != "signed":\n                return False\n',
         (IN_MEMORY,),
         unseen=EXPIRED,
     ),
@@ -917,8 +917,8 @@ MUTATIONS = (
     Mutation(
         "a payment in flight is concluded: Redis",
         REDIS_STEPS,
-        '  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end\n',
-        '  if not row or row.state ~= "signed" then return { "ok", seq, "" } end\n',
+        '  if row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end\n',
+        '  if row.state ~= "signed" then return { "ok", seq, "" } end\n',
         (IN_REDIS,),
         unseen=EXPIRED,
     ),
@@ -991,6 +991,37 @@ MUTATIONS = (
         "leads_on and proven",
         "300 <= status < 400 and proven",
         ("tests/core/test_delivery.py", seed("nowhere", "memory", 8)),
+    ),
+    Mutation(
+        "a receipt of nothing frees a ceiling",
+        "core/receipt_check.py",
+        'return "held" if _took_nothing(found, hold) else "spent"',
+        'return "spent"',
+        ("tests/core/test_ceilings.py",),
+        unseen=WORDS,
+    ),
+    Mutation(
+        "a delivered ceiling is forgotten with its purchase",
+        "ledgers/owed.py",
+        "if row.hold.is_ceiling:",
+        "if False:",
+        ("tests/ledgers/test_conformance.py", "tests/core/test_ceilings.py"),
+        unseen=TOO_CAREFUL,
+    ),
+    Mutation(
+        "any small transfer to the seller frees a ceiling",
+        "chains/permit2_settlement.py",
+        "return max(value for value, _ in found) if named else None",
+        "return min(value for value, _ in found) if found else None",
+        ("tests/chains/test_permit2_settlement.py", seed("ceilings", "memory", 109)),
+    ),
+    Mutation(
+        "a ceiling is signed for the zero address",
+        "schemes/by_permit2.py",
+        "if named.lower() == ZERO:",
+        "if False:",
+        ("tests/schemes/test_permit2.py",),
+        unseen=NOT_IN_IT,
     ),
     # --- the rest of the promises
     Mutation(
@@ -1124,9 +1155,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a key may be paid twice: memory",
-        MEMORY,
-        '        if ended is not None and ended.state == "delivered":\n',
-        "        if False:\n",
+        "ledgers/memory_rows.py",
+        '    if ended is not None and ended.state == "delivered":\n',
+        "    if False:\n",
         (IN_MEMORY, seed("", "memory", 0)),
     ),
     Mutation(

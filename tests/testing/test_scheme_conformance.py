@@ -34,6 +34,9 @@ from x402_client.model.signing import Signed, TypedData
 from x402_client.sandbox import Sandbox
 from x402_client.schemes.exact_evm import ExactEvm, typed_data
 from x402_client.schemes.exact_solana import ExactSolana
+from x402_client.schemes.permit2 import SPENDERS
+from x402_client.schemes.permit2 import typed_data as permit2_data
+from x402_client.schemes.upto_evm import UptoEvm
 from x402_client.testing import (
     EvmSignerConformance,
     ReaderConformance,
@@ -76,7 +79,7 @@ class TestExactEvm(SchemeConformance):
     def unsound(self) -> Sequence[Offer]:
         named = self.sound()[0]
         to = [named.but(pay_to=pay_to) for pay_to in (ZERO, PAYER, PAYER.lower(), USDC, "seller.eth")]
-        return [*to, named.but(extra={"assetTransferMethod": "permit2"}), named.but(extra={"paymentFlow": "escrow"})]
+        return [*to, named.but(extra={"assetTransferMethod": "erc7710"}), named.but(extra={"paymentFlow": "escrow"})]
 
     def verify(self, offer: Offer, signed: Signed) -> None:
         said = signed.payload["authorization"]
@@ -84,6 +87,53 @@ class TestExactEvm(SchemeConformance):
         assert offer.token is not None
         data = typed_data(offer.token, said)
         assert recover(data.digest, bytes.fromhex(signed.payload["signature"][2:])) == PAYER == signed.payer
+
+
+class ByPermit2(SchemeConformance):
+    examples = 60
+    secrets = (KEY, KEY[2:])
+    extra: ClassVar[dict[str, Any]] = {"assetTransferMethod": "permit2"}
+
+    def wallet(self) -> Wallet:
+        return Wallet(evm=KEY)
+
+    def plain(self) -> Offer:
+        return exact(NETWORK, USDC, SELLER, scheme=self.scheme.name, extra=self.extra)
+
+    def sound(self) -> Sequence[Offer]:
+        plain = self.plain()
+        return [plain, plain.but(amount=2**256 - 1, timeout=10**9), plain.but(timeout=None)]
+
+    def unsound(self) -> Sequence[Offer]:
+        plain = self.plain()
+        to = [plain.but(pay_to=pay_to) for pay_to in (ZERO, PAYER, PAYER.lower(), USDC, "seller.eth")]
+        said = [{"spender": SELLER}, {"permit2Address": SELLER}, {"paymentFlow": "escrow"}]
+        return [*to, *(plain.but(extra=self.extra | one) for one in said)]
+
+    def verify(self, offer: Offer, signed: Signed) -> None:
+        said = signed.payload["permit2Authorization"]
+        assert said["spender"] == SPENDERS[offer.scheme]
+        assert (said["witness"]["to"], said["permitted"]["amount"]) == (offer.pay_to, str(offer.amount))
+        assert (said["nonce"], said["deadline"]) == (signed.nonce, str(signed.expires))
+        digest = permit2_data(offer.scheme, offer.network, said).digest
+        assert recover(digest, bytes.fromhex(signed.payload["signature"][2:])) == PAYER == signed.payer
+
+
+class TestExactByPermit2(ByPermit2):
+    def make(self) -> Scheme:
+        return ExactEvm(PAYER)
+
+
+class TestUptoEvm(ByPermit2):
+    extra: ClassVar[dict[str, Any]] = {"assetTransferMethod": "permit2", "facilitatorAddress": "0x" + "fa" * 20}
+
+    def make(self) -> Scheme:
+        return UptoEvm(PAYER)
+
+    def unsound(self) -> Sequence[Offer]:
+        odd: tuple[Any, ...] = (None, "", ZERO, PAYER, "me", 7, [])
+        named = [self.plain().but(extra=self.extra | {"facilitatorAddress": one}) for one in odd]
+        return [*super().unsound(), *named, self.plain().but(extra=self.extra | {"assetTransferMethod": "eip3009"})]
 
 
 class TestExactSolana(SchemeConformance):

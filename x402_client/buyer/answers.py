@@ -15,7 +15,7 @@ from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
-from ..ledgers.extras import note
+from ..ledgers.extras import note, owed_in
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.contract import ContractSigner
@@ -28,7 +28,7 @@ from .ends import ended, raise_if_delivered, without
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .services import Services, log
 from .settings import is_async
-from .settlement_reader import due
+from .settlement_reader import to_ask
 
 T = TypeVar("T")
 
@@ -68,7 +68,9 @@ class Answers:
         return without(ends, call_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
 
     def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
-        return self._services.settlement.fates(filter(due, self._holds(question)))
+        services = self._services
+        owed = call_ledger(services.ledger, owed_in, services.purse)
+        return services.settlement.fates(to_ask(services.settlement.reader, self._holds(question), owed))
 
     def _sign(self, ask: Any) -> asks.SignatureGiven:
         signer, asked, read = _signing(self._services, ask)
@@ -150,7 +152,10 @@ class AsyncAnswers:
         return without(ends, await acall_ledger(services.ledger, lambda ledger: ledger.holds(services.purse)))
 
     async def _expired(self, question: asks.Expired) -> list[tuple[Hold, Fate]]:
-        return await self._services.settlement.afates(filter(due, await self._holds(question)))
+        services = self._services
+        owed = await acall_ledger(services.ledger, owed_in, services.purse)
+        found = await self._holds(question)
+        return await services.settlement.afates(to_ask(services.settlement.reader, found, owed))
 
     def _in_time(self, coming: Awaitable[T]) -> Awaitable[T]:
         """Bound an awaitable by the library's own clock for the whole call, if it has one: a payment has left."""
@@ -317,6 +322,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Reserve: Answers._reserve,
     asks.Claim: Answers._claim,
     asks.Close: lambda self, ask: self._services.ends.close(ask, self._services.tell),
+    asks.LookLater: lambda self, ask: self._services.open_amounts.watch(ask.outcome, self._services.tell),
 }
 
 _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -347,7 +353,7 @@ def ledger_answers(ledger: Any) -> Callable[[asks.Ask[Any]], Any]:
     """Return what answers a flow that speaks to a ledger and to no one else."""
 
     def answer(ask: asks.Ask[Any]) -> Any:
-        if isinstance(ask, asks.Tell):
+        if isinstance(ask, (asks.Tell, asks.LookLater)):
             return None
         if isinstance(ask, asks.Close):  # nothing waits here, so it is written now
             return call_ledger(ledger, lambda port: port.close(ask.hold, ask.money, ask.receipt))

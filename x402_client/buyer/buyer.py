@@ -24,11 +24,12 @@ from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
 from . import environment, settings
 from .allowance import Allowance
-from .answers import Answers, AsyncAnswers
+from .answers import Answers, AsyncAnswers, ledger_answers
 from .breaker import Breaker
 from .ends import ends_writer
 from .ledger_calls import call_ledger
 from .ledger_notices import Notices
+from .open_amounts import OpenAmounts
 from .opening import Opening, aforget_left_behind, forget_left_behind
 from .purse_questions import PurseQuestions
 from .running_calls import RunningCalls
@@ -132,6 +133,7 @@ class Buyer(PurseQuestions):
             notices=Notices(self.ledger, self.purse),
             running=RunningCalls(self.ledger, self.settle_timeout),
             ends=ends_writer(self.ledger),
+            open_amounts=OpenAmounts(ledger_answers(self.ledger), self.reader, self.policy),
             approver=settings.function("approve", approve),
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
@@ -275,6 +277,7 @@ class Buyer(PurseQuestions):
         """
         for rpc in self.endpoints:
             rpc.close()
+        self.services.open_amounts.close()
         self.services.ends.flush()
         forget_left_behind(self.services)
         call_ledger(self.ledger, lambda ledger: closer_of(ledger)())
@@ -286,6 +289,7 @@ class Buyer(PurseQuestions):
         """
         for rpc in self.endpoints:
             rpc.close()
+        self.services.open_amounts.close()
         await self.services.ends.aflush()
         await aforget_left_behind(self.services)
         for close in closers_of(self.ledger):

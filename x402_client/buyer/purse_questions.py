@@ -10,6 +10,7 @@ from ..core.drive import arun, run
 from ..core.ports import Ledger
 from ..core.reclaim import reclaim
 from ..events import WrittenOff
+from ..ledgers.extras import owed_in
 from ..model.holds import Hold
 from ..model.money import Money
 from ..policy.policy import Policy
@@ -19,7 +20,7 @@ from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
-from .settlement_reader import Reconciled, aread, due, fate_of, read
+from .settlement_reader import Reconciled, alearn, learn, to_ask
 
 
 class PurseQuestions:
@@ -112,24 +113,30 @@ class PurseQuestions:
         return hold
 
     def reconcile(self) -> Reconciled:
-        """Ask the chain about every expired payment without an answer.
+        """Ask the chain about every expired payment without an answer, and what was taken of each ceiling.
 
-        Payments that did not settle are given back to the budgets.
+        Payments that did not settle are given back to the budgets, and what was not taken of a ceiling.
         """
         found = Reconciled()
-        for hold in filter(due, past.open_holds(self.services)):
-            fate = fate_of(self.reader, hold, read(self.reader, hold))
-            answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
-            found = found.with_one(hold, answered)
+        owed = call_ledger(self.ledger, owed_in, self.purse)
+        for hold in to_ask(self.reader, past.open_holds(self.services), owed):
+            told, fate = learn(self.reader, hold)
+            if fate == "open":
+                continue
+            answered = run(reclaim(told, fate, self.policy), Answers(self.services, NO_COURIER))
+            found = found.with_one(told, answered)
         return found
 
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         found = Reconciled()
-        for hold in filter(due, await past.aopen_holds(self.services)):
-            fate = fate_of(self.reader, hold, await aread(self.reader, hold))
-            answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
-            found = found.with_one(hold, answered)
+        owed = await acall_ledger(self.ledger, owed_in, self.purse)
+        for hold in to_ask(self.reader, await past.aopen_holds(self.services), owed):
+            told, fate = await alearn(self.reader, hold)
+            if fate == "open":
+                continue
+            answered = await arun(reclaim(told, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
+            found = found.with_one(told, answered)
         return found
 
     def freeze(self, host: str = "*") -> None:

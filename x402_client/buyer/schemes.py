@@ -51,6 +51,14 @@ def _exact_evm(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
     return ExactEvm(signer.address, endpoints.of, check_funds, account)
 
 
+def _upto_evm(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
+    from ..schemes.evm_payer import EvmPayer
+    from ..schemes.upto_evm import UptoEvm
+
+    account = EvmPayer(signer.address, signer, endpoints)
+    return UptoEvm(signer.address, endpoints.of, check_funds, account)
+
+
 def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
     from ..schemes.exact_solana import ExactSolana
 
@@ -62,6 +70,7 @@ def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool) -> Schem
 SHIPPED: Mapping[tuple[str, str], Callable[[Any, Endpoints, bool], Scheme]] = {
     ("exact", EVM_FAMILY): _exact_evm,
     ("exact", SOLANA_FAMILY): _exact_solana,
+    ("upto", EVM_FAMILY): _upto_evm,
 }
 
 

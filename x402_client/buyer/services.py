@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a face needs no more of these than their names
     from .breaker import Breaker
     from .ends import EndsWriter
     from .ledger_notices import Notices
+    from .open_amounts import OpenAmounts
     from .running_calls import RunningCalls
     from .settlement_reader import Reader
     from .wallet import Wallet
@@ -43,6 +44,7 @@ class Services:
     notices: Notices
     running: RunningCalls
     ends: EndsWriter
+    open_amounts: OpenAmounts
     approver: Approver | None = None
     approve_timeout: float | None = None
     on_event: Callable[[events.Event], object] | None = None

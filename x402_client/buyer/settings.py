@@ -16,9 +16,10 @@ from ..guards.tracebacks import shorten
 from ..ledgers.extras import at_once, is_fresh, may_begin, name_of, other_purses, purses_of
 from ..model.hosts import Origin, Pattern
 from ..model.keywords import unexpected
-from ..model.networks import caip2, network_problem
+from ..model.networks import EVM_FAMILY, caip2, family_of, network_problem, short_name
 from ..model.offers import words
 from ..policy.checks import flag, is_unicode
+from ..policy.limits import Limit
 from ..policy.policy import Policy
 from .ledger_calls import call_ledger
 from .wallet import Wallet
@@ -29,6 +30,10 @@ _HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", re.ASCII)
 _NO_CHAIN = (
     "rpc={} names no endpoint, so no chain is asked. What becomes of payments without an answer is not learnt; they "
     "stay counted. That is for tests. Leave rpc out for the public endpoints."
+)
+_WHOLE = (
+    "No endpoint is known for {}, so a ceiling that is signed there counts whole until its window rolls: what was "
+    "taken of it is not learnt. Name one in Buyer(rpc=...)."
 )
 _LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 
@@ -145,7 +150,18 @@ def chains(given: Mapping[str, str | Iterable[str]] | None, http_hosts: Iterable
 
 def remarks(policy: Policy, endpoints: Endpoints) -> tuple[str, ...]:
     """Return what the user should hear of these settings."""
-    return (*policy.remarks, _NO_CHAIN) if endpoints.none else tuple(policy.remarks)
+    found = (*policy.remarks, _NO_CHAIN) if endpoints.none else tuple(policy.remarks)
+    blind = () if endpoints.none else _blind(policy, endpoints)
+    return (*found, _WHOLE.format(", ".join(map(short_name, blind)))) if blind else found
+
+
+def _blind(policy: Policy, endpoints: Endpoints) -> list[str]:
+    """Return the networks of a policy on which ceilings may be signed, and nothing can be looked up."""
+    limits = (policy.overall, *(rule for rule in policy.hosts.values() if isinstance(rule, Limit)))
+    if not any("upto" in limit.keywords for limit in limits):
+        return []
+    named = (network for network in policy.networks or () if family_of(network) == EVM_FAMILY)
+    return [network for network in named if not endpoints.reach(network)]
 
 
 def _check_way(url: str, http_hosts: Iterable[Pattern]) -> None:

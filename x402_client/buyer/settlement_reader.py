@@ -91,7 +91,7 @@ class Reader:
         for hold in holds:
             if time.monotonic() - started >= PATIENCE:
                 break
-            _keep(found, hold, fate_of(self.reader, hold, self._answer(hold, started + PATIENCE)))
+            _keep(found, *self._told(hold, started + PATIENCE))
         self._rest_after(started, found)
         return found
 
@@ -105,7 +105,7 @@ class Reader:
             left = started + PATIENCE - time.monotonic()
             if left <= 0:
                 break
-            _keep(found, hold, fate_of(self.reader, hold, await self._aanswer(hold, left)))
+            _keep(found, *(await self._atold(hold, left)))
         self._rest_after(started, found)
         return found
 
@@ -136,6 +136,30 @@ class Reader:
             return None
         return self._looks.in_thread(("balance", hold.id), hold.offer.network, lambda: read_balance(hold), AT_ONCE)
 
+    def _told(self, hold: Hold, until: float) -> tuple[Hold, Fate]:
+        """Return a hold and its fate: of a ceiling, what was taken of it, too."""
+        if not hold.is_ceiling:
+            return hold, fate_of(self.reader, hold, self._answer(hold, until))
+        look = self._looks.in_thread(
+            ("ceiling", hold.id), hold.offer.network, lambda: learn(self.reader, hold), PATIENCE
+        )
+        if look is None or not look.over.wait(max(0.0, until - time.monotonic())):
+            return hold, "unknown"
+        return look.answer or (hold, "unknown")
+
+    async def _atold(self, hold: Hold, seconds: float) -> tuple[Hold, Fate]:
+        import anyio
+
+        if not hold.is_ceiling or is_async(self.reader.read):
+            return hold, fate_of(self.reader, hold, await self._aanswer(hold, seconds))
+        look = self._looks.in_thread(
+            ("ceiling", hold.id), hold.offer.network, lambda: learn(self.reader, hold), PATIENCE
+        )
+        if look is not None:
+            with anyio.move_on_after(seconds):
+                await ended(look)
+        return (look and look.answer) or (hold, "unknown")
+
     def _answer(self, hold: Hold, until: float) -> Settled:
         look = self._looks.in_thread(hold.id, hold.offer.network, lambda: read(self.reader, hold), PATIENCE)
         if look is None or not look.over.wait(max(0.0, min(until, look.began + PATIENCE) - time.monotonic())):
@@ -164,7 +188,7 @@ class Reader:
 
 
 def _keep(found: list[tuple[Hold, Fate]], hold: Hold, fate: Fate) -> None:
-    if fate not in ("unknown", "early"):
+    if fate not in ("unknown", "early", "open"):
         found.append((hold, fate))
 
 
@@ -186,14 +210,55 @@ def fate_of(reader: Any, hold: Hold, answer: Settled) -> Fate:
     return "one_says_not" if chain is not None and chain.is_one_witness(hold) else answer
 
 
+def learn(reader: Any, hold: Hold) -> tuple[Hold, Fate]:
+    """Return a hold and its fate, as a sync reader tells them now: of a ceiling, with what was taken of it.
+
+    A used nonce with its transfer is final at once, also before the expiry.
+    """
+    charged = read_charge(reader, hold) if hold.is_ceiling else None
+    if charged is not None:
+        return hold.but(charged=charged), "settled"
+    if not has_expired(hold):
+        return hold, "open"
+    return hold, fate_of(reader, hold, read(reader, hold))
+
+
+async def alearn(reader: Any, hold: Hold) -> tuple[Hold, Fate]:
+    """Async twin of ``learn``."""
+    import anyio.to_thread
+
+    if is_async(reader.read):
+        return hold, fate_of(reader, hold, await aread(reader, hold)) if has_expired(hold) else "open"
+    return await anyio.to_thread.run_sync(learn, reader, hold, abandon_on_cancel=True)
+
+
+def read_charge(reader: Any, hold: Hold) -> int | None:
+    """Return what a reader says was taken of a ceiling, in the token's smallest units. None: it cannot tell."""
+    tell = getattr(reader, "charge", None)
+    try:
+        found = None if tell is None or is_async(tell) else tell(hold)
+    except Exception as failure:
+        log.warning("The settlement reader failed", exc_info=failure)
+        return None
+    return found if type(found) is int and found >= 0 else None
+
+
+def to_ask(reader: Any, holds: Iterable[Hold], owed: Iterable[Hold]) -> list[Hold]:
+    """Return what the chain is asked about: expired payments without an answer, and the open amounts it can tell of."""
+    return [*filter(due, holds), *(hold for hold in owed if can_look(reader, hold))]
+
+
+def has_expired(hold: Hold) -> bool:
+    """Return True if a signature can settle no more by our clock."""
+    return hold.authorization is not None and hold.authorization.expires < time.time()
+
+
 def due(hold: Hold) -> bool:
     """Return True if it is time to ask about a hold: it is signed, expired, and not known to be settled.
 
     The local clock decides when to ask, never the answer.
     """
-    signed = hold.authorization
-    settled = hold.money == "spent"
-    return hold.state == "signed" and signed is not None and not settled and signed.expires < time.time()
+    return hold.state == "signed" and hold.money != "spent" and has_expired(hold)
 
 
 def expired_recently(hold: Hold) -> bool:

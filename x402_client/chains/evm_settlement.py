@@ -31,7 +31,7 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     # EIP-3009: a token accepts an authorization while the block's own timestamp is before ``validBefore``.
     if number(head, "timestamp") < signed.expires:
         return "live"
-    block = _deep_block(rpc, head)
+    block = deep_block(rpc, head)
     if number(block, "timestamp") <= signed.expires:
         return "unknown"
     return "settled" if _is_used(rpc, hold, signed, text(block, "number")) else "not_settled"
@@ -49,7 +49,7 @@ def _is_used(rpc: Rpc, hold: Hold, signed: Authorization, block: str) -> bool:
     raise Garbage
 
 
-def _deep_block(rpc: Rpc, head: Any) -> Any:
+def deep_block(rpc: Rpc, head: Any) -> Any:
     """Return the latest block that is not expected to be undone."""
     try:
         block = rpc.call("eth_getBlockByNumber", "safe", False)

@@ -25,6 +25,8 @@ Look: TypeAlias = "Callable[[Rpc, Hold, Authorization], Settled]"
 ReadBalance: TypeAlias = "Callable[[Rpc, Hold, Authorization], int | None]"
 #: A function that finds the transaction that settled a payment.
 FindTransaction: TypeAlias = "Callable[[Rpc, Hold, Authorization], str | None]"
+#: A function that reads from one endpoint what was taken of a ceiling, in the token's smallest unit.
+ReadCharge: TypeAlias = "Callable[[Rpc, Hold, Authorization], int | None]"
 #: Schemes whose payments the shipped families can look up.
 _LOOKED_UP = ("exact",)
 _TOKEN_PROGRAMS = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
@@ -79,9 +81,19 @@ class Evm:
 
     def look(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> Settled:
         """Ask an endpoint whether the authorization was used."""
+        if hold.offer.by_permit2 and signed.proof == "bit":
+            from . import permit2_settlement
+
+            return permit2_settlement.look(rpc, hold, signed)
         from .evm_settlement import look
 
         return look(rpc, hold, signed) if hold.offer.scheme in _LOOKED_UP else "unknown"
+
+    def charge(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
+        """Read what was taken of a ceiling."""
+        from . import permit2_settlement
+
+        return permit2_settlement.charge(rpc, hold, signed)
 
     def balance(self, rpc: Rpc, hold: Hold, signed: Authorization, /) -> int | None:
         """Read the payer's balance of the token."""
@@ -196,6 +208,10 @@ class Families:
     def transaction(self, network: str) -> FindTransaction | None:
         """Return the function that finds a payment's transaction on a network. None if the family has none."""
         return getattr(self.of(network), "transaction", None)
+
+    def charge(self, network: str) -> ReadCharge | None:
+        """Return the function that reads what was taken of a ceiling. None if the family has none."""
+        return getattr(self.of(network), "charge", None)
 
     def check_token(self, token: Token) -> None:
         """Raise ConfigurationError for a token that cannot exist, before any payment."""

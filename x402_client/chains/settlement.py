@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ..errors import ChainUnavailable
 from ..model.holds import Authorization, Hold, Settled
 from ..model.offers import Offer
-from .families import FAMILIES, Look, is_shipped
+from .families import FAMILIES, Look, ReadCharge, is_shipped
 from .rpc import Endpoints, Rpc
 from .rpc_answers import Garbage
 
@@ -36,6 +36,16 @@ class ChainReader:
         if signed is None or look is None:
             return "unknown"
         return _agreed(_one(look, rpc, hold, signed) for rpc in self._endpoints.each(hold.offer.network))
+
+    def charge(self, hold: Hold) -> int | None:
+        """Return what the chain shows was taken of a ceiling. None: it cannot be told, or witnesses are missing."""
+        signed = hold.authorization
+        read = FAMILIES.charge(hold.offer.network)
+        if signed is None or read is None:
+            return None
+        told = [_charge(read, rpc, hold, signed) for rpc in self._endpoints.each(hold.offer.network)]
+        known = [units for units in told if units is not None]
+        return max(known) if known and len(known) == len(told) else None
 
     def goes_by_the_chain(self, hold: Hold) -> bool:
         """Return True if its "not_settled" comes from the chain's own clock, so that it needs no margin."""
@@ -71,6 +81,13 @@ def _one(look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
         return look(rpc, hold, signed)
     except (ChainUnavailable, Garbage):
         return "unknown"
+
+
+def _charge(read: ReadCharge, rpc: Rpc, hold: Hold, signed: Authorization) -> int | None:
+    try:
+        return read(rpc, hold, signed)
+    except (ChainUnavailable, Garbage):
+        return None
 
 
 def _agreed(answers: Iterable[Settled]) -> Settled:

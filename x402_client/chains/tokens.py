@@ -41,6 +41,18 @@ _EIP3009_USD = """
 181228   0x401eCb1D350407f13ba348573E5630B83638E30D USDC.e Bridged USDC|2
 4689     0xcDf79194C6C285077A58da47641D4dBe51F63542 USDC.e Bridged USDC|2
 3338     0xbbA60da06c2c5424f03f7434542280FCAd453d10 USDC USDC|2
+1187947933 0x85889c8c714505E0c94b30fcfcF64fE3Ac8FCb20 USDC.e Bridged USDC (SKALE Bridge)|2
+196      0x779Ded0c9e1022225f8E0630b35a9b54bE713736 USDT0 USD\u20ae0|1
+"""
+
+#: Tokens without EIP-3009, which are paid by Permit2 alone: chain id, address, symbol, decimals
+_PERMIT2_USD = """
+4326     0xFAfDdbb3FC7688494971a79cc65DCa3EF82079E7 MegaUSD 18
+31612    0xdD468A1DDc392dcdbEf6db6e34E89AA338F9F186 mUSD 18
+31611    0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503 mUSD 18
+723487   0x33ad9e4BD16B69B5BFdED37D8B5D9fF9aba014Fb SBC 6
+72344    0x33ad9e4BD16B69B5BFdED37D8B5D9fF9aba014Fb SBC 6
+38833    0xA5b8BF902b2844dA17d4506cc827F7F1681735E7 USDC 6
 """
 
 _EIP3009_EUR = """
@@ -82,6 +94,16 @@ def _evm(table: str, currency: str) -> list[Token]:
         network = f"eip155:{chain_id}"
         tokens.append(Token(network, address, symbol, 6, name, version, currency_on(network, currency)))
     return tokens
+
+
+def _by_permit2(table: str, currency: str) -> list[Token]:
+    rows = (line.split() for line in table.strip().splitlines())
+    return [
+        Token(
+            f"eip155:{chain_id}", address, symbol, int(decimals), currency=currency_on(f"eip155:{chain_id}", currency)
+        )
+        for chain_id, address, symbol, decimals in rows
+    ]
 
 
 class Tokens:
@@ -129,6 +151,7 @@ def _place(families: Families, network: str, address: str) -> tuple[str, str]:
 KNOWN = (
     *_evm(_EIP3009_USD, "USD"),
     *_evm(_EIP3009_EUR, "EUR"),
+    *_by_permit2(_PERMIT2_USD, "USD"),
     *(Token(network, mint, symbol, program=program) for network, mint, symbol, program in _SOLANA_USD),
 )
 #: The tokens of the table. Their decimals need not be read from a chain.

@@ -60,8 +60,9 @@ class Approving:
         offer = approval.offer
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
         after = left(self._buyer, approval.host, approval.price.currency)
+        cost = f"up to {approval.price}" if offer.is_ceiling else f"{approval.price}"
         rows = [
-            ("price", f"{approval.price}, in {token} on {network_name(offer.network, approval.price)}"),
+            ("price", f"{cost}, in {token} on {network_name(offer.network, approval.price)}"),
             ("for", f"{approval.method} {approval.url}"),
             ("to", f"{words(offer.pay_to, 60)}, named by {approval.host}"),
         ]
@@ -72,4 +73,5 @@ class Approving:
 
 
 def _priced(approval: Approval) -> str:
-    return f"{approval.host} asks {approval.price} for {approval.method} {approval.url}."
+    upto = "up to " if approval.offer.is_ceiling else ""
+    return f"{approval.host} asks {upto}{approval.price} for {approval.method} {approval.url}."

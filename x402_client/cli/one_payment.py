@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..model.allowances import allowance_name
-from ..model.holds import Hold, moment
+from ..model.holds import CHARGED, Hold, moment
 from ..model.offers import words
 from .explorers import account_link, transaction_link
 from .export import row
@@ -34,6 +34,13 @@ _REFUND = (
 )
 
 
+def _of_ceiling(hold: Hold) -> str:
+    """Return what is known of a ceiling: what was taken, or that it all counts."""
+    if hold.authorization is not None and hold.authorization.kind == CHARGED:
+        return f"{hold.offer.price}; the price is what the chain shows was taken"
+    return f"{hold.offer.price}; it counts whole until the chain shows what was taken: `x402 ledger reconcile` looks"
+
+
 def rows_of(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> Iterator[tuple[str, str]]:
     """Yield what is known of a payment: names, and values for a person."""
     facts, said = row(hold), advice(hold)
@@ -50,6 +57,8 @@ def rows_of(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> Iterator
     yield "paid by", facts["payer"] or hold.payer or "not signed yet"
     yield "time", _time(hold.created)
     if hold.authorization is not None:
+        if hold.offer.is_ceiling:
+            yield "ceiling", _of_ceiling(hold)
         yield "expires", _time(hold.authorization.expires)
         yield "nonce", hold.authorization.nonce
     if found.name:

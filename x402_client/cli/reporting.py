@@ -166,11 +166,15 @@ class Report:
             return
         offer, price = paid.offer, paid.hold.price
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
-        bought = f"{price} ({token} on {network_name(offer.network, price)}) to {words(offer.pay_to, 60)}"
+        cost = f"up to {price}" if offer.is_ceiling else f"{price}"
+        bought = f"{cost} ({token} on {network_name(offer.network, price)}) to {words(offer.pay_to, 60)}"
         left = f" Left: {left_in_words(self.left)}." if self.left else ""
         for doubt in self.doubts():
             say(doubt, "yellow")
-        if paid.money == "spent":
+        if offer.is_ceiling and paid.money != "unknown":
+            said = "" if paid.claimed is None else f" The seller says that it took {paid.claimed}."
+            say(f"Paid {bought}.{said} All of it counts until the chain shows what was taken.{left}", "green")
+        elif paid.money == "spent":
             first = ", before it delivered" if offer.upfront else ""
             say(f"Paid {bought}{first}.{left}", "green")
         else:
@@ -234,6 +238,7 @@ def payment(hold: Hold) -> dict[str, Any]:
         "test_money": takes_play_keys(offer.network),
         "pay_to": offer.pay_to,
         "upfront": offer.upfront,
+        "ceiling": offer.is_ceiling,
         "nonce": hold.nonce,
         "again": hold.tries > 0,
     }
@@ -248,5 +253,6 @@ def _receipt(paid: Outcome | None) -> dict[str, Any] | None:
         "transaction": found.transaction,
         "network": found.network,
         "payer": found.payer,
+        "amount": None if found.amount is None else str(found.amount),
         "mismatches": list(paid.mismatches),
     }

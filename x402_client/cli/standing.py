@@ -13,7 +13,7 @@ from ..buyer import settings
 from ..buyer.buyer import Buyer
 from ..buyer.ledger_calls import call_ledger
 from ..errors import LedgerUnavailable
-from ..ledgers.extras import name_of
+from ..ledgers.extras import name_of, owed_in
 from ..model.budgets import WINDOWS, Cap
 from ..model.holds import Hold, Spending
 from ..model.hosts import Pattern
@@ -82,6 +82,8 @@ class Standing:
     balances: tuple[Held, ...] | None
     #: The allowances that have a name, and are neither closed nor over.
     allowances: tuple[AllowanceLine, ...] = ()
+    #: Delivered ceilings that count whole: the chain has not shown yet what was taken.
+    owed: tuple[Hold, ...] = ()
 
 
 @contextmanager
@@ -102,6 +104,7 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
             frozen=buyer.freezes(),
             holds=holds,
             allowances=tuple(_allowances(buyer)),
+            owed=tuple(call_ledger(buyer.ledger, owed_in, buyer.purse)),
             balances=None if offline or found.no_wallet else tuple(_balances(buyer, choices, seconds)),
         )
 

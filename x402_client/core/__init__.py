@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .digests import BodyDigest, body_digest
     from .drive import Flow, arun, run
     from .flow import inspect, pay
+    from .ledger_extras import LedgerExtras
     from .paying_ahead import pay_ahead
     from .ports import (
         Approver,
@@ -75,7 +76,6 @@ if TYPE_CHECKING:
         EvmSigner,
         FurtherSigner,
         Ledger,
-        LedgerExtras,
         Maybe,
         Scheme,
         SettlementReader,
@@ -247,6 +247,7 @@ _HOMES = {
     ".sign_in_scheme": ("SignInScheme",),
     ".unresolved": ("with_unresolved",),
     ".paying_ahead": ("pay_ahead",),
+    ".ledger_extras": ("LedgerExtras",),
     ".ports": (
         "Approver",
         "AsyncCourier",
@@ -254,7 +255,6 @@ _HOMES = {
         "EvmSigner",
         "FurtherSigner",
         "Ledger",
-        "LedgerExtras",
         "Maybe",
         "Scheme",
         "SettlementReader",

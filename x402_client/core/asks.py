@@ -180,6 +180,15 @@ class LookNow(Ask[Seen]):
         self.hold, self.funds = hold, funds
 
 
+class LookLater(Ask[None]):
+    """Look in the background at what was taken of a delivered ceiling. No caller waits for it."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome: Outcome = outcome
+
+
 class Conclude(Ask[bool]):
     """Keep what the chain told of a hold. False: an attempt presents it at this moment, and all stays as it is."""
 

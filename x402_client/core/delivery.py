@@ -13,7 +13,7 @@ from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
 from ..wire.tool_answers import ToolAnswer
 from . import interruptions
-from .asks import Ask, Claim, Close, Tell
+from .asks import Ask, Claim, Close, LookLater, Tell
 from .call import Call, Ending
 from .drive import Flow, arun, run
 from .last_answer import note_break, note_tool_error
@@ -52,6 +52,8 @@ def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
         call.attempt.end()
         raise
     yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
+    if outcome.looked is not None:
+        yield from LookLater(outcome)
 
 
 class Resolution:
@@ -74,7 +76,8 @@ class Resolution:
     def told(self) -> Outcome:
         """Return the outcome for the caller, whose ``accept`` and ``reject`` end here."""
         said = self.outcome
-        return Outcome(said.money, said.hold, said.offer, said.receipt, said.mismatches, self._heard, said.signed_in)
+        rest = said.receipt, said.mismatches, self._heard, said.signed_in, said.looked
+        return Outcome(said.money, said.hold, said.offer, *rest)
 
     def _heard(self, has_it: bool) -> bool:
         """Take the caller's word. Return False if it is too late: a resolved purchase is never opened again."""

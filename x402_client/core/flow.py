@@ -273,6 +273,8 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
         raise
     except Exception as failure:
         raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
+    if signed.remark:
+        yield from Tell(events.Warned(call.method, call.url, signed.remark))
     call.terms = lasting(quote, hold.offer) if call.memory is not None else None
     evidence, payment_id = signed.evidence, None
     if takes_payment_id(quote):
@@ -287,6 +289,9 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
             signed.expires,
             payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id),
             evidence,
+            signed.kind,
+            signed.ceiling,
+            signed.proof,
         ),
     )
     return recorded.but(used=hold.used) if hold.used else recorded

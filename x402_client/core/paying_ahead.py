@@ -48,7 +48,7 @@ def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
 def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
     """Return a signed hold of this call's own, if nothing at all is in the way."""
     price = terms.offer.price
-    if price is None or rules.approve_all or rules.policy.needs_approval(price):
+    if price is None or terms.offer.is_ceiling or rules.approve_all or rules.policy.needs_approval(price):
         return None
     if not fits(call.mandate.allowances, call.origin, price):
         return None  # the terms may have been learned under another allowance

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import MoneyState
-from ..model.holds import Authorization, Hold, Outcome
+from ..model.holds import Authorization, Charge, Hold, Outcome
 from ..model.networks import caip2, same_account
 from ..model.offers import Receipt
 from ..wire.bounds import Bounds
@@ -28,8 +28,9 @@ def judge(reply: Reply, hold: Hold, shown: Hold, bounds: Bounds, same: SameAccou
     if found is not None and hold.authorization is not None:
         found = _without_payment(found, hold, hold.authorization, same)
     mismatches = tuple(_mismatches(found, hold, same)) if found else ()
-    money = _money(reply.status, found, mismatches, hold.offer.upfront)
-    return Outcome(money, shown.but(money=money), hold.offer, found, mismatches)
+    money = _money(reply.status, found, mismatches, hold)
+    looked = Charge() if hold.is_ceiling else None
+    return Outcome(money, shown.but(money=money), hold.offer, found, mismatches, looked=looked)
 
 
 def _without_payment(found: Receipt, hold: Hold, signed: Authorization, same: SameAccount) -> Receipt:
@@ -72,22 +73,31 @@ _ON_ITS_WAY = (
 _SAME_AGAIN = ("poll", "retry_same_payment")
 
 
-def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...], upfront: bool) -> MoneyState:
+def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...], hold: Hold) -> MoneyState:
     if found is not None and found.success and not mismatches and status != 402:
-        return "spent"
+        return "held" if _took_nothing(found, hold) else "spent"
     if says_pending(found):
         return "unknown"
     # A seller that is paid upfront has taken the money before its own work can say no.
-    return "held" if 400 <= status < 500 and (status == 402 or not upfront) else "unknown"
+    return "held" if 400 <= status < 500 and (status == 402 or not hold.offer.upfront) else "unknown"
+
+
+def _took_nothing(found: Receipt, hold: Hold) -> bool:
+    """Return True for a charge of zero, which never touches the chain: the signature lives until its deadline."""
+    return hold.is_ceiling and found.amount == 0
 
 
 def _mismatches(found: Receipt, hold: Hold, same: SameAccount) -> Iterator[str]:
     offer, signed = hold.offer, hold.authorization
-    if found.success and not found.transaction:
+    if found.success and not found.transaction and not _took_nothing(found, hold):
         yield "it names no transaction"
     if found.network and caip2(found.network) != offer.network:
         yield f"it names network {found.network}; the payment was signed for {offer.network}"
     if found.payer and signed and not same(offer.network, found.payer, signed.payer):
         yield f"it names payer {found.payer}; {signed.payer} signed"
-    if found.amount is not None and found.amount != offer.amount:
+    if found.amount is None:
+        return
+    if hold.is_ceiling and found.amount > offer.amount:
+        yield f"it names an amount of {found.amount}; the ceiling of {offer.amount} was signed"
+    if not hold.is_ceiling and found.amount != offer.amount:
         yield f"it names an amount of {found.amount}; {offer.amount} was signed"

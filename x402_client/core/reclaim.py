@@ -29,10 +29,11 @@ def reclaim(hold: Hold, fate: Fate, policy: Policy | None = None) -> Flow[Settle
 
 
 def reclaim_expired(policy: Policy) -> Flow[bool]:
-    """Conclude every expired payment that the chain tells about. Return True if some budget came back."""
+    """Conclude every expired payment and open amount that the chain tells about. True: some budget came back."""
     gone = False
     for hold, fate in (yield from Expired()):
-        gone |= (yield from reclaim(hold, fate, policy)) == "not_settled"
+        told = yield from reclaim(hold, fate, policy)
+        gone |= told == "not_settled" or (told == "settled" and hold.charge is not None)
     return gone
 
 

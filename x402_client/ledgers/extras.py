@@ -1,4 +1,4 @@
-"""Optional attributes of a ledger, read in this one place. ``core.ports.LedgerExtras`` says what each means."""
+"""Optional attributes of a ledger, read in this one place. ``core.LedgerExtras`` says what each means."""
 
 from __future__ import annotations
 
@@ -75,6 +75,17 @@ def bought(ledger: Ledger, purse: str, origin: Origin, url: str, payers: tuple[s
     """Return the latest delivered purchase at an origin. NotImplemented if the ledger cannot be asked."""
     ask = getattr(ledger, "bought", None)
     return NotImplemented if ask is None else ask(purse, origin, url, payers)
+
+
+def owed_in(ledger: Ledger, purse: str) -> Maybe[tuple[Hold, ...]]:
+    """Return the open amounts of a purse. A ledger that keeps none lets a ceiling count until its window rolls."""
+    tell: Callable[[str], Maybe[tuple[Hold, ...]]] | None = getattr(ledger, "owed", None)
+    return () if tell is None else tell(purse)
+
+
+def keeps_owed(ledger: Ledger) -> bool:
+    """Return True if the ledger keeps open amounts."""
+    return hasattr(ledger, "owed")
 
 
 def purses_of(ledger: Ledger) -> Maybe[tuple[str, ...]] | None:

@@ -17,7 +17,8 @@ from ..model.offers import Receipt
 from . import refusals
 from .accounts import OVERALL, accounts_of, counting_accounts, hosts_in, hosts_of
 from .allowances import AllowanceBook
-from .memory_rows import Past, Row, hold_of, past_of
+from .memory_rows import Past, Row, check_key, hold_of, past_of
+from .owed import OwedInMemory, settle
 from .windows import Account
 
 #: Resolved purchases that ``history`` can show. Budgets and keys remember all of them.
@@ -57,6 +58,7 @@ class MemoryLedger:
         self._allowances = AllowanceBook()
         #: Flat tuples take little memory: there are many, and few are ever shown.
         self._history: deque[Past] = deque(maxlen=_HISTORY)
+        self._owed = OwedInMemory(self._history)
         _LEDGERS.add(self)
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
@@ -98,7 +100,7 @@ class MemoryLedger:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is not None:
-                self._resolve(row, "delivered", money, receipt)
+                self._owed.keep(row, self._resolve(row, "delivered", money, receipt))
 
     def write_off(self, hold: Hold) -> Hold:
         """Give up an unresolved purchase, as the user decided. It counts as spent."""
@@ -115,10 +117,12 @@ class MemoryLedger:
         """
         with self._lock:
             row = self._rows.get(hold.id)
-            if row is None or row.hold.state != "signed" or row.in_flight:
+            if row is None:
+                return self._owed.conclude(hold, settled)
+            if row.hold.state != "signed" or row.in_flight:
                 return False
             if settled:
-                row.hold = row.hold.but(money="spent")
+                settle(row, hold)
             else:
                 self._drop(row)
             return True
@@ -148,6 +152,11 @@ class MemoryLedger:
         with self._lock:
             found = [row for row in self._rows.values() if row.hold.purchase.purse == purse]
             return tuple(row.hold.shown_as(in_flight=row.in_flight) for row in found)
+
+    def owed(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Return the open amounts of a purse, oldest first."""
+        with self._lock:
+            return self._owed.of(purse)
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""
@@ -213,7 +222,7 @@ class MemoryLedger:
         if purchase.id in self._purchases:
             self._reap(self._purchases[purchase.id])
         if purchase.keyed:
-            self._check_key(purchase)
+            check_key(purchase, self._keys.get(purchase.id), self._purchases.get(purchase.id, ()))
         for row in self._purchases.get(purchase.id, ()):
             if row.in_flight:
                 if purchase.keyed:
@@ -362,17 +371,6 @@ class MemoryLedger:
         rows.remove(row)
         if not rows:
             del self._purchases[row.hold.purchase.id]
-
-    def _check_key(self, purchase: Purchase) -> None:
-        if not purchase.keyed:
-            return
-        past = self._keys.get(purchase.id)
-        ended = None if past is None else hold_of(past)
-        known = ended or next((row.hold for row in self._purchases.get(purchase.id, ())), None)
-        if known is not None:
-            refusals.check_key(known, purchase)
-        if ended is not None and ended.state == "delivered":
-            raise refusals.already_paid(ended)
 
 
 class _Copied:

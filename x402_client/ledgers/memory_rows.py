@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,6 +11,7 @@ from ..errors import MoneyState
 from ..model.holds import Attempt, Authorization, Hold, HoldState, LastAnswer, Purchase
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
+from . import refusals
 from .windows import Account
 
 Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
@@ -50,6 +51,16 @@ def hold_of(past: Past) -> Hold:
     name, purchase, offer, price, created, state, money, signed, receipt, tries, payer, last, path = past
     facts = (name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries, payer, last)
     return Hold(*facts, None, path)
+
+
+def check_key(purchase: Purchase, past: Past | None, rows: Iterable[Row]) -> None:
+    """Refuse a key that was paid, or that names another request."""
+    ended = None if past is None else hold_of(past)
+    known = ended or next((row.hold for row in rows), None)
+    if known is not None:
+        refusals.check_key(known, purchase)
+    if ended is not None and ended.state == "delivered":
+        raise refusals.already_paid(ended)
 
 
 def _facts(signed: Authorization) -> Signed:

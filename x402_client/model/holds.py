@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..errors import MoneyState
 from .allowances import allowance_name
+from .attempt import Attempt as Attempt
 from .budgets import Cap
 from .hosts import Origin
 from .money import Money
@@ -24,41 +25,15 @@ MARGIN = 120
 OFTEN_PRESENTED = 4
 #: The expiry of a signature that the chain never forgets: the last second that can be written as a date.
 NEVER = 253_402_300_799
+#: The kind of a signature that lets the seller take any amount up to a ceiling, once.
+CEILING = "ceiling"
+#: The kind of a ceiling of which the chain showed what was taken: nothing more can be.
+CHARGED = "charged"
 #: A reader's answer about a payment. "live": a chain's own clock is before the expiry, so it can still settle.
 Settled = Literal["settled", "not_settled", "live", "unknown"]
 #: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
 #: it is unused. "one_says_not": it did not settle, by the word of a single witness.
 Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "live", "unknown"]
-
-
-class Attempt:
-    """One call of the application, while it lives. Ending it gives its claims up without any I/O."""
-
-    __slots__ = ("__weakref__", "_ended", "_watchers", "is_stranded")
-
-    def __init__(self) -> None:
-        self._ended = False
-        self._watchers: tuple[Callable[[], object], ...] = ()
-        #: Returns True once the loop or thread of the call is gone: the call then never ends. None: not known.
-        self.is_stranded: Callable[[], bool] | None = None
-
-    @property
-    def alive(self) -> bool:
-        """Return True until the attempt has ended or can no longer go on."""
-        return not self._ended and (self.is_stranded is None or not self.is_stranded())
-
-    def watch(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` when the attempt ends.
-
-        The attempt may end in the middle of a cancellation, so ``callback`` must neither block nor fail.
-        """
-        self._watchers += (callback,)
-
-    def end(self) -> None:
-        """End the attempt: it presents its hold no more, and the next same request may claim it."""
-        self._ended = True
-        for callback in self._watchers:
-            callback()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +100,7 @@ class Authorization:
     #: The facts by which a reader finds the payment on its chain. ``payment_id`` is in here where the seller promised
     #: to recognise the same payment by it. Nothing in here can be spent.
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    #: What was signed: "transfer" moves exactly the offer's amount.
+    #: What was signed: "transfer" moves exactly the offer's amount, "ceiling" any part of it, once.
     kind: str = "transfer"
     #: The most that it can move, in the token's smallest unit. None: the offer's amount.
     ceiling: int | None = None
@@ -189,6 +164,7 @@ class Hold:
         in_flight: True while an attempt presents it, in a list of holds. None: this is not known.
         path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
         used: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
+        charged: What the chain shows was taken of a ceiling, in the token's smallest units. None: not known.
     """
 
     id: str
@@ -213,6 +189,8 @@ class Hold:
     path: tuple[str, ...] = ()
     #: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
     used: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    #: What the chain shows was taken of a ceiling, in the token's smallest units. A ledger concludes by it.
+    charged: int | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         state = self.state.replace("_", " ")
@@ -225,6 +203,16 @@ class Hold:
     def nonce(self) -> str | None:
         """Return the value that identifies the payment on its chain, as it stands in the payment."""
         return self.authorization.nonce if self.authorization else None
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Return True if what was signed lets the seller take any part of the price."""
+        return self.authorization is not None and self.authorization.kind == CEILING
+
+    @property
+    def charge(self) -> Money | None:
+        """Return what the chain shows was taken of a ceiling. None: not known."""
+        return None if self.charged is None else _worth(self.offer, self.charged)
 
     @property
     def url(self) -> str:
@@ -277,9 +265,22 @@ class Hold:
         return Hold(*facts)
 
 
+def _worth(offer: Offer, amount: int) -> Money | None:
+    return None if offer.token is None else offer.token.price(amount)
+
+
 #: Faster than ``dataclasses.replace``, which takes several times as long: each payment changes its hold several times.
 _PLACES = {name: place for place, name in enumerate(Hold.__slots__)}
 _facts = attrgetter(*Hold.__slots__)
+
+
+class Charge:
+    """The part of a ceiling that was taken, as the chain shows it. ``on_chain`` is None until it was looked at."""
+
+    __slots__ = ("on_chain",)
+
+    def __init__(self) -> None:
+        self.on_chain: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +296,7 @@ class Outcome:
         mismatches: Disagreements between the receipt and what was signed, one line each.
         own_word: Takes the word of ``accept`` and ``reject``. None in a copy from another process.
         signed_in: The account that signed in to get this answer. "": none did, it was paid.
+        looked: The place for the charge that the chain shows. None: a fixed price was paid.
     """
 
     money: MoneyState
@@ -307,18 +309,39 @@ class Outcome:
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)
     #: The account that signed in to get this answer. "": none did, it was paid.
     signed_in: str = ""
+    looked: Charge | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the hold say of the money what the outcome says: a ledger's own word for it comes before the answer."""
         if self.hold.money != self.money:
             object.__setattr__(self, "hold", self.hold.but(money=self.money))
 
+    @property
+    def ceiling(self) -> Money | None:
+        """Return the most that the seller may take, where it says the price after its work. None: a fixed price."""
+        return self.offer.price if self.looked is not None else None
+
+    @property
+    def claimed(self) -> Money | None:
+        """Return what the receipt says was taken of a ceiling. None: it does not say. It proves nothing."""
+        said = None if self.receipt is None else self.receipt.amount
+        return None if said is None or self.looked is None else _worth(self.offer, said)
+
+    @property
+    def charged(self) -> Money | None:
+        """Return what the chain shows was taken of a ceiling. None: it has not shown that yet.
+
+        It is looked up in the background. ``buyer.reconcile()`` looks, too.
+        """
+        return None if self.looked is None else self.looked.on_chain
+
     def __repr__(self) -> str:
         doubts = f", {len(self.mismatches)} mismatches" if self.mismatches else ""
         receipt = "no receipt" if self.receipt is None else repr(self.receipt)[1:-1]
         receipt = f"signed in as {brief(self.signed_in)}" if self.signed_in else receipt
         asked = _asked(self.hold.purchase) + (", paid before delivery" if self.offer.upfront else "")
-        return line(f"<Outcome: money {self.money}, {self.hold.price} for {asked}, {receipt}{doubts}>")
+        price = f"{self.hold.price}" if self.looked is None else f"up to {self.ceiling}"
+        return line(f"<Outcome: money {self.money}, {price} for {asked}, {receipt}{doubts}>")
 
     def accept(self) -> bool:
         """Say that you have what you wanted: the purchase is resolved now, and nothing that follows changes that.
@@ -338,7 +361,8 @@ class Outcome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         told = (self.money, self.hold, self.offer, self.receipt, self.mismatches)
-        return (Outcome, (*told, None, self.signed_in) if self.signed_in else told)
+        more = self.signed_in or self.looked is not None
+        return (Outcome, (*told, None, self.signed_in, self.looked) if more else told)
 
 
 class Order(NamedTuple):

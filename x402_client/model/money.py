@@ -22,7 +22,8 @@ _WRITTEN = re.compile(
 _CODE = re.compile(r"([A-Za-z]{3})(\s*\(test\))?", re.ASCII | re.IGNORECASE)
 #: An amount with the name of a token after it, as people speak of stablecoins: each is a dollar or a euro.
 _WITH_TOKEN = re.compile(
-    r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<token>(?P<euro>EUR[A-Z])|(?:USD[A-Z]|PYUSD|CASH)[A-Z0-9.]{0,3})\s*",
+    r"\s*\$?\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<token>(?P<euro>EUR[A-Z])"
+    r"|(?:USD[A-Z]|PYUSD|CASH|MEGAUSD|MUSD|SBC)[A-Z0-9.]{0,3})\s*",
     re.ASCII | re.IGNORECASE,
 )
 _WITH_COMMA = re.compile(r"\s*([0-9]+),([0-9]+)\s*", re.ASCII)

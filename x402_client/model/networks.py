@@ -56,6 +56,8 @@ _CHAIN_IDS = {
     "radius": 723487,
     "radius-testnet": 72344,
     "igra": 38833,
+    "skale-base": 1187947933,
+    "x-layer": 196,
 }
 
 _NAMES = {name: f"eip155:{chain_id}" for name, chain_id in _CHAIN_IDS.items()} | {

@@ -73,12 +73,23 @@ class Offer:
         """Return True if the seller takes the money before it does its work, and not after it."""
         return bool(self.extra.get("paymentFlow") == "upfront")
 
+    @property
+    def is_ceiling(self) -> bool:
+        """Return True if the amount is a ceiling: the seller says after its work how much of it is taken."""
+        return self.scheme == "upto"
+
+    @property
+    def by_permit2(self) -> bool:
+        """Return True if it is paid through Permit2, from an allowance that the owner gave it before."""
+        return self.is_ceiling or self.extra.get("assetTransferMethod") == "permit2"
+
     def __repr__(self) -> str:
         reason = "" if self.reason is None else f", not chosen: {words(self.reason, _LINE)}"
         return line(f"<Offer {self.position}: {self} to {brief(self.pay_to)}{reason}>")
 
     def __str__(self) -> str:
         cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
+        cost = f"up to {cost}" if self.is_ceiling else cost
         when = ", paid before delivery" if self.upfront else ""
         return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}{when}"
 

@@ -23,13 +23,20 @@ class TypedData:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A scheme's result: the payload for the wire, and what identifies it."""
+    """A scheme's result: the payload for the wire, and what identifies it.
+
+    ``kind``, ``ceiling`` and ``proof`` are as in ``Authorization``. ``remark`` is told, for a person.
+    """
 
     payload: Mapping[str, Any] = field(repr=False)
     nonce: str
     payer: str
     expires: int
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    kind: str = "transfer"
+    ceiling: int | None = None
+    proof: str = "nonce"
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

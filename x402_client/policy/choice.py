@@ -224,8 +224,9 @@ class _Judge:
     def order(self, offer: Offer) -> tuple[Any, ...]:
         """Return a sort key.
 
-        The user's order comes first, then US dollars before other currencies, then the price. At one price, an offer
-        that is paid after the seller's work comes before one that is paid upfront; then the seller's order counts.
+        The user's order comes first, then US dollars before other currencies, then the price or the ceiling. At one
+        amount, a fixed price comes before a ceiling, what is paid after the seller's work before what is paid upfront,
+        and what needs no allowance on the chain before Permit2; then the seller's order counts.
         """
         assert offer.price is not None
         currency = offer.price.currency
@@ -234,7 +235,9 @@ class _Judge:
             self._asset_rank(offer),
             (not currency.startswith("USD"), currency),  # test dollars after real ones
             offer.price.units,
+            offer.is_ceiling,
             offer.upfront,
+            offer.by_permit2,
             offer.position,
         )
 
@@ -246,6 +249,7 @@ class _Judge:
             or self.means.objection(offer)
             or self._frozen_terms_reason(offer)
             or self.echo_objection(offer)
+            or self._ceiling_reason(offer)
             or self._price_reason(offer)
         )
 
@@ -287,6 +291,20 @@ class _Judge:
             and same(offer.network, _asset(agreed), _asset(offer))
             and same(offer.network, agreed.pay_to, offer.pay_to)
         )
+
+    def _ceiling_reason(self, offer: Offer) -> str | None:
+        price = offer.price
+        assert price is not None
+        if not offer.is_ceiling:
+            return None
+        most = self.policy.upto(self.origin, price.currency)
+        if most is None:
+            ground = "the seller says the price after its work: Policy(upto=...) names the highest ceiling to sign"
+            return SharedReason(f"it takes up to {price}, and {ground}", ground)
+        if price <= most:
+            return None
+        ground = f"ceilings up to {most} are signed; a higher Policy(upto=...) allows more"
+        return SharedReason(f"it takes up to {price}; {ground}", ground)
 
     def _price_reason(self, offer: Offer) -> str | None:
         price = offer.price
@@ -341,6 +359,8 @@ def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Mo
 def _passed_over(offer: Offer, choice: Offer) -> Offer:
     if offer.price == choice.price and choice.position < offer.position:
         return offer.but(reason=f"offer {choice.position} costs the same and comes first")
+    if offer.is_ceiling and not choice.is_ceiling:
+        return offer.but(reason=f"offer {choice.position} has a fixed price, and it is within this ceiling")
     if offer.price == choice.price and offer.upfront and not choice.upfront:
         return offer.but(reason=f"offer {choice.position} costs the same and is not paid before delivery")
     return offer.but(reason=f"offer {choice.position} is preferred ({choice})")

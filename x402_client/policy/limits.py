@@ -26,7 +26,7 @@ _SUSPECT = range(1_000, 10**24)
 #: Types that can be iterated and are not lists of amounts.
 _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
-LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments")
+LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments", "upto")
 _SIGN_IN = ("paid", "always", "never")
 
 
@@ -44,6 +44,8 @@ class Limit:
         per_month: The most that may be spent in any 30 days. Default: no limit.
         total: The most that may ever be spent. Default: no limit.
         max_payments: The most payments in a window, as in ``"30/minute"``, or several of these. Default: no limit.
+        upto: The highest ceiling of the scheme ``upto`` that is signed, where the seller says the price after its work.
+            Default: none is.
         sign_in: Where a host's sign-in challenge is signed, as ``Policy(sign_in=...)`` has it. Default: as the policy
             says.
     """
@@ -51,7 +53,7 @@ class Limit:
     # A new window in the table works at once, as ``**further``. Its keyword belongs into the signatures of ``Limit``
     # and ``Policy`` too, for editors and type checkers. A test checks that.
 
-    __slots__ = ("_budgets", "_counts", "_per_request", "_written", "sign_in")
+    __slots__ = ("_budgets", "_counts", "_per_request", "_upto", "_written", "sign_in")
 
     @keywords_only('Limit(per_request="0.10", per_day="1")')
     def __init__(
@@ -64,6 +66,7 @@ class Limit:
         per_month: Amounts | None = None,
         total: Amounts | None = None,
         max_payments: str | Iterable[str] | None = None,
+        upto: Amounts | None = None,
         sign_in: SignInMode | None = None,
         **further: Never,
     ) -> None:
@@ -71,8 +74,9 @@ class Limit:
             "per_minute": per_minute, "per_hour": per_hour, "per_day": per_day, "per_month": per_month, "total": total,
             **further,
         }  # fmt: skip
-        self._written = {"per_request": as_amounts(per_request)}
+        self._written = {"per_request": as_amounts(per_request), "upto": as_amounts(upto)}
         self._per_request = by_currency("per_request", sane_amounts("per_request", self._written["per_request"]))
+        self._upto = by_currency("upto", sane_amounts("upto", self._written["upto"]))
         self._budgets: dict[str, dict[str, Money]] = {}
         for window, name in _KEYWORDS.items():
             self._written[name] = as_amounts(given.pop(name, None))
@@ -123,6 +127,14 @@ class Limit:
         """
         return _in(self._per_request, currency)
 
+    def upto(self, currency: str) -> Money | None:
+        """Return the highest ceiling in this currency that is signed, or None.
+
+        Args:
+            currency: The currency of the payment.
+        """
+        return _in(self._upto, currency)
+
     def caps(self, account: str, currency: str) -> tuple[Cap, ...]:
         """Return the caps that the ledger has to check for a payment in this currency.
 
@@ -137,7 +149,9 @@ class Limit:
     @property
     def shown(self) -> list[str]:
         """Return the keywords as they are written in Python."""
-        amounts = {"per_request": self._per_request} | {_KEYWORDS[name]: most for name, most in self._budgets.items()}
+        amounts = {"per_request": self._per_request, "upto": self._upto} | {
+            _KEYWORDS[name]: most for name, most in self._budgets.items()
+        }
         written = {name: [str(one) for one in most.values()] for name, most in amounts.items() if most}
         counted = [f"{most}/{window}" for window, most in self._counts.items()]
         written |= {"max_payments": counted} if counted else {}
@@ -152,8 +166,8 @@ class Limit:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Limit):
             return NotImplemented
-        mine = (self._per_request, self._budgets, self._counts, self.sign_in)
-        return mine == (other._per_request, other._budgets, other._counts, other.sign_in)
+        mine = (self._per_request, self._upto, self._budgets, self._counts, self.sign_in)
+        return mine == (other._per_request, other._upto, other._budgets, other._counts, other.sign_in)
 
     def __hash__(self) -> int:
         return hash(frozenset(self._per_request.items()))

@@ -56,6 +56,8 @@ class Policy:
         validity: The most seconds that a signature is valid, a whole number from 60 to 86400. Default: 600.
         allow_zero: True signs payments of zero too. Default: False.
         check_funds: True looks on the chain, before signing, whether the wallet has the money. Default: False.
+        upto: The highest ceiling of the scheme ``upto`` that is signed, as in ``"0.05"``: the seller says the price
+            after its work. The ceiling counts until the chain shows what was taken. Default: none is signed.
         sign_in: Where a seller's sign-in challenge (sign-in-with-x) is signed before anything is paid: ``"always"``,
             ``"never"``, or ``"paid"``, which is where this wallet has bought from the seller before, or where nothing
             else is asked for. It costs nothing, and tells the seller the wallet's address. Default: ``"paid"``.
@@ -86,6 +88,7 @@ class Policy:
         validity: int = 600,
         allow_zero: bool = False,
         check_funds: bool = False,
+        upto: Amounts | None = None,
         sign_in: SignInMode = "paid",
         **further: Never,
     ) -> None:
@@ -99,6 +102,7 @@ class Policy:
             per_month=per_month,
             total=total,
             max_payments=max_payments,
+            upto=upto,
             **further,
         )
         self._same_request = same_request_limits(same_request)
@@ -250,6 +254,17 @@ class Policy:
         """
         set_by = (account for account, limit in self.limits(origin) if limit.per_request(currency) is not None)
         return next(set_by, "")
+
+    def upto(self, origin: Origin, currency: str) -> Money | None:
+        """Return the highest ceiling that is signed for this origin. None: no ceiling is.
+
+        Args:
+            origin: The scheme, host and port that ask for money.
+            currency: The currency of the payment.
+        """
+        # "The most exact entry that sets one decides `per_request` and `upto`, for each currency."
+        amounts = (limit.upto(currency) for _, limit in self.limits(origin))
+        return next((most for most in amounts if most is not None), None)
 
     def caps(self, origin: Origin, currency: str) -> tuple[Cap, ...]:
         """Return every budget that a payment to this origin has to fit.

@@ -1,4 +1,7 @@
-"""The sandbox's EVM chain: balances, nonces, expiry and signatures, checked as a token with EIP-3009 checks them."""
+"""The sandbox's EVM chain: balances, nonces, expiry and signatures, checked as a token with EIP-3009 checks them.
+
+It has Permit2, too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..chains.evm import checksum, keccak, recover
 from ..model.money import Token
 from ..schemes.exact_evm import typed_data
+from . import permit2
 from .play_money import stranger
 from .records import Clock, Settlement
 from .safes import Safes
@@ -42,7 +46,7 @@ class _Payload(BaseModel):
 
 
 class EvmChain:
-    """EVM chain with one token and its EIP-3009 transfers. Safe between threads."""
+    """EVM chain with one token, its EIP-3009 transfers and Permit2. Safe between threads."""
 
     def __init__(self, token: Token, clock: Clock, knows: Callable[[str], bool]) -> None:
         self.token = token
@@ -53,6 +57,9 @@ class EvmChain:
         self._balances: dict[str, int] = {}
         self._changes: list[tuple[int, str, int]] = []
         self._used: dict[tuple[str, str], tuple[int, str]] = {}
+        self.permit2: permit2.Permit2 = permit2.Permit2(token)
+        #: Every transfer: its block, its transaction with the nonce in its calldata, from, to, and value.
+        self.transfers: list[tuple[int, str, int, str, str, int]] = []
 
     def fund(self, address: str, amount: int) -> None:
         """Give invented money to an address.
@@ -81,7 +88,7 @@ class EvmChain:
 
     def mined(self, transaction: str) -> int | None:
         """Return the block of a settlement, or None."""
-        return next((block for block, name in self._used.values() if name == transaction), None)
+        return next((moved[0] for moved in self.transfers if moved[1] == transaction), None)
 
     def head(self) -> int:
         """Return the newest block's number."""
@@ -94,11 +101,17 @@ class EvmChain:
     def verify(self, payload: Any, offer: Mapping[str, Any]) -> str | None:
         """Return the reason why a facilitator would not settle this for these terms. None if it would."""
         with self._lock:
+            if permit2.is_permit(payload):
+                return self._permit_problem(permit2.read(payload), offer, 0)
             signed = _read(payload)
             return signed if isinstance(signed, str) else self._problem(signed, offer)
 
-    def settle(self, payload: Any, offer: Mapping[str, Any], path: str = "") -> Settlement | str:
-        """Transfer the money, or return why not."""
+    def settle(
+        self, payload: Any, offer: Mapping[str, Any], path: str = "", charge: int | None = None
+    ) -> Settlement | str:
+        """Transfer the money, or return why not. ``charge``: the part of a ceiling that is taken."""
+        if permit2.is_permit(payload):
+            return self._settle_permit(permit2.read(payload), offer, path, charge)
         signed = _read(payload)
         if isinstance(signed, str):
             return signed
@@ -108,8 +121,8 @@ class EvmChain:
             if problem is not None:
                 return problem
             block, transaction = self.head(), "0x" + keccak(bytes.fromhex(signed.signature[2:])).hex()
-            self._move(block, given.sender, -given.value)
-            self._move(block, given.to, given.value)
+            nonce = int(given.nonce, 16)
+            self._transfer(block, transaction, nonce, given.sender, given.to, given.value)
             self._used[given.sender.lower(), given.nonce.lower()] = (block, transaction)
         payer, pay_to = checksum(given.sender), checksum(given.to)
         return Settlement(self.token.network, transaction, payer, pay_to, given.value, given.nonce, path)
@@ -147,6 +160,35 @@ class EvmChain:
         short = self._balances.get(given.sender.lower(), 0) < given.value
         return "invalid_exact_evm_insufficient_balance" if short else None
 
+    def _settle_permit(
+        self, signed: permit2.Permit | None, offer: Mapping[str, Any], path: str, charge: int | None
+    ) -> Settlement | str:
+        with self._lock:
+            amount = int(offer["amount"]) if charge is None else charge
+            problem = self._permit_problem(signed, offer, amount)
+            if signed is None or problem is not None:
+                return problem or "invalid_payload"
+            given, block = signed.given, self.head()
+            transaction = "0x" + keccak(bytes.fromhex(signed.signature[2:])).hex() if amount else ""
+            if amount:  # a charge of zero never touches the chain
+                self._transfer(block, transaction, given.nonce, given.sender, given.witness.to, amount)
+                self.permit2.use(signed, amount, block)
+        payer, pay_to = checksum(given.sender), checksum(given.witness.to)
+        return Settlement(self.token.network, transaction, payer, pay_to, amount, str(given.nonce), path)
+
+    def _permit_problem(self, signed: permit2.Permit | None, offer: Mapping[str, Any], charge: int) -> str | None:
+        if signed is None:
+            return "invalid_payload"
+        if not self._knows(signed.given.sender):
+            return stranger(signed.given.sender)
+        balance = self._balances.get
+        return self.permit2.problem(signed, offer, self._clock.now(), charge, lambda who: balance(who.lower(), 0))
+
+    def _transfer(self, block: int, transaction: str, nonce: int, sender: str, to: str, value: int) -> None:
+        self._move(block, sender, -value)
+        self._move(block, to, value)
+        self.transfers.append((block, transaction, nonce, sender.lower(), to.lower(), value))
+
     def _move(self, block: int, address: str, by: int) -> None:
         self._balances[address.lower()] = self._balances.get(address.lower(), 0) + by
         self._changes.append((block, address.lower(), by))
@@ -154,6 +196,9 @@ class EvmChain:
 
 def nonce_of(payload: Any) -> str | None:
     """Return the nonce that tells this payment from others. None if it is not a payment."""
+    if permit2.is_permit(payload):
+        permit = permit2.read(payload)
+        return None if permit is None else str(permit.given.nonce)
     signed = _read(payload)
     return None if isinstance(signed, str) else signed.authorization.nonce
 

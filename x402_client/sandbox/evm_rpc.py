@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from typing import Any
 
 from ..chains.evm import keccak
+from ..chains.permit2_settlement import PERMIT2
 from .evm import FIRST_BLOCK, SAFE_DEPTH, EvmChain
 from .jsonrpc import RpcError
 from .safes import CODE
@@ -13,6 +15,7 @@ from .safes import CODE
 #: The topic of AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce).
 AUTHORIZATION_USED = "0x" + keccak(b"AuthorizationUsed(address,bytes32)").hex()
 _IS_VALID = bytes.fromhex("1626ba7e")
+_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"  # Transfer(address,address,uint256)
 _DEPTHS = {"latest": 0, "pending": 0, "safe": SAFE_DEPTH, "finalized": 2 * SAFE_DEPTH}
 
 
@@ -26,8 +29,9 @@ def methods(chain: EvmChain) -> dict[str, Callable[..., Any]]:
         "eth_getBalance": lambda address, tag="latest": "0x0",
         "eth_getCode": lambda address, tag="latest": CODE if _is_contract(chain, address) else "0x",
         "eth_call": lambda call, tag="latest": _call(chain, call, _number(chain, tag)),
-        "eth_getLogs": lambda wanted: _logs(chain, wanted),
         "eth_getTransactionReceipt": lambda transaction: _receipt(chain, transaction),
+        "eth_getTransactionByHash": lambda transaction: _transaction(chain, transaction),
+        "eth_getLogs": lambda wanted: _logs(chain, wanted),
     }
 
 
@@ -55,9 +59,13 @@ def _call(chain: EvmChain, call: dict[str, str], block: int) -> str:
     data = str(call.get("data") or call.get("input") or "")
     if chain.safes.has(str(call.get("to"))):
         return _safe_says(chain, str(call["to"]), bytes.fromhex(data[2:]))
+    selector, words = data[2:10], [data[at : at + 64] for at in range(10, len(data), 64)]
+    if str(call.get("to")).lower() == PERMIT2.lower() and selector == "4fe02b44" and len(words) == 2:
+        return _word(chain.permit2.bitmap("0x" + words[0][-40:], int(words[1], 16), block))
     if str(call.get("to")).lower() != chain.token.address.lower():
         return "0x"
-    selector, words = data[2:10], [data[at : at + 64] for at in range(10, len(data), 64)]
+    if selector == "dd62ed3e" and len(words) == 2 and words[1][-40:] == PERMIT2[2:].lower():
+        return _word(chain.permit2.allowance("0x" + words[0][-40:]))
     if selector == "70a08231" and words:
         return _word(chain.balance("0x" + words[0][-40:], block))
     if selector == "e94a0102" and len(words) == 2:
@@ -65,20 +73,6 @@ def _call(chain: EvmChain, call: dict[str, str], block: int) -> str:
     if selector == "313ce567":
         return _word(chain.token.decimals)
     raise RpcError(3, "execution reverted")
-
-
-def _logs(chain: EvmChain, wanted: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the events of used authorizations that fit a filter. The sandbox keeps no others."""
-    first, last = (_number(chain, wanted.get(name) or "latest") for name in ("fromBlock", "toBlock"))
-    address, asked = str(wanted.get("address") or chain.token.address).lower(), wanted.get("topics") or []
-    found: list[dict[str, Any]] = []
-    for payer, nonce, block, transaction in chain.uses():
-        topics = [AUTHORIZATION_USED, "0x" + payer[2:].zfill(64), nonce]
-        fits = all(topic is None or topic.lower() == own for topic, own in zip(asked, topics, strict=False))
-        if fits and first <= block <= last and address == chain.token.address.lower():
-            place = {"blockNumber": hex(block), "transactionHash": transaction, "removed": False}
-            found.append({"address": chain.token.address, "topics": topics, "data": "0x", **place})
-    return found
 
 
 def _safe_says(chain: EvmChain, safe: str, data: bytes) -> str:
@@ -99,6 +93,41 @@ def _receipt(chain: EvmChain, transaction: str) -> dict[str, Any] | None:
     if block is None:
         return None
     return {"transactionHash": transaction, "blockNumber": hex(block), "blockHash": _hash(block), "status": "0x1"}
+
+
+def _transaction(chain: EvmChain, transaction: str) -> dict[str, Any] | None:
+    """Return a settlement. Its calldata has the payment's nonce; the rest is left out."""
+    moved = next((one for one in chain.transfers if one[1] == transaction), None)
+    if moved is None:
+        return None
+    return {"hash": transaction, "blockNumber": hex(moved[0]), "from": moved[3], "input": f"0x{0:08x}{moved[2]:064x}"}
+
+
+def _logs(chain: EvmChain, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the token's events in a range of blocks that fit ``topics``."""
+    first, last = (_number(chain, wanted.get(name) or "latest") for name in ("fromBlock", "toBlock"))
+    if str(wanted.get("address") or chain.token.address).lower() != chain.token.address.lower():
+        return []
+    asked = [None if topic is None else topic.lower() for topic in wanted.get("topics") or ()]
+    return [
+        {"address": chain.token.address, "blockNumber": hex(block), "transactionHash": transaction, "topics": topics,
+         "data": data, "logIndex": "0x0", "removed": False}
+        for block, transaction, topics, data in _events(chain)
+        if first <= block <= last
+        and all(want in (None, topic) for want, topic in zip_longest(asked, topics[: len(asked)]))
+    ]  # fmt: skip
+
+
+def _events(chain: EvmChain) -> Iterator[tuple[int, str, list[str], str]]:
+    """Give block, transaction, topics and data of the events that the token keeps: used authorizations, transfers."""
+    for payer, nonce, block, transaction in chain.uses():
+        yield block, transaction, [AUTHORIZATION_USED, _topic(payer), nonce], "0x"
+    for moved in list(chain.transfers):
+        yield moved[0], moved[1], [_TRANSFER, _topic(moved[3]), _topic(moved[4])], _word(moved[5])
+
+
+def _topic(address: str) -> str:
+    return "0x" + address[2:].lower().zfill(64)
 
 
 def _word(number: int) -> str:

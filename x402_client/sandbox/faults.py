@@ -110,6 +110,24 @@ def _other_payer(sale: Sale) -> Answer:
     return sale.deliver(receipt={**sale.receipt(), "payer": stranger})
 
 
+def _late_charge(sale: Sale) -> Answer:
+    """Deliver with a charge of zero, and settle the same payment for the whole ceiling."""
+    problem = sale.problem()
+    if problem:
+        return sale.refuse(problem)
+    answer = sale.deliver(receipt=sale.pretend(0, ""))
+    sale.take_all()
+    return answer
+
+
+def _wrong_charge(sale: Sale) -> Answer:
+    problem = sale.problem()
+    if problem:
+        return sale.refuse(problem)
+    sale.take_all()
+    return sale.deliver(receipt=sale.pretend(1, "0x" + "12" * 32))
+
+
 def _bomb(sale: Sale) -> Answer:
     return Answer(402, _compressed(), {"Content-Type": "application/json", "Content-Encoding": "gzip"})
 
@@ -143,6 +161,14 @@ def _to_zero(offer: Offer) -> Offer:
     return {**offer, "payTo": ZERO if offer["payTo"].startswith("0x") else "1" * 32}
 
 
+def _no_facilitator(offer: Offer) -> Offer:
+    return {**offer, "extra": {**offer["extra"], "facilitatorAddress": ZERO}}
+
+
+def _another_spender(offer: Offer) -> Offer:
+    return {**offer, "extra": {**offer["extra"], "spender": "0x" + "6" * 40}}
+
+
 def _barter(offer: Offer) -> Offer:
     return {**offer, "scheme": "barter"}
 
@@ -174,6 +200,18 @@ _ABOUT_TERMS = (
         terms=lambda offer: {**offer, "maxTimeoutSeconds": _TEN_YEARS},
     ),
     Fault("price-over-limit", "asks for a million", "TooExpensive, nothing signed", terms=_priced("1000000000000")),
+    Fault(
+        "facilitator-zero",
+        "names the zero address as the facilitator of a ceiling",
+        "NoAcceptableOffer for a ceiling, nothing signed; paid once where the price is fixed",
+        terms=_no_facilitator,
+    ),
+    Fault(
+        "another-spender",
+        "asks for another contract as Permit2's spender",
+        "NoAcceptableOffer by Permit2, nothing signed; paid once in other ways",
+        terms=_another_spender,
+    ),
     Fault("unknown-scheme", "asks for another scheme", "NoAcceptableOffer, nothing signed", terms=_barter),
     Fault(
         "garbage-402",
@@ -261,6 +299,18 @@ _ABOUT_PAYMENTS = (
     _pays("price-rises", "402 with twice the price, settles nothing", _REJECTED, _dearer, sticky=True),
     _pays("receipt-wrong-payer", f"{_OWN} names another payer", _DOUBTED, _settled(_other_payer)),
     _pays("receipt-wrong-amount", f"{_OWN} names another amount", _DOUBTED, _receipt(amount="1")),
+    _pays(
+        "late-charge",
+        "delivers and says that nothing was charged, and takes all after that",
+        f"{_DOUBTED}; a ceiling is held, and counts whole until the chain shows the charge",
+        _late_charge,
+    ),
+    _pays(
+        "wrong-charge",
+        "takes all, and says that one unit was charged",
+        f"{_DOUBTED}; of a ceiling, what the chain shows counts",
+        _wrong_charge,
+    ),
     _pays("receipt-wrong-network", f"{_OWN} names another network", _DOUBTED, _receipt(network="eip155:1")),
     _pays("receipt-failed", f"{_OWN} says it failed", _DOUBTED, _receipt(success=False, errorReason="settle_error")),
     _pays("receipt-garbage", f"{_OWN} cannot be read", _DOUBTED, _settled(_receipt_text("%%% not base64 %%%"))),

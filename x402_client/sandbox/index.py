@@ -22,6 +22,8 @@ The same goods at other addresses:
   /solana/...       for the Solana token only
   /redeliver/...    a payment that was settled before brings the content again, not a 402
   /sign-in/...      for nothing to an account that bought it and signs in (sign-in-with-x)
+  /permit2/...      by Permit2, on the EVM chain: a wallet made here has approved a dollar to it
+  /upto/...         with the price as a ceiling, of which half is taken: Policy(upto="0.05") allows it
   /upfront/...      with the money taken before the goods are made, as the offers say then
   /fault/NAME/...   with a fault, once for each payment
   /sound/...        without any fault, also if one was ordered

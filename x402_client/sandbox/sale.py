@@ -88,19 +88,46 @@ class Sale:
         """Take the money, or return the reason if that cannot be done."""
         if self.offer is None:
             return "the payment is for terms that are not on offer"
-        chain = self._shop.chain(self.network)
-        done = chain.settle((self.payment or {}).get("payload"), self.offer, self._goods.path)
+        done = self._take(self._goods.units_taken)
         if isinstance(done, str):
             return done
         self._settlement = done
-        self._shop.settled(done)
         return None
+
+    def take_all(self) -> None:
+        """Take the whole ceiling, without regard to the receipt."""
+        self._take(None)
+
+    def _take(self, units: int | None) -> Settlement | str:
+        assert self.offer is not None
+        payload, path = (self.payment or {}).get("payload"), self._goods.path
+        chain = self._shop.chain(self.network)
+        if isinstance(chain, evm.EvmChain):
+            done = chain.settle(payload, self.offer, path, units)
+        else:
+            done = chain.settle(payload, self.offer, path)
+        if not isinstance(done, str) and done.transaction:
+            self._shop.settled(done)
+        return done
 
     def receipt(self) -> dict[str, Any]:
         """Return the seller's claim about the settlement."""
         done = self._settlement
         assert done is not None
-        return {"success": True, "transaction": done.transaction, "network": self._network_name, "payer": done.payer}
+        said = {"success": True, "transaction": done.transaction, "network": self._network_name, "payer": done.payer}
+        return said | ({"amount": str(done.amount)} if self._goods.upto else {})
+
+    def pretend(self, amount: int, transaction: str) -> dict[str, Any]:
+        """Return a receipt for a payment that was verified and not settled."""
+        payer = "" if self._settlement is None else self._settlement.payer
+        said = {"success": True, "transaction": transaction, "network": self._network_name, "amount": str(amount)}
+        return said | ({"payer": payer} if payer else {})
+
+    def problem(self) -> str | None:
+        """Return why the payment would not be settled. None: it would."""
+        if self.offer is None:
+            return "the payment is for terms that are not on offer"
+        return self._shop.chain(self.network).verify((self.payment or {}).get("payload"), self.offer)
 
     def deliver(self, receipt: Mapping[str, Any] | None = None, receipt_text: str | None = _UNCHANGED) -> Answer:
         """Answer with the content, and with the receipt as it is or as a fault wants it."""

@@ -23,7 +23,7 @@ from .environ import variables
 from .play_money import CHAINS, EVM, SOLANA, TOKENS, network_of
 from .records import Settlement, Visit
 from .server import Server
-from .shop import Shop, fault_named
+from .shop import APPROVED, Shop, fault_named
 from .terms import Goods
 
 _GOODS: Mapping[str, Amount | None] = {"/weather": "0.01", "/report": "0.05", "/yacht": "250000", "/free": None}
@@ -204,6 +204,7 @@ class Sandbox:
         if network_of(chain) == EVM:
             key = self._shop.keys.evm_key()
             wallet = Wallet(evm=key)
+            self.approve(wallet, Money.of_units(APPROVED))
         else:
             key = self._shop.keys.solana_key()
             wallet = Wallet(solana=key)
@@ -236,6 +237,19 @@ class Sandbox:
         for network, address in self._accounts(who):
             self._shop.chain(network).fund(self._shop.keys.check(address), units)
 
+    def approve(self, who: Wallet | Buyer | str, dollars: Amount) -> None:
+        """Let Permit2 take this much of the EVM token. A wallet made here has approved a dollar from the start.
+
+        It stands for a transaction of the owner's own, which no buyer ever signs.
+
+        Args:
+            who: A wallet, a buyer with its wallet, or an address.
+            dollars: The amount. What was approved before is replaced.
+        """
+        for network, address in self._accounts(who):
+            if network == EVM:
+                self._shop.evm.permit2.approve(self._shop.keys.check(address), Money(dollars).units)
+
     # --- goods
 
     def sell(
@@ -252,6 +266,9 @@ class Sandbox:
         upfront: bool = False,
         description: str = "",
         sign_in: bool = False,
+        permit2: bool = False,
+        upto: bool = False,
+        charge: Amount | None = None,
     ) -> str:
         """Sell something at a path, or change how it is sold. Return its URL.
 
@@ -268,6 +285,10 @@ class Sandbox:
             upfront: True names the payment flow in which the money is taken before the goods are made. Default: False.
             description: The seller's words for it, in the 402 and in the list of ``discover``. Default: none.
             sign_in: True opens it for an account that bought it and signs in (sign-in-with-x). Default: False.
+            permit2: True has it paid by Permit2, on the EVM chain alone. Default: False.
+            upto: True makes the price a ceiling, by Permit2 on the EVM chain: the seller takes ``charge`` of it.
+                Default: False.
+            charge: What is taken of a ceiling, zero included. Default: half of it.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
@@ -276,9 +297,12 @@ class Sandbox:
         if not networks:
             raise ConfigurationError('chains is empty; name "evm", "solana" or both.')
         again = self._shop.redeliver if redeliver is None else redeliver
+        if (permit2 or upto) and (EVM not in networks or version == 1):
+            raise ConfigurationError("Permit2 and ceilings are sold on the EVM chain, by version 2 of the protocol.")
+        taken = None if charge is None else Money(charge)
         goods = Goods(
             path, Money(price), content, networks, version, memo=memo, redeliver=again, upfront=upfront,
-            description=description, sign_in=sign_in,
+            description=description, sign_in=sign_in, permit2=permit2, upto=upto, charge=taken,
         )  # fmt: skip
         self._shop.put(goods, fault)
         return self.url + path

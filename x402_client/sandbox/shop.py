@@ -10,6 +10,7 @@ from typing import Any
 
 from ..buyer.wallet import Wallet
 from ..errors import ConfigurationError
+from ..signers.evm import LocalEvmSigner
 from . import evm_rpc
 from .answers import Answer, Request, page
 from .catalogue import PATHS, catalogue
@@ -31,6 +32,8 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "redeliver": {"redeliver": True},
     "upfront": {"upfront": True},
     "sign-in": {"sign_in": True},
+    "permit2": {"permit2": True},
+    "upto": {"upto": True},
     "sound": {},
     "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},
@@ -38,6 +41,8 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
 _RESERVED = ("fault", "sound", "rpc", "about", "settlements", "wallet", "discovery")
 #: Units of each token in a wallet that ``POST /wallet`` makes: a hundred dollars.
 _GIFT = 100_000_000
+#: Units of its EVM token that a wallet made here has approved to Permit2: a dollar.
+APPROVED = 1_000_000
 _DEFAULT = "/weather"
 
 
@@ -73,7 +78,9 @@ class Shop:
         self.clock, self.keys = Clock(), Keyring()
         self.evm: EvmChain = EvmChain(EVM_TOKEN, self.clock, self.keys.knows)
         self.solana: SolanaChain = SolanaChain(self.clock, self.keys.knows)
-        self.seller: Seller = Seller(seller_address, lambda: self.solana.seller, lambda: self.solana.fee_payer)
+        self.seller: Seller = Seller(
+            seller_address, lambda: self.solana.seller, lambda: self.solana.fee_payer, LocalEvmSigner.generate().address
+        )
         self.sign_ins: SignIns = SignIns()
         self.slow, self.redeliver = slow, redeliver
         self.url = ""
@@ -228,6 +235,7 @@ class Shop:
         addresses = {"evm": wallet.evm.address, "solana": wallet.solana.address}
         for name, address in addresses.items():
             self.chain(CHAINS[name]).fund(address, _GIFT)
+        self.evm.permit2.approve(addresses["evm"], APPROVED)
         return {name: {"address": addresses[name], "key": key} for name, key in keys.items()}
 
     def _rpc(self, path: str, body: bytes) -> bytes:

@@ -34,6 +34,19 @@ class Goods:
     description: str = ""
     #: True if an account that bought it may sign in to have it again. Without a price, any account may.
     sign_in: bool = False
+    #: True if the EVM token is paid by Permit2.
+    permit2: bool = False
+    #: True if the price is a ceiling, of which ``charge`` is taken; without one, half of it.
+    upto: bool = False
+    charge: Money | None = None
+
+    @property
+    def units_taken(self) -> int | None:
+        """Return the units that are taken of a ceiling. None: it is a fixed price."""
+        assert self.price is not None
+        if not self.upto:
+            return None
+        return self.price.units // 2 if self.charge is None else self.charge.units
 
     def but(self, **changes: Any) -> Goods:
         """Return the same goods, offered in another way."""
@@ -47,6 +60,8 @@ class Seller:
     evm: str
     solana: Callable[[], str]
     fee_payer: Callable[[], str]
+    #: The account that settles ceilings.
+    facilitator: str = ""
 
 
 def offers(goods: Goods, seller: Seller, url: str) -> list[dict[str, Any]]:
@@ -57,14 +72,16 @@ def offers(goods: Goods, seller: Seller, url: str) -> list[dict[str, Any]]:
 def _offers(goods: Goods, seller: Seller, url: str) -> Iterator[dict[str, Any]]:
     for network in goods.networks if goods.price is not None else ():
         on_evm = network == EVM
+        if (goods.permit2 or goods.upto) and (not on_evm or goods.version == 1):
+            continue
         written = network if goods.version == 2 or not goods.plain else V1_NAMES[network]
         offer: dict[str, Any] = {
-            "scheme": "exact",
+            "scheme": "upto" if goods.upto else "exact",
             "network": written,
             "asset": EVM_TOKEN.address if on_evm else SOLANA_TOKEN.address,
             "payTo": seller.evm if on_evm else seller.solana(),
             "maxTimeoutSeconds": TIMEOUT,
-            "extra": (_evm_extra() if on_evm else _solana_extra(goods, seller)) | _flow(goods),
+            "extra": (_evm_extra(goods, seller) if on_evm else _solana_extra(goods, seller)) | _flow(goods),
         }
         if goods.version == 2:
             yield offer | {"amount": _units(goods)}
@@ -72,8 +89,10 @@ def _offers(goods: Goods, seller: Seller, url: str) -> Iterator[dict[str, Any]]:
             yield offer | _v1_fields(goods, url)
 
 
-def _evm_extra() -> dict[str, Any]:
-    return {"name": EVM_TOKEN.name, "version": EVM_TOKEN.version}
+def _evm_extra(goods: Goods, seller: Seller) -> dict[str, Any]:
+    method = {"assetTransferMethod": "permit2"} if goods.permit2 or goods.upto else {}
+    facilitator = {"facilitatorAddress": seller.facilitator} if goods.upto else {}
+    return {"name": EVM_TOKEN.name, "version": EVM_TOKEN.version, **method, **facilitator}
 
 
 def _flow(goods: Goods) -> dict[str, Any]:

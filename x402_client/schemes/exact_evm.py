@@ -1,4 +1,6 @@
-"""``exact`` on EVM chains by EIP-3009: the buyer signs TransferWithAuthorization, the seller submits it.
+"""``exact`` on EVM chains: the buyer signs, and the seller submits it.
+
+By EIP-3009 that is a TransferWithAuthorization, by Permit2 a permission for one official proxy.
 
 The struct hash is packed by hand, and the domain separator is cached per token: eth-account's general encoder takes
 twenty times as long. Tests compare both, with recorded vectors.
@@ -15,12 +17,14 @@ from typing import Any
 from ..chains.evm import ZERO, is_address, keccak, token_balance, token_decimals
 from ..chains.rpc import Rpc
 from ..chains.tokens import SHIPPED, wrong_decimals
-from ..core.asks import Ask, Fetch, SignatureGiven, SignTyped
+from ..core.asks import Ask, Fetch, SignTyped
 from ..errors import InsufficientFunds, SigningError
 from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, words
 from ..model.signing import Signed, TypedData
+from . import permit2
+from .by_permit2 import METHOD, Permit2Allowances, contract_objection, signed_permit
 from .evm_payer import EvmPayer
 from .payment_flow import flow_objection
 
@@ -35,7 +39,7 @@ _CIRCLE_GATEWAY = "GatewayWalletBatched"
 
 
 class ExactEvm:
-    """Scheme ``exact`` on EVM chains: EIP-3009 transfers of tokens whose EIP-712 domain is known."""
+    """Scheme ``exact`` on EVM chains: EIP-3009 transfers of tokens whose EIP-712 domain is known, and Permit2's."""
 
     name = "exact"
     family = "eip155"
@@ -56,6 +60,7 @@ class ExactEvm:
         self._rpc, self._check_funds = rpc, check_funds
         #: Tokens whose decimals are right, by the table, their chain or the user's word.
         self._checked: set[Token] = set()
+        self._permit2 = Permit2Allowances(payer)
 
     def objection(self, offer: Offer) -> str | None:
         """Return why this offer must not be signed, or None."""
@@ -64,6 +69,8 @@ class ExactEvm:
     def remark(self, offer: Offer) -> str | None:
         """Return a note if the seller names another EIP-712 domain for the token. The known one is signed."""
         assert offer.token is not None
+        if offer.by_permit2:  # then nothing of the token's own domain is signed
+            return None
         ours = (offer.token.name, offer.token.version)
         theirs = name, version = (offer.extra.get("name"), offer.extra.get("version"))
         if name in (None, ours[0]) and version in (None, ours[1]):
@@ -91,15 +98,20 @@ class ExactEvm:
             if self._check_funds:
                 yield from self._funds(self._rpc(offer.network), offer)
         yield from self._account.ready(offer.network)
+        found = None
+        if offer.by_permit2:
+            found = yield from self._permit2.look(self._rpc and self._rpc(offer.network), offer)
         window = min(max(offer.timeout or 0, SETTLING), validity)
         for _ in range(2):
             expires = int(time.time()) + window
             message = self._message(offer, expires)
-            data = typed_data(offer.token, message)  # type: ignore[arg-type]
+            data = _data(offer, message)
             given = yield from SignTyped(data)
-            payload = yield from self._payload(offer, data, message, given)
+            signature = yield from self._account.checked(offer.network, data, given)
             if expires - time.time() >= min(window, SETTLING) / 2:
-                return Signed(payload, message["nonce"], self.payer, expires)
+                if found is not None:
+                    return signed_permit(offer, message, signature, found)
+                return self._signed(message, signature)
         raise SigningError(
             f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would expire on its way. "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "Policy(validity=...) sets how long payments are valid. Nothing was sent."
@@ -131,6 +143,8 @@ class ExactEvm:
             )
 
     def _message(self, offer: Offer, expires: int) -> dict[str, Any]:
+        if offer.by_permit2:
+            return permit2.authorization(offer, self.payer, expires)
         return {
             "from": self.payer,
             "to": offer.pay_to,
@@ -141,11 +155,16 @@ class ExactEvm:
             "nonce": "0x" + os.urandom(32).hex(),
         }
 
-    def _payload(
-        self, offer: Offer, data: TypedData, message: dict[str, Any], given: SignatureGiven
-    ) -> Generator[Ask[Any], Any, dict[str, Any]]:
-        signature = yield from self._account.checked(offer.network, data, given)
-        return {"signature": "0x" + signature.hex(), "authorization": message}
+    def _signed(self, message: dict[str, Any], signature: bytes) -> Signed:
+        payload = {"signature": "0x" + signature.hex(), "authorization": message}
+        return Signed(payload, message["nonce"], self.payer, int(message["validBefore"]))
+
+
+def _data(offer: Offer, message: dict[str, Any]) -> TypedData:
+    if offer.by_permit2:
+        return permit2.typed_data(offer.scheme, offer.network, message)
+    assert offer.token is not None
+    return typed_data(offer.token, message)
 
 
 def typed_data(token: Token, message: dict[str, Any]) -> TypedData:
@@ -208,11 +227,13 @@ def _kind_objection(offer: Offer) -> str | None:
     if extra.get("name") == _CIRCLE_GATEWAY:
         return "it pays through Circle's Gateway, which is not supported"
     method = extra.get("assetTransferMethod") or "eip3009"
-    if method != "eip3009":
-        return f"transfer method {words(str(method), 40)!r} is not supported; eip3009 is"
+    if method not in ("eip3009", METHOD):
+        return f"transfer method {words(str(method), 40)!r} is not supported; eip3009 and {METHOD} are"
     flow = flow_objection(offer)
     if flow is not None:
         return flow
+    if method == METHOD:
+        return contract_objection(offer)
     if token is None or not token.name or not token.version:
-        return "the token has no EIP-712 name and version here, so its transfers cannot be signed (EIP-3009)"
+        return "the token has no EIP-712 name and version here, so it is paid by Permit2 alone, not by EIP-3009"
     return None

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+
 from tests.adapters.cash_register import NETWORK, PAY_TO, USDC, signer
 from x402_client.model.holds import Hold
 from x402_client.sandbox.jsonrpc import answer
+from x402_client.schemes.permit2 import PERMIT2, SPENDERS, typed_data
 
 from .clock import Clock
 
@@ -34,6 +39,8 @@ class Payment:
     thing: tuple[int, int]
     host: str
     handed: float
+    #: True if any part of the amount can be taken. Once it settled, the amount is what was.
+    ceiling: bool = False
     settled: float | None = None
     #: A seller said of it what is not true.
     lied: bool = False
@@ -60,24 +67,24 @@ class Chain:
         with self.lock:
             found = self.payments.get(signed["nonce"])
             if found is None:
-                assert signer(signed, signature) == signed["from"]
-                assert signed["to"] == PAY_TO
-                found = self.payments[signed["nonce"]] = Payment(
-                    signed["nonce"], signed["from"], int(signed["value"]), int(signed["validBefore"]),
-                    call, thing, host, self.clock.chain(),
-                )  # fmt: skip
+                known = _permit(signed, signature) if "permitted" in signed else _transfer(signed, signature)
+                found = Payment(signed["nonce"], signed["from"], *known[:2], call, thing, host, self.clock.chain())
+                found.ceiling = known[2]
+                self.payments[signed["nonce"]] = found
             return found
 
     def lives(self, payment: Payment) -> bool:
         """Return True if a payment can settle yet."""
         return payment.settled is None and self.clock.chain() < payment.expires
 
-    def settle(self, payment: Payment) -> bool:
-        """Settle as the token does: once, and before the expiry."""
+    def settle(self, payment: Payment, charge: int | None = None) -> bool:
+        """Settle as the token does: once, and before the expiry. A charge of nothing of a ceiling is no transaction."""
         with self.lock:
-            if not self.lives(payment):
+            if not self.lives(payment) or (payment.ceiling and charge == 0):
                 return False
             payment.settled = self.clock.chain()
+            if payment.ceiling and charge is not None:
+                payment.amount = charge
             return True
 
     def settle_late(self) -> None:
@@ -104,7 +111,36 @@ class Chain:
             "eth_blockNumber": lambda: hex(self._head(mood)),
             "eth_getBlockByNumber": lambda tag, full=False: self._block(tag, mood),
             "eth_call": lambda call, tag="latest": self._call(call, tag, mood),
+            "eth_getLogs": lambda wanted: self._logs(wanted, mood),
+            "eth_getTransactionByHash": self._transaction,
         }
+
+    def _logs(self, wanted: dict[str, Any], mood: str) -> list[dict[str, str]]:
+        """Return the token's transfers from one account in a range of blocks. A liar shows none."""
+        first, last, payer = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16), wanted["topics"][1][-40:]
+        settled = [one for one in list(self.payments.values()) if one.settled is not None and mood == "true"]
+        return [
+            {"data": f"0x{one.amount:064x}", "transactionHash": _hash(one)}
+            for one in settled
+            if one.payer[2:].lower() == payer and first <= _BLOCK + int(one.settled or 0) <= last
+        ]
+
+    def _transaction(self, name: str) -> dict[str, str] | None:
+        found = next((one for one in list(self.payments.values()) if _hash(one) == name), None)
+        return None if found is None else {"input": f"0x00000000{int(found.nonce, 0):064x}"}
+
+    def _bits(self, data: str, block: int, mood: str) -> str:
+        """Return a word of an account's bits."""
+        payer, word = data[34:74], int(data[74:138], 16)
+        bits = 0
+        for one in list(self.payments.values()):
+            if one.nonce.isdigit() and one.payer[2:].lower() == payer and int(one.nonce) >> 8 == word:
+                bits |= int(self._shows(one, block, mood)) << (int(one.nonce) & 0xFF)
+        return f"0x{bits:064x}"
+
+    def _shows(self, payment: Payment | None, block: int, mood: str) -> bool:
+        used = payment is not None and payment.settled is not None and payment.settled <= block - _BLOCK + 1
+        return used and mood == "true" and not self.foreign
 
     def _head(self, mood: str) -> int:
         late = 100_000 if mood == "lies" else 0  # a liar's chain is far ahead
@@ -116,17 +152,18 @@ class Chain:
 
     def _call(self, call: dict[str, str], tag: str, mood: str) -> str:
         data = str(call.get("data") or call.get("input"))
+        block = self._head(mood) if tag in ("latest", "safe", "finalized", "pending") else int(tag, 16)
+        if str(call["to"]).lower() == PERMIT2.lower():
+            return self._bits(data, block, mood)
         if str(call["to"]).lower() != USDC.lower():
             return "0x"
+        if data.startswith("0xdd62ed3e"):  # allowance
+            return f"0x{2**200:064x}"
         if data.startswith("0x313ce567"):
             return f"0x{6:064x}"
         if data.startswith("0x70a08231"):
             return f"0x{10**12:064x}"
-        block = self._head(mood) if tag in ("latest", "safe", "finalized", "pending") else int(tag, 16)
-        payment = self.payments.get("0x" + data[74:138])
-        used = payment is not None and payment.settled is not None and payment.settled <= block - _BLOCK + 1
-        shown = used and mood == "true" and not self.foreign
-        return f"0x{int(shown):064x}"
+        return f"0x{int(self._shows(self.payments.get('0x' + data[74:138]), block, mood)):064x}"
 
 
 class Reader:
@@ -146,6 +183,28 @@ class Reader:
         return "not_settled" if payment.expires - EARLY < self._chain.clock.chain() else "live"
 
 
-def _opened(header: str) -> tuple[dict[str, str], str]:
-    found: Any = json.loads(base64.b64decode(header, validate=True))
-    return found["payload"]["authorization"], found["payload"]["signature"]
+def _opened(header: str) -> tuple[dict[str, Any], str]:
+    payload: Any = json.loads(base64.b64decode(header, validate=True))["payload"]
+    return payload.get("authorization") or payload["permit2Authorization"], payload["signature"]
+
+
+def _transfer(signed: dict[str, Any], signature: str) -> tuple[int, int, bool]:
+    """Return amount and expiry of a transfer by EIP-3009, and that no part of it can be taken."""
+    assert signer(signed, signature) == signed["from"]
+    assert signed["to"] == PAY_TO
+    return int(signed["value"]), int(signed["validBefore"]), False
+
+
+def _permit(signed: dict[str, Any], signature: str) -> tuple[int, int, bool]:
+    """Return amount and expiry of a permission by Permit2, and True if any part of it can be taken."""
+    ceiling = "facilitator" in signed["witness"]
+    data = typed_data("upto" if ceiling else "exact", NETWORK[2], signed).full()
+    assert Account.recover_message(encode_typed_data(full_message=data), signature=signature) == signed["from"]
+    assert signed["witness"]["to"] == PAY_TO
+    assert signed["spender"] == SPENDERS["upto" if ceiling else "exact"]
+    # Permit2 takes it in the second of its deadline, too.
+    return int(signed["permitted"]["amount"]), int(signed["deadline"]) + 1, ceiling
+
+
+def _hash(payment: Payment) -> str:
+    return "0x" + hashlib.sha256(payment.nonce.encode()).hexdigest()

@@ -25,7 +25,8 @@ class Plan(Written):
 
     #: Redirects before the 402, each "status where": where is same, new, common, other.
     lead: tuple[str, ...] = ()
-    #: What the 402 says: v2, v1, both (and another protocol), dear, drip; away: v2, and nobody listens for a while.
+    #: What the 402 says: v2, v1, both (and another protocol), dear, drip; away: v2, and nobody listens for a while;
+    #: permit2: v2 by Permit2; upto: a ceiling.
     terms: str = "v2"
     #: The answer to each presentation of a payment; the last one for ever.
     pays: tuple[str, ...] = ("goods",)
@@ -35,6 +36,8 @@ class Plan(Written):
     receipt: str = "good"
     #: Answers to requests without payment, after a paid redirect.
     after: tuple[str, ...] = ("goods",)
+    #: What is taken of a ceiling. Nothing is no transaction: it may be settled late, for all of it.
+    charge: int = 3_000
 
 
 @dataclass(frozen=True, repr=False)

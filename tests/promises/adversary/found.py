@@ -27,6 +27,7 @@ SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("abandon", "memory"): (8,),
     ("already", "memory"): (26,),
     ("await", "memory"): (256,),
+    ("ceilings", "memory"): (109,),
     ("deadline", "memory"): (3,),
     ("foreign", "memory"): (4,),
     ("fork", "memory"): (5,),

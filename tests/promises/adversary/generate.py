@@ -55,6 +55,7 @@ THEMES = {
     "drip": "a 402 that comes in drops",
     "away": "a seller that listens no more",
     "allowances": "budgets within the budget, in a tree, and purchases that go on under another one",
+    "ceilings": "Permit2, and ceilings of which a part is taken, or nothing, or all of it later",
     "loop": "a policy that pays for one request only so often",
 }
 #: What a machine has to know for a theme.
@@ -198,6 +199,8 @@ class Drawing:
 
     def terms(self) -> str:
         """Draw what a 402 says."""
+        if self.chance("ceilings", 0.7):
+            return self.rng.choice(("upto", "upto", "permit2"))
         if self.chance("both", 0.5):
             return "both"
         if self.chance("away", 0.3):
@@ -282,4 +285,5 @@ class Drawing:
             pays = (*pays[:-1], "302")
         settles, receipt = _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS)
         after = tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "paid lead" in self.about else ()
-        return Plan(lead, self.terms(), pays, settles, receipt, after or ("goods",))
+        charge = rng.choice((0, 1, 3_000, 10_000)) if "ceilings" in self.about else 3_000
+        return Plan(lead, self.terms(), pays, settles, receipt, after or ("goods",), charge)

@@ -174,4 +174,5 @@ def policy(said: Setting, wallet: int = 0) -> Policy:
     return Policy(
         per_request="0.05", per_day=f"{said.budget / 100:.2f}", hosts=hosts, http_hosts=["*.shop.test"],
         accept_loss=said.loss, pay_ahead=said.ahead, same_request=None if said.same is None else f"{said.same}/day",
+        upto="0.05",
     )  # fmt: skip

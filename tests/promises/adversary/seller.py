@@ -199,17 +199,20 @@ class Answering:
         plan, payment = self.visit.plan, self.payment
         assert payment is not None
         if plan.settles == "before":
-            self.seller.chain.settle(payment)
+            self.seller.chain.settle(payment, plan.charge)
         self.headers = self._receipt(payment)
         try:
             self.say(token)
         finally:
             if plan.settles == "after":
-                self.seller.chain.settle(payment)
+                self.seller.chain.settle(payment, plan.charge)
 
     def _receipt(self, payment: Payment) -> list[tuple[str, str]]:
         kind, version = self.visit.plan.receipt, 1 if self.seen.header(PAYMENT[1]) else 2
         settled = payment.settled is not None
+        if payment.ceiling and not settled and self.visit.plan.charge == 0 and kind == "good":
+            nothing = {"success": True, "transaction": "", "network": NETWORK[2], "payer": payment.payer, "amount": "0"}
+            return [(RECEIPT[version], _encoded(nothing))]
         if kind == "none" or (kind == "good" and not settled):
             return []
         if kind == "false" or (kind == "failed" and settled):
@@ -217,6 +220,7 @@ class Answering:
         success = kind != "failed"
         payer = "0x" + "1" * 40 if kind == "wrong" else payment.payer
         said = {"success": success, "transaction": "0x" + payment.nonce[-64:], "network": NETWORK[version]}
+        said |= {"amount": str(payment.amount)} if payment.ceiling else {}
         return [(RECEIPT[version], _encoded({**said, "payer": payer} | ({} if success else {"errorReason": "no"})))]
 
     # --- the answers
@@ -325,7 +329,7 @@ class Answering:
             said: Any = {
                 "x402Version": 2,
                 "error": "pay",
-                "accepts": [_offer(2, price)],
+                "accepts": [_offer(2, price, kind)],
                 "resource": {"url": "http://x/"},
             }
             headers = [("PAYMENT-REQUIRED", _encoded(said))]
@@ -365,9 +369,14 @@ def _head(status: int, headers: list[tuple[str, str]]) -> bytes:
     return f"HTTP/1.1 {status} Said\r\n{lines}\r\n".encode("latin-1")
 
 
-def _offer(version: int, price: int) -> dict[str, Any]:
+def _offer(version: int, price: int, kind: str = "") -> dict[str, Any]:
     common: dict[str, Any] = {"scheme": "exact", "network": NETWORK[version], "asset": USDC, "payTo": PAY_TO}
     common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USD Coin", "version": "2"}}
+    if kind in ("permit2", "upto"):
+        common["extra"] |= {"assetTransferMethod": "permit2"}
+    if kind == "upto":
+        common["scheme"] = "upto"
+        common["extra"] |= {"facilitatorAddress": "0x" + "fa" * 20}
     if version == 2:
         return common | {"amount": str(price)}
     return common | {"maxAmountRequired": str(price), "resource": "http://x/", "description": "", "mimeType": ""}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from contracts import call_data, runtime_code
+from contracts import PERMIT2, call_data, runtime_code
 from eth_utils.crypto import keccak
 from state import BASE_FEE, CALL_GAS, Fund, History, InvalidTransaction, Log, Message, Outcome, Place, When
 from transactions import Transaction
@@ -53,6 +53,8 @@ class Chain:
         self._ahead = 0.0
         self._append(int(self.now()) - BACKLOG * BLOCK_SECONDS)
         self.place_code(MULTICALL3, runtime_code("Multicall"))
+        for name, address in PERMIT2.items():
+            self.place_code(address, runtime_code(name))
 
     # --- time and blocks
 
@@ -110,6 +112,11 @@ class Chain:
 
     def send(self, to: str, data: bytes) -> str:
         return self._include(_unsigned(self, to, data))
+
+    def approve(self, token: str, owner: str, spender: str, amount: int) -> None:
+        data = call_data("approve(address,uint256)", spender, amount)
+        self.history.apply(Message(self._next(), owner, token, data))
+        self._append(self._next().timestamp)
 
     def fund(self, address: str, wei: int) -> None:
         self.history.apply(Fund(self._next(), address, wei))

@@ -15,6 +15,7 @@ from x402 import x402FacilitatorSync
 from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme, ExactEvmSchemeConfig
 from x402.mechanisms.evm.exact.v1.facilitator import ExactEvmSchemeV1
 from x402.mechanisms.evm.signers import FacilitatorWeb3Signer
+from x402.mechanisms.evm.upto.facilitator import UptoEvmScheme
 
 GAS_MONEY = 10**21
 
@@ -25,6 +26,7 @@ def make_facilitator(orders: dict[str, Any]) -> x402FacilitatorSync:
     signer = FacilitatorWeb3Signer(account.key.hex(), orders["rpc"], confirmation_timeout_seconds=20)
     facilitator = x402FacilitatorSync()
     facilitator.register([orders["network"]], ExactEvmScheme(signer, ExactEvmSchemeConfig(orders.get("factories", []))))
+    facilitator.register([orders["network"]], UptoEvmScheme(signer))
     facilitator.register_v1([orders["network_v1"]], ExactEvmSchemeV1(signer))
     return facilitator
 

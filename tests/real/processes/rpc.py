@@ -46,6 +46,9 @@ class Node:
             "eth_getTransactionByHash": self.transaction,
             "eth_getLogs": self.logs,
             "test_mint": lambda token, to, amount: chain.mint(_address(token), _address(to), int(amount)),
+            "test_approve": lambda token, owner, spender, amount: chain.approve(
+                _address(token), _address(owner), _address(spender), int(amount)
+            ),
             "test_placeToken": lambda at, name, version, decimals: chain.place_token(
                 _address(at), name, version, decimals
             ),

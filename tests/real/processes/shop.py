@@ -7,6 +7,7 @@ from typing import Any
 
 GET_PRICE = "$0.01"
 POST_PRICE = "$0.02"
+CEILING = "$0.05"
 STREAM = bytes(range(256)) * 1024
 STREAM_PIECE = 16 * 1024
 VALID_SECONDS = 60

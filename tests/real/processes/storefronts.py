@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -22,6 +23,11 @@ def fastapi_pages() -> FastAPI:
     app.get("/paid")(shop.goods)
     app.get("/choice")(shop.goods)
     app.get("/upfront")(shop.goods)
+    app.get("/permit2")(shop.goods)
+
+    @app.get("/upto")
+    def upto(charge: str) -> JSONResponse:
+        return JSONResponse(shop.goods(), headers=_charging(charge))
 
     @app.get("/upfront/fails")
     def fails(status: int) -> JSONResponse:
@@ -45,6 +51,11 @@ def flask_pages() -> Flask:
     app.get("/paid", endpoint="paid")(shop.goods)
     app.get("/choice", endpoint="choice")(shop.goods)
     app.get("/upfront", endpoint="upfront")(shop.goods)
+    app.get("/permit2", endpoint="permit2")(shop.goods)
+
+    @app.get("/upto")
+    def upto() -> tuple[dict[str, Any], int, dict[str, str]]:
+        return shop.goods(), 200, _charging(flask_request.args["charge"])
 
     @app.get("/upfront/fails")
     def fails() -> tuple[dict[str, Any], int]:
@@ -62,6 +73,11 @@ def flask_pages() -> Flask:
         return Response(pieces, mimetype="application/octet-stream")
 
     return app
+
+
+def _charging(amount: str) -> dict[str, str]:
+    """The header by which a handler tells the official middleware what to take of a ceiling."""
+    return {"Settlement-Overrides": json.dumps({"amount": amount})}
 
 
 def serve_fastapi(app: FastAPI) -> None:

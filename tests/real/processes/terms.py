@@ -10,9 +10,9 @@ from x402.schemas import AssetAmount
 
 
 def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
-    def option(price: Any, extra: dict[str, Any] | None = None) -> PaymentOption:
+    def option(price: Any, extra: dict[str, Any] | None = None, scheme: str = "exact") -> PaymentOption:
         return PaymentOption(
-            scheme="exact",
+            scheme=scheme,
             pay_to=orders["pay_to"],
             price=price,
             network=orders["network"],
@@ -24,7 +24,10 @@ def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
         return RouteConfig(accepts=[option(price) for price in prices], description="a test", mime_type="text/plain")
 
     upfront = RouteConfig(accepts=[option(shop.GET_PRICE, {"paymentFlow": "upfront"})], description="paid first")
+    by_permit2 = option(shop.GET_PRICE, {"assetTransferMethod": "permit2"})
     return {
+        "GET /permit2": RouteConfig(accepts=[by_permit2], description="by Permit2"),
+        "GET /upto": RouteConfig(accepts=[option(shop.CEILING, scheme="upto")], description="up to a ceiling"),
         "GET /upfront": upfront,
         "GET /upfront/fails": upfront,
         "GET /paid": route(shop.GET_PRICE),

@@ -19,6 +19,8 @@ from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
+from ...schemes.by_permit2 import permit2_allowance
+from ...schemes.permit2 import PERMIT2
 from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
@@ -232,12 +234,15 @@ class _Funds:
     #: False if the seller has no account that a payment could arrive at. None: it needs none.
     theirs: bool | None = None
     unknown: str = ""
+    #: What we approved to Permit2, in the token's smallest units. None: the offer is not paid by it.
+    approved: int | None = None
     #: False if nothing was looked at.
     seen: bool = False
 
     def suffices(self, offer: Offer) -> bool:
         """Return False if a payment was seen to be impossible."""
-        return not self.seen or ((self.have or 0) >= offer.amount and self.theirs is not False)
+        approved = self.approved is None or self.approved >= offer.amount
+        return not self.seen or ((self.have or 0) >= offer.amount and self.theirs is not False and approved)
 
 
 def _is_ours(offer: Offer, buyer: Buyer, found: wallets.Found) -> bool:
@@ -259,7 +264,10 @@ def _funds(offer: Offer, buyer: Buyer) -> _Funds:
     assert owner is not None
     try:
         with waiting(f"Asking {short_name(offer.network)}"):
-            return _Funds(owner, balance(buyer.endpoints, owner, token), _their_account(offer, buyer), seen=True)
+            have, theirs = balance(buyer.endpoints, owner, token), _their_account(offer, buyer)
+            rpc = buyer.endpoints.of(offer.network)
+            approved = permit2_allowance(rpc, token.address, owner) if offer.by_permit2 else None
+            return _Funds(owner, have, theirs, approved=approved, seen=True)
     except ChainUnavailable as failure:
         return _Funds(owner, unknown=in_own_words(str(failure.args[0])))
 
@@ -281,6 +289,13 @@ def _tell_funds(offer: Offer, known: _Funds, problem: Callable[[str, str], None]
         )
     else:
         payable.fact(f"{place}: balance", f"{whole_tokens(known.have, token)} {where}")
+    if known.approved is not None:
+        approved = f"{whole_tokens(known.approved, token)} {where} are approved to Permit2"
+        if known.approved < offer.amount:
+            text = f"approve({PERMIT2}, {offer.amount}) on {token.address} by a transaction of your own changes that"
+            problem(place, f"{approved}; {whole_tokens(offer.amount, token)} are asked. {text}")
+        else:
+            payable.fact(f"{place}: Permit2", approved)
     if known.theirs is False:
         problem(place, f"the seller has no account for {where}, so no payment can arrive")
 

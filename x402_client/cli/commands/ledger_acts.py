@@ -11,12 +11,12 @@ from ...buyer import settings
 from ...buyer.answers import ledger_answers
 from ...buyer.freezes import still_frozen
 from ...buyer.ledger_calls import call_ledger
-from ...buyer.settlement_reader import Reconciled, due, fate_of, read
+from ...buyer.settlement_reader import Reconciled, learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
 from ...core.reclaim import reclaim
-from ...ledgers.extras import closer_of
+from ...ledgers.extras import closer_of, owed_in
 from ...model.holds import Hold
 from ...model.hosts import Pattern
 from .. import completion, options
@@ -51,18 +51,23 @@ def reconcile(
     policy: options.PolicyFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Ask the chains about every expired payment without an answer; what did not settle is given back."""
+    """Ask the chains about every expired payment without an answer; what did not settle is given back.
+
+    They are asked, too, what sellers took of each ceiling that was delivered; the rest of it is given back.
+    """
     rules = policy_of(Choices(policy))
     reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())), rules.http_hosts)))
     result = Reconciled()
     with acting(ledger, purse, "no chain was asked") as found:
         waiting = found.kept_holds()
-        holds = [hold for hold in waiting if due(hold)]
+        owed = call_ledger(found.port, owed_in, purse)
+        holds = to_ask(reader, waiting, owed)
         shown = progress(len(holds), "Asking the chains")
         with shown:
             for hold in holds:
-                fate = fate_of(reader, hold, read(reader, hold))
-                result = result.with_one(hold, run(reclaim(hold, fate, rules), ledger_answers(found.port)))
+                told, fate = learn(reader, hold)
+                if fate != "open":
+                    result = result.with_one(told, run(reclaim(told, fate, rules), ledger_answers(found.port)))
                 shown.advance(shown.task_ids[0])
     _tell_reconciled(result, [hold for hold in waiting if hold not in holds], as_json)
 
@@ -231,6 +236,15 @@ _SAID = {
 }
 
 
+def _said(name: str, hold: Hold) -> str:
+    """Return what the chain says of a payment: of a ceiling, what was taken of it."""
+    if hold.charge is not None:
+        return f"{hold.charge} of it was taken; the rest is given back"
+    if name == "released" and hold.is_ceiling:
+        return "nothing was taken of it: given back to the budget"
+    return _SAID[name]
+
+
 def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> None:
     groups = {
         "released": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
@@ -243,7 +257,7 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
-            show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_SAID[name]}")
+            show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}")
     if not as_json and not any(groups.values()):
         more = f" {len(later)} can still settle; ask again after they expired." if later else ""
         more += (

@@ -29,6 +29,7 @@ _BEGINNING = """\
 per_request = "0.10"            # the most for one payment
 per_day = "5"                   # in any 24 hours; also per_minute, per_hour, per_month, total
 # max_payments = "30/minute"    # the number of payments
+# upto = "0.05"                 # the highest ceiling to sign, where the seller says the price after its work
 # approve_above = "0.05"        # ask a person above this price
 # only_listed_hosts = true      # pay only the hosts below
 # networks = ["base", "solana"] # in order of preference
@@ -132,5 +133,7 @@ def limits(limit: Limit) -> str:
     currencies = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency))
     each = [limit.per_request(currency) for currency in currencies]
     parts = [f"up to {most} a request" for most in each if most is not None]
+    ceilings = (limit.upto(currency) for currency in ("USD", *(one for one in currencies if one != "USD")))
+    parts += [f"ceilings up to {most}" for most in ceilings if most is not None]
     caps = {str(cap): cap.currency is None for currency in currencies or ["USD"] for cap in limit.caps("", currency)}
     return ", ".join([*parts, *sorted(caps, key=caps.__getitem__)]) or "no limit of its own"

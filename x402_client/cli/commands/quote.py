@@ -186,6 +186,9 @@ class QuoteReport:
             return
         if quote.choice is not None and quote.choice.upfront:
             show(f"Offer {quote.choice.position} is {PAID_FIRST}.", "yellow")
+        if quote.choice is not None and quote.choice.is_ceiling:
+            said = "has a ceiling: the seller says after its work what it takes of it"
+            show(f"Offer {quote.choice.position} {said}.", "yellow")
         if self.left and not self.looked.problem:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
         if self.unread:
@@ -286,6 +289,7 @@ def _row(rows: Any, offer: Offer, chosen: bool, obstacle: str) -> None:
 
     token = offer.token.symbol if offer.token else words(offer.asset, 60)
     price = str(offer.price) if offer.price is not None else f"{offer.amount} units"
+    price = f"up to {price}" if offer.is_ceiling else price
     reason = in_own_words(words(offer.reason, 300))
     pays = Text("yes", "green") if chosen else Text(f"no: {reason}" if reason else "no", "dim")
     if chosen and obstacle:
@@ -309,6 +313,7 @@ def offer_document(offer: Offer) -> dict[str, Any]:
         "currency": offer.price.currency if offer.price else None,
         "pay_to": offer.pay_to,
         "upfront": offer.upfront,
+        "ceiling": offer.is_ceiling,
         "test_money": takes_play_keys(offer.network),
         "reason": None if offer.reason is None else in_own_words(offer.reason),
     }

@@ -181,6 +181,11 @@ def _draw_open(found: Standing) -> None:
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
         show(f"  next: {ledger_command('holds')}{_more(len(waiting))}", "cyan")
+    if found.owed:
+        _section("Ceilings that count whole", [])
+        for hold in found.owed[:_LISTED]:
+            show(f"  {hold.id}  up to {vocabulary.price_of(hold)}  {hold.url}")
+        show(f"  next: {ledger_command('reconcile')} asks what was taken{_more(len(found.owed))}", "cyan")
 
 
 def _more(number: int) -> str:
@@ -208,6 +213,7 @@ def _document(found: Standing) -> dict[str, Any]:
         "allowances": [allowances.document(line) for line in found.allowances],
         "frozen": list(found.frozen),
         "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
+        "open_amounts": [export.row(hold) for hold in found.owed],
         "next": [*_next_for_wallet(found), *_lifts(found), *([ledger_command("holds")] if waiting else [])],
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...chains.tokens import KNOWN, Tokens
 from ...model.money import Token
-from ...model.networks import canonical, short_name
+from ...model.networks import EVM_FAMILY, canonical, family_of, short_name
 from ...model.offers import words
 from ...schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from ...signers.play_keys import takes_play_keys
@@ -80,6 +80,8 @@ def _signed_for(token: Token) -> str:
     """Return the EIP-712 domain of an EVM token, and the token program of a mint on Solana."""
     if token.name:
         return f"{token.name}, version {token.version}"
+    if family_of(token.network) == EVM_FAMILY:
+        return "none: paid by Permit2"
     return _PROGRAMS.get(token.program or "", token.program or "read from the chain")
 
 

@@ -19,10 +19,11 @@ from ...model.offers import words
 from ...schemes.exact_evm import typed_data
 from ..balances import whole_tokens
 from .findings import Reading, missing
+from .permit2 import read_permit
 from .solana import read_transaction
 
 #: The schemes whose payloads can be read here.
-_READABLE = ("exact",)
+_READABLE = ("exact", "upto")
 _NUMBERS = ("value", "validAfter", "validBefore")
 _FIELDS = ("from", "to", "value", "validAfter", "validBefore", "nonce")
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
@@ -50,6 +51,8 @@ def read_payment(document: dict[str, Any], reading: Reading) -> None:
         reading.wrong("payload", "it is missing or not an object")
     elif "authorization" in payload and family in (EVM_FAMILY, None):
         _evm(payload, terms if terms is accepted else {}, network, reading)
+    elif "permit2Authorization" in payload and family in (EVM_FAMILY, None):
+        read_permit(payload, terms if terms is accepted else {}, network, reading)
     elif "transaction" in payload and family in (SOLANA_FAMILY, None):
         read_transaction(payload["transaction"], terms if terms is accepted else {}, network, reading)
     else:
@@ -71,6 +74,8 @@ def read_receipt(document: dict[str, Any], reading: Reading) -> None:
     for name, value in (("transaction", transaction), ("network", document.get("network", document.get("networkId")))):
         if isinstance(value, str) and value:
             reading.fact(name, value)
+        elif success is True and name == "transaction" and document.get("amount") in ("0", 0):
+            reading.note(name, "nothing was taken of a ceiling, they say; the signature lives until its deadline")
         elif success is True:
             reading.wrong(name, "it is missing from a receipt of success")
     if isinstance(document.get("payer"), str):

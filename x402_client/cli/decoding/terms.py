@@ -17,6 +17,7 @@ from ...schemes.payment_flow import PAID, objection_to
 from ...wire.bounds import DEFAULT
 from ..balances import whole_tokens
 from ..money_labels import PAID_FIRST
+from . import permit2
 from .findings import Reading, missing
 from .sign_ins import read_challenge
 
@@ -27,7 +28,7 @@ _V1 = (
 _V2 = ("scheme", "network", "amount", "asset", "payTo", "maxTimeoutSeconds")
 _SUPPORTED = {name for name, _ in SHIPPED}
 #: Schemes of the specification that do not ship.
-_KNOWN = ("upto", "batch-settlement")
+_KNOWN = ("batch-settlement",)
 _GATEWAY = "GatewayWalletBatched"
 #: Servers commonly take 8 KiB of headers, and a payment echoes its offer.
 _LARGE = 8 * 1024
@@ -229,10 +230,15 @@ def _extra(entry: dict[str, Any], where: str, network: str | None, token: Token 
     extra, place = entry.get("extra"), f"{where}.extra"
     if extra is not None and not isinstance(extra, dict):
         reading.wrong(place, "it is not an object")
-    if network is None or entry.get("scheme") != "exact":
+    scheme = entry.get("scheme")
+    if network is None or scheme not in _SUPPORTED:
         return
     found = extra if isinstance(extra, dict) else {}
     family = family_of(network)
+    if scheme == "upto":
+        if family == EVM_FAMILY:
+            permit2.read_terms(found, "upto", place, reading)
+        return
     if family in (EVM_FAMILY, SOLANA_FAMILY):
         _payment_flow(found, f"{place}.paymentFlow", reading)
     if family == EVM_FAMILY:
@@ -254,6 +260,9 @@ def _evm_extra(extra: dict[str, Any], place: str, token: Token | None, reading: 
         reading.note(place, "this is Circle's Gateway in the clothes of `exact`; it is not supported here")
         return
     method = extra.get("assetTransferMethod") or "eip3009"
+    if method == "permit2":
+        permit2.read_terms(extra, "exact", place, reading)
+        return
     if method != "eip3009":
         reading.note(f"{place}.assetTransferMethod", f"{words(str(method), 40)!r} is not supported here")
     for part in ("name", "version"):

@@ -1,4 +1,4 @@
-"""Tests of a ledger's optional attributes, as ``core.ports.LedgerExtras`` describes them."""
+"""Tests of a ledger's optional attributes, as ``core.LedgerExtras`` describes them."""
 
 from __future__ import annotations
 

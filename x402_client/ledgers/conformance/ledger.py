@@ -16,6 +16,7 @@ from ..accounts import accounts_of
 from .allowances import Allowances
 from .extras import Extras
 from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
+from .open_amounts import OpenAmounts
 from .patterns import Patterns
 from .purchases import Claims, Ends, Freezing, Keys
 
@@ -225,5 +226,7 @@ class Secrecy(LedgerTestCase):
         assert {hold.offer.amount for hold in self.holds()} == {10**40 + 1, 1}
 
 
-class LedgerConformance(Counting, Patterns, Unsigned, Claims, Ends, Keys, Freezing, Allowances, Secrecy, Extras):
+class LedgerConformance(
+    Counting, Patterns, Unsigned, Claims, Ends, Keys, Freezing, Allowances, OpenAmounts, Secrecy, Extras
+):
     """Contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""

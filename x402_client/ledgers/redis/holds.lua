@@ -1,5 +1,6 @@
 local holds = {}
 local OPEN, RESERVED, PAID, HISTORY = tag .. ":open", tag .. ":reserved", tag .. ":paid", tag .. ":history"
+local OWED = tag .. ":owed"
 local FROZEN, PURSES = tag .. ":frozen", tag .. ":purses"
 local REMEMBERED = 1000
 local DELAY = 3600000 -- milliseconds by which a command may come late, after its caller gave up
@@ -53,6 +54,30 @@ function holds.resolve(row, state, money, receipt)
   call("LTRIM", HISTORY, 0, REMEMBERED - 1)
   if row.keyed == "1" then call("HSET", PAID, row.purchase, entry) end
   return entry
+end
+
+-- Open amounts: what delivered ceilings can still take. One hash, by the hold's id.
+
+-- Takes units off what a row counts, where they still count. It stays one payment.
+function holds.count_less(row)
+  windows.each_window(row.stems, function(key, length, stem)
+    if string.sub(stem, 1, 2) ~= "#:" then windows.subtract(key, length, asked.rest, tonumber(row.created)) end
+  end)
+  row.units, row.charged = asked.units, "1"
+end
+
+-- "units" is what goes on counting, "before" what the caller knew as counted. Without "units" it stays open.
+function holds.conclude_owed()
+  local entry = call("HGET", OWED, asked.id)
+  local row = entry and cjson.decode(entry)
+  if not row or asked.units == "" or row.units ~= asked.before then return "" end
+  call("HDEL", OWED, asked.id)
+  holds.count_less(row)
+  row.money = row.units == "0" and "untouched" or "spent"
+  for place, past in ipairs(call("LRANGE", HISTORY, 0, -1)) do
+    if cjson.decode(past).id == row.id then call("LSET", HISTORY, place - 1, cjson.encode(row)) end
+  end
+  return "1"
 end
 
 -- Owners: programs that have claims. Each is believed to live until its lease ends.

@@ -171,6 +171,10 @@ class RedisLedger:
         """Return every purchase of a purse that is not resolved."""
         return self._run(self._steps.holds(purse))
 
+    def owed(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Return the open amounts of a purse, oldest first."""
+        return self._run(self._steps.owed(purse))
+
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""
         return self._run(self._steps.history(limit, purse))
@@ -306,6 +310,10 @@ class AsyncRedisLedger:
     async def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         """Return every purchase of a purse that is not resolved."""
         return await self._run(self._steps.holds(purse))
+
+    async def owed(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Return the open amounts of a purse, oldest first."""
+        return await self._run(self._steps.owed(purse))
 
     async def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""

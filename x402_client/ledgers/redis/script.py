@@ -15,12 +15,13 @@ from ...core.asks import Ask
 from ...errors import LedgerUnavailable
 from ...model.allowances import AllowanceRecord, AllowanceState
 from ...model.budgets import WINDOWS, is_request_account
-from ...model.holds import Authorization, Hold, Order, Purchase, Spending
+from ...model.holds import CHARGED, Authorization, Hold, Order, Purchase, Spending
 from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Receipt
 from ..accounts import accounts_of, hosts_in, patterns_of
 from ..allowances import terms_of
+from ..owed import still_counted
 from ..rows import last_of, offer_of, offer_text, path_of, path_text
 from ..windows import BUCKETS
 
@@ -166,7 +167,18 @@ def _authorization(row: Mapping[str, str]) -> Authorization | None:
     name, value = json.loads(row["header"]) if row.get("header") else ("", "")
     # Version 0.1 kept evidence as text in text.
     facts = json.loads(evidence) if isinstance(evidence, str) else evidence
+    if row.get("charged"):
+        rest[0] = CHARGED
     return Authorization(nonce, payer, expires, (name, value), facts, *rest)
+
+
+def charge_of(hold: Hold, settled: bool) -> dict[str, str]:
+    """Return what goes on counting of a ceiling and what does not, as the chain told. Amounts are text."""
+    counted = hold.price.units
+    units = still_counted(hold, settled, counted)
+    rest = 0 if units is None else counted - units
+    told = {"units": "" if units is None else str(units), "rest": str(rest), "before": str(counted)}
+    return {"owes": "1" if hold.is_ceiling else "", **told}
 
 
 def stem(account: str, currency: str | None) -> str:

@@ -50,7 +50,10 @@ end
 
 function ops.close()
   local row = holds.row_of(asked.id)
-  if row then holds.resolve(row, "delivered", asked.money, asked.receipt) end
+  if row then
+    local entry = holds.resolve(row, "delivered", asked.money, asked.receipt)
+    if asked.owes == "1" and not row.charged then call("HSET", OWED, row.id, entry) end
+  end
   return { "ok", seq }
 end
 
@@ -62,9 +65,14 @@ end
 
 function ops.conclude()
   local row = holds.row_of(asked.id)
-  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end
+  if not row then return { "ok", seq, holds.conclude_owed() } end
+  if row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end
   if asked.settled == "1" then
     call("HSET", holds.row_key(row.id), "money", "spent")
+    if asked.owes == "1" and not row.charged and asked.units ~= "" and row.units == asked.before then
+      holds.count_less(row)
+      call("HSET", holds.row_key(row.id), "units", row.units, "charged", "1")
+    end
   else
     holds.drop(row)
   end
@@ -94,6 +102,10 @@ end
 
 function ops.history()
   return { "ok", seq, asked.limit > 0 and call("LRANGE", HISTORY, 0, asked.limit - 1) or {} }
+end
+
+function ops.owed()
+  return { "ok", seq, call("HVALS", OWED) }
 end
 
 function ops.freeze()

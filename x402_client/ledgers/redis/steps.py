@@ -77,7 +77,8 @@ class LedgerSteps:
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Steps[None]:
         purse = hold.purchase.purse
-        said = {"id": hold.id, "money": money, "receipt": receipt_text(receipt) or ""}
+        owes = "1" if hold.is_ceiling else ""
+        said = {"id": hold.id, "money": money, "receipt": receipt_text(receipt) or "", "owes": owes}
         yield from self.server.ask(purse, "close", **said)
         self._claims.drop_hold(hold.id)
 
@@ -89,7 +90,7 @@ class LedgerSteps:
         return script.read_row(answer[2])
 
     def conclude(self, hold: Hold, settled: bool) -> Steps[bool]:
-        said = {"id": hold.id, "settled": "1" if settled else ""}
+        said = {"id": hold.id, "settled": "1" if settled else "", **script.charge_of(hold, settled)}
         answer = yield from self.server.ask(hold.purchase.purse, "conclude", **said)
         if answer[2] and not settled:
             self._claims.drop_hold(hold.id)
@@ -110,6 +111,10 @@ class LedgerSteps:
     def history(self, limit: int, purse: str) -> Steps[tuple[Hold, ...]]:
         answer = yield from self.server.ask(purse, "history", limit=max(0, limit))
         return tuple(map(script.read_row, answer[2]))
+
+    def owed(self, purse: str) -> Steps[tuple[Hold, ...]]:
+        answer = yield from self.server.ask(purse, "owed")
+        return tuple(sorted(map(script.read_row, answer[2]), key=lambda hold: hold.created))
 
     def freeze(self, pattern: str, thaw: bool = False) -> Steps[None]:
         """Freeze for later purses first, then in each that exists. A failure in one purse does not stop the others."""

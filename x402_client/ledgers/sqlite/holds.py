@@ -211,7 +211,7 @@ def ended_under(db: sqlite3.Connection, purchase: Purchase) -> Hold | None:
     """Return the purchase that was delivered or written off last under a key, by any of its names."""
     query = f"SELECT {_LIST}, id, receipt, wallet, NULL, path FROM keyed WHERE key IN (?, ?)"  # noqa: S608
     names = purchase.names
-    return next((_past(row) for row in db.execute(query, (names[0], names[-1]))), None)
+    return next((past_hold(row) for row in db.execute(query, (names[0], names[-1]))), None)
 
 
 def check_key(db: sqlite3.Connection, purchase: Purchase, found: list[Row]) -> None:
@@ -224,25 +224,29 @@ def check_key(db: sqlite3.Connection, purchase: Purchase, found: list[Row]) -> N
         raise refusals.already_paid(ended)
 
 
+#: Reads resolved purchases, for ``past_hold``.
+PAST = f"SELECT {_LIST}, id, receipt, wallet, last, path FROM past"  # noqa: S608 - all constants
+
+
 def history(db: sqlite3.Connection, purse: str, limit: int) -> tuple[Hold, ...]:
     """Return the latest resolved purchases of a purse, newest first."""
-    query = f"SELECT {_LIST}, id, receipt, wallet, last, path FROM past WHERE purse = ?"  # noqa: S608
-    found = db.execute(f"{query} ORDER BY number DESC LIMIT ?", (purse, max(0, limit)))
-    return tuple(map(_past, found))
+    found = db.execute(f"{PAST} WHERE purse = ? ORDER BY number DESC LIMIT ?", (purse, max(0, limit)))
+    return tuple(map(past_hold, found))
 
 
 def bought(db: sqlite3.Connection, purse: str, origin: Origin, url: str, payers: tuple[str, ...]) -> Hold | None:
     """Return the latest delivered purchase at an origin by one of these accounts, one at this URL first."""
     query = f"""
-        SELECT {_LIST}, id, receipt, wallet, last, path FROM past WHERE purse = ? AND state = 'delivered'
+        {PAST} WHERE purse = ? AND state = 'delivered'
         AND scheme = ? AND host = ? AND port = ? AND wallet IN ({", ".join("?" * len(payers))})
-    """  # noqa: S608
+    """
     where, latest = (purse, origin.scheme, origin.host, origin.port, *payers), " ORDER BY number DESC LIMIT 1"
     found = db.execute(f"{query} AND url = ?{latest}", (*where, shortened(url))).fetchone()
     found = found or db.execute(query + latest, where).fetchone()
-    return None if found is None else _past(found)
+    return None if found is None else past_hold(found)
 
 
-def _past(values: tuple[Any, ...]) -> Hold:
+def past_hold(values: tuple[Any, ...]) -> Hold:
+    """Read the columns of ``PAST``."""
     number, receipt, wallet, last, path = values[_WIDTH:]
     return hold_of(number, values[:_WIDTH], None, receipt, wallet, last, path)

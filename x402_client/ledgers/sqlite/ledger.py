@@ -21,7 +21,7 @@ from .. import refusals
 from ..rows import number_of
 from . import allowances as allowed
 from . import holds as rows
-from . import seeds
+from . import owed, seeds
 from .clock import LedgerClock
 from .ended_claims import ends_writer
 from .errors import still_used, unavailable
@@ -159,6 +159,8 @@ class SqliteLedger:
 
         def deliver(db: sqlite3.Connection, meta: Meta) -> None:
             meta.delivered = found.number
+            if hold.is_ceiling:
+                owed.keep(db, found.number, hold.offer.network)
             rows.deliver(db, found)
 
         self._write(deliver)
@@ -182,17 +184,7 @@ class SqliteLedger:
         Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
         """
 
-        def apply(db: sqlite3.Connection, meta: Meta) -> bool:
-            row = self._unresolved(db, hold)
-            if row is None:
-                return False
-            if settled:
-                db.execute("UPDATE holds SET money = 'spent' WHERE id = ?", (row.number,))
-            else:
-                rows.drop(db, row)
-            return True
-
-        return self._write(apply)
+        return self._write(lambda db, meta: owed.conclude(db, self._unresolved(db, hold), hold, settled))
 
     def note(self, hold: Hold, last: LastAnswer) -> None:
         """Keep the last answer to an open payment, to be shown."""
@@ -212,6 +204,10 @@ class SqliteLedger:
         """Return every purchase of a purse that is not resolved."""
         found = self._read(lambda db, meta: rows.select(db, "purse = ?", purse))
         return tuple(row.hold.shown_as(in_flight=self._in_flight(row)) for row in found)
+
+    def owed(self, purse: str = "default") -> tuple[Hold, ...]:
+        """Return the open amounts of a purse, oldest first."""
+        return self._read(lambda db, meta: owed.of(db, purse))
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""

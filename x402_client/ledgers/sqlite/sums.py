@@ -144,6 +144,15 @@ def give_back(db: sqlite3.Connection, numbers: Iterable[int], units: int, at: fl
             db.execute(_TAKE_BACK_SINCE, (units, account, span, int(at // width)))
 
 
+def count_less(db: sqlite3.Connection, numbers: Iterable[int], units: int, at: float) -> None:
+    """Take units off a payment of that moment, where it still counts. It stays one payment."""
+    for account in numbers if units else ():
+        db.execute("UPDATE accounts SET units = units - ? WHERE id = ?", (units, account))
+        for span, _, width in _SPANS.values():
+            since = (units, account, span, int(at // width))
+            db.execute("UPDATE starts SET units = units - ? WHERE account = ? AND span = ? AND number > ?", since)
+
+
 def prune(db: sqlite3.Connection, turn: int) -> None:
     """Delete the buckets of idle accounts that have rolled away. Each turn looks at some of the accounts.
 

@@ -1,0 +1,154 @@
+"""Ceilings in the flow: what a receipt of one is worth, what is told, and what frees its rest."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from tests.schemes.test_permit2 import EXTRA
+from tests.wire.terms import entry
+from x402_client import Money, Outcome, Policy
+from x402_client.core import asks
+from x402_client.core.delivery import Delivery
+from x402_client.core.drive import run
+from x402_client.core.reclaim import reclaim, reclaim_expired
+from x402_client.events import Concluded, Warned
+from x402_client.model.holds import CEILING, CHARGED, Hold
+
+from .scripted_flow import Ground, asking, called, paid
+
+ALLOWED = Policy(per_request="0.10", per_day="0.05", upto="0.05")
+ENDPOINT = {"rpc": {"base-sepolia": "http://127.0.0.1:9/"}}
+OFFER = entry(scheme="upto", extra=EXTRA["upto"])
+CENT = Money("0.01 USD (test)")
+
+
+def bought(there: Ground, have: int = 10_000, **receipt: Any) -> Outcome:
+    answer = there.pay(called(), first=asking(OFFER), Fetch=(100, have), Send=lambda ask: paid(**receipt))
+    assert answer.outcome is not None
+    return answer.outcome
+
+
+def delivered(there: Ground, **receipt: Any) -> Outcome:
+    """A ceiling of a cent whose answer was read to its end."""
+    found = bought(there, **receipt)
+    Delivery(called(), found, there.answer).done()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "money", "mismatch"),
+    [
+        ({"amount": "7000"}, "spent", None),
+        ({"amount": "10000"}, "spent", None),
+        ({}, "spent", None),
+        ({"amount": "10001"}, "unknown", "it names an amount of 10001; the ceiling of 10000 was signed"),
+        ({"amount": "7000", "transaction": ""}, "unknown", "it names no transaction"),
+        # A charge of zero never touches the chain: the signature lives, and so does what it can take.
+        ({"amount": "0", "transaction": ""}, "held", None),
+        ({"amount": "0"}, "held", None),
+        ({"amount": "0", "success": False}, "unknown", None),
+    ],
+)
+def test_what_a_receipt_of_a_ceiling_is_worth(said: dict[str, Any], money: str, mismatch: str | None) -> None:
+    found = bought(Ground(ALLOWED), **said)
+    assert (found.money, found.mismatches) == (money, () if mismatch is None else (mismatch,))
+    claimed = None if "amount" not in said else Money.of_units(int(said["amount"]), CENT.currency)
+    assert (found.ceiling, found.claimed, found.charged) == (CENT, claimed, None)
+
+
+def test_what_is_recorded_is_a_ceiling_by_its_bit() -> None:
+    found = bought(Ground(ALLOWED, **ENDPOINT))
+    signed = found.hold.authorization
+    assert signed is not None
+    assert (signed.kind, signed.ceiling, signed.proof, dict(signed.evidence)) == (
+        CEILING, 10_000, "bit", {"first_block": 100},
+    )  # fmt: skip
+    assert "up to 0.01 USD (test)" in repr(found)
+    assert pickle.loads(pickle.dumps(found)).ceiling == CENT
+
+
+def test_a_fixed_price_has_no_ceiling() -> None:
+    found = Ground().pay(called()).outcome
+    assert found is not None
+    assert (found.ceiling, found.claimed, found.charged) == (None, None, None)
+
+
+def test_an_allowance_beyond_the_price_is_told_before_the_payment_leaves() -> None:
+    there = Ground(ALLOWED, **ENDPOINT)
+    bought(there, have=10**12)
+    [warned] = [event for event in there.told if isinstance(event, Warned)]
+    assert "more than this payment takes" in warned.problem
+    kinds = [type(ask) for ask in there.asked]
+    assert kinds.index(asks.Tell) < kinds.index(asks.Send)
+
+
+@pytest.mark.parametrize("said", [{}, {"amount": "0", "transaction": ""}])
+def test_a_delivered_ceiling_counts_whole_and_is_looked_at_later(said: dict[str, Any]) -> None:
+    there = Ground(ALLOWED)
+    found = delivered(there, **said)
+    assert [ask.outcome for ask in there.all(asks.LookLater)] == [found]
+    assert there.spent == 10_000
+    [owed] = there.ledger.owed()
+    assert owed.id == found.hold.id
+
+
+def concluded(there: Ground, hold: Hold, fate: Any, policy: Policy | None = ALLOWED) -> str:
+    there.asked.clear()
+    return run(reclaim(hold, fate, policy), there.answer)
+
+
+def test_a_charge_frees_the_rest_and_is_told() -> None:
+    there = Ground(ALLOWED)
+    hold = delivered(there).hold.but(charged=7_000)
+    assert concluded(there, hold, "settled") == "settled"
+    assert there.spent == 7_000
+    [event] = there.told
+    assert isinstance(event, Concluded)
+    assert "0.007 USD (test) of a ceiling" in str(event)
+    assert there.ledger.history(1)[0].authorization.kind == CHARGED  # type: ignore[union-attr]
+
+
+def test_a_settlement_without_a_charge_frees_nothing() -> None:
+    there = Ground(ALLOWED)
+    hold = delivered(there).hold
+    assert concluded(there, hold, "settled") == "unknown"
+    assert (there.spent, there.told) == (10_000, [])
+
+
+def test_a_ceiling_that_died_unused_is_freed() -> None:
+    there = Ground(ALLOWED)
+    hold = delivered(there).hold
+    assert concluded(there, hold, "not_settled") == "not_settled"
+    assert there.spent == 0
+
+
+def test_what_a_charge_frees_makes_room_for_the_next_purchase() -> None:
+    there = Ground(Policy(per_request="0.10", per_day="0.015", upto="0.05"))
+    hold = delivered(there).hold.but(charged=4_000)
+    there.scripted[asks.Expired] = lambda ask: [(hold, "settled")]
+    assert bought(there).ceiling == CENT
+    assert there.spent == 14_000
+
+
+@pytest.mark.parametrize("fate", ["open", "live", "unknown"])
+def test_what_tells_nothing_makes_no_room(fate: Any) -> None:
+    there = Ground(ALLOWED)
+    hold = delivered(there).hold
+    there.scripted[asks.Expired] = lambda ask: [(hold, fate)]
+    assert run(reclaim_expired(ALLOWED), there.answer) is False
+    assert there.spent == 10_000
+
+
+def test_a_ceiling_is_never_paid_ahead() -> None:
+    from x402_client.core.known_terms import Terms
+    from x402_client.core.paying_ahead import pay_ahead
+
+    there = Ground(ALLOWED.but(pay_ahead=True))
+    found = bought(there)
+    there.asked.clear()
+    terms = Terms(quote=None, offer=found.offer)  # type: ignore[call-arg,arg-type]
+    assert run(pay_ahead(called(), terms, there.rules), there.answer) is None
+    assert there.asked == []
