@@ -11,14 +11,13 @@ from typing import Any
 from ..buyer.buyer import Buyer
 from ..buyer.settings import instance
 from ..buyer.wallet import Wallet
-from ..chains.families import FAMILIES
 from ..errors import ConfigurationError
 from ..model.holds import Hold
 from ..model.money import Amount, Money, Token
-from ..model.networks import family_of
 from ..model.sandbox_settings import DIRECTORY
 from ..policy.policy import CAREFUL, Policy
 from ..signers.evm import LocalEvmSigner, read_hex_key
+from .accounts import accounts_of
 from .environ import variables
 from .play_money import CHAINS, EVM, SOLANA, TOKENS, network_of
 from .records import Settlement, Visit
@@ -234,7 +233,7 @@ class Sandbox:
             dollars: The amount.
         """
         units = Money(dollars).units
-        for network, address in self._accounts(who):
+        for network, address in accounts_of(who):
             self._shop.chain(network).fund(self._shop.keys.check(address), units)
 
     def approve(self, who: Wallet | Buyer | str, dollars: Amount) -> None:
@@ -246,7 +245,7 @@ class Sandbox:
             who: A wallet, a buyer with its wallet, or an address.
             dollars: The amount. What was approved before is replaced.
         """
-        for network, address in self._accounts(who):
+        for network, address in accounts_of(who):
             if network == EVM:
                 self._shop.evm.permit2.approve(self._shop.keys.check(address), Money(dollars).units)
 
@@ -286,8 +285,7 @@ class Sandbox:
             description: The seller's words for it, in the 402 and in the list of ``discover``. Default: none.
             sign_in: True opens it for an account that bought it and signs in (sign-in-with-x). Default: False.
             permit2: True has it paid by Permit2, on the EVM chain alone. Default: False.
-            upto: True makes the price a ceiling, by Permit2 on the EVM chain: the seller takes ``charge`` of it.
-                Default: False.
+            upto: True makes the price a ceiling, by Permit2 on the EVM chain: ``charge`` of it is taken. Default: False.
             charge: What is taken of a ceiling, zero included. Default: half of it.
         """
         if version not in (1, 2):
@@ -354,7 +352,7 @@ class Sandbox:
         Args:
             who: A wallet, a buyer with its wallet, or an address.
         """
-        accounts = {address.lower() for _, address in self._accounts(who)}
+        accounts = {address.lower() for _, address in accounts_of(who)}
         return [done for done in self.settlements if done.payer.lower() in accounts]
 
     def settled(self, payment: Hold | str) -> Settlement | None:
@@ -372,7 +370,7 @@ class Sandbox:
         Args:
             who: A wallet, a buyer with its wallet, or an address.
         """
-        found = (self._shop.chain(network).balance(address) for network, address in self._accounts(who))
+        found = (self._shop.chain(network).balance(address) for network, address in accounts_of(who))
         return Money.of_units(sum(found))
 
     @property
@@ -397,13 +395,6 @@ class Sandbox:
             seconds: The number of seconds.
         """
         self._shop.clock.advance(seconds)
-
-    def _accounts(self, who: Wallet | Buyer | str) -> list[tuple[str, str]]:
-        if isinstance(who, str):
-            return [(EVM if FAMILIES.is_address(EVM, who) else SOLANA, who)]
-        wallet = who.wallet if isinstance(who, Buyer) else who
-        signers = {network: wallet.signer(family_of(network)) for network in (EVM, SOLANA)}
-        return [(network, signer.address) for network, signer in signers.items() if signer is not None]
 
     def __repr__(self) -> str:
         return f"Sandbox({self.url}, {len(self._shop.settlements)} settlements)"
