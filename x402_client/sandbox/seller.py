@@ -285,14 +285,13 @@ class Sandbox:
             description: The seller's words for it, in the 402 and in the list of ``discover``. Default: none.
             sign_in: True opens it for an account that bought it and signs in (sign-in-with-x). Default: False.
             permit2: True has it paid by Permit2, on the EVM chain alone. Default: False.
-            upto: True makes the price a ceiling, by Permit2 on the EVM chain: ``charge`` of it is taken. Default: False.
+            upto: True makes the price a ceiling, by Permit2 on the EVM chain: it takes ``charge``. Default: False.
             charge: What is taken of a ceiling, zero included. Default: half of it.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
         named = (chains,) if isinstance(chains, str) else tuple(chains)
-        networks = tuple(network_of(name) for name in named)
-        if not networks:
+        if not (networks := tuple(network_of(name) for name in named)):
             raise ConfigurationError('chains is empty; name "evm", "solana" or both.')
         again = self._shop.redeliver if redeliver is None else redeliver
         if (permit2 or upto) and (EVM not in networks or version == 1):
