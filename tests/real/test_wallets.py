@@ -191,6 +191,9 @@ class LosesAnswers(httpx.BaseTransport):
                 raise httpx.ReadTimeout("lost", request=request)
         return response
 
+    def close(self) -> None:
+        self._inner.close()
+
 
 def test_a_lost_answer_is_presented_again_and_moves_the_price_once(
     world: World, wallets: ContractWallets, seller: Seller
