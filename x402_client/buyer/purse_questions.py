@@ -19,7 +19,7 @@ from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
-from .settlement_reader import Reconciled, aread, due, fate_of, read
+from .settlement_reader import Reconciled, aread, due, early, fate_of, read
 
 
 class PurseQuestions:
@@ -114,10 +114,11 @@ class PurseQuestions:
     def reconcile(self) -> Reconciled:
         """Ask the chain about every expired payment without an answer.
 
-        Payments that did not settle are given back to the budgets.
+        Payments that did not settle are given back to the budgets. Those that have not expired are listed.
         """
-        found = Reconciled()
-        for hold in filter(due, past.open_holds(self.services)):
+        holds = past.open_holds(self.services)
+        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
+        for hold in filter(due, holds):
             fate = fate_of(self.reader, hold, read(self.reader, hold))
             answered = run(reclaim(hold, fate, self.policy), Answers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)
@@ -125,8 +126,9 @@ class PurseQuestions:
 
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
-        found = Reconciled()
-        for hold in filter(due, await past.aopen_holds(self.services)):
+        holds = await past.aopen_holds(self.services)
+        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
+        for hold in filter(due, holds):
             fate = fate_of(self.reader, hold, await aread(self.reader, hold))
             answered = await arun(reclaim(hold, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
             found = found.with_one(hold, answered)
