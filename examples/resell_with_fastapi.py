@@ -44,6 +44,8 @@ def told(problem: Exception) -> HTTPException:
             return HTTPException(429, f"your budget is {problem.limit}, and {problem.spent} of it is spent")
         case errors.PaidNotDelivered():
             return HTTPException(502, "it was paid, and the seller does not deliver; we look into it")
+        case errors.PaymentRefused() if type(problem) is errors.PaymentRefused and problem.money == "untouched":
+            return HTTPException(409, "this Idempotency-Key was used for another order; nothing was paid")
         case errors.X402Error() if problem.money == "untouched":
             return HTTPException(503, "it could not be bought, and nothing was paid")
         case errors.X402Error() if problem.money == "spent":

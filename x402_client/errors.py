@@ -10,7 +10,7 @@ X402Error                .money .hold .offer .response
 │  │  ├─ TooExpensive    one payment above per_request: also a NoAcceptableOffer
 │  │  ├─ AllowanceEnded  the allowance was closed, or its time is over
 │  │  └─ SameRequest     bought as often as Policy(same_request=...) allows
-│  ├─ HostNotAllowed     .resets_at
+│  ├─ HostNotAllowed     .resets_at .host .allowance
 │  ├─ ApprovalDenied
 │  └─ Frozen
 ├─ PaymentNotSent        tried, nothing left the machine    untouched
@@ -247,12 +247,24 @@ class HostNotAllowed(PaymentRefused):
     Args:
         message: What was found, what was allowed, and what to do.
         resets_at: When a pause after repeated failures ends. Default: None, it is no pause and does not pass.
+        host: The entry of ``Policy(hosts=...)`` that denies it. Default: None, no entry decided.
+        allowance: The name of the allowance whose hosts it is not among. Default: None, it is the policy or a pause.
         facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
     """
 
-    def __init__(self, message: str, *, resets_at: datetime | None = None, **facts: Unpack[_Facts]) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        resets_at: datetime | None = None,
+        host: str | None = None,
+        allowance: str | None = None,
+        **facts: Unpack[_Facts],
+    ) -> None:
         super().__init__(message, **facts)
         self.resets_at = resets_at
+        self.host = host
+        self.allowance = allowance
 
 
 class ApprovalDenied(PaymentRefused):

@@ -18,6 +18,7 @@ __all__ = [
     "Delivered",
     "Event",
     "LedgerStarted",
+    "NotDelivered",
     "Presented",
     "Refused",
     "SignedIn",
@@ -177,7 +178,7 @@ class Answered(Event):
 
     Attributes:
         status: The status of the answer.
-        outcome: What happened to the money.
+        outcome: What happened to the money, as far as this answer tells. The chain is asked later: ``NotDelivered``.
     """
 
     status: int
@@ -186,6 +187,29 @@ class Answered(Event):
     def _rest(self) -> str:
         doubts = "".join(f"; {mismatch}" for mismatch in self.outcome.mismatches)
         return f"{self.status} money={self.outcome.money} {_of(self.outcome.hold)}{doubts}"
+
+
+@dataclass(slots=True, eq=False)
+class NotDelivered(Event):
+    """Answer of 400 or more that a call ends with after its payment was presented. The caller gets it as it is.
+
+    Attributes:
+        status: The status of the answer.
+        outcome: What happened to the money, after a look at the chain.
+    """
+
+    status: int
+    outcome: Outcome
+
+    def _word(self) -> str:
+        return "not delivered"
+
+    def _rest(self) -> str:
+        hold = self.outcome.hold
+        return (
+            f"{self.status} after {hold.price} was presented: money={self.outcome.money} hold={hold.id}{_under(hold)}; "
+            f"the same request presents it again and pays nothing new; x402 ledger show {hold.id}"
+        )
 
 
 @dataclass(slots=True, eq=False)

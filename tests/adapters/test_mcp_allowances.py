@@ -104,8 +104,9 @@ async def test_an_allowance_only_narrows(mcp_sandbox: Sandbox, mcp_buyer: Buyer)
             found = await quote(session, "weather", BERN)
             assert found.choice is None
             assert reason in (found.offers[0].reason or "")
-            with pytest.raises(refusal):
+            with pytest.raises(refusal) as caught:
                 await session.call_tool("weather", BERN)
+            assert caught.value.allowance == payer.name
     assert shop.payments == []
     async with over_memory(shop) as session:
         found = await quote(wrap(session, here, NAME), "weather", BERN)

@@ -618,6 +618,37 @@ def test_no_failure_of_a_strangers_makes_a_tool_raise(seller: Sandbox, failure: 
     assert found["money"] == "unknown"
 
 
+def test_a_text_that_ends_with_a_point_gets_no_second_one(seller: Sandbox) -> None:
+    def hook(request: object) -> None:
+        raise RuntimeError("It ends here.")
+
+    with httpx.Client(event_hooks={"request": [hook]}) as client:
+        found = tools(client, seller.buyer(), hosts=HERE, facilitator=seller.url).paid_fetch(f"{seller.url}/weather")
+    assert found["says"].startswith("RuntimeError: It ends here. This was")
+
+
+def test_a_closed_client_pays_nothing_and_says_so(seller: Sandbox) -> None:
+    client = httpx.Client()
+    own_tools = tools(client, seller.buyer(), hosts=HERE, facilitator=seller.url)
+    client.close()
+    for tool in (own_tools.paid_fetch, own_tools.quote):
+        found = tool(f"{seller.url}/weather")
+        assert (found["ok"], found["money"], found["next"]) == (False, "untouched", "stop")
+        assert found["says"].startswith("The client of this tool is closed, so nothing was sent")
+
+
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+def test_a_closed_async_client_pays_nothing_and_says_so(seller: Sandbox, library: str) -> None:
+    async def main() -> dict[str, Any]:
+        client: Any = httpx.AsyncClient() if library == "httpx" else aiohttp.ClientSession()
+        own_tools: Any = tools(client, seller.buyer(), hosts=HERE, facilitator=seller.url)
+        await (client.aclose() if library == "httpx" else client.close())
+        return await own_tools.paid_fetch(f"{seller.url}/weather")  # type: ignore[no-any-return]
+
+    found = asyncio.run(main())
+    assert (found["ok"], found["money"], found["next"]) == (False, "untouched", "stop")
+
+
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
 def test_the_end_of_the_program_is_not_held_up(seller: Sandbox, end: type[BaseException]) -> None:
     def hook(request: object) -> None:

@@ -106,6 +106,9 @@ def test_a_payment_that_was_said_to_be_paid_is_still_asked_about(
     told(fetch(buyer, seller.fault_url("drop-after-settling", "/evm/weather")))
     assert [hold.money for hold in buyer.holds()] == ["spent"]
     seen = len(asked)
+    assert buyer.reconcile().not_expired == asyncio.run(buyer.areconcile()).not_expired == buyer.holds()
+    assert len(asked) == seen
     monkeypatch.setattr("x402_client.buyer.settlement_reader.time.time", lambda: 2**33)
-    assert len(buyer.reconcile().settled) == 1
+    found = buyer.reconcile()
+    assert (len(found.settled), found.not_expired) == (1, ())
     assert len(asked) == seen + 1

@@ -53,3 +53,5 @@ def test_what_they_say() -> None:
     assert shown == "<Buyer 0x9d8A62…855A4F, Policy(per_day='1.00 USD')>"
     hold = Hold("1", purchase(), order().offer, order().price, 0.0)
     assert repr(Reconciled((hold, hold), (), (hold,))) == "<Reconciled: 2 released, 0 settled, 1 unknown, 0 live>"
+    found = repr(Reconciled(not_expired=(hold,)))
+    assert found == "<Reconciled: 0 released, 0 settled, 0 unknown, 0 live, 1 not expired>"

@@ -51,6 +51,21 @@ def test_an_error_after_a_payment_goes_by_the_money(status: int, money: MoneySta
     assert report.document(report.code(), "said")["url"] == "http://x.example/a"
 
 
+def test_an_error_after_a_payment_names_it_and_what_can_be_done(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    book = tmp_path / "book.db"
+    url = f"{seller.url}/fault/work-fails/weather"
+    ran = in_process(["get", url, "--yes", "--ledger", str(book), "--purse", "ops"], given)
+    assert ran.code == 8
+    named = f"--ledger {shlex.quote(str(book))} --purse ops`"
+    found = re.search(r"`x402 ledger show ([0-9a-f]{16}) ", ran.err)
+    assert found is not None
+    assert f"`x402 ledger show {found[1]} {named} shows it." in ran.err
+    assert f"`x402 ledger write-off {found[1]} {named} gives it up." in ran.err
+    assert ran.err.rstrip().endswith("More: x402 manual when-something-goes-wrong")
+
+
 def test_only_a_payment_of_an_earlier_call_is_called_one(seller: Sandbox, given: dict[str, str]) -> None:
     command = ["get", f"{seller.url}/fault/drop-after-settling/weather", "--yes"]
     first, second = in_process(command, given), in_process(command, given)

@@ -51,6 +51,21 @@ def test_an_error_its_hold_and_the_ledger_agree(answer: Any, seen: bool, money: 
     assert hold.authorization.header == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("answers", "status", "said"),
+    [([OSError("gone"), asking()], 402, "payment required"), ([asking(), OSError("gone")], None, "OSError")],
+)
+def test_what_came_last_is_noted_where_both_came(answers: list[Any], status: int | None, said: str) -> None:
+    ground = Ground(repeat=("GET",))
+    with pytest.raises(errors.PaymentOutcomeUnknown) as caught:
+        ground.pay(called(), Send=answers)
+    hold = caught.value.hold
+    assert hold is not None
+    assert hold.last is not None
+    assert (hold.last.money, hold.last.status) == ("unknown", status)
+    assert hold.last.said.lower() == said.lower()
+
+
 def test_an_answer_that_is_handed_over_is_noted_too() -> None:
     ground = Ground()
     answer = ground.pay(called(), Send=lambda ask: paid(503))

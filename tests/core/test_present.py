@@ -92,8 +92,38 @@ def test_a_later_silence_leaves_nobody_knowing() -> None:
         assert answer.outcome.money == "unknown"
     error = _failed(Ground(**GET), Send=[DROP, asking()])
     assert isinstance(error, PaymentOutcomeUnknown)
-    assert "once more it asked for payment" in str(error)
+    assert "no answer came (OSError). After that the seller answered 402 and asked for payment again." in str(error)
     assert error.response is not None
+    error = _failed(Ground(**GET), Send=[asking(), DROP])
+    assert "no answer came (OSError). Before that the seller answered 402 and asked for payment again." in str(error)
+
+
+def test_an_answer_that_brings_no_content_is_told_with_what_the_chain_showed() -> None:
+    for seen, money in ((False, "held"), (True, "spent")):
+        ground = Ground()
+        ground.pay(called(), Send=reply(404, b"no"), LookNow=asks.Seen(seen))
+        assert [type(event) for event in ground.told] == [events.Presented, events.Answered, events.NotDelivered]
+        told = str(ground.told[-1])
+        assert told.startswith("not delivered GET https://api.example.com/")
+        [hold] = ground.ledger.holds()
+        assert (
+            f" 404 after 0.01 USD (test) was presented: money={money} hold={hold.id}; the same request presents" in told
+        )
+        assert told.endswith(f"x402 ledger show {hold.id}")
+
+
+def test_it_is_told_once_however_often_it_was_presented() -> None:
+    ground = Ground(**GET)
+    ground.pay(called(), Send=[reply(503, b"busy")])
+    assert [type(event) for event in ground.told][-2:] == [events.Answered, events.NotDelivered]
+    assert sum(isinstance(event, events.NotDelivered) for event in ground.told) == 1
+
+
+@pytest.mark.parametrize("status", [401, 407, 303])
+def test_an_answer_that_the_library_goes_on_from_is_not_told_as_its_end(status: int) -> None:
+    ground = Ground()
+    ground.pay(called(), Send=reply(status, b""))
+    assert [type(event) for event in ground.told] == [events.Presented, events.Answered]
 
 
 def test_an_answer_too_large_to_keep_is_the_answer() -> None:

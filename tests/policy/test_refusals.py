@@ -350,6 +350,17 @@ def test_places(said: dict[str, Any], origin: Origin, came_from: Origin | None, 
         admit(policy, origin, came_from)
     assert problem in str(caught.value)
     assert caught.value.args[0].endswith("Nothing was paid.")
+    host = caught.value.host
+    assert (f"hosts entry {host!r}" if host else "") in str(caught.value)
+    assert (host is None) == ("is denied" not in str(caught.value))
+    assert caught.value.allowance is None
+
+
+def test_a_denied_host_is_told_by_the_entry_that_decided() -> None:
+    policy = Policy(per_day="5", hosts={"*.example.com": "deny"})
+    with pytest.raises(HostNotAllowed) as caught:
+        admit(policy, Origin.of("https", "api.example.com", None))
+    assert caught.value.host == "*.example.com"
 
 
 def test_a_policy_does_not_change() -> None:

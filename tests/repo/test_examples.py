@@ -156,6 +156,13 @@ RESOLD: dict[str, tuple[str, list[str | None], list[tuple[int, str]]]] = {
 }  # fmt: skip
 
 
+def test_a_key_that_was_used_for_another_order_is_a_conflict() -> None:
+    pytest.importorskip("fastapi", reason="The example needs FastAPI, which is not installed here.")
+    told = runpy.run_path(str(EXAMPLES / "resell_with_fastapi.py"))["told"]
+    assert told(errors.PaymentRefused("This key was used for another request.")).status_code == 409
+    assert told(errors.Frozen("All payments are frozen.")).status_code == 503
+
+
 @pytest.mark.parametrize("case", RESOLD)
 def test_every_end_of_a_resale_has_an_answer_of_its_own(case: str) -> None:
     pytest.importorskip("fastapi", reason="The example needs FastAPI, which is not installed here.")

@@ -85,6 +85,7 @@ class HttpxAsker:
 
     def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
+        _check_open(self._client.is_closed)
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
@@ -117,6 +118,7 @@ class AsyncHttpxAsker:
 
     async def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
+        _check_open(self._client.is_closed)
         request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
@@ -199,6 +201,7 @@ class AiohttpAsker:
         """Return the answer to a request, with the beginning of its body."""
         from aiohttp import TooManyRedirects
 
+        _check_open(self._session.closed)
         checked = _Checked(self._hosts)
         try:
             async with self._session.request(
@@ -231,6 +234,12 @@ class _Checked:
         response = await handler(request)
         self.paid = outcome(response) or self.paid  # a look at its history, which aiohttp remembers as empty from here
         return response
+
+
+def _check_open(is_closed: bool) -> None:
+    """Refuse to ask by a closed client. Its library's own error does not tell that nothing was sent."""
+    if is_closed:
+        raise NotFetched("The client of this tool is closed, so nothing was sent and nothing was paid. Tell the user.")
 
 
 def _built(client: Any, asked: Request) -> HttpRequest:

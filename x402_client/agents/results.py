@@ -167,7 +167,9 @@ def _said(failure: Exception) -> str:
         said = words(str(failure), _WORDS)
     except Exception:  # a stranger's exception
         said = ""
-    return f"{type(failure).__name__}: {said}." if said else f"{type(failure).__name__}."
+    if not said:
+        return f"{type(failure).__name__}."
+    return f"{type(failure).__name__}: {said}" + ("" if said.endswith((".", "!", "?")) else ".")
 
 
 def _body(answer: Answer) -> Mapping[str, Any]:

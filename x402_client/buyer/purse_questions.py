@@ -20,7 +20,7 @@ from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
-from .settlement_reader import Reconciled, alearn, learn, to_ask
+from .settlement_reader import Reconciled, alearn, early, learn, to_ask
 
 
 class PurseQuestions:
@@ -115,11 +115,13 @@ class PurseQuestions:
     def reconcile(self) -> Reconciled:
         """Ask the chain about every expired payment without an answer, and what was taken of each ceiling.
 
-        Payments that did not settle are given back to the budgets, and what was not taken of a ceiling.
+        Payments that did not settle are given back to the budgets, and what was not taken of a ceiling. Those that have
+        not expired are listed.
         """
-        found = Reconciled()
+        holds = past.open_holds(self.services)
+        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
         owed = call_ledger(self.ledger, owed_in, self.purse)
-        for hold in to_ask(self.reader, past.open_holds(self.services), owed):
+        for hold in to_ask(self.reader, holds, owed):
             told, fate = learn(self.reader, hold)
             if fate == "open":
                 continue
@@ -129,9 +131,10 @@ class PurseQuestions:
 
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
-        found = Reconciled()
+        holds = await past.aopen_holds(self.services)
+        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
         owed = await acall_ledger(self.ledger, owed_in, self.purse)
-        for hold in to_ask(self.reader, await past.aopen_holds(self.services), owed):
+        for hold in to_ask(self.reader, holds, owed):
             told, fate = await alearn(self.reader, hold)
             if fate == "open":
                 continue

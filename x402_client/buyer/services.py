@@ -26,7 +26,9 @@ log: logging.Logger = logging.getLogger("x402_client")
 log.addHandler(logging.NullHandler())  # without a handler, Python prints warnings in programs that set up no logging
 
 #: Events that a person should see. They go to the log as warnings.
-_ALARMING = (events.Warned, events.Unknown, events.ClockJumped, events.LedgerStarted, events.AllowanceLow)
+_ALARMING = (
+    events.Warned, events.Unknown, events.NotDelivered, events.ClockJumped, events.LedgerStarted, events.AllowanceLow,
+)  # fmt: skip
 
 #: Follows the line of a ledger that is used for the first time.
 _FIRST_USE = ": nothing is spent in it. Right at the first use; at any later one, the ledger of before is lost"

@@ -26,22 +26,26 @@ _SLOW = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """The result of ``reconcile``: each payment that was asked about, filed by the answer.
+    """The result of ``reconcile``: each payment that was asked about, by the answer, and those not yet expired.
 
     Attributes:
         released: Payments that did not settle. They were given back to the budgets.
         settled: Payments that settled. They are spent.
         unknown: Payments of which the chain could not be asked, or could not tell.
         live: Payments that have not expired by the chain's own clock.
+        not_expired: Unresolved payments that have not expired by this machine's clock. The chain was not asked.
     """
 
     released: tuple[Hold, ...] = ()
     settled: tuple[Hold, ...] = ()
     unknown: tuple[Hold, ...] = ()
     live: tuple[Hold, ...] = ()
+    not_expired: tuple[Hold, ...] = ()
 
     def __repr__(self) -> str:
         found = {name: len(getattr(self, name)) for name in ("released", "settled", "unknown", "live")}
+        if self.not_expired:
+            found["not expired"] = len(self.not_expired)
         return f"<Reconciled: {', '.join(f'{count} {name}' for name, count in found.items())}>"
 
     def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
@@ -259,6 +263,12 @@ def due(hold: Hold) -> bool:
     The local clock decides when to ask, never the answer.
     """
     return hold.state == "signed" and hold.money != "spent" and has_expired(hold)
+
+
+def early(hold: Hold) -> bool:
+    """Return True if it is too early to ask about a hold: it is unresolved, and can settle yet."""
+    unresolved = hold.state == "signed" and not hold.in_flight and hold.money != "spent"
+    return unresolved and not due(hold)
 
 
 def expired_recently(hold: Hold) -> bool:

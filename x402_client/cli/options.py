@@ -109,7 +109,7 @@ HoldId = Annotated[
     typer.Argument(
         metavar="HOLD",
         show_default=False,
-        help="Its id, or how it begins: four characters or more.",
+        help="Its id, or how it begins: what `x402 ledger list` shows is enough.",
         autocompletion=completion.holds,
     ),
 ]

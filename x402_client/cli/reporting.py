@@ -139,9 +139,12 @@ class Report:
         if self.outcome.offer.upfront and self.outcome.money != "spent":
             first = " It takes the money before it delivers, so it may well be spent."
         again = "The same command with -L" if self.leads_to else "The same command again"
+        hold = self.outcome.hold
+        up = "" if self.leads_to else f" `x402 ledger write-off {hold.id}` gives it up."
         return (
-            f"{answered}, and {took} the payment of {self.outcome.hold.price}.{first}{self.led_on()} {again} presents "
-            "the same payment and does not pay twice."
+            f"{answered}, and {took} the payment of {hold.price}.{first}{self.led_on()} {again} presents the same "
+            f"payment and does not pay twice. `x402 ledger show {hold.id}` shows it.{up} "
+            "More: x402 manual when-something-goes-wrong"
         )
 
     def led_on(self) -> str:

@@ -103,14 +103,16 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
         if kind == "not_sent":
             yield from _not_sent(call, tries, failure)
         # Where the caller waited, or could not even connect, it has waited long enough.
-        tries.failure, tries.late, tries.most = failure, kind == "timeout", 2 if kind == "lost" else 0
+        tries.late, tries.most = kind == "timeout", 2 if kind == "lost" else 0
+        tries.fail(failure)
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
     reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
     if reply.status == 402:
         # What is broadcast and not confirmed may take a moment: the same payment is presented, never another.
-        tries.refusal, tries.most = reply, 2 if says_pending(reply.outcome.receipt) else 1
+        tries.refusal, tries.refused_last = reply, True
+        tries.most = 2 if says_pending(reply.outcome.receipt) else 1
         tries.terms = yield from _refused_terms(call, reply, hold, rules)
         return None
     # 401 and 407 are for the library's own auth flow, which sends the request again.
@@ -165,7 +167,16 @@ def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
         if reply.status >= 400:
             yield from _look(reply)
         yield from note_answer(reply)
+        # The library's own auth may yet bring the content after a 401 or 407.
+        if reply.status >= 400 and reply.status not in _AUTH:
+            yield from _tell_undelivered(call, reply)
     return reply
+
+
+def _tell_undelivered(call: Call, reply: Reply) -> Flow[None]:
+    """Tell of an answer that is no error of ours, so that no exception tells its caller of the money."""
+    assert reply.outcome is not None
+    yield from Tell(events.NotDelivered(call.method, call.url, reply.status, reply.outcome))
 
 
 def _look(reply: Reply) -> Flow[None]:
@@ -195,7 +206,7 @@ def _keep(call: Call, tries: Tries, reply: Reply, rules: Rules) -> Flow[Reply | 
         if (yield from Peek(reply)) is None and alive:
             return (yield from _handed_over(call, reply))
     except Exception as failure:
-        tries.failure = failure
+        tries.fail(failure)
         return None
     tries.kept = reply
     return None
@@ -213,7 +224,7 @@ def _claim_again(call: Call, tries: Tries) -> Flow[bool]:
     try:
         yield from Pause(_PAUSES[tries.again])
     except Exception as failure:  # the caller's own time for the whole call is up
-        tries.failure = failure
+        tries.fail(failure)
         return False
     tries.again += 1
     call.attempt.end()
@@ -238,6 +249,7 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
         yield from _look(tries.kept)
         yield from note_answer(tries.kept)
+        yield from _tell_undelivered(call, tries.kept)
         return tries.kept
     # Its patterns take a while to compile, and few calls end here.
     from .empty_wallet import is_short, may_mean_no_funds
@@ -304,12 +316,13 @@ def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Paym
     hold, patience = tries.hold, ""
     if tries.late and rules.settle_timeout is not None:
         patience = f" An answer may take {rules.settle_timeout:g} seconds: Buyer(settle_timeout=...)."
-    then = ", and once more it asked for payment" if tries.refusal is not None else ""
+    order = "After that" if tries.refused_last else "Before that"
+    then = f" {order} the seller answered 402 and asked for payment again." if tries.refusal is not None else ""
     unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. "
     unknown += f"{_taken_first(hold)}{next_step()}"
     error = PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__}){then}."
-        f"{patience} {next_step(settled=True) if seen.settled else unknown}{interruptions.remark(hold)}",
+        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
+        f"{then}{patience} {next_step(settled=True) if seen.settled else unknown}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,

@@ -29,6 +29,8 @@ class Tries:
     #: True if that failure was a time-out.
     late: bool = False
     refusal: Reply | None = None
+    #: True if that 402 came last: no presentation after it got no answer.
+    refused_last: bool = False
     #: The terms of that 402, as far as it could be read.
     terms: Quote | QuoteError | None = field(default=None, repr=False)
     kept: Reply | None = None
@@ -36,6 +38,10 @@ class Tries:
     most: int = 0
     #: True if a redirect led to another origin than the payee's, so that nothing was presented.
     elsewhere: bool = False
+
+    def fail(self, failure: Exception) -> None:
+        """Note that no answer came, after all that came before."""
+        self.failure, self.refused_last = failure, False
 
     @property
     def reason(self) -> str:
@@ -49,7 +55,7 @@ class Tries:
     def last(self) -> tuple[int | None, str, str]:
         """Return status, reason and transaction of the answer that came last; if none came, how it failed."""
         answer = self.refusal or self.kept
-        if self.failure is not None or answer is None:
+        if (self.failure is not None and not self.refused_last) or answer is None:
             return None, type(self.failure).__name__ if self.failure is not None else "", self.transaction
         return answer.status, self.reason, self.transaction
 

@@ -86,7 +86,8 @@ def admit_under(allowances: Iterable[AllowanceRules], origin: Origin) -> None:
             listed = ", ".join(one.terms.hosts or ())
             raise HostNotAllowed(
                 f"{origin} is not among the hosts of the allowance {one.name!r} ({listed}). Pay it under another "
-                "allowance, if you mean to. Nothing was paid."
+                "allowance, if you mean to. Nothing was paid.",
+                allowance=one.name,
             )
 
 

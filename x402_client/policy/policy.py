@@ -366,7 +366,8 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
     found = policy.rule(origin)
     listed = 'list it in Policy(hosts={"' + origin.host + '": Limit(...)}) if you mean to pay it'
     if found and found[1] == "deny":
-        raise HostNotAllowed(f"{origin} is denied by the policy's hosts entry {str(found[0])!r}. Nothing was paid.")
+        entry = str(found[0])
+        raise HostNotAllowed(f"{origin} is denied by the policy's hosts entry {entry!r}. Nothing was paid.", host=entry)
     if found is None and policy.only_listed_hosts:
         raise HostNotAllowed(f"{origin} is not among the policy's hosts; {listed}. Nothing was paid.")
     if found is None and came_from is not None and not (came_from == origin or _secured(came_from, origin)):
