@@ -230,7 +230,7 @@ def test_a_misspelt_variable_is_told_and_refuses_nothing(monkeypatch: pytest.Mon
     for other in ("X402_COLOUR", "X402_PRIVATE_KEY"):
         monkeypatch.setenv(other, "1")
     heard: list[events.Event] = []
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="did you mean") as told:
         Buyer.from_env(ledger=":memory:").close()
     assert [str(one.message) for one in told] == ["X402_LEGDER is set, and is not read: did you mean X402_LEDGER?"]
     assert told[0].filename == __file__

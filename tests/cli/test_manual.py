@@ -10,7 +10,7 @@ import pytest
 
 from x402_client import errors
 from x402_client.cli.manual_pages import Page, _examples, _read, anchor, pages, unmarked
-from x402_client.cli.manual_topics import _Word
+from x402_client.cli.manual_topics import _Word, answer, search
 
 from .running import in_process, process, terminal
 

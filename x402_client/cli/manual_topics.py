@@ -23,7 +23,8 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
 }
 #: Other words for these, and spellings that the pages do not use.
 _SAME = {
-    "fee": "gas", "fees": "gas", "test network": "testnet", "pay twice": "double payment", "paid twice": "double payment",
+    "fee": "gas", "fees": "gas", "test network": "testnet", "pay twice": "double payment",
+    "paid twice": "double payment",
     "double payments": "double payment", "double spend": "double payment", "time-out": "timeout", "timeouts": "timeout",
     "time-outs": "timeout", "time out": "timeout", "retries": "retry", "retrying": "retry",
 }  # fmt: skip
