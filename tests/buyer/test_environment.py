@@ -224,6 +224,29 @@ def test_a_mistake_in_a_variable_names_it_and_shows_no_secret(
     assert "4646" not in str(raised.value)
 
 
+def test_a_misspelt_variable_is_told_and_refuses_nothing(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    monkeypatch.setenv("X402_EVM_KEY", KEY)
+    monkeypatch.setenv("X402_LEGDER", "hunter2")
+    for other in ("X402_COLOUR", "X402_PRIVATE_KEY"):
+        monkeypatch.setenv(other, "1")
+    heard: list[events.Event] = []
+    with pytest.warns(UserWarning, match="did you mean") as told:
+        Buyer.from_env(ledger=":memory:").close()
+    assert [str(one.message) for one in told] == ["X402_LEGDER is set, and is not read: did you mean X402_LEDGER?"]
+    assert told[0].filename == __file__
+    Buyer.from_env(ledger=":memory:", on_event=heard.append).close()
+    assert [one.problem for one in heard if isinstance(one, events.Warned)] == [str(told[0].message)]
+    ran = in_process(["tokens"], {"HOME": str(bare), "X402_LEGDER": "hunter2", "X402_COLOUR": "1"})
+    assert (ran.code, ran.err.strip()) == (0, str(told[0].message))
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_an_endpoint_that_is_badly_written_is_blamed_on_where_it_stands(variable: bool, bare: Path) -> None:
+    given = {"HOME": str(bare), "X402_EVM_KEY": KEY} | ({"X402_RPC": "base"} if variable else {})
+    ran = in_process(["status", *([] if variable else ["--rpc", "base"])], given)
+    assert (ran.code, ran.err.startswith(f"x402: {'X402_RPC' if variable else '--rpc'} is written like")) == (2, True)
+
+
 @pytest.mark.parametrize(("written", "fresh"), [("1", False), ("Yes", False), ("on", False), ("no", True), ("0", True)])
 def test_must_exist_is_read_as_the_command_reads_it(
     written: str, fresh: bool, monkeypatch: pytest.MonkeyPatch, bare: Path

@@ -146,10 +146,10 @@ def test_the_advice_fits_the_state(changes: dict[str, object], state: str, todo:
     [
         ("GET", "", b"", None, "", "`x402 ledger retry {}`"),
         ("POST", "", b"", None, "", "`x402 ledger retry {}`"),
-        ("GET", "?q=1", b"", None, "with its query, body and headers", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
-        ("POST", "", b"x", None, "with its query, body and headers", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
+        ("GET", "?q=1", b"", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
+        ("POST", "", b"x", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
         ("GET", "", b"", "k", "under its key", "`x402 ledger retry {} --key KEY`"),
-        ("GET", "?q=1", b"", "k", "with its query, body and headers and under its key", "-d BODY --key KEY`"),
+        ("GET", "?q=1", b"", "k", "with its query and body and under its key", "-d BODY --key KEY`"),
     ],
 )
 def test_a_retry_is_advised_where_it_works_as_it_is_written(

@@ -10,7 +10,7 @@ import pytest
 
 from x402_client import errors
 from x402_client.cli.manual_pages import Page, _examples, _read, anchor, pages, unmarked
-from x402_client.cli.manual_topics import _Word
+from x402_client.cli.manual_topics import _Word, answer, search
 
 from .running import in_process, process, terminal
 
@@ -303,3 +303,31 @@ def test_a_topic_that_is_near_nothing_leads_to_the_first_pages() -> None:
     ran = in_process(["manual", "zzqqxx"], {})
     assert ran.code == 2
     assert "`start-here`" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("gas", "how-it-works"),
+        ("Testnet", "first-real-payment"),
+        ("double payment", "when-something-goes-wrong"),
+        ("timeout", "threads"),
+        ("time-outs", "threads"),
+        ("retry", "when-something-goes-wrong"),
+    ],
+)
+def test_what_many_look_for_leads_to_its_page_first(words: str, first: str) -> None:
+    found = search(words)
+    assert found.found
+    assert found.text.startswith(f"## {first}\n")
+    assert f"Near it:\n\n- `{first}`" in answer(words).text or answer(words).found
+
+
+def test_pages_that_have_nearly_every_word_come_last() -> None:
+    names = re.findall(r"^## (\S+)$", search("payment").text, re.MULTILINE)
+    assert set(names[-2:]) == {"evidence", "reference"}
+
+
+def test_a_misspelt_word_is_told_what_is_near_it() -> None:
+    assert "No page of the manual has 'tiemout'. Did you mean 'timeout'?" in search("tiemout").text
+    assert "Did you mean" not in search("zzzzqqq").text

@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from tests.real.processes.hosting import host
+from x402_client.cli.commands.mcp import _reworded
 from x402_client.cli.mcp_hosts import HOSTS
 from x402_client.sandbox import Sandbox
 
@@ -330,6 +331,25 @@ def test_somebody_at_a_terminal_is_told_what_this_is_and_can_end_it(given: dict[
 
 
 # --- what to paste
+
+
+def test_the_allowance_of_one_run_is_called_by_its_option() -> None:
+    said = "it costs 1.00 USD, and the allowance '~6d3dfe0123456789' of 0.02 USD has 0.00 USD left"
+    assert "the allowance of --allowance of 0.02 USD" in _reworded(said)
+    assert _reworded("the allowance 'trip' is over") == "the allowance 'trip' is over"
+
+
+def test_pasted_paths_have_no_way_back_in_them(bare: dict[str, str]) -> None:
+    inside = Path(bare["HOME"], "inside")
+    inside.mkdir()
+    Path(bare["HOME"], "policy.toml").write_text('per_day = "2"', "utf-8")
+    ran = in_process(
+        ["mcp", "--config", "cursor", "--policy", f"{inside}/../policy.toml", "--ledger", f"{inside}/../a.db"], bare
+    )
+    assert ran.code == 0
+    assert ".." not in ran.text
+    assert f"{bare['HOME']}/policy.toml" in ran.text
+    assert f"{bare['HOME']}/a.db" in ran.text
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -238,10 +238,17 @@ def test_a_keystore_pays_and_a_wrong_passphrase_pays_nothing(seller: Sandbox, gi
     before = len(seller.settlements)
     command = ["get", f"{seller.url}/evm/weather", "--yes", "--wallet", str(place(given, "evm") / "evm.json")]
     wrong = in_process(command, given | {"X402_PASSPHRASE": "wrong"})
-    assert (wrong.code, "The passphrase does not open" in wrong.err) == (2, True)
+    assert (wrong.code, "The passphrase in X402_PASSPHRASE does not open" in wrong.err) == (2, True)
+    file, new = place(given, "evm").parent / "pass.txt", place(given, "evm").parent / "new.db"
+    file.write_text("wrong\n")
+    told = in_process([*command, "--passphrase-file", str(file), "--ledger", str(new)], given)
+    assert (told.code, f"The passphrase in the file {file} does not open" in told.err) == (2, True)
+    assert not new.exists(), "no ledger is made for a wallet that stays shut"
     dead = ["get", f"{seller.url}/solana/weather", "--yes", "--wallet", "solana", "--rpc", f"solana-devnet={DEAD}"]
     first = in_process(dead, given | {"X402_PASSPHRASE": "wrong"})
-    assert (first.code, "The passphrase does not open" in first.err) == (2, True), "it is said before a chain is asked"
+    assert (first.code, "The passphrase in X402_PASSPHRASE does not open" in first.err) == (2, True), (
+        "it is said before a chain is asked"
+    )
     assert "did not answer" in in_process(dead, given | words).err
     nobody = in_process(command, given)
     assert (nobody.code, "there is no terminal to ask on" in nobody.err) == (2, True)

@@ -493,6 +493,7 @@ def test_a_payment_that_is_refused_time_and_again_is_one_to_ask_the_seller_about
     assert ("Make the same request again after that time: it asks the chain first" in said[1]) is not settled
     assert ("The chain has not shown that the money was taken" in said[1]) is not settled
     assert "buyer.write_off(error.hold) gives the purchase up" in said[1]
+    assert ("but it may still settle: then both are paid" in said[1]) is not settled
 
 
 @pytest.mark.parametrize("named", ["0x" + "ab" * 32, ""])

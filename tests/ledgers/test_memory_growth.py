@@ -6,6 +6,7 @@ import ctypes
 import faulthandler
 import gc
 import os
+import sys
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -127,8 +128,17 @@ def test_a_payment_looks_at_the_patterns_of_its_own_host_only() -> None:
 
 
 def without_hooks() -> int:
-    """Fork as a library of C does, so that Python's own hooks do not run."""
-    return int(ctypes.PyDLL(None).fork())  # it keeps the interpreter's lock: a thread of the parent may hold it else
+    """Fork as a library of C does, so that Python's own hooks do not run.
+
+    It keeps the interpreter's lock: a thread of the parent may hold it else. No other thread may ask for the lock
+    meanwhile: the child would wait for that thread, which it does not have.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        return int(ctypes.PyDLL(None).fork())
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork on this system, so no copy of a ledger.")

@@ -20,6 +20,10 @@ AMOUNTS = {
     "1 USDC.e": 'write "1".',
     "2 PYUSD": 'write "2".',
     "0,10": 'write it with a point, like "0.10".',
+    "1,000": 'the comma may mean either. Write "1000", or "1.000" if the comma stands for a point.',
+    "0,100": 'write it with a point, like "0.100".',
+    "1,000,000": 'write it without commas, like "1000000".',
+    "1,000.50": 'write it without commas, like "1000.50".',
     "10 cents": 'write it like "0.10" or "0.10 EUR".',
     "": 'write it like "0.10" or "0.10 EUR".',
 }
@@ -256,6 +260,10 @@ TABLES = {
     '[hosts]\nbad.example = "deny"': 'put it in quotation marks: "bad.example"',
     '[hosts]\nper_day = "5"': "move it above the first heading",
     '[hosts."a.example"]\nonly_listed_hosts = true': "move it above the first heading",
+    '[policy]\nper_day = "5"': "policy: is no field here; write the fields without a heading, at the top of the file.",
+    'per_request = "0.20"': "per_request is set twice in one table; keep one line.",
+    "pay_ahead = True  # if known": "Write `pay_ahead = true  # if known` there.",
+    "only_listed_hosts = False": "Write `only_listed_hosts = false` there.",
     '[[tokens]]\nnetwork = "base"\nper_day = "5"': "move it above the first heading",
 }
 
@@ -268,3 +276,16 @@ def test_a_table_of_a_policy_file(tmp_path: Path, written: str, said: str) -> No
         Policy.from_file(file)
     assert said in str(raised.value)
     assert "line 3" in str(raised.value) or "line 2" in str(raised.value) or "line 4" in str(raised.value)
+
+
+HOST_TABLES: list[tuple[object, str]] = [
+    ({"per_day": "2", "other": 1}, "Write Limit(per_day='2'), for example."),
+    ({}, 'Write Limit(per_request="0.10"), for example.'),
+]
+
+
+@pytest.mark.parametrize(("rule", "cure"), HOST_TABLES)
+def test_a_mapping_as_the_rule_for_a_host(rule: object, cure: str) -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        Policy(per_day="1", hosts={"a.example": rule})  # type: ignore[dict-item]
+    assert cure in str(raised.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast, overload
 
@@ -155,9 +156,15 @@ class Buyer(PurseQuestions):
             policy: What may be paid. Default: that of the environment.
             settings: Keywords of ``Buyer``. One that is given stands instead of its variable.
         """
+        remarks = environment.misspelt()
+        for remark in remarks if settings.get("on_event") is None else ():
+            warnings.warn(remark, UserWarning, stacklevel=2)  # at once: what it names may be why nothing can be made
         found: dict[str, Any] = {**environment.settings(besides=settings), **settings}
         policy = Policy.from_env() if policy is None else policy
-        return cls(Wallet.from_env() if wallet is None else wallet, policy, **found)
+        made = cls(Wallet.from_env() if wallet is None else wallet, policy, **found)
+        for remark in remarks:
+            made.services.tell(Warned("", "", remark))
+        return made
 
     def _get_ready(self) -> None:
         """Load what the first payment needs, and tell what the user should hear of these settings."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from ..model.keywords import near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +57,12 @@ _OF_OTHERS = {
     **dict.fromkeys(("SVM_PRIVATE_KEY", "SOLANA_PRIVATE_KEY", "X402_SVM_PRIVATE_KEY"), SOLANA_VARIABLE),
     **dict.fromkeys(("X402_SOLANA_PRIVATE_KEY", "SVM_KEY", "SOLANA_KEY", "X402_SVM_KEY"), SOLANA_VARIABLE),
 }
+#: All variables that this package reads.
+_KNOWN = (
+    EVM_VARIABLE, SOLANA_VARIABLE, WALLET_VARIABLE, "X402_PASSPHRASE", "X402_POLICY", LEDGER_VARIABLE, PURSE_VARIABLE,
+    MUST_EXIST_VARIABLE, RPC_VARIABLE, FACILITATOR_VARIABLE,
+)  # fmt: skip
+_OURS = re.compile(r"X402_\w{1,40}", re.ASCII | re.IGNORECASE)
 #: Follows the message about a missing wallet in a program: the sandbox's own example may be what runs.
 FOR_SANDBOX = "To pay an `x402 sandbox`, type the line that it shows, `. FILE`, in this terminal first."
 _YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
@@ -64,6 +71,17 @@ _YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n",
 def variable(name: str) -> str | None:
     """Return an environment variable without blanks around it. None if it is not set, or empty."""
     return os.environ.get(name, "").strip() or None
+
+
+def misspelt() -> list[str]:
+    """Return a warning for each variable whose name is nearly one that is read. Other names are not ours to judge."""
+    known = {name.removeprefix("X402_").lower(): name for name in _KNOWN}
+    found = []
+    for name in os.environ:
+        if _OURS.fullmatch(name) and name not in _KNOWN and name not in _OF_OTHERS:
+            meant = near(name[len("X402_") :], known)
+            found += [f"{name} is set, and is not read: did you mean {known[meant]}?"] if meant else []
+    return found
 
 
 def has_keys() -> bool:

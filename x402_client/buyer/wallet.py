@@ -87,7 +87,8 @@ class Wallet:
         signers: dict[str, Any] = {}
         try:
             for store in keystore.read(keystores.place(path)):
-                signers[store.family] = store.unlock(passphrase or keystore.passphrase_of(store))
+                found = passphrase or keystore.passphrase_of(store)
+                signers[store.family] = store.unlock(found, "" if passphrase else keystore.place_of_passphrase())
         except ConfigurationError as found:
             problem = str(found)
         path, passphrase = "", None  # either may have been a key by mistake

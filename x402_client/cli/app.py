@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..buyer.environment import misspelt
 from .commands import (
     decode,
     demo,
@@ -24,7 +25,7 @@ from .commands import (
     wallet,
 )
 from .running import log_to_stderr
-from .screen import prepare, show
+from .screen import prepare, say, show
 from .tree import options_first, whole
 
 _HELP = """Pay for what answers 402 Payment Required, within limits. New here? x402 demo
@@ -61,6 +62,8 @@ def everywhere(
 ) -> None:
     """Take the options that stand before the command."""
     log_to_stderr(verbose)
+    for remark in misspelt():
+        say(remark, "yellow")
 
 
 app.command("demo")(demo.demo)

@@ -62,7 +62,8 @@ def buying(
     made for it.
     """
     policy = policy_of(choices)
-    found = wallets.find(choices.wallet, choices.passphrase_file, choices.unlock_now)
+    new = ledger is None and _is_new(choices.ledger)
+    found = wallets.find(choices.wallet, choices.passphrase_file, choices.unlock_now, unlock_if_given=new)
     if ledger is None and found.no_wallet:
         ledger = ledger_for_looking(choices.ledger, choices.purse).port
     buyer = Buyer(
@@ -102,7 +103,8 @@ def amount(text: str | None) -> Money | None:
 
 def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
     """Return the endpoints of --rpc base=https://... in order, several for one network if it is repeated."""
-    return environment.endpoints(written, "--rpc")
+    of_variable = written == tuple((environment.variable(environment.RPC_VARIABLE) or "").split())
+    return environment.endpoints(written, environment.RPC_VARIABLE if of_variable else "--rpc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,14 @@ def ledger_file(named: str | None) -> Path | None:
     if scheme not in REDIS:
         raise refusal(scheme)
     return None
+
+
+def _is_new(named: str | None) -> bool:
+    """Return True if a ledger file would be made: a wrong passphrase is told before that."""
+    if named == ":memory:":
+        return False
+    path = ledger_file(named)
+    return path is not None and not path.exists()
 
 
 def _ledger_path(path: Path) -> Path:

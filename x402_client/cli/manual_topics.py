@@ -13,6 +13,26 @@ from .manual_pages import Page, anchor, pages, unmarked
 _JOINED = {"OutcomeUnknown": "PaymentOutcomeUnknown", "NotSent": "PaymentNotSent"}
 _ENTRY = re.compile(r"^[-*] \[[^\]]+\]\(([^)#]+)\.md\):? *(.*(?:\n  +.*)*)", re.MULTILINE)
 _MOST_LINES = 3
+#: What people look for, and the pages that answer it best, the best first.
+_ANSWERS: dict[str, tuple[str, ...]] = {
+    "gas": ("how-it-works", "first-real-payment"),
+    "testnet": ("first-real-payment", "wallets"),
+    "double payment": ("when-something-goes-wrong", "threads"),
+    "timeout": ("threads", "when-something-goes-wrong", "other-tools"),
+    "retry": ("when-something-goes-wrong", "other-tools", "threads"),
+}
+#: Other words for these, and spellings that the pages do not use.
+_SAME = {
+    "fee": "gas", "fees": "gas", "test network": "testnet", "pay twice": "double payment",
+    "paid twice": "double payment",
+    "double payments": "double payment", "double spend": "double payment", "time-out": "timeout", "timeouts": "timeout",
+    "time-outs": "timeout", "time out": "timeout", "retries": "retry", "retrying": "retry",
+}  # fmt: skip
+_SPELT = {"timeout": "time-out", "timeouts": "time-outs", "gas": "fee"}
+#: Pages that have nearly every word, and explain few.
+_BACK = ("evidence", "reference")
+#: The shortest word for which another is suggested.
+_SUGGESTED = 4
 #: A word of this length stands for all words that begin with it; a shorter one for itself, with an ending or without.
 _BEGINNING, _ENDINGS = 4, "s|es|d|ed|er|ing"
 _LINE = 160
@@ -68,8 +88,8 @@ def search(words: str) -> Answer:
     """Return the pages that have all the words, with the lines that have one, the best first."""
     found, wanted = _having(words)
     if not found:
-        return Answer(f"No page of the manual has {words!r}. `x402 manual` lists all pages.", False)
-    return Answer("".join(f"## {page.name}\n\n{_lines(page, wanted)}\n" for page in found))
+        return Answer(f"No page of the manual has {words!r}.{_suggestion(words)} `x402 manual` lists all pages.", False)
+    return Answer("".join(f"## {page.name}\n\n{_lines(page, wanted) or _list([page])}\n" for page in found))
 
 
 def _having(words: str) -> tuple[list[Page], list[_Word]]:
@@ -77,11 +97,33 @@ def _having(words: str) -> tuple[list[Page], list[_Word]]:
     found: list[Page] = []
     wanted: list[_Word] = []
     for inside in (False, True):
-        wanted = [_Word(word, inside) for word in words.split()]
+        wanted = [_Word(_SPELT.get(word.lower(), word), inside) for word in words.split()]
         found = [page for page in _ordered() if wanted and all(word.is_in(page.text) for word in wanted)]
         if found:
             break
-    return sorted(found, key=lambda page: -_weight(page, wanted)), wanted
+    best = _best(words)
+    others = [page for page in found if page not in best]
+    others.sort(key=lambda page: (page.name in _BACK, -_weight(page, wanted)))
+    return [*best, *others], wanted
+
+
+def _best(words: str) -> list[Page]:
+    """Return the pages that answer a question which many ask in these words."""
+    asked_for, book = " ".join(words.lower().split()), pages()
+    return [book[name] for name in _ANSWERS.get(_SAME.get(asked_for, asked_for), ()) if name in book]
+
+
+def _suggestion(words: str) -> str:
+    """Return a question about the words that may be meant by misspelt ones. "" if none is near."""
+    from difflib import get_close_matches
+
+    known = {*_ANSWERS, *_SAME, *re.findall(r"[a-z]{4,}", " ".join(page.text for page in pages().values()).lower())}
+    meant = []
+    for word in words.lower().split():
+        near = get_close_matches(word, known, n=1, cutoff=0.75) if len(word) >= _SUGGESTED else []
+        meant += near or [word]
+    found = " ".join(meant)
+    return "" if found == " ".join(words.lower().split()) else f" Did you mean {found!r}?"
 
 
 class _Word:
@@ -145,11 +187,13 @@ def _nearest(topic: str, wanted: str) -> Answer:
     last = {name.rpartition("/")[2].lower(): name for name in reversed([*pages()])}
     last |= {name.lower(): _error_page(name) or name for name in names()}
     near = dict.fromkeys(last[one] for one in get_close_matches(wanted, last, n=4, cutoff=0.55))
-    listed = [pages()[name] for name in near] + _having(topic)[0]
-    lines = _list(dict.fromkeys(listed[:6]))
+    named = [pages()[name] for name in near]
+    listed = [*_best(topic), *(page for page in named if page.name not in _BACK), *_having(topic)[0], *named]
+    lines = _list(list(dict.fromkeys(listed))[:6])
     said = f"The manual has no page {topic!r}."
     if not lines:
         first = _list([page for page in _ordered() if not page.program][:_FIRST])
+        said += _suggestion(topic)
         return Answer(f"{said} To begin with:\n\n{first}\n`x402 manual` lists all pages.", False)
     return Answer(f"{said} Near it:\n\n{lines}\n`x402 manual` lists all pages.", False)
 
@@ -170,8 +214,11 @@ def _entries() -> dict[str, str]:
 
 
 def _list(listed: Iterable[Page]) -> str:
-    told = _entries()
-    return "".join(f"- `{page.name}`: {told.get(page.name) or page.summary}\n" for page in listed)
+    return "".join(f"- `{page.name}`: {_told(page)}\n" for page in listed)
+
+
+def _told(page: Page) -> str:
+    return _entries().get(page.name) or page.summary
 
 
 def _weight(page: Page, words: list[_Word]) -> int:

@@ -166,7 +166,7 @@ def _retry(hold: Hold) -> str:
         return _AGAIN
     retry, told = f"x402 ledger retry {hold.id}", []
     if not _is_whole(hold):
-        retry, told = f"{retry} 'URL?QUERY' -d BODY", ["with its query, body and headers"]
+        retry, told = f"{retry} 'URL?QUERY' -d BODY", ["with its query and body"]
     if hold.purchase.keyed:
         retry, told = f"{retry} --key KEY", [*told, "under its key"]
     if not told:

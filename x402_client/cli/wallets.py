@@ -41,13 +41,16 @@ class Found:
     no_wallet: bool = False
 
 
-def find(named: str | None, passphrase_file: Path | None = None, unlock_now: bool = False) -> Found:
+def find(
+    named: str | None, passphrase_file: Path | None = None, unlock_now: bool = False, unlock_if_given: bool = False
+) -> Found:
     """Return the wallet that was named, else the environment's, else the one named default, else one without keys.
 
     Args:
         named: Its name or place. None: none was named.
         passphrase_file: The file with its passphrase. Default: none was named.
         unlock_now: True to open it now, and not when it first signs. Default: False.
+        unlock_if_given: True to open it now if that asks nothing of a person. Default: False.
     """
     if named is None and has_keys():
         return Found(Wallet.from_env(), "the environment")
@@ -55,7 +58,8 @@ def find(named: str | None, passphrase_file: Path | None = None, unlock_now: boo
     if place is None:
         return Found(keyless_wallet(), "nowhere", no_wallet=True)
     stores = read(place)
-    return Found(_wallet(stores, lambda store: _unlock(store, passphrase_file), unlock_now), str(place), stores)
+    now = unlock_now or (unlock_if_given and given_passphrase(passphrase_file) is not None)
+    return Found(_wallet(stores, lambda store: _unlock(store, passphrase_file), now), str(place), stores)
 
 
 def _wallet(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any], now: bool) -> Wallet:
@@ -70,9 +74,9 @@ def _unlock(store: Keystore, file: Path | None) -> Any:
     """Unlock a keystore with a passphrase from a file, the environment, the keyring or a prompt."""
     given = given_passphrase(file)
     if given is not None:
-        return store.unlock(given)
+        return store.unlock(given, f"in {PASSPHRASE_VARIABLE if file is None else f'the file {file}'}")
     if store.in_keyring:
-        return store.unlock(passphrase_of(store))
+        return store.unlock(passphrase_of(store), "in the keyring")
     if not interactive():
         raise ConfigurationError(
             f"The passphrase of {store.path} is not known, and there is no terminal to ask on: set "
@@ -83,7 +87,7 @@ def _unlock(store: Keystore, file: Path | None) -> Any:
         if signer is not None:
             return signer
         say("That passphrase does not open it. Try again.")
-    return store.unlock(ask(f"Passphrase of {store.path}: "))
+    return store.unlock(ask(f"Passphrase of {store.path}: "), "that was typed")
 
 
 def given_passphrase(file: Path | None) -> str | None:

@@ -22,4 +22,5 @@ def next_step(settled: bool = False, refused: int = 0) -> str:
             else f"{often} before then will hardly help. The chain has not shown that the money was taken. Make the "
             "same request again after that time: it asks the chain first, and buys anew if the payment was not used. "
         )
-    return f"{shown}{todo}buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
+    risk = "" if settled else ", but it may still settle: then both are paid"
+    return f"{shown}{todo}buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew{risk}."

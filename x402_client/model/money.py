@@ -26,6 +26,8 @@ _WITH_TOKEN = re.compile(
     r"|(?:USD[A-Z]|PYUSD|CASH|MEGAUSD|MUSD|SBC)[A-Z0-9.]{0,3})\s*",
     re.ASCII | re.IGNORECASE,
 )
+#: Commas that can only part thousands: ``1,000,000`` and ``1,000.50``.
+_THOUSANDS = re.compile(r"\s*[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,}(?:\.[0-9]+)?|,[0-9]{3}\.[0-9]+)\s*", re.ASCII)
 _WITH_COMMA = re.compile(r"\s*([0-9]+),([0-9]+)\s*", re.ASCII)
 #: Follows the code of a currency that is play money. Tokens of test networks count in `USD (test)`.
 _TEST = " (test)"
@@ -168,7 +170,12 @@ def _not_money(text: str) -> str:
         )
     comma = _WITH_COMMA.fullmatch(text)
     if comma is not None:
+        if len(comma[2]) == 3 and comma[1][0] != "0":  # never guessed: they are a thousand times apart
+            number = f'"{comma[1]}{comma[2]}", or "{comma[1]}.{comma[2]}" if the comma stands for a point'
+            return f"{text!r} is not an amount of money: the comma may mean either. Write {number}."
         return f'{text!r} is not an amount of money; write it with a point, like "{comma[1]}.{comma[2]}".'
+    if _THOUSANDS.fullmatch(text):
+        return f'{text!r} is not an amount of money; write it without commas, like "{text.strip().replace(",", "")}".'
     return f'{text!r} is not an amount of money; write it like "0.10" or "0.10 EUR".'
 
 

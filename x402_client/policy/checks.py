@@ -12,7 +12,7 @@ from ..errors import ConfigurationError
 from ..model.hosts import Pattern
 from ..model.money import Amount, Money, Token
 from ..model.networks import caip2, may_be_address, network_problem, short_name
-from .limits import Amounts, Limit, as_amounts, by_currency, sane_amounts
+from .limits import LIMIT_KEYWORDS, Amounts, Limit, as_amounts, by_currency, sane_amounts
 
 T = TypeVar("T")
 #: A word for a token. Addresses are longer, or are written with other marks.
@@ -38,7 +38,11 @@ def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
 
 
 def _as_limit(rule: object) -> str:
-    """Return what to write where a bare amount stands as the rule for a host."""
+    """Return what to write where a bare amount or a table stands as the rule for a host."""
+    if isinstance(rule, Mapping):
+        known = {str(name): value for name, value in rule.items() if name in LIMIT_KEYWORDS}
+        inside = ", ".join(f"{name}={value!r}" for name, value in known.items()) or 'per_request="0.10"'
+        return f" Write Limit({inside}), for example."
     with contextlib.suppress(ConfigurationError):
         return f' Write Limit(per_request="{Money(rule)}"), for example.'  # type: ignore[arg-type]
     return ""

@@ -18,7 +18,7 @@ from ..model.keywords import meant
 from ..model.money import Token
 from ..model.sandbox_settings import ended_sandbox
 from .limits import LIMIT_KEYWORDS, Limit
-from .toml_mistakes import cure_of
+from .toml_mistakes import DUPLICATE, cure_of, twice
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -109,7 +109,8 @@ def _not_toml(name: str, text: str, problem: str) -> str:
     what = problem[: found.start()] if found else problem
     number = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
     line = f"line {number}, column {found[2]}" if found and found[1] else f"line {number}, at the end"
-    cure = cure_of(text.split("\n")[number - 1])
+    lines = text.split("\n")
+    cure = twice(lines[number - 1]) if what in DUPLICATE else cure_of(lines[number - 1])
     return f"{name}, {line}: this is not TOML. {what}.{cure and ' '}{cure}"
 
 
@@ -202,6 +203,8 @@ def _has_float(value: object) -> bool:
 def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
     if kinds is not POLICY and field in POLICY:
         return _BELOW
+    if kinds is POLICY and field == "policy":
+        return "is no field here; write the fields without a heading, at the top of the file."
     return f"is no field here; {meant(field, kinds) or 'known are ' + ', '.join(kinds) + '.'}"
 
 

@@ -52,12 +52,12 @@ class Keystore:
     in_keyring: bool
     _document: Mapping[str, Any] = field(repr=False)
 
-    def unlock(self, passphrase: str) -> LocalEvmSigner | LocalSolanaSigner:
-        """Return the signer inside. A wrong passphrase is a ConfigurationError."""
+    def unlock(self, passphrase: str, where: str = "") -> LocalEvmSigner | LocalSolanaSigner:
+        """Return the signer inside. A wrong passphrase is a ConfigurationError, which says where it was."""
         signer = self.try_unlock(passphrase)
         passphrase = ""  # tools that print the variables of a traceback must find none
         if signer is None:
-            raise ConfigurationError(f"The passphrase does not open {self.path}.")
+            raise ConfigurationError(f"The passphrase{where and ' '}{where} does not open {self.path}.")
         return signer
 
     def try_unlock(self, passphrase: str) -> LocalEvmSigner | LocalSolanaSigner | None:
@@ -105,6 +105,11 @@ def passphrase_of(store: Keystore) -> str:
         where = "the keyring does not have it" if store.in_keyring else f"{PASSPHRASE_VARIABLE} is not set"
         raise ConfigurationError(f"The passphrase of {store.path} is not known: {where}. Set {PASSPHRASE_VARIABLE}.")
     return found
+
+
+def place_of_passphrase() -> str:
+    """Return where ``passphrase_of`` finds it, in words."""
+    return f"in {PASSPHRASE_VARIABLE}" if os.environ.get(PASSPHRASE_VARIABLE) else "in the keyring"
 
 
 def _kept_in_keyring(store: Keystore) -> str | None:

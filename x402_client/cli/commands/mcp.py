@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -20,6 +22,8 @@ from ..requests_made import whole_url
 from ..running import Stop, command
 from ..screen import out, say, show
 
+#: An allowance without a name, as errors name it. The one of --allowance has none.
+_UNNAMED = re.compile(r"allowance '~[0-9a-f]+'")
 _MISSING = (
     "x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]' "
     "(in a clone: pip install -e '.[cli,mcp]')."
@@ -147,7 +151,7 @@ def _serve(
 def _reworded(said: str) -> str:
     """Return what an error says for a model and its user: they have the command, and calls of tools."""
     said = said.replace("buyer.purchase(per_request=...)", "max_usd").replace("same request again", "same call again")
-    return in_own_words(said)
+    return in_own_words(_UNNAMED.sub("allowance of --allowance", said))
 
 
 def _has_mcp() -> bool:
@@ -184,14 +188,14 @@ def _show_entry(host: HostFile, choices: Choices, words: list[str]) -> None:
     found = wallets.find(choices.wallet, choices.passphrase_file)
     command = [sys.executable, "-m", "x402_client", "mcp"]
     for name, place in (("--policy", choices.policy), ("--passphrase-file", choices.passphrase_file)):
-        command += [] if place is None else [name, str(place.expanduser().absolute())]
-    command += ["--wallet", str(Path(found.source).absolute())] if found.stores else []
+        command += [] if place is None else [name, _normal(place)]
+    command += ["--wallet", _normal(Path(found.source))] if found.stores else []
     command += ["--purse", choices.purse] if choices.purse != "default" else []
     command += ["--must-exist"] if choices.must_exist else []
     environ: dict[str, str] = {}
     file = ledger_file(choices.ledger)
     if file is not None:
-        command += ["--ledger", str(file.expanduser().absolute())]
+        command += ["--ledger", _normal(file)]
     elif choices.ledger is not None:
         environ["X402_LEDGER"] = choices.ledger  # a URL may hold a password, and arguments are seen by others
     if choices.rpc:
@@ -201,6 +205,11 @@ def _show_entry(host: HostFile, choices: Choices, words: list[str]) -> None:
     say(f"Into {host.place}, beside what is there. Then start {host.title} again.")
     for note in _notes(choices, found):
         say(note, "yellow")
+
+
+def _normal(place: Path) -> str:
+    """Return a whole path without ``..``. Links in it stay, as they may lead elsewhere later."""
+    return os.path.abspath(place.expanduser())
 
 
 def _notes(choices: Choices, found: wallets.Found) -> list[str]:
