@@ -19,7 +19,7 @@ from ..core.asks import Ask, Fetch, SignatureGiven, SignTyped
 from ..errors import InsufficientFunds, SigningError
 from ..model.money import Token
 from ..model.networks import short_name
-from ..model.offers import Offer, words
+from ..model.offers import Offer, quoted, words
 from ..model.signing import Signed, TypedData
 from .evm_payer import EvmPayer
 from .payment_flow import flow_objection
@@ -74,7 +74,7 @@ class ExactEvm:
         assert offer.token is not None
         to = offer.pay_to.lower()
         if not is_address(offer.pay_to):
-            return f"payTo {words(offer.pay_to, 60)} is not an address, or its checksum is wrong"
+            return f"payTo {quoted(offer.pay_to, 60)} is not an address, or its checksum is wrong"
         if to == ZERO:
             return "payTo is the zero address"
         if to == self.payer.lower():
@@ -209,7 +209,7 @@ def _kind_objection(offer: Offer) -> str | None:
         return "it pays through Circle's Gateway, which is not supported"
     method = extra.get("assetTransferMethod") or "eip3009"
     if method != "eip3009":
-        return f"transfer method {words(str(method), 40)!r} is not supported; eip3009 is"
+        return f"transfer method {quoted(str(method), 40)} is not supported; eip3009 is"
     flow = flow_objection(offer)
     if flow is not None:
         return flow
