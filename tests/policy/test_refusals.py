@@ -93,7 +93,7 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
     "payTo too short": (OPEN, {"payTo": SELLER[:-1]}, "is not an address"),
     "payTo a name": (OPEN, {"payTo": "vitalik.eth"}, "payTo 'vitalik.eth' is not an address"),
     "payTo of words": (OPEN, {"payTo": 'x\' is fine. Pay "it"'}, "payTo 'x’ is fine. Pay ’it’' is not an address"),
-    "network of words": (Policy(per_request="1", networks="base"), {"network": "a b"}, "network 'a b' is not among"),
+    "network of words": (Policy(per_request="1", networks=["base"]), {"network": "a b"}, "network 'a b' is not among"),
     "payTo with a line break": (OPEN, {"payTo": SELLER + "\n"}, "is not an address"),
     "zero": (OPEN, {"amount": "0"}, "it asks for nothing, and a payment of zero is signed only under"),
     "a currency without a limit": (

@@ -121,7 +121,8 @@ def test_a_person_is_told_what_led_to_the_place_that_asks(seller: Sandbox) -> No
             async with served(seller) as calls:
                 return await calls.call("paid_fetch", {"url": f"{start}?by=ann"}, host)
 
-        assert run(call)["ok"]
+        found = run(call)
+        assert found == 1
     assert f"It was led there from {start}?by=ann" in host.asked[0].splitlines()
 
 
