@@ -645,7 +645,11 @@ def test_an_answer_without_a_body_is_told_like_any_other(box: Toolbox, status: i
     with Server() as server:
         server.on("/free", lambda one: one.answer(status, b""))
         fetch = box.tools(buyer, hosts=HERE).paid_fetch
-        found, *free = fetch(server.on("/", sell)), fetch(server.url("/free")), fetch(server.url("/free"), method="HEAD")
+        found, *free = (
+            fetch(server.on("/", sell)),
+            fetch(server.url("/free")),
+            fetch(server.url("/free"), method="HEAD"),
+        )
     assert (found["ok"], found["status"], found["body"], found["paid"]) == (True, status, "", "0.01 USD")
     assert [(one["ok"], one["body"], one["paid"]) for one in free] == [(True, "", None)] * 2
     assert buyer.holds() == ()

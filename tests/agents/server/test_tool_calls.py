@@ -114,15 +114,17 @@ def test_a_person_sees_the_query_of_what_is_bought(seller: Sandbox) -> None:
 
 def test_a_person_is_told_what_led_to_the_place_that_asks(seller: Sandbox) -> None:
     host, url = Person(YES), seller.sell("/poem", "0.02", content="Roses are red.")
+    asks = [("PAYMENT-REQUIRED", httpx.get(url).headers["PAYMENT-REQUIRED"])]
     with Server() as server:
-        start = server.on("/", lambda one: one.answer(302, b"", [("Location", url)]))
+        goods = server.on("/goods", lambda one: one.answer(402, b"", asks))
+        start = server.on("/", lambda one: one.answer(302, b"", [("Location", "/goods")]))
 
         async def call() -> Any:
             async with served(seller) as calls:
                 return await calls.call("paid_fetch", {"url": f"{start}?by=ann"}, host)
 
-        found = run(call)
-        assert found == 1
+        run(call)
+    assert f"For: GET {goods}" in host.asked[0].splitlines()
     assert f"It was led there from {start}?by=ann" in host.asked[0].splitlines()
 
 
