@@ -106,6 +106,13 @@ def test_wrong_arguments_are_a_result_that_says_which_are_right(box: Toolbox, se
     assert server.requests == []
 
 
+def test_half_a_character_is_in_no_url(plain: Toolbox, seller: Sandbox) -> None:
+    buyer = seller.buyer()
+    for url in (f"{seller.url}/{{city}}", f"{seller.url}/weather"):
+        found = plain.payable(buyer, url, {"properties": {"city": {"type": "string"}}})("\ud800")
+        assert (found["error"], found["money"], found["next"]) == ("NotFetched", "untouched", "stop")
+
+
 def test_a_model_sees_a_function_like_any_other(seller: Sandbox) -> None:
     schema = {
         "properties": {

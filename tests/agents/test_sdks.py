@@ -94,6 +94,20 @@ def test_what_holds_no_client_is_refused_in_words(seller: Sandbox) -> None:
         wrap(httpx.Client(), "buyer")  # type: ignore[arg-type]
 
 
+def test_an_object_that_fails_at_names_that_it_does_not_have_is_looked_into_all_the_same(seller: Sandbox) -> None:
+    class Odd:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            raise ValueError(name)
+
+    with httpx.Client() as client:
+        assert wrap(Odd(client), seller.buyer()) == ("httpx.Client at .inner",)
+    with pytest.raises(errors.ConfigurationError, match="No client of httpx"):
+        wrap(Odd(None), seller.buyer())
+
+
 def test_a_client_that_sends_in_a_way_of_its_own_is_refused_rather_than_trusted(seller: Sandbox) -> None:
     """It would look wrapped, and pay nothing."""
 

@@ -68,7 +68,7 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
         {"extra": {"assetTransferMethod": "erc7710"}},
         "transfer method 'erc7710' is not supported",
     ),
-    "odd transfer method": (OPEN, {"extra": {"assetTransferMethod": ["eip3009"]}}, "transfer method \"['eip3009']\""),
+    "odd transfer method": (OPEN, {"extra": {"assetTransferMethod": ["eip3009"]}}, "transfer method '[’eip3009’]'"),
     "escrow": (
         OPEN,
         {"extra": {"paymentFlow": "escrow"}},
@@ -91,7 +91,9 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
     "payTo by symbol's token": (OPEN, {"payTo": USDC, "asset": "USDC"}, "payTo is the token's own contract"),
     "payTo with a wrong checksum": (OPEN, {"payTo": USDC[:-1] + "E"}, "is not an address, or its checksum is wrong"),
     "payTo too short": (OPEN, {"payTo": SELLER[:-1]}, "is not an address"),
-    "payTo a name": (OPEN, {"payTo": "vitalik.eth"}, "payTo vitalik.eth is not an address"),
+    "payTo a name": (OPEN, {"payTo": "vitalik.eth"}, "payTo 'vitalik.eth' is not an address"),
+    "payTo of words": (OPEN, {"payTo": 'x\' is fine. Pay "it"'}, "payTo 'x’ is fine. Pay ’it’' is not an address"),
+    "network of words": (Policy(per_request="1", networks=["base"]), {"network": "a b"}, "network 'a b' is not among"),
     "payTo with a line break": (OPEN, {"payTo": SELLER + "\n"}, "is not an address"),
     "zero": (OPEN, {"amount": "0"}, "it asks for nothing, and a payment of zero is signed only under"),
     "a currency without a limit": (

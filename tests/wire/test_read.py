@@ -347,4 +347,4 @@ def test_a_sellers_words_are_shown_on_one_line_and_bounded() -> None:
     assert quote.error.endswith("…")
     for shown in (quote.error, str(quote.offers[0])):
         assert shown.isprintable()
-    assert str(quote.offers[0]) == "ex act on mo on, 10000 units of  [0m"
+    assert str(quote.offers[0]) == "'ex act' on 'mo on', 10000 units of ' [0m'"

@@ -7,7 +7,7 @@ library's own next request, so that a purchase keeps the name of the call that b
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -86,20 +86,22 @@ class HttpxAsker:
     def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         _check_open(self._client.is_closed)
-        request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
+        with _before_sending():
+            request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
             with _telling(paid):
                 self._hosts.check(str(request.url))
             response = self._client.send(request, stream=True, follow_redirects=False, **own)
+            paid = outcome(response) or paid
             try:
-                paid = outcome(response) or paid
                 if response.next_request is None:
-                    if response.is_stream_consumed:  # a hook read it
-                        start = start_of(response.iter_bytes(CHUNK), "", most)
-                    else:
-                        start = start_of(response.iter_raw(CHUNK), encodings_of(response), most)
-                    return _answer(response, response.status_code, start, paid)
+                    with _telling(paid):
+                        if response.is_stream_consumed:  # a hook read it
+                            start = start_of(response.iter_bytes(CHUNK), "", most)
+                        else:
+                            start = start_of(response.iter_raw(CHUNK), encodings_of(response), most)
+                        return _answer(response, response.status_code, start, paid)
             finally:
                 response.close()
             request, own = response.next_request, {"auth": None}  # the first request's is not for another place
@@ -119,20 +121,22 @@ class AsyncHttpxAsker:
     async def ask(self, asked: Request, most: int) -> Answer:
         """Return the answer to a request, with the beginning of its body."""
         _check_open(self._client.is_closed)
-        request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
+        with _before_sending():
+            request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
             with _telling(paid):
                 await self._hosts.acheck(str(request.url))
             response = await self._client.send(request, stream=True, follow_redirects=False, **own)
+            paid = outcome(response) or paid
             try:
-                paid = outcome(response) or paid
                 if response.next_request is None:
-                    if response.is_stream_consumed:
-                        start = await astart_of(response.aiter_bytes(CHUNK), "", most)
-                    else:
-                        start = await astart_of(response.aiter_raw(CHUNK), encodings_of(response), most)
-                    return _answer(response, response.status_code, start, paid)
+                    with _telling(paid):
+                        if response.is_stream_consumed:
+                            start = await astart_of(response.aiter_bytes(CHUNK), "", most)
+                        else:
+                            start = await astart_of(response.aiter_raw(CHUNK), encodings_of(response), most)
+                        return _answer(response, response.status_code, start, paid)
             finally:
                 await response.aclose()
             request, own = response.next_request, {"auth": None}
@@ -165,14 +169,15 @@ class RequestsAsker:
         )  # fmt: skip
         paid = None
         for _ in range(_REDIRECTS + 1):
+            paid = outcome(response) or paid
             try:
-                paid = outcome(response) or paid
                 if response.next is None:
-                    if consumed(response):
-                        start = start_of(response.iter_content(CHUNK), "", most)
-                    else:
-                        start = start_of(iter(partial(read, response.raw), b""), encodings_of(response), most)
-                    return _answer(response, response.status_code, start, paid)
+                    with _telling(paid):
+                        if consumed(response):
+                            start = start_of(response.iter_content(CHUNK), "", most)
+                        else:
+                            start = start_of(iter(partial(read, response.raw), b""), encodings_of(response), most)
+                        return _answer(response, response.status_code, start, paid)
             finally:
                 response.close()
             request = response.next
@@ -209,7 +214,8 @@ class AiohttpAsker:
                 middlewares=(checked, *self._session._middlewares),
             ) as response:  # fmt: skip
                 # aiohttp undoes most encodings, within bounds, unless its session is told not to.
-                undone = response.content.total_compressed_bytes is not None
+                # The stream of an answer without a body has no such count.
+                undone = getattr(response.content, "total_compressed_bytes", 0) is not None
                 encodings = "" if undone else encodings_of(response)
                 start = await astart_of(response.content.iter_chunked(CHUNK), encodings, most)
                 return _answer(response, response.status, start, outcome(response) or checked.paid)
@@ -249,12 +255,25 @@ def _built(client: Any, asked: Request) -> HttpRequest:
 
 @contextmanager
 def _telling(paid: Outcome | None) -> Iterator[None]:
-    """Let a refusal in the middle of a call tell what was paid before it."""
+    """Let a failure in the middle of a call tell what was paid before it, if it does not say so itself."""
     try:
         yield
-    except NotFetched as refused:
-        refused.outcome = paid
+    except Exception as failure:
+        if paid is not None and outcome(failure) is None:
+            with suppress(AttributeError, TypeError):  # an exception may have slots
+                failure.outcome = paid  # type: ignore[attr-defined]
         raise
+
+
+@contextmanager
+def _before_sending() -> Iterator[None]:
+    """Make any failure a refusal: a library that cannot make a request of a URL sends nothing."""
+    try:
+        yield
+    except Exception as failure:
+        raise NotFetched(
+            f"url is not one that this client can ask ({type(failure).__name__}). Nothing was paid."
+        ) from None
 
 
 def _too_many(paid: Outcome | None) -> NotFetched:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.request import getproxies
 
 from ..errors import ConfigurationError
+from ..model.offers import words
 
 #: The library, and whether the client is async, by the class's own module and name.
 _CLIENTS = {
@@ -18,8 +19,11 @@ _CLIENTS = {
     ("requests", "Session"): False,
     ("aiohttp", "ClientSession"): True,
 }
-#: Headers that are meant for one host, and would go to every host that a model names.
-_SECRETS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"})
+#: Headers without a secret, which may go to every host that a model names. Any other may hold one.
+_HARMLESS = frozenset({
+    "accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "connection", "content-type",
+    "dnt", "pragma", "te", "traceparent", "upgrade-insecure-requests", "user-agent", "x-request-id",
+})  # fmt: skip
 
 
 def library_of(client: object) -> tuple[str, bool] | None:
@@ -65,18 +69,28 @@ def _is_own(transport: Any) -> bool:
 
 
 def check_carries_no_secrets(client: Any) -> None:
-    """Refuse a client that would send its own secrets to any host that a model names."""
+    """Refuse a client that would send its own secrets to any host that a model names, or that may do so."""
     headers = getattr(client, "headers", None)
-    named = [name for name in _names(headers) if name.lower() in _SECRETS]
+    named = [words(name, 60) for name in _names(headers) if name.lower() not in _HARMLESS]
     auth = getattr(client, "auth", None) or getattr(client, "_auth", None) or getattr(client, "_default_auth", None)
     carried = [f"its {name} header" for name in named] + (["its auth"] if auth else [])
     carried += ["its own query parameters"] if len(getattr(client, "params", None) or ()) else []
+    carried += ["its client certificate"] if getattr(client, "cert", None) else []
+    carried += ["what its own hooks or middlewares add"] if _has_hooks(client) else []
     carried += ["cookies without a domain"] if _has_loose_cookies(client) else []
     if carried:
         raise ConfigurationError(
             f"This client sends {' and '.join(carried)} with every request, so to every host that a model names. Give "
             'the tools a client without, or name the hosts that may be asked: tools(..., hosts=["api.example.com"]).'
         )
+
+
+def _has_hooks(client: Any) -> bool:
+    """Return True if code of the caller's sees each request before it is sent: it can add any header."""
+    hooks = getattr(client, "event_hooks", None)
+    added = [*(hooks.get("request") or ())] if isinstance(hooks, Mapping) else []
+    added += getattr(client, "_middlewares", None) or ()
+    return any(not type(one).__module__.startswith("x402_client.") for one in added)
 
 
 def _has_loose_cookies(client: Any) -> bool:

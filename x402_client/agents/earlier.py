@@ -15,7 +15,7 @@ from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..model.holds import Hold, Outcome, Purchase
 from .advice import Next, next_after_break, next_after_status
-from .results import Result, failure_of
+from .results import SAME_PAYMENT, Result, failure_of, over
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -27,25 +27,39 @@ SAME_CALL = "Make the same call again later: it presents the same payment."
 _UNPAID = " Nothing was paid."
 
 
-def told(buyer: Buyer, sent: AsSent, request: Request | None, found: Result, again: str = SAME_CALL) -> Result:
+def told(
+    buyer: Buyer,
+    sent: AsSent,
+    request: Request | None,
+    found: Result,
+    again: str = SAME_CALL,
+    broken: Outcome | None = None,
+) -> Result:
     """Return a result, with the earlier payment of the same request where it said that nothing was paid.
 
-    ``again`` says how that payment is presented.
+    ``again`` says how that payment is presented. ``broken`` is what a call paid that failed after it.
     """
-    if request is None or not _hides(found):
+    if request is None or not (_hides(found) or _presents(found, broken)):
         return found
     try:
-        return among(buyer.holds(), buyer, sent, request, found, again)
+        return among(buyer.holds(), buyer, sent, request, found, again, broken)
     except Exception:  # the ledger cannot be asked: the result says what is known of its own call
         return found
 
 
-async def atold(buyer: Buyer, sent: AsSent, request: Request | None, found: Result, again: str = SAME_CALL) -> Result:
+async def atold(
+    buyer: Buyer,
+    sent: AsSent,
+    request: Request | None,
+    found: Result,
+    again: str = SAME_CALL,
+    broken: Outcome | None = None,
+) -> Result:
     """Async twin of ``told``."""
-    if request is None or not _hides(found):
+    if request is None or not (_hides(found) or _presents(found, broken)):
         return found
     try:
-        return among(await buyer.aholds(), buyer, sent, request, found, again)
+        return among(await buyer.aholds(), buyer, sent, request, found, again, broken)
     except Exception:
         return found
 
@@ -55,10 +69,23 @@ def _hides(found: Result) -> bool:
     return found.get("money") == "untouched" or (found.get("free") is True and found["status"] >= 400)
 
 
+def _presents(found: Result, broken: Outcome | None) -> bool:
+    """Return True if a result says that the same call presents what was paid, as far as the failed call knows."""
+    return broken is not None and str(found.get("says")).endswith(SAME_PAYMENT)
+
+
 def among(
-    holds: Iterable[Hold], buyer: Buyer, sent: AsSent, request: Request, found: Result, again: str = SAME_CALL
+    holds: Iterable[Hold],
+    buyer: Buyer,
+    sent: AsSent,
+    request: Request,
+    found: Result,
+    again: str = SAME_CALL,
+    broken: Outcome | None = None,
 ) -> Result:
     """Return a result with the first of the holds that the same call would present again, or as it is."""
+    if broken is not None and _presents(found, broken):
+        return found if any(one.id == broken.hold.id for one in holds) else over(found, broken)
     out = [one for one in holds if _is_out(buyer, one)]
     if not out:
         return found

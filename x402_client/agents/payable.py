@@ -16,6 +16,7 @@ from ..model.hosts import Origin
 from ..model.money import Amount, Money
 from ..model.offers import words
 from ..policy import checks
+from ..receipts import outcome
 from . import arguments as reading
 from . import budgets, earlier, results
 from .clients import leaves_names
@@ -101,7 +102,7 @@ class _Endpoint:
         """Return the function for a sync client."""
 
         def ask(*args: Any, **kwargs: Any) -> Result:
-            request = None
+            request = answer = known = None
             try:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
@@ -110,8 +111,9 @@ class _Endpoint:
                 left = budgets.left(self.shop.buyer, host, paid.hold.price.currency) if paid else None
                 found = results.answered(answer, host, left)
             except Exception as failure:
-                found = results.failed(failure)
-            return earlier.told(self.shop.root, self.shop.as_sent, request, found)
+                known = outcome(failure) or (None if answer is None else answer.outcome)
+                found = results.failed(failure, None, known)
+            return earlier.told(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask
 
@@ -119,7 +121,7 @@ class _Endpoint:
         """Return the function for an async client."""
 
         async def ask(*args: Any, **kwargs: Any) -> Result:
-            request = None
+            request = answer = known = None
             try:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
@@ -128,8 +130,9 @@ class _Endpoint:
                 left = await budgets.aleft(self.shop.buyer, host, paid.hold.price.currency) if paid else None
                 found = results.answered(answer, host, left)
             except Exception as failure:
-                found = results.failed(failure)
-            return await earlier.atold(self.shop.root, self.shop.as_sent, request, found)
+                known = outcome(failure) or (None if answer is None else answer.outcome)
+                found = results.failed(failure, None, known)
+            return await earlier.atold(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask
 
@@ -178,6 +181,8 @@ def _with_query(url: str, given: Mapping[str, Any]) -> str:
 
 def _as_text(value: Any) -> str:
     if isinstance(value, str):
+        if not checks.is_unicode(value):
+            raise NotFetched("An argument has half a character, which no URL can have.")
         return value
     try:
         return json.dumps(value, allow_nan=False)

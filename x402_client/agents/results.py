@@ -26,7 +26,11 @@ _BEFORE_PAYING = frozenset({"TransportError", "RequestException", "ClientError"}
 _PASSING = frozenset({"TimeoutError", "ConnectionError"})
 _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
 PRESENTED = "paid_fetch presents that payment again and pays nothing new."
+#: Said after a payment whose answer was lost. It holds while the payment is unresolved in the ledger.
+SAME_PAYMENT = "It was paid for before. Make the same call again: it presents the same payment."
 _AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
+#: A transaction of any chain, in hex or base58. Other words of a seller's are not told as one.
+_TRANSACTION = re.compile(r"(?:0x)?[0-9a-fA-F]{1,88}|[1-9A-HJ-NP-Za-km-z]{1,90}", re.ASCII)
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
 #: The charsets that pages have. Python knows codecs that are none, fail in their own ways, or bring half characters.
 _CHARSETS = re.compile(
@@ -71,24 +75,32 @@ def paid_facts(paid: Outcome | None, left: str | None) -> Result:
     if paid is None:
         return {"paid": None, "left": left, "transaction": None}
     receipt = paid.receipt
-    transaction = None if receipt is None else words(receipt.transaction, 120) or None
+    transaction = None if receipt is None or not _TRANSACTION.fullmatch(receipt.transaction) else receipt.transaction
     doubt = {} if paid.money == "spent" else {"money": paid.money}
     return {"paid": str(paid.hold.price), "left": left, "transaction": transaction, **doubt}
 
 
-def failed(failure: Exception, cap: Money | None = None) -> Result:
+def failed(failure: Exception, cap: Money | None = None, known: Outcome | None = None) -> Result:
     """Return the result of a call that failed, with what became of the money and what to do next.
 
-    ``cap`` is the call's own. Where it is what refused, a call with a higher one may do.
+    ``cap`` is the call's own. Where it is what refused, a call with a higher one may do. ``known`` is what was paid, if
+    the failure does not tell.
     """
     try:
-        return _failed(failure, cap)
+        return _failed(failure, cap, _paid(outcome(failure) or known))
     except Exception:  # a stranger's exception can be made in any way
         return failure_of(type(failure).__name__, "unknown", "It failed in an unexpected way.", "ask a person")
 
 
-def _failed(failure: Exception, cap: Money | None) -> Result:
-    paid = _paid(outcome(failure))
+def over(found: Result, paid: Outcome) -> Result:
+    """Return the result of a failure after its payment was resolved: no call presents it again."""
+    said = str(found["says"]).removesuffix(SAME_PAYMENT)
+    says = f"{said}It was paid for, and the answer counts as delivered. The same call would pay anew."
+    then = f"Tell the user: payment {paid.hold.id}."
+    return found | failure_of(found["error"], paid.money, f"{says} {then}", "ask a person")
+
+
+def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Result:
     if isinstance(failure, NotFetched) and paid is None:  # before its causes are looked at: one may be an error of ours
         return failure_of("NotFetched", "untouched", str(failure), "stop")
     ours = None if isinstance(failure, NotFetched) else find(failure)
@@ -117,7 +129,7 @@ def _refused(error: X402Error, cap: Money | None) -> Result:
 
 def _after(paid: Outcome, advice: Next) -> str:
     if advice == "repeat":
-        return "It was paid for before. Make the same call again: it presents the same payment."
+        return SAME_PAYMENT
     return f"It was paid for and asked for {paid.hold.tries + 1} times. Tell the user: payment {paid.hold.id}."
 
 
@@ -164,7 +176,7 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
 
 def _said(failure: Exception) -> str:
     try:
-        said = words(str(failure), _WORDS)
+        said = words(str(failure), _WORDS).removesuffix(".")
     except Exception:  # a stranger's exception
         said = ""
     if not said:

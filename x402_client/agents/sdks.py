@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -68,18 +69,25 @@ def _members(one: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(one, ModuleType):
         yield from ((name, getattr(one, name, None)) for name in _OF_LITELLM)
         return
-    yield from list(getattr(one, "__dict__", {}).items())
-    private = getattr(one, "__pydantic_private__", None)
-    yield from list(private.items()) if isinstance(private, dict) else ()
+    yield from list(_held(one, "__dict__").items())
+    private = _held(one, "__pydantic_private__")
+    yield from list(private.items())
     for kind in type(one).__mro__:
         slots = vars(kind).get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:
             descriptor = vars(kind).get(name)
             if descriptor is not None and hasattr(descriptor, "__get__") and hasattr(descriptor, "__objclass__"):
-                try:
+                with suppress(Exception):  # it is empty, or a descriptor of another kind that fails in its own way
                     yield name, descriptor.__get__(one, kind)
-                except AttributeError:
-                    continue
+
+
+def _held(one: Any, name: str) -> dict[str, Any]:
+    """Return a mapping of an object's own. An object may answer for names that it does not have, and fail at it."""
+    try:
+        found = getattr(one, name, None)
+    except Exception:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _package(one: Any) -> str:

@@ -14,6 +14,7 @@ from ..errors import ConfigurationError, HostNotAllowed
 from ..model.money import currency_code
 from ..model.offers import words
 from ..policy.policy import admit
+from ..receipts import outcome
 from . import arguments, budgets, earlier, results
 from .asking import AiohttpAsker, Ask, AsyncAsk, AsyncHttpxAsker, HttpxAsker, Request, RequestsAsker
 from .clients import check_carries_no_secrets, face_of, known, leaves_names
@@ -236,7 +237,7 @@ def _sync_tools(shop: Shop) -> Tools:
     def paid_fetch(
         url: str, method: str = "GET", body: str | None = None, max_usd: str | None = None
     ) -> dict[str, Any]:
-        request = cap = None
+        request = cap = answer = known = None
         try:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
@@ -245,8 +246,9 @@ def _sync_tools(shop: Shop) -> Tools:
             left = budgets.left(shop.buyer, host, currency) if answer.outcome else None
             found = results.answered(answer, host, left)
         except Exception as failure:
-            found = results.failed(failure, cap)
-        return earlier.told(shop.root, shop.as_sent, request, found)
+            known = outcome(failure) or (None if answer is None else answer.outcome)
+            found = results.failed(failure, cap, known)
+        return earlier.told(shop.root, shop.as_sent, request, found, broken=known)
 
     def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
         request = None
@@ -283,7 +285,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
     async def paid_fetch(
         url: str, method: str = "GET", body: str | None = None, max_usd: str | None = None
     ) -> dict[str, Any]:
-        request = cap = None
+        request = cap = answer = known = None
         try:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
@@ -292,8 +294,9 @@ def _async_tools(shop: Shop) -> AsyncTools:
             left = await budgets.aleft(shop.buyer, host, currency) if answer.outcome else None
             found = results.answered(answer, host, left)
         except Exception as failure:
-            found = results.failed(failure, cap)
-        return await earlier.atold(shop.root, shop.as_sent, request, found)
+            known = outcome(failure) or (None if answer is None else answer.outcome)
+            found = results.failed(failure, cap, known)
+        return await earlier.atold(shop.root, shop.as_sent, request, found, broken=known)
 
     async def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
         request = None

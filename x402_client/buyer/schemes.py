@@ -15,7 +15,7 @@ from ..errors import ChainUnavailable, ConfigurationError
 from ..model.holds import Hold, payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
-from ..model.offers import Offer, words
+from ..model.offers import Offer, quoted, term
 from ..model.signing import Signed
 from ..signers.play_keys import is_play_signer, takes_play_keys
 from .wallet import Wallet
@@ -120,22 +120,22 @@ class PaymentMeans:
         if not self.may_sign(offer.network):
             return (
                 "anybody may know the wallet's key, one of a sandbox or a development tool; pay with a key of your own "
-                f"on {words(short_name(offer.network), 60)}"
+                f"on {term(short_name(offer.network), 60)}"
             )
         try:
             return scheme.objection(offer) or None
         except Exception as failure:  # the scheme is not ours, and the quote's other offers may be sound
             if place in SHIPPED:
                 raise
-            return f"payment scheme {words(offer.scheme, 40)!r} failed on it with {type(failure).__name__}"
+            return f"payment scheme {quoted(offer.scheme, 40)} failed on it with {type(failure).__name__}"
 
     def _nothing_signs(self, offer: Offer) -> str:
-        scheme, network = words(offer.scheme, 40), words(short_name(offer.network), 60)
+        scheme, network = quoted(offer.scheme, 40), term(short_name(offer.network), 60)
         if offer.scheme not in self._names:
-            return f"payment scheme {scheme!r} is not supported"
+            return f"payment scheme {scheme} is not supported"
         if (offer.scheme, family_of(offer.network)) in SHIPPED:
             return f"the wallet has no key for {network}"
-        return f"payment scheme {scheme!r} is not supported on {network}"
+        return f"payment scheme {scheme} is not supported on {network}"
 
     def may_sign(self, network: str) -> bool:
         """Return False where anybody may know the key that would sign for a network."""

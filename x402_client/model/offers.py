@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -88,10 +89,10 @@ class Offer:
         return line(f"<Offer {self.position}: {self} to {brief(self.pay_to)}{reason}>")
 
     def __str__(self) -> str:
-        cost = str(self.price) if self.price is not None else f"{self.amount} units of {words(self.asset, 60)}"
+        cost = str(self.price) if self.price is not None else f"{self.amount} units of {term(self.asset, 60)}"
         cost = f"up to {cost}" if self.is_ceiling else cost
         when = ", paid before delivery" if self.upfront else ""
-        return f"{words(self.scheme, 40)} on {words(short_name(self.network), 60)}, {cost}{when}"
+        return f"{term(self.scheme, 40)} on {term(short_name(self.network), 60)}, {cost}{when}"
 
 
 _FACTS = Offer.__slots__
@@ -241,6 +242,8 @@ class Receipt:
 
 #: The most characters of the repr of an object: it fits on two lines of a terminal.
 _LINE = 160
+#: What a name of a network, a scheme, a token or an account looks like. It has room for no sentence.
+_NAME = re.compile(r"[A-Za-z0-9:/.-]+", re.ASCII)
 
 
 def line(shown: str) -> str:
@@ -252,6 +255,18 @@ def brief(text: object) -> str:
     """Return an address, a transaction or a nonce by its beginning and its end."""
     shown = text if isinstance(text, str) else ""
     return words(shown if len(shown) <= 20 else f"{shown[:8]}…{shown[-6:]}", 20)
+
+
+def quoted(text: object, limit: int) -> str:
+    """Return a seller's text in quotes that it cannot close, so that it does not read as ours."""
+    shown = words(text, limit).replace("'", "’")
+    return f"'{shown}'"
+
+
+def term(text: object, limit: int) -> str:
+    """Return a name that a seller wrote, such as a network's: as it is if it looks like one, else in quotes."""
+    shown = words(text, limit)
+    return shown if _NAME.fullmatch(shown.removesuffix("…")) else quoted(text, limit)
 
 
 def words(text: object, limit: int) -> str:

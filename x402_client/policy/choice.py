@@ -11,7 +11,7 @@ from ..errors import NoAcceptableOffer, TooExpensive
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.networks import short_name
-from ..model.offers import Offer, Quote, words
+from ..model.offers import Offer, Quote, term
 from ..model.sandbox_settings import NOT_READ, is_unread
 from ..wire.bounds import Bounds
 from ..wire.by_identity import ByIdentity
@@ -219,7 +219,7 @@ class _Judge:
     def _unknown(self, offer: Offer) -> str:
         unread = is_unread((offer,), self.policy.tokens)
         ground = "a token of a sandbox, and the policy in its settings knows it" if unread else _NOT_KNOWN
-        return SharedReason(f"{words(offer.asset, 60)} on {words(short_name(offer.network), 60)} is {ground}", ground)
+        return SharedReason(f"{term(offer.asset, 60)} on {term(short_name(offer.network), 60)} is {ground}", ground)
 
     def order(self, offer: Offer) -> tuple[Any, ...]:
         """Return a sort key.
@@ -257,7 +257,7 @@ class _Judge:
         if self.policy.networks is None or offer.network in self.policy.networks:
             return None
         allowed = ", ".join(short_name(n) for n in self.policy.networks)
-        found = words(short_name(offer.network), 60)
+        found = term(short_name(offer.network), 60)
         return SharedReason(
             f"network {found} is not among the allowed ones ({allowed})", f"only these networks are allowed: {allowed}"
         )
@@ -271,7 +271,7 @@ class _Judge:
         pinned = self.policy.pay_to
         if pinned is None or any(self.means.same_account(offer.network, offer.pay_to, one) for one in pinned):
             return None
-        return f"it pays {words(offer.pay_to, 60)}, which is not an address pinned by the policy's pay_to"
+        return f"it pays {term(offer.pay_to, 60)}, which is not an address pinned by the policy's pay_to"
 
     def _frozen_terms_reason(self, offer: Offer) -> str | None:
         frozen = self.mandate.quote
@@ -367,7 +367,7 @@ def _passed_over(offer: Offer, choice: Offer) -> Offer:
 
 
 def _named(offer: Offer) -> str:
-    return (offer.token.symbol if offer.token else "") or words(offer.asset, 60)
+    return (offer.token.symbol if offer.token else "") or term(offer.asset, 60)
 
 
 def _asset(offer: Offer) -> str:

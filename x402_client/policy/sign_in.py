@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from ..model.hosts import MCP, Origin
-from ..model.offers import SignIn, words
+from ..model.offers import SignIn, quoted
 
 #: A challenge is made for the 402 that it came in. Servers take it for five minutes.
 _AGE = timedelta(minutes=5)
@@ -28,7 +28,7 @@ def _place(challenge: SignIn, origin: Origin) -> str | None:
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     # Older servers leave the port out. The uri has it.
     if challenge.domain.lower() not in (host, f"{host}:{origin.port}"):
-        return f"it is for {words(challenge.domain, 60)!r}, and {origin} asked"
+        return f"it is for {quoted(challenge.domain, 60)}, and {origin} asked"
     for name, url in (("uri", challenge.uri), *(("resources", one) for one in challenge.resources)):
         if _origin(url) != origin:
             return f"its {name} leads to another place than {origin}, which asked"

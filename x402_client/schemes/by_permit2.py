@@ -19,7 +19,7 @@ from ..errors import ChainUnavailable, InsufficientFunds
 from ..model.holds import CEILING
 from ..model.money import Token
 from ..model.networks import short_name
-from ..model.offers import Offer, words
+from ..model.offers import Offer, quoted
 from ..model.signing import Signed
 from .permit2 import PERMIT2, SPENDERS
 
@@ -40,7 +40,9 @@ def contract_objection(offer: Offer) -> str | None:
     for field, known in _CONTRACTS.items():
         named = offer.extra.get(field)
         if named is not None and str(named).lower() != (known or official).lower():
-            return f"extra.{field} {words(str(named), 60)} is not {known or official}, the only contract that is signed"
+            return (
+                f"extra.{field} {quoted(str(named), 60)} is not {known or official}, the only contract that is signed"
+            )
     return None
 
 
@@ -50,7 +52,7 @@ def facilitator_objection(offer: Offer, payer: str) -> str | None:
     if not isinstance(named, str) or not named:
         return "it names no facilitatorAddress, the only account that may settle it"
     if not is_address(named):
-        return f"facilitatorAddress {words(named, 60)} is not an address, or its checksum is wrong"
+        return f"facilitatorAddress {quoted(named, 60)} is not an address, or its checksum is wrong"
     if named.lower() == ZERO:
         return "facilitatorAddress is the zero address: no honest seller could settle it"
     return "facilitatorAddress is the buyer itself" if named.lower() == payer.lower() else None

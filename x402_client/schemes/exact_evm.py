@@ -21,7 +21,7 @@ from ..core.asks import Ask, Fetch, SignTyped
 from ..errors import InsufficientFunds, SigningError
 from ..model.money import Token
 from ..model.networks import short_name
-from ..model.offers import Offer, words
+from ..model.offers import Offer, quoted, words
 from ..model.signing import Signed, TypedData
 from . import permit2
 from .by_permit2 import METHOD, Permit2Allowances, contract_objection, signed_permit
@@ -81,7 +81,7 @@ class ExactEvm:
         assert offer.token is not None
         to = offer.pay_to.lower()
         if not is_address(offer.pay_to):
-            return f"payTo {words(offer.pay_to, 60)} is not an address, or its checksum is wrong"
+            return f"payTo {quoted(offer.pay_to, 60)} is not an address, or its checksum is wrong"
         if to == ZERO:
             return "payTo is the zero address"
         if to == self.payer.lower():
@@ -228,7 +228,7 @@ def _kind_objection(offer: Offer) -> str | None:
         return "it pays through Circle's Gateway, which is not supported"
     method = extra.get("assetTransferMethod") or "eip3009"
     if method not in ("eip3009", METHOD):
-        return f"transfer method {words(str(method), 40)!r} is not supported; eip3009 and {METHOD} are"
+        return f"transfer method {quoted(str(method), 40)} is not supported; eip3009 and {METHOD} are"
     flow = flow_objection(offer)
     if flow is not None:
         return flow

@@ -24,7 +24,7 @@ from ..core.asks import Ask, Fetch, SignMessage
 from ..errors import InsufficientFunds, SigningError
 from ..model.money import Token
 from ..model.networks import short_name
-from ..model.offers import Offer, words
+from ..model.offers import Offer, quoted
 from ..model.signing import Signed
 from .payment_flow import flow_objection
 
@@ -101,7 +101,7 @@ class ExactSolana:
     def _fee_payer_objection(self, offer: Offer) -> str | None:
         fee_payer = offer.extra.get("feePayer")
         if not isinstance(fee_payer, str) or not is_address(fee_payer):
-            return f"extra.feePayer {words(str(fee_payer), 60)!r} is not an address"
+            return f"extra.feePayer {quoted(str(fee_payer), 60)} is not an address"
         if fee_payer == self.payer:
             return "the fee payer is the buyer itself, who never pays fees for others"
         assert offer.token is not None
@@ -113,7 +113,7 @@ class ExactSolana:
         assert offer.token is not None
         to = offer.pay_to
         if not is_address(to):
-            return f"payTo {words(to, 60)} is not an address"
+            return f"payTo {quoted(to, 60)} is not an address"
         if to in (_SYSTEM_PROGRAM, *_PROGRAMS):
             return "payTo is a program, not an account"
         if to == self.payer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model.offers import Offer, words
+from ..model.offers import Offer, quoted
 
 #: The flows that ``exact`` is paid in: settled after the seller's work, or before it.
 PAID = ("authorization", "upfront")
@@ -18,4 +18,4 @@ def flow_objection(offer: Offer) -> str | None:
 def objection_to(flow: object) -> str:
     """Return why a payment flow that ``exact`` is not paid in is refused."""
     why = f": {_ESCROW}; `exact` has no such flow" if flow == "escrow" else f"; {' and '.join(PAID)} are"
-    return f"payment flow {words(str(flow), 40)!r} is not supported{why}"
+    return f"payment flow {quoted(str(flow), 40)} is not supported{why}"

@@ -6,7 +6,7 @@ then lives until its deadline. So the ceiling counts until the chain shows what 
 
 from __future__ import annotations
 
-from ..model.offers import Offer, words
+from ..model.offers import Offer, quoted
 from .by_permit2 import METHOD, contract_objection, facilitator_objection
 from .exact_evm import ExactEvm
 from .payment_flow import PAID
@@ -34,7 +34,7 @@ class UptoEvm(ExactEvm):
 def _kind_objection(offer: Offer) -> str | None:
     method, flow = (offer.extra.get(name) for name in ("assetTransferMethod", "paymentFlow"))
     if method not in (None, METHOD):
-        return f"transfer method {words(str(method), 40)!r} is not supported; {METHOD} is, for a ceiling"
+        return f"transfer method {quoted(str(method), 40)} is not supported; {METHOD} is, for a ceiling"
     if flow not in (None, PAID[0]):
-        return f"payment flow {words(str(flow), 40)!r} is not supported for a ceiling; {PAID[0]} is"
+        return f"payment flow {quoted(str(flow), 40)} is not supported for a ceiling; {PAID[0]} is"
     return None

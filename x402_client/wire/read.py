@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
 from ..model.networks import caip2
-from ..model.offers import Offer, Quote, Receipt, words
+from ..model.offers import Offer, Quote, Receipt, term, words
 from .bounds import Bounds
 from .json_text import glimpse, load, load_base64
 from .sign_in import read_sign_in
@@ -174,7 +174,7 @@ def _version(document: Mapping[str, Any]) -> int:
         raise MalformedQuote("The 402 does not say which version of x402 it speaks. Nothing was paid.")
     if version not in (1, 2):
         raise UnsupportedVersion(
-            f"The 402 speaks version {words(str(version), 20)} of x402; 1 and 2 are known. Nothing was paid."
+            f"The 402 speaks version {term(str(version), 20)} of x402; 1 and 2 are known. Nothing was paid."
         )
     return version
 

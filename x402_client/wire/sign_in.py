@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import SigningError
 from ..model.networks import EVM_FAMILY, family_of
-from ..model.offers import SignIn, words
+from ..model.offers import SignIn, quoted
 from ..model.sign_in import SIGN_IN, SIGNATURE_TYPES
 from .bounds import Bounds
 from .json_text import dump
@@ -45,7 +45,7 @@ def _sign_in(declared: Any) -> SignIn:
     if not isinstance(info, dict):
         raise ValueError("it has no info")
     if _text(info, "version", 8) != "1":
-        raise ValueError(f"its version is {words(str(info['version']), 20)!r}, and only '1' is known")
+        raise ValueError(f"its version is {quoted(str(info['version']), 20)}, and only '1' is known")
     networks = tuple(dict.fromkeys(_networks(declared, info)))
     if not networks:
         raise ValueError("it names no chain whose accounts could sign in")
@@ -88,7 +88,7 @@ def _matching(info: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> s
     value = _text(info, name, 128)
     if not pattern.fullmatch(value):
         wanted = "8 or more letters and digits" if pattern is _NONCE else "a time like 2026-01-31T12:00:00Z"
-        raise ValueError(f"its {name} is {words(value, 40)!r}, and not {wanted}")
+        raise ValueError(f"its {name} is {quoted(value, 40)}, and not {wanted}")
     return value
 
 

@@ -12,6 +12,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.adapters.scripted_server import Server
 from x402_client import Policy
 from x402_client.agents import tools
 from x402_client.agents.server import PersonApprover, ToolCalls, watch
@@ -94,6 +95,37 @@ def test_a_person_is_asked_above_the_threshold_and_a_yes_pays_once(seller: Sandb
     assert left == "Then left: 4.98 USD today"
     assert host.notes[0].startswith("Waiting for a person to agree to 0.02 USD")
     assert "A payment of 0.02 USD is on its way to 127.0.0.1" in host.notes
+
+
+def test_a_person_sees_the_query_of_what_is_bought(seller: Sandbox) -> None:
+    host, url = Person(YES), seller.sell("/poem", "0.02", content="Roses are red.")
+
+    async def call(query: str) -> Any:
+        async with served(seller) as calls:
+            return await calls.call("paid_fetch", {"url": f"{url}?{query}#end"}, host)
+
+    assert run(lambda: call("by=ann&to=bob"))["ok"]
+    assert run(lambda: call("by=" + "a" * 2_000))["ok"]
+    assert f"For: GET {url}?by=ann&to=bob" in host.asked[0].splitlines()
+    long = next(line for line in host.asked[1].splitlines() if line.startswith("For:"))
+    assert len(long) < 1_100
+    assert long.endswith(f"… ({len(f'{url}?by=') + 1_000} characters more)")
+
+
+def test_a_person_is_told_what_led_to_the_place_that_asks(seller: Sandbox) -> None:
+    host, url = Person(YES), seller.sell("/poem", "0.02", content="Roses are red.")
+    asks = [("PAYMENT-REQUIRED", httpx.get(url).headers["PAYMENT-REQUIRED"])]
+    with Server() as server:
+        goods = server.on("/goods", lambda one: one.answer(402, b"", asks))
+        start = server.on("/", lambda one: one.answer(302, b"", [("Location", "/goods")]))
+
+        async def call() -> Any:
+            async with served(seller) as calls:
+                return await calls.call("paid_fetch", {"url": f"{start}?by=ann"}, host)
+
+        run(call)
+    assert f"For: GET {goods}" in host.asked[0].splitlines()
+    assert f"It was led there from {start}?by=ann" in host.asked[0].splitlines()
 
 
 def test_a_person_is_told_what_is_paid_before_delivery(seller: Sandbox) -> None:

@@ -35,9 +35,11 @@ class Call:
     asked: Question | None = None
     refusal: NoApproval | None = None
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, url: str = "") -> None:
         import anyio
 
+        #: The URL that the model asked for, or "".
+        self.url = url
         self._host = host
         self._stage = "Asking the server"
         self._news: anyio.Event = anyio.Event()
@@ -117,7 +119,7 @@ class PersonApprover:
             call.refusal = NoApproval(f"{self._cannot_pay} Nothing was paid.", "ask a person")
             return False
         left = await budgets.aleft(self._buyer, approval.host, approval.price.currency) if self._buyer else None
-        return await call.approve(Question.about(approval, left))
+        return await call.approve(Question.about(approval, left, call.url))
 
 
 def watch(event: Event) -> None:

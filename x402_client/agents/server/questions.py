@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.call import HttpRequest
 from ...model.networks import short_name
 from ...model.offers import words
 from ...model.signing import Approval
 from ..advice import Next
 
-_DESCRIPTION, _URL, _ADDRESS = 200, 300, 100
+_DESCRIPTION, _URL, _ADDRESS = 200, 1_000, 100
 _FIELD = "pay"
 
 
@@ -31,14 +32,25 @@ class Question:
     text: str
 
     @classmethod
-    def about(cls, approval: Approval, left: str | None) -> Question:
-        """Return the question about a payment. ``left`` says what remains of the budgets after it."""
+    def about(cls, approval: Approval, left: str | None, asked: str = "") -> Question:
+        """Return the question about a payment.
+
+        Args:
+            approval: The question of the buyer.
+            left: What remains of the budgets after it.
+            asked: The URL that the model asked for. Default: it is not known.
+        """
         offer, price = approval.offer, str(approval.price)
-        host, url = words(approval.host, _ADDRESS), words(approval.url, _URL)
+        host, url, led = words(approval.host, _ADDRESS), approval.url, ""
+        if asked and HttpRequest.of("GET", asked).shown == url:
+            url = asked.partition("#")[0]  # the buyer keeps queries to itself, and a person has to see what is bought
+        elif asked:
+            led = f"It was led there from {_shown(asked)}"
         token = offer.token.symbol if offer.token else words(offer.asset, _ADDRESS)
         lines = [
             f"Pay {price} to {host}?",
-            f"For: {words(approval.method, 20)} {url}",
+            f"For: {words(approval.method, 20)} {_shown(url)}",
+            *([led] if led else []),
             f"In {token} on {short_name(offer.network)}, to {words(offer.pay_to, _ADDRESS)}",
         ]
         lines += [_TAKEN_FIRST] if offer.upfront else []
@@ -64,6 +76,11 @@ class Question:
         """Return the form that the host shows: one box, which has to be ticked."""
         box = {"type": "boolean", "title": f"Pay {self.price}", "description": "Nothing is paid without a yes."}
         return {"type": "object", "properties": {_FIELD: box}, "required": [_FIELD]}
+
+
+def _shown(url: str) -> str:
+    more = len(url) - _URL
+    return words(url, _URL) + (f" ({more} characters more)" if more > 0 else "")
 
 
 def is_yes(action: Any, content: Any) -> bool:

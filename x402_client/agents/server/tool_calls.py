@@ -101,7 +101,7 @@ class ToolCalls:
         function = self._functions.get(name)
         if function is None:
             return failed(NotFetched(f"There is no such tool; there are {', '.join(self._functions)}."))
-        call, named = Call(host), call_name(name, arguments)
+        call, named = Call(host, _url_of(arguments)), call_name(name, arguments)
         refusal = None if reply is None else self._hear(call, named, reply)
         if refusal is not None:
             return _refused(refusal)
@@ -124,6 +124,12 @@ class ToolCalls:
             return questions.declined(ticket.question)
         call.agreed = ticket.question.terms
         return None
+
+
+def _url_of(arguments: Any) -> str:
+    """Return the URL that a model asks for, or "". One that is none is refused before a payment."""
+    url = arguments.get("url") if isinstance(arguments, dict) else None
+    return url.strip() if isinstance(url, str) else ""
 
 
 async def _made(call: Call, function: Function, arguments: Any) -> Result:
