@@ -13,6 +13,7 @@ from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..core.digests import BodyDigest, tool_digest
+from ..core.purchase_name import request_name
 from ..errors import BodyNotReplayable
 from ..guards.tracebacks import forget_frames
 from ..model.offers import words
@@ -106,6 +107,16 @@ class AsyncCourier:
 
     async def digest(self) -> BodyDigest:
         """Return the digest of the call: tool and arguments, as they are written in JSON."""
+        return self._digest()
+
+    def name(self, identity_headers: tuple[str, ...]) -> str | None:
+        """Return the name by which an HTTP client knows this call. None: it has none, as that client can tell, too."""
+        try:
+            return request_name(self.request.identity(identity_headers), self._digest().digest)
+        except BodyNotReplayable:
+            return None
+
+    def _digest(self) -> BodyDigest:
         from pydantic_core import to_jsonable_python
 
         try:
