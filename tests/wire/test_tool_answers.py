@@ -128,7 +128,7 @@ def test_a_result_beyond_the_bound_goes_by_its_beginning(encodings: str) -> None
 
 def test_what_is_closed_before_its_end_is_no_content_if_the_end_is_beyond_the_bound() -> None:
     answer = ToolAnswer(1)
-    answer.add(LARGE)
+    answer.add(LARGE.replace(b"aaaa", b"aaaaaaaaaaaa"))
     answer.closed = True
     assert answer.failed()
 
