@@ -162,7 +162,7 @@ BROUGHT_NOTHING: dict[str, tuple[int, str, bytes]] = {
     "no content": (204, "X-None: 1", b""),
     "a page": (200, "Content-Type: text/html", b"<html>"),
     "no type": (200, "X-None: 1", RESULT.encode()),
-    "another id": (200, JSON, RESULT.replace("ID", "999").encode()),
+    "another id": (200, EVENTS, f"data: {RESULT}\n\n".replace("ID", "999").encode()),
     "a null": (200, JSON, b'{"jsonrpc": "2.0", "id": ID, "result": null}'),
     "no such result": (200, JSON, RESULT.replace('"text": "Sun."', '"image": 1').encode()),
     "a batch": (200, JSON, f"[{RESULT}]".encode()),
@@ -203,7 +203,7 @@ async def test_an_answer_without_a_result_is_no_delivery(
         for _ in range(2):
             async with (
                 wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
-                over_http(f"{web.url}/mcp", http_client, read_timeout_seconds=0.5) as session,
+                over_http(f"{web.url}/mcp", http_client, read_timeout_seconds=5) as session,
             ):
                 if wraps_session:
                     wrap(session, mcp_buyer)
