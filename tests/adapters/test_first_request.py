@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -46,6 +47,16 @@ def tool(number: int, city: str = "Bern") -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
 
 
+def goods(exchange: Exchange, till: Till) -> None:
+    """Deliver in the way that the request is answered: a tool call by its result."""
+    body = exchange.read_body()
+    if not body.startswith(b"{"):
+        return delivered(exchange, till)
+    content = [{"type": "text", "text": "the goods"}]
+    answer = {"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": {"content": content}}
+    return exchange.answer(200, json.dumps(answer).encode(), [till.receipt()])
+
+
 class TestRetries:
     """What a client draws anew for each try is the same purchase; all else is another one."""
 
@@ -59,11 +70,11 @@ class TestRetries:
     def test_a_retry_is_the_same_purchase(
         self, client: Client, server: Server, till: Till, buyer: Buyer, body: str, status: int | None
     ) -> None:
-        server.on("/paid", till.sells(SETTLE_AND_DROP, SETTLE_AND_DROP, delivered))
+        server.on("/paid", till.sells(SETTLE_AND_DROP, SETTLE_AND_DROP, goods))
         url = server.url("/paid") if status is None else server.on("/from", to("/paid", status))
         for turn in range(2):
             assert isinstance(fails(client, "POST", url, **self.BODIES[body](turn)), PaymentOutcomeUnknown)
-        assert client.request("POST", url, follow=True, **self.BODIES[body](3)).content == b"the goods"
+        assert b"the goods" in client.request("POST", url, follow=True, **self.BODIES[body](3)).content
         assert len(set(till.nonces)) == 1
         assert paid(buyer)
 
@@ -97,10 +108,10 @@ class TestRetries:
     def test_another_body_is_another_purchase(
         self, client: Client, server: Server, till: Till, buyer: Buyer, body: str, status: int | None
     ) -> None:
-        server.on("/paid", till.sells(SETTLE_AND_DROP, delivered))
+        server.on("/paid", till.sells(SETTLE_AND_DROP, goods))
         url = server.url("/paid") if status is None else server.on("/from", to("/paid", status))
         fails(client, "POST", url, **self.BODIES[body](0))
-        assert client.request("POST", url, follow=True, **self.OTHERS[body]).content == b"the goods"
+        assert b"the goods" in client.request("POST", url, follow=True, **self.OTHERS[body]).content
         assert len(set(till.nonces)) == 2
         assert len(buyer.holds()) == 1
 

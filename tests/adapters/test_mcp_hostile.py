@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -183,3 +184,33 @@ def test_the_patience_of_a_paid_call(
     session = Session()
     bound = inspect.signature(session.call_tool).bind("weather")
     assert ToolCall(session.call_tool, bound, session, buyer)._patience(given) == paid
+
+
+@pytest.mark.parametrize("code", [-32000, -32603, 402])
+@pytest.mark.parametrize("says", ["message", "data", "neither"])
+async def test_an_error_that_repeats_the_payment_is_shown_without_it(
+    mcp_sandbox: Sandbox, mcp_buyer: Buyer, code: int, says: str
+) -> None:
+    shop = Shop(mcp_sandbox.url)
+    mcp_sandbox.sell("/weather", "0.01")
+    signed: list[str] = []
+
+    def pays(params: Json) -> Json:
+        payment = params["_meta"].get("x402/payment") if "_meta" in params else None
+        if payment is None:
+            return shop._sold("weather", None)
+        signed.append(payment["payload"]["signature"])
+        message = f"cannot verify {signed[0]}" if says == "message" else "cannot verify"
+        return {"error": {"code": code, "message": message, "data": {"of": payment if says == "data" else "yours"}}}
+
+    shop.tools["weather"] = pays
+    async with over_memory(shop) as session:
+        wrap(session, mcp_buyer, NAME)
+        with pytest.raises(Exception) as caught:
+            await session.call_tool("weather", BERN)
+    failure: Any = caught.value
+    shown = "".join(traceback.format_exception(failure))
+    assert signed
+    assert signed[0] not in shown + repr(failure) + repr(failure.args) + repr(failure.error) + repr(failure.__cause__)
+    assert ("(the payment itself)" in repr(failure.error)) is (says != "neither")
+    assert outcome(failure) is not None

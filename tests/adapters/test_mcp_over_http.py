@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -144,6 +145,121 @@ async def test_an_error_after_a_payment_by_http_is_no_delivery(
     assert len(set(web.presented)) == 1
     assert len(web.presented) == 3
     assert ([one.nonce for one in mcp_buyer.history()], mcp_buyer.holds()) == ([hold.nonce], ())
+
+
+JSON, EVENTS = "Content-Type: application/json", "Content-Type: text/event-stream"
+RESULT = '{"jsonrpc": "2.0", "id": ID, "result": {"content": [{"type": "text", "text": "Sun."}]}}'
+NOTE = 'data: {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 9, "progress": 1}}\n\n'
+#: Answers of 2xx with no result that a session could return: status, type, body.
+BROUGHT_NOTHING: dict[str, tuple[int, str, bytes]] = {
+    "no events": (200, EVENTS, b""),
+    "a notification": (200, EVENTS, NOTE.encode()),
+    "half an event": (200, EVENTS, f"{NOTE}data: {RESULT}".encode()),
+    "an event of another name": (200, EVENTS, f"event: other\ndata: {RESULT}\n\n".encode()),
+    "half of the JSON": (200, JSON, RESULT[:40].encode()),
+    "nothing": (200, JSON, b""),
+    "accepted": (202, JSON, b""),
+    "no content": (204, "X-None: 1", b""),
+    "a page": (200, "Content-Type: text/html", b"<html>"),
+    "no type": (200, "X-None: 1", RESULT.encode()),
+    "another id": (200, EVENTS, f"data: {RESULT}\n\n".replace("ID", "999").encode()),
+    "a null": (200, JSON, b'{"jsonrpc": "2.0", "id": ID, "result": null}'),
+    "no such result": (200, JSON, RESULT.replace('"text": "Sun."', '"image": 1').encode()),
+    "a batch": (200, JSON, f"[{RESULT}]".encode()),
+    "bad UTF-8": (200, JSON, RESULT.encode().replace(b"Sun", b"\xe9")),
+    "too deep": (200, JSON, RESULT.replace('"content"', f'"a": {"[" * 250}{"]" * 250}, "content"').encode()),
+    "too many digits": (200, JSON, RESULT.replace('"content"', f'"a": {"9" * 5_000}, "content"').encode()),
+    "events in JSON": (200, JSON, f"data: {RESULT}\n\n".encode()),
+}
+
+
+class Raw(AfterPayment):
+    """Answers the first payment with these very bytes, and later ones with a result."""
+
+    def __init__(self, shop: Shop, raw: tuple[int, str, bytes]) -> None:
+        super().__init__(shop, "/mcp", GOOD)
+        self.raw = raw
+
+    def post(self, handler: Any) -> None:
+        if not handler.headers.get("payment-signature") or self.presented:
+            return super().post(handler)
+        self.presented.append(handler.headers["payment-signature"])
+        number = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))["id"]
+        status, kind, body = self.raw
+        handler.close_connection = True
+        head = f"HTTP/1.1 {status} OK\r\n{kind}\r\nConnection: close\r\n\r\n"
+        handler.wfile.write(head.encode() + body.replace(b"ID", str(number).encode()))
+        return None
+
+
+@pytest.mark.parametrize("wraps_session", [True, False])
+@pytest.mark.parametrize("case", BROUGHT_NOTHING)
+async def test_an_answer_without_a_result_is_no_delivery(
+    mcp_sandbox: Sandbox, mcp_buyer: Buyer, case: str, wraps_session: bool
+) -> None:
+    results: list[Any] = []
+    holds = []
+    with Raw(shop_of(mcp_sandbox), BROUGHT_NOTHING[case]) as web:
+        for _ in range(2):
+            async with (
+                wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+                over_http(f"{web.url}/mcp", http_client, read_timeout_seconds=5) as session,
+            ):
+                if wraps_session:
+                    wrap(session, mcp_buyer)
+                results.append(await _made(session))
+            holds.append((len(mcp_buyer.holds()), len(mcp_buyer.history())))
+    assert isinstance(results[0], Exception)
+    assert not wraps_session or outcome(results[0]) is not None
+    assert not isinstance(results[1], Exception)
+    assert (len(web.presented), len(set(web.presented)), holds) == (2, 1, [(1, 0), (0, 1)])
+
+
+async def _made(session: Any) -> Any:
+    try:
+        return await session.call_tool("weather", BERN)
+    except Exception as failure:
+        return failure
+
+
+async def test_what_mcp_does_not_take_is_no_delivery_though_it_is_a_result(
+    mcp_sandbox: Sandbox, mcp_buyer: Buyer
+) -> None:
+    shop = shop_of(mcp_sandbox, schemas={"weather": {"type": "object", "required": ["sky"]}})
+    with AfterPayment(shop, "/mcp", {"result": {"content": [], "structuredContent": {}}}) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client) as session,
+        ):
+            wrap(session, mcp_buyer)
+            failure = await _made(session)
+            assert (type(failure), getattr(outcome(failure), "money", None)) == (RuntimeError, "unknown")
+            [hold] = mcp_buyer.holds()
+            web.made = {"result": {"content": [], "structuredContent": {"sky": "blue"}}}
+            assert not (await session.call_tool("weather", BERN)).is_error
+    assert ([one.nonce for one in mcp_buyer.history()], mcp_buyer.holds()) == ([hold.nonce], ())
+
+
+async def test_a_cancelled_call_left_its_answer_unseen(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+    note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "working"}}
+    body = f"data: {json.dumps(note)}\n\ndata: {RESULT}\n\n".encode()
+    scope = anyio.CancelScope()
+
+    async def hear(params: Any) -> None:
+        scope.cancel()
+
+    with Raw(shop_of(mcp_sandbox), (200, EVENTS, body)) as web:
+        async with (
+            wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
+            over_http(f"{web.url}/mcp", http_client, logging_callback=hear) as session,
+        ):
+            wrap(session, mcp_buyer)
+            with scope:
+                await session.call_tool("weather", BERN)
+            assert scope.cancelled_caught
+            assert (len(mcp_buyer.holds()), mcp_buyer.history()) == (1, ())
+            await session.call_tool("weather", BERN)
+    assert (len(set(web.presented)), mcp_buyer.holds()) == (1, ())
 
 
 async def _told(session: Any) -> Any:

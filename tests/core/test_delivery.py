@@ -29,7 +29,7 @@ from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
 from x402_client.model.holds import Attempt, Busy, Hold, Outcome
 from x402_client.model.offers import Quote, Receipt
-from x402_client.wire.tool_answers import ToolAnswer
+from x402_client.wire.tool_answers import MOST_BYTES, ToolAnswer
 
 from .scripted_flow import called
 
@@ -173,7 +173,7 @@ def test_it_is_resolved_once() -> None:
 def test_the_error_of_a_tool_is_a_delivery_by_the_callers_word_alone(word: str) -> None:
     call, answers = called(), Scripted()
     delivery = Delivery(call, outcome(), answers)
-    delivery.answer = ToolAnswer("")
+    delivery.answer = ToolAnswer(1)
     body = b'{"jsonrpc": "2.0", "id": 1, "error": {"code": -32603}}'
     if word == "told before":
         delivery.that_only_tells()
@@ -194,10 +194,29 @@ def test_the_error_of_a_tool_is_a_delivery_by_the_callers_word_alone(word: str) 
 def test_the_content_of_a_tool_is_a_delivery() -> None:
     answers = Scripted()
     delivery = Delivery(called(), outcome(), answers)
-    delivery.answer = ToolAnswer("")
+    delivery.answer = ToolAnswer(1)
     delivery.answer.add(b'{"jsonrpc": "2.0", "id": 1, "result": {"content": []}}')
     delivery.done()
     assert answers.kinds == [asks.Close, asks.Tell]
+
+
+def test_what_a_session_above_decides_is_a_delivery_by_its_word_alone() -> None:
+    call, answers = called(), Scripted()
+    delivery = Delivery(call, outcome(), answers)
+    delivery.left = True
+    delivery.done()
+    assert (answers.kinds, call.attempt.alive) == ([], False)
+    assert delivery.outcome.accept()
+    assert answers.kinds == [asks.Close, asks.Tell]
+
+
+def test_a_large_answer_to_a_tool_call_is_delivered_where_it_was_read_to_its_end() -> None:
+    for way, kinds in (Delivery.done, [asks.Close, asks.Tell]), (Delivery.closed, [asks.Note]):
+        delivery = Delivery(called(), outcome(), answers := Scripted())
+        delivery.answer = ToolAnswer(1)
+        delivery.answer.add(b'{"jsonrpc": "2.0", "id": 1, "result": {"content": [' + b" " * MOST_BYTES)
+        way(delivery)
+        assert answers.kinds == kinds
 
 
 # --- what is under way at a close

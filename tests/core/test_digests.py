@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from x402_client.core.call import HttpRequest, tool_call
-from x402_client.core.digests import NOTHING, body_digest
+from x402_client.core.digests import NOTHING, BodyDigest, body_digest
 
 URL = "https://api.example.com/mcp?tenant=1"
 JSON = "application/json; charset=utf-8"
@@ -88,7 +88,7 @@ def test_a_line_with_more_than_padding_is_no_delimiter() -> None:
 def test_other_bodies_are_their_bytes(content_type: str) -> None:
     for body in (b"", b"--1\r\n", b'{"id": 1}', b"\xff"):
         raw = hashlib.sha256(body).digest()
-        assert body_digest(iter([body]), content_type) == (raw, raw, False, False)
+        assert body_digest(iter([body]), content_type) == BodyDigest(raw, raw)
     assert body_digest(b"") == NOTHING
 
 

@@ -408,6 +408,14 @@ MUTATIONS = (
         unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
+        "a tool call over HTTP is delivered though its session returned nothing",
+        "core/delivery.py",
+        "        if self.left:\n",
+        "        if False:\n",
+        ("tests/core/test_delivery.py", "tests/adapters/test_mcp_over_http.py"),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
         "a server that cannot read a payment gets no other encoding of it",
         "adapters/mcp_courier.py",
         "            if not self._may_be_unread(reply):\n",

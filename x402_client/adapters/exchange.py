@@ -32,7 +32,7 @@ from ..policy.allowances import AllowanceRules, joined
 from ..policy.choice import Mandate
 from ..wire.tool_answers import ToolAnswer
 from .hops import REDIRECTS, Hops, not_digested, unread_body
-from .payments_below import note_payment
+from .payments_below import is_decided_above, note_payment
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
 
 if TYPE_CHECKING:
@@ -261,10 +261,9 @@ class Exchange:
             if reply is None or reply.outcome is None or reply.outcome.money == "untouched":
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
-            if call.tool:
-                # Where a redirect leads, another encoding may be: what is not in gzip is read as it is.
-                encodings = reply.header("content-encoding") if 200 <= reply.status < 300 else "gzip"
-                delivery.answer = ToolAnswer(encodings or "")
+            if call.number is not None:
+                delivery.answer = _tool_answer(call.number, reply)
+                delivery.left = call.purchase is not None and is_decided_above(call.purchase.request)
             if call.resolved:
                 return reply, delivery.that_only_tells()
             leads_on = reply.status in REDIRECTS and reply.header("location") is not None
@@ -294,6 +293,13 @@ class Exchange:
             if call.tool and call.paid is not None and call.purchase is not None:
                 told = reply.outcome if reply is not None else None
                 note_payment(call.purchase.request, told or Outcome("unknown", call.paid, call.paid.offer))
+
+
+def _tool_answer(number: int | str, reply: Reply) -> ToolAnswer:
+    """Return the reader of an answer. Where a redirect leads, another encoding may be: gzip, or it is read as it is."""
+    if not 200 <= reply.status < 300:
+        return ToolAnswer(number, "gzip")
+    return ToolAnswer(number, reply.header("content-encoding") or "", reply.header("content-type") or "")
 
 
 def _is_unchanged(reply: Reply, request: HttpRequest) -> bool:

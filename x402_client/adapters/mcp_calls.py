@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..buyer.scopes import mandate_around
 from ..core.call import HttpRequest
-from ..errors import BodyNotReplayable, ConfigurationError, PaymentRejected, X402Error
+from ..errors import ConfigurationError, PaymentRejected, X402Error
 from ..guards.mcp_log import hide_payments
 from ..guards.tracebacks import shorten
 from ..model.holds import Outcome
@@ -26,10 +26,10 @@ from ..wire.tool_results import QUOTE_KEY, Place
 from .exchange import Exchange
 from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
-from .mcp_errors import OWN_ERRORS, LibraryError
+from .mcp_errors import OWN_ERRORS
 from .mcp_outcomes import put_beside, put_on_failure
 from .mcp_server import server_of, session_of
-from .payments_below import any_below, paid_below
+from .payments_below import any_below, deciding, paid_below
 from .quoting import finished_quote, quote_in_progress, quote_request
 
 if TYPE_CHECKING:
@@ -93,18 +93,23 @@ class PaidCalls:
             paid = await exchange.arun(ahead, courier)
             if paid is not None:
                 return paid
+
+        def name() -> str | None:
+            return courier.name(self.buyer.identity_headers)
+
         try:
-            first = await courier.send(None)
-        except LibraryError as failure:
-            below = await self._paid_below(courier, hops)
+            with deciding(name):
+                first = await courier.send(None)
+        except BaseException as failure:
+            below = paid_below(name(), hops.started) if any_below() else None
             if below is not None:
                 below.reject()
                 put_on_failure(failure, below)
             raise
-        below = await self._paid_below(courier, hops)
+        below = paid_below(name(), hops.started) if any_below() else None
         if not exchange.asks_to_pay(first.status, request.method, request.headers):
-            if below is not None and first.status != 200:
-                below.reject()
+            if below is not None:
+                below.accept() if first.status == 200 else below.reject()
             first.outcome = below
             return await courier.hand_over(first, None)
         if quote_in_progress() is None:
@@ -112,17 +117,6 @@ class PaidCalls:
                 raise _asked_twice(below, first)
             await native.tell(0.0, "This tool asks to be paid. That may take an approval and a settlement.")
         return await exchange.arun(exchange.pay(request, hops, mandate, first), courier)
-
-    async def _paid_below(self, courier: AsyncCourier, hops: Hops) -> Outcome | None:
-        """Return the outcome of the payment that an HTTP client below made for this call."""
-        if not any_below():
-            return None
-        identity = courier.request.identity(self.buyer.identity_headers)
-        try:
-            digest = (await courier.digest()).digest
-        except BodyNotReplayable:  # the client below sent the same arguments, so it had no such trouble
-            return None
-        return paid_below(identity, digest, hops.started)
 
     def _remember(self, tool: str, place: Place) -> None:
         if len(self._places) < _PLACES:

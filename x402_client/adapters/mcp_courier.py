@@ -13,6 +13,7 @@ from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..core.digests import BodyDigest, tool_digest
+from ..core.purchase_name import request_name
 from ..errors import BodyNotReplayable
 from ..guards.tracebacks import forget_frames
 from ..model.offers import words
@@ -27,7 +28,7 @@ from ..wire.tool_results import (
     was_unread,
 )
 from .failures import links, timed_out
-from .mcp_errors import LOST, TIMED_OUT, LibraryError, error_data
+from .mcp_errors import LOST, TIMED_OUT, LibraryError, error_data, hide_payment
 from .mcp_outcomes import put_on_failure, put_on_result, refused_result, without_claims
 from .mcp_server import goes_straight_here
 
@@ -90,10 +91,10 @@ class AsyncCourier:
                 return reply
             version = self._asked.version if self._asked is not None else None
             first, other = payment_metas(header[1], self.place, version)
-            reply = await self._call(first, pays=True)
+            reply = await self._pay(first, header[1])
             if not self._may_be_unread(reply):
                 return reply
-            again = await self._call(other, pays=True)
+            again = await self._pay(other, header[1])
             # If neither way was read, the first answer may have the better reason.
             return reply if self._may_be_unread(again) else again
         finally:
@@ -106,6 +107,16 @@ class AsyncCourier:
 
     async def digest(self) -> BodyDigest:
         """Return the digest of the call: tool and arguments, as they are written in JSON."""
+        return self._digest()
+
+    def name(self, identity_headers: tuple[str, ...]) -> str | None:
+        """Return the name by which an HTTP client knows this call. None: it has none, as that client can tell, too."""
+        try:
+            return request_name(self.request.identity(identity_headers), self._digest().digest)
+        except BodyNotReplayable:
+            return None
+
+    def _digest(self) -> BodyDigest:
         from pydantic_core import to_jsonable_python
 
         try:
@@ -139,6 +150,19 @@ class AsyncCourier:
         """Say whether it was a time-out. That nothing left cannot be known from here."""
         late = isinstance(failure, LibraryError) and error_data(failure).code in TIMED_OUT
         return "timeout" if late or any(map(timed_out, links(failure))) else "lost"
+
+    async def _pay(self, meta: Mapping[str, Any], header: str) -> ToolReply:
+        """Call the tool with the payment. A server's error that repeats the payment is shown without it."""
+        try:
+            reply = await self._call(meta, pays=True)
+            if isinstance(reply.native, LibraryError):
+                hide_payment(reply.native, header)
+            return reply
+        except LibraryError as failure:
+            hide_payment(failure, header)
+            raise
+        finally:
+            meta, header = {}, ""
 
     async def _call(self, meta: Mapping[str, Any], pays: bool) -> ToolReply:
         try:

@@ -6,6 +6,7 @@ that existing ``except`` clauses and retry filters catch it: their repeats prese
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from mcp import types
 from mcp.shared import exceptions
 
 from ..errors import PaymentOutcomeUnknown
+from ..wire.leaks import repeated
 from .own_errors import OwnErrors
 
 #: ``McpError`` in 1.x, ``MCPError`` in 2.x.
@@ -20,11 +22,29 @@ LibraryError: type[Exception] = getattr(exceptions, "MCPError", None) or getattr
 #: Codes that mcp itself gives where no answer came: time-outs of both generations, and the end of the connection.
 TIMED_OUT = frozenset({408, -32001})
 LOST = frozenset({*TIMED_OUT, -32000})
+#: What is shown where a server repeats the payment.
+_HIDDEN = "(the payment itself)"
 
 
 def error_data(failure: Exception) -> Any:
     """Return the code, the message and the data of a library's error."""
     return failure.error  # type: ignore[attr-defined]
+
+
+def hide_payment(failure: Exception, header: str) -> None:
+    """Take out of a library's error what repeats the payment: errors are printed."""
+    said = error_data(failure)
+    message, data = repeated([said.message, _text(said.data)], header)
+    if message or data:
+        told = _HIDDEN if message else said.message, _HIDDEN if data else said.data
+        failure.error = types.ErrorData(code=said.code, message=told[0], data=told[1])  # type: ignore[attr-defined]
+        # The first generation has the message alone in its arguments.
+        failure.args = (said.code, *told) if len(failure.args) > 1 else told[:1]
+
+
+def _text(data: Any) -> str:
+    """Return the data of an error as its text, in which a payment stands as it was sent."""
+    return data if isinstance(data, str) else json.dumps(data, default=str)
 
 
 class _MessageError(LibraryError):  # type: ignore[misc,valid-type]

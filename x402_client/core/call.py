@@ -137,6 +137,8 @@ class Call:
     no_sign_in: str = ""
     #: True for an MCP ``tools/call`` over HTTP, once its body was read.
     tool: bool = False
+    #: The ``id`` of that call, which its answer repeats. None: it wants no answer.
+    number: int | str | None = None
 
     @property
     def asked(self) -> str:

@@ -123,7 +123,7 @@ class Delivery:
     forgotten. The first of them counts. None of them waits for anything, so async clients call them as they are.
     """
 
-    __slots__ = ("__weakref__", "_resolution", "answer", "call", "over")
+    __slots__ = ("__weakref__", "_resolution", "answer", "call", "left", "over")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
         self.call: Call = call
@@ -132,6 +132,8 @@ class Delivery:
         self.over: bool = False
         #: What is read along of the answer to a tool call. None: any answer is the content.
         self.answer: ToolAnswer | None = None
+        #: True if a session of MCP above has the word on it: what it makes of the answer counts.
+        self.left: bool = False
         self._is_handed_over()
 
     def that_only_tells(self) -> Delivery:
@@ -165,6 +167,8 @@ class Delivery:
         """
         cause = self._under_way()
         if cause is None:
+            if self.answer is not None:
+                self.answer.closed = True
             self.done()
         else:
             self.broke(cause)
@@ -189,13 +193,16 @@ class Delivery:
     def resolved(self) -> Flow[None]:
         """Tell the ledger that the caller has the content, unless the delivery ended in another way before.
 
-        The error of a tool is no content, as in a session of MCP: the same call presents the same payment.
+        What has no result of the tool is no content, as in a session of MCP: the same call presents the same payment.
         """
         if self.over:
             return
         if self.answer is not None and not self._resolution.resolved and self.answer.failed():
             self.dropped()
             yield from note_tool_error(self._resolution.outcome)
+            return
+        if self.left:
+            self.dropped()
             return
         self.over = True
         yield from self._resolution.by(self.call)

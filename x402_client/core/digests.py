@@ -33,6 +33,8 @@ class BodyDigest(NamedTuple):
     tool: bool = False
     #: True if such a call carries its payment itself, or asks for the price alone: then it is not ours to pay.
     hands_off: bool = False
+    #: The ``id`` of such a call. None: it wants no answer.
+    number: int | str | None = None
 
 
 class RunningDigest(Protocol):
@@ -106,7 +108,9 @@ class _JsonRpc(_Bytes):
             return BodyDigest(raw, raw)
         meant = _meaning(document)
         digest = raw if meant is None else _named(meant)
-        return BodyDigest(digest, raw, _is_tool(document), b"x402" in content and _pays_itself(document))
+        tool = _is_tool(document)
+        hands_off = b"x402" in content and _pays_itself(document)
+        return BodyDigest(digest, raw, tool, hands_off, document.get("id") if tool else None)
 
 
 def _meaning(document: Any) -> Any:

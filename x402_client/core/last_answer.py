@@ -45,8 +45,8 @@ def note_break(outcome: Outcome, failure: Exception) -> Flow[None]:
 
 
 def note_tool_error(outcome: Outcome) -> Flow[None]:
-    """Keep what is known of a payment whose HTTP answer was a tool's error. Nothing is awaited for it."""
-    last = LastAnswer(outcome.money, 200, "the tool's answer is an error", _in(outcome))
+    """Keep what is known of a payment whose HTTP answer has no result of the tool. Nothing is awaited for it."""
+    last = LastAnswer(outcome.money, 200, "the answer has no result of the tool", _in(outcome))
     yield from _note(outcome.hold, last, now=True)
 
 

@@ -30,7 +30,7 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     if isinstance(call.body, BodyNotReplayable):
         raise call.body
     here = yield from Digest()
-    call.tool = here.tool
+    call.tool, call.number = here.tool, here.number
     if here.hands_off:
         raise PaidByItself("This tool call carries its payment in its own _meta, so none is made here.")
     request = request_name(call.identity, (call.body or here).digest)

@@ -19,7 +19,7 @@ def decoded(body: bytes, encodings: str, limit: int) -> bytes | None:
         return b""
     for name in reversed(names):
         undo = _UNDO.get(name)
-        undone = undo(body, limit) if undo else None
+        undone = undo(body, limit, True) if undo else None
         if undone is None:
             return b""
         if len(undone) > limit:
@@ -28,26 +28,35 @@ def decoded(body: bytes, encodings: str, limit: int) -> bytes | None:
     return body
 
 
-def _inflate(body: bytes, limit: int, wbits: int) -> bytes | None:
+def beginning(body: bytes, encodings: str, limit: int) -> bytes:
+    """Return what a body that may have been left early unfolds into: ``limit`` bytes, and one more if it is longer."""
+    names = [part.strip().lower() for part in encodings.split(",") if part.strip()]
+    for name in reversed(names[: _MOST + 1]):
+        undo = _UNDO.get(name)
+        body = (undo(body, limit, False) if undo and len(names) <= _MOST else None) or b""
+    return body[: limit + 1]
+
+
+def _inflate(body: bytes, limit: int, whole: bool, wbits: int) -> bytes | None:
     machine = zlib.decompressobj(wbits)
     try:
         out = machine.decompress(body, limit + 1)
     except zlib.error:
         return None
-    return out if machine.eof or len(out) > limit else None
+    return out if machine.eof or len(out) > limit or not whole else None
 
 
-def _gzip(body: bytes, limit: int) -> bytes | None:
-    return _inflate(body, limit, zlib.MAX_WBITS | 16)
+def _gzip(body: bytes, limit: int, whole: bool) -> bytes | None:
+    return _inflate(body, limit, whole, zlib.MAX_WBITS | 16)
 
 
-def _deflate(body: bytes, limit: int) -> bytes | None:
+def _deflate(body: bytes, limit: int, whole: bool) -> bytes | None:
     """Decode the zlib format, else raw deflate: servers mean either by the name."""
-    plain = _inflate(body, limit, zlib.MAX_WBITS)
-    return plain if plain is not None else _inflate(body, limit, -zlib.MAX_WBITS)
+    plain = _inflate(body, limit, whole, zlib.MAX_WBITS)
+    return plain if plain is not None else _inflate(body, limit, whole, -zlib.MAX_WBITS)
 
 
-def _zstd(body: bytes, limit: int) -> bytes | None:
+def _zstd(body: bytes, limit: int, whole: bool) -> bytes | None:
     try:
         import zstandard  # pyright: ignore[reportMissingImports]  # may be there
     except ImportError:
@@ -59,7 +68,7 @@ def _zstd(body: bytes, limit: int) -> bytes | None:
         return None
 
 
-def _brotli(body: bytes, limit: int) -> bytes | None:
+def _brotli(body: bytes, limit: int, whole: bool) -> bytes | None:
     """Decode with a Brotli that can bound its output. An older one is not called."""
     try:
         import brotli  # pyright: ignore[reportMissingImports]  # may be there
@@ -70,11 +79,11 @@ def _brotli(body: bytes, limit: int) -> bytes | None:
         out = bytes(machine.process(body, output_buffer_limit=limit + 1))
     except (brotli.error, TypeError):
         return None
-    return out if machine.is_finished() or len(out) > limit else None
+    return out if machine.is_finished() or len(out) > limit or not whole else None
 
 
 _UNDO = {
-    "identity": lambda body, limit: body,
+    "identity": lambda body, limit, whole: body,
     "gzip": _gzip,
     "x-gzip": _gzip,
     "deflate": _deflate,
