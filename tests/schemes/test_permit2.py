@@ -124,7 +124,7 @@ def test_every_payment_has_a_random_nonce(scheme: str) -> None:
         ({"payTo": PAYER}, {}, "the buyer itself"),
         ({"payTo": USDC}, {}, "token's own contract"),
         ({"payTo": "seller"}, {}, "not an address"),
-        ({}, {"spender": "0x" + "ab" * 20}, "extra.spender 0x"),
+        ({}, {"spender": "0x" + "ab" * 20}, "extra.spender '0x"),
         ({}, {"permit2Address": "0x" + "ab" * 20}, PERMIT2),
         ({}, {"assetTransferMethod": "erc7710"}, "transfer method 'erc7710' is not supported"),
         ({}, {"paymentFlow": "escrow"}, "payment flow 'escrow' is not supported"),
