@@ -71,7 +71,7 @@ TABLE = {
     "error-before-settling": Ends(500, settled=1, money="unknown"),
     "error-after-settling": Ends(502, REJECTED, settled=1),
     "work-fails": Ends(500, REJECTED, settled=1),
-    "work-says-no": Ends(409, REJECTED, settled=1, money="held"),
+    "work-says-no": Ends(409, REJECTED, settled=1, money="spent"),
     "402-again": Ends(REJECTED, settled=1, money="held"),
     "402-after-settling": Ends(REJECTED, REJECTED, settled=1),
     "price-rises-after-settling": Ends(REJECTED, REJECTED, settled=1),

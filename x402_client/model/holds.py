@@ -11,13 +11,12 @@ from typing import Any, Literal, NamedTuple
 from ..errors import MoneyState
 from .allowances import allowance_name
 from .attempt import Attempt as Attempt
+from .budgets import Cap
 from .hosts import Origin
 from .money import Money
 from .offers import Offer, Receipt, brief, line, words
-from .orders import Busy as Busy
-from .orders import LedgerBusy as LedgerBusy
-from .orders import Order as Order
-from .orders import Spending as Spending
+from .spending import LedgerBusy as LedgerBusy
+from .spending import Spending as Spending
 
 #: "released" stands in errors and results alone: what was given back is gone from a ledger.
 #: "signed_in" stands in outcomes alone: nothing was reserved, and the seller took a sign-in instead of a payment.
@@ -366,6 +365,25 @@ class Outcome:
         told = (self.money, self.hold, self.offer, self.receipt, self.mismatches)
         more = self.signed_in or self.looked is not None
         return (Outcome, (*told, None, self.signed_in, self.looked) if more else told)
+
+
+class Order(NamedTuple):
+    """An order to the ledger: reserve this price for this purchase, under every cap that it has to fit."""
+
+    purchase: Purchase
+    offer: Offer
+    price: Money
+    caps: tuple[Cap, ...]
+    #: The account that will pay, as ``payer_name`` writes it.
+    payer: str = ""
+    #: The accounts of the allowances in which it counts, from the root down.
+    path: tuple[str, ...] = ()
+
+
+class Busy(NamedTuple):
+    """The ledger's answer while another attempt under the same key is running."""
+
+    hold: Hold
 
 
 def _time(seconds: float) -> str:

@@ -95,16 +95,9 @@ class Policy:
         if not further.keys() <= set(LIMIT_KEYWORDS):
             raise unexpected("Policy", further.keys() - set(LIMIT_KEYWORDS), _keywords_of(Policy))
         self.overall: Limit = Limit(
-            per_request=per_request,
-            per_minute=per_minute,
-            per_hour=per_hour,
-            per_day=per_day,
-            per_month=per_month,
-            total=total,
-            max_payments=max_payments,
-            upto=upto,
-            **further,
-        )
+            per_request=per_request, per_minute=per_minute, per_hour=per_hour, per_day=per_day, per_month=per_month,
+            total=total, max_payments=max_payments, upto=upto, **further,
+        )  # fmt: skip
         self._same_request = same_request_limits(same_request)
         self._hosts = checks.hosts(hosts or {})
         self.only_listed_hosts: bool = checks.flag("only_listed_hosts", only_listed_hosts)
