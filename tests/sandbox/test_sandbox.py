@@ -21,6 +21,7 @@ from tests.adapters.one_request import SHELLS, Ask, name_of
 from x402_client import Limit, Money, Policy, Token, Wallet, errors, receipt
 from x402_client.model.money import Amount
 from x402_client.sandbox import FAULTS, TEST_EVM_KEYS, TEST_SOLANA_KEYS, TOKENS, Sandbox
+from x402_client.sandbox.accounts import accounts_of
 
 POLICY = Policy(per_request="0.05")
 REAL_KEY = "0x" + "46" * 32  # made by hand and not by a sandbox
@@ -217,7 +218,7 @@ def test_a_real_key_gets_no_money_and_no_buyer(sandbox: Sandbox) -> None:
 def test_a_payment_of_a_real_key_is_refused(sandbox: Sandbox, wallet: Callable[[], Wallet]) -> None:
     """Told that the sandbox's tokens are good, it would sign; the chains do not take it."""
     stranger = wallet()
-    for network, address in sandbox._accounts(stranger):
+    for network, address in accounts_of(stranger):
         sandbox._shop.chain(network).fund(address, 10**6)
     from x402_client import Buyer
 
