@@ -162,7 +162,6 @@ BROUGHT_NOTHING: dict[str, tuple[int, str, bytes]] = {
     "no content": (204, "X-None: 1", b""),
     "a page": (200, "Content-Type: text/html", b"<html>"),
     "no type": (200, "X-None: 1", RESULT.encode()),
-    "another id": (200, EVENTS, f"data: {RESULT}\n\n".replace("ID", "999").encode()),
     "a null": (200, JSON, b'{"jsonrpc": "2.0", "id": ID, "result": null}'),
     "no such result": (200, JSON, RESULT.replace('"text": "Sun."', '"image": 1').encode()),
     "a batch": (200, JSON, f"[{RESULT}]".encode()),
