@@ -7,6 +7,7 @@ import faulthandler
 import gc
 import os
 import sys
+import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -134,7 +135,8 @@ def without_hooks() -> int:
     meanwhile: the child would wait for that thread, which it does not have.
     """
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(60)
+    sys.setswitchinterval(0.5)
+    time.sleep(0.05)  # threads that wait for the lock begin to wait anew, for that long
     try:
         return int(ctypes.PyDLL(None).fork())
     finally:
