@@ -102,14 +102,14 @@ class Extras(LedgerTestCase):
             return
 
         def found(url: str, *payers: str, purse: str = "default") -> str | None:
-            hold = self.answer(bought(self.ledger, purse, one.origin, url, payers or ("nobody", PAYER)))
+            hold = self.answer(bought(self.ledger, purse, one.origin, url, payers or ("a stranger", PAYER)))
             return None if hold is None else str(hold.id)
 
         assert found(one.url) is None
         first, second = self.delivered(order(one)), self.delivered(order(other))
         self.unresolved(order(third))
         assert [found(bought.url) for bought in (one, other, third)] == [first.id, second.id, second.id]
-        assert (found(one.url, "nobody"), found(one.url, purse="other")) == (None, None)
+        assert (found(one.url, "a stranger"), found(one.url, purse="other")) == (None, None)
         self.answer(self.ledger.write_off(self.holds()[0]))
         assert found(third.url) == second.id
 
