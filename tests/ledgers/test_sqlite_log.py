@@ -398,7 +398,7 @@ def test_a_program_whose_own_log_was_deleted_writes_it_back(path: Path) -> None:
     ledger, attempt = SqliteLedger(path), Attempt()
     hold = ledger.record(ledger.reserve(order(), attempt), signed())  # type: ignore[arg-type]
     lose_the_log(path)
-    with pytest.raises(LedgerUnavailable, match="was deleted"):
+    with pytest.raises(LedgerUnavailable, match="lost its log"):
         ledger.holds()
     assert not ledger.accept()
     assert [found.id for found in ledger.holds()] == [hold.id]
