@@ -39,7 +39,7 @@ class ToolAnswer:
         #: True if an event was the result, False if it was an error, None if neither came yet.
         self._said: bool | None = None
         #: True if its reader closed it before its end.
-        self.closed = False
+        self.closed: bool = False
 
     def add(self, chunk: bytes) -> None:
         """Take the next piece of the body."""
