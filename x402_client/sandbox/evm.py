@@ -50,7 +50,7 @@ class EvmChain:
 
     def __init__(self, token: Token, clock: Clock, knows: Callable[[str], bool]) -> None:
         self.token = token
-        self.safes = Safes(int(token.network.partition(":")[2]))
+        self.safes: Safes = Safes(int(token.network.partition(":")[2]))
         self._clock, self._knows = clock, knows
         self._started = clock.now() - _BACKLOG * BLOCK_SECONDS
         self._lock = threading.Lock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,14 +19,14 @@ _LEAST_LEFT = 6
 
 
 class _Permitted(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     token: str = _Address
     amount: int = _Number
 
 
 class _Witness(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     to: str = _Address
     facilitator: str | None = Field(default=None, pattern=_ADDRESS)
@@ -34,7 +34,7 @@ class _Witness(BaseModel):
 
 
 class _Authorization(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", populate_by_name=True)
 
     sender: str = Field(alias="from", pattern=_ADDRESS)
     permitted: _Permitted

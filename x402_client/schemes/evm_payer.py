@@ -55,7 +55,7 @@ class EvmPayer:
     __slots__ = ("_at_once", "_code", "_declared", "_deploy", "_endpoints", "_resting", "address")
 
     def __init__(self, address: str, signer: Any = None, endpoints: Endpoints | None = None) -> None:
-        self.address = address
+        self.address: str = address
         self._declared = isinstance(signer, ContractSigner)
         self._deploy: tuple[str, bytes] | None = getattr(signer, "deploy", None)
         self._at_once = signer is not None and not signer.blocking and not signer.is_async

@@ -56,8 +56,8 @@ class SafeSigner(ContractSigner):
         #: True if anybody may know the key of one of these owners.
         self.is_play: bool = any(map(is_play_signer, self._owners))
         super().__init__(address, sign_digest=self._signed, deploy=deploy)
-        self.is_async = any(owner.is_async for owner in self._owners)
-        self.blocking = any(owner.blocking for owner in self._owners)
+        self.is_async: bool = any(owner.is_async for owner in self._owners)
+        self.blocking: bool = any(owner.blocking for owner in self._owners)
 
     def sign(self, data: TypedData) -> Any:
         """Return the owners' signatures in the order of their addresses, awaitable or not.
