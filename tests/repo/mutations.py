@@ -1232,8 +1232,8 @@ MUTATIONS = (
     Mutation(
         "a close while an exception is under way is a delivery",
         "core/delivery.py",
-        "        if cause is None:\n            self.done()\n",
-        "        if True:\n            self.done()\n",
+        "        if cause is None:\n            if self.answer",
+        "        if True:\n            if self.answer",
         ("tests/core/test_delivery.py", "tests/adapters/test_under_way.py", seed("deadline", "memory", 3)),
     ),
     Mutation(

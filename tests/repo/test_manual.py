@@ -312,6 +312,7 @@ HOUSE = {
     "outcome": "outcomes?", "CAIP-2": "CAIP-2", "EIP-712": "EIP-712", "blockhash": "blockhash(es)?", "endpoint":
     "endpoints?", "sandbox": "sandbox", "faucet": "faucets?", "testnet": "testnets?", "pay ahead":
     "pay(s|ing)?[ -]ahead", "ceiling": "ceilings?", "Permit2": "Permit2", "open amount": "open amounts?",
+    "delivered": "delivered",
 }  # fmt: skip
 
 
