@@ -222,7 +222,7 @@ class Keys(LedgerTestCase):
             refused = expect(PaymentRefused, lambda: self.reserve(order(theirs, payer=OTHER_PAYER), self.attempt()))
             assert not isinstance(refused, OverLimit)
             assert refused.hold is not None
-            assert (refused.hold.id, refused.money) == (first.id, "unknown"), "that payment is out, whoever made it"
+            assert (refused.hold.id, refused.money) == (first.id, "unknown"), "that payment is out, by another wallet"
             expect(PaymentRefused, lambda: self.answer(self.ledger.claim(theirs, self.attempt())))
         assert self.spent() == 10_000
         assert self.reserve(order(purchase(key="k")), self.attempt()).id == first.id
