@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -83,12 +84,15 @@ def target(name: str) -> str | None:
     return rest or "__init__"
 
 
-EDGES = {
-    (module, found): line
-    for module in MODULES
-    for line, name in imports(module)
-    if (found := target(name)) is not None and found != module
-}
+@cache
+def edges() -> dict[tuple[str, str], int]:
+    """Give the line of each import of one module of ours by another."""
+    return {
+        (module, found): line
+        for module in MODULES
+        for line, name in imports(module)
+        if (found := target(name)) is not None and found != module
+    }
 
 
 def test_imports_point_down() -> None:
@@ -97,7 +101,7 @@ def test_imports_point_down() -> None:
     assert not strange, f"{strange} are in no room; enter them in ROOMS."
     upward = [
         f"{module}, line {line}: {found}"
-        for (module, found), line in EDGES.items()
+        for (module, found), line in edges().items()
         if place[module.partition(".")[0]] > place[found.partition(".")[0]] and (module, found) not in ALLOWED_CIRCLE
     ]
     assert not upward, "\n".join(upward)
@@ -105,7 +109,7 @@ def test_imports_point_down() -> None:
 
 def test_there_is_no_circle() -> None:
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
-    for module, found in EDGES:
+    for module, found in edges():
         if (module, found) not in ALLOWED_CIRCLE:
             graph[module].add(found)
     try:
