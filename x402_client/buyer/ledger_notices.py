@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from ..core.ports import Ledger
 from ..errors import X402Error
@@ -30,7 +31,7 @@ class Notices:
         """
         if at_once(self._ledger) is None or name_of(self._ledger) == ":memory:" or is_fresh(self._ledger):
             return
-        known: object = ()
+        known: Any = ()
         with suppress(X402Error):  # a ledger that cannot be read refuses payments, and says so there
             known = purses_of(self._ledger)
         others = other_purses(known, self._purse) if isinstance(known, tuple) and self._purse not in known else ""
