@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .model.allowances import UNNAMED, called
+
 if TYPE_CHECKING:
     from .model.holds import Hold, Outcome
     from .model.money import Money
@@ -148,7 +150,7 @@ class AllowanceLow(Event):
         return "allowance low"
 
     def _rest(self) -> str:
-        return f"{self.percent} % of {self.allowance} are spent: {self.left} of {self.amount} are left"
+        return f"{self.percent} % of the {called(self.allowance)} are spent: {self.left} of {self.amount} are left"
 
 
 @dataclass(slots=True, eq=False)
@@ -302,4 +304,6 @@ def _of(hold: Hold) -> str:
 
 
 def _under(hold: Hold) -> str:
-    return f" allowance={hold.allowance!r}" if hold.allowance else ""
+    if not hold.allowance:
+        return ""
+    return " allowance=(no name)" if hold.allowance.startswith(UNNAMED) else f" allowance={hold.allowance!r}"

@@ -168,6 +168,11 @@ class TestRequestsAdapter:
         assert isinstance(caught.value.__cause__, requests.exceptions.RetryError)
         session.close()
 
+    def test_a_session_that_was_closed_pays_as_it_sends(self, client: Client, server: Server, till: Till) -> None:
+        client.native.close()
+        assert client.native.get(server.on("/free", lambda ex: ex.answer(200, b"free"))).content == b"free"
+        assert client.native.get(server.on("/paid", till.sells())).content == b"the goods"
+
     def test_a_prepared_request(self, client: Client, server: Server, till: Till, buyer: Buyer) -> None:
         prepared = requests.Request("POST", server.on("/paid", till.sells()), data=b"abc").prepare()
         before = dict(vars(prepared), headers=dict(prepared.headers))

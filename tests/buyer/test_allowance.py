@@ -463,7 +463,7 @@ def test_80_and_95_percent_are_told_once_each_with_what_is_left(seller: Sandbox)
     (told,) = [event for event in heard if isinstance(event, events.Refused)]
     assert told.allowance == "step"
     assert str(low[0]) == (
-        f"allowance low GET {seller.url}/weather 80 % of run are spent: 0.02 USD of 0.10 USD are left"
+        f"allowance low GET {seller.url}/weather 80 % of the allowance 'run' are spent: 0.02 USD of 0.10 USD are left"
     )
 
 
@@ -486,6 +486,30 @@ def test_its_repr_says_what_it_allows(buyer: Buyer) -> None:
     assert repr(run) == ("<Allowance run-42: 1.00 USD, 60 minutes, hosts a.example, no limit per request, no parent>")
     assert repr(Allowance.__new__(Allowance)) == "<Allowance, half built>"
     assert (run.buyer, run.parent, run.allowance("1").parent) == (buyer, None, run)
+
+
+def test_one_without_a_name_is_called_so_and_its_drawn_name_is_not_shown(seller: Sandbox, buyer: Buyer) -> None:
+    heard: list[Any] = []
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"), on_event=heard.append)
+    unnamed, elsewhere = buyer.allowance("0.01"), buyer.allowance("1", hosts=["a.example"])
+    inside = unnamed.allowance("1")
+    answer = ask(inside, seller)
+    hold = answer.extensions["x402"].hold
+    said = [repr(unnamed), repr(inside), repr(hold), *map(str, heard), str(refused(unnamed, seller))]
+    said += [str(refused(elsewhere, seller, errors.HostNotAllowed)), str(quote_of(unnamed, seller))]
+    unnamed.freeze()
+    said += [str(refused(unnamed, seller, errors.Frozen)), str(quote_of(unnamed, seller))]
+    unnamed.close()
+    said += [str(refused(unnamed, seller, errors.AllowanceEnded))]
+    assert not [one for one in said if "~" in one]
+    assert sum("without a name" in one for one in said) >= 9
+    assert "x402 ledger unfreeze" not in said[-3], "no command finds it"
+    assert hold.allowance == inside.name, "programs still tell them apart"
+
+
+def quote_of(payer: Any, seller: Sandbox) -> list[str | None]:
+    with x402_client.httpx.wrap(httpx.Client(), payer) as client:
+        return [str(offer.reason) for offer in x402_client.httpx.quote(client, "GET", seller.url + "/weather").offers]
 
 
 # On other ways

@@ -266,6 +266,16 @@ def test_a_budget_in_smallest_units_is_told_though_no_log_is_shown() -> None:
     assert ["5000000 US dollars" in str(event) for event in told] == [True]
 
 
+def test_a_time_for_answers_that_no_payment_outlives_is_told() -> None:
+    policy, told = Policy(per_day="1", validity=120), list[events.Event]()
+    Buyer(Wallet(evm=KEY), policy, ledger=":memory:", settle_timeout=120, on_event=told.append)
+    assert ["settle_timeout is 120 seconds, and a payment is valid for 120" in str(one) for one in told] == [True]
+    told.clear()
+    for seconds in (119, None):
+        Buyer(Wallet(evm=KEY), policy, ledger=":memory:", settle_timeout=seconds, on_event=told.append)
+    assert told == []
+
+
 def test_a_purse_that_is_new_beside_others_is_told_once(tmp_path: Path) -> None:
     place = tmp_path / "ledger.db"
     told: list[str] = []
@@ -281,7 +291,7 @@ def test_a_purse_that_is_new_beside_others_is_told_once(tmp_path: Path) -> None:
     made("tenant").close()
     [said] = [one for one in told if "Purse" in one]
     assert "Purse 'tenant' is new in the ledger" in said
-    assert "its budgets begin at zero. Used before there: 'tenants'." in said
+    assert "its budgets begin at zero. Did you mean 'tenants'? Used before there: 'tenants'." in said
     first.close()
 
 

@@ -87,7 +87,7 @@ def test_a_purse_that_must_exist_is_one_that_was_used(tmp_path: Path, caplog: py
     for ledger in (path, strict):
         with pytest.raises(errors.LedgerUnavailable, match="Purse 'bacth' was never used in the ledger") as refused:
             buyer(ledger, must_exist=True, purse="bacth")
-        assert "Used there: 'batch', 'default'. Correct the name;" in str(refused.value)
+        assert "Did you mean 'batch'? Used there: 'batch', 'default'. Correct the name;" in str(refused.value)
     assert strict.purses() == ("batch", "default"), "what is refused is not made"
     strict.close_ledger()
 
@@ -99,7 +99,8 @@ def test_a_new_purse_beside_others_is_shown_by_a_program_that_sets_up_no_logging
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0
     assert f"UserWarning: Purse 'bacth' is new in the ledger {path}: its budgets begin at zero." in ran.stderr
-    assert "Used before there: 'batch'." in ran.stderr
+    assert "Did you mean 'batch'? Used before there: 'batch'." in ran.stderr
+    assert "must_exist=True refuses one" in ran.stderr
     assert KEY.removeprefix("0x") not in ran.stderr
     told: list[events.Event] = []
     buyer(path, purse="bacth", on_event=told.append).close()

@@ -65,7 +65,7 @@ def test_it_shows_what_was_spent_where_when_and_with_what(used: dict[str, str]) 
         today = time.strftime("%Y-%m-%d", time.gmtime())
         assert re.search(rf"^{today} +0\.06 USD +0\.01 USD +3$", ran.text, re.MULTILINE)
         assert re.search(r"^USDC on solana-devnet, test money +0\.05 USD +0\.00 USD +1 +█{10}$", ran.text, re.MULTILINE)
-        on_evm = r"^USDC on eip155:402402402402, test money +0\.01 USD +0\.01 USD +2 +█{4}·{6}$"
+        on_evm = r"^USDC on sandbox, test money +0\.01 USD +0\.01 USD +2 +█{4}·{6}$"
         assert re.search(on_evm, ran.text, re.MULTILINE)
         assert used["X402_LEDGER"] in ran.text
         assert "All of these payments are test money." in ran.err

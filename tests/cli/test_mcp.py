@@ -334,7 +334,7 @@ def test_somebody_at_a_terminal_is_told_what_this_is_and_can_end_it(given: dict[
 
 
 def test_the_allowance_of_one_run_is_called_by_its_option() -> None:
-    said = "it costs 1.00 USD, and the allowance '~6d3dfe0123456789' of 0.02 USD has 0.00 USD left"
+    said = "it costs 1.00 USD, and the allowance without a name of 0.02 USD has 0.00 USD left"
     assert "the allowance of --allowance of 0.02 USD" in _reworded(said)
     assert _reworded("the allowance 'trip' is over") == "the allowance 'trip' is over"
 

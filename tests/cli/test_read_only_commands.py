@@ -63,12 +63,12 @@ def test_a_quote_says_that_no_funds_were_looked_at(seller: Sandbox, given: dict[
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["quote"], "eip155:402402402402, test money"),
+        (["quote"], "sandbox, test money"),
         (["get", "--dry-run"], "0.01 USD, test money. Nothing was paid"),
-        (["doctor"], "exact on eip155:402402402402, 0.01 USD (test money): would be paid"),
-        (["doctor"], "offer 1: balance  100 USDC on eip155:402402402402, test money"),
+        (["doctor"], "exact on sandbox, 0.01 USD (test money): would be paid"),
+        (["doctor"], "offer 1: balance  100 USDC on sandbox, test money"),
         (["wallet", "balance"], "solana-devnet, test money"),
-        (["status"], "eip155:402402402402, test money"),
+        (["status"], "sandbox, test money"),
     ],
 )
 def test_test_money_is_labelled(seller: Sandbox, given: dict[str, str], command: list[str], said: str) -> None:
@@ -210,7 +210,7 @@ def test_what_asks_for_no_payment_is_called_free_only_where_it_went_well(
 def test_a_dry_run_says_why_nothing_would_be_paid(seller: Sandbox, given: dict[str, str]) -> None:
     ran = in_process(["get", f"{seller.url}/yacht", "--dry-run"], given)
     assert ran.code == 3
-    assert "offer 1 (exact on eip155:402402402402, 250000.00 USD): it costs" in ran.err
+    assert "offer 1 (exact on sandbox, 250000.00 USD): it costs" in ran.err
 
 
 def test_test_money_is_called_so_once() -> None:
@@ -266,7 +266,7 @@ def test_the_doctor_finds_a_sound_seller_sound(seller: Sandbox, given: dict[str,
     ran = in_process(["doctor", f"{seller.url}/weather"], given)
     assert ran.code == 0
     assert "PAYMENT-REQUIRED: payment terms" in ran.text
-    assert "offer 1: balance  100 USDC on eip155:402402402402" in ran.text
+    assert "offer 1: balance  100 USDC on sandbox" in ran.text
     assert "offer 1: account  a key's own; no code is there" in ran.text
     assert "offer 2: balance  100 USDC on solana-devnet" in ran.text
 

@@ -42,7 +42,7 @@ def test_it_shows_addresses_balances_and_budgets(seller: Sandbox, given: dict[st
     for address in wallet.addresses.values():
         assert address in ran.text
     lines = [" ".join(line.split()) for line in ran.text.splitlines()]
-    assert "eip155:402402402402, test money 99.95 USDC" in lines
+    assert "sandbox, test money 99.95 USDC" in lines
     assert "solana-devnet, test money 100 USDC" in lines
     assert "per day 4.95 USD 5.00 USD ████████████" in lines
     assert "Anybody may know these keys, a sandbox's or a tool's: never send them real money." in lines

@@ -222,6 +222,11 @@ def test_the_keyring_keeps_a_passphrase_that_nobody_types(
     assert len(passphrase) >= 32
     assert passphrase not in ran.text + ran.err
     assert in_process(["get", f"{seller.url}/evm/weather", "--yes"], given).code == 0
+    [name], new = ring.kept, place(given, "evm").parent / "new.db"
+    ring.kept[name] = "another passphrase"
+    wrong = in_process(["get", f"{seller.url}/evm/weather", "--yes", "--ledger", str(new)], given)
+    assert (wrong.code, "in the keyring does not open" in wrong.err) == (2, True), wrong.err
+    assert not new.exists(), "no ledger is made for a wallet that stays shut"
     monkeypatch.setitem(sys.modules, "keyring", None)
     missing = in_process(["get", f"{seller.url}/evm/weather", "--yes"], given)
     assert missing.code == 2

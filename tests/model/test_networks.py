@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x402_client.model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET, caip2, known_network, short_name
+from x402_client.model.sandbox_settings import PLAY_NETWORK
 
 CHAINS = {
     "base": 8453, "base-sepolia": 84532, "ethereum": 1, "polygon": 137, "polygon-amoy": 80002, "avalanche": 43114,
@@ -39,10 +40,15 @@ def test_version_1_names(name: str, chain_id: int) -> None:
         ("solana-devnet", SOLANA_DEVNET),
         ("solana-testnet", SOLANA_TESTNET),
         ("cosmos:hub", "cosmos:hub"),
+        ("sandbox", PLAY_NETWORK),
     ],
 )
 def test_aliases(alias: str, network: str) -> None:
     assert caip2(alias) == network
+
+
+def test_the_network_of_the_sandbox_has_a_name() -> None:
+    assert short_name(PLAY_NETWORK) == "sandbox"
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,8 @@ def test_every_mistake_is_told_with_its_line_and_field(name: str) -> None:
 
 #: A line that is not TOML, and what to write in its place. "": that cannot be told.
 NOT_TOML = {
+    "hosts = {pay_ahead = True, sign_in = FALSE}": "hosts = {pay_ahead = true, sign_in = false}",
+    '"a.com" = {sign_in = "paid", upto = True}  # x': '"a.com" = {sign_in = "paid", upto = true}  # x',
     '*.example.com = "deny"': '"*.example.com" = "deny"',
     '*.example.com = {per_day = "1"}': '"*.example.com" = {per_day = "1"}',
     'https://a.com = "deny"': '"https://a.com" = "deny"',

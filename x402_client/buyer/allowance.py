@@ -251,7 +251,8 @@ class Allowance:
     def __repr__(self) -> str:
         if not hasattr(self, "path"):
             return "<Allowance, half built>"  # for tools that show variables
-        return line(f"<Allowance {words(self.name, 60)}: {words(str(self._rules.terms), 200)}>")
+        name = f" {words(self.name, 60)}" if self._rules.terms.lasts else " without a name"
+        return line(f"<Allowance{name}: {words(str(self._rules.terms), 200)}>")
 
     def _inside(self, opening: Opening, record: AllowanceRecord) -> Allowance:
         return opening.watched(Allowance(self._root, opening.rules, record, self))

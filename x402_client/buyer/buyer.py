@@ -179,7 +179,7 @@ class Buyer(PurseQuestions):
             self.services.show(event.problem, stacklevel=3)
         for remark in self.policy.remarks:
             self.services.show(remark, stacklevel=3)
-        for remark in settings.remarks(self.policy, self.endpoints):
+        for remark in settings.remarks(self.policy, self.endpoints, self.settle_timeout):
             self.services.tell(Warned("", "", remark))
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from ..core.ports import Ledger
 from ..errors import X402Error
 from ..events import ClockJumped, Event, LedgerStarted, Warned
-from ..ledgers.extras import at_once, drift_of, is_fresh, name_of, other_purses, purses_of
+from ..ledgers.extras import at_once, drift_of, is_fresh, meant_purse, name_of, other_purses, purses_of
 from ..model.offers import words
 
 #: Seconds by which clocks drift apart, or are corrected, without having been set.
@@ -30,17 +31,18 @@ class Notices:
         """
         if at_once(self._ledger) is None or name_of(self._ledger) == ":memory:" or is_fresh(self._ledger):
             return
-        known: object = ()
+        known: Any = ()
         with suppress(X402Error):  # a ledger that cannot be read refuses payments, and says so there
             known = purses_of(self._ledger)
         others = other_purses(known, self._purse) if isinstance(known, tuple) and self._purse not in known else ""
         if others:
-            yield Warned("", "", self._new_purse(others))
+            yield Warned("", "", self._new_purse(others, meant_purse(known, self._purse)))
 
-    def _new_purse(self, others: str) -> str:
+    def _new_purse(self, others: str, meant: str) -> str:
         return (
             f"Purse {words(self._purse, 60)!r} is new in the ledger {name_of(self._ledger)}: its budgets begin at "
-            f"zero. Used before there: {others}. A mistyped name begins a new purse, too; must_exist=True refuses one."
+            f"zero. {meant}Used before there: {others}. A mistyped name begins a new purse, too; must_exist=True "
+            "refuses one."
         )
 
     @property

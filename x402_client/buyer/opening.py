@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..errors import X402Error
 from ..events import Warned
-from ..model.allowances import UNNAMED, AllowanceRecord, AllowanceTerms
+from ..model.allowances import UNNAMED, AllowanceRecord, AllowanceTerms, called
 from ..policy.allowances import AllowanceRules, check_same, checked_name, terms_from
 from ..policy.limits import Amounts
 from .ledger_calls import acall_ledger, call_ledger
@@ -73,7 +73,7 @@ class Opening:
     def _same(self, record: AllowanceRecord) -> AllowanceRecord:
         check_same(self.rules.terms, record.terms)
         if record.state != "open":
-            problem = f"The allowance {self.rules.name!r} is {record.state}: nothing new is paid under it."
+            problem = f"The {called(self.rules.name)} is {record.state}: nothing new is paid under it."
             self.services.tell(Warned("", "", problem))
         return record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from ..chains.rpc import Endpoints
 from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.tracebacks import shorten
-from ..ledgers.extras import at_once, is_fresh, may_begin, name_of, other_purses, purses_of
+from ..ledgers.extras import at_once, is_fresh, may_begin, meant_purse, name_of, other_purses, purses_of
 from ..model.hosts import Origin, Pattern
 from ..model.keywords import unexpected
 from ..model.networks import EVM_FAMILY, caip2, family_of, network_problem, short_name
@@ -34,6 +34,11 @@ _NO_CHAIN = (
 _WHOLE = (
     "No endpoint is known for {}, so a ceiling that is signed there counts whole until its window rolls: what was "
     "taken of it is not learnt. Name one in Buyer(rpc=...)."
+)
+_OUTLIVED = (
+    "settle_timeout is {:g} seconds, and a payment is valid for {} seconds at most (Policy(validity=...)). After a "
+    "time-out the payment may have expired, and a filter that retries time-outs then sees a PaymentOutcomeUnknown that "
+    "is no time-out of the HTTP library. Keep settle_timeout below the validity."
 )
 _LEDGER_METHODS = tuple(name for name, value in vars(Ledger).items() if callable(value) and not name.startswith("_"))
 
@@ -148,11 +153,17 @@ def chains(given: Mapping[str, str | Iterable[str]] | None, http_hosts: Iterable
     return Endpoints(named, public=given is None or bool(named))
 
 
-def remarks(policy: Policy, endpoints: Endpoints) -> tuple[str, ...]:
-    """Return what the user should hear of these settings."""
-    found = (*policy.remarks, _NO_CHAIN) if endpoints.none else tuple(policy.remarks)
+def remarks(policy: Policy, endpoints: Endpoints, settle_timeout: float | None) -> Iterator[str]:
+    """Yield what the user should hear of these settings."""
+    yield from policy.remarks
     blind = () if endpoints.none else _blind(policy, endpoints)
-    return (*found, _WHOLE.format(", ".join(map(short_name, blind)))) if blind else found
+    if endpoints.none:
+        yield _NO_CHAIN
+    if blind:
+        yield _WHOLE.format(", ".join(map(short_name, blind)))
+    # The rule: an error is the HTTP library's own, too, where ".wait_until lies ahead". After such a time it does not.
+    if settle_timeout is not None and settle_timeout >= policy.validity:
+        yield _OUTLIVED.format(settle_timeout, policy.validity)
 
 
 def _blind(policy: Policy, endpoints: Endpoints) -> list[str]:
@@ -202,8 +213,9 @@ def _check_purse(name: str, found: Ledger) -> None:
     if others:
         raise LedgerUnavailable(
             f"Purse {words(name, 60)!r} was never used in the ledger {name_of(found)}: its budgets would start at "
-            f"zero, and must_exist=True refuses that. Used there: {others}. Correct the name; to begin a new purse on "
-            "purpose, leave must_exist (or X402_MUST_EXIST) out once. Nothing is paid."
+            f"zero, and must_exist=True refuses that. {meant_purse(known or (), name)}Used there: {others}. Correct "
+            "the name; to begin a new purse on purpose, leave must_exist (or X402_MUST_EXIST) out once. Nothing is "
+            "paid."
         )
 
 

@@ -63,7 +63,7 @@ def buying(
     """
     policy = policy_of(choices)
     new = ledger is None and _is_new(choices.ledger)
-    found = wallets.find(choices.wallet, choices.passphrase_file, choices.unlock_now, unlock_if_given=new)
+    found = wallets.find(choices.wallet, choices.passphrase_file, choices.unlock_now, unlock_if_known=new)
     if ledger is None and found.no_wallet:
         ledger = ledger_for_looking(choices.ledger, choices.purse).port
     buyer = Buyer(

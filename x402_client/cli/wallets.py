@@ -42,7 +42,7 @@ class Found:
 
 
 def find(
-    named: str | None, passphrase_file: Path | None = None, unlock_now: bool = False, unlock_if_given: bool = False
+    named: str | None, passphrase_file: Path | None = None, unlock_now: bool = False, unlock_if_known: bool = False
 ) -> Found:
     """Return the wallet that was named, else the environment's, else the one named default, else one without keys.
 
@@ -50,7 +50,7 @@ def find(
         named: Its name or place. None: none was named.
         passphrase_file: The file with its passphrase. Default: none was named.
         unlock_now: True to open it now, and not when it first signs. Default: False.
-        unlock_if_given: True to open it now if that asks nothing of a person. Default: False.
+        unlock_if_known: True to open it now if that asks nothing of a person. Default: False.
     """
     if named is None and has_keys():
         return Found(Wallet.from_env(), "the environment")
@@ -58,8 +58,13 @@ def find(
     if place is None:
         return Found(keyless_wallet(), "nowhere", no_wallet=True)
     stores = read(place)
-    now = unlock_now or (unlock_if_given and given_passphrase(passphrase_file) is not None)
+    now = unlock_now or (unlock_if_known and _is_known(stores, passphrase_file))
     return Found(_wallet(stores, lambda store: _unlock(store, passphrase_file), now), str(place), stores)
+
+
+def _is_known(stores: tuple[Keystore, ...], file: Path | None) -> bool:
+    """Return True if the passphrase of each keystore is given, or in the keyring."""
+    return given_passphrase(file) is not None or all(store.in_keyring for store in stores)
 
 
 def _wallet(stores: tuple[Keystore, ...], unlock: Callable[[Keystore], Any], now: bool) -> Wallet:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..model.allowances import called
 from ..model.money import Money
 from .asks import AllowanceRecords
 from .drive import Flow
@@ -46,10 +47,10 @@ def _stopped(path: Iterable[AllowanceRules], found: Iterable[AllowanceRecord]) -
     for one in path:
         state = states.get(one.account)
         if state is None:
-            return f"the ledger knows no allowance {one.name!r}, so nothing new is paid under it"
+            return f"the ledger knows no {called(one.name)}, so nothing new is paid under it"
         if state != "open":
             is_so = "was closed" if state == "closed" else "is over" if state == "ended" else "is frozen"
-            return f"the allowance {one.name!r} {is_so}, so nothing new is paid under it"
+            return f"the {called(one.name)} {is_so}, so nothing new is paid under it"
     return ""
 
 
@@ -61,5 +62,5 @@ def _short(path: Iterable[AllowanceRules], found: Iterable[AllowanceRecord], pri
         left = most.units - spent[one.account]
         if left < price.units:
             rest = Money.of_units(max(0, left), price.currency)
-            return f"it costs {price}, and the allowance {one.name!r} of {most} has {rest} left"
+            return f"it costs {price}, and the {called(one.name)} of {most} has {rest} left"
     return ""

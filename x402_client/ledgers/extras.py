@@ -11,6 +11,7 @@ from ..errors import MoneyState
 from ..model.budgets import purses_to_show
 from ..model.holds import Hold, LastAnswer
 from ..model.hosts import Origin
+from ..model.keywords import near
 from ..model.offers import Receipt, words
 
 #: The most purses that are named.
@@ -99,6 +100,13 @@ def other_purses(known: Iterable[str], purse: str) -> str:
     others = [one for one in purses_to_show(known) if one != purse]
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     return ", ".join(repr(words(one, 60)) for one in others[:_NAMED]) + more
+
+
+def meant_purse(known: Iterable[str], purse: str) -> str:
+    """Return a question about the purse that a mistyped name may mean, as in ``Did you mean 'batch'? ``, or ""."""
+    names = {one.lower(): one for one in known if one != purse}
+    found = near(purse, names)
+    return f"Did you mean {words(names[found], 60)!r}? " if found else ""
 
 
 def closer_of(ledger: Ledger) -> Callable[[], Maybe[None]]:

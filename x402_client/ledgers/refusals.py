@@ -15,7 +15,7 @@ from ..errors import (
     SameRequest,
     X402Error,
 )
-from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name
+from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name, called
 from ..model.budgets import Cap, is_request_account
 from ..model.holds import Hold, Order, Purchase, moment
 from ..model.hosts import Pattern
@@ -78,20 +78,21 @@ def check_allowances(path: Iterable[str], find: Callable[[str], AllowanceRecord 
 
 def allowance_refusal(account: str, state: AllowanceState | None, until: float | None = None) -> X402Error:
     """Build the refusal of a payment by an allowance that is not open. None as a state: the ledger does not know it."""
-    name, ended = allowance_name(account), moment(until)
+    name, ended = allowance_name(account) or account, moment(until)
+    this = called(name)
     if state is None:
         return LedgerUnavailable(
-            f"The ledger knows no allowance {name!r}: it lost it, or the allowance was left behind by the program that "
-            "made it. Nothing was paid; buyer.allowance(...) opens it again."
+            f"The ledger knows no {this}: it lost it, or the allowance was left behind by the program that made it. "
+            " Nothing was paid; buyer.allowance(...) opens it again."
         )
     if state == "frozen":
+        by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {name}` or "
         return Frozen(
-            f"The allowance {name!r} is frozen, with those inside it. `x402 ledger unfreeze --allowance {name}` or "
-            "allowance.unfreeze() lifts it. Nothing new was paid."
+            f"The {this} is frozen, with those inside it. {by_hand}allowance.unfreeze() lifts it. Nothing new was paid."
         )
     over = f"ended at {ended:%Y-%m-%d %H:%M:%S} UTC" if state == "ended" and ended else "was closed"
     return AllowanceEnded(
-        f"The allowance {name!r} {over}: nothing new is paid under it or those inside it, ever. Open one under another "
+        f"The {this} {over}: nothing new is paid under it or those inside it, ever. Open one under another "
         "name. What was signed before is presented again as ever. Nothing was paid.",
         allowance=name,
     )

@@ -28,6 +28,18 @@ def allowance_name(account: str) -> str | None:
     return account.removeprefix(_PREFIX) if account.startswith(_PREFIX) else None
 
 
+def called(name: str, quoted: bool = True) -> str:
+    """Return an allowance as messages call it: ``allowance 'run-42'``. A name that was drawn says nothing to a reader.
+
+    Args:
+        name: Its name.
+        quoted: False to leave out the quotation marks. Default: True.
+    """
+    if name.startswith(UNNAMED):
+        return "allowance without a name"
+    return f"allowance {name!r}" if quoted else f"allowance {name}"
+
+
 class AllowanceTerms(NamedTuple):
     """The terms of an allowance as they were written. All that ask for one name have to give the same ones."""
 
@@ -59,7 +71,9 @@ class AllowanceTerms(NamedTuple):
         parts.append("no end" if self.seconds is None else f"{self.seconds / 60:g} minutes")
         parts.append("any host" if self.hosts is None else f"hosts {', '.join(self.hosts)}")
         parts.append(f"per request {' and '.join(self.per_request)}" if self.per_request else "no limit per request")
-        parts.append("no parent" if self.parent is None else f"parent {allowance_name(self.parent)!r}")
+        above = None if self.parent is None else allowance_name(self.parent) or self.parent
+        unnamed = above is not None and above.startswith(UNNAMED)
+        parts.append("no parent" if above is None else "parent without a name" if unnamed else f"parent {above!r}")
         return ", ".join(parts)
 
 

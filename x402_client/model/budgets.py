@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .allowances import allowance_name
+from .allowances import allowance_name, called
 from .money import Money
 
 #: The accounts of one request each begin with it: ``Policy(same_request=...)`` counts in them. No host has a space.
@@ -103,5 +103,5 @@ class Cap(NamedTuple):
         if is_request_account(self.account):
             return f"{what} {per} for the same request"
         allowance = allowance_name(self.account)
-        place = self.account if allowance is None else f"the allowance {allowance!r}"
+        place = self.account if allowance is None else f"the {called(allowance)}"
         return f"{what} {per}" + (f" for {place}" if place else "")

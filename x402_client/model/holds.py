@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from ..errors import MoneyState
-from .allowances import allowance_name
+from .allowances import allowance_name, called
 from .attempt import Attempt as Attempt
 from .budgets import Cap
 from .hosts import Origin
@@ -198,7 +198,7 @@ class Hold:
         state = self.state.replace("_", " ")
         when = "" if self.state == "signed_in" else f", {_time(self.created)}"
         facts = f"{self.price} for {_asked(self.purchase)}, {state}, money {self.money}{when}"
-        facts += f", allowance {words(self.allowance, 60)}" if self.allowance else ""
+        facts += f", {called(words(self.allowance, 60), quoted=False)}" if self.allowance else ""
         return line(f"<Hold {words(self.id, 20)}: {facts}>")
 
     @property

@@ -58,6 +58,8 @@ _CHAIN_IDS = {
     "igra": 38833,
     "skale-base": 1187947933,
     "x-layer": 196,
+    # The chain id that no chain has: that of `x402 sandbox`.
+    "sandbox": 402402402402,
 }
 
 _NAMES = {name: f"eip155:{chain_id}" for name, chain_id in _CHAIN_IDS.items()} | {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .allowances import called
 from .money import Money
 from .offers import Offer, line, words
 
@@ -66,6 +67,6 @@ class Approval:
     def __repr__(self) -> str:
         said = f', for "{words(self.description, 60)}"' if self.description else ""
         said += ", paid before delivery" if self.offer.upfront else ""
-        said += f", under allowance {words(self.allowance, 60)}" if self.allowance else ""
+        said += f", under {called(words(self.allowance, 60), quoted=False)}" if self.allowance else ""
         said += f". {self.repeats}" if self.repeats else ""
         return line(f"<Approval of {self.price} for {words(self.method, 20)} {words(self.url, 60)}{said}>")

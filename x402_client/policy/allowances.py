@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ..errors import ConfigurationError, HostNotAllowed, PaymentRefused
-from ..model.allowances import UNNAMED, AllowanceTerms, allowance_account
+from ..model.allowances import UNNAMED, AllowanceTerms, allowance_account, called
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
 from ..model.money import Money
@@ -78,14 +78,14 @@ def admit_under(allowances: Iterable[AllowanceRules], origin: Origin) -> None:
     for one in allowances:
         if not one.in_reach:
             raise PaymentRefused(
-                f"This call is made inside the allowance {one.name!r} of another Buyer, with another ledger or purse, "
+                f"This call is made inside the {called(one.name)} of another Buyer, with another ledger or purse, "
                 "so that a payment of this client cannot count in it. Open an allowance of this client's own buyer, or "
                 "make the call outside of that block. Nothing was paid."
             )
         if not one.admits(origin):
             listed = ", ".join(one.terms.hosts or ())
             raise HostNotAllowed(
-                f"{origin} is not among the hosts of the allowance {one.name!r} ({listed}). Pay it under another "
+                f"{origin} is not among the hosts of the {called(one.name)} ({listed}). Pay it under another "
                 "allowance, if you mean to. Nothing was paid.",
                 allowance=one.name,
             )

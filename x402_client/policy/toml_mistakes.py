@@ -16,7 +16,7 @@ _FIELD = re.compile(r"([A-Za-z_]+)\s*=\s*([^\s\"'\[{].*)")
 _LIST = re.compile(r"([A-Za-z_]+)\s*=\s*\[([^\"'\[\]{}]*)\]\s*")
 _THOUSANDS = re.compile(r",(?!\d\d?$)")
 #: Python's words for true and false, as a whole value.
-_CAPITAL = re.compile(r"([\w\"'.*-]+\s*=\s*)(true|false)(\s*(?:#.*)?)", re.IGNORECASE)
+_CAPITAL = re.compile(r"(=\s*)(true|false)(?=\s*(?:[,}\]#]|$))", re.IGNORECASE)
 _COMMENT = re.compile(r"\s#.*")
 _CURLY = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019\u201a", '"'))
 #: The most characters of a line that are shown.
@@ -59,9 +59,8 @@ def _shown(line: str) -> str:
 def _mended(line: str) -> str:
     if line.translate(_CURLY) != line:
         return line.translate(_CURLY)
-    capital = _CAPITAL.fullmatch(line)
-    if capital:
-        return f"{capital[1]}{capital[2].lower()}{capital[3]}"
+    if _CAPITAL.search(line):
+        return _CAPITAL.sub(lambda found: found[0].lower(), line)
     heading, name, colon = _HOST_HEADING.match(line), _NAME.match(line), _COLON.match(line)
     if heading:
         return f'[hosts."{heading[1]}"]'

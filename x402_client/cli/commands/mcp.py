@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -23,7 +22,7 @@ from ..running import Stop, command
 from ..screen import out, say, show
 
 #: An allowance without a name, as errors name it. The one of --allowance has none.
-_UNNAMED = re.compile(r"allowance '~[0-9a-f]+'")
+_UNNAMED = "allowance without a name"
 _MISSING = (
     "x402 mcp needs the package mcp, which is not installed: pip install 'x402-buyer[cli,mcp]' "
     "(in a clone: pip install -e '.[cli,mcp]')."
@@ -151,7 +150,7 @@ def _serve(
 def _reworded(said: str) -> str:
     """Return what an error says for a model and its user: they have the command, and calls of tools."""
     said = said.replace("buyer.purchase(per_request=...)", "max_usd").replace("same request again", "same call again")
-    return in_own_words(_UNNAMED.sub("allowance of --allowance", said))
+    return in_own_words(said.replace(_UNNAMED, "allowance of --allowance"))
 
 
 def _has_mcp() -> bool:
