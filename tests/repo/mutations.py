@@ -1809,6 +1809,22 @@ MUTATIONS = (
         unseen="All buyers of its programs have one ledger and one purse.",
     ),
     Mutation(
+        "a scope of another ledger's buyer is passed over, with its cap",
+        "policy/choice.py",
+        "    if not mandate.in_reach:\n",
+        "    if False:\n",
+        ("tests/adapters/test_scopes_of_others.py",),
+        unseen="All buyers of its programs have one ledger and one purse.",
+    ),
+    Mutation(
+        "a scope of another buyer of the purse is passed over, with its cap",
+        "buyer/scopes.py",
+        "    found = own or next((scope for scope in around if _counts(scope, root)), None)\n",
+        "    found = own\n",
+        ("tests/adapters/test_scopes_of_others.py",),
+        unseen="The buyers of its programs have no scopes of one another.",
+    ),
+    Mutation(
         "a scope lets go of the allowance that it was made of",
         "buyer/allowance.py",
         "        return Scope(self._root, mandate(key, per_request, quote), self.path, self)\n",

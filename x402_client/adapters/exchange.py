@@ -166,6 +166,7 @@ class Exchange:
             or hops.paid is not None
             or mandate.per_request is not None
             or mandate.quote is not None
+            or not mandate.in_reach
             or _paid_by_hand(request.headers)
         ):
             return None

@@ -8,6 +8,7 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -57,9 +58,10 @@ class _Paying:
             return around
         if not isinstance(own, Mapping) or not own.keys() <= {"key", "per_request", "quote"}:
             raise ConfigurationError('extensions={"x402": {...}} takes "key", "per_request" and "quote".')
-        return mandate(
+        said = mandate(
             own.get("key", around.key), own.get("per_request", around.per_request), own.get("quote", around.quote)
         )
+        return said if around.in_reach else replace(said, in_reach=False)
 
     def _ahead(self, request: Any, hops: Hops, mandated: Mandate, body: ReplayedBody) -> Any:
         """Return the flow that pays in the first request, if this call may."""
