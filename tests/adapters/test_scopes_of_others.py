@@ -42,7 +42,7 @@ class TestScopesOfOthers:
         other = new_buyer(ledger=":memory:") if apart == "ledger" else new_buyer(ledger=buyer.ledger, purse="other")
         url, free = server.on("/paid", till.sells()), server.on("/free", _gives)
         client = shell.client(buyer)
-        with pytest.raises(PaymentRefused, match=ELSEWHERE), other.purchase(**terms):  # noqa: PT012
+        with pytest.raises(PaymentRefused, match=ELSEWHERE), other.purchase(**terms):
             assert client.get(free).status_code == 200
             assert ELSEWHERE in client.quote("GET", url).reasons[0]
             found = _refused(client, url)

@@ -100,6 +100,17 @@ def over(found: Result, paid: Outcome) -> Result:
     return found | failure_of(found["error"], paid.money, f"{says} {then}", "ask a person")
 
 
+def unproven(found: Result, paid: Outcome) -> Result:
+    """Return the result of a failure after a payment that the ledger cannot be asked about."""
+    said = str(found["says"]).removesuffix(SAME_PAYMENT)
+    says = (
+        f"{said}It was paid for, and the ledger cannot be read now. So it is not known if the same call presents that "
+        f"payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 ledger "
+        "holds, typed in a terminal, lists it while it is open, once the ledger is back."
+    )
+    return found | failure_of(found["error"], paid.money, says, "ask a person")
+
+
 def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Result:
     if isinstance(failure, NotFetched) and paid is None:  # before its causes are looked at: one may be an error of ours
         return failure_of("NotFetched", "untouched", str(failure), "stop")
