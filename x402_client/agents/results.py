@@ -54,6 +54,8 @@ def answered(answer: Answer, host: str, left: str | None) -> Result:
         found["truncated"] = True
     if answer.outcome is not None and answer.outcome.signed_in:
         found["signed_in"] = answer.outcome.signed_in
+    if found["ok"] and answer.is_incomplete:
+        return found | _incomplete(paid)
     if found["ok"]:
         return found | paid_facts(paid, left)
     advice = next_after_status(answer.status, paid)
@@ -63,6 +65,14 @@ def answered(answer: Answer, host: str, left: str | None) -> Result:
         "says": _about_status(answer.status, paid, advice),
         "next": advice,
     }
+
+
+def _incomplete(paid: Outcome | None) -> Result:
+    """Return the failure of an answer whose body ends in the middle. Its part that came stays beside it."""
+    says = "The body is compressed, and it ends in the middle: a part of it never came."
+    if paid is None:
+        return failure_of("IncompleteBody", "untouched", f"{says} Nothing was paid.", "repeat")
+    return over(failure_of("IncompleteBody", paid.money, f"{says} ", "ask a person"), paid)
 
 
 def _paid(found: Outcome | None) -> Outcome | None:
