@@ -1809,6 +1809,14 @@ MUTATIONS = (
         unseen="All buyers of its programs have one ledger and one purse.",
     ),
     Mutation(
+        "large whole numbers of a tool's arguments become their neighbours",
+        "core/digests.py",
+        "    return int(Decimal(repr(value))) if",
+        "    return int(value) if",
+        ("tests/core/test_digests.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
         "a scope of another ledger's buyer is passed over, with its cap",
         "policy/choice.py",
         "    if not mandate.in_reach:\n",
