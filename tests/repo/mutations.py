@@ -1811,7 +1811,7 @@ MUTATIONS = (
     Mutation(
         "large whole numbers of a tool's arguments become their neighbours",
         "core/digests.py",
-        "    return int(Decimal(repr(value))) if",
+        "    return int(Decimal(float.__repr__(value))) if",
         "    return int(value) if",
         ("tests/core/test_digests.py",),
         unseen="the machine calls no tools of MCP servers",

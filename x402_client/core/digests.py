@@ -176,7 +176,7 @@ def _one_form(value: Any) -> Any:
         return {name: _one_form(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_one_form(one) for one in value]
-    return int(Decimal(repr(value))) if isinstance(value, float) and value.is_integer() else value
+    return int(Decimal(float.__repr__(value))) if isinstance(value, float) and value.is_integer() else value
 
 
 class _Multipart:
