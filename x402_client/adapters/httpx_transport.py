@@ -25,6 +25,7 @@ from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
+from .refused_below import told_above
 from .unseen_hops import UnseenHops, httpx_follows
 
 if TYPE_CHECKING:
@@ -198,7 +199,12 @@ class AsyncPaying(_Paying):
             hops.failed(failure)
             shorten(failure)
             hops.end(marks)
-            raise
+            told = self._told_above(request, hops, failure)
+            if told is None:
+                raise
+            return told
+        if hops.refused is not None:
+            response = self._told_above(request, hops, response.extensions.get("x402_refusal")) or response
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
             hops.end(marks)
             delivery = hops.take_delivery()
@@ -225,6 +231,16 @@ class AsyncPaying(_Paying):
             self._unseen_hops.look(courier.request)
         flow = exchange.pay(courier.request, hops, mandated, courier.reply(response))
         return await exchange.arun(flow, courier)
+
+    def _told_above(self, request: Any, hops: Hops, failure: object) -> Any:
+        """Return an answer to a tool call that was refused, if a session of MCP raises the refusal itself, or None."""
+        if hops.refused is None:
+            return None
+        body = told_above(hops.refused, failure, request.headers.get("accept", ""))
+        if body is None:
+            return None
+        kind = {"Content-Type": "application/json"}
+        return self._library.response(200 if body else 202, headers=kind, content=body, request=request)
 
     def _courier(self, request: Any, body: ReplayedBody) -> AsyncCourier:
         return AsyncCourier(self._buyer, self._library, self._inner, request, body)

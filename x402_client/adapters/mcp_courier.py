@@ -111,8 +111,13 @@ class AsyncCourier:
 
     def name(self, identity_headers: tuple[str, ...]) -> str | None:
         """Return the name by which an HTTP client knows this call. None: it has none, as that client can tell, too."""
+        digest = self.known_digest()
+        return None if digest is None else request_name(self.request.identity(identity_headers), digest)
+
+    def known_digest(self) -> bytes | None:
+        """Return the digest of the call's body, in HTTP too. None: it has none."""
         try:
-            return request_name(self.request.identity(identity_headers), self._digest().digest)
+            return self._digest().digest
         except BodyNotReplayable:
             return None
 
