@@ -222,7 +222,7 @@ class ToolReply(Reply):
 
 
 def _error_and_structure(result: Any) -> tuple[bool, Any]:
-    """Return what a result says in fields that the generations of mcp name differently. fastmcp warns of an old name."""
+    """Return what a result says in fields that mcp 1.x and 2.x name differently. fastmcp warns of an old name."""
     if "is_error" in getattr(type(result), "model_fields", ()):
         return bool(result.is_error), result.structured_content
     return bool(getattr(result, "isError", False)), getattr(result, "structuredContent", None)
