@@ -113,6 +113,8 @@ class Shop:
     schemas: dict[str, Json] = field(default_factory=dict)
     #: Where True, a call without payment is answered by HTTP 402.
     by_http: bool = False
+    #: The tools that are never asked for by HTTP, and over the old transport take as long as they like.
+    free: tuple[str, ...] = ()
 
     @property
     def payments(self) -> list[Any]:
@@ -236,7 +238,8 @@ class Web:
     def post(self, handler: BaseHTTPRequestHandler) -> None:
         message = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         path, _, session = handler.path.partition("?")
-        if self.shop.by_http and message.get("method") == "tools/call":
+        by_http = self.shop.by_http and message.get("method") == "tools/call"
+        if by_http and message["params"]["name"] not in self.shop.free:
             name = message["params"]["name"]
             payment = handler.headers.get("payment-signature")
             status, headers, body = fetch(f"{self.shop.url}/{name}", 2, payment)
@@ -248,6 +251,9 @@ class Web:
                 answer: Json | None = {"jsonrpc": "2.0", "id": message["id"], "result": result}
                 told = {"PAYMENT-RESPONSE": headers["payment-response"]}
                 return _send(handler, 200, json.dumps(answer).encode(), "application/json", told)
+        if path == "/messages" and message.get("params", {}).get("name") in self.shop.free:
+            threading.Thread(target=self._answer_later, args=(session, message), daemon=True).start()
+            return _send(handler, 202)
         answer = self.shop.answer(message)
         if answer is LOST:
             handler.close_connection = True
@@ -262,6 +268,9 @@ class Web:
         if path == "/events":
             return _send(handler, 200, f"event: message\ndata: {text}\n\n".encode(), "text/event-stream")
         return _send(handler, 200, text.encode(), "application/json")
+
+    def _answer_later(self, session: str, message: Json) -> None:
+        self.sessions[session].put(json.dumps(self.shop.answer(message)))
 
     def get(self, handler: BaseHTTPRequestHandler) -> None:
         if handler.path != "/sse":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -191,3 +192,35 @@ def test_a_redirect_after_a_payment_hides_no_payment(box: Toolbox, to: str) -> N
         assert (found["ok"], found["paid"]) == (True, "0.01 USD")
     else:
         assert (found["ok"], found["money"] in ("spent", "held", "unknown")) == (False, True)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_ledger_that_cannot_be_read_proves_no_repeat(box: Toolbox, tmp_path: Path, gone: bool) -> None:
+    kept = tmp_path / "spend.db"
+
+    def sell(one: Exchange) -> None:
+        if one.seen.header("payment-signature") is None:
+            one.answer(402, b"", list(payment_required("0.01")["headers"].items()))
+            return
+        if gone:
+            for each in filter(Path.is_file, tmp_path.iterdir()):
+                each.unlink()
+            kept.write_bytes(b"This is no ledger." * 1_000)
+        one.head(200, list(payment_response(b"")["headers"].items()), 1_000)
+        one.send(b"Roses are red.")
+        one.leave()
+
+    buyer = Buyer(Wallet(evm=KEY), POLICY, ledger=str(kept), rpc={}, repeat=())
+    with Server() as server:
+        found = box.tools(buyer, hosts=HERE).paid_fetch(server.on("/", sell))
+    assert (found["ok"], found["money"] in ("spent", "held", "unknown")) == (False, True)
+    assert found["says"].count("It was paid for") == 1
+    if gone:
+        assert found["next"] == "ask a person"
+        assert "the ledger cannot be read now. So it is not known if the same call presents that" in found["says"]
+        assert "x402 ledger holds" in found["says"]
+        assert "presents the same payment" not in found["says"]
+    else:
+        assert found["next"] == "repeat"
+        assert found["says"].endswith("Make the same call again: it presents the same payment.")
+        assert buyer.holds()[0].money == found["money"]

@@ -112,6 +112,10 @@ RETRIES: dict[str, tuple[Any, Any]] = {
     "a tool": (WEATHER, call(number="x", token=7, name="weather", arguments={"days": [1, 2.5], "city": "Bern"})),
     "a tool without arguments": (call(name="now"), call(number=2, name="now", arguments=None)),
     "another method": (call("resources/read", uri="a"), call("resources/read", number=2, uri="a")),
+    "a whole number": (
+        call(name="weather", arguments={"days": [1, 100, 0, {"a": 10**22}], "n": 3}),
+        call(name="weather", arguments={"days": [1.0, 1e2, -0.0, {"a": 1e22}], "n": 3.0}),
+    ),
     "a token": (call("x", token=1, a=1), call("x", number=2, token="2", a=1)),
     "the first token": (call("x", a=1), call("x", token="2", a=1)),
     "a token beside others": (
@@ -134,6 +138,11 @@ OTHERS: dict[str, tuple[Any, Any]] = {
     "a tool": (WEATHER, call(name="time", arguments={"city": "Bern", "days": [1, 2.5]})),
     "an argument": (WEATHER, call(name="weather", arguments={"city": "Basel", "days": [1, 2.5]})),
     "an order": (WEATHER, call(name="weather", arguments={"city": "Bern", "days": [2.5, 1]})),
+    "a part": (call(name="t", arguments={"a": 1}), call(name="t", arguments={"a": 1.5})),
+    "a neighbour": (call(name="t", arguments={"a": 2**53}), call(name="t", arguments={"a": 2**53 + 1})),
+    "a neighbour of a float": (call(name="t", arguments={"a": 2.0**53}), call(name="t", arguments={"a": 2**53 + 1})),
+    "a double beside its digits": (call(name="t", arguments={"a": 1e23}), call(name="t", arguments={"a": int(1e23)})),
+    "text for a number": (call(name="t", arguments={"a": "1"}), call(name="t", arguments={"a": 1.0})),
     "true for one": (call(name="t", arguments={"a": True}), call(name="t", arguments={"a": 1})),
     "an id below the top": (call("x", a={"id": 1}), call("x", a={"id": 2})),
     "a token below the top": (
@@ -200,6 +209,7 @@ def test_a_tool_has_one_name_on_http_and_in_mcp() -> None:
     identity, digest = tool_call(URL, "weather", {"days": [1, 2.5], "city": "Bern"})
     assert identity == HttpRequest.of("POST", URL, {"Content-Type": JSON}).identity()
     assert digest.digest == digest.former == of(WEATHER)
+    assert tool_call(URL, "weather", {"days": (1.0, 2.5), "city": "Bern"})[1] == digest
     assert tool_call(URL, "now")[1] == tool_call(URL, "now", {})[1] != digest
     assert tool_call(URL + "2", "now")[0] != identity
     assert tool_call("mcp:reports", "now")[0] == tool_call("mcp:Reports", "now")[0] != tool_call("mcp:other", "now")[0]

@@ -34,6 +34,7 @@ from ..wire.tool_answers import ToolAnswer
 from .hops import REDIRECTS, Hops, not_digested, unread_body
 from .payments_below import is_decided_above, note_payment
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
+from .refused_below import refused_call
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -166,6 +167,7 @@ class Exchange:
             or hops.paid is not None
             or mandate.per_request is not None
             or mandate.quote is not None
+            or not mandate.in_reach
             or _paid_by_hand(request.headers)
         ):
             return None
@@ -258,6 +260,8 @@ class Exchange:
         hops.redirect_delivery, reply = None, None
         try:
             reply = yield from answer
+            if reply is not None and reply.refusal is not None:
+                hops.refused = yield from refused_call(request.origin)
             if reply is None or reply.outcome is None or reply.outcome.money == "untouched":
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
@@ -287,6 +291,8 @@ class Exchange:
             call.attempt.end()
             if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
                 failure.response = first and first.native
+            if isinstance(failure, X402Error):
+                hops.refused = yield from refused_call(request.origin)
             raise
         finally:
             hops.paid = call.paid

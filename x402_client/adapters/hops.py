@@ -13,6 +13,7 @@ from ..core.digests import BodyDigest
 from ..errors import BodyNotReplayable, X402Error
 from ..model.holds import Hold, Outcome
 from ..model.hosts import Origin
+from .refused_below import RefusedCall
 
 _MARK = "x402_client.hops"
 #: Looked at first, because the libraries take longer to say that a response is no redirect.
@@ -39,7 +40,7 @@ class Hops:
     It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
-    __slots__ = ("_first", "_last", "_over", "first", "outcome", "paid", "redirect_delivery", "started")
+    __slots__ = ("_first", "_last", "_over", "first", "outcome", "paid", "redirect_delivery", "refused", "started")
 
     def __init__(self, request: Any = None) -> None:
         self._first: Callable[[], Any] = _nothing if request is None else weakref.ref(request)
@@ -55,6 +56,8 @@ class Hops:
         self.outcome: Outcome | None = None
         #: A paid redirect is delivered where it leads: by a later hop.
         self.redirect_delivery: Delivery | None = None
+        #: The tool call that was refused, where a session of MCP may wait for it.
+        self.refused: RefusedCall | None = None
 
     @classmethod
     def of(cls, marks: dict[str, Any], request: Any) -> Hops:

@@ -8,6 +8,7 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -24,6 +25,7 @@ from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
+from .refused_below import told_above
 from .unseen_hops import UnseenHops, httpx_follows
 
 if TYPE_CHECKING:
@@ -57,9 +59,10 @@ class _Paying:
             return around
         if not isinstance(own, Mapping) or not own.keys() <= {"key", "per_request", "quote"}:
             raise ConfigurationError('extensions={"x402": {...}} takes "key", "per_request" and "quote".')
-        return mandate(
+        said = mandate(
             own.get("key", around.key), own.get("per_request", around.per_request), own.get("quote", around.quote)
         )
+        return said if around.in_reach else replace(said, in_reach=False)
 
     def _ahead(self, request: Any, hops: Hops, mandated: Mandate, body: ReplayedBody) -> Any:
         """Return the flow that pays in the first request, if this call may."""
@@ -196,7 +199,12 @@ class AsyncPaying(_Paying):
             hops.failed(failure)
             shorten(failure)
             hops.end(marks)
-            raise
+            told = self._told_above(request, hops, failure)
+            if told is None:
+                raise
+            return told
+        if hops.refused is not None:
+            response = self._told_above(request, hops, response.extensions.get("x402_refusal")) or response
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
             hops.end(marks)
             delivery = hops.take_delivery()
@@ -223,6 +231,16 @@ class AsyncPaying(_Paying):
             self._unseen_hops.look(courier.request)
         flow = exchange.pay(courier.request, hops, mandated, courier.reply(response))
         return await exchange.arun(flow, courier)
+
+    def _told_above(self, request: Any, hops: Hops, failure: object) -> Any:
+        """Return an answer to a tool call that was refused, if a session of MCP raises the refusal itself, or None."""
+        if hops.refused is None:
+            return None
+        body = told_above(hops.refused, failure, request.headers.get("accept", ""))
+        if body is None:
+            return None
+        kind = {"Content-Type": "application/json"}
+        return self._library.response(200 if body else 202, headers=kind, content=body, request=request)
 
     def _courier(self, request: Any, body: ReplayedBody) -> AsyncCourier:
         return AsyncCourier(self._buyer, self._library, self._inner, request, body)

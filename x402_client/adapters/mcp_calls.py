@@ -26,11 +26,12 @@ from ..wire.tool_results import QUOTE_KEY, Place
 from .exchange import Exchange
 from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
-from .mcp_errors import OWN_ERRORS
+from .mcp_errors import OWN_ERRORS, LibraryError, error_data
 from .mcp_outcomes import put_beside, put_on_failure
 from .mcp_server import server_of, session_of
 from .payments_below import any_below, deciding, paid_below
 from .quoting import finished_quote, quote_in_progress, quote_request
+from .refused_below import CallAbove, told_of_refusals
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -98,13 +99,14 @@ class PaidCalls:
             return courier.name(self.buyer.identity_headers)
 
         try:
-            with deciding(name):
-                first = await courier.send(None)
+            with deciding(name), told_of_refusals(request.origin, courier.known_digest) as call:
+                first = await _first_answer(courier, call)
         except BaseException as failure:
             below = paid_below(name(), hops.started) if any_below() else None
             if below is not None:
                 below.reject()
-                put_on_failure(failure, below)
+                if not isinstance(failure, X402Error):
+                    put_on_failure(failure, below)
             raise
         below = paid_below(name(), hops.started) if any_below() else None
         if not exchange.asks_to_pay(first.status, request.method, request.headers):
@@ -121,6 +123,20 @@ class PaidCalls:
     def _remember(self, tool: str, place: Place) -> None:
         if len(self._places) < _PLACES:
             self._places[tool] = place
+
+
+async def _first_answer(courier: AsyncCourier, call: CallAbove) -> ToolReply:
+    """Return the answer to a call without a payment, or raise what the HTTP client below refused."""
+    with call.scope:
+        try:
+            return await courier.send(None)
+        except LibraryError as failure:
+            refusal = call.refusal_in(error_data(failure).data)
+            if refusal is None:
+                raise
+            raise refusal from None
+    assert call.failure is not None
+    raise call.failure
 
 
 def _asked_twice(below: Outcome, first: ToolReply) -> PaymentRejected:

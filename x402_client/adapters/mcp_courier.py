@@ -111,8 +111,13 @@ class AsyncCourier:
 
     def name(self, identity_headers: tuple[str, ...]) -> str | None:
         """Return the name by which an HTTP client knows this call. None: it has none, as that client can tell, too."""
+        digest = self.known_digest()
+        return None if digest is None else request_name(self.request.identity(identity_headers), digest)
+
+    def known_digest(self) -> bytes | None:
+        """Return the digest of the call's body, in HTTP too. None: it has none."""
         try:
-            return request_name(self.request.identity(identity_headers), self._digest().digest)
+            return self._digest().digest
         except BodyNotReplayable:
             return None
 
@@ -182,9 +187,9 @@ class AsyncCourier:
         """Return a result as the flow sees it. One that asks its user for something leads on, and is not the end."""
         if not hasattr(result, "content"):
             return self._made(300, result, None)
-        if not (getattr(result, "isError", False) or getattr(result, "is_error", False)):
+        is_error, structured = _error_and_structure(result)
+        if not is_error:
             return self._made(200, result, None, result.meta)
-        structured = getattr(result, "structuredContent", None) or getattr(result, "structured_content", None)
         terms = terms_in_result(result.meta, structured, _first_text(result.content), self._buyer.bounds)
         return self._made(500, result, terms, result.meta, structured)
 
@@ -214,6 +219,13 @@ class ToolReply(Reply):
 
     __slots__ = ("terms",)
     terms: ToolTerms | None
+
+
+def _error_and_structure(result: Any) -> tuple[bool, Any]:
+    """Return what a result says in fields that mcp 1.x and 2.x name differently. fastmcp warns of an old name."""
+    if "is_error" in getattr(type(result), "model_fields", ()):
+        return bool(result.is_error), result.structured_content
+    return bool(getattr(result, "isError", False)), getattr(result, "structuredContent", None)
 
 
 def _first_text(content: Any) -> str | None:

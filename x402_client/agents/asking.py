@@ -6,8 +6,9 @@ library's own next request, so that a purchase keeps the name of the call that b
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from ..errors import X402Error
 from ..model.holds import Outcome
 from ..model.hosts import Origin
 from ..receipts import outcome
-from .bodies import CHUNK, astart_of, encodings_of, start_of
+from .bodies import CHUNK, Start, astart_of, encodings_of, start_of
 from .hosts import AllowedHosts, NotFetched
 
 _REDIRECTS = 5
@@ -57,6 +58,7 @@ class Answer:
         encoding: The encodings that are still on the body: others, several, or one that is not what it says. "": none.
         outcome: What was paid. None: nothing.
         refusal: Our reason not to pay the 402 that it is. None: there is none.
+        is_incomplete: True if its sender ended the body in the middle of its encoding.
     """
 
     status: int
@@ -67,6 +69,7 @@ class Answer:
     outcome: Outcome | None = None
     refusal: X402Error | None = None
     encoding: str = ""
+    is_incomplete: bool = False
 
 
 Ask = Callable[[Request, int], Answer]
@@ -209,11 +212,11 @@ class AiohttpAsker:
         _check_open(self._session.closed)
         checked = _Checked(self._hosts)
         try:
-            async with self._session.request(
+            async with _as_sent(self._session) as session, session.request(
                 asked.method, asked.url, data=asked.content, headers=asked.headers, max_redirects=_REDIRECTS + 1,
-                middlewares=(checked, *self._session._middlewares),
+                middlewares=(checked, *session._middlewares),
             ) as response:  # fmt: skip
-                # aiohttp undoes most encodings, within bounds, unless its session is told not to.
+                # Code of others that stands on the session may ask by that one, which undoes most encodings.
                 # The stream of an answer without a body has no such count.
                 undone = getattr(response.content, "total_compressed_bytes", 0) is not None
                 encodings = "" if undone else encodings_of(response)
@@ -225,6 +228,17 @@ class AiohttpAsker:
             if checked.paid is not None and outcome(failure) is None:
                 tell_of_the_money(failure, checked.paid)
             raise
+
+
+@asynccontextmanager
+async def _as_sent(session: Any) -> AsyncIterator[Any]:
+    """Give a session that hands over bodies as they were sent: aiohttp takes half a compressed body for a whole one."""
+    own = copy(session)
+    own._auto_decompress = False
+    try:
+        yield own
+    finally:
+        own.detach()  # the connections are those of the caller's session, and stay open
 
 
 class _Checked:
@@ -282,11 +296,11 @@ def _too_many(paid: Outcome | None) -> NotFetched:
     return refused
 
 
-def _answer(response: Any, status: int, start: tuple[bytes, bool, str], paid: Outcome | None) -> Answer:
+def _answer(response: Any, status: int, start: Start, paid: Outcome | None) -> Answer:
     shown = HttpRequest.of("GET", str(response.url)).shown
-    body, truncated, encoding = start
-    kind = response.headers.get("content-type") or ""
-    return Answer(status, shown, kind, body, truncated, paid, _refusal(response), encoding)
+    kind, refusal = response.headers.get("content-type") or "", _refusal(response)
+    body, truncated, encoding, is_incomplete = start
+    return Answer(status, shown, kind, body, truncated, paid, refusal, encoding, is_incomplete)
 
 
 def _refusal(response: Any) -> X402Error | None:

@@ -7,7 +7,7 @@ So they are asked for what arrived, and it is unfolded here, up to the bound.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 CHUNK = 16 * 1024
 #: Encodings that are undone here. Others unfold without bounds, or need packages, and so do several of these.
@@ -18,8 +18,20 @@ _MEMBER = b"\x1f\x8b"
 _OVERHEAD = 64 * 1024
 
 
+class Start(NamedTuple):
+    """The beginning of a body, as far as it was wanted."""
+
+    body: bytes
+    #: True if the body goes on, as far as can be told.
+    truncated: bool = False
+    #: The encodings that are still on it. "": none.
+    encoding: str = ""
+    #: True if the sender ended it before its encoding ends: a part of it never came.
+    is_incomplete: bool = False
+
+
 class BodyStart:
-    """The beginning of a body.
+    """A reader of a body's beginning.
 
     Args:
         encodings: The ``content-encoding`` that what is added still has. "": none.
@@ -73,12 +85,12 @@ class BodyStart:
             return len(self._arrived) > self._most
         return len(self._body) > self._most or self._seen > self._most + self._most // 16 + _OVERHEAD
 
-    def taken(self) -> tuple[bytes, bool, str]:
-        """Return the beginning, True if the body goes on, and the encodings that are still on it."""
+    def taken(self) -> Start:
+        """Return the beginning."""
         if self._is_raw:
-            return bytes(self._arrived[: self._most]), len(self._arrived) > self._most, self._encodings
-        ends = self._unfolding.eof or not self._seen
-        return bytes(self._body[: self._most]), self._is_cut() or not ends, ""
+            return Start(bytes(self._arrived[: self._most]), len(self._arrived) > self._most, self._encodings)
+        is_cut, ends = self._is_cut(), self._unfolding.eof or not self._seen
+        return Start(bytes(self._body[: self._most]), is_cut or not ends, "", not is_cut and not ends)
 
 
 def encodings_of(response: Any) -> str:
@@ -88,8 +100,8 @@ def encodings_of(response: Any) -> str:
     return ", ".join(one for one in named if one not in ("", "identity"))
 
 
-def start_of(chunks: Any, encodings: str, most: int) -> tuple[bytes, bool, str]:
-    """Return the beginning of a body, True if it goes on, and the encodings that are still on it."""
+def start_of(chunks: Any, encodings: str, most: int) -> Start:
+    """Return the beginning of a body."""
     start = BodyStart(encodings, most)
     for chunk in chunks:
         if start.is_enough_with(chunk):
@@ -97,7 +109,7 @@ def start_of(chunks: Any, encodings: str, most: int) -> tuple[bytes, bool, str]:
     return start.taken()
 
 
-async def astart_of(chunks: Any, encodings: str, most: int) -> tuple[bytes, bool, str]:
+async def astart_of(chunks: Any, encodings: str, most: int) -> Start:
     """Async twin of ``start_of``."""
     start = BodyStart(encodings, most)
     async for chunk in chunks:

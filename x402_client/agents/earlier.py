@@ -15,7 +15,7 @@ from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..model.holds import Hold, Outcome, Purchase
 from .advice import Next, next_after_break, next_after_status
-from .results import SAME_PAYMENT, Result, failure_of, over
+from .results import SAME_PAYMENT, Result, failure_of, over, unproven
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -44,7 +44,7 @@ def told(
     try:
         return among(buyer.holds(), buyer, sent, request, found, again, broken)
     except Exception:  # the ledger cannot be asked: the result says what is known of its own call
-        return found
+        return unproven(found, broken) if broken is not None and _presents(found, broken) else found
 
 
 async def atold(
@@ -61,7 +61,7 @@ async def atold(
     try:
         return among(await buyer.aholds(), buyer, sent, request, found, again, broken)
     except Exception:
-        return found
+        return unproven(found, broken) if broken is not None and _presents(found, broken) else found
 
 
 def _hides(found: Result) -> bool:

@@ -54,6 +54,8 @@ def answered(answer: Answer, host: str, left: str | None) -> Result:
         found["truncated"] = True
     if answer.outcome is not None and answer.outcome.signed_in:
         found["signed_in"] = answer.outcome.signed_in
+    if found["ok"] and answer.is_incomplete:
+        return found | _incomplete(paid)
     if found["ok"]:
         return found | paid_facts(paid, left)
     advice = next_after_status(answer.status, paid)
@@ -63,6 +65,14 @@ def answered(answer: Answer, host: str, left: str | None) -> Result:
         "says": _about_status(answer.status, paid, advice),
         "next": advice,
     }
+
+
+def _incomplete(paid: Outcome | None) -> Result:
+    """Return the failure of an answer whose body ends in the middle. Its part that came stays beside it."""
+    says = "The body is compressed, and it ends in the middle: a part of it never came."
+    if paid is None:
+        return failure_of("IncompleteBody", "untouched", f"{says} Nothing was paid.", "repeat")
+    return over(failure_of("IncompleteBody", paid.money, f"{says} ", "ask a person"), paid)
 
 
 def _paid(found: Outcome | None) -> Outcome | None:
@@ -98,6 +108,17 @@ def over(found: Result, paid: Outcome) -> Result:
     says = f"{said}It was paid for, and the answer counts as delivered. The same call would pay anew."
     then = f"Tell the user: payment {paid.hold.id}."
     return found | failure_of(found["error"], paid.money, f"{says} {then}", "ask a person")
+
+
+def unproven(found: Result, paid: Outcome) -> Result:
+    """Return the result of a failure after a payment that the ledger cannot be asked about."""
+    said = str(found["says"]).removesuffix(SAME_PAYMENT)
+    says = (
+        f"{said}It was paid for, and the ledger cannot be read now. So it is not known if the same call presents that "
+        f"payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 ledger "
+        "holds, typed in a terminal, lists it while it is open, once the ledger is back."
+    )
+    return found | failure_of(found["error"], paid.money, says, "ask a person")
 
 
 def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Result:

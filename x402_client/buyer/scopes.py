@@ -122,24 +122,28 @@ class PurchaseWarning(UserWarning):
 
 
 _scopes: ContextVar[tuple[Scope | AllowanceScope, ...]] = ContextVar("x402_client.scopes", default=())
-_NOTHING = Mandate()
+_NOTHING, _ELSEWHERE = Mandate(), Mandate(in_reach=False)
 _KEY = "order-42"
 
 
 def mandate_around(buyer: object) -> Mandate:
     """Return the mandate of this buyer's innermost purchase scope around the request at hand.
 
-    ``buyer`` may be an allowance, which stands for its buyer.
+    ``buyer`` may be an allowance, which stands for its buyer. Where there is none of its own, that of another buyer
+    with one purse of one ledger holds. One of any other buyer cannot, and is marked, so that the call is refused: a cap
+    must not go by unseen.
     """
     scopes = _scopes.get()
     if not scopes:  # hot path: each request asks, a free one too
         return _NOTHING
     root = getattr(buyer, "buyer", buyer)
-    for scope in reversed(scopes):
-        if scope.buyer is root and isinstance(scope, Scope):
-            scope.seen = True
-            return scope.mandate
-    return _NOTHING
+    around = [scope for scope in reversed(scopes) if isinstance(scope, Scope)]
+    own = next((scope for scope in around if scope.buyer is root), None)
+    found = own or next((scope for scope in around if _counts(scope, root)), None)
+    if found is None:
+        return _ELSEWHERE if around else _NOTHING
+    found.seen = True
+    return found.mandate
 
 
 def under_allowances(mandate: Mandate, buyer: object, own: tuple[AllowanceRules, ...]) -> Mandate:

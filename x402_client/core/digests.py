@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import MalformedQuote
@@ -162,8 +163,20 @@ def _without_token(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(meant: Any) -> bytes:
-    text = json.dumps(meant, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_one_form(meant), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(b"JSON-RPC\0" + text.encode()).digest()
+
+
+def _one_form(value: Any) -> Any:
+    """Return a value of JSON whose whole numbers are whole: RFC 8785 writes 1.0 as 1, and so does JavaScript.
+
+    It is the number as it was written, digit for digit, and no neighbour of it: large ones stay apart.
+    """
+    if isinstance(value, dict):
+        return {name: _one_form(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_one_form(one) for one in value]
+    return int(Decimal(float.__repr__(value))) if isinstance(value, float) and value.is_integer() else value
 
 
 class _Multipart:

@@ -26,8 +26,7 @@ from ..model.networks import family_of
 from ..model.offers import Offer, Quote
 from ..model.sandbox_settings import NOT_READ, is_unread
 from ..model.signing import Approval, Signed
-from ..policy.allowances import admit_under
-from ..policy.choice import choose, refuse
+from ..policy.choice import admit_terms, choose, refuse
 from ..policy.policy import admit
 from ..wire.write import payment_header, refusal_body, takes_payment_id
 from .asks import (
@@ -148,7 +147,7 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
         judged, _ = yield from judge_sign_in(call, judged, rules)
     try:
         admit(rules.policy, call.origin, call.came_from)
-        admit_under(call.mandate.allowances, call.origin)
+        admit_terms(call.mandate, call.origin)
         check_quoted(call)
     except PaymentRefused as refusal:
         judged = replace(judged, offers=tuple(replace(o, reason=refusal.args[0]) for o in judged.offers), choice=None)
@@ -211,7 +210,7 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
 
 def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote, Offer]:
     """Return the offer to pay. What refuses here refuses a new payment alone: one that was made is presented."""
-    admit_under(call.mandate.allowances, call.origin)
+    admit_terms(call.mandate, call.origin)
     if isinstance(quote, QuoteError):
         raise quote
     check_quoted(call)

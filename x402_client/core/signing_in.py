@@ -15,7 +15,7 @@ from ..model.holds import Attempt, Hold, Outcome, Purchase, payer_name
 from ..model.money import Money
 from ..model.offers import Offer, Quote, SignIn
 from ..model.sign_in import SIGN_IN
-from ..policy.allowances import admit_under
+from ..policy.choice import admit_terms
 from .asks import Bought, Claim, Reply, Send, Tell
 from .drive import Flow
 from .last_answer import note_sign_in
@@ -86,7 +86,7 @@ def _judged(call: Call, quote: Quote, challenge: SignIn, rules: Rules) -> Flow[t
     if reason is not None:
         return reason, ""
     try:
-        admit_under(call.mandate.allowances, call.origin)
+        admit_terms(call.mandate, call.origin)
     except PaymentRefused as refusal:
         return str(refusal.args[0]), ""
     able = [network for network in challenge.networks if rules.sign_in.account(network)]

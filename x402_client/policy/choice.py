@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from ..errors import NoAcceptableOffer, TooExpensive
+from ..errors import NoAcceptableOffer, PaymentRefused, TooExpensive
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.networks import short_name
@@ -41,11 +41,24 @@ class Mandate:
     quote: Quote | None = None
     #: The allowances under which it is made, from the root down. All of them count.
     allowances: tuple[AllowanceRules, ...] = ()
+    #: False: the call stands in a scope of a buyer with another ledger or purse, whose terms cannot hold for it.
+    in_reach: bool = True
 
     @property
     def allowance(self) -> str | None:
         """Return the name of the innermost allowance. None: there is none."""
         return self.allowances[-1].name if self.allowances else None
+
+
+def admit_terms(mandate: Mandate, origin: Origin) -> None:
+    """Refuse what the caller's own terms do not pay: an origin, or a call whose terms are another buyer's."""
+    if not mandate.in_reach:
+        raise PaymentRefused(
+            "This call stands in a purchase scope of another buyer, with another ledger or purse, so the key, the cap "
+            "and the quote of that scope cannot hold for it. Use a scope of this client's own buyer, or make the call "
+            "outside of that block. Nothing was paid."
+        )
+    allowed.admit_under(mandate.allowances, origin)
 
 
 class Means(Protocol):
