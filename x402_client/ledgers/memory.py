@@ -257,8 +257,7 @@ class MemoryLedger:
             if exceeded:
                 self._forget_opened()
                 raise refusals.over_limit(order, exceeded)
-        name, path = os.urandom(8).hex(), order.path
-        hold = Hold(name, order.purchase, order.offer, order.price, now, payer=order.payer, path=path)
+        path, hold = order.path, order.new_hold(os.urandom(8).hex(), now)
         row = Row(hold, accounts, weakref.ref(attempt))
         self._count(row, +1)
         if path:

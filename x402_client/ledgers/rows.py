@@ -50,7 +50,7 @@ def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
     return (
         purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, shortened(purchase.url),
         origin.scheme, origin.host, origin.port, offer_text(order.offer), order.price.currency, order.price.units,
-        created, "reserved", "held", 0,
+        created, "reserved" if order.signed is None else "signed", "held", 0,
     )  # fmt: skip
 
 
