@@ -693,7 +693,7 @@ MUTATIONS = (
         "                return found\n            return self._reserve(order, attempt)\n",
         "                return found\n        return self._reserve(order, attempt)\n",
         (IN_MEMORY, seed("crowd", "memory", 8)),
-        ((MEMORY, "        name, path = os.", "        time.sleep(0.001)\n        name, path = os."),),
+        ((MEMORY, "        path, hold = order.path", "        time.sleep(0.001)\n        path, hold = order.path"),),
     ),
     Mutation(
         "a 402 takes longer than its time: async",

@@ -29,10 +29,9 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
 
 
 def sign_first(call: Call, quote: Quote, offer: Offer, rules: Rules, validity: int) -> Flow[Authorization | None]:
-    """Sign before anything is counted, where nobody has to be asked for it. None: the price is counted first.
+    """Sign before anything is counted, where only a key in this process is needed. None: the price is counted first.
 
-    The rule: "With a local signer and nobody to ask, sign first and then reserve and record in one step; nothing left
-    before that step, so nothing else changes".
+    The ledger then reserves and records in one step. Nothing has left before that step, so nothing else changes.
     """
     assert offer.price is not None
     scheme = rules.schemes[offer.scheme, family_of(offer.network)]

@@ -234,7 +234,7 @@ def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
 def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold | Reply]:
     """Approve, sign, record. If any of it fails, nothing left the machine and the budget is given back.
 
-    Where it was signed already, nobody has to be asked.
+    Where it was signed already, it only has to be recorded.
     """
     try:
         if call.signed is not None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.holds import Authorization, Hold, LastAnswer, Order, Purchase
+from ..model.holds import Authorization, Hold, HoldState, LastAnswer, Order, Purchase
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.offers import Offer, Receipt
@@ -42,6 +42,13 @@ def number_of(name: str) -> int:
 
 #: Number of columns that a hold has before it is signed: the first of ``COLUMNS``.
 UNSIGNED = 16
+
+
+def new_hold(order: Order, name: str, now: float) -> Hold:
+    """Return the new hold that a ledger makes for an order, signed if the order is."""
+    state: HoldState = "reserved" if order.signed is None else "signed"
+    facts = (name, order.purchase, order.offer, order.price, now, state)
+    return Hold(*facts, authorization=order.signed, payer=order.payer, path=order.path)
 
 
 def reserved_row(order: Order, created: float) -> tuple[Any, ...]:

@@ -381,14 +381,6 @@ class Order(NamedTuple):
     #: What was signed already. A new hold is recorded with it at once. A ledger may leave that to ``record``.
     signed: Authorization | None = None
 
-    def new_hold(self, name: str, now: float) -> Hold:
-        """Return the new hold that a ledger makes for this order, under a name of its own."""
-        state: HoldState = "reserved" if self.signed is None else "signed"
-        return Hold(
-            name, self.purchase, self.offer, self.price, now, state, "held", self.signed, payer=self.payer,
-            path=self.path,
-        )  # fmt: skip
-
 
 class Busy(NamedTuple):
     """The ledger's answer while another attempt under the same key is running."""

@@ -15,7 +15,7 @@ from ...model.hosts import Pattern
 from ...model.offers import Receipt
 from .. import refusals
 from ..allowances import marked, terms_text
-from ..rows import last_text, receipt_text
+from ..rows import last_text, new_hold, receipt_text
 from ..windows import BUCKETS, Window
 from . import script
 from .claims import Claim, Claims
@@ -214,7 +214,7 @@ class LedgerSteps:
             claim.hold, claim.row = claim.row["id"], claim.row | counted
             if order.signed is not None:
                 self._claims.remember(purchase.purse, claim.row)
-            hold = order.new_hold(claim.hold, int(answer[2]) / script.MICROSECONDS)
+            hold = new_hold(order, claim.hold, int(answer[2]) / script.MICROSECONDS)
             return hold.but(used=tuple(map(int, answer[4])))
         self._claims.drop(claim)
         return self._obstacle(answer, purchase, attempt)

@@ -21,6 +21,7 @@ from ..rows import (
     hold_of,
     last_text,
     name_of,
+    new_hold,
     number_of,
     offer_text,
     path_text,
@@ -125,7 +126,7 @@ def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int
         db.execute(_RESERVE, row)
     else:  # as in ``record``, no variable has the header
         db.execute(_ADMIT, (*row, *authorization_row(order.signed)))
-    return order.new_hold(name_of(number), now)
+    return new_hold(order, name_of(number), now)
 
 
 def _first(purchase: str) -> int:
