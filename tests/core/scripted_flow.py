@@ -50,13 +50,19 @@ class Ground:
     """Answers a flow's asks and remembers them. ``scripted`` says what else happens instead, by kind of ask.
 
     A scripted answer is a value, an exception to raise, or a function of the ask; a list gives one after the other.
-    A payment is presented once in a call, unless a test names methods to ``repeat``.
+    A payment is presented once in a call, unless a test names methods to ``repeat``. A price is counted before it is
+    signed, as with a signer that has to be asked; with ``one_step`` as with a key in this process.
     """
 
-    def __init__(self, policy: Policy | None = None, ledger: MemoryLedger | None = None, **buyer: Any) -> None:
+    def __init__(
+        self, policy: Policy | None = None, ledger: MemoryLedger | None = None, one_step: bool = False, **buyer: Any
+    ) -> None:
         self.ledger = ledger or MemoryLedger()
         said = policy or Policy(per_request="0.10", per_day="0.05")
         self.rules: Rules = Buyer(Wallet(evm=KEY), said, ledger=self.ledger, **{"repeat": (), **buyer}).rules
+        self.one_step = one_step
+        for scheme in () if one_step else self.rules.schemes.values():
+            vars(scheme)["signs_here"] = lambda offer: False
         self.asked: list[asks.Ask[Any]] = []
         self.scripted: dict[type[Any], Any] = {asks.Send: lambda ask: paid()}
 

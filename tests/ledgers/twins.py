@@ -13,7 +13,7 @@ from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.model.allowances import AllowanceRecord, AllowanceTerms, allowance_account
 from x402_client.model.budgets import WINDOWS
-from x402_client.model.holds import Attempt, Busy, Hold, Spending
+from x402_client.model.holds import Attempt, Authorization, Busy, Hold, Spending
 
 _WINDOWS = st.sampled_from(list(WINDOWS))
 _CAPS = st.lists(
@@ -90,16 +90,21 @@ class Twins(RuleBasedStateMachine):
         purse=st.integers(0, 1),
         caps=_CAPS,
         price=st.sampled_from(["0.01", "0.02"]),
-        sign=st.booleans(),
+        sign=st.sampled_from(["not yet", "after", "before"]),
         path=_PATHS,
     )
-    def reserve(self, bought: Any, purse: int, caps: Any, price: str, sign: bool, path: tuple[str, ...]) -> Any:
+    def reserve(self, bought: Any, purse: int, caps: Any, price: str, sign: str, path: tuple[str, ...]) -> Any:
         self.pass_time(0.25)
         path = () if purse % len(self.purses) else path
         allowed = [one for one in _ALLOWED if one.account in path]
         attempts, asked = self.living(), order(self.bought(bought, purse), *caps, *allowed, price=price, path=path)
+        if sign == "before":
+            asked = asked._replace(signed=self.signature())
         pair = self.both(lambda ledger, which: ledger.reserve(asked, attempts[which]))
-        if sign and isinstance(pair[0], Hold) and pair[0].state == "reserved":
+        if sign == "before" and isinstance(pair[0], Hold):
+            assert pair[0].state == "signed"
+            assert pair[0].tries or pair[0].used == pair[1].used
+        if sign == "after" and isinstance(pair[0], Hold) and pair[0].state == "reserved":
             pair = self.recorded(pair)
         return (*pair, attempts)
 
@@ -114,9 +119,12 @@ class Twins(RuleBasedStateMachine):
             self.recorded(pair)
 
     def recorded(self, pair: Any) -> tuple[Any, Any]:
-        self.nonce += 1
-        made = signed(str(self.nonce), f"h{self.nonce}")
+        made = self.signature()
         return self.both(lambda ledger, which: ledger.record(pair[which], made))
+
+    def signature(self) -> Authorization:
+        self.nonce += 1
+        return signed(str(self.nonce), f"h{self.nonce}")
 
     @rule(pair=pairs, what=st.sampled_from(["release", "write_off", "settled", "unsettled", "close"]))
     def finish(self, pair: Any, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import BodyNotReplayable, X402Error
-from ..model.holds import Attempt, Hold, Purchase
+from ..model.holds import Attempt, Authorization, Hold, Purchase
 from ..model.hosts import MCP, Origin
 from ..policy.choice import Mandate
 from .digests import BodyDigest, tool_digest
@@ -110,6 +110,8 @@ class Call:
     #: The hold that an earlier hop of the same call presented: one call pays at most once.
     paid: Hold | None = None
     attempt: Attempt = field(default_factory=Attempt)
+    #: What was signed before the price was counted, if it was. It never left this machine.
+    signed: Authorization | None = field(default=None, repr=False)
     #: Whether a signature was asked for: from then on every failure is raised.
     signing: bool = False
     #: What an earlier payment of this purchase ended in, if the policy accepted its loss: once in a call.
@@ -154,6 +156,11 @@ class Call:
     def ending(self) -> Ending:
         """Return what the end of this call's purchase needs. It keeps no claim alive."""
         return Ending(self.method, self.url, self.memory, self.terms, self.running)
+
+    def is_new(self, hold: Hold) -> bool:
+        """Return True if a hold is this call's own, and not an earlier payment of the same purchase."""
+        known = hold.authorization
+        return known is None or (self.signed is not None and known.nonce == self.signed.nonce)
 
     def forget_terms(self) -> None:
         """Forget the terms of this seller: what was paid under remembered ones brought no content."""

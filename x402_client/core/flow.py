@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 
 from .. import events
@@ -18,33 +16,29 @@ from ..errors import (
     PaymentRefused,
     PaymentRejected,
     QuoteError,
-    SigningError,
     X402Error,
 )
-from ..model.holds import NEVER, Attempt, Authorization, Fate, Hold
-from ..model.networks import family_of
+from ..model.holds import Attempt, Fate, Hold
 from ..model.offers import Offer, Quote
 from ..model.sandbox_settings import NOT_READ, is_unread
-from ..model.signing import Approval, Signed
+from ..model.signing import Approval
 from ..policy.choice import admit_terms, choose, refuse
 from ..policy.policy import admit
-from ..wire.write import payment_header, refusal_body, takes_payment_id
+from ..wire.write import refusal_body
 from .asks import (
     Approve,
     Claim,
     Conclude,
     LeftAlone,
     LookAgain,
-    Record,
-    Release,
     Reply,
     Settlement,
     Tell,
 )
+from .authorizing import give_back, record, sign
 from .call import Call
 from .drive import Flow
 from .joining import join
-from .known_terms import lasting
 from .last_answer import noted
 from .next_step import next_step
 from .present import led_elsewhere, look_now, present, read, still_counted, terms
@@ -169,10 +163,10 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
             if found is None:
                 raise
         else:
-            found = yield from reserve(call, offer, rules)
+            found = yield from reserve(call, judged, offer, rules)
             if isinstance(found, Reply):
                 return found
-            if found.authorization is None:
+            if call.is_new(found):
                 return (yield from _authorize(call, judged, found, rules))
         if isinstance(found, Reply):
             return found
@@ -237,8 +231,13 @@ def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
 
 
 def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold | Reply]:
-    """Approve, sign, record. If any of it fails, nothing left the machine and the budget is given back."""
+    """Approve, sign, record. If any of it fails, nothing left the machine and the budget is given back.
+
+    Where it was signed already, it only has to be recorded.
+    """
     try:
+        if call.signed is not None:
+            return (yield from record(call, quote, hold, call.signed))
         yield from _check_rest(call)
         approved = yield from _approve(call, quote, hold, rules)
         if isinstance(approved, Reply):
@@ -259,56 +258,6 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
         raise
 
 
-def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> Flow[Hold]:
-    """Sign and record. The hold that comes back may leave."""
-    scheme = rules.schemes[hold.offer.scheme, family_of(hold.offer.network)]
-    remark = scheme.remark(hold.offer)
-    if remark:
-        yield from Tell(events.Warned(call.method, call.url, remark))
-    call.signing = True
-    try:
-        signed = _checked((yield from scheme.sign(hold.offer, validity)))
-    except X402Error:
-        raise
-    except Exception as failure:
-        raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
-    if signed.remark:
-        yield from Tell(events.Warned(call.method, call.url, signed.remark))
-    call.terms = lasting(quote, hold.offer) if call.memory is not None else None
-    evidence, payment_id = signed.evidence, None
-    if takes_payment_id(quote):
-        payment_id = "pay_" + hashlib.sha256(hold.id.encode()).hexdigest()[:32]
-        evidence = {**evidence, "payment_id": payment_id}
-    # The header is kept in no variable: tools that print those of a traceback would show it.
-    recorded = yield from Record(
-        hold,
-        Authorization(
-            signed.nonce,
-            signed.payer,
-            signed.expires,
-            payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id),
-            evidence,
-            signed.kind,
-            signed.ceiling,
-            signed.proof,
-        ),
-    )
-    return recorded.but(used=hold.used) if hold.used else recorded
-
-
-def _checked(signed: Signed) -> Signed:
-    """Return what a scheme made. One that is written elsewhere could return anything, and a ledger would keep it."""
-    if isinstance(signed, Signed) and isinstance(signed.evidence, Mapping):
-        named = all(isinstance(text, str) and text for text in (signed.nonce, signed.payer))
-        if named and type(signed.expires) is int and 0 < signed.expires <= NEVER:
-            return signed
-    signed = None  # type: ignore[assignment]  # tools that print the variables of a traceback must find no signature
-    raise SigningError(
-        "The payment scheme did not return a Signed(payload, nonce, payer, expires, evidence): nonce and payer are "
-        "texts, expires is in whole seconds since 1970, evidence is a mapping. Nothing was sent."
-    )
-
-
 def _check_rest(call: Call) -> Flow[None]:
     until = yield from LeftAlone(call.origin)
     if until is not None:
@@ -319,14 +268,6 @@ def _check_rest(call: Call) -> Flow[None]:
             "Nothing new was paid.",
             resets_at=until,
         )
-
-
-def give_back(call: Call, hold: Hold) -> Flow[None]:
-    """Give unspent budget back. What the ledger cannot take now, it takes back by itself."""
-    try:
-        yield from Release(hold)
-    except X402Error as failure:
-        yield from Tell(events.Warned(call.method, call.url, f"Unspent budget was not given back yet: {failure}"))
 
 
 def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:

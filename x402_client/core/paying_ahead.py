@@ -10,9 +10,9 @@ from ..errors import X402Error
 from ..model.holds import Hold
 from ..policy.allowances import fits
 from .asks import Join, LeftAlone, Reply, Reserve
+from .authorizing import give_back, record, sign, sign_first
 from .call import Call
 from .drive import Flow
-from .flow import give_back, sign
 from .known_terms import Terms
 from .present import present
 from .purchase_name import known_purchase
@@ -52,6 +52,7 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
         return None
     if not fits(call.mandate.allowances, call.origin, price):
         return None  # the terms may have been learned under another allowance
+    validity = min(_VALIDITY, rules.policy.validity)
     if (yield from LeftAlone(call.origin)) is not None:
         return None
     try:
@@ -60,13 +61,16 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
         call.running = joined.call
         if joined.state != "free":
             return None
+        call.signed = yield from sign_first(call, terms.quote, terms.offer, rules, validity)
         found = yield from Reserve(order_of(call, purchase, terms.offer, rules), call.attempt)
     except X402Error:
         return None
-    if not isinstance(found, Hold) or found.authorization is not None:
+    if not isinstance(found, Hold) or not call.is_new(found):
         return None
     try:
-        return (yield from sign(call, terms.quote, found, rules, min(_VALIDITY, rules.policy.validity)))
+        if call.signed is not None:
+            return (yield from record(call, terms.quote, found, call.signed))
+        return (yield from sign(call, terms.quote, found, rules, validity))
     except Exception:
         yield from give_back(call, found)
         return None

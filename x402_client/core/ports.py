@@ -34,7 +34,8 @@ class Ledger(Protocol):
         The unresolved hold is one of ``purchase.names`` for which ``purchase.is_paid_by(hold.payer)``. Under a key, one
         of another wallet is refused. Each account of ``counting_accounts(order, ...)`` counts, and one that is met for
         the first time starts from the sums of the hosts that it matches. A new hold is refused if an allowance of
-        ``order.path`` is not open; it keeps that path, and ``used`` says what each of these counts now.
+        ``order.path`` is not open; it keeps that path, and ``used`` says what each of these counts now. A new hold of
+        an order with ``signed`` is recorded in the same step. A ledger that does not do so is asked to ``record``.
         """
         ...
 
@@ -251,7 +252,8 @@ class Scheme(Protocol):
 
     Optional besides: ``look(rpc, hold, authorization)``, as for a ``ChainFamily``, where the scheme's payments are
     looked up in another way than the family's. Without one, only payments of schemes that ship are looked up on the
-    families that ship.
+    families that ship. ``signs_here(offer)`` says True where ``sign`` asks for nothing but a key in this process: then
+    it signs before the price is counted, and both are written in one step.
     """
 
     @property

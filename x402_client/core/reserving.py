@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from ..errors import AllowanceEnded, OverLimit, PaymentOutcomeUnknown, SameRequest
 from ..model.budgets import Cap, request_account
 from ..model.holds import Busy, Hold, Order, Purchase
-from ..model.offers import Offer
+from ..model.offers import Offer, Quote
 from .asks import Ask, Pause, Reply, Reserve
+from .authorizing import sign_first
 from .call import Call
 from .drive import Flow
 from .joining import join
@@ -38,7 +39,7 @@ def order_of(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Orde
         path = tuple(allowance.account for allowance in allowances)
     for allowance in allowances:
         caps += allowance.caps(currency)
-    return Order(purchase, offer, offer.price, caps, rules.means.payer(offer.network), path)
+    return Order(purchase, offer, offer.price, caps, rules.means.payer(offer.network), path, call.signed)
 
 
 def _same_request(call: Call, purchase: Purchase, rules: Rules) -> Iterator[Cap]:
@@ -48,8 +49,8 @@ def _same_request(call: Call, purchase: Purchase, rules: Rules) -> Iterator[Cap]
         yield Cap(account, window, None, _NO_LIMIT if call.repeats else most)
 
 
-def reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
-    """Return the hold of this call's purchase: a new one, or the unresolved one, claimed.
+def reserve(call: Call, quote: Quote, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
+    """Return the hold of this call's purchase: a new one, or the unresolved one, claimed. A new one may be signed.
 
     Return a reply instead if an overdue call of the same request was joined and its payment brought the content.
     """
@@ -57,12 +58,13 @@ def reserve(call: Call, offer: Offer, rules: Rules) -> Flow[Hold | Reply]:
     joined = yield from join(call, purchase, rules)
     if joined is not None:
         return joined
+    call.signed = yield from sign_first(call, quote, offer, rules, rules.policy.validity)
     try:
         hold = yield from _taken(call, purchase, offer, rules)
     except SameRequest as refusal:
         if not rules.can_ask:
             raise
-        call.repeats = _why(refusal, rules)
+        call.repeats, call.signed = _why(refusal, rules), None
         hold = yield from _taken(call, purchase, offer, rules)
     if call.running is not None:
         call.running.hold = hold
@@ -78,6 +80,7 @@ def _taken(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Flow[H
     except OverLimit:
         if not (yield from reclaim_expired(rules.policy)):
             raise
+        call.signed = None  # that took a while, and a payment is to be valid for long enough
         hold = yield from patiently(Reserve(order_of(call, purchase, offer, rules), call.attempt))
     assert hold is not None
     return hold

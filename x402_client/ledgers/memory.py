@@ -19,6 +19,7 @@ from .accounts import OVERALL, accounts_of, counting_accounts, hosts_in, hosts_o
 from .allowances import AllowanceBook
 from .memory_rows import Past, Row, check_key, hold_of, past_of
 from .owed import OwedInMemory, settle
+from .rows import new_hold
 from .windows import Account
 
 #: Resolved purchases that ``history`` can show. Budgets and keys remember all of them.
@@ -257,8 +258,7 @@ class MemoryLedger:
             if exceeded:
                 self._forget_opened()
                 raise refusals.over_limit(order, exceeded)
-        name, path = os.urandom(8).hex(), order.path
-        hold = Hold(name, order.purchase, order.offer, order.price, now, payer=order.payer, path=path)
+        path, hold = order.path, new_hold(order, os.urandom(8).hex(), now)
         row = Row(hold, accounts, weakref.ref(attempt))
         self._count(row, +1)
         if path:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.holds import Authorization, Hold, LastAnswer, Order, Purchase
+from ..model.holds import Authorization, Hold, HoldState, LastAnswer, Order, Purchase
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.offers import Offer, Receipt
@@ -44,13 +44,20 @@ def number_of(name: str) -> int:
 UNSIGNED = 16
 
 
+def new_hold(order: Order, name: str, now: float) -> Hold:
+    """Return the new hold that a ledger makes for an order, signed if the order is."""
+    state: HoldState = "reserved" if order.signed is None else "signed"
+    facts = (name, order.purchase, order.offer, order.price, now, state)
+    return Hold(*facts, authorization=order.signed, payer=order.payer, path=order.path)
+
+
 def reserved_row(order: Order, created: float) -> tuple[Any, ...]:
     """Return the values of the first ``COLUMNS`` for a new hold."""
     purchase, origin = order.purchase, order.purchase.origin
     return (
         purchase.purse, purchase.id, purchase.request, purchase.keyed, purchase.method, shortened(purchase.url),
         origin.scheme, origin.host, origin.port, offer_text(order.offer), order.price.currency, order.price.units,
-        created, "reserved", "held", 0,
+        created, "reserved" if order.signed is None else "signed", "held", 0,
     )  # fmt: skip
 
 

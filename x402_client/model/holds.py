@@ -378,6 +378,8 @@ class Order(NamedTuple):
     payer: str = ""
     #: The accounts of the allowances in which it counts, from the root down.
     path: tuple[str, ...] = ()
+    #: What was signed already. A new hold is recorded with it at once. A ledger may leave that to ``record``.
+    signed: Authorization | None = None
 
 
 class Busy(NamedTuple):

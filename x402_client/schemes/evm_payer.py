@@ -27,7 +27,7 @@ from ..errors import ChainUnavailable, SigningError
 from ..model.networks import short_name
 from ..model.signing import TypedData
 from ..signers.contract import ContractSigner
-from ..signers.evm import read_signature
+from ..signers.evm import LocalEvmSigner, read_signature
 
 log: logging.Logger = logging.getLogger("x402_client")
 #: Seconds that a chain may take to say what code is at the address of a key, and what a contract says to a signature.
@@ -52,13 +52,14 @@ class Account(NamedTuple):
 class EvmPayer:
     """Account that pays, and what is known of its code on each network. Safe between threads."""
 
-    __slots__ = ("_at_once", "_code", "_declared", "_deploy", "_endpoints", "_resting", "address")
+    __slots__ = ("_at_once", "_code", "_declared", "_deploy", "_endpoints", "_own_key", "_resting", "address")
 
     def __init__(self, address: str, signer: Any = None, endpoints: Endpoints | None = None) -> None:
         self.address: str = address
         self._declared = isinstance(signer, ContractSigner)
         self._deploy: tuple[str, bytes] | None = getattr(signer, "deploy", None)
         self._at_once = signer is not None and not signer.blocking and not signer.is_async
+        self._own_key = isinstance(signer, LocalEvmSigner)
         self._endpoints = endpoints
         #: The code at this address, by network, once a signature of the key was seen to be taken by it.
         self._code: dict[str, bytes] = {}
@@ -78,6 +79,10 @@ class EvmPayer:
             self._rest(network, _LONG_REST)
         else:
             self._code[network] = found.code
+
+    def signs_here(self, network: str) -> bool:
+        """Return True if a signature for this network is made in this process, and no chain has to be asked."""
+        return self._own_key and (network in self._code or not self._may_look(network))
 
     def look(self, network: str) -> Generator[Ask[Any], Any, Account | None]:
         """Return what is at this address. None: its chain did not say."""

@@ -90,6 +90,12 @@ class ExactEvm:
             return "payTo is the token's own contract"
         return None
 
+    def signs_here(self, offer: Offer) -> bool:
+        """Return True if all that signing needs is a key in this process."""
+        known = offer.token in self._checked or offer.token in SHIPPED
+        asks_nobody = self._rpc is None or (known and not self._check_funds)
+        return asks_nobody and not offer.by_permit2 and self._account.signs_here(offer.network)
+
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
         """Sign. If the signer took so long that the payment would expire on its way, sign once more."""
         if self._rpc is not None:

@@ -186,7 +186,8 @@ def test_a_cluster_that_is_down(start: Callable[..., Server]) -> None:
     assert "CLUSTER INFO" in refused(RedisLedger(server.url, cluster=True).holds)
 
 
-def test_a_server_that_stopped_answering(start: Callable[..., Server]) -> None:
+@pytest.mark.parametrize("made", [None, signed("0x02")], ids=["to be signed", "signed"])
+def test_a_server_that_stopped_answering(start: Callable[..., Server], made: Any) -> None:
     server = start()
     ledger = RedisLedger(server.url, timeout=0.5, lease=0.5)
     attempt = Attempt()
@@ -194,7 +195,7 @@ def test_a_server_that_stopped_answering(start: Callable[..., Server]) -> None:
     lost = Attempt()
     server.signal(signal.SIGSTOP)
     started = time.monotonic()
-    assert "in time" in refused(lambda: ledger.reserve(order(purchase("b")), lost))
+    assert "in time" in refused(lambda: ledger.reserve(order(purchase("b"))._replace(signed=made), lost))
     assert "in time" in refused(lambda: ledger.close(hold, "spent", RECEIPT))
     assert "in time" in refused(lambda: asyncio.run(closing(ledger)))
     assert time.monotonic() - started < 4
@@ -240,14 +241,18 @@ def test_every_step_may_be_repeated(server: Server) -> None:
     hold = presented(ledger, attempt)
     attempt.end()
     again = Attempt()
+    first = ledger.reserve(order(purchase("b"))._replace(signed=signed("0x02")), Attempt())
+    assert isinstance(first, Hold)
+    assert (first.tries, first.nonce, ledger.spent(TODAY)) == (0, "0x02", 20_000)
+    ledger.close(first, "spent", RECEIPT)
     claimed = ledger.reserve(order(), again)
     assert isinstance(claimed, Hold)
-    assert (claimed.id, claimed.tries, ledger.spent(TODAY)) == (hold.id, 1, 10_000)
+    assert (claimed.id, claimed.tries, ledger.spent(TODAY)) == (hold.id, 1, 20_000)
     ledger.close(claimed, "spent", RECEIPT)
-    assert (ledger.holds(), len(ledger.history(5)), ledger.spent(TODAY)) == ((), 1, 10_000)
+    assert (ledger.holds(), len(ledger.history(5)), ledger.spent(TODAY)) == ((), 2, 20_000)
     hold = ledger.reserve(order(), again)  # type: ignore[assignment]
     ledger.release(hold)
-    assert (ledger.holds(), ledger.spent(TODAY)) == ((), 10_000)
+    assert (ledger.holds(), ledger.spent(TODAY)) == ((), 20_000)
     ledger.close_ledger()
 
 

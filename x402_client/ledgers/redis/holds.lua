@@ -108,8 +108,9 @@ function holds.reap()
   end
 end
 
-function holds.unclaim(row)
-  if row.state == "reserved" then
+-- A claim whose answer never came made a hold that no program has seen: what was signed for it was not sent.
+function holds.unclaim(row, unheard)
+  if row.state == "reserved" or (unheard and row.tries == "0") then
     holds.drop(row)
   else
     call("HSET", holds.row_key(row.id), "owner", "", "claim", "")
@@ -121,7 +122,7 @@ function holds.give_up()
   for _, given in ipairs(asked.gives) do
     for _, id in ipairs(holds.ids_of(given[1])) do
       local row = holds.row_of(id)
-      if row and row.claim == given[2] then holds.unclaim(row) end
+      if row and row.claim == given[2] then holds.unclaim(row, given[3] == "1") end
     end
     if given[3] == "1" then call("SET", tag .. ":void:" .. given[2], "1", "PX", DELAY) end
   end
@@ -262,7 +263,7 @@ function holds.new_hold()
   if call("EXISTS", holds.row_key(row.id)) == 1 then return { "void", seq } end
   row.created, row.owner, row.claim = text(now), asked.owner, asked.token
   holds.enter_row(row, asked)
-  call("ZADD", RESERVED, 0, row.owner .. "/" .. row.id)
+  if row.state == "reserved" then call("ZADD", RESERVED, 0, row.owner .. "/" .. row.id) end
   return { "new", seq, row.created, row.stems, allowances.used(asked.path, asked.currency) }
 end
 

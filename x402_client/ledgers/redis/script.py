@@ -84,21 +84,26 @@ def everywhere(op: str, said: Mapping[str, Any]) -> Request:
 
 
 def new_row(order: Order, number: int) -> dict[str, str]:
-    """Return the row of a new hold. Amounts are text, because Lua has no integers."""
+    """Return the row of a new hold, signed if its order is. Amounts are text, because Lua has no integers."""
     path = path_text(order.path)
-    return ({} if path is None else {"path": path}) | {
-        "id": f"{number:016x}",
-        "purchase": order.purchase.id,
-        "request": order.purchase.request,
-        "keyed": "1" if order.purchase.keyed else "",
-        "payer": order.payer,
-        "units": str(order.price.units),
-        "stems": json.dumps(_stems(order)),
-        "doc": document(order.purchase, order.offer, order.price),
-        "state": "reserved",
-        "money": "held",
-        "tries": "0",
-    }
+    signed = {} if order.signed is None else signed_facts(order, order.signed) | {"state": "signed"}
+    return (
+        ({} if path is None else {"path": path})
+        | {
+            "id": f"{number:016x}",
+            "purchase": order.purchase.id,
+            "request": order.purchase.request,
+            "keyed": "1" if order.purchase.keyed else "",
+            "payer": order.payer,
+            "units": str(order.price.units),
+            "stems": json.dumps(_stems(order)),
+            "doc": document(order.purchase, order.offer, order.price),
+            "state": "reserved",
+            "money": "held",
+            "tries": "0",
+        }
+        | signed
+    )
 
 
 def document(purchase: Purchase, offer: Offer, price: Money) -> str:
@@ -108,7 +113,7 @@ def document(purchase: Purchase, offer: Offer, price: Money) -> str:
     return json.dumps([*facts, origin.scheme, origin.host, origin.port, offer_text(offer), price.currency])
 
 
-def signed_facts(hold: Hold, authorization: Authorization) -> dict[str, str]:
+def signed_facts(hold: Hold | Order, authorization: Authorization) -> dict[str, str]:
     """Return the fields that ``record`` writes. The header is a field of its own, so that it can be deleted."""
     known = authorization
     facts = (known.nonce, known.payer, known.expires, known.evidence, known.kind, known.ceiling, known.proof)

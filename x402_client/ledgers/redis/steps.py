@@ -15,7 +15,7 @@ from ...model.hosts import Pattern
 from ...model.offers import Receipt
 from .. import refusals
 from ..allowances import marked, terms_text
-from ..rows import last_text, receipt_text
+from ..rows import last_text, new_hold, receipt_text
 from ..windows import BUCKETS, Window
 from . import script
 from .claims import Claim, Claims
@@ -212,9 +212,10 @@ class LedgerSteps:
         if answer[0] == "new" and order is not None:
             counted = {"created": str(answer[2]), "stems": str(answer[3])}
             claim.hold, claim.row = claim.row["id"], claim.row | counted
-            created, used = int(answer[2]) / script.MICROSECONDS, tuple(map(int, answer[4]))
-            facts = (claim.hold, purchase, order.offer, order.price, created)
-            return Hold(*facts, payer=order.payer, path=order.path, used=used)
+            if order.signed is not None:
+                self._claims.remember(purchase.purse, claim.row)
+            hold = new_hold(order, claim.hold, int(answer[2]) / script.MICROSECONDS)
+            return hold.but(used=tuple(map(int, answer[4])))
         self._claims.drop(claim)
         return self._obstacle(answer, purchase, attempt)
 

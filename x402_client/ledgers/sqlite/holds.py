@@ -21,6 +21,7 @@ from ..rows import (
     hold_of,
     last_text,
     name_of,
+    new_hold,
     number_of,
     offer_text,
     path_text,
@@ -47,6 +48,8 @@ _OF_BOTH = f"({_OF_PURCHASE}) OR ({_OF_PURCHASE})"
 _WIDTH = len(COLUMNS)
 _NEW = ", ".join((*COLUMNS[:UNSIGNED], "id", "accounts", "owner", "wallet", "path"))
 _RESERVE = f"INSERT INTO holds ({_NEW}) VALUES ({'?, ' * UNSIGNED}?, ?, ?, ?, ?)"  # noqa: S608
+_SIGNED = f"{_NEW}, {', '.join(COLUMNS[UNSIGNED:])}, header"
+_ADMIT = f"INSERT INTO holds ({_SIGNED}) VALUES ({'?, ' * len(COLUMNS)}?, ?, ?, ?, ?, ?)"  # noqa: S608
 _RECORD = """
     UPDATE holds SET state = 'signed', nonce = ?, payer = ?, expires = ?, evidence = ?,
     kind = ?, ceiling = ?, proof = ?, header = ?, offer = ? WHERE id = ? AND state = 'reserved'
@@ -116,11 +119,14 @@ def _select_query(where: str) -> str:
 
 
 def insert(db: sqlite3.Connection, order: Order, now: float, accounts: tuple[int, ...], owner: str) -> Hold:
-    """Insert a new hold. Its price is already counted in these accounts."""
+    """Insert a new hold, signed if its order is. Its price is already counted in these accounts."""
     number = _first(order.purchase.id) + secrets.randbits(_RANDOM_BITS)
-    path, counted = order.path, " ".join(map(str, accounts))
-    db.execute(_RESERVE, (*reserved_row(order, now), number, counted, owner, order.payer, path_text(path)))
-    return Hold(name_of(number), order.purchase, order.offer, order.price, now, payer=order.payer, path=path)
+    row = (*reserved_row(order, now), number, " ".join(map(str, accounts)), owner, order.payer, path_text(order.path))
+    if order.signed is None:
+        db.execute(_RESERVE, row)
+    else:  # as in ``record``, no variable has the header
+        db.execute(_ADMIT, (*row, *authorization_row(order.signed)))
+    return new_hold(order, name_of(number), now)
 
 
 def _first(purchase: str) -> int:
