@@ -10,8 +10,10 @@ from ..errors import MoneyState
 from ..model.holds import Authorization, Charge, Hold, Outcome
 from ..model.networks import caip2, same_account
 from ..model.offers import Receipt
+from ..model.statements import facts_of
 from ..wire.bounds import Bounds
-from ..wire.leaks import repeated
+from ..wire.json_text import dump
+from ..wire.leaks import repeated, repeats
 from ..wire.read import read_receipt
 from .asks import Reply
 
@@ -35,6 +37,8 @@ def judge(reply: Reply, hold: Hold, shown: Hold, bounds: Bounds, same: SameAccou
 
 def _without_payment(found: Receipt, hold: Hold, signed: Authorization, same: SameAccount) -> Receipt:
     """Return the receipt, which is shown and kept, without words that are made of our own payment."""
+    if found.signed is not None and repeats(dump(facts_of(found.signed)), signed.header[1]):
+        found = replace(found, signed=None, raw={})
     payer = found.payer or ""
     ourselves = same(hold.offer.network, payer, signed.payer)
     texts = (found.transaction, found.network, "" if ourselves else payer, found.error)
