@@ -1,7 +1,7 @@
 """Checks what a seller signed: offers before one is paid, the receipt when its answer came (offer-receipt).
 
-The rule: "an offer that contradicts its accepts entry is a tampered 402 (refuse)". A receipt is the seller's word: a bad
-one is told of, and changes neither the delivery nor what is known of the money.
+The rule: "an offer that contradicts its accepts entry is a tampered 402 (refuse)". A receipt is the seller's word: a
+bad one is told of, and changes neither the delivery nor what is known of the money.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def check_offers(quote: Quote, rules: Rules) -> Flow[Quote]:
         assert offer.signed is not None
         statement = yield from rules.statements.checked(offer.signed, offer.pay_to)
         if statement.signed_by == "forged":
-            whose = f"of {term(statement.signer, 100)}" if statement.signer else "of any key"
-            contradiction = contradiction or f"the signature of its signed offer {offer.position} is not {whose}"
+            contradiction = contradiction or f"the signature of its signed offer {_misfit(statement)}"
         found[offer.position] = offer.but(signed=statement)
     offers = tuple(found.get(offer.position, offer) for offer in quote.offers)
     return replace(quote, offers=offers, contradiction=contradiction)
@@ -76,10 +75,12 @@ def _checked(call: Call, found: Receipt, signed: Statement, hold: Hold, rules: R
     return judged.doubted(tuple(doubts))
 
 
+def _misfit(statement: Statement) -> str:
+    return f"does not fit {term(statement.signer, 100) if statement.signer else 'any key'}"
+
+
 def _doubts(signed: Statement) -> str:
-    forged = (
-        [f"its signature is not of {term(signed.signer, 100) or 'any key'}"] if signed.signed_by == "forged" else []
-    )
+    forged = [f"its signature {_misfit(signed)}"] if signed.signed_by == "forged" else []
     said = "; ".join((*forged, *signed.problems))
     return f"The seller's signed receipt proves nothing: {said}. The answer and what is known of the money stay."
 

@@ -17,7 +17,7 @@ from ..model.holds import Hold, payer_name
 from ..model.networks import caip2
 from ..model.offers import Offer, brief, term, words
 from ..model.statements import OFFER_RECEIPT, Statement
-from .json_text import load
+from .json_text import dump, load
 
 #: The most characters of a statement, and of one field of it. The most signed offers of a 402 that are read.
 _MOST, _FIELD, _OFFERS = 4_096, 2_048, 100
@@ -66,6 +66,14 @@ def jws_parts(compact: str) -> tuple[dict[str, Any], dict[str, Any], bytes, byte
     if not isinstance(header, dict) or not isinstance(payload, dict):
         raise ValueError("the header or the payload of its JWS is no object")
     return header, payload, signed.encode(), _unpadded(signature)
+
+
+def texts_of(statement: Statement) -> list[str]:
+    """Return all that a statement says, and its signature. In base64, two texts may look alike that are not."""
+    if statement.format == "eip712":
+        return [statement.signature, dump(dict(statement.payload))]
+    header, payload, _, _ = jws_parts(statement.signature)
+    return [dump(header), dump(payload), statement.signature.rpartition(".")[2]]
 
 
 def _unpadded(text: str) -> bytes:

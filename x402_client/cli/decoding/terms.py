@@ -20,6 +20,7 @@ from ..money_labels import PAID_FIRST
 from . import permit2
 from .findings import Reading, missing
 from .sign_ins import read_challenge
+from .statements import read_signed_offers
 
 _V1 = (
     "scheme", "network", "maxAmountRequired", "asset", "payTo", "resource", "description", "mimeType",
@@ -62,6 +63,7 @@ def read_terms(document: dict[str, Any], reading: Reading, known: Tokens, asked_
         reading.wrong("accepts", f"it has {len(entries)} offers; {DEFAULT.offers} are read")
     for position, entry in enumerate(entries[: DEFAULT.offers], start=1):
         _offer(entry, f"offer {position}", v2, known, reading)
+    read_signed_offers(document, reading, asked_url)
 
 
 def _version(version: object, reading: Reading) -> None:
