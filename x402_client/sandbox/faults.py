@@ -192,7 +192,7 @@ def _signs_receipt(alter: Any = None, forged: bool = False) -> Callable[[Sale], 
 
 
 _PAYS = "paid each time, and no sign-in is signed"
-_TAMPERED = "NoAcceptableOffer, nothing signed"
+_TAMPERED = "NoAcceptableOffer, nothing signed; paid once by version 1, which has no signed offers"
 _ABOUT_TERMS = (
     Fault("wrong-token", "asks for an unknown token", "NoAcceptableOffer, nothing signed", terms=_other_token),
     Fault("swapped-token", "asks for a false copy of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
