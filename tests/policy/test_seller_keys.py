@@ -42,5 +42,5 @@ def test_a_file_has_the_same_word(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"line 2: .*'alice', which is no EVM address"):
         Policy.from_file(file)
     file.write_text(f'per_request = "1"\nseller_keys = "{DID}"\n', "utf-8")
-    with pytest.raises(ConfigurationError, match="line 2.*a list of keys in quotes"):
+    with pytest.raises(ConfigurationError, match=r"line 2.*a list of keys in quotes"):
         Policy.from_file(file)
