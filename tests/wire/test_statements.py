@@ -19,6 +19,7 @@ from x402_client.model.statements import Statement, facts_of, statement_of
 from x402_client.wire.bounds import DEFAULT
 from x402_client.wire.read import read_quote, read_receipt
 from x402_client.wire.statements import OFFER, RECEIPT, read_signed_receipt, read_statement, receipt_doubts
+from x402_client.wire.write import payment_header
 
 SIGNATURE = "0x" + "ab" * 65
 OTHER = "0x" + "9" * 40
@@ -169,6 +170,21 @@ def test_a_jws_may_leave_out_its_last_field() -> None:
     assert "validUntil" not in found.payload
     assert statement_of(json.loads(json.dumps(facts_of(found)))) == found
     assert hash(found) == hash(statement_of(facts_of(found)))
+
+
+@pytest.mark.parametrize("others", [{}, {"payment-identifier": {"info": {"required": False}}}])
+def test_many_signed_offers_are_not_echoed_and_a_few_are(others: dict[str, Any]) -> None:
+    for count, is_echoed in ((1, True), (60, False)):
+        entries = [entry(amount=str(5 + number)) for number in range(count)]
+        info = {"offers": [{**signed(one), "acceptIndex": n} for n, one in enumerate(entries)], "kept": 1}
+        declared = {"offer-receipt": {"info": info, "schema": {}}, **others}
+        found = read(*entries, statements=[], extensions=declared)
+        payment_id = "pay_" + "0" * 32 if others else None
+        _, value = payment_header(found, found.offers[0], {"signature": "0x"}, DEFAULT, payment_id)
+        echoed = json.loads(base64.b64decode(value))["extensions"]
+        assert ("offers" in echoed["offer-receipt"]["info"]) is is_echoed
+        assert echoed["offer-receipt"]["info"]["kept"] == 1
+        assert len(echoed) == 1 + len(others)
 
 
 # --- receipts

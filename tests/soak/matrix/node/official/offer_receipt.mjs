@@ -45,11 +45,11 @@ const server = new x402ResourceServer(facilitator)
   .register(orders.network, new ExactEvmScheme())
   .registerExtension(createOfferReceiptExtension(issuer));
 const accepts = (price) => ({ scheme: "exact", price, network: orders.network, payTo: orders.pay_to });
-const extensions = (includeTxHash) => declareOfferReceiptExtension({ includeTxHash });
+const extensions = declareOfferReceiptExtension({ includeTxHash: true });
 const routes = Object.fromEntries(
   Object.entries(PRICES).map(([path, price]) => [
     path,
-    { accepts: accepts(price), description: "a test", extensions: extensions(path.startsWith("GET")) },
+    { accepts: accepts(price), description: "a test", extensions },
   ]),
 );
 const app = express();
