@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
@@ -56,7 +57,8 @@ def test_an_offer_that_the_payee_signed_is_paid_and_goes_with_the_hold() -> None
     found = made.pay(called(), offering(signed(entry()))).outcome
     assert found is not None
     assert found.offer.signed is not None
-    assert (found.offer.signed.signed_by, says.asked) == ("payee", [SELLER])
+    assert (found.offer.signed.signed_by, found.offer.signed.vouched, says.asked) == ("payee", True, [SELLER])
+    assert not found.offer.signed.judged("stranger", "").vouched
 
 
 @pytest.mark.parametrize(("signer", "whose"), [("did:key:z6Mk", "did:key:z6Mk"), ("", "any key")])
@@ -155,7 +157,7 @@ def test_what_is_said_about_extensions_is_told_and_goes_with_the_outcome(by_head
         answer = reply(200, payment_response=PAID, extension_responses=encoded(LISTED))
     found = made.pay(called(), Send=answer).outcome
     assert found is not None
-    assert found.extensions == LISTED
+    assert found.extensions == pickle.loads(pickle.dumps(found)).extensions == LISTED
     [event] = told(made, events.ExtensionsAnswered)
     assert str(event).endswith("bazaar: processing")
 
