@@ -70,7 +70,7 @@ def hold_of(
     named = tuple(json.loads(header)) if header else ("", "")
     bought = Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse)
     price = Money.of_units(units, currency)
-    got = None if receipt is None else _receipt_of(receipt)
+    got = None if receipt is None else receipt_of(receipt)
     signed = _signed(row[UNSIGNED:], named)
     heard, under = last_of(last), path_of(path)
     return Hold(
@@ -162,7 +162,8 @@ def receipt_text(receipt: Receipt | None) -> str | None:
     return _with(receipt.signed, _bounded([*facts], raw))
 
 
-def _receipt_of(text: str) -> Receipt:
+def receipt_of(text: str) -> Receipt:
+    """Read what ``receipt_text`` wrote."""
     facts = json.loads(text)
     signed = [statement_of(one) for one in facts[_RECEIPT:]]
     return Receipt(*facts[:_RECEIPT], *signed)

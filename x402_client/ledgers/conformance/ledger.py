@@ -18,7 +18,7 @@ from .extras import Extras
 from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .open_amounts import OpenAmounts
 from .patterns import Patterns
-from .purchases import Claims, Ends, Freezing, Keys
+from .purchases import Claims, Ends, Evidence, Freezing, Keys
 
 __all__ = ["RECEIPT", "SECRET", "LedgerConformance", "at_once", "cap", "expect", "order", "purchase", "signed"]
 
@@ -227,6 +227,6 @@ class Secrecy(LedgerTestCase):
 
 
 class LedgerConformance(
-    Counting, Patterns, Unsigned, Claims, Ends, Keys, Freezing, Allowances, OpenAmounts, Secrecy, Extras
+    Counting, Patterns, Unsigned, Claims, Ends, Evidence, Keys, Freezing, Allowances, OpenAmounts, Secrecy, Extras
 ):
     """Contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""
