@@ -297,5 +297,6 @@ class Evidence(LedgerTestCase):
         self.answer(self.ledger.close(hold, "spent", receipt))
         attempt.end()
         [kept] = self.history()
+        assert kept.receipt is not None
         assert (kept.offer.signed, kept.receipt.signed) == (offered, proof)
         assert kept.receipt.transaction == "0xfeed"
