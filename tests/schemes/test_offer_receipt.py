@@ -18,7 +18,7 @@ from x402_client.core import run
 from x402_client.model.statements import Statement
 from x402_client.schemes.did_web import DidDocuments
 from x402_client.schemes.offer_receipt import OfferReceipts, typed_digest
-from x402_client.schemes.seller_keys import key_of_did, key_of_jwk
+from x402_client.schemes.seller_keys import SellerKey, key_of_did, key_of_jwk
 from x402_client.wire.statements import OFFER, RECEIPT, read_statement
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "offer_receipt_vectors.json").read_text("utf-8"))
@@ -179,3 +179,31 @@ def test_no_identifier_breaks_it(text: str) -> None:
     for did in (text, f"did:key:{text}", f"did:key:z{text}", f"did:jwk:{text}", f"did:web:{text}"):
         with contextlib.suppress(ValueError):  # all else would fail the test
             assert key_of_did(did).public
+
+
+HEADS = st.sampled_from(["did:key:z", "did:key:", "did:jwk:", "did:web:", ""])
+
+
+@given(
+    HEADS,
+    st.text(max_size=60),
+    st.sampled_from(["EdDSA", "ES256", "ES256K", "RS256", "", 7, None]),
+    st.binary(max_size=80),
+)
+def test_no_signature_breaks_a_check(head: str, rest: str, algorithm: object, signature: bytes) -> None:
+    parts = ({"alg": algorithm, "kid": head + rest}, VECTORS["eip712"]["offer"]["payload"])
+    texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    last = base64.urlsafe_b64encode(signature or b"0").decode().rstrip("=")
+    found = checked(read_statement({"format": "jws", "signature": ".".join((*texts, last))}, OFFER))
+    assert found.signed_by in ("forged", "unchecked")
+    typed = {**VECTORS["eip712"]["offer"], "signature": "0x" + (signature or b"0").hex()}
+    assert checked(read_statement(typed, OFFER)).signed_by in ("forged", "unchecked", "stranger")
+
+
+def test_an_error_of_a_library_is_a_reason() -> None:
+    class Fails(DidDocuments):
+        def key(self, kid: str) -> SellerKey:
+            raise TypeError("odd")
+
+    found = checked(with_kid("ES256 did:jwk", "did:web:keys.example"), "did:web:keys.example", documents=Fails())
+    assert (found.signed_by, found.problems) == ("unchecked", ("its signature was not checked: TypeError",))

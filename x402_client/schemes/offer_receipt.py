@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..chains.evm import keccak, recover
 from ..core.asks import Ask, Fetch
 from ..model.holds import payer_name
-from ..model.offers import term
+from ..model.offers import term, words
 from ..model.statements import Statement
-from ..wire.statements import jws_parts
-from .did_web import DidDocuments
-from .seller_keys import ALGORITHMS, SellerKey, fits, key_of_did
+
+if TYPE_CHECKING:
+    from .did_web import DidDocuments
+    from .seller_keys import SellerKey
 
 _DOMAIN = "EIP712Domain(string name,string version,uint256 chainId)"
 _OFFER = (
@@ -33,7 +34,7 @@ class OfferReceipts:
 
     def __init__(self, trusted: Iterable[str], documents: DidDocuments | None = None) -> None:
         self._trusted = frozenset(payer_name(key) for key in trusted)
-        self._documents = documents or DidDocuments()
+        self._documents = documents
 
     def checked(self, statement: Statement, pay_to: str) -> _Check:
         """Return a statement with who signed it, where ``pay_to`` is the account that is paid."""
@@ -41,8 +42,9 @@ class OfferReceipts:
             if statement.format == "eip712":
                 return self._by_address(statement, pay_to)
             return (yield from self._by_jws(statement, pay_to))
-        except ValueError as problem:
-            return statement.judged("unchecked", "", f"its signature was not checked: {problem}")
+        except Exception as failure:  # the libraries of curves have errors of their own, and no answer is lost by them
+            why = str(failure) if isinstance(failure, ValueError) else type(failure).__name__
+            return statement.judged("unchecked", "", f"its signature was not checked: {words(why, 200)}")
 
     def _by_address(self, statement: Statement, pay_to: str) -> Statement:
         signature = bytes.fromhex(statement.signature[2:])
@@ -59,6 +61,10 @@ class OfferReceipts:
         return statement.judged("trusted" if name in self._trusted else "stranger", signer)
 
     def _by_jws(self, statement: Statement, pay_to: str) -> _Check:
+        # Few sellers sign so, and a buyer is built in each program.
+        from ..wire.statements import jws_parts
+        from .seller_keys import ALGORITHMS, fits
+
         header, _, signed, signature = jws_parts(statement.signature)
         kid, algorithm = header.get("kid"), header.get("alg")
         if not isinstance(kid, str) or "crit" in header:
@@ -75,6 +81,8 @@ class OfferReceipts:
         return statement.judged("trusted" if {signer, account} & self._trusted else "stranger", signer)
 
     def _key(self, kid: str) -> Generator[Ask[Any], Any, SellerKey]:
+        from .seller_keys import key_of_did
+
         did = kid.partition("#")[0]
         if not did.startswith("did:web:"):
             return key_of_did(kid)
@@ -82,10 +90,17 @@ class OfferReceipts:
             raise ValueError(
                 f"the document of {term(did, 100)} is fetched only where Policy(seller_keys=[...]) lists that name"
             )
-        found = yield from Fetch(lambda: _tried(self._documents, kid))
+        found = yield from Fetch(lambda: _tried(self._known_documents(), kid))
         if isinstance(found, str):
             raise ValueError(found)
         return found
+
+    def _known_documents(self) -> DidDocuments:
+        from .did_web import DidDocuments
+
+        if self._documents is None:
+            self._documents = DidDocuments()
+        return self._documents
 
 
 def _tried(documents: DidDocuments, kid: str) -> SellerKey | str:
