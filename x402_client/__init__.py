@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .model.money import Money, Token
     from .model.offers import Offer, Quote, Receipt, SignIn
     from .model.signing import Approval
+    from .model.statements import Statement
     from .policy.limits import Limit
     from .policy.policy import Policy
     from .receipts import outcome, receipt
@@ -33,6 +34,7 @@ __all__ = [
     "Quote",
     "Receipt",
     "SignIn",
+    "Statement",
     "Token",
     "Wallet",
     "errors",
@@ -45,7 +47,8 @@ _HOMES = {
     "Allowance": "buyer.allowance", "Approval": "model.signing", "Buyer": "buyer.buyer", "Hold": "model.holds",
     "Limit": "policy.limits", "Money": "model.money", "Offer": "model.offers", "Outcome": "model.holds",
     "Policy": "policy.policy", "Quote": "model.offers", "Receipt": "model.offers", "SignIn": "model.offers",
-    "Token": "model.money", "Wallet": "buyer.wallet", "outcome": "receipts", "receipt": "receipts",
+    "Statement": "model.statements", "Token": "model.money", "Wallet": "buyer.wallet", "outcome": "receipts",
+    "receipt": "receipts",
 }  # fmt: skip
 
 if not TYPE_CHECKING:

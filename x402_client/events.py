@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .model.allowances import UNNAMED, called
+from .model.offers import words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from .model.holds import Hold, Outcome
     from .model.money import Money
 
@@ -19,6 +23,7 @@ __all__ = [
     "Concluded",
     "Delivered",
     "Event",
+    "ExtensionsAnswered",
     "LedgerStarted",
     "NotDelivered",
     "Presented",
@@ -189,6 +194,33 @@ class Answered(Event):
     def _rest(self) -> str:
         doubts = "".join(f"; {mismatch}" for mismatch in self.outcome.mismatches)
         return f"{self.status} money={self.outcome.money} {_of(self.outcome.hold)}{doubts}"
+
+
+@dataclass(slots=True, eq=False)
+class ExtensionsAnswered(Event):
+    """Answer of a facilitator about extensions of the protocol, such as a listing, with the answer to a payment.
+
+    Attributes:
+        extensions: What it says of each, by its name.
+    """
+
+    extensions: Mapping[str, Any]
+
+    def _word(self) -> str:
+        return "extensions"
+
+    def _rest(self) -> str:
+        return "; ".join(f"{words(name, 40)}: {_short(said)}" for name, said in [*self.extensions.items()][:_LISTED])
+
+
+#: The most extensions that are named in a line, and the most characters of each answer.
+_LISTED, _SHORT = 5, 100
+
+
+def _short(said: object) -> str:
+    """Return the status in an answer about an extension, else all of it, safe to show."""
+    status = said.get("status") if isinstance(said, dict) else None
+    return words(status if isinstance(status, str) else str(said), _SHORT)
 
 
 @dataclass(slots=True, eq=False)

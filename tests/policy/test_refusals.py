@@ -66,7 +66,20 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
     "transfer method": (
         OPEN,
         {"extra": {"assetTransferMethod": "erc7710"}},
-        "transfer method 'erc7710' is not supported",
+        "transfer method 'erc7710' is not supported: it spends by a delegation that the account granted before",
+    ),
+    "a channel": (OPEN, {"scheme": "batch-settlement"}, "'batch-settlement' is not supported: it locks a deposit in"),
+    "auth-capture": (OPEN, {"scheme": "auth-capture"}, "'auth-capture' is not supported: it locks the money in an esc"),
+    "a promise": (OPEN, {"scheme": "deferred"}, "'deferred' is not supported: it is a promise to pay later"),
+    "a ceiling on Solana": (
+        OPEN,
+        {"scheme": "upto", "network": "solana", "asset": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"},
+        "'upto' is not supported on solana: it locks the whole ceiling in a payment channel",
+    ),
+    "a ceiling by delegation": (
+        OPEN,
+        {"scheme": "upto", "extra": {"assetTransferMethod": "erc7710"}},
+        "transfer method 'erc7710' is not supported: it spends by a delegation that the account granted before",
     ),
     "odd transfer method": (OPEN, {"extra": {"assetTransferMethod": ["eip3009"]}}, "transfer method '[’eip3009’]'"),
     "escrow": (
@@ -83,7 +96,7 @@ REASONS: dict[str, tuple[Policy, dict[str, Any], str]] = {
     "Circle's Gateway": (
         OPEN,
         {"extra": {"name": "GatewayWalletBatched", "verifyingContract": USDC}},
-        "it pays through Circle's Gateway",
+        "it pays through Circle's Gateway (GatewayWalletBatched), which is not supported: it draws on a deposit",
     ),
     "payTo zero": (OPEN, {"payTo": "0x" + "0" * 40}, "payTo is the zero address"),
     "payTo the buyer": (OPEN, {"payTo": PAYER.lower()}, "payTo is the buyer itself"),

@@ -107,7 +107,7 @@ def everything() -> dict[str, Any]:
     return {
         "per_request": ["0.10", "0.20 EUR"], "per_minute": "1", "per_hour": 2, "per_day": Decimal(5), "per_month": "50",
         "total": Money("99"), "max_payments": ["30/minute", "5/total"], "same_request": "5/hour",
-        "sign_in": "always",
+        "sign_in": "always", "seller_keys": ["0x" + "ef" * 20, "did:web:keys.example"],
         "hosts": {"[::1]:8402": Limit(per_day="1"),
         "*.example.dev": "deny", "bücher.example": Limit(per_request="1", max_payments="1/day")},
         "only_listed_hosts": True, "networks": ["base", "solana"], "assets": ["USDC"],

@@ -121,7 +121,7 @@ def test_every_event_makes_a_line(sandbox: Sandbox) -> None:
     facts = {"method": "GET", "url": "https://a.example/b", "hold": answered.outcome.hold, "again": True, "status": 200}
     facts |= {"outcome": answered.outcome, "reason": "too dear", "problem": "odd", "seconds": 5.0, "settled": True}
     facts |= {"percent": 80, "allowance": "run", "left": Money("0.20"), "amount": Money("1")}
-    facts |= {"account": "0xab", "network": "eip155:8453"}
+    facts |= {"account": "0xab", "network": "eip155:8453", "extensions": {"bazaar": {"status": "success"}}}
     kinds = [kind for name in events.__all__ if issubclass(kind := getattr(events, name), events.Event)]
     for kind in kinds:
         line = str(kind(**{field.name: facts[field.name] for field in fields(kind) if field.default is MISSING}))

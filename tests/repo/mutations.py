@@ -68,7 +68,7 @@ LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_present
 LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wish_is_paid_once"
 ALLOWED, TREES = "tests/buyer/test_allowance.py", "tests/ledgers/test_allowance_trees.py"
 DAMPED = "tests/buyer/test_same_request.py"
-SIGNING_IN = "tests/core/test_signing_in.py"
+SIGNING_IN, SIGNED_WORDS = "tests/core/test_signing_in.py", "tests/core/test_statements.py"
 A_CLIENT = "tests/testing/test_adapter_conformance.py::TestHttpx"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
@@ -1959,6 +1959,83 @@ MUTATIONS = (
         "    hold = None\n",
         (SIGNING_IN,),
         unseen=NOT_IN_IT,
+    ),
+    # --- what sellers sign
+    Mutation(
+        "a 402 is paid that its own signed offer contradicts",
+        "policy/choice.py",
+        "            self.changed\n            or self._network_reason(offer)\n",
+        "            self._network_reason(offer)\n",
+        (SIGNED_WORDS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "an offer with a forged signature is paid",
+        "core/statements.py",
+        '        if statement.signed_by == "forged":\n',
+        "        if False:\n",
+        (SIGNED_WORDS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a signed offer may name another payee",
+        "wire/statements.py",
+        '_AGREE = ("scheme", "network", "asset", "payTo", "amount")\n',
+        '_AGREE = ("scheme", "network", "asset", "amount")\n',
+        ("tests/wire/test_statements.py",),
+        more=(
+            ("wire/statements.py", '        "payTo": payer_name(offer.pay_to),\n', ""),
+            ("wire/statements.py", ', "payTo": payer_name(said["payTo"])}', "}"),
+        ),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "any key counts as one that the policy trusts",
+        "schemes/offer_receipt.py",
+        '        return statement.judged("trusted" if name in self._trusted else "stranger", signer)\n',
+        '        return statement.judged("trusted", signer)\n',
+        ("tests/schemes/test_offer_receipt.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "the document of a did:web is fetched that no policy lists",
+        "schemes/offer_receipt.py",
+        "        if did not in self._trusted:\n",
+        "        if False:\n",
+        ("tests/schemes/test_offer_receipt.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "the document of a did:web is read at a private address",
+        "schemes/did_web.py",
+        "    if peer is None or not may_reach(str(peer[0])):\n",
+        "    if peer is None:\n",
+        ("tests/schemes/test_did_web.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a bad signed receipt is told to nobody",
+        "core/statements.py",
+        '        if checked.problems or checked.signed_by == "forged":\n',
+        "        if False:\n",
+        (SIGNED_WORDS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a signed receipt that repeats the payment is kept",
+        "core/receipt_check.py",
+        "    if found.signed is not None and any(repeated(_said(found.signed), signed.header[1])):\n",
+        "    if False:\n",
+        (SIGNED_WORDS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "what a seller signed is not kept",
+        "ledgers/rows.py",
+        "    return text if signed is None else",
+        "    return text if True else",
+        (IN_A_FILE,),
+        unseen=WORDS,
     ),
 )
 

@@ -22,7 +22,7 @@ PACKAGE = Path(x402_client.__file__).parent
 PUBLIC = {
     "x402_client": [
         "Allowance", "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt",
-        "SignIn", "Token", "Wallet", "errors", "outcome", "receipt",
+        "SignIn", "Statement", "Token", "Wallet", "errors", "outcome", "receipt",
     ],
     "x402_client.agents": [
         "AsyncTools", "Tools", "as_langchain", "as_openai_agents", "as_pydantic_ai", "as_smolagents", "payable_tool",

@@ -43,6 +43,7 @@ from x402_client import (
     Quote,
     Receipt,
     SignIn,
+    Statement,
     Token,
     Wallet,
     errors,
@@ -165,6 +166,7 @@ def building() -> Buyer:
         allow_zero=False,
         check_funds=False,
         sign_in="paid",
+        seller_keys=["did:web:keys.example"],
     )
     assert_type(Wallet.from_env(), Wallet)
     assert_type(Policy.from_env(), Policy)
@@ -323,6 +325,7 @@ def quotes(quote: Quote) -> None:
         assert_type(quote.sign_in.networks, tuple[str, ...])
     for offer in quote.offers:
         assert_type((offer.price, offer.reason, offer.amount), tuple[Money | None, str | None, int])
+        assert_type(offer.signed, Statement | None)
 
 
 def receipts(response: httpx.Response) -> None:
@@ -331,6 +334,9 @@ def receipts(response: httpx.Response) -> None:
     if found is not None:
         assert_type((found.success, found.transaction, found.network), tuple[bool, str, str])
         assert_type((found.payer, found.amount), tuple[str | None, int | None])
+        if found.signed is not None:
+            assert_type((found.signed.signer, found.signed.vouched), tuple[str, bool])
+            assert_type(found.signed.problems, tuple[str, ...])
 
 
 def outcomes(one: httpx.Response, two: httpx2.Response, three: requests.Response, failure: Exception) -> None:

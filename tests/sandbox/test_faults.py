@@ -59,6 +59,8 @@ TABLE = {
     "sign-in-line-break": Ends(200),
     "sign-in-used-challenge": Ends(200),
     "sign-in-refused": Ends(200),
+    "offer-contradicts": NONE_FITS,
+    "offer-forged": NONE_FITS,
     "redirect-before-paying": Ends(200),
     "redirect-to-another-host": Ends(errors.HostNotAllowed, errors.HostNotAllowed, **FREE),
     "drop-before-settling": PAYS_LATER,
@@ -82,6 +84,8 @@ TABLE = {
     "wrong-charge": DOUBTED,
     "receipt-wrong-network": DOUBTED,
     "receipt-failed": DOUBTED,
+    "signed-receipt-other-url": Ends(200),
+    "signed-receipt-forged": Ends(200),
     "receipt-garbage": DOUBTED,
     "receipt-missing": DOUBTED,
     "redirect-after-paying": Ends(200),
@@ -89,6 +93,9 @@ TABLE = {
     "truncated-body": Ends(httpx.RemoteProtocolError, REJECTED, settled=1, money=""),
     "dripped-body": Ends(200),
 }
+
+#: A 402 of version 1 has no extensions.
+BY_VERSION_2 = ("offer-contradicts", "offer-forged")
 
 
 def test_every_fault_is_tried() -> None:
@@ -110,7 +117,7 @@ def attempt(client: httpx.Client, url: str) -> tuple[Any, str]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fault", TABLE)
 def test_fault(sandbox: Sandbox, fault: str, way: str) -> None:
-    ends = TABLE[fault]
+    ends = Ends(200) if fault in BY_VERSION_2 and "v1" in way else TABLE[fault]
     patience = 1.0 if fault.startswith("hang") else 60.0
     terms_time = 0.2 if "drip" in fault else 10.0  # a busy machine may take a while for the other ones
     buyer = sandbox.buyer(POLICY, repeat=(), settle_timeout=patience, bounds=Bounds(terms_time=terms_time))

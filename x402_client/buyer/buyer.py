@@ -19,6 +19,7 @@ from ..model.networks import EVM_FAMILY
 from ..model.offers import Quote, brief, line
 from ..policy.limits import Amounts
 from ..policy.policy import CAREFUL, Policy
+from ..schemes.offer_receipt import OfferReceipts
 from ..schemes.sign_in import SignInWithX
 from ..signers.contract import ContractSigner
 from ..wire.bounds import DEFAULT, Bounds
@@ -193,6 +194,7 @@ class Buyer(PurseQuestions):
             schemes=self.means.schemes,
             bounds=self.bounds,
             sign_in=SignInWithX(self.wallet.readers, self.means.may_sign, self.bounds),
+            statements=OfferReceipts(self.policy.seller_keys),
             purse=self.purse,
             on_refusal=on_refusal,
             approve_all=self.services.approver is not None and self.policy.approve_above is None,

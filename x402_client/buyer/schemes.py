@@ -17,6 +17,7 @@ from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
 from ..model.offers import Offer, quoted, term
 from ..model.signing import Signed
+from ..schemes.not_paid import about_scheme
 from ..signers.play_keys import is_play_signer, takes_play_keys
 from .wallet import Wallet
 
@@ -132,10 +133,11 @@ class PaymentMeans:
     def _nothing_signs(self, offer: Offer) -> str:
         scheme, network = quoted(offer.scheme, 40), term(short_name(offer.network), 60)
         if offer.scheme not in self._names:
-            return f"payment scheme {scheme} is not supported"
-        if (offer.scheme, family_of(offer.network)) in SHIPPED:
+            return f"payment scheme {scheme} is not supported{about_scheme(offer.scheme)}"
+        family = family_of(offer.network)
+        if (offer.scheme, family) in SHIPPED:
             return f"the wallet has no key for {network}"
-        return f"payment scheme {scheme} is not supported on {network}"
+        return f"payment scheme {scheme} is not supported on {network}{about_scheme(offer.scheme, family)}"
 
     def may_sign(self, network: str) -> bool:
         """Return False where anybody may know the key that would sign for a network."""

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from ..model.holds import Hold, moment
 from ..model.offers import words
+from ..model.statements import Statement
 from .balances import whole_tokens
 from .buying import number
 from .spending import symbol
@@ -22,7 +23,7 @@ from .vocabulary import answer_of, is_test, state_of
 COLUMNS = (
     "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token", "network",
     "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse", "answer", "test_money",
-    "allowance",
+    "allowance", "signed_offer", "signed_receipt",
 )  # fmt: skip
 #: A spreadsheet takes a cell that begins like this for a formula, and sellers choose the text of some cells.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -54,7 +55,18 @@ def row(hold: Hold) -> dict[str, Any]:
         "answer": answer_of(hold),
         "test_money": is_test(hold),
         "allowance": words(hold.allowance or "", 200),
+        "signed_offer": evidence(offer.signed),
+        "signed_receipt": evidence(hold.receipt.signed if hold.receipt else None),
     }
+
+
+def evidence(signed: Statement | None) -> str:
+    """Return what a seller signed as JSON, with all that others need to check it; "" if it signed nothing."""
+    if signed is None:
+        return ""
+    said = {"format": signed.format, "payload": dict(signed.payload), "signature": signed.signature}
+    found = {"signer": signed.signer, "signed_by": signed.signed_by, "problems": list(signed.problems)}
+    return json.dumps(said | found)
 
 
 def as_csv(holds: Iterable[Hold], file: IO[str]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..model.allowances import allowance_name
 from ..model.holds import CHARGED, Hold, moment
 from ..model.offers import words
+from ..model.statements import Statement
 from .explorers import account_link, transaction_link
 from .export import row
 from .money_labels import network_name
@@ -66,6 +67,7 @@ def rows_of(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> Iterator
     elif is_owed(hold):
         yield "transaction", _NOT_KNOWN.format("no chain was asked (--offline)" if found.by else "no endpoint shows it")
     yield from _links(hold, found.name)
+    yield from _signed(hold)
     yield "the seller", answer_of(hold) or _silence(hold)
     if hold.tries:
         yield "presented", f"{_presented(hold)} times: the same payment each time"
@@ -88,6 +90,28 @@ def _links(hold: Hold, transaction: str) -> Iterator[tuple[str, str]]:
         yield "explorer", link
     elif hold.authorization is not None and account_link(hold):
         yield "explorer", f"{account_link(hold)} (the account that pays)"
+
+
+def _signed(hold: Hold) -> Iterator[tuple[str, str]]:
+    """Yield who signed the offer and the receipt. `x402 ledger export` has the whole of both, for others to check."""
+    proof = None if hold.receipt is None else hold.receipt.signed
+    for name, signed in (("signed offer", hold.offer.signed), ("signed receipt", proof)):
+        if signed is not None:
+            yield name, signer_of(signed) + "".join(f"; {words(problem, 200)}" for problem in signed.problems)
+
+
+_SIGNED_BY: Mapping[str, str] = {
+    "payee": "by {}, the account that is paid",
+    "trusted": "by {}, a key that the policy trusts",
+    "stranger": "by {}, a key that nothing here vouches for: it proves nothing by itself",
+    "forged": "the signature does not fit {}",
+    "unchecked": "not checked",
+}
+
+
+def signer_of(signed: Statement) -> str:
+    """Return who signed a statement, in words."""
+    return _SIGNED_BY[signed.signed_by].format(words(signed.signer, 100) or "any key")
 
 
 def _silence(hold: Hold) -> str:

@@ -76,7 +76,7 @@ class Resolution:
     def told(self) -> Outcome:
         """Return the outcome for the caller, whose ``accept`` and ``reject`` end here."""
         said = self.outcome
-        rest = said.receipt, said.mismatches, self._heard, said.signed_in, said.looked
+        rest = said.receipt, said.mismatches, self._heard, said.signed_in, said.looked, said.extensions
         return Outcome(said.money, said.hold, said.offer, *rest)
 
     def _heard(self, has_it: bool) -> bool:

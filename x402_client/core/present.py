@@ -24,6 +24,7 @@ from .last_answer import named, note_answer, noted
 from .levels import left_in, tell_levels
 from .next_step import next_step
 from .receipt_check import judge, says_pending
+from .statements import check_offers, heard
 from .tries import Lost, Tries
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ _AUTH = (401, 407)
 def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
     """Return the terms of a 402. None: it is not x402."""
     reply.body = yield from Peek(reply)
-    return read_quote(reply.header, reply.body, call.url, rules.bounds)
+    found = read_quote(reply.header, reply.body, call.url, rules.bounds)
+    return None if found is None else (yield from check_offers(found, rules))
 
 
 def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | None]:
@@ -107,7 +109,8 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
         tries.fail(failure)
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
-    reply.outcome = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
+    judged = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
+    reply.outcome = yield from heard(call, reply, judged, hold, rules)
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
     if reply.status == 402:
         # What is broadcast and not confirmed may take a moment: the same payment is presented, never another.

@@ -10,6 +10,7 @@ from ..errors import MoneyState
 from ..model.holds import Authorization, Charge, Hold, Outcome
 from ..model.networks import caip2, same_account
 from ..model.offers import Receipt
+from ..model.statements import Statement
 from ..wire.bounds import Bounds
 from ..wire.leaks import repeated
 from ..wire.read import read_receipt
@@ -35,6 +36,8 @@ def judge(reply: Reply, hold: Hold, shown: Hold, bounds: Bounds, same: SameAccou
 
 def _without_payment(found: Receipt, hold: Hold, signed: Authorization, same: SameAccount) -> Receipt:
     """Return the receipt, which is shown and kept, without words that are made of our own payment."""
+    if found.signed is not None and any(repeated(_said(found.signed), signed.header[1])):
+        found = replace(found, signed=None, raw={})
     payer = found.payer or ""
     ourselves = same(hold.offer.network, payer, signed.payer)
     texts = (found.transaction, found.network, "" if ourselves else payer, found.error)
@@ -46,6 +49,12 @@ def _without_payment(found: Receipt, hold: Hold, signed: Authorization, same: Sa
         for own, text in zip(ours, (found.transaction, found.network, payer, found.error), strict=True)
     )
     return replace(found, transaction=transaction, network=network, payer=payer or None, error=error, raw={})
+
+
+def _said(signed: Statement) -> list[str]:
+    from ..wire.statements import texts_of  # its patterns are compiled where a seller signs something
+
+    return texts_of(signed)
 
 
 def says_pending(found: Receipt | None) -> bool:

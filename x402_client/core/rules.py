@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..wire.bounds import Bounds
     from .ports import Scheme
     from .sign_in_scheme import SignInScheme
+    from .statement_checks import StatementChecks
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Rules:
     schemes: Mapping[tuple[str, str], Scheme]
     bounds: Bounds
     sign_in: SignInScheme
+    statements: StatementChecks
     purse: str = "default"
     on_refusal: Literal["raise", "return"] = "raise"
     #: True if every payment needs approval: there is an approver and no threshold.

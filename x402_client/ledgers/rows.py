@@ -13,6 +13,7 @@ from ..model.holds import Authorization, Hold, HoldState, LastAnswer, Order, Pur
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.offers import Offer, Receipt
+from ..model.statements import Statement, facts_of, statement_of
 
 #: Characters of JSON. A seller's additions to an offer or a receipt are kept up to this length.
 _EXTRA = 1_024
@@ -76,7 +77,7 @@ def hold_of(
     named = tuple(json.loads(header)) if header else ("", "")
     bought = Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse)
     price = Money.of_units(units, currency)
-    got = None if receipt is None else _receipt_of(receipt)
+    got = None if receipt is None else receipt_of(receipt)
     signed = _signed(row[UNSIGNED:], named)
     heard, under = last_of(last), path_of(path)
     return Hold(
@@ -112,15 +113,16 @@ def _offer_text(offer: Offer) -> str:
     token = offer.token
     known = None if token is None else [getattr(token, part) for part in Token.__slots__]
     price = None if offer.price is None else [offer.price.units, offer.price.currency]
-    return _bounded([[getattr(offer, fact) for fact in _FACTS], known, price], offer.extra)
+    return _with(offer.signed, _bounded([[getattr(offer, fact) for fact in _FACTS], known, price], offer.extra))
 
 
 def offer_of(text: str) -> Offer:
     """Read what ``offer_text`` wrote."""
-    facts, known, price, extra = json.loads(text)
+    facts, known, price, extra, *signed = json.loads(text)
     token = None if known is None else Token(*known)
     worth = None if price is None else Money.of_units(*price)
-    return Offer(token=token, price=worth, extra=extra, **dict(zip(_FACTS, facts, strict=True)))
+    statement = statement_of(signed[0]) if signed else None
+    return Offer(token=token, price=worth, extra=extra, signed=statement, **dict(zip(_FACTS, facts, strict=True)))
 
 
 def authorization_row(authorization: Authorization) -> tuple[Any, ...]:
@@ -163,11 +165,24 @@ def receipt_text(receipt: Receipt | None) -> str | None:
     if receipt is None:
         return None
     facts = (receipt.success, receipt.transaction, receipt.network, receipt.payer, receipt.amount, receipt.error)
-    return _bounded([*facts], receipt.raw)
+    raw = receipt.raw if receipt.signed is None else {k: v for k, v in receipt.raw.items() if k != "extensions"}
+    return _with(receipt.signed, _bounded([*facts], raw))
 
 
-def _receipt_of(text: str) -> Receipt:
-    return Receipt(*json.loads(text))
+def receipt_of(text: str) -> Receipt:
+    """Read what ``receipt_text`` wrote."""
+    facts = json.loads(text)
+    signed = [statement_of(one) for one in facts[_RECEIPT:]]
+    return Receipt(*facts[:_RECEIPT], *signed)
+
+
+#: The number of a receipt's own facts, its additions included. A signed statement stands after them.
+_RECEIPT = 7
+
+
+def _with(signed: Statement | None, text: str) -> str:
+    """Return JSON with what the seller signed at its end. It is kept whole: a part of it proves nothing."""
+    return text if signed is None else f"{text[:-1]},{_json(facts_of(signed))}]"
 
 
 def _bounded(facts: list[Any], words: Mapping[str, Any]) -> str:

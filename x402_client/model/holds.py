@@ -299,6 +299,8 @@ class Outcome:
         own_word: Takes the word of ``accept`` and ``reject``. None in a copy from another process.
         signed_in: The account that signed in to get this answer. "": none did, it was paid.
         looked: The place for the charge that the chain shows. None: a fixed price was paid.
+        extensions: What a facilitator says about extensions of the protocol (EXTENSION-RESPONSES), as it came. Empty:
+            it says nothing that could be read.
     """
 
     money: MoneyState
@@ -309,9 +311,9 @@ class Outcome:
     mismatches: tuple[str, ...] = ()
     #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)
-    #: The account that signed in to get this answer. "": none did, it was paid.
     signed_in: str = ""
     looked: Charge | None = field(default=None, repr=False, compare=False)
+    extensions: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         """Make the hold say of the money what the outcome says: a ledger's own word for it comes before the answer."""
@@ -363,8 +365,9 @@ class Outcome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         told = (self.money, self.hold, self.offer, self.receipt, self.mismatches)
-        more = self.signed_in or self.looked is not None
-        return (Outcome, (*told, None, self.signed_in, self.looked) if more else told)
+        more = self.signed_in or self.looked is not None or self.extensions
+        rest = (None, self.signed_in, self.looked, dict(self.extensions))
+        return (Outcome, (*told, *rest) if more else told)
 
 
 class Order(NamedTuple):

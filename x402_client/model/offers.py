@@ -10,6 +10,7 @@ from typing import Any
 
 from .money import Money, Token
 from .networks import caip2, short_name
+from .statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Offer:
         written_network: The network, as the seller wrote it.
         extra: Further facts that a scheme needs.
         raw: The whole entry, as it came.
+        signed: The seller's own signature on these terms (offer-receipt), with what it is worth. None: there is none.
     """
 
     position: int
@@ -47,6 +49,7 @@ class Offer:
     written_network: str = field(default="", repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    signed: Statement | None = field(default=None, repr=False, compare=False)
 
     def but(self, **changes: Any) -> Offer:
         """Return a copy with ``changes`` made.
@@ -66,7 +69,7 @@ class Offer:
         """
         return Offer(
             self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
-            token, price, reason, self.written_network, self.extra, self.raw,
+            token, price, reason, self.written_network, self.extra, self.raw, self.signed,
         )  # fmt: skip
 
     @property
@@ -164,6 +167,7 @@ class Quote:
             presented again, and no offer paid. Default: there is none.
         sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
             seller makes none.
+        contradiction: How a signed offer in it contradicts the rest, so that none of it is paid. "": none does.
     """
 
     url: str
@@ -185,6 +189,8 @@ class Quote:
     unresolved: str = field(default="", compare=False)
     #: The challenge of sign-in-with-x. With it, a quote may be without offers: then it opens by a signature alone.
     sign_in: SignIn | None = None
+    #: How a signed offer contradicts the rest. Such a 402 was changed on its way, and none of it is paid.
+    contradiction: str = ""
 
     @property
     def free(self) -> bool:
@@ -223,6 +229,7 @@ class Receipt:
         amount: The amount in the token's smallest units. None: it does not say.
         error: The seller's reason for a no, or "".
         raw: The whole receipt, as it came.
+        signed: The receipt that the seller signed (offer-receipt), with what it is worth. None: it signed none.
     """
 
     success: bool
@@ -232,6 +239,7 @@ class Receipt:
     amount: int | None = None
     error: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    signed: Statement | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         if not self.success:

@@ -19,6 +19,12 @@ T = TypeVar("T")
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,9}", re.ASCII)
 #: Addresses that are written in hexadecimal: 40 digits on EVM chains, and up to 64 on others.
 _HEX_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40,64}", re.ASCII)
+#: A key of a seller: an account on EVM chains, or a decentralized identifier of a kind that is read here.
+_SELLER_KEY = re.compile(
+    r"0[xX][0-9a-fA-F]{40}|did:key:z[1-9A-HJ-NP-Za-km-z]+(#.*)?|did:jwk:[A-Za-z0-9_-]+(#.*)?"
+    r"|did:web:[A-Za-z0-9][A-Za-z0-9._-]*(%3[aA][0-9]{1,5})?(:[A-Za-z0-9._%-]+)*(#.*)?",
+    re.ASCII,
+)
 HostRule = Limit | Literal["deny"]
 
 
@@ -119,6 +125,18 @@ def network(name: str) -> str:
     found = caip2(name)
     assert found is not None
     return found
+
+
+def seller_keys(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys of sellers that a user trusts, each in one spelling."""
+    listed = name_list("seller_keys", names)
+    for name in listed:
+        if not _SELLER_KEY.fullmatch(name):
+            raise ConfigurationError(
+                f"seller_keys names {name[:80]!r}, which is no EVM address, did:key, did:jwk or did:web. Write "
+                'seller_keys=["did:key:z6Mk..."], for example.'
+            )
+    return tuple(dict.fromkeys(name.partition("#")[0] for name in listed))
 
 
 def assets(names: Iterable[str], tokens: Iterable[Token]) -> tuple[str, ...]:

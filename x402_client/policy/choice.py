@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: The most reasons in an error's message, and the most offers that are described for one. ``reasons`` has all.
 _REASONS, _DESCRIBED = 10, 3
 _NOT_KNOWN = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
+#: A 402 whose signed offers contradict it. Its other offers are no better.
+CHANGED = "the 402 was changed on its way, or is broken"
 #: What to do about a price that is too high, by whose limit decides.
 RAISE_POLICY = "A higher per_request in the Policy allows it."
 RAISE_HOST = "A higher per_request in the hosts entry {!r} of the Policy allows it."
@@ -103,7 +105,7 @@ def _judged(
     keyed: ByIdentity[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds
 ) -> Quote:
     quote = keyed.it
-    judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds))
+    judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds), quote.contradiction)
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]
     choice = min(eligible, key=judge.order, default=None)
@@ -216,14 +218,18 @@ class _Judge:
         means: Means,
         mandate: Mandate,
         echo_objection: Callable[[Offer], str | None],
+        contradiction: str = "",
     ) -> None:
         self.policy, self.origin, self.means, self.mandate = policy, origin, means, mandate
         self.echo_objection = echo_objection
+        # The reason is about the 402 as a whole, so it is the same for each of its offers.
+        self.changed = f"{CHANGED}: {contradiction}" if contradiction else None
 
     def look_at(self, offer: Offer) -> Offer:
         token = self.means.token(offer.network, offer.asset)
         if token is None:
-            return offer.judged(None, None, self._network_reason(offer) or self._unknown(offer))
+            why = self.changed or self._network_reason(offer) or self._unknown(offer)
+            return offer.judged(None, None, why)
         price = token.price(offer.amount)
         offer = offer.judged(token, price, None)
         reason = self._reason(offer, token)
@@ -256,7 +262,8 @@ class _Judge:
 
     def _reason(self, offer: Offer, token: Token) -> str | None:
         return (
-            self._network_reason(offer)
+            self.changed
+            or self._network_reason(offer)
             or self._asset_reason(offer)
             or self._recipient_reason(offer)
             or self.means.objection(offer)

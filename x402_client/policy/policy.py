@@ -61,6 +61,9 @@ class Policy:
         sign_in: Where a seller's sign-in challenge (sign-in-with-x) is signed before anything is paid: ``"always"``,
             ``"never"``, or ``"paid"``, which is where this wallet has bought from the seller before, or where nothing
             else is asked for. It costs nothing, and tells the seller the wallet's address. Default: ``"paid"``.
+        seller_keys: Keys whose signature on offers and receipts (offer-receipt) you trust, beside that of the account
+            that is paid: EVM addresses, ``did:key:...``, ``did:jwk:...`` or ``did:web:...``. The document of a
+            ``did:web`` is fetched only if it is listed here. Default: none.
     """
 
     @keywords_only('Policy(per_request="0.10", per_day="5")')
@@ -90,6 +93,7 @@ class Policy:
         check_funds: bool = False,
         upto: Amounts | None = None,
         sign_in: SignInMode = "paid",
+        seller_keys: Iterable[str] = (),
         **further: Never,
     ) -> None:
         if not further.keys() <= set(LIMIT_KEYWORDS):
@@ -117,6 +121,7 @@ class Policy:
         self.allow_zero: bool = checks.flag("allow_zero", allow_zero)
         self.check_funds: bool = checks.flag("check_funds", check_funds)
         self.sign_in: SignInMode = sign_in_mode(sign_in)
+        self.seller_keys: tuple[str, ...] = checks.seller_keys(seller_keys)
         self._check()
         self._built = True
 
@@ -140,7 +145,7 @@ class Policy:
         """Return the keywords that make this policy again."""
         same = (
             "only_listed_hosts", "networks", "assets", "tokens", "pay_to", "accept_loss", "pay_ahead", "validity",
-            "allow_zero", "check_funds", "sign_in",
+            "allow_zero", "check_funds", "sign_in", "seller_keys",
         )  # fmt: skip
         return {
             **self.overall.keywords,

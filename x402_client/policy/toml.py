@@ -61,6 +61,7 @@ _COUNTS: _Kind = ('written like "30/minute", or a list of these', lambda v: isin
 _NETWORKS: _Kind = ('a list of names, like ["base", "solana"]', lambda v: _names(v) or _numbers(v))
 _ASSETS: _Kind = ('a list of symbols or addresses in quotes, like ["USDC"]', _names)
 _HOSTS: _Kind = ('a list of hosts in quotes, like ["printer.lan"]', _names)
+_KEYS: _Kind = ('a list of keys in quotes, like ["did:key:z6Mk..."]', _names)
 _NAME: _Kind = ("text in quotes", lambda v: isinstance(v, str))
 _NAME_OR_NAMES: _Kind = ("an address in quotes, or a list of them", lambda v: isinstance(v, str) or _names(v))
 _FLAG: _Kind = ("true or false", lambda v: isinstance(v, bool))
@@ -76,6 +77,7 @@ POLICY: Mapping[str, _Kind] = {
     **LIMIT, "same_request": _COUNTS, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NETWORKS,
     "assets": _ASSETS, "tokens": _TABLES, "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT,
     "pay_ahead": _FLAG, "http_hosts": _HOSTS, "validity": _WHOLE, "allow_zero": _FLAG, "check_funds": _FLAG,
+    "seller_keys": _KEYS,
 }  # fmt: skip
 TOKEN: Mapping[str, _Kind] = {
     "network": _NAME, "address": _NAME, "symbol": _NAME, "decimals": _WHOLE, "name": _NAME, "version": _NAME,

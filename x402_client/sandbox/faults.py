@@ -182,7 +182,17 @@ def _challenges(**changes: Any) -> Callable[[Sale], Answer]:
     return lambda sale: sale.ask(challenge=lambda info: {**info, **changes})
 
 
+def _signs_offers(alter: Any = None, forged: bool = False) -> Callable[[Sale], Answer]:
+    """Return a function that asks with signed offers that are altered, or whose signature fits no key."""
+    return lambda sale: sale.ask(signs=lambda accepts: sale.signed_offers(accepts, alter, forged))
+
+
+def _signs_receipt(alter: Any = None, forged: bool = False) -> Callable[[Sale], Answer]:
+    return _settled(lambda sale: sale.deliver(receipt=sale.signed_receipt(sale.receipt(), alter, forged)))
+
+
 _PAYS = "paid each time, and no sign-in is signed"
+_TAMPERED = "NoAcceptableOffer, nothing signed; paid once by version 1, which has no signed offers"
 _ABOUT_TERMS = (
     Fault("wrong-token", "asks for an unknown token", "NoAcceptableOffer, nothing signed", terms=_other_token),
     Fault("swapped-token", "asks for a false copy of the token", "NoAcceptableOffer, nothing signed", terms=_lookalike),
@@ -259,6 +269,13 @@ _ABOUT_TERMS = (
         ask=_challenges(),
     ),
     Fault(
+        "offer-contradicts",
+        "signs an offer for another payee than that of its terms",
+        _TAMPERED,
+        ask=_signs_offers(lambda said: {**said, "payTo": "0x" + "5" * 40}),
+    ),
+    Fault("offer-forged", "has an offer whose signature fits no key", _TAMPERED, ask=_signs_offers(forged=True)),
+    Fault(
         "redirect-before-paying",
         "redirects on this host before asking",
         "paid once, where the redirect leads",
@@ -313,6 +330,18 @@ _ABOUT_PAYMENTS = (
     ),
     _pays("receipt-wrong-network", f"{_OWN} names another network", _DOUBTED, _receipt(network="eip155:1")),
     _pays("receipt-failed", f"{_OWN} says it failed", _DOUBTED, _receipt(success=False, errorReason="settle_error")),
+    _pays(
+        "signed-receipt-other-url",
+        f"{_OWN} is signed for another URL",
+        "paid once, with a warning",
+        _signs_receipt(lambda said: {**said, "resourceUrl": "https://other.example/"}),
+    ),
+    _pays(
+        "signed-receipt-forged",
+        f"{_OWN} has a signature that fits no key",
+        "paid once, with a warning",
+        _signs_receipt(forged=True),
+    ),
     _pays("receipt-garbage", f"{_OWN} cannot be read", _DOUBTED, _settled(_receipt_text("%%% not base64 %%%"))),
     _pays("receipt-missing", "settles and delivers without a receipt", _DOUBTED, _settled(_receipt_text(None))),
     _pays(

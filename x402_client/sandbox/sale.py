@@ -11,6 +11,7 @@ from .answers import Answer, Request, opened, page, redirect, sealed
 from .play_money import EVM, V1_NAMES
 from .records import Settlement
 from .sign_ins import SignIns
+from .statements import Alter, SellerSignatures
 from .terms import PAYMENT, RECEIPT, Goods, Seller, offers, payment_required
 
 _UNCHANGED: Any = object()
@@ -23,6 +24,7 @@ class SaleShop(Protocol):
     slow: float
     seller: Seller
     sign_ins: SignIns
+    signatures: SellerSignatures
     alterations: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]
 
     def chain(self, network: str) -> evm.EvmChain | solana.SolanaChain: ...
@@ -68,13 +70,28 @@ class Sale:
         """Return the account that signed in, or None."""
         return self._shop.sign_ins.account(self._request.headers, self._shop.url + self._request.path)
 
-    def ask(self, error: str = "payment required", alter: Any = None, challenge: Any = None) -> Answer:
-        """Answer with the 402, with altered offers or an altered challenge if a fault wants them."""
+    def ask(
+        self,
+        error: str = "payment required",
+        alter: Any = None,
+        challenge: Any = None,
+        signs: Callable[[list[dict[str, Any]]], dict[str, Any]] | None = None,
+    ) -> Answer:
+        """Answer with the 402, with altered offers, challenge or signed offers if a fault wants them."""
         accepts = [alter(offer) for offer in self._offers] if alter else self._offers
         url, goods = self._shop.url + self._request.path, self._goods
-        signs = goods.sign_in or challenge is not None
-        extensions = self._shop.sign_ins.challenge(url, goods.networks, challenge) if signs else None
+        extensions: dict[str, Any] = {}
+        if goods.sign_in or challenge is not None:
+            extensions |= self._shop.sign_ins.challenge(url, goods.networks, challenge)
+        if signs is not None or goods.offer_receipt:
+            extensions |= self.signed_offers(accepts) if signs is None else signs(accepts)
         return payment_required(goods.version, url, accepts, error, goods.description, extensions)
+
+    def signed_offers(
+        self, accepts: list[dict[str, Any]], alter: Alter | None = None, forged: bool = False
+    ) -> dict[str, Any]:
+        """Return the extension with the signed offers."""
+        return self._shop.signatures.offers(self._shop.url + self._request.path, accepts, alter, forged)
 
     def refuse(self, error: str, twice: bool = False) -> Answer:
         """Answer a payment with the 402, at the same price or at twice the price."""
@@ -115,7 +132,13 @@ class Sale:
         done = self._settlement
         assert done is not None
         said = {"success": True, "transaction": done.transaction, "network": self._network_name, "payer": done.payer}
-        return said | ({"amount": str(done.amount)} if self._goods.upto else {})
+        said |= {"amount": str(done.amount)} if self._goods.upto else {}
+        return self.signed_receipt(said) if self._goods.offer_receipt else said
+
+    def signed_receipt(self, said: dict[str, Any], alter: Alter | None = None, forged: bool = False) -> dict[str, Any]:
+        """Return a receipt with the seller's signature."""
+        url = self._shop.url + self._request.path
+        return said | {"extensions": self._shop.signatures.receipt(url, said, alter, forged)}
 
     def pretend(self, amount: int, transaction: str) -> dict[str, Any]:
         """Return a receipt for a payment that was verified and not settled."""

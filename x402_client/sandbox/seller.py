@@ -49,7 +49,7 @@ class Sandbox:
     """
 
     def __init__(self, *, port: int = 0, slow: float = 2.0, redeliver: bool = False) -> None:
-        self._shop = Shop(LocalEvmSigner.generate().address, slow, redeliver)
+        self._shop = Shop(slow, redeliver)
         self._server = Server(port, self._shop.answer, slow)
         self._shop.url = self.url
         self._buyers: list[Buyer] = []
@@ -124,9 +124,8 @@ class Sandbox:
         """Return environment variables by which ``Buyer.from_env()`` and the command pay this sandbox.
 
         They name a wallet with a hundred dollars on each chain, a careful policy that knows the sandbox's tokens, a
-        ledger file, the chains, and the sandbox as the list that ``x402 search`` reads. ``X402_WALLET``,
-        ``X402_PURSE`` and ``X402_MUST_EXIST`` are empty, which means not set. The values stay the same. Their files
-        are deleted when the sandbox is closed.
+        ledger file, the chains, and the sandbox as the list for ``x402 search``. ``X402_WALLET``, ``X402_PURSE`` and
+        ``X402_MUST_EXIST`` are empty, which means not set. Their files are deleted when the sandbox is closed.
         """
         if not self._environ:
             if self._closed:
@@ -193,8 +192,6 @@ class Sandbox:
 
     def key(self, chain: str = "evm", dollars: Amount = "100") -> str:
         """Return a new throw-away key with invented money, as text.
-
-        It is for a signer of your own, or for the environment.
 
         Args:
             chain: ``"evm"`` or ``"solana"``. Default: ``"evm"``.
@@ -268,6 +265,7 @@ class Sandbox:
         permit2: bool = False,
         upto: bool = False,
         charge: Amount | None = None,
+        offer_receipt: bool = False,
     ) -> str:
         """Sell something at a path, or change how it is sold. Return its URL.
 
@@ -287,6 +285,7 @@ class Sandbox:
             permit2: True has it paid by Permit2, on the EVM chain alone. Default: False.
             upto: True makes the price a ceiling, by Permit2 on the EVM chain: it takes ``charge``. Default: False.
             charge: What is taken of a ceiling, zero included. Default: half of it.
+            offer_receipt: True signs its offers and receipts (offer-receipt), by version 2. Default: False.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
@@ -300,6 +299,7 @@ class Sandbox:
         goods = Goods(
             path, Money(price), content, networks, version, memo=memo, redeliver=again, upfront=upfront,
             description=description, sign_in=sign_in, permit2=permit2, upto=upto, charge=taken,
+            offer_receipt=offer_receipt,
         )  # fmt: skip
         self._shop.put(goods, fault)
         return self.url + path
@@ -309,7 +309,7 @@ class Sandbox:
 
         Args:
             path: The path, with a slash in front: ``/jobs``.
-            content: What is given: text, bytes or anything that goes into JSON. Default: a few words.
+            content: What is given, as for ``sell``. Default: a few words.
             chains: The chains whose accounts may sign in. Default: both.
         """
         self._shop.put(Goods(path, None, content, tuple(map(network_of, chains)), sign_in=True), None)
@@ -387,8 +387,7 @@ class Sandbox:
     def advance(self, seconds: float) -> None:
         """Let time pass on the chains, at once: payments expire. The clock of this machine stays as it is.
 
-        A buyer asks the chain about a payment once it expired by the machine's clock. To test that, move Python's clock
-        instead: the chains follow.
+        A buyer asks about a payment once it expired by the machine's clock: to test that, move Python's clock instead.
 
         Args:
             seconds: The number of seconds.

@@ -23,6 +23,7 @@ from .records import Clock, Settlement, Visit
 from .sale import Sale
 from .sign_ins import SignIns
 from .solana import SolanaChain
+from .statements import SellerSignatures
 from .terms import Goods, Seller
 
 #: First parts of a path that say how the goods are sold. Paths of goods may have them too.
@@ -34,6 +35,7 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "sign-in": {"sign_in": True},
     "permit2": {"permit2": True},
     "upto": {"upto": True},
+    "offer-receipt": {"offer_receipt": True},
     "sound": {},
     "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},
@@ -74,13 +76,15 @@ class Shop:
     redeliver: bool
     slow: float
 
-    def __init__(self, seller_address: str, slow: float, redeliver: bool) -> None:
+    def __init__(self, slow: float, redeliver: bool) -> None:
         self.clock, self.keys = Clock(), Keyring()
         self.evm: EvmChain = EvmChain(EVM_TOKEN, self.clock, self.keys.knows)
         self.solana: SolanaChain = SolanaChain(self.clock, self.keys.knows)
+        self.signatures: SellerSignatures = SellerSignatures()
         self.seller: Seller = Seller(
-            seller_address, lambda: self.solana.seller, lambda: self.solana.fee_payer, LocalEvmSigner.generate().address
-        )
+            self.signatures.address, lambda: self.solana.seller, lambda: self.solana.fee_payer,
+            LocalEvmSigner.generate().address,
+        )  # fmt: skip
         self.sign_ins: SignIns = SignIns()
         self.slow, self.redeliver = slow, redeliver
         self.url = ""

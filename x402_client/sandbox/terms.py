@@ -39,6 +39,8 @@ class Goods:
     #: True if the price is a ceiling, of which ``charge`` is taken; without one, half of it.
     upto: bool = False
     charge: Money | None = None
+    #: True if the seller signs its offers and receipts.
+    offer_receipt: bool = False
 
     @property
     def units_taken(self) -> int | None:

@@ -26,6 +26,7 @@ from ..model.signing import Signed, TypedData
 from . import permit2
 from .by_permit2 import METHOD, Permit2Allowances, contract_objection, signed_permit
 from .evm_payer import EvmPayer
+from .not_paid import GATEWAY, GATEWAY_OBJECTION, about_method
 from .payment_flow import flow_objection
 
 _DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -35,7 +36,6 @@ _TRANSFER = (
 )
 #: Seconds that a seller needs at least, to verify, work and settle. A shorter validity would be refused or run out.
 SETTLING = 60
-_CIRCLE_GATEWAY = "GatewayWalletBatched"
 
 
 class ExactEvm:
@@ -230,11 +230,12 @@ def _fields(declaration: str) -> list[dict[str, str]]:
 
 def _kind_objection(offer: Offer) -> str | None:
     token, extra = offer.token, offer.extra
-    if extra.get("name") == _CIRCLE_GATEWAY:
-        return "it pays through Circle's Gateway, which is not supported"
+    if extra.get("name") == GATEWAY:
+        return GATEWAY_OBJECTION
     method = extra.get("assetTransferMethod") or "eip3009"
     if method not in ("eip3009", METHOD):
-        return f"transfer method {quoted(str(method), 40)} is not supported; eip3009 and {METHOD} are"
+        why = about_method(str(method)) or f"; eip3009 and {METHOD} are"
+        return f"transfer method {quoted(str(method), 40)} is not supported{why}"
     flow = flow_objection(offer)
     if flow is not None:
         return flow

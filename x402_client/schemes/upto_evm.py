@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..model.offers import Offer, quoted
 from .by_permit2 import METHOD, contract_objection, facilitator_objection
 from .exact_evm import ExactEvm
+from .not_paid import about_method
 from .payment_flow import PAID
 
 
@@ -34,7 +35,8 @@ class UptoEvm(ExactEvm):
 def _kind_objection(offer: Offer) -> str | None:
     method, flow = (offer.extra.get(name) for name in ("assetTransferMethod", "paymentFlow"))
     if method not in (None, METHOD):
-        return f"transfer method {quoted(str(method), 40)} is not supported; {METHOD} is, for a ceiling"
+        why = about_method(str(method)) or f"; {METHOD} is, for a ceiling"
+        return f"transfer method {quoted(str(method), 40)} is not supported{why}"
     if flow not in (None, PAID[0]):
         return f"payment flow {quoted(str(flow), 40)} is not supported for a ceiling; {PAID[0]} is"
     return None

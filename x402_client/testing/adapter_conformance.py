@@ -34,6 +34,7 @@ from .adapter.redirects import Redirects, RedirectsBeforePaying
 from .adapter.scopes import Quotes, Scopes
 from .adapter.secrecy import Secrecy
 from .adapter.sign_ins import SignIns
+from .adapter.statements import Statements
 from .adapter.streams import Streams
 
 __all__ = ["AdapterConformance", "Answer", "Stream"]
@@ -52,6 +53,7 @@ class AdapterConformance(
     RedirectsBeforePaying,
     Secrecy,
     SignIns,
+    Statements,
     Crowds,
     Cancelling,
     PayingAhead,

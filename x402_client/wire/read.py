@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
 from ..model.networks import caip2
 from ..model.offers import Offer, Quote, Receipt, term, words
+from ..model.statements import OFFER_RECEIPT
 from .bounds import Bounds
 from .json_text import glimpse, load, load_base64
 from .sign_in import read_sign_in
@@ -31,6 +32,14 @@ def _shapes() -> Any:
     from . import shapes
 
     return shapes
+
+
+@cache
+def _statements() -> Any:
+    """Import what reads signed statements. Few sellers send any."""
+    from . import statements
+
+    return statements
 
 
 def get_ready() -> None:
@@ -89,6 +98,7 @@ def _receipt(text: str | None, bounds: Bounds) -> Receipt | None:
         amount=wire["amount"],
         error=words(wire["errorReason"] or wire["error"], bounds.words),
         raw=raw,
+        signed=_statements().read_signed_receipt(raw) if raw.get("extensions") else None,
     )
 
 
@@ -153,7 +163,10 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -
     offers, faults = read_offers(entries, version)
     if entries and not offers:
         raise MalformedQuote("The 402 has no offer that can be read. " + "; ".join(faults[:5]) + ". Nothing was paid.")
-    resource = document.get("resource")
+    resource, contradiction = document.get("resource"), ""
+    if OFFER_RECEIPT in extensions:
+        is_whole = len(offers) == len(entries)
+        offers, contradiction = _statements().with_statements(extensions, offers, url, resource, is_whole)
     return Quote(
         url=url,
         version=version,
@@ -165,6 +178,7 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -
         extensions=extensions,
         brief=brief,
         sign_in=sign_in,
+        contradiction=contradiction,
     )
 
 

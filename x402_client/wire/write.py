@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import MalformedQuote, SigningError
 from ..model.offers import Offer, Quote
+from ..model.statements import OFFER_RECEIPT
 from .bounds import Bounds
 from .by_identity import ByIdentity
 from .json_text import dump, load
@@ -19,7 +20,8 @@ _PAYLOAD = 2_048
 _PAYMENT_ID, _ID_LENGTH = "payment-identifier", 36
 #: Hosted facilitators refuse an echoed description that is longer. The whole resource is optional in a payment.
 _DESCRIPTION = 500
-
+#: The most characters of signed offers that are echoed.
+_SIGNED_OFFERS = 4_096
 
 _HEADERS = ("X-PAYMENT", "PAYMENT-SIGNATURE")
 
@@ -125,8 +127,21 @@ def _suffix(quote: Quote, payment_id: str | None) -> str:
     if payment_id is not None:
         declared = quote.extensions[_PAYMENT_ID]
         ours = {**declared, "info": {**declared["info"], "id": payment_id}}
-        return f'{resource},"extensions":{dump({**quote.extensions, _PAYMENT_ID: ours})}'
-    return f'{resource},"extensions":{_text(quote, quote.extensions)}' if quote.extensions else resource
+        return f'{resource},"extensions":{dump(_echoed({**quote.extensions, _PAYMENT_ID: ours}))}'
+    return f'{resource},"extensions":{_text(quote, quote.extensions, _echoed)}' if quote.extensions else resource
+
+
+def _echoed(extensions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the extensions as they are echoed. Many signed offers would make the header too large to send.
+
+    A seller that signs them makes others for each 402, so it cannot compare them with what comes back.
+    """
+    declared: Any = extensions.get(OFFER_RECEIPT)
+    info = declared.get("info") if isinstance(declared, dict) else None
+    if not isinstance(info, dict) or len(dump(info)) <= _SIGNED_OFFERS:
+        return extensions
+    rest = {name: value for name, value in info.items() if name != "offers"}
+    return {**extensions, OFFER_RECEIPT: {**declared, "info": rest}}
 
 
 def _resource(resource: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from ..balances import whole_tokens
 from .findings import Reading, missing
 from .permit2 import read_permit
 from .solana import read_transaction
+from .statements import read_signed_receipt
 
 #: The schemes whose payloads can be read here.
 _READABLE = ("exact", "upto")
@@ -91,6 +92,7 @@ def read_receipt(document: dict[str, Any], reading: Reading) -> None:
         reading.tolerated("errorReason", "it is missing from a receipt of failure")
     if success is False and transaction:
         reading.note("transaction", "a failure that names a transaction: look at the chain before you believe it")
+    read_signed_receipt(document, reading)
 
 
 def _network(terms: dict[str, Any], reading: Reading) -> str | None:

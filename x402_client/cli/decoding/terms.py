@@ -13,6 +13,7 @@ from ...chains.tokens import Tokens
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, known_network, short_name
 from ...model.offers import words
+from ...schemes.not_paid import GATEWAY, GATEWAY_OBJECTION, about_method, about_scheme
 from ...schemes.payment_flow import PAID, objection_to
 from ...wire.bounds import DEFAULT
 from ..balances import whole_tokens
@@ -20,6 +21,7 @@ from ..money_labels import PAID_FIRST
 from . import permit2
 from .findings import Reading, missing
 from .sign_ins import read_challenge
+from .statements import read_signed_offers
 
 _V1 = (
     "scheme", "network", "maxAmountRequired", "asset", "payTo", "resource", "description", "mimeType",
@@ -27,9 +29,6 @@ _V1 = (
 )  # fmt: skip
 _V2 = ("scheme", "network", "amount", "asset", "payTo", "maxTimeoutSeconds")
 _SUPPORTED = {name for name, _ in SHIPPED}
-#: Schemes of the specification that do not ship.
-_KNOWN = ("batch-settlement",)
-_GATEWAY = "GatewayWalletBatched"
 #: Servers commonly take 8 KiB of headers, and a payment echoes its offer.
 _LARGE = 8 * 1024
 
@@ -62,6 +61,7 @@ def read_terms(document: dict[str, Any], reading: Reading, known: Tokens, asked_
         reading.wrong("accepts", f"it has {len(entries)} offers; {DEFAULT.offers} are read")
     for position, entry in enumerate(entries[: DEFAULT.offers], start=1):
         _offer(entry, f"offer {position}", v2, known, reading)
+    read_signed_offers(document, reading, asked_url)
 
 
 def _version(version: object, reading: Reading) -> None:
@@ -114,7 +114,7 @@ def _offer(entry: Any, where: str, v2: bool, known: Tokens, reading: Reading) ->
     token = _asset(entry, where, network, known, reading)
     amount = _amount(entry, where, v2, reading)
     _summary(entry, where, network, token, amount, reading)
-    _scheme(entry, where, reading)
+    _scheme(entry, where, family_of(network or ""), reading)
     _pay_to(entry, where, network, token, reading)
     _timeout(entry, where, reading)
     _extra(entry, where, network, token, reading)
@@ -192,11 +192,15 @@ def _asset(entry: dict[str, Any], where: str, network: str | None, known: Tokens
     return token
 
 
-def _scheme(entry: dict[str, Any], where: str, reading: Reading) -> None:
+def _scheme(entry: dict[str, Any], where: str, family: str, reading: Reading) -> None:
     scheme = entry.get("scheme")
-    if isinstance(scheme, str) and scheme not in _SUPPORTED:
-        known = "it is not supported here yet" if scheme in _KNOWN else "it is no scheme that we know"
-        reading.note(f"{where}.scheme", f"{words(scheme, 40)!r}: {known}")
+    if not isinstance(scheme, str):
+        return
+    what = about_scheme(scheme, family)
+    if scheme not in _SUPPORTED and not what:
+        reading.note(f"{where}.scheme", f"{words(scheme, 40)!r}: it is no scheme that we know")
+    elif what:
+        reading.note(f"{where}.scheme", f"{words(scheme, 40)!r} is not supported here{what}")
 
 
 def _pay_to(entry: dict[str, Any], where: str, network: str | None, token: Token | None, reading: Reading) -> None:
@@ -256,15 +260,18 @@ def _payment_flow(extra: dict[str, Any], place: str, reading: Reading) -> None:
 
 
 def _evm_extra(extra: dict[str, Any], place: str, token: Token | None, reading: Reading) -> None:
-    if extra.get("name") == _GATEWAY:
-        reading.note(place, "this is Circle's Gateway in the clothes of `exact`; it is not supported here")
+    if extra.get("name") == GATEWAY:
+        reading.note(place, GATEWAY_OBJECTION)
         return
     method = extra.get("assetTransferMethod") or "eip3009"
     if method == "permit2":
         permit2.read_terms(extra, "exact", place, reading)
         return
     if method != "eip3009":
-        reading.note(f"{place}.assetTransferMethod", f"{words(str(method), 40)!r} is not supported here")
+        reading.note(
+            f"{place}.assetTransferMethod",
+            f"{words(str(method), 40)!r} is not supported here{about_method(str(method))}",
+        )
     for part in ("name", "version"):
         ours, said = getattr(token, part, None), extra.get(part)
         if said is None:

@@ -18,7 +18,7 @@ from .extras import Extras
 from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .open_amounts import OpenAmounts
 from .patterns import Patterns
-from .purchases import Claims, Ends, Freezing, Keys
+from .purchases import Claims, Ends, Evidence, Freezing, Keys
 from .signed_orders import SignedOrders
 
 __all__ = ["RECEIPT", "SECRET", "LedgerConformance", "at_once", "cap", "expect", "order", "purchase", "signed"]
@@ -228,6 +228,18 @@ class Secrecy(LedgerTestCase):
 
 
 class LedgerConformance(
-    Counting, Patterns, Unsigned, SignedOrders, Claims, Ends, Keys, Freezing, Allowances, OpenAmounts, Secrecy, Extras
+    Counting,
+    Patterns,
+    Unsigned,
+    SignedOrders,
+    Claims,
+    Ends,
+    Evidence,
+    Keys,
+    Freezing,
+    Allowances,
+    OpenAmounts,
+    Secrecy,
+    Extras,
 ):
     """Contract of ``core.ports.Ledger``, and of those optional attributes that a ledger has."""

@@ -6,6 +6,8 @@ import gc
 
 from ...errors import AlreadyPaid, Frozen, OverLimit, PaymentRefused
 from ...model.holds import Attempt, Busy, Hold
+from ...model.offers import Receipt
+from ...model.statements import Statement
 from .fixtures import (
     OTHER_PAYER,
     PAYER,
@@ -278,3 +280,23 @@ class Freezing(LedgerTestCase):
         self.answer(self.ledger.unfreeze("never.example"))
         assert isinstance(self.reserve(order(purchase(host="bad.example")), self.attempt()), Hold)
         assert self.answer(self.ledger.freezes()) == ("*.example.com",)
+
+
+class Evidence(LedgerTestCase):
+    """Tests of what a seller signed: it is kept whole, for others to check, after the purchase is resolved, too."""
+
+    def test_a_signed_offer_and_a_signed_receipt_are_kept_whole(self) -> None:
+        asked = order()
+        offered = Statement("eip712", {"amount": "10000", "validUntil": 2**255}, "0x" + "ab" * 65, "payee", "0xpayee")
+        proof = Statement("jws", {"payer": PAYER}, "e30.e30." + "x" * 2_000, "unchecked", "", ("it is unknown", "ü"))
+        receipt = Receipt(True, "0xfeed", raw={"success": True, "long": "x" * 5_000}, signed=proof)
+        attempt = self.attempt()
+        hold = self.presented(asked._replace(offer=asked.offer.but(signed=offered)), attempt)
+        [open_yet] = self.holds()
+        assert open_yet.offer.signed == offered
+        self.answer(self.ledger.close(hold, "spent", receipt))
+        attempt.end()
+        [kept] = self.history()
+        assert kept.receipt is not None
+        assert (kept.offer.signed, kept.receipt.signed) == (offered, proof)
+        assert kept.receipt.transaction == "0xfeed"

@@ -18,11 +18,11 @@ from ...model.budgets import WINDOWS, is_request_account
 from ...model.holds import CHARGED, Authorization, Hold, Order, Purchase, Spending
 from ...model.hosts import Origin
 from ...model.money import Money
-from ...model.offers import Offer, Receipt
+from ...model.offers import Offer
 from ..accounts import accounts_of, hosts_in, patterns_of
 from ..allowances import terms_of
 from ..owed import still_counted
-from ..rows import last_of, offer_of, offer_text, path_of, path_text
+from ..rows import last_of, offer_of, offer_text, path_of, path_text, receipt_of
 from ..windows import BUCKETS
 
 #: The largest sum that Redis can add up.
@@ -144,7 +144,7 @@ def read_row(written: str) -> Hold:
             row["state"],
             row["money"],
             _authorization(row),
-            Receipt(*json.loads(receipt)) if receipt else None,
+            receipt_of(receipt) if receipt else None,
             int(row["tries"]),
             row.get("payer", ""),
             last_of(row.get("last")),

@@ -17,6 +17,7 @@ pytest.register_assert_rewrite(
             "scopes",
             "secrecy",
             "sign_ins",
+            "statements",
             "streams",
         )
     )
