@@ -121,10 +121,10 @@ def test_a_program_of_the_older_layout_does_not_go_on(path: Path) -> None:
         before = old.execute("SELECT identity FROM meta").fetchone()
         SqliteLedger(path).close_ledger()
         assert old.execute("SELECT identity FROM meta").fetchone() != before
-        assert old.execute("PRAGMA user_version").fetchone() == (6,)
+        assert old.execute("PRAGMA user_version").fetchone() == (7,)
 
 
-@pytest.mark.parametrize("layout", [4, 5])
+@pytest.mark.parametrize("layout", [4, 5, 6])
 def test_a_file_of_a_layout_between_keeps_its_payments(tmp_path: Path, layout: int) -> None:
     path = tmp_path / "ledger.db"
     before, attempt = SqliteLedger(path), Attempt()
