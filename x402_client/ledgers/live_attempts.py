@@ -91,6 +91,11 @@ class LiveAttempts(Generic[K]):
         return entry is not None and entry.lives
 
     @property
+    def has_polled(self) -> bool:
+        """Return True if some attempt does not call back and has to be asked."""
+        return bool(self._polled)
+
+    @property
     def some_ended(self) -> bool:
         """Return True if ``ended`` may find something."""
         if self._over or not self._said.empty():

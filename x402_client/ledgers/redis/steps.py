@@ -202,7 +202,7 @@ class LedgerSteps:
         try:
             if answer[0] == "hold":
                 hold = script.read_row(answer[2])
-                claim.hold, claim.row = hold.id, script.plain_row(answer[2])
+                self._claims.found(claim, hold.id, script.plain_row(answer[2]))
                 if hold.state == "signed":
                     self._claims.remember(purchase.purse, claim.row)
                 return hold
@@ -211,9 +211,10 @@ class LedgerSteps:
             raise
         if answer[0] == "new" and order is not None:
             counted = {"created": str(answer[2]), "stems": str(answer[3])}
-            claim.hold, claim.row = claim.row["id"], claim.row | counted
+            name = claim.row["id"]
+            self._claims.found(claim, name, claim.row | counted)
             created, used = int(answer[2]) / script.MICROSECONDS, tuple(map(int, answer[4]))
-            facts = (claim.hold, purchase, order.offer, order.price, created)
+            facts = (name, purchase, order.offer, order.price, created)
             return Hold(*facts, payer=order.payer, path=order.path, used=used)
         self._claims.drop(claim)
         return self._obstacle(answer, purchase, attempt)
