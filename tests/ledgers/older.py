@@ -32,8 +32,8 @@ def brought_back(path: Path, layout: int) -> Path:
         for table, columns in tables.items():
             for column in columns:
                 db.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
-        for index in ("claims", "unsigned"):
-            db.execute(f"DROP INDEX {index}")
+        db.execute("DROP INDEX claims")
+        db.execute("DROP TABLE owners")
         if layout < 4:
             db.execute("DROP TABLE owed")
             db.execute("DROP TABLE openings")

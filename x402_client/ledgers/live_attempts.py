@@ -1,8 +1,8 @@
 """The attempts that hold claims in one process, and those of them that ended. No step goes through all of them.
 
-Strategy: an attempt ends in one of three ways. It calls back, at its end or in the garbage collector. Or its event loop
-was closed, which calls nothing; so attempts are grouped by their loops, and each loop is asked once. Or it is of a class
-that cannot call back, and is asked each time.
+Strategy: an attempt ends in one of three ways. It calls back, at its end or in the garbage collector. Or its event
+loop was closed, which calls nothing; so attempts are grouped by their loops, and each loop is asked once. Or it is of a
+class that cannot call back, and is asked each time.
 """
 
 from __future__ import annotations
@@ -100,7 +100,13 @@ class LiveAttempts(Generic[K]):
         """Return True if ``ended`` may find something."""
         if self._over or not self._said.empty():
             return True
-        return any(not self.lives(key) for key in tuple(self._polled)) or any(gone() for gone in tuple(self._stranded))
+        if self._polled and any(not self.lives(key) for key in tuple(self._polled)):
+            return True
+        # Hot path: a loop, because a generator takes longer.
+        for gone in tuple(self._stranded):  # noqa: SIM110
+            if gone():
+                return True
+        return False
 
     def ended(self) -> dict[K, Entry[K]]:
         """Return the holds whose attempts are over, until they are dropped."""

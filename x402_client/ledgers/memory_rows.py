@@ -97,7 +97,13 @@ class OpenRows:
         if purchase.id not in self._of:
             return None
         self._note_ended()
-        heap, others, found = self._free.get(purchase.id, []), [], None
+        heap = self._free.get(purchase.id)
+        return None if not heap else self._pop_oldest(heap, purchase, drop)
+
+    def _pop_oldest(
+        self, heap: list[tuple[float, str]], purchase: Purchase, drop: Callable[[Row], object]
+    ) -> Row | None:
+        others, found = [], None
         while heap and found is None:
             place = heapq.heappop(heap)
             row = self.rows.get(place[1])
@@ -126,6 +132,8 @@ class OpenRows:
         return True
 
     def _note_ended(self) -> None:
+        if not self._attempts.some_ended:
+            return
         for name in self._attempts.ended():
             self._attempts.drop(name)
             row = self.rows[name]

@@ -38,7 +38,8 @@ class Claims:
     """Claims of one ledger object. The server knows the object by the name ``owner``."""
 
     __slots__ = (
-        "__weakref__", "_attempts", "_claims", "_lock", "_of_hold", "_of_purse", "_unresolved", "_void", "ends", "owner",
+        "__weakref__", "_attempts", "_claims", "_lock", "_of_hold", "_of_purse", "_unresolved", "_void", "ends",
+        "owner",
     )  # fmt: skip
 
     def __init__(self) -> None:

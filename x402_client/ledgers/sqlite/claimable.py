@@ -1,79 +1,66 @@
 """Open holds that nothing presents, so that an attempt may claim them.
 
-Strategy: an owner that dies writes nothing, so no column can say that a hold is free. But what is in flight has few
-owners: one for each process. So each owner is looked at once, by seeks in an index, and only the holds of those that
-ended are read. What lives costs nothing, however much of it there is.
+Strategy: such a hold has no owner, and an index has only those. An owner that dies writes nothing. So the table
+``owners`` has the name of each process that has claims, and a claim first takes the holds of dead ones away from them.
+A hold that is in flight is in no index and is not looked at, however many of the same purchase there are.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...model.holds import Purchase
 from . import holds
 from .holds import Row
-from .process_locks import ended_claims
+from .process_locks import alive, ended_here, is_own
 
-_OF_PURCHASE, _UNSIGNED = "purchase = ?", "state = 'reserved'"
-_NEXT_OWNER = "SELECT owner FROM holds WHERE {} AND owner > ? ORDER BY owner LIMIT 1"
-_OLDEST = "purchase = ? AND owner IS ?{} ORDER BY created, id LIMIT 1"
+_ANY = "SELECT 1 FROM holds WHERE purchase IN (?, ?) AND owner IS NULL LIMIT 1"
+_OLDEST = "purchase = ? AND owner IS NULL{} ORDER BY created, id LIMIT 1"
+
+
+def register(db: sqlite3.Connection, owner: str, directory: Path) -> None:
+    """List a process that is about to have a claim. The first time, those that ended are taken off the list.
+
+    It is asked each time: an older copy of the file, which the user accepted, may not list it.
+    """
+    if db.execute("INSERT OR IGNORE INTO owners VALUES (?)", (owner,)).rowcount == 1:
+        free_ended(db, directory)
 
 
 def oldest(db: sqlite3.Connection, purchase: Purchase, directory: Path) -> Row | None:
-    """Return the oldest unresolved hold of a purchase that this wallet may present.
-
-    Unsigned holds of ended attempts that are met on the way are given back.
-    """
-    while True:
-        found = [row for name in purchase.names for row in _oldest_of_each(db, name, purchase, directory)]
-        row = min(found, key=lambda row: (row.hold.created, row.number), default=None)
-        if row is None or row.hold.state != "reserved":
-            return row
-        holds.drop(db, row)
-
-
-def drop_unsigned(db: sqlite3.Connection, directory: Path) -> bool:
-    """Give back the unsigned holds of all ended attempts. Return True if there was one."""
-    over: list[Row] = []
-    for owner in list(_owners(db, _UNSIGNED)):
-        ended = ended_claims(directory, owner)
-        if ended is None:
-            over += holds.select(db, f"{_UNSIGNED} AND owner = ?", owner)
-        else:
-            over += [row for row in _numbered(db, ended, owner) if row.hold.state == "reserved"]
-    for row in over:
-        holds.drop(db, row)
-    return bool(over)
-
-
-def _oldest_of_each(db: sqlite3.Connection, name: str, purchase: Purchase, directory: Path) -> Iterator[Row]:
-    """Yield the oldest hold without an owner, the oldest one of each owner that ended, and all of ended attempts."""
-    payers = purchase.payers
+    """Return the oldest unresolved hold of a purchase that this wallet may present."""
+    if not holds.is_open(db, purchase):
+        return None
+    free_ended(db, directory)
+    payers, names = purchase.payers, purchase.names
+    if db.execute(_ANY, (names[0], names[-1])).fetchone() is None:
+        return None  # a short query: see ``is_open``
     # "An unresolved hold is claimed only if its payer is one of this wallet's addresses"; "" was never noted.
-    among = f" AND (state = 'reserved' OR wallet IN ('', {', '.join('?' * len(payers))}))" if payers else ""
-    query = _OLDEST.format(among)
-    yield from holds.select(db, query, name, None, *payers)
-    for owner in list(_owners(db, _OF_PURCHASE, name)):
-        ended = ended_claims(directory, owner)
-        if ended is None:
-            yield from holds.select(db, query, name, owner, *payers)
-        for row in _numbered(db, ended or (), owner):
-            paid = row.hold.state == "reserved" or purchase.is_paid_by(row.hold.payer)
-            if row.hold.purchase.id == name and paid:
-                yield row
+    query = _OLDEST.format(f" AND wallet IN ('', {', '.join('?' * len(payers))})" if payers else "")
+    found = [row for name in names for row in holds.select(db, query, name, *payers)]
+    return min(found, key=lambda row: (row.hold.created, row.number), default=None)
 
 
-def _owners(db: sqlite3.Connection, scope: str, *values: object) -> Iterator[str]:
-    """Yield each owner in a scope once, by one seek each."""
-    query, last = _NEXT_OWNER.format(scope), ""
-    while (found := db.execute(query, (*values, last)).fetchone()) is not None:
-        [last] = found
-        yield last
+def free_ended(db: sqlite3.Connection, directory: Path) -> bool:
+    """End the claims of all ended attempts. Return True if that gave back what an unsigned hold counted."""
+    owners = [owner for (owner,) in db.execute("SELECT name FROM owners")]
+    over = [
+        row
+        for number, owner in ended_here()
+        if (row := holds.find_number(db, number)) is not None and row.owner == owner
+    ]
+    for owner in owners:
+        if not (is_own(owner) or alive(directory, owner)):
+            over += holds.select(db, "owner = ?", owner)
+            db.execute("DELETE FROM owners WHERE name = ?", (owner,))
+    for row in over:
+        holds.give_up(db, row)
+    return any(row.hold.state == "reserved" for row in over)
 
 
-def _numbered(db: sqlite3.Connection, numbers: Iterable[int], owner: str) -> Iterator[Row]:
-    """Yield these holds of an owner. There are few: its process records ended attempts at once."""
-    found = (holds.find_number(db, number) for number in numbers)
-    return (row for row in found if row is not None and row.owner == owner)
+def leave(db: sqlite3.Connection, owner: str) -> None:
+    """End every claim of an owner, and take it off the list."""
+    for row in holds.select(db, "owner = ?", owner):
+        holds.give_up(db, row)
+    db.execute("DELETE FROM owners WHERE name = ?", (owner,))

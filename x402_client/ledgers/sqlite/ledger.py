@@ -257,7 +257,7 @@ class SqliteLedger:
         owner = self._claims.existing_lock
         if owner is not None:
             with contextlib.suppress(X402Error):
-                self._write(lambda db, meta: _give_up_all(db, owner.name))
+                self._write(lambda db, meta: claimable.leave(db, owner.name))
         self._claims.close()
         self._file.close()
 
@@ -308,7 +308,7 @@ class SqliteLedger:
         if exceeded:
             raise refusals.over_limit(order, exceeded)
         accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
-        hold = rows.insert(db, order, stamp.at, accounts, self._claims.process_lock.name)
+        hold = rows.insert(db, order, stamp.at, accounts, self._owner(db))
         meta.stamp = stamp
         self._claims.take(number_of(hold.id), attempt)
         return hold.but(used=allowed.used(counts, order)) if order.path else hold
@@ -317,7 +317,7 @@ class SqliteLedger:
         refusals.check_frozen(_patterns(meta), purchase)
         if purchase.keyed:
             return self._claim_keyed(db, purchase, attempt)
-        row = claimable.oldest(db, purchase, self._locks_directory) if rows.is_open(db, purchase) else None
+        row = claimable.oldest(db, purchase, self._locks_directory)
         return None if row is None else self._take(db, row, attempt)
 
     def _claim_keyed(self, db: sqlite3.Connection, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
@@ -332,8 +332,15 @@ class SqliteLedger:
         return None
 
     def _take(self, db: sqlite3.Connection, row: rows.Row, attempt: Attempt) -> Hold:
+        owner = self._owner(db)
         self._claims.take(row.number, attempt)
-        return rows.claim(db, row, self._claims.process_lock.name)
+        return rows.claim(db, row, owner)
+
+    def _owner(self, db: sqlite3.Connection) -> str:
+        """Return the name under which this process has claims. It is listed in the file."""
+        owner = self._claims.process_lock.name
+        claimable.register(db, owner, self._locks_directory)
+        return owner
 
     def _drop_ended(self, db: sqlite3.Connection, row: rows.Row) -> bool:
         """Give back an unsigned hold whose attempt ended. Return True if it was one."""
@@ -357,7 +364,7 @@ class SqliteLedger:
         The accounts that the refused order needed are opened and kept, so that their hosts are added up only once.
         """
         self._sums(db, order, self._account_names.of(db, order), self._clock.now(meta.stamp).at)
-        return claimable.drop_unsigned(db, self._locks_directory)
+        return claimable.free_ended(db, self._locks_directory)
 
     def _in_flight(self, row: rows.Row) -> bool:
         return in_flight(self._locks_directory, row.owner, row.number)
@@ -371,11 +378,6 @@ class SqliteLedger:
 
 def _patterns(meta: Meta) -> Iterable[str]:
     return () if meta.frozen == "[]" else json.loads(meta.frozen)
-
-
-def _give_up_all(db: sqlite3.Connection, owner: str) -> None:
-    for row in rows.select(db, "owner = ?", owner):
-        rows.give_up(db, row)
 
 
 def _freeze(db: sqlite3.Connection, patterns: set[str]) -> None:

@@ -28,7 +28,6 @@ from .schema import (
     WITHOUT_ALLOWANCES,
     WITHOUT_CLAIMS,
     WITHOUT_LAST,
-    WITHOUT_WALLETS,
     WITHOUT_WINDOWS,
 )
 
@@ -80,6 +79,7 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
     if version < VERSION:
         for statement in CLAIMS:
             db.execute(statement)
+        db.execute("INSERT INTO owners SELECT DISTINCT owner FROM holds WHERE owner IS NOT NULL")
     for window in sorted(set(BUDGET_WINDOWS) - kept, key=lambda new: new.number):
         _seed(db, window, kept)
         db.execute(_KEEP, window)

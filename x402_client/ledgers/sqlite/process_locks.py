@@ -9,7 +9,6 @@ import os
 import secrets
 import sys
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
@@ -70,12 +69,15 @@ def in_flight(directory: Path, owner: str | None, number: int) -> bool:
     return own.attempts.lives(number) if own is not None else alive(directory, owner)
 
 
-def ended_claims(directory: Path, owner: str) -> frozenset[int] | None:
-    """Return the holds whose claims under this name are over. None: all of them, because the process ended."""
-    own = _OWN_LOCKS.get(owner)
-    if own is not None:
-        return frozenset(own.attempts.ended())
-    return frozenset() if alive(directory, owner) else None
+def is_own(owner: str) -> bool:
+    """Return True if an owner is a ledger object of this process."""
+    return owner in _OWN_LOCKS
+
+
+def ended_here() -> list[tuple[int, str]]:
+    """Return the holds of this process's ended attempts, with their owners. There are few: they are soon recorded."""
+    locks = [own for own in tuple(_OWN_LOCKS.values()) if own.attempts.some_ended]
+    return [(number, own.name) for own in locks for number in own.attempts.ended()]
 
 
 def alive(directory: Path, owner: str) -> bool:

@@ -55,11 +55,11 @@ OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet
     evidence TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     accounts TEXT NOT NULL)"""
 
-#: Indexes since layout 7. A claim looks only for rows that nothing presents: those without an owner, and those of owners
-#: that ended. So it first looks at each owner once. The second one has the unsigned holds of all purchases.
+#: Since layout 7: the holds that nothing presents, and the names of the processes that have claims. An owner that dies
+#: writes nothing: see ``claimable``.
 CLAIMS = (
-    "CREATE INDEX claims ON holds (purchase, owner, created)",
-    "CREATE INDEX unsigned ON holds (owner) WHERE state = 'reserved'",
+    "CREATE INDEX claims ON holds (purchase, created) WHERE owner IS NULL",
+    "CREATE TABLE owners (name TEXT PRIMARY KEY) WITHOUT ROWID",
 )
 
 #: The windows that the file counts. Their ``number`` is the ``span`` of ``starts``. A program with other windows must
