@@ -141,7 +141,13 @@ def _in_asyncio(loop: Any) -> Callable[[float, Callable[[], object]], object]:
     from weakref import ref
 
     known = ref(loop)  # the clock would keep the loop alive, and the loop is the key of the clock
-    return lambda seconds, tick: known().call_later(seconds, tick)
+
+    def call_later(seconds: float, tick: Callable[[], object]) -> None:
+        running = known()
+        if running is not None:
+            running.call_later(seconds, tick)
+
+    return call_later
 
 
 def _clock_of_trio() -> _Clock:

@@ -35,7 +35,7 @@ class Row:
     @property
     def in_flight(self) -> bool:
         """Return True while the attempt that claimed the hold lives. One that was garbage-collected does not."""
-        attempt = self.attempt and self.attempt()
+        attempt = None if self.attempt is None else self.attempt()
         return attempt is not None and attempt.alive
 
 
@@ -126,7 +126,7 @@ class OpenRows:
 
     def _goes_on(self, row: Row) -> bool:
         """Hear of the end of an attempt that seemed to have ended: its loop was closed, and its end is written now."""
-        attempt = row.attempt and row.attempt()
+        attempt = None if row.attempt is None else row.attempt()
         if attempt is not None:
             self._attempts.take(row.hold.id, attempt)
         return True

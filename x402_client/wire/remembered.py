@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
+from ..guards.forks import in_each_child
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -20,6 +22,9 @@ class Remembered(Generic[P, T]):
 
     def __init__(self, work: Callable[P, T], most: int) -> None:
         self._work, self._most = work, most
+        in_each_child(self, Remembered._begin)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[tuple[object, ...], tuple[T, int]] = {}
         self._size = 0
