@@ -108,9 +108,10 @@ def test_an_attempt_that_does_not_call_back_is_asked(ledger: Any) -> None:
 
 def test_one_that_seemed_to_have_ended_is_heard_of_again(ledger: Any) -> None:
     """Its loop was closed, and its end is written meanwhile. If that fails, the hold is unresolved."""
-    attempt = Attempt()
-    attempt.is_stranded = lambda: True
+    attempt, closed = Attempt(), [False]
+    attempt.is_stranded = lambda: closed[0]
     left = in_flight(ledger, attempt, "a")
+    closed[0] = True
     ledger.claim(purchase("other"), Attempt())
     attempt.is_stranded = None
     again = Attempt()

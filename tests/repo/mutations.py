@@ -657,7 +657,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a 402 takes longer than its time: async",
-        "adapters/httpx_courier.py",
+        "adapters/httpx_bodies.py",
         "    if pause < patience.left:\n",
         "    if pause < 99:\n",
         ("tests/promises/test_bounds.py::test_a_402_that_drips_and_then_stops",),

@@ -18,7 +18,7 @@ from ..guards.patience import Patience
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import links, timed_out
-from .httpx_bodies import Library, ReplayedBody
+from .httpx_bodies import Library, ReplayedBody, next_in_time, next_piece
 from .httpx_facts import facts
 from .refusals import raw_lines_about_refusal
 from .sockets import httpx_cut, httpx_leads_here
@@ -267,14 +267,14 @@ class AsyncCourier(BaseCourier):
         if response.is_closed:
             return self.within_bounds(response.content)
         if type(response.stream) is self.library.byte_stream:  # all of it is here
-            return await self._read(response, lambda rest: anext(rest, None))
+            return await self._read(response, next_piece)
         patience, pause = Patience(self.buyer.bounds.terms_time), self._longest_pause(response)
         if pause >= patience.left:
             with anyio.CancelScope() as scope, patience.waiting(scope.cancel):
-                return await self._read(response, lambda rest: anext(rest, None))
+                return await self._read(response, next_piece)
             raise self.too_slow()
         try:
-            return await self._read(response, partial(_in_time, patience, pause))
+            return await self._read(response, partial(next_in_time, patience, pause))
         except TimeoutError:
             raise self.too_slow() from None
 
@@ -383,18 +383,3 @@ def _name_request(failure: BaseException, request: Any) -> None:
     response: Any = getattr(failure, "response", None)  # some inner transports raise for a status
     if hasattr(response, "_request"):
         response.request = request
-
-
-async def _in_time(patience: Patience, pause: float, rest: AsyncIterator[bytes]) -> bytes | None:
-    """Return the next piece of a body. Raise TimeoutError when the patience is over.
-
-    A cancel scope takes longer than reading what is here already, so it is made only where it is needed.
-    """
-    import anyio
-
-    if pause < patience.left:
-        with patience.waiting():
-            return await anext(rest, None)
-    with anyio.CancelScope() as scope, patience.waiting(scope.cancel):
-        return await anext(rest, None)
-    raise TimeoutError

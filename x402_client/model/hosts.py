@@ -145,7 +145,8 @@ class Pattern(NamedTuple):
     def all_for(host: str, port: int) -> tuple[Pattern, ...]:
         """Return every pattern that covers a host and port, the most exact one first.
 
-        A name beats a wildcard, a longer wildcard a shorter one, and a port beats none. They are few, so they are looked up in a policy with ten thousand entries, and no entry is asked.
+        A name beats a wildcard, a longer wildcard a shorter one, and a port beats none. They are few, so they are
+        looked up in a policy of ten thousand entries, and no entry is asked.
         """
         dots = [place for place, letter in enumerate(host) if letter == "."]
         names = [host, *(f"*{host[dot:]}" for dot in dots)]
