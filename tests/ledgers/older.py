@@ -24,12 +24,16 @@ def brought_back(path: Path, layout: int) -> Path:
     """Take from a file what an older layout does not know."""
     payments = ("holds", "past", "keyed")
     tables = {"meta": (LOG, *PLACE), "accounts": (*TREE, *ALLOWANCE), **dict.fromkeys(payments, (*SIGNED, LAST, PATH))}
-    if layout >= 4:
+    if layout == 6:
+        tables = {}
+    elif layout >= 4:
         tables = {"accounts": ALLOWANCE, **dict.fromkeys(payments, (PATH,) if layout == 5 else (LAST, PATH))}
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for table, columns in tables.items():
             for column in columns:
                 db.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
+        db.execute("DROP INDEX claims")
+        db.execute("DROP TABLE owners")
         if layout < 4:
             db.execute("DROP TABLE owed")
             db.execute("DROP TABLE openings")

@@ -76,7 +76,7 @@ def test_another_layout(path: Path, version: int) -> None:
     with sqlite3.connect(path) as other:
         other.execute(f"PRAGMA user_version = {version}")
     other.close()
-    refused(lambda: SqliteLedger(path), f"layout {version}.*only layouts 2 to 6")
+    refused(lambda: SqliteLedger(path), f"layout {version}.*only layouts 2 to 7")
 
 
 def test_a_directory(tmp_path: Path) -> None:

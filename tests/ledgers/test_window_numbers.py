@@ -120,7 +120,7 @@ def test_a_file_of_the_layout_before_keeps_its_counts(old: Path) -> None:
         assert not ledger.fresh
         ledger.close_ledger()
     with sqlite3.connect(old) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (6,)
+        assert db.execute("PRAGMA user_version").fetchone() == (7,)
         assert set(db.execute("SELECT name, number, seconds FROM windows")) == set(BUDGET_WINDOWS)
     db.close()
 

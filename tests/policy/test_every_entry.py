@@ -155,3 +155,29 @@ def test_what_a_wildcard_has_left_is_not_what_one_name_below_it_has() -> None:
     hosts = {"*.dev": Limit(per_day="3"), "any.dev": Limit(per_day="1")}
     buyer = Buyer(Wallet(evm=KEY), Policy(per_day="9", hosts=hosts), ledger=":memory:")
     assert (buyer.remaining("*.dev"), buyer.remaining("any.dev")) == (Money("3"), Money("1"))
+
+
+class Unasked(dict[Pattern, Any]):
+    """Entries that are looked up one by one. To go through all of them is a failure."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("A payment went through all entries.")
+
+    keys = values = items = __iter__
+
+
+def test_no_entry_of_another_host_is_asked() -> None:
+    hosts = {f"*.h{number}.example": Limit(per_day="1") for number in range(1_000)}
+    policy = Policy(per_day="5", hosts={**hosts, "a.h7.example:443": Limit(per_request="1"), "a.h7.example": "deny"})
+    vars(policy)["_hosts"] = Unasked(policy._hosts)
+    found = [str(pattern) for pattern, _ in policy.rules(Origin("https", "a.h7.example", 443))]
+    assert found == ["a.h7.example:443", "a.h7.example", "*.h7.example"]
+
+
+@given(st.lists(st.sampled_from(["a", "b", ""]), min_size=1, max_size=4), st.sampled_from([80, 443]))
+def test_an_origin_is_covered_by_its_patterns_and_by_no_other(labels: list[str], port: int) -> None:
+    origin = Origin("https", ".".join(labels), port)
+    known = set(Pattern.all_for(origin.host, port))
+    names = [origin.host, *(f"*.{name}" for name in ("a", "b", "a.b", "b.a", "b.b.a", "a.", ".a", ""))]
+    for pattern in (Pattern(name, of) for name in names for of in (None, 80, 443)):
+        assert (pattern in known) == pattern.matches(origin)

@@ -25,6 +25,7 @@ from ..core.call import HttpRequest
 from ..core.delivery import Delivery
 from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
+from ..guards.patience import Patience
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
@@ -123,12 +124,13 @@ class AsyncCourier:
         """
         response: ClientResponse = reply.native
         bounds = self._buyer.bounds
-        clock = asyncio.timeout(bounds.terms_time)
+        patience = Patience(bounds.terms_time)
         try:
-            async with clock:
-                return await peek(response, bounds.terms_body)
+            async with asyncio.timeout(None) as limit:
+                with patience.waiting(lambda: limit.reschedule(0)):
+                    return await peek(response, bounds.terms_body)
         except TimeoutError:
-            if not clock.expired():
+            if not limit.expired():
                 raise  # the call's own ``total``
             response.close()
             raise MalformedQuote(

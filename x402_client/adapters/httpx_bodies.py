@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any, Self
 from weakref import WeakValueDictionary, ref
 
 from ..core.delivery import Delivery
 from ..core.digests import NOTHING, BodyDigest, body_digest
+from ..guards.patience import Patience
 from .own_errors import OwnErrors
 from .replay import AsyncKeptStream, KeptStream, position, rewind, seekable
 
@@ -314,3 +315,23 @@ class AsyncWatched(Watched):
         if not self._closed:
             await self._source.aclose()
             self._closed = True
+
+
+def next_piece(rest: AsyncIterator[bytes]) -> Awaitable[bytes | None]:
+    """Return the next piece of a body, or None at its end."""
+    return anext(rest, None)
+
+
+async def next_in_time(patience: Patience, pause: float, rest: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next piece of a body. Raise TimeoutError when the patience is over.
+
+    A cancel scope takes longer than reading what is here already, so it is made only where it is needed.
+    """
+    import anyio
+
+    if pause < patience.left:
+        with patience.waiting():
+            return await anext(rest, None)
+    with anyio.CancelScope() as scope, patience.waiting(scope.cancel):
+        return await anext(rest, None)
+    raise TimeoutError

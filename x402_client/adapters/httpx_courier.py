@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -15,10 +14,11 @@ from ..core.delivery import Delivery
 from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
+from ..guards.patience import Patience
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import links, timed_out
-from .httpx_bodies import Library, ReplayedBody
+from .httpx_bodies import Library, ReplayedBody, next_in_time, next_piece
 from .httpx_facts import facts
 from .refusals import raw_lines_about_refusal
 from .sockets import httpx_cut, httpx_leads_here
@@ -266,12 +266,17 @@ class AsyncCourier(BaseCourier):
         response = reply.native
         if response.is_closed:
             return self.within_bounds(response.content)
-        seconds, pause = self.buyer.bounds.terms_time, self._longest_pause(response)
-        if pause < seconds:
-            return await self._read(response, partial(self._in_time, pause, time.monotonic() + seconds))
-        with anyio.move_on_after(seconds):
-            return await self._read(response, lambda rest: anext(rest, None))
-        raise self.too_slow()
+        if type(response.stream) is self.library.byte_stream:  # all of it is here
+            return await self._read(response, next_piece)
+        patience, pause = Patience(self.buyer.bounds.terms_time), self._longest_pause(response)
+        if pause >= patience.left:
+            with anyio.CancelScope() as scope, patience.waiting(scope.cancel):
+                return await self._read(response, next_piece)
+            raise self.too_slow()
+        try:
+            return await self._read(response, partial(next_in_time, patience, pause))
+        except TimeoutError:
+            raise self.too_slow() from None
 
     async def _read(
         self, response: Any, piece: Callable[[AsyncIterator[bytes]], Awaitable[bytes | None]]
@@ -300,8 +305,6 @@ class AsyncCourier(BaseCourier):
         Only the library's own transport is known to give up. Only in a body of known length does each read of the
         socket give a piece. In chunks and frames, heads can drip between the pieces. A payment has more time.
         """
-        if type(response.stream) is self.library.byte_stream:
-            return 0.0
         headers, facts = response.headers, response.extensions
         plain = facts.get("http_version") == b"HTTP/1.1" and "network_stream" in facts
         if not plain or type(self.inner) is not self.library.async_transport or self._presented:
@@ -310,22 +313,6 @@ class AsyncCourier(BaseCourier):
             return math.inf
         read = (self.native.extensions.get("timeout") or {}).get("read")
         return math.inf if read is None else float(read)
-
-    async def _in_time(self, pause: float, until: float, rest: AsyncIterator[bytes]) -> bytes | None:
-        """Return the next piece of such a body.
-
-        A cancel scope takes longer than reading what is here already, so it is made only where it is needed.
-        """
-        import anyio
-
-        seconds = until - time.monotonic()
-        if seconds <= 0:
-            raise self.too_slow()
-        if pause < seconds:
-            return await anext(rest, None)
-        with anyio.move_on_after(seconds):
-            return await anext(rest, None)
-        raise self.too_slow()
 
     async def digest(self) -> BodyDigest:
         """Return the digest of the request's body."""

@@ -17,7 +17,7 @@ from ..model.offers import Receipt
 from . import refusals
 from .accounts import OVERALL, accounts_of, counting_accounts, hosts_in, hosts_of
 from .allowances import AllowanceBook
-from .memory_rows import Past, Row, check_key, hold_of, past_of
+from .memory_rows import OpenRows, Past, Row, check_key, hold_of, past_of
 from .owed import OwedInMemory, settle
 from .rows import new_hold
 from .windows import Account
@@ -42,8 +42,8 @@ class MemoryLedger:
         self._process = os.getpid()
         # Wall-clock time that only the monotonic clock advances: setting the clock opens no budget.
         self._epoch = time.time() - time.monotonic()
-        self._rows: dict[str, Row] = {}
-        self._purchases: dict[str, list[Row]] = {}
+        self._open = OpenRows()
+        self._rows: dict[str, Row] = self._open.rows
         self._keys: dict[str, Past] = {}
         self._accounts: dict[tuple[str, str, str | None], Account] = {}
         #: Number of accounts at which idle ones are pruned next.
@@ -220,20 +220,21 @@ class MemoryLedger:
 
     def _claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(self._frozen, purchase)
-        if purchase.id in self._purchases:
-            self._reap(self._purchases[purchase.id])
         if purchase.keyed:
-            check_key(purchase, self._keys.get(purchase.id), self._purchases.get(purchase.id, ()))
-        for row in self._purchases.get(purchase.id, ()):
+            return self._claim_keyed(purchase, attempt)
+        row = self._open.oldest(purchase, self._drop)
+        return None if row is None else self._open.take(row, attempt)
+
+    def _claim_keyed(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        self._reap(self._open.of(purchase))
+        found = self._open.of(purchase)
+        check_key(purchase, self._keys.get(purchase.id), found)
+        for row in found:
             if row.in_flight:
-                if purchase.keyed:
-                    return Busy(row.hold)
-            elif purchase.is_paid_by(row.hold.payer):
-                row.attempt = weakref.ref(attempt)
-                row.hold = row.hold.but(tries=row.hold.tries + 1)
-                return row.hold
-            elif purchase.keyed:
+                return Busy(row.hold)
+            if not purchase.is_paid_by(row.hold.payer):
                 raise refusals.another_wallet(row.hold)
+            return self._open.take(row, attempt)
         return None
 
     def _check_allowances(self, purse: str, path: tuple[str, ...]) -> None:
@@ -252,19 +253,18 @@ class MemoryLedger:
         now, accounts = self._now(), self._counting(order)
         if self._over(order, now):
             self._forget_opened()
-            self._reap(self._rows.values())
+            self._reap(self._open.lapsed())
             accounts = self._counting(order)
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
                 self._forget_opened()
                 raise refusals.over_limit(order, exceeded)
         path, hold = order.path, new_hold(order, os.urandom(8).hex(), now)
-        row = Row(hold, accounts, weakref.ref(attempt))
+        row = Row(hold, accounts)
         self._count(row, +1)
         if path:
             hold = row.hold = hold.but(used=self._used(order, now))
-        self._rows[hold.id] = row
-        self._purchases.setdefault(order.purchase.id, []).append(row)
+        self._open.enter(row, attempt)
         return hold
 
     def _used(self, order: Order, now: float) -> tuple[int, ...]:
@@ -355,22 +355,15 @@ class MemoryLedger:
 
     def _drop(self, row: Row) -> None:
         self._count(row, -1)
-        self._forget(row)
+        self._open.forget(row)
 
     def _resolve(self, row: Row, state: HoldState, money: MoneyState, receipt: Receipt | None) -> Past:
-        self._forget(row)
+        self._open.forget(row)
         past = past_of(row.hold, state, money, receipt)
         self._history.append(past)
         if row.hold.purchase.keyed:
             self._keys[row.hold.purchase.id] = past
         return past
-
-    def _forget(self, row: Row) -> None:
-        self._rows.pop(row.hold.id, None)
-        rows = self._purchases.get(row.hold.purchase.id, [])
-        rows.remove(row)
-        if not rows:
-            del self._purchases[row.hold.purchase.id]
 
 
 class _Copied:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ from ..model.holds import Attempt, Authorization, Hold, HoldState, LastAnswer, P
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
+from .live_attempts import LiveAttempts
 from .windows import Account
 
 Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
@@ -22,19 +24,122 @@ Past: TypeAlias = tuple[
 ]  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Row:
     """An open hold, the sums that it is counted in, and the attempt that presents it."""
 
     hold: Hold
     accounts: list[tuple[Account, Account]]
-    attempt: weakref.ref[Attempt]
+    attempt: weakref.ref[Attempt] | None = None
 
     @property
     def in_flight(self) -> bool:
         """Return True while the attempt that claimed the hold lives. One that was garbage-collected does not."""
-        attempt = self.attempt()
+        attempt = None if self.attempt is None else self.attempt()
         return attempt is not None and attempt.alive
+
+
+class OpenRows:
+    """Open holds, by id and by purchase, and those of them that nothing presents. Call it under the ledger's lock.
+
+    A purchase may have thousands in flight. So only those whose attempts ended are looked at, the oldest first.
+    """
+
+    __slots__ = ("_attempts", "_free", "_lapsed", "_of", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self._of: dict[str, dict[str, Row]] = {}
+        self._attempts: LiveAttempts[str] = LiveAttempts()
+        #: Time and id of each hold whose attempt ended, by purchase, as heaps. Some are claimed again or gone by now.
+        self._free: dict[str, list[tuple[float, str]]] = {}
+        #: Holds that were not signed when their attempts ended.
+        self._lapsed: dict[str, Row] = {}
+
+    def enter(self, row: Row, attempt: Attempt) -> None:
+        """Add a new hold."""
+        name = row.hold.id
+        self.rows[name] = self._of.setdefault(row.hold.purchase.id, {})[name] = row
+        self._present(row, attempt)
+
+    def take(self, row: Row, attempt: Attempt) -> Hold:
+        """Give an unresolved hold to another attempt."""
+        self._present(row, attempt)
+        row.hold = row.hold.but(tries=row.hold.tries + 1)
+        return row.hold
+
+    def forget(self, row: Row) -> None:
+        """Remove a hold that is open no more."""
+        name, purchase = row.hold.id, row.hold.purchase.id
+        self.rows.pop(name, None)
+        self._lapsed.pop(name, None)
+        self._attempts.drop(name)
+        others = self._of.get(purchase, {})
+        others.pop(name, None)
+        if not others:
+            self._of.pop(purchase, None)
+            self._free.pop(purchase, None)
+
+    def of(self, purchase: Purchase) -> tuple[Row, ...]:
+        """Return the open holds of a purchase, oldest first."""
+        return tuple(self._of.get(purchase.id, {}).values())
+
+    def lapsed(self) -> tuple[Row, ...]:
+        """Return the unsigned holds of all attempts that ended."""
+        self._note_ended()
+        return tuple(self._lapsed.values())
+
+    def oldest(self, purchase: Purchase, drop: Callable[[Row], object]) -> Row | None:
+        """Return the oldest unresolved hold of a purchase that this wallet may present.
+
+        Unsigned holds of ended attempts that are met on the way are dropped.
+        """
+        if purchase.id not in self._of:
+            return None
+        self._note_ended()
+        heap = self._free.get(purchase.id)
+        return None if not heap else self._pop_oldest(heap, purchase, drop)
+
+    def _pop_oldest(
+        self, heap: list[tuple[float, str]], purchase: Purchase, drop: Callable[[Row], object]
+    ) -> Row | None:
+        others, found = [], None
+        while heap and found is None:
+            place = heapq.heappop(heap)
+            row = self.rows.get(place[1])
+            if row is None or (row.in_flight and self._goes_on(row)):
+                continue
+            if row.hold.state == "reserved":
+                drop(row)
+            # "an unresolved hold is claimed only if its payer is one of this wallet's addresses"
+            elif purchase.is_paid_by(row.hold.payer):
+                found = row
+            else:
+                others.append(place)
+        for place in others:
+            heapq.heappush(heap, place)
+        return found
+
+    def _present(self, row: Row, attempt: Attempt) -> None:
+        row.attempt = weakref.ref(attempt)
+        self._attempts.take(row.hold.id, attempt)
+
+    def _goes_on(self, row: Row) -> bool:
+        """Hear of the end of an attempt that seemed to have ended: its loop was closed, and its end is written now."""
+        attempt = None if row.attempt is None else row.attempt()
+        if attempt is not None:
+            self._attempts.take(row.hold.id, attempt)
+        return True
+
+    def _note_ended(self) -> None:
+        if not self._attempts.some_ended:
+            return
+        for name in self._attempts.ended():
+            self._attempts.drop(name)
+            row = self.rows[name]
+            heapq.heappush(self._free.setdefault(row.hold.purchase.id, []), (row.hold.created, name))
+            if row.hold.state == "reserved":
+                self._lapsed[name] = row
 
 
 def past_of(hold: Hold, state: HoldState, money: MoneyState, receipt: Receipt | None) -> Past:

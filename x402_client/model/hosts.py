@@ -140,6 +140,18 @@ class Pattern(NamedTuple):
             return False
         return self._covers(origin.host)
 
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def all_for(host: str, port: int) -> tuple[Pattern, ...]:
+        """Return every pattern that covers a host and port, the most exact one first.
+
+        A name beats a wildcard, a longer wildcard a shorter one, and a port beats none. They are few, so they are
+        looked up in a policy of ten thousand entries, and no entry is asked.
+        """
+        dots = [place for place, letter in enumerate(host) if letter == "."]
+        names = [host, *(f"*{host[dot:]}" for dot in dots)]
+        return tuple(Pattern(name, known) for name in names for known in (port, None))
+
     def overlaps(self, other: Pattern) -> bool:
         """Return True if some origin is covered by both patterns."""
         if None not in (self.port, other.port) and self.port != other.port:
@@ -148,14 +160,6 @@ class Pattern(NamedTuple):
 
     def _covers(self, host: str) -> bool:
         return host.endswith(self.host[1:]) if self.host.startswith("*.") else host == self.host
-
-    @property
-    def rank(self) -> tuple[bool, int, bool]:
-        """Return a sort key: the more exact pattern ranks higher.
-
-        A name beats a wildcard, a longer pattern a shorter one, and a port beats none.
-        """
-        return (not self.host.startswith("*."), len(self.host), self.port is not None)
 
     def __str__(self) -> str:
         if self.port is None or self.host.startswith(f"{MCP}:"):

@@ -162,6 +162,7 @@ class Quote:
         resource: The thing that is sold, as the seller wrote it.
         extensions: The protocol's extensions that the seller named.
         brief: True if the terms are short enough to be kept, in case the same are offered again.
+        size: The bytes of terms that are longer, of which some are kept. 0: they are brief, or none are kept.
         request: A digest of the request, without its body. ``purchase(quote=...)`` pays no other one.
         unresolved: The id of an unresolved payment for the same request, as in ``buyer.holds()``. That payment would be
             presented again, and no offer paid. Default: there is none.
@@ -183,6 +184,8 @@ class Quote:
     extensions: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     #: True if the terms are short enough to be kept, in case the same are offered again.
     brief: bool = field(default=True, repr=False, compare=False)
+    #: The bytes of terms that are longer, of which some are kept. 0: they are brief, or none are kept.
+    size: int = field(default=0, repr=False, compare=False)
     #: A digest of the request that was asked about, without its body. ``purchase(quote=...)`` pays no other one.
     request: str = field(default="", repr=False, compare=False)
     #: The id of an unresolved payment for the same request. It would be presented again, and no offer paid.

@@ -15,6 +15,8 @@ from ..model.offers import Offer, Quote, term
 from ..model.sandbox_settings import NOT_READ, is_unread
 from ..wire.bounds import Bounds
 from ..wire.by_identity import ByIdentity
+from ..wire.read import LONG_TERMS
+from ..wire.remembered import Remembered
 from ..wire.write import echo_objections
 from . import allowances as allowed
 from .allowances import AllowanceRules
@@ -96,9 +98,11 @@ def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: 
 
     ``choice`` is the offer to pay. Every other offer has a reason.
     """
+    about = (ByIdentity(quote), policy, origin, means, mandate, bounds)
     # A quote that the caller passed in may be large, so its judgement is not cached.
-    judged = _judged_cached if quote.brief and mandate.quote is None else _judged
-    return judged(ByIdentity(quote), policy, origin, means, mandate, bounds)  # type: ignore[arg-type]
+    if mandate.quote is not None or not (quote.brief or quote.size):
+        return _judged(*about)
+    return _judged_cached(*about) if quote.brief else _judged_remembered(quote.size, *about)  # type: ignore[arg-type]
 
 
 def _judged(
@@ -115,6 +119,7 @@ def _judged(
 
 #: Cached: no argument of a judgement ever changes, and most sellers make the same offers each time.
 _judged_cached = lru_cache(maxsize=64)(_judged)
+_judged_remembered = Remembered(_judged, LONG_TERMS)
 
 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:

@@ -117,6 +117,7 @@ class Policy:
         self.http_hosts: tuple[Pattern, ...] = tuple(
             Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts)
         )
+        self._http_hosts = frozenset(self.http_hosts)
         self.validity: int = checks.validity(validity)
         self.allow_zero: bool = checks.flag("allow_zero", allow_zero)
         self.check_funds: bool = checks.flag("check_funds", check_funds)
@@ -220,9 +221,10 @@ class Policy:
         Args:
             origin: The scheme, host and port that ask for money.
         """
-        matching: list[tuple[Pattern, HostRule]]
-        matching = [(pattern, rule) for pattern, rule in self._hosts.items() if pattern.matches(origin)]
-        return sorted(matching, key=lambda entry: entry[0].rank, reverse=True)
+        if not self._hosts:
+            return []
+        known = Pattern.all_for(origin.host, origin.port)
+        return [(pattern, self._hosts[pattern]) for pattern in known if pattern in self._hosts]
 
     def limits(self, origin: Origin) -> list[tuple[str, Limit]]:
         """Return every limit that counts for an origin, with its account: hosts, the most exact first, then overall.
@@ -372,7 +374,7 @@ def admit(policy: Policy, origin: Origin, came_from: Origin | None = None) -> No
         raise HostNotAllowed(f"A redirect led from {came_from} to {origin}; {listed}. Nothing was paid.")
     if origin.is_private:
         return
-    if not any(pattern.matches(origin) for pattern in policy.http_hosts):
+    if policy._http_hosts.isdisjoint(Pattern.all_for(origin.host, origin.port)):
         where = ", and its connection was not seen to end on this machine" if origin.named_loopback else ""
         raise HostNotAllowed(
             f"{origin} is not https{where}, so anybody on the way could change the terms; "

@@ -12,6 +12,7 @@ from ..model.offers import Offer, Quote, Receipt, term, words
 from ..model.statements import OFFER_RECEIPT
 from .bounds import Bounds
 from .json_text import glimpse, load, load_base64
+from .remembered import Remembered
 from .sign_in import read_sign_in
 
 Header = Callable[[str], str | None]
@@ -19,8 +20,10 @@ Header = Callable[[str], str | None]
 _MARKS = (b'"x402Version"', b'"accepts"')
 _HEADERS = ("payment-required", "x-payment-required")
 _Texts = tuple[tuple[str, str], ...]
-#: The most characters of terms that are kept in case they come again.
+#: The most characters of brief terms. Those are kept by their number, in case they come again.
 _BRIEF = 8_192
+#: The most characters of all longer terms that are kept. Read, they take some ten times as much memory.
+LONG_TERMS = 1024 * 1024
 
 
 @cache
@@ -54,17 +57,19 @@ def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> 
     is raised.
     """
     texts = tuple([(name, text) for name in _HEADERS if (text := header(name)) is not None])
-    brief = len(body or b"") + sum([len(text) for _, text in texts]) <= _BRIEF
-    return (_read_cached if brief else _read)(texts, body, url, bounds, brief)
+    size = len(body or b"") + sum([len(text) for _, text in texts])
+    if size <= _BRIEF:
+        return _read_cached(texts, body, url, bounds, 0)
+    return _read_remembered(size, texts, body, url, bounds, size)
 
 
-def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds, brief: bool) -> Quote | None:
+def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds, size: int) -> Quote | None:
     fault: QuoteError | None = None
     for document in _places(texts, body, bounds):
         try:
             found = document()
             if found is not None:
-                return _quote(found, url, bounds, brief)
+                return _quote(found, url, bounds, size)
         except QuoteError as exc:
             fault = fault or exc
     if fault is not None:
@@ -74,6 +79,7 @@ def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds, brief: bo
 
 #: Cached: most sellers ask in the same words each time, and the same words mean the same.
 _read_cached = lru_cache(maxsize=64)(_read)
+_read_remembered = Remembered(_read, LONG_TERMS)
 
 
 def read_receipt(header: Header, bounds: Bounds) -> Receipt | None:
@@ -150,7 +156,7 @@ def _from_body(body: bytes, bounds: Bounds) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) and "x402Version" in document else None
 
 
-def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -> Quote:
+def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, size: int) -> Quote:
     version = _version(document)
     entries, extensions = document.get("accepts"), document.get("extensions")
     extensions = extensions if isinstance(extensions, dict) else {}
@@ -176,7 +182,8 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, brief: bool) -
         error=words(document.get("error"), bounds.words),
         resource=resource if isinstance(resource, dict) else None,
         extensions=extensions,
-        brief=brief,
+        brief=not size,
+        size=size,
         sign_in=sign_in,
         contradiction=contradiction,
     )

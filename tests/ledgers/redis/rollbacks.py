@@ -53,7 +53,14 @@ def clone(ledger: RedisLedger, url: str) -> RedisLedger:
     """Return a ledger whose memory is a copy of another's, as on a machine that was resumed twice."""
     twin = RedisLedger(url, lease=ledger._lease)
     twin._claims.owner = ledger._claims.owner
-    twin._claims._claims = {token: copy.copy(claim) for token, claim in ledger._claims._claims.items()}
+    for token, claim in ledger._claims._claims.items():
+        twin._claims._claims[token] = copy.copy(claim)
+        attempt = ledger._claims._attempts._entries[token].attempt()
+        if attempt is not None:
+            twin._claims._attempts.take(token, attempt)
+    twin._claims._of_hold = copy.deepcopy(ledger._claims._of_hold)
+    twin._claims._of_purse = ledger._claims._of_purse.copy()
+    twin._claims._void = set(ledger._claims._void)
     twin._claims._unresolved = dict(ledger._claims._unresolved)
     theirs, ours = ledger._steps.server, twin._steps.server
     ours._looked_at = theirs._looked_at

@@ -115,21 +115,29 @@ def test_patterns_of_version_0_1_begin_again_from_their_hosts(server: Server, le
 
 def test_rows_of_another_layout_are_left_alone(server: Server, ledger: RedisLedger) -> None:
     ledger.holds()
-    server.do("HSET", STATE, "layout", "4")
+    server.do("HSET", STATE, "layout", "5")
     for one in (ledger, RedisLedger(server.url)):
         with pytest.raises(LedgerUnavailable, match="another version"):
             one.holds()
 
 
-def test_a_store_of_the_layout_before_goes_on_and_its_programs_stop(server: Server, ledger: RedisLedger) -> None:
+@pytest.mark.parametrize("layout", ["2", "3"])
+def test_a_store_of_the_layout_before_goes_on_and_its_programs_stop(
+    server: Server, ledger: RedisLedger, layout: str
+) -> None:
     held = ledger.reserve(order(), attempt := Attempt())
-    server.do("HSET", STATE, "layout", "2")
+    assert isinstance(held, Hold)
+    in_a_list = f"{{x402:default}}:p:{held.purchase.id}"
+    server.do("DEL", in_a_list, "{x402:default}:claims")
+    server.do("RPUSH", in_a_list, held.id)
+    server.do("HSET", STATE, "layout", layout)
     with pytest.raises(LedgerUnavailable, match="another version"):
         ledger.holds()
     later = RedisLedger(server.url)
-    assert [hold.id for hold in later.holds()] == [held.id]  # type: ignore[union-attr]
+    assert [hold.id for hold in later.holds()] == [held.id]
+    assert server.do("TYPE", in_a_list) == "zset"
     assert later.open_allowance(AllowanceTerms("default", "allowance run", ("1 USD",))).state == "open"
-    assert server.do("HGET", STATE, "layout") == "3"
+    assert server.do("HGET", STATE, "layout") == "4"
     attempt.end()
     later.close_ledger()
 

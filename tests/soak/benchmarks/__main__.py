@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import curves, footprint, ledgers, paying, profile, report
+from . import curves, footprint, ledgers, paying, profile, report, sizes
 
 PARTS: dict[str, Callable[[float], list[report.Row]]] = {
     "retries": paying.retries,
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[float], list[report.Row]]] = {
 CURVES: dict[str, Callable[[float], str]] = {
     "offers": curves.offers,
     "tasks": curves.tasks,
+    "sizes": sizes.sizes,
     "profile": profile.profile,
 }
 _QUICK = 0.1

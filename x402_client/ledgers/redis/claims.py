@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from ...model.holds import Attempt, Purchase
+from ..live_attempts import LiveAttempts
 
 
 @dataclass(slots=True, eq=False)
@@ -17,28 +18,16 @@ class Claim:
     """Claim of one attempt on one purchase. Its token tells it from every other claim."""
 
     purse: str
-    purchase: str
-    attempt: weakref.ref[Attempt]
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     #: The id of the hold, once the server answered. Until then the command may still be under way.
     hold: str | None = None
-    #: True if the call that made the claim failed.
-    void: bool = False
-    #: True if its attempt calls back when it ends.
-    watched: bool = False
     #: The row of a new hold, as the server has it.
     row: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def ended(self) -> bool:
-        """Return True if its attempt is over, so that no call presents the hold."""
-        attempt = self.attempt()
-        return self.void or attempt is None or not attempt.alive
-
-    @property
-    def given_up(self) -> tuple[str, str, str]:
+    def given_up(self) -> tuple[str, str]:
         """Return the claim as the script's argument ``gives`` lists it."""
-        return self.purchase, self.token, "" if self.hold else "1"
+        return self.token, "" if self.hold else "1"
 
 
 #: Unresolved holds that a program remembers, at most. The oldest are forgotten first.
@@ -48,63 +37,70 @@ _REMEMBERED = 1_000
 class Claims:
     """Claims of one ledger object. The server knows the object by the name ``owner``."""
 
-    __slots__ = ("__weakref__", "_claims", "_lock", "_unresolved", "ends", "owner")
+    __slots__ = (
+        "__weakref__", "_attempts", "_claims", "_lock", "_of_hold", "_of_purse", "_unresolved", "_void", "ends",
+        "owner",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.owner: str = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
+        #: Tokens of the claims on each hold, and the number of claims in each purse.
+        self._of_hold: dict[str, list[str]] = {}
+        self._of_purse: Counter[str] = Counter()
+        #: Tokens of claims whose calls failed.
+        self._void: set[str] = set()
         #: Purse and row of each hold that this program presented and that is not resolved.
         self._unresolved: dict[str, tuple[str, dict[str, str]]] = {}
         #: Gets an item when an attempt ends.
         self.ends: SimpleQueue[bool] = SimpleQueue()
+        ends = self.ends
+        self._attempts: LiveAttempts[str] = LiveAttempts(lambda: ends.put(True))
 
     def open(self, purchase: Purchase, attempt: Attempt) -> Claim:
         """Record a claim before it is sent, so that no failure leaves a claim that only the server knows."""
-        ends = self.ends
-
-        def on_end(_: object = None) -> None:
-            # Runs where an attempt ends, also in the garbage collector: no lock, no I/O.
-            ends.put(True)
-
-        claim = Claim(purchase.purse, purchase.id, weakref.ref(attempt, on_end))
-        watch: Callable[[Callable[[], object]], object] | None = getattr(attempt, "watch", None)
-        if watch is not None:
-            claim.watched = True
-            watch(on_end)
+        claim = Claim(purchase.purse)
         with self._lock:
             self._claims[claim.token] = claim
-        if not attempt.alive:
-            on_end()
+            self._of_purse[claim.purse] += 1
+        self._attempts.take(claim.token, attempt)
         return claim
+
+    def found(self, claim: Claim, hold: str, row: dict[str, str]) -> None:
+        """Record the hold that a claim is on, as the server answered."""
+        with self._lock:
+            claim.hold, claim.row = hold, row
+            self._of_hold.setdefault(hold, []).append(claim.token)
 
     def drop(self, *claims: Claim) -> None:
         """Forget claims that are over, once the ledger knows."""
         with self._lock:
             for claim in claims:
-                self._claims.pop(claim.token, None)
+                self._drop(claim.token)
 
     def drop_hold(self, hold: str) -> None:
         """Forget the claims of this hold, once the ledger knows that they are over."""
         with self._lock:
             self._unresolved.pop(hold, None)
-            for token in [token for token, claim in self._claims.items() if claim.hold == hold]:
-                del self._claims[token]
+            for token in tuple(self._of_hold.get(hold, ())):
+                self._drop(token)
 
     def fail(self, claim: Claim) -> None:
         """Mark the claim of a call that failed. It is unknown if the server received it."""
-        claim.void = True
+        with self._lock:
+            self._void.add(claim.token)
         self.ends.put(True)
 
     def ended(self, purse: str) -> list[Claim]:
         """Return the ended claims of a purse that the server does not know of yet."""
         with self._lock:
-            return [claim for claim in self._claims.values() if claim.purse == purse and claim.ended]
+            return [claim for claim in self._ended() if claim.purse == purse]
 
     def drop_token(self, token: str) -> None:
         """Forget a claim that the server refused to take."""
         with self._lock:
-            self._claims.pop(token, None)
+            self._drop(token)
 
     def rename(self, owner: str) -> bool:
         """Take another name in place of ``owner``. The claims under that name are another program's now.
@@ -114,9 +110,8 @@ class Claims:
         with self._lock:
             if self.owner != owner:
                 return False
-            for claim in self._claims.values():
-                claim.void = True
-            self._claims.clear()
+            for token in tuple(self._claims):
+                self._drop(token)
             self.owner = secrets.token_hex(8)
             return True
 
@@ -130,7 +125,8 @@ class Claims:
     def remember_signed(self, purse: str, hold: str, signed: Mapping[str, str]) -> None:
         """Keep the row of a hold that this program has just signed."""
         with self._lock:
-            row = next((claim.row for claim in self._claims.values() if claim.hold == hold), None)
+            tokens = self._of_hold.get(hold)
+            row = self._claims[tokens[0]].row if tokens else None
         if row:
             self.remember(purse, {**row, **signed, "state": "signed"})
 
@@ -148,21 +144,20 @@ class Claims:
     def remembered(self, purse: str) -> list[tuple[dict[str, str], str]]:
         """Return the row of each remembered hold, with the token of the claim that is alive on it, or ""."""
         with self._lock:
-            alive = {claim.hold: token for token, claim in self._claims.items() if not claim.ended}
+            alive = {claim.hold: token for token, claim in self._claims.items() if self._lives(token)}
             found = [row for known, row in self._unresolved.values() if known == purse]
         return [(row, alive.get(row["id"], "")) for row in found]
 
     def end_all(self) -> None:
         """End every claim of this process."""
         with self._lock:
-            for claim in self._claims.values():
-                claim.void = True
+            self._void.update(self._claims)
 
     @property
     def purses(self) -> set[str]:
         """Return the purses in which this process has claims."""
         with self._lock:
-            return {claim.purse for claim in self._claims.values()}
+            return set(self._of_purse)
 
     @property
     def purses_remembered(self) -> set[str]:
@@ -173,11 +168,31 @@ class Claims:
     def purses_to_write(self, purses: Iterable[str]) -> list[str]:
         """Return those of the purses in which an ended claim waits to be sent."""
         with self._lock:
-            found = {claim.purse for claim in self._claims.values() if claim.ended}
+            found = {claim.purse for claim in self._ended()}
         return [purse for purse in purses if purse in found]
 
     @property
     def has_unwatched(self) -> bool:
         """Return True if some attempt does not call back at its end and has to be polled."""
-        with self._lock:
-            return any(not claim.watched for claim in self._claims.values())
+        return self._attempts.has_polled
+
+    def _ended(self) -> list[Claim]:
+        return [self._claims[token] for token in self._void | self._attempts.ended().keys() if token in self._claims]
+
+    def _lives(self, token: str) -> bool:
+        return token not in self._void and self._attempts.lives(token)
+
+    def _drop(self, token: str) -> None:
+        claim = self._claims.pop(token, None)
+        self._void.discard(token)
+        self._attempts.drop(token)
+        if claim is None:
+            return
+        self._of_purse[claim.purse] -= 1
+        if not self._of_purse[claim.purse]:
+            del self._of_purse[claim.purse]
+        tokens = self._of_hold.get(claim.hold or "", [])
+        if token in tokens:
+            tokens.remove(token)
+        if claim.hold and not tokens:
+            self._of_hold.pop(claim.hold, None)

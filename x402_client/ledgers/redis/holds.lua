@@ -1,27 +1,11 @@
 local holds = {}
-local OPEN, RESERVED, PAID, HISTORY = tag .. ":open", tag .. ":reserved", tag .. ":paid", tag .. ":history"
+local RESERVED, PAID, HISTORY = tag .. ":reserved", tag .. ":paid", tag .. ":history"
 local OWED = tag .. ":owed"
 local FROZEN, PURSES = tag .. ":frozen", tag .. ":purses"
 local REMEMBERED = 1000
 local DELAY = 3600000 -- milliseconds by which a command may come late, after its caller gave up
 
 -- Rows: one hash per hold.
-
-function holds.row_key(id)
-  return tag .. ":h:" .. id
-end
-
-function holds.ids_of(purchase)
-  return call("LRANGE", tag .. ":p:" .. purchase, 0, -1)
-end
-
-function holds.row_of(id)
-  local flat = call("HGETALL", holds.row_key(id))
-  if #flat == 0 then return nil end
-  local row = {}
-  for i = 1, #flat, 2 do row[flat[i]] = flat[i + 1] end
-  return row
-end
 
 -- Returns the row as callers see it. The header is worth money: only the claiming attempt gets it.
 function holds.shown(row, whole)
@@ -33,8 +17,8 @@ function holds.shown(row, whole)
 end
 
 function holds.forget(row)
-  call("DEL", holds.row_key(row.id))
-  call("LREM", tag .. ":p:" .. row.purchase, 0, row.id)
+  call("DEL", claims.row_key(row.id))
+  claims.take_out(row)
   call("ZREM", OPEN, row.id)
   call("ZREM", RESERVED, row.owner .. "/" .. row.id)
 end
@@ -82,21 +66,21 @@ end
 
 -- Owners: programs that have claims. Each is believed to live until its lease ends.
 
--- "busy": its attempt lives. "free": it ended. "doubt": the server cannot tell yet.
+-- "busy": the attempts of an owner live. "free": they ended. "doubt": the server cannot tell yet.
 -- Every step of an owner lists its claims that ended, with the last step that it knew when it made the list. If it knew
 -- of a step since the asking attempt began to wait, then the claims that it did not list are alive.
-function holds.standing(row)
-  if row.owner == "" then return "free" end
-  if row.owner == asked.owner then return "busy" end
-  if tonumber(call("ZSCORE", OWNERS, row.owner) or 0) <= clock then return "free" end
-  local program = programs.find(row.owner)
+function holds.standing(owner)
+  if owner == "" then return "free" end
+  if owner == asked.owner then return "busy" end
+  if tonumber(call("ZSCORE", OWNERS, owner) or 0) <= clock then return "free" end
+  local program = programs.find(owner)
   local proof = program and program.proof or 0
   return asked.since > 0 and proof >= asked.since and "busy" or "doubt"
 end
 
 function holds.give_back_all_of(owner)
   for _, member in ipairs(call("ZRANGEBYLEX", RESERVED, "[" .. owner .. "/", "(" .. owner .. "0")) do
-    local row = holds.row_of(string.sub(member, #owner + 2))
+    local row = claims.row_of(string.sub(member, #owner + 2))
     if row then holds.drop(row) else call("ZREM", RESERVED, member) end
   end
 end
@@ -113,18 +97,16 @@ function holds.unclaim(row, unheard)
   if row.state == "reserved" or (unheard and row.tries == "0") then
     holds.drop(row)
   else
-    call("HSET", holds.row_key(row.id), "owner", "", "claim", "")
+    claims.give(row, "", "")
   end
 end
 
--- Claims of attempts that ended: [purchase, token, "1" if the command that took it may still be under way].
+-- Claims of attempts that ended: [token, "1" if the command that took it may still be under way].
 function holds.give_up()
   for _, given in ipairs(asked.gives) do
-    for _, id in ipairs(holds.ids_of(given[1])) do
-      local row = holds.row_of(id)
-      if row and row.claim == given[2] then holds.unclaim(row, given[3] == "1") end
-    end
-    if given[3] == "1" then call("SET", tag .. ":void:" .. given[2], "1", "PX", DELAY) end
+    local row = claims.of_token(given[1])
+    if row then holds.unclaim(row, given[2] == "1") end
+    if given[2] == "1" then call("SET", tag .. ":void:" .. given[1], "1", "PX", DELAY) end
   end
 end
 
@@ -144,9 +126,9 @@ end
 function holds.rows_of_purchase()
   local rows = {}
   for _, name in ipairs(holds.names()) do
-    for _, id in ipairs(holds.ids_of(name)) do
-      local row = holds.row_of(id)
-      if row and row.state == "reserved" and holds.standing(row) == "free" then
+    for _, member in ipairs(call("ZRANGE", claims.key(name), 0, -1)) do
+      local row = claims.row_of(claims.id_of(member))
+      if row and row.state == "reserved" and holds.standing(row.owner) == "free" then
         holds.drop(row)
       elseif row then
         rows[#rows + 1] = row
@@ -186,33 +168,63 @@ end
 
 function holds.take(row)
   if not holds.is_own_claim(row) then
-    row.owner, row.claim, row.tries = asked.owner, asked.token, text(tonumber(row.tries) + 1)
-    call("HSET", holds.row_key(row.id), "owner", row.owner, "claim", row.claim, "tries", row.tries)
+    claims.give(row, asked.owner, asked.token)
+    row.tries = text(tonumber(row.tries) + 1)
+    call("HSET", claims.row_key(row.id), "tries", row.tries)
   end
   return { "hold", seq, holds.shown(row, true) }
 end
 
-function holds.meet_row(row, keyed)
-  local how = holds.standing(row)
-  if keyed and not holds.is_in(asked.requests, row.request) then return { "foreign", seq, holds.shown(row) } end
+function holds.doubt(row)
+  call("HSET", META, "doubted", seq)
+  return { "busy", seq, holds.shown(row) }
+end
+
+function holds.meet_keyed_row(row)
+  local how = holds.standing(row.owner)
+  if not holds.is_in(asked.requests, row.request) then return { "foreign", seq, holds.shown(row) } end
   if holds.is_own_claim(row) or (how == "free" and holds.pays(row)) then return holds.take(row) end
-  if keyed and how == "free" then return { "another", seq, holds.shown(row) } end
-  if keyed and how == "busy" then return { "busy", seq, holds.shown(row) } end
-  return nil, how == "doubt" and (keyed or (row.state == "signed" and holds.pays(row)))
+  if how == "free" then return { "another", seq, holds.shown(row) } end
+  return how == "busy" and { "busy", seq, holds.shown(row) } or holds.doubt(row)
+end
+
+-- "With a key, nobody else sends while it is in flight anywhere": so there is one row at most.
+function holds.meet_keyed()
+  local rows = holds.rows_of_purchase()
+  return holds.ended_before() or (rows[1] and holds.meet_keyed_row(rows[1]))
+end
+
+-- Unsigned holds of attempts that ended are given back on the way.
+function holds.is_claimable(row, how)
+  if row.state ~= "reserved" then return holds.pays(row) end
+  if how == "free" then holds.drop(row) end
+  return false
+end
+
+-- Returns the oldest hold that nothing presents, and one of an owner that may have ended.
+function holds.oldest()
+  local free, doubted
+  for _, name in ipairs(holds.names()) do
+    for _, owner in ipairs(claims.owners(name)) do
+      local how = holds.standing(owner)
+      local row = how ~= "busy" and claims.oldest(name, owner, function(row) return holds.is_claimable(row, how) end)
+      if row and how == "doubt" then
+        doubted = row
+      elseif row and not (free and tonumber(free.created) <= tonumber(row.created)) then
+        free = row
+      end
+    end
+  end
+  return free, doubted
 end
 
 function holds.meet()
-  local rows, keyed, doubted = holds.rows_of_purchase(), asked.keyed == "1", nil
-  local ended = keyed and holds.ended_before()
-  if ended then return ended end
-  for _, row in ipairs(rows) do
-    local answer, doubtful = holds.meet_row(row, keyed)
-    if answer then return answer end
-    if doubtful then doubted = row end
-  end
-  if not doubted then return nil end
-  call("HSET", META, "doubted", seq)
-  return { "busy", seq, holds.shown(doubted) }
+  if asked.keyed == "1" then return holds.meet_keyed() end
+  local own = claims.of_token(asked.token)
+  if own then return holds.take(own) end
+  local free, doubted = holds.oldest()
+  if free then return holds.take(free) end
+  return doubted and holds.doubt(doubted)
 end
 
 function holds.found()
@@ -250,8 +262,8 @@ function holds.enter_row(row, facts)
     flat[#flat + 1] = name
     flat[#flat + 1] = value
   end
-  call("HSET", holds.row_key(row.id), unpack(flat))
-  call("RPUSH", tag .. ":p:" .. row.purchase, row.id)
+  call("HSET", claims.row_key(row.id), unpack(flat))
+  claims.place(row)
   call("ZADD", OPEN, row.created, row.id)
   call("SADD", HOSTS, facts.host)
   -- Accounts of one request each: what they counted in all is asked for no more once their longest window rolled away.
@@ -260,7 +272,7 @@ end
 
 function holds.new_hold()
   local row = asked.row
-  if call("EXISTS", holds.row_key(row.id)) == 1 then return { "void", seq } end
+  if call("EXISTS", claims.row_key(row.id)) == 1 then return { "void", seq } end
   row.created, row.owner, row.claim = text(now), asked.owner, asked.token
   holds.enter_row(row, asked)
   if row.state == "reserved" then call("ZADD", RESERVED, 0, row.owner .. "/" .. row.id) end
@@ -290,13 +302,14 @@ end
 
 -- If the server has only the reservation of such a hold, it was signed since then.
 function holds.write_back(given, ids)
-  local row, known = given.row, holds.row_of(given.row.id)
+  local row, known = given.row, claims.row_of(given.row.id)
   row.claim = given.claim
   row.owner = given.claim ~= "" and asked.owner or ""
   if known and known.state == "reserved" then
     call("ZREM", RESERVED, known.owner .. "/" .. row.id)
-    call("HSET", holds.row_key(row.id), "state", "signed", "doc", row.doc, "signed", row.signed, "header", row.header,
-      "nonce", row.nonce, "owner", row.owner, "claim", row.claim)
+    call("HSET", claims.row_key(row.id), "state", "signed", "doc", row.doc, "signed", row.signed, "header", row.header,
+      "nonce", row.nonce)
+    claims.give(known, row.owner, row.claim)
   elseif not known and not holds.is_resolved(row, ids) then
     windows.start_accounts(windows.count_in_patterns(row, given))
     if not holds.has_room(row) then return false end

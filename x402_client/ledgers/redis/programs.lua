@@ -6,8 +6,8 @@ local OWNERS, PROGRAMS, SLEEPING, RING = tag .. ":owners", tag .. ":programs", t
 -- Identities of lost stores: those that programs reported, and those whose loss was accepted.
 local REPORTED, ACCEPTED = tag .. ":pleas", tag .. ":heirs"
 local limits = {
-  layout = "3",
-  before = "2", -- without allowances
+  layout = "4",
+  before = { ["2"] = true, ["3"] = true }, -- without allowances; with a list of holds for each purchase
   ring = 1024, -- steps
   token = 16, -- characters of a step's token
   told = 256, -- answered steps that a program has not acknowledged
@@ -154,6 +154,7 @@ function programs.migrate()
     "seq", kept[1] or "0", "clock", kept[2] or "0")
   call("DEL", tag .. ":proofs")
   programs.add_hosts_of_v1()
+  claims.place_all()
   programs.close_to_v1()
 end
 
@@ -212,9 +213,10 @@ function programs.enter()
   local store, refused = programs.find_store()
   if not store then return refused end
   -- "Programs of two layouts never share a store": those of the layout before stop at their next step.
-  if store.layout == limits.before and op == "join" then
+  if limits.before[store.layout] and op == "join" then
     store.layout = limits.layout
     call("HSET", META, "layout", limits.layout)
+    claims.place_all()
   end
   if store.layout ~= limits.layout then return { "layout" } end
   local program = programs.find(asked.owner)

@@ -28,8 +28,8 @@ from ..windows import BUCKETS
 #: The largest sum that Redis can add up.
 LARGEST = 2**63 - 1
 MICROSECONDS = 1_000_000
-#: The parts of the script, in their order: sums, checks of programs, allowances, holds, and the steps themselves.
-_PARTS = ("windows.lua", "programs.lua", "allowances.lua", "holds.lua", "steps.lua")
+#: The parts of the script, in their order: sums, claims, checks of programs, allowances, holds, steps.
+_PARTS = ("windows.lua", "claims.lua", "programs.lua", "allowances.lua", "holds.lua", "steps.lua")
 #: Milliseconds after which nothing reads the sums of one request any more: its longest window, and a bucket.
 _FADE = max(seconds for seconds in WINDOWS.values() if seconds) * 1_000 * (BUCKETS + 2) // BUCKETS
 

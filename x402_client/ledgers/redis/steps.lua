@@ -30,26 +30,26 @@ function ops.claim()
 end
 
 function ops.record()
-  local row = holds.row_of(asked.id)
+  local row = claims.row_of(asked.id)
   if not row or row.owner ~= asked.owner then return { "gone", seq } end
   if row.state == "signed" and row.nonce == asked.nonce then return { "ok", seq } end
   if row.state ~= "reserved" then return { "gone", seq } end
   local answer = holds.frozen() or allowances.refused(cjson.decode(row.path or "[]"))
   if answer then return answer end
-  call("HSET", holds.row_key(row.id), "state", "signed", "doc", asked.doc, "signed", asked.signed, "header", asked.header,
+  call("HSET", claims.row_key(row.id), "state", "signed", "doc", asked.doc, "signed", asked.signed, "header", asked.header,
     "nonce", asked.nonce)
   call("ZREM", RESERVED, row.owner .. "/" .. row.id)
   return { "ok", seq }
 end
 
 function ops.release()
-  local row = holds.row_of(asked.id)
+  local row = claims.row_of(asked.id)
   if row and row.state == "reserved" and row.owner == asked.owner then holds.drop(row) end
   return { "ok", seq, row and row.state or "" }
 end
 
 function ops.close()
-  local row = holds.row_of(asked.id)
+  local row = claims.row_of(asked.id)
   if row then
     local entry = holds.resolve(row, "delivered", asked.money, asked.receipt)
     if asked.owes == "1" and not row.charged then call("HSET", OWED, row.id, entry) end
@@ -58,20 +58,20 @@ function ops.close()
 end
 
 function ops.write_off()
-  local row = holds.row_of(asked.id)
-  if not row or row.state ~= "signed" or holds.standing(row) ~= "free" then return { "not_open", seq } end
+  local row = claims.row_of(asked.id)
+  if not row or row.state ~= "signed" or holds.standing(row.owner) ~= "free" then return { "not_open", seq } end
   return { "hold", seq, holds.resolve(row, "written_off", "spent", row.receipt) }
 end
 
 function ops.conclude()
-  local row = holds.row_of(asked.id)
+  local row = claims.row_of(asked.id)
   if not row then return { "ok", seq, holds.conclude_owed() } end
-  if row.state ~= "signed" or holds.standing(row) ~= "free" then return { "ok", seq, "" } end
+  if row.state ~= "signed" or holds.standing(row.owner) ~= "free" then return { "ok", seq, "" } end
   if asked.settled == "1" then
-    call("HSET", holds.row_key(row.id), "money", "spent")
+    call("HSET", claims.row_key(row.id), "money", "spent")
     if asked.owes == "1" and not row.charged and asked.units ~= "" and row.units == asked.before then
       holds.count_less(row)
-      call("HSET", holds.row_key(row.id), "units", row.units, "charged", "1")
+      call("HSET", claims.row_key(row.id), "units", row.units, "charged", "1")
     end
   else
     holds.drop(row)
@@ -80,7 +80,7 @@ function ops.conclude()
 end
 
 function ops.note()
-  if call("EXISTS", holds.row_key(asked.id)) == 1 then call("HSET", holds.row_key(asked.id), "last", asked.last) end
+  if call("EXISTS", claims.row_key(asked.id)) == 1 then call("HSET", claims.row_key(asked.id), "last", asked.last) end
   return { "ok", seq }
 end
 
@@ -91,9 +91,9 @@ end
 function ops.holds()
   local rows = {}
   for _, id in ipairs(call("ZRANGE", OPEN, 0, -1)) do
-    local row = holds.row_of(id)
+    local row = claims.row_of(id)
     if row then
-      row.standing = holds.standing(row)
+      row.standing = holds.standing(row.owner)
       rows[#rows + 1] = holds.shown(row)
     end
   end
@@ -126,7 +126,7 @@ function ops.beat()
   holds.reap()
   local doubted, gone = tonumber(call("HGET", META, "doubted") or 0), {}
   for _, id in ipairs(asked.unresolved) do
-    if call("EXISTS", holds.row_key(id)) == 0 then gone[#gone + 1] = id end
+    if call("EXISTS", claims.row_key(id)) == 0 then gone[#gone + 1] = id end
   end
   return { "ok", seq, doubted > asked.seen and "1" or "", gone }
 end

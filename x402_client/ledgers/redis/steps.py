@@ -202,7 +202,7 @@ class LedgerSteps:
         try:
             if answer[0] == "hold":
                 hold = script.read_row(answer[2])
-                claim.hold, claim.row = hold.id, script.plain_row(answer[2])
+                self._claims.found(claim, hold.id, script.plain_row(answer[2]))
                 if hold.state == "signed":
                     self._claims.remember(purchase.purse, claim.row)
                 return hold
@@ -211,10 +211,11 @@ class LedgerSteps:
             raise
         if answer[0] == "new" and order is not None:
             counted = {"created": str(answer[2]), "stems": str(answer[3])}
-            claim.hold, claim.row = claim.row["id"], claim.row | counted
+            name = claim.row["id"]
+            self._claims.found(claim, name, claim.row | counted)
             if order.signed is not None:
                 self._claims.remember(purchase.purse, claim.row)
-            hold = new_hold(order, claim.hold, int(answer[2]) / script.MICROSECONDS)
+            hold = new_hold(order, name, int(answer[2]) / script.MICROSECONDS)
             return hold.but(used=tuple(map(int, answer[4])))
         self._claims.drop(claim)
         return self._obstacle(answer, purchase, attempt)

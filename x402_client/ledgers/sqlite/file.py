@@ -39,8 +39,8 @@ _QUEUE_PATIENCE = 60.0
 _GAP = 1.0
 #: Seconds that a fork waits for a transaction of another thread, and ``close`` for a checkpoint.
 _FORK_PATIENCE = 10.0
-#: KiB of SQLite's page cache. Payments write few pages.
-_CACHE = 256
+#: KiB of SQLite's page cache, at most. Payments write few pages, but each purse has its own.
+_CACHE = 4_096
 _FILES: weakref.WeakSet[LedgerFile] = weakref.WeakSet()
 
 

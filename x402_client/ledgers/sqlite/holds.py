@@ -95,10 +95,20 @@ def find_number(db: sqlite3.Connection, number: int) -> Row | None:
 
 def of_purchase(db: sqlite3.Connection, purchase: Purchase) -> list[Row]:
     """Return the open holds of one purchase under all of its names, oldest first."""
+    if not is_open(db, purchase):
+        return []
+    return select(db, *_where(purchase))
+
+
+def is_open(db: sqlite3.Connection, purchase: Purchase) -> bool:
+    """Return True if a purchase has an open hold. Hot path: mostly there is none, and this is the short query."""
+    where, *values = _where(purchase)
+    return db.execute(_exists_query(where), values).fetchone() is not None
+
+
+def _where(purchase: Purchase) -> tuple[str, *tuple[object, ...]]:
     values = [value for name in purchase.names for value in _span(name)]
-    where = _OF_PURCHASE if len(values) == 3 else _OF_BOTH
-    # Mostly there is none. Then this short query is faster: sqlite3 describes all columns before the first row.
-    return select(db, where, *values) if db.execute(_exists_query(where), values).fetchone() else []
+    return (_OF_PURCHASE if len(values) == 3 else _OF_BOTH, *values)
 
 
 @cache

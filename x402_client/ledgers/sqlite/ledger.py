@@ -18,10 +18,11 @@ from ...model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
 from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
+from ..live_attempts import Entry
 from ..rows import number_of
 from . import allowances as allowed
+from . import claimable, owed, seeds
 from . import holds as rows
-from . import owed, seeds
 from .clock import LedgerClock
 from .ended_claims import ends_writer
 from .errors import still_used, unavailable
@@ -256,7 +257,7 @@ class SqliteLedger:
         owner = self._claims.existing_lock
         if owner is not None:
             with contextlib.suppress(X402Error):
-                self._write(lambda db, meta: _give_up_all(db, owner.name))
+                self._write(lambda db, meta: claimable.leave(db, owner.name))
         self._claims.close()
         self._file.close()
 
@@ -283,22 +284,16 @@ class SqliteLedger:
 
     def _record_ended(self) -> None:
         """Record the attempts that ended."""
-        if not self._claims.some_ended:
-            return
-        ended: set[int] = set()
-        try:
-            self._file.write(lambda db, meta: self._give_up(db, ended), self._patience)
-        except BaseException:
-            self._claims.put_back(ended)
-            raise
+        if self._claims.some_ended:
+            self._claims.drop_all(self._file.write(self._give_up, self._patience))
 
-    def _give_up(self, db: sqlite3.Connection, ended: set[int]) -> None:
-        ended |= self._claims.take_ended()
-        owner = self._claims.existing_lock
+    def _give_up(self, db: sqlite3.Connection, meta: Meta) -> dict[int, Entry[int]]:
+        owner, ended = self._claims.existing_lock, self._claims.ended()
         for number in ended:
             row = rows.find_number(db, number)
             if owner is not None and row is not None and row.owner == owner.name:
                 rows.give_up(db, row)
+        return ended
 
     def _reserve(self, db: sqlite3.Connection, meta: Meta, order: Order, attempt: Attempt) -> Hold | Busy:
         found = self._claim(db, meta, order.purchase, attempt)
@@ -313,34 +308,46 @@ class SqliteLedger:
         if exceeded:
             raise refusals.over_limit(order, exceeded)
         accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
-        hold = rows.insert(db, order, stamp.at, accounts, self._claims.process_lock.name)
+        hold = rows.insert(db, order, stamp.at, accounts, self._owner(db))
         meta.stamp = stamp
         self._claims.take(number_of(hold.id), attempt)
         return hold.but(used=allowed.used(counts, order)) if order.path else hold
 
     def _claim(self, db: sqlite3.Connection, meta: Meta, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         refusals.check_frozen(_patterns(meta), purchase)
-        found = self._drop_ended(db, rows.of_purchase(db, purchase))
         if purchase.keyed:
-            rows.check_key(db, purchase, found)
+            return self._claim_keyed(db, purchase, attempt)
+        row = claimable.oldest(db, purchase, self._locks_directory)
+        return None if row is None else self._take(db, row, attempt)
+
+    def _claim_keyed(self, db: sqlite3.Connection, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        found = [row for row in rows.of_purchase(db, purchase) if not self._drop_ended(db, row)]
+        rows.check_key(db, purchase, found)
         for row in found:
             if self._in_flight(row):
-                if purchase.keyed:
-                    return Busy(row.hold.shown)
-            # "an unresolved hold is claimed only if its payer is one of this wallet's addresses"
-            elif purchase.is_paid_by(row.hold.payer):
-                self._claims.take(row.number, attempt)
-                return rows.claim(db, row, self._claims.process_lock.name)
-            elif purchase.keyed:
+                return Busy(row.hold.shown)
+            if not purchase.is_paid_by(row.hold.payer):
                 raise refusals.another_wallet(row.hold.shown)
+            return self._take(db, row, attempt)
         return None
 
-    def _drop_ended(self, db: sqlite3.Connection, found: list[rows.Row]) -> list[rows.Row]:
-        """Give back unsigned holds of attempts that ended. Return the others."""
-        over = [row for row in found if row.hold.state == "reserved" and not self._in_flight(row)]
-        for row in over:
+    def _take(self, db: sqlite3.Connection, row: rows.Row, attempt: Attempt) -> Hold:
+        owner = self._owner(db)
+        self._claims.take(row.number, attempt)
+        return rows.claim(db, row, owner)
+
+    def _owner(self, db: sqlite3.Connection) -> str:
+        """Return the name under which this process has claims. It is listed in the file."""
+        owner = self._claims.process_lock.name
+        claimable.register(db, owner, self._locks_directory)
+        return owner
+
+    def _drop_ended(self, db: sqlite3.Connection, row: rows.Row) -> bool:
+        """Give back an unsigned hold whose attempt ended. Return True if it was one."""
+        over = row.hold.state == "reserved" and not self._in_flight(row)
+        if over:
             rows.drop(db, row)
-        return [row for row in found if row not in over] if over else found
+        return over
 
     def _sums(self, db: sqlite3.Connection, order: Order, names: tuple[str, ...], now: float) -> Sums:
         """Return the sums of every account in which an order counts. Open those of patterns and allowances."""
@@ -357,8 +364,7 @@ class SqliteLedger:
         The accounts that the refused order needed are opened and kept, so that their hosts are added up only once.
         """
         self._sums(db, order, self._account_names.of(db, order), self._clock.now(meta.stamp).at)
-        found = rows.select(db, "state = 'reserved'")
-        return len(self._drop_ended(db, found)) < len(found)
+        return claimable.free_ended(db, self._locks_directory)
 
     def _in_flight(self, row: rows.Row) -> bool:
         return in_flight(self._locks_directory, row.owner, row.number)
@@ -372,11 +378,6 @@ class SqliteLedger:
 
 def _patterns(meta: Meta) -> Iterable[str]:
     return () if meta.frozen == "[]" else json.loads(meta.frozen)
-
-
-def _give_up_all(db: sqlite3.Connection, owner: str) -> None:
-    for row in rows.select(db, "owner = ?", owner):
-        rows.give_up(db, row)
 
 
 def _freeze(db: sqlite3.Connection, patterns: set[str]) -> None:

@@ -14,6 +14,7 @@ from . import seeds
 from .errors import unavailable
 from .schema import (
     ALLOWANCE,
+    CLAIMS,
     LAST,
     LOG,
     OPENINGS,
@@ -25,8 +26,8 @@ from .schema import (
     VERSION,
     WINDOWS,
     WITHOUT_ALLOWANCES,
+    WITHOUT_CLAIMS,
     WITHOUT_LAST,
-    WITHOUT_WALLETS,
     WITHOUT_WINDOWS,
 )
 
@@ -58,7 +59,7 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
 
     The file gets a new identity. It stops programs that have the file open, because they know only its old windows.
     """
-    if version not in (WITHOUT_WINDOWS, WITHOUT_WALLETS, WITHOUT_LAST, WITHOUT_ALLOWANCES, VERSION):
+    if version not in range(WITHOUT_WINDOWS, VERSION + 1):
         raise unavailable(
             path,
             f"has the layout {version}, and this version of x402-buyer knows only layouts {WITHOUT_WINDOWS} to "
@@ -73,8 +74,12 @@ def migrate(db: sqlite3.Connection, version: int, path: Path) -> None:
         _add_wallets(db)
     if version < WITHOUT_ALLOWANCES:
         _add(db, dict.fromkeys(_PAYMENTS, (LAST,)))
-    if version < VERSION:
+    if version < WITHOUT_CLAIMS:
         _add(db, {"accounts": ALLOWANCE, **dict.fromkeys(_PAYMENTS, (PATH,))})
+    if version < VERSION:
+        for statement in CLAIMS:
+            db.execute(statement)
+        db.execute("INSERT INTO owners SELECT DISTINCT owner FROM holds WHERE owner IS NOT NULL")
     for window in sorted(set(BUDGET_WINDOWS) - kept, key=lambda new: new.number):
         _seed(db, window, kept)
         db.execute(_KEEP, window)

@@ -9,12 +9,12 @@ import os
 import secrets
 import sys
 import time
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
 from ...model.holds import Attempt
+from ..live_attempts import Entry, LiveAttempts
 
 #: Seconds. A younger lock file without a lock may belong to a process that is just about to lock it.
 _STALE = 3_600
@@ -37,10 +37,10 @@ class ProcessLock:
 
     __slots__ = ("__weakref__", "_handle", "_path", "attempts", "name")
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, wake: Callable[[], object]) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
         self.name: str = secrets.token_hex(8)
-        self.attempts: dict[int, weakref.ref[Attempt]] = {}
+        self.attempts: LiveAttempts[int] = LiveAttempts(wake)
         self._path = directory / self.name
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         _lock(self._handle, wait=True)
@@ -56,12 +56,6 @@ class ProcessLock:
         """Close the handle in a forked child. The lock is the parent's, and must end with it."""
         os.close(self._handle)
 
-    def attempt_lives(self, number: int) -> bool:
-        """Return True while the attempt that claimed a hold lives."""
-        reference = self.attempts.get(number)
-        attempt = reference() if reference is not None else None
-        return attempt is not None and attempt.alive
-
 
 #: The locks of this process, by name. One per ledger object.
 _OWN_LOCKS: dict[str, ProcessLock] = {}
@@ -72,7 +66,18 @@ def in_flight(directory: Path, owner: str | None, number: int) -> bool:
     if owner is None:
         return False
     own = _OWN_LOCKS.get(owner)
-    return own.attempt_lives(number) if own is not None else alive(directory, owner)
+    return own.attempts.lives(number) if own is not None else alive(directory, owner)
+
+
+def is_own(owner: str) -> bool:
+    """Return True if an owner is a ledger object of this process."""
+    return owner in _OWN_LOCKS
+
+
+def ended_here() -> list[tuple[int, str]]:
+    """Return the holds of this process's ended attempts, with their owners. There are few: they are soon recorded."""
+    locks = [own for own in tuple(_OWN_LOCKS.values()) if own.attempts.some_ended]
+    return [(number, own.name) for own in locks for number in own.attempts.ended()]
 
 
 def alive(directory: Path, owner: str) -> bool:
@@ -110,23 +115,15 @@ def sweep(directory: Path) -> None:
 class Claims:
     """Claims of this process's attempts, and the ended ones that are not yet recorded in the ledger.
 
-    ``listen`` is called with a queue, which gets an item each time that an attempt ends. ``take``, ``drop`` and
-    ``take_ended`` are called under the ledger's lock. An attempt may end at any time.
+    ``listen`` is called with a queue, which gets an item each time that an attempt ends.
     """
 
-    __slots__ = (
-        "__weakref__", "_directory", "_ends", "_listen", "_not_recorded", "_process_lock", "_some_ended", "_unwatched",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "_directory", "_ends", "_listen", "_process_lock")
 
     def __init__(self, directory: Path, listen: Callable[[SimpleQueue[bool]], object]) -> None:
         self._directory, self._listen = directory, listen
         self._process_lock: ProcessLock | None = None
         self._ends: SimpleQueue[bool] = SimpleQueue()
-        self._some_ended = False
-        #: Claims of attempts that do not call back when they end.
-        self._unwatched: set[int] = set()
-        #: Claims that ended and could not be recorded.
-        self._not_recorded: set[int] = set()
 
     @property
     def existing_lock(self) -> ProcessLock | None:
@@ -138,53 +135,36 @@ class Claims:
         """Return this process's lock. The first claim makes it."""
         if self.existing_lock is None:
             sweep(self._directory)
-            self._process_lock = ProcessLock(self._directory)
-            self._unwatched.clear()
-            self._not_recorded.clear()
-            self._ends = SimpleQueue()
-            self._listen(self._ends)
+            ends: SimpleQueue[bool] = SimpleQueue()
+            self._process_lock, self._ends = ProcessLock(self._directory, lambda: ends.put(True)), ends
+            self._listen(ends)
         assert self._process_lock is not None
         return self._process_lock
 
     @property
     def some_ended(self) -> bool:
-        """Return True if an attempt ended, so that ``take_ended`` may find something."""
-        if self._some_ended:
-            return True
+        """Return True if an attempt ended, so that ``ended`` may find something."""
         owner = self.existing_lock
-        return owner is not None and any(not owner.attempt_lives(number) for number in tuple(self._unwatched))
+        return owner is not None and owner.attempts.some_ended
 
     def take(self, number: int, attempt: Attempt) -> None:
         """Record a claim: an attempt now presents a hold."""
-        ended = self._listener(number)
-        self.process_lock.attempts[number] = weakref.ref(attempt, ended)
-        watch: Callable[[Callable[[], object]], object] | None = getattr(attempt, "watch", None)
-        if watch is None:
-            self._unwatched.add(number)
-            return
-        watch(ended)
-        if not attempt.alive:
-            ended()
+        self.process_lock.attempts.take(number, attempt)
 
     def drop(self, number: int) -> None:
         """Forget the claim of a hold that is resolved."""
-        self._unwatched.discard(number)
         if self._process_lock is not None:
-            self._process_lock.attempts.pop(number, None)
+            self._process_lock.attempts.drop(number)
 
-    def take_ended(self) -> set[int]:
-        """Return the holds whose attempts ended, each once. Call ``put_back`` if they could not be recorded."""
-        self._some_ended = False
-        owner, (ended, self._not_recorded) = self.existing_lock, (self._not_recorded, set())
-        for number in [] if owner is None else [n for n in tuple(owner.attempts) if not owner.attempt_lives(n)]:
-            self.drop(number)
-            ended.add(number)
-        return ended
+    def ended(self) -> dict[int, Entry[int]]:
+        """Return the claims of ended attempts, by their holds. Call ``drop_all`` once they are recorded."""
+        owner = self.existing_lock
+        return {} if owner is None else owner.attempts.ended()
 
-    def put_back(self, numbers: Iterable[int]) -> None:
-        """Keep ended claims that could not be recorded, for the next ``take_ended``."""
-        self._not_recorded.update(numbers)
-        self._some_ended = True
+    def drop_all(self, recorded: Mapping[int, Entry[int]]) -> None:
+        """Forget claims that were recorded as ended."""
+        if self._process_lock is not None:
+            self._process_lock.attempts.drop_all(recorded)
 
     def close(self) -> None:
         """Give up every claim."""
@@ -192,18 +172,6 @@ class Claims:
             self._process_lock.close()
         self._ends.put(False)
         self._process_lock = None
-
-    def _listener(self, number: int) -> Callable[..., None]:
-        claims = weakref.ref(self)
-
-        def ended(_: object = None) -> None:
-            # Runs where an attempt ends, in a cancellation or in the garbage collector: no lock, no I/O.
-            mine = claims()
-            if mine is not None and mine._process_lock is not None and number in mine._process_lock.attempts:
-                mine._some_ended = True
-                mine._ends.put(True)
-
-        return ended
 
 
 def _forget_parent() -> None:

@@ -6,11 +6,11 @@ import sqlite3
 
 #: "x402" in ASCII, as SQLite's ``application_id``.
 APPLICATION = 0x78343032
-VERSION = 6
+VERSION = 7
 #: The layouts of version 0.1, without and with a table of windows. ``migrations`` brings them to this one.
 WITHOUT_WINDOWS, WITHOUT_WALLETS = 2, 3
-#: The layout before ``LAST``, and the one before ``PATH``.
-WITHOUT_LAST, WITHOUT_ALLOWANCES = 4, 5
+#: The layout before ``LAST``, the one before ``PATH``, and the one before ``CLAIMS``.
+WITHOUT_LAST, WITHOUT_ALLOWANCES, WITHOUT_CLAIMS = 4, 5, 6
 
 #: Columns of a payment since layout 4: its payer, known from the reservation on, and what was signed. A ceiling is
 #: text because it may have 256 bits.
@@ -55,6 +55,13 @@ OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet
     evidence TEXT NOT NULL, currency TEXT NOT NULL, units INTEGER NOT NULL, created REAL NOT NULL,
     accounts TEXT NOT NULL)"""
 
+#: Since layout 7: the holds that nothing presents, and the names of the processes that have claims. An owner that dies
+#: writes nothing: see ``claimable``.
+CLAIMS = (
+    "CREATE INDEX claims ON holds (purchase, created) WHERE owner IS NULL",
+    "CREATE TABLE owners (name TEXT PRIMARY KEY) WITHOUT ROWID",
+)
+
 #: The windows that the file counts. Their ``number`` is the ``span`` of ``starts``. A program with other windows must
 #: not write here: its payments would be missing in some.
 WINDOWS = """CREATE TABLE windows (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, seconds INTEGER)"""
@@ -74,6 +81,7 @@ SCHEMA = (
        units INTEGER NOT NULL, payments INTEGER NOT NULL, PRIMARY KEY (account, span, number)) WITHOUT ROWID""",
     f"""CREATE TABLE holds (id INTEGER PRIMARY KEY, {_PURCHASE},
        header TEXT, accounts TEXT NOT NULL, owner TEXT)""",
+    *CLAIMS,
     f"CREATE TABLE past (number INTEGER PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     f"CREATE TABLE keyed (key TEXT PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     WINDOWS,

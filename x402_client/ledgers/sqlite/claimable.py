@@ -1,0 +1,66 @@
+"""Open holds that nothing presents, so that an attempt may claim them.
+
+Strategy: such a hold has no owner, and an index has only those. An owner that dies writes nothing. So the table
+``owners`` has the name of each process that has claims, and a claim first takes the holds of dead ones away from them.
+A hold that is in flight is in no index and is not looked at, however many of the same purchase there are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from ...model.holds import Purchase
+from . import holds
+from .holds import Row
+from .process_locks import alive, ended_here, is_own
+
+_ANY = "SELECT 1 FROM holds WHERE purchase IN (?, ?) AND owner IS NULL LIMIT 1"
+_OLDEST = "purchase = ? AND owner IS NULL{} ORDER BY created, id LIMIT 1"
+
+
+def register(db: sqlite3.Connection, owner: str, directory: Path) -> None:
+    """List a process that is about to have a claim. The first time, those that ended are taken off the list.
+
+    It is asked each time: an older copy of the file, which the user accepted, may not list it.
+    """
+    if db.execute("INSERT OR IGNORE INTO owners VALUES (?)", (owner,)).rowcount == 1:
+        free_ended(db, directory)
+
+
+def oldest(db: sqlite3.Connection, purchase: Purchase, directory: Path) -> Row | None:
+    """Return the oldest unresolved hold of a purchase that this wallet may present."""
+    if not holds.is_open(db, purchase):
+        return None
+    free_ended(db, directory)
+    payers, names = purchase.payers, purchase.names
+    if db.execute(_ANY, (names[0], names[-1])).fetchone() is None:
+        return None  # a short query: see ``is_open``
+    # "An unresolved hold is claimed only if its payer is one of this wallet's addresses"; "" was never noted.
+    query = _OLDEST.format(f" AND wallet IN ('', {', '.join('?' * len(payers))})" if payers else "")
+    found = [row for name in names for row in holds.select(db, query, name, *payers)]
+    return min(found, key=lambda row: (row.hold.created, row.number), default=None)
+
+
+def free_ended(db: sqlite3.Connection, directory: Path) -> bool:
+    """End the claims of all ended attempts. Return True if that gave back what an unsigned hold counted."""
+    owners = [owner for (owner,) in db.execute("SELECT name FROM owners")]
+    over = [
+        row
+        for number, owner in ended_here()
+        if (row := holds.find_number(db, number)) is not None and row.owner == owner
+    ]
+    for owner in owners:
+        if not (is_own(owner) or alive(directory, owner)):
+            over += holds.select(db, "owner = ?", owner)
+            db.execute("DELETE FROM owners WHERE name = ?", (owner,))
+    for row in over:
+        holds.give_up(db, row)
+    return any(row.hold.state == "reserved" for row in over)
+
+
+def leave(db: sqlite3.Connection, owner: str) -> None:
+    """End every claim of an owner, and take it off the list."""
+    for row in holds.select(db, "owner = ?", owner):
+        holds.give_up(db, row)
+    db.execute("DELETE FROM owners WHERE name = ?", (owner,))
