@@ -21,7 +21,7 @@ from x402_client.errors import X402Error
 PACKAGE = Path(x402_client.__file__).parent
 PUBLIC = {
     "x402_client": [
-        "Allowance", "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt",
+        "Allowance", "Approval", "Buyer", "Exposure", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt",
         "SignIn", "Token", "Wallet", "errors", "outcome", "receipt",
     ],
     "x402_client.agents": [

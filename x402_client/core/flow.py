@@ -48,6 +48,7 @@ from .joining import join
 from .known_terms import lasting
 from .last_answer import noted
 from .next_step import next_step
+from .other_offers import another, patiently_signed
 from .present import led_elsewhere, look_now, present, read, still_counted, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
@@ -174,7 +175,15 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
             if isinstance(found, Reply):
                 return found
             if found.authorization is None:
-                return (yield from _authorize(call, judged, found, rules))
+                try:
+                    return (yield from _authorize(call, judged, found, rules))
+                except PaymentNotSent as failure:
+                    left = another(call, judged, failure, rules)
+                    if left is None:
+                        raise
+                    yield from Tell(events.Warned(call.method, call.url, failure.args[0]))
+                quote = left
+                continue
         if isinstance(found, Reply):
             return found
         hold = yield from _alive(call, found, rules)
@@ -246,7 +255,7 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
             yield from give_back(call, hold)
             return approved
         quote, hold = approved
-        return (yield from sign(call, quote, hold, rules, rules.policy.validity))
+        return (yield from patiently_signed(call, quote, hold, rules, sign))
     except Exception as failure:
         yield from give_back(call, hold)
         released = hold.shown_as(state="released", money="untouched")
@@ -287,7 +296,7 @@ def sign(call: Call, quote: Quote, hold: Hold, rules: Rules, validity: int) -> F
             signed.nonce,
             signed.payer,
             signed.expires,
-            payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id),
+            payment_header(quote, hold.offer, signed.payload, rules.bounds, payment_id, signed.extensions),
             evidence,
             signed.kind,
             signed.ceiling,

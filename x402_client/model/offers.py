@@ -31,6 +31,7 @@ class Offer:
         written_network: The network, as the seller wrote it.
         extra: Further facts that a scheme needs.
         raw: The whole entry, as it came.
+        sponsoring: The ways in which the seller pays the gas of an approval to Permit2, by extension, as it wrote them.
     """
 
     position: int
@@ -47,6 +48,7 @@ class Offer:
     written_network: str = field(default="", repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    sponsoring: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def but(self, **changes: Any) -> Offer:
         """Return a copy with ``changes`` made.
@@ -66,7 +68,7 @@ class Offer:
         """
         return Offer(
             self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
-            token, price, reason, self.written_network, self.extra, self.raw,
+            token, price, reason, self.written_network, self.extra, self.raw, self.sponsoring,
         )  # fmt: skip
 
     @property

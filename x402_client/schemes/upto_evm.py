@@ -10,6 +10,7 @@ from ..model.offers import Offer, quoted
 from .by_permit2 import METHOD, contract_objection, facilitator_objection
 from .exact_evm import ExactEvm
 from .payment_flow import PAID
+from .permits import permit_objection
 
 
 class UptoEvm(ExactEvm):
@@ -22,6 +23,7 @@ class UptoEvm(ExactEvm):
         return (
             _kind_objection(offer)
             or contract_objection(offer)
+            or permit_objection(offer)
             or facilitator_objection(offer, self.payer)
             or self._recipient_objection(offer)
         )
