@@ -1,4 +1,4 @@
-"""What a wallet's permits and its allowances to Permit2 could still take, as the chain and the ledger tell it.
+"""Tells what a wallet's permits and its allowances to Permit2 could still take, as the chain and the ledger tell it.
 
 The rule: "An allowance to a contract or a signed approve is exposure without an end". Each token that a payment by
 Permit2 was ever signed for, as far as the ledger knows, is looked at. A permit that was used or is dead is forgotten.
@@ -41,7 +41,7 @@ class _Place(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    """What the ledger knows about one token of an account."""
+    """Payments and permits that the ledger knows of one token of an account."""
 
     payments: list[Hold] = field(default_factory=list)
     used: list[Hold] = field(default_factory=list)
@@ -167,12 +167,8 @@ def _allowance(place: _Place, known: _Known, have: int | None) -> Exposure:
         why = f"{where} could not be asked what is left of an allowance that payments by Permit2 use"
         todo = "name an endpoint: Buyer(rpc={...}), or X402_RPC for the command"
     else:
-        why = (
-            "it was there for payments by Permit2, or was left by one: any signature of this key to Permit2 can take it"
-        )
+        signed = known.used or known.open
+        whence = "it is left of permits for payments" if signed else "it is there for payments by Permit2"
+        why = f"{whence}; any signature of this key for Permit2 can take it"
         todo = f"the next payment by Permit2 uses it; approve({PERMIT2}, 0) on {token.address} ends it"
-        if any(known.used) or any(known.open):
-            why = (
-                "it is left of permits that were signed for payments: any signature of this key to Permit2 can take it"
-            )
     return Exposure("allowance", token, place.payer, PERMIT2, have, since, None, why, todo)

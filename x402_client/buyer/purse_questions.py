@@ -19,7 +19,6 @@ from ..policy.policy import Policy
 from . import past
 from .answers import Answers, AsyncAnswers
 from .budget_questions import Remaining, counted, question
-from .exposures import aknown_permits, judge, known_permits
 from .freezes import freeze_name, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
@@ -182,10 +181,14 @@ class PurseQuestions:
         Every token is looked at for which the ledger knows of a permit or a payment by Permit2. Their amounts count in
         no budget: what is taken by a payment counts in that one.
         """
+        from .exposures import judge, known_permits  # they bring the schemes along
+
         return run(judge(known_permits(self.services), self.endpoints), Answers(self.services, NO_COURIER))
 
     async def aexposures(self) -> tuple[Exposure, ...]:
         """Async twin of ``exposures``."""
+        from .exposures import aknown_permits, judge
+
         known = await aknown_permits(self.services)
         return await arun(judge(known, self.endpoints), AsyncAnswers(self.services, NO_COURIER))
 

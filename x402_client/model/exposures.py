@@ -54,9 +54,8 @@ class Exposure:
         name = self.token.symbol or brief(self.token.address)
         if self.amount is None:
             return f"an unknown amount of {name}"
-        return (
-            f"an unlimited amount of {name}" if self.amount >= UNLIMITED else f"{self.token.whole(self.amount)} {name}"
-        )
+        amount = "an unlimited amount of" if self.amount >= UNLIMITED else self.token.whole(self.amount)
+        return f"{amount} {name}"
 
     def __repr__(self) -> str:
         end = "no end" if self.until is None else f"until {self.until:%Y-%m-%d %H:%M} UTC"

@@ -62,7 +62,7 @@ def facilitator_objection(offer: Offer, payer: str) -> str | None:
 
 
 class Found(NamedTuple):
-    """What was read of the owner's allowance before a payment: evidence, a remark, and the permit that it needs."""
+    """Answer of the chain before a payment: its evidence, a remark, and the permit that it needs."""
 
     evidence: Mapping[str, Any]
     remark: str = ""

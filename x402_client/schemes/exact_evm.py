@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator
-from functools import lru_cache
 from typing import Any
 
 from ..chains.evm import ZERO, is_address, keccak, token_balance, token_decimals
@@ -29,7 +28,7 @@ from .by_permit2 import METHOD, Found, Permit2Allowances, contract_objection, si
 from .evm_payer import EvmPayer
 from .payment_flow import flow_objection
 from .permit_places import under_permit
-from .token_domain import DOMAIN, fields, separator
+from .token_domain import DOMAIN, fields, separator, type_hash
 
 _TRANSFER = (
     "TransferWithAuthorization(address from,address to,uint256 value,"
@@ -200,7 +199,7 @@ def typed_data(token: Token, message: dict[str, Any]) -> TypedData:
 def _packed(message: dict[str, Any]) -> bytes:
     return b"".join(
         (
-            _type_hash(_TRANSFER),
+            type_hash(_TRANSFER),
             bytes(12) + bytes.fromhex(message["from"][2:]),
             bytes(12) + bytes.fromhex(message["to"][2:]),
             int(message["value"]).to_bytes(32),
@@ -209,11 +208,6 @@ def _packed(message: dict[str, Any]) -> bytes:
             bytes.fromhex(message["nonce"][2:]),
         )
     )
-
-
-@lru_cache(maxsize=8)
-def _type_hash(declaration: str) -> bytes:
-    return keccak(declaration.encode())
 
 
 def _document(domain: tuple[str, str, int, str], message: dict[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,11 @@ from ..model.holds import moment
 from ..model.networks import short_name
 from ..model.offers import Offer, quoted, words
 from ..model.signing import TypedData
-from .token_domain import DOMAIN, fields, separator
+from .token_domain import DOMAIN, fields, separator, type_hash
 
 #: The names of the extensions: a permit that is submitted for the owner, and a transaction of the owner's that is.
 KEY, TRANSACTION_KEY = "eip2612GasSponsoring", "erc20ApprovalGasSponsoring"
 _PERMIT = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
-_TYPE = keccak(_PERMIT.encode())
 _VERSION = "1"
 #: Fields of a permit that are the owner's to say.
 _OURS = ("from", "owner", "nonce", "deadline", "signature")
@@ -51,8 +50,8 @@ def permit_objection(offer: Offer) -> str | None:
         found = asked.get(field)
         if found is not None and str(found).lower() != right.lower():
             return f"{KEY} asks for a permit with {field} {quoted(str(found), 80)}; {right} alone is signed"
-    field = next((name for name in _OURS if asked.get(name) is not None), None)
-    return f"{KEY} writes the permit's {field} itself, which is the buyer's to say" if field else None
+    written = next((name for name in _OURS if asked.get(name) is not None), None)
+    return f"{KEY} writes the permit's {written} itself, which is the buyer's to say" if written else None
 
 
 def version_problem(offer: Offer) -> str:
@@ -139,7 +138,7 @@ def _message(owner: str, value: int, nonce: int, deadline: int) -> dict[str, Any
 def _packed(message: Mapping[str, Any]) -> bytes:
     accounts = (bytes(12) + bytes.fromhex(message[one][2:]) for one in ("owner", "spender"))
     numbers = (int(message[one]).to_bytes(32) for one in ("value", "nonce", "deadline"))
-    return b"".join((_TYPE, *accounts, *numbers))
+    return b"".join((type_hash(_PERMIT), *accounts, *numbers))
 
 
 def _document(domain: tuple[str, str, int, str], message: Mapping[str, Any]) -> dict[str, Any]:

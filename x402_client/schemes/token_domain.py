@@ -7,20 +7,25 @@ from functools import lru_cache
 from ..chains.evm import keccak
 
 DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-_TYPE = keccak(DOMAIN.encode())
 
 
 @lru_cache(maxsize=256)
 def separator(name: str, version: str, chain_id: int, contract: str) -> bytes:
     """Return the hash of a token's domain, the same as the token's own ``DOMAIN_SEPARATOR()``."""
     parts = (
-        _TYPE,
+        type_hash(DOMAIN),
         keccak(name.encode()),
         keccak(version.encode()),
         chain_id.to_bytes(32),
         bytes(12) + bytes.fromhex(contract[2:]),
     )
     return keccak(b"".join(parts))
+
+
+@lru_cache(maxsize=8)
+def type_hash(declaration: str) -> bytes:
+    """Return the hash of a type of EIP-712, by its declaration."""
+    return keccak(declaration.encode())
 
 
 def fields(declaration: str) -> list[dict[str, str]]:
