@@ -192,9 +192,7 @@ class Sandbox:
         )
 
     def key(self, chain: str = "evm", dollars: Amount = "100") -> str:
-        """Return a new throw-away key with invented money, as text.
-
-        It is for a signer of your own, or for the environment.
+        """Return a new throw-away key with invented money, as text: for a signer of your own, or the environment.
 
         Args:
             chain: ``"evm"`` or ``"solana"``. Default: ``"evm"``.
@@ -268,6 +266,7 @@ class Sandbox:
         permit2: bool = False,
         upto: bool = False,
         charge: Amount | None = None,
+        sponsored: bool = False,
     ) -> str:
         """Sell something at a path, or change how it is sold. Return its URL.
 
@@ -287,19 +286,20 @@ class Sandbox:
             permit2: True has it paid by Permit2, on the EVM chain alone. Default: False.
             upto: True makes the price a ceiling, by Permit2 on the EVM chain: it takes ``charge``. Default: False.
             charge: What is taken of a ceiling, zero included. Default: half of it.
+            sponsored: True takes a permit (EIP-2612) where Permit2 has no allowance. Default: False.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
         named = (chains,) if isinstance(chains, str) else tuple(chains)
         if not (networks := tuple(network_of(name) for name in named)):
             raise ConfigurationError('chains is empty; name "evm", "solana" or both.')
-        again = self._shop.redeliver if redeliver is None else redeliver
         if (permit2 or upto) and (EVM not in networks or version == 1):
             raise ConfigurationError("Permit2 and ceilings are sold on the EVM chain, by version 2 of the protocol.")
+        again = self._shop.redeliver if redeliver is None else redeliver
         taken = None if charge is None else Money(charge)
         goods = Goods(
             path, Money(price), content, networks, version, memo=memo, redeliver=again, upfront=upfront,
-            description=description, sign_in=sign_in, permit2=permit2, upto=upto, charge=taken,
+            description=description, sign_in=sign_in, permit2=permit2, upto=upto, charge=taken, sponsored=sponsored,
         )  # fmt: skip
         self._shop.put(goods, fault)
         return self.url + path

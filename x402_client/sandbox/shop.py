@@ -34,6 +34,7 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "sign-in": {"sign_in": True},
     "permit2": {"permit2": True},
     "upto": {"upto": True},
+    "sponsored": {"sponsored": True},
     "sound": {},
     "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},

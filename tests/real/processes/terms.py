@@ -33,7 +33,7 @@ def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
         "GET /sponsored/permit2": RouteConfig(accepts=[by_permit2], extensions=ways | transaction),
         "GET /sponsored/upto": RouteConfig(accepts=[ceiling], extensions=ways),
         "GET /sponsored/transaction": RouteConfig(accepts=[by_permit2], extensions=transaction),
-        "GET /sponsored/choice": RouteConfig(accepts=[by_permit2, option("$0.02")], extensions=transaction),
+        "GET /sponsored/choice": RouteConfig(accepts=[by_permit2, option("$0.02")], extensions=ways),
         "GET /permit2": RouteConfig(accepts=[by_permit2], description="by Permit2"),
         "GET /upto": RouteConfig(accepts=[option(shop.CEILING, scheme="upto")], description="up to a ceiling"),
         "GET /upfront": upfront,
