@@ -87,7 +87,7 @@ def _sorted(services: Services, made: Iterable[Iterable[Hold]], used: Iterable[H
     return found
 
 
-class _Seen(NamedTuple):
+class Looked(NamedTuple):
     """The chain's word about one token of an account. None: it was not asked, or did not answer."""
 
     allowance: int | None = None
@@ -108,22 +108,22 @@ def judge(known: Known, endpoints: Endpoints) -> Flow[tuple[Exposure, ...]]:
     return tuple(found)
 
 
-def _look(place: _Place, has_permits: bool, endpoints: Endpoints) -> _Seen:
+def _look(place: _Place, has_permits: bool, endpoints: Endpoints) -> Looked:
     network, token = place.token.network, place.token.address
     if not endpoints.reach(network):
-        return _Seen()
+        return Looked()
     rpc = endpoints.of(network)
     try:
         have = permit2_allowance(rpc, token, place.payer)
         if not has_permits:
-            return _Seen(have)
+            return Looked(have)
         # In this order: a permit that is used in between was not seen, and is shown once too often.
-        return _Seen(have, permit_nonce(rpc, token, place.payer), chain_time(rpc))
+        return Looked(have, permit_nonce(rpc, token, place.payer), chain_time(rpc))
     except ChainUnavailable:
-        return _Seen()
+        return Looked()
 
 
-def _over(hold: Hold, seen: _Seen) -> Flow[bool]:
+def _over(hold: Hold, seen: Looked) -> Flow[bool]:
     """Return True if a permit can be used no more. Its record is concluded then."""
     signed = hold.authorization
     assert signed is not None

@@ -92,7 +92,7 @@ class Permit2Allowances:
         others = [] if have >= UNLIMITED else _under_way((yield from Holds()), token, self._payer)
         if have - sum(amount for amount, _ in others) >= offer.amount:
             return Found({FIRST_BLOCK: block}, self._remark(offer, token, have))
-        problem = self._problem(offer) if have < offer.amount else ""
+        problem = no_permit(offer, self._permits, self._is_contract) if have < offer.amount else ""
         if problem:
             raise self._refusal(offer, token, have, problem)
         if others:
@@ -106,22 +106,6 @@ class Permit2Allowances:
         if isinstance(domain, str):
             raise self._refusal(offer, token, have, f"No permit is signed: {domain}.")
         return Found({FIRST_BLOCK: block}, "", Wanted(*domain, facts.nonce, facts.time))
-
-    def _problem(self, offer: Offer) -> str:
-        """Return why no permit is signed for an offer, or ""."""
-        if not sponsored(offer):
-            if TRANSACTION_KEY in offer.sponsoring:
-                return (
-                    f"The seller pays the gas of an approval by a signed transaction ({TRANSACTION_KEY}). Such a "
-                    "transaction never expires, so it is not signed."
-                )
-            return "No approval is ever signed here, and the seller takes no permit."
-        if not self._permits:
-            return "The seller takes a permit (EIP-2612), and Policy(permits=False) signs none."
-        if self._is_contract:
-            return "The seller takes a permit (EIP-2612). The wallet is a contract, and most tokens take none of these."
-        problem = version_problem(offer)
-        return f"No permit is signed: {problem}." if problem else ""
 
     def _refusal(self, offer: Offer, token: Token, have: int, problem: str) -> InsufficientFunds:
         name, network = token.symbol or token.address, short_name(offer.network)
@@ -145,6 +129,23 @@ class Permit2Allowances:
             f"{short_name(offer.network)}, more than this payment takes. Any later Permit2 signature of this key could "
             f"take it, for any program; approve({PERMIT2}, less) on {token.address} lowers it."
         )
+
+
+def no_permit(offer: Offer, permits: bool, is_contract: bool) -> str:
+    """Return why no permit is signed for an offer that has no allowance, or ""."""
+    if not sponsored(offer):
+        if TRANSACTION_KEY in offer.sponsoring:
+            return (
+                f"The seller pays the gas of an approval by a signed transaction ({TRANSACTION_KEY}). Such a "
+                "transaction never expires, so it is not signed."
+            )
+        return "No approval is ever signed here, and the seller takes no permit."
+    if not permits:
+        return "The seller takes a permit (EIP-2612), and Policy(permits=False) signs none."
+    if is_contract:
+        return "The seller takes a permit (EIP-2612). The wallet is a contract, and most tokens take none of these."
+    problem = version_problem(offer)
+    return f"No permit is signed: {problem}." if problem else ""
 
 
 def _under_way(holds: Iterable[Hold], token: Token, payer: str) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from ...schemes.exact_evm import typed_data
 from ..balances import whole_tokens
 from .findings import Reading, missing
 from .permit2 import read_permit
+from .permits import read_given
 from .solana import read_transaction
 
 #: The schemes whose payloads can be read here.
@@ -53,6 +54,7 @@ def read_payment(document: dict[str, Any], reading: Reading) -> None:
         _evm(payload, terms if terms is accepted else {}, network, reading)
     elif "permit2Authorization" in payload and family in (EVM_FAMILY, None):
         read_permit(payload, terms if terms is accepted else {}, network, reading)
+        read_given(document, network, reading)
     elif "transaction" in payload and family in (SOLANA_FAMILY, None):
         read_transaction(payload["transaction"], terms if terms is accepted else {}, network, reading)
     else:
