@@ -75,7 +75,7 @@ def heads_of(seller: Sandbox) -> tuple[str, str]:
             kept.extend(value for name, value in request.headers.items() if name == "payment-signature")
             return inner.handle_request(request)
 
-    with x402_client.httpx.wrap(httpx.Client(transport=Keeping(), event_hooks=hooks), buyer) as client:
+    with inner, x402_client.httpx.wrap(httpx.Client(transport=Keeping(), event_hooks=hooks), buyer) as client:
         assert client.get(seller.url + WAY).status_code == 200
     return httpx.get(seller.url + WAY).headers["payment-required"], kept[0]
 
