@@ -1,4 +1,4 @@
-"""What permits and allowances could still take, asked within a time and drawn for `x402 status`."""
+"""Asks within a time what permits and allowances could still take, and draws it for `x402 status`."""
 
 from __future__ import annotations
 

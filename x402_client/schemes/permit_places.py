@@ -59,26 +59,33 @@ def under_permit(
 
 def _take(wanted: Wanted, offer: Offer, owner: str) -> Generator[Ask[Any], Any, Place]:
     order = _order(offer, owner, wanted.nonce)
-    for _ in range(2):
-        attempt = Attempt()
-        try:
-            found = yield from Reserve(order, attempt)
-        except AlreadyPaid as used:  # the chain's answer is older than what was seen of this nonce
-            attempt.end()
-            raise _pending(offer, used.hold) from None
-        except BaseException:
-            attempt.end()
-            raise
-        hold = found.hold if isinstance(found, Busy) else found
-        assert hold is not None
-        if hold.authorization is None and not isinstance(found, Busy):
-            return Place(hold, attempt)
+    place, over = yield from _try(order, wanted, offer)
+    if over is not None:
+        # By the chain's own clock the permit that was there is dead, and its nonce is free.
+        yield from Conclude(over, False)
+        place, over = yield from _try(order, wanted, offer)
+    if place is None:
+        raise _pending(offer, over)
+    return place
+
+
+def _try(order: Order, wanted: Wanted, offer: Offer) -> Generator[Ask[Any], Any, tuple[Place | None, Hold | None]]:
+    """Return the place, or the record of a permit that is over. Raise where another permit may yet be used."""
+    attempt = Attempt()
+    try:
+        found = yield from Reserve(order, attempt)
+    except AlreadyPaid as used:  # the chain's answer is older than what was seen of this nonce
         attempt.end()
-        if isinstance(found, Busy) or hold.authorization is None or hold.authorization.expires >= wanted.time:
-            break
-        # By the chain's own clock it is dead, and its nonce is free.
-        yield from Conclude(hold, False)
-    raise _pending(offer, hold)
+        raise _pending(offer, used.hold) from None
+    except BaseException:
+        attempt.end()
+        raise
+    if isinstance(found, Hold) and found.authorization is None:
+        return Place(found, attempt), None
+    attempt.end()
+    if isinstance(found, Hold) and found.authorization is not None and found.authorization.expires < wanted.time:
+        return None, found
+    raise _pending(offer, found.hold if isinstance(found, Busy) else found)
 
 
 def _give_up(place: Place) -> Generator[Ask[Any], Any, None]:
