@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -106,3 +107,9 @@ def test_decode_names_what_no_honest_seller_asks_for(seller: Sandbox) -> None:
     url = f"{seller.url}/sponsored/permit2/fault/permit-to-another/weather"
     found = decoded(httpx.get(url).headers["payment-required"], 1)
     assert any("no honest seller asks for it" in line for line in levels(found, "wrong"))
+
+
+def test_a_policy_without_permits_says_so(tmp_path: Path, given: dict[str, str]) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('per_day = "1"\npermits = false\n', "utf-8")
+    assert "none is signed: Permit2 needs an allowance" in in_process(["policy", "check", str(file)], given).text
