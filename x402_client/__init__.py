@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .buyer.allowance import Allowance
     from .buyer.buyer import Buyer
     from .buyer.wallet import Wallet
+    from .model.exposures import Exposure
     from .model.holds import Hold, Outcome
     from .model.money import Money, Token
     from .model.offers import Offer, Quote, Receipt, SignIn
@@ -25,6 +26,7 @@ __all__ = [
     "Allowance",
     "Approval",
     "Buyer",
+    "Exposure",
     "Hold",
     "Limit",
     "Money",
@@ -44,7 +46,8 @@ __all__ = [
 
 #: The module of each name. It is loaded when the name is asked for: every test run imports the pytest plugin.
 _HOMES = {
-    "Allowance": "buyer.allowance", "Approval": "model.signing", "Buyer": "buyer.buyer", "Hold": "model.holds",
+    "Allowance": "buyer.allowance", "Approval": "model.signing", "Buyer": "buyer.buyer",
+    "Exposure": "model.exposures", "Hold": "model.holds",
     "Limit": "policy.limits", "Money": "model.money", "Offer": "model.offers", "Outcome": "model.holds",
     "Policy": "policy.policy", "Quote": "model.offers", "Receipt": "model.offers", "SignIn": "model.offers",
     "Statement": "model.statements", "Token": "model.money", "Wallet": "buyer.wallet", "outcome": "receipts",

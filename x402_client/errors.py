@@ -17,7 +17,7 @@ X402Error                .money .hold .offer .response
 │  ├─ SigningError
 │  ├─ ChainUnavailable
 │  ├─ LedgerUnavailable
-│  ├─ InsufficientFunds   only where Policy(check_funds=True) asks for the look
+│  ├─ InsufficientFunds   Policy(check_funds=True) asks for the look; Permit2 always needs an allowance
 │  └─ BodyNotReplayable
 ├─ PaymentRejected       the seller saw it and said no      held
 ├─ PaymentOutcomeUnknown it left, no usable answer          unknown    .wait_until
@@ -277,6 +277,10 @@ class Frozen(PaymentRefused):
 
 class PaymentNotSent(X402Error):
     """We tried to pay and nothing left the machine."""
+
+    #: What may be done instead, in the same call: "another" offer may be paid, or the same one after a "wait". "":
+    #: neither.
+    instead: Literal["", "another", "wait"] = ""
 
 
 class SigningError(PaymentNotSent):

@@ -113,7 +113,7 @@ def everything() -> dict[str, Any]:
         "only_listed_hosts": True, "networks": ["base", "solana"], "assets": ["USDC"],
         "tokens": [Token("base", "0x" + "ab" * 20)], "pay_to": "0x" + "cd" * 20, "approve_above": ["1", "2 EUR"],
         "accept_loss": "0.01 EUR", "pay_ahead": True, "http_hosts": ["[::1]:8402", "*.internal"], "validity": 61,
-        "allow_zero": True, "check_funds": True, "upto": ["0.05", "0.06 EUR"],
+        "allow_zero": True, "check_funds": True, "permits": False, "upto": ["0.05", "0.06 EUR"],
     }  # fmt: skip
 
 

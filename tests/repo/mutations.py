@@ -69,6 +69,7 @@ LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wi
 ALLOWED, TREES = "tests/buyer/test_allowance.py", "tests/ledgers/test_allowance_trees.py"
 DAMPED = "tests/buyer/test_same_request.py"
 SIGNING_IN, SIGNED_WORDS = "tests/core/test_signing_in.py", "tests/core/test_statements.py"
+PERMITS = "tests/schemes/test_permits.py"
 A_CLIENT = "tests/testing/test_adapter_conformance.py::TestHttpx"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
@@ -1126,6 +1127,62 @@ MUTATIONS = (
         "                while self._size > self._most:\n",
         "                while False:\n",
         ("tests/wire/test_remembered.py",),
+        unseen=TIME,
+    ),
+    Mutation(
+        "a permit is of more than the price",
+        "schemes/permits.py",
+        "message = _message(owner, offer.amount, wanted.nonce, deadline)",
+        "message = _message(owner, 2**256 - 1, wanted.nonce, deadline)",
+        (PERMITS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a permit outlives its payment",
+        "schemes/exact_evm.py",
+        "data = permits.typed_data(offer, wanted, self.payer, expires)",
+        "data = permits.typed_data(offer, wanted, self.payer, expires + 86_400)",
+        (PERMITS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a seller's unlimited ask is passed over",
+        "schemes/permits.py",
+        "if found is not None and str(found).lower() != right.lower():",
+        "if False:",
+        (PERMITS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "two permits of one nonce are signed",
+        "schemes/permit_places.py",
+        'place = f"permit {offer.network} {offer.token.address.lower()} {owner.lower()} {nonce}"',
+        'place = f"permit {Attempt()!r} {offer.network} {offer.token.address.lower()} {owner.lower()} {nonce}"',
+        (PERMITS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a permit is signed although the policy has permits=False",
+        "schemes/by_permit2.py",
+        "    if not permits:\n",
+        "    if False:\n",
+        (PERMITS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "a permit leaves before the ledger has it",
+        "schemes/permit_places.py",
+        "        yield from Record(place.hold, record)\n",
+        "        record.nonce\n",
+        (PERMITS,),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
+        "what is left of a permit is not shown",
+        "buyer/exposures.py",
+        "if seen.allowance != 0:",
+        "if False:",
+        ("tests/sandbox/test_permits.py",),
         unseen=NOT_IN_IT,
     ),
     # --- the rest of the promises

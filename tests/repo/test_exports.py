@@ -21,8 +21,8 @@ from x402_client.errors import X402Error
 PACKAGE = Path(x402_client.__file__).parent
 PUBLIC = {
     "x402_client": [
-        "Allowance", "Approval", "Buyer", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote", "Receipt",
-        "SignIn", "Statement", "Token", "Wallet", "errors", "outcome", "receipt",
+        "Allowance", "Approval", "Buyer", "Exposure", "Hold", "Limit", "Money", "Offer", "Outcome", "Policy", "Quote",
+        "Receipt", "SignIn", "Statement", "Token", "Wallet", "errors", "outcome", "receipt",
     ],
     "x402_client.agents": [
         "AsyncTools", "Tools", "as_langchain", "as_openai_agents", "as_pydantic_ai", "as_smolagents", "payable_tool",

@@ -34,6 +34,7 @@ from x402_client import (
     Allowance,
     Approval,
     Buyer,
+    Exposure,
     Hold,
     Limit,
     Money,
@@ -165,6 +166,7 @@ def building() -> Buyer:
         validity=600,
         allow_zero=False,
         check_funds=False,
+        permits=True,
         sign_in="paid",
         seller_keys=["did:web:keys.example"],
     )
@@ -221,6 +223,7 @@ def asking(buyer: Buyer, hold: Hold) -> None:
     assert_type(buyer.freeze("*"), None)
     assert_type(buyer.unfreeze(), tuple[str, ...])
     assert_type(buyer.freezes(), tuple[str, ...])
+    assert_type(buyer.exposures(), tuple[Exposure, ...])
     assert_type(buyer.close(), None)
     assert_type(hold.nonce, str | None)
     assert_type((hold.url, hold.host), tuple[str, str])
@@ -232,6 +235,7 @@ async def awaiting(buyer: Buyer, hold: Hold) -> None:
     assert_type(await buyer.aremaining(), Money | None)
     assert_type(await buyer.aholds(), tuple[Hold, ...])
     assert_type(await buyer.ahistory(), tuple[Hold, ...])
+    assert_type(await buyer.aexposures(), tuple[Exposure, ...])
     assert_type(await buyer.awrite_off(hold), Hold)
 
 

@@ -17,7 +17,7 @@ from tests.wire.terms import NETWORK, PAYER, SELLER, USDC, entry, quoted
 from x402_client import Token
 from x402_client.chains.evm import recover
 from x402_client.chains.rpc import Rpc
-from x402_client.core.asks import Fetch, SignTyped
+from x402_client.core.asks import Fetch, Holds, SignTyped
 from x402_client.core.drive import run
 from x402_client.errors import InsufficientFunds
 from x402_client.model.holds import CEILING
@@ -182,7 +182,13 @@ def test_a_token_without_a_domain_is_paid_by_permit2_alone() -> None:
 
 def answering(have: int, block: int = 100) -> Any:
     """Answers as an endpoint whose owner approved this much."""
-    return lambda ask: (block, have) if isinstance(ask, Fetch) else signature(ask)
+
+    def answer(ask: Any) -> Any:
+        if isinstance(ask, Fetch):
+            return block, have
+        return () if isinstance(ask, Holds) else signature(ask)
+
+    return answer
 
 
 def an_endpoint(network: str) -> Rpc:

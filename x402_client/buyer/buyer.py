@@ -120,7 +120,7 @@ class Buyer(PurseQuestions):
         self.identity_headers: tuple[str, ...] = settings.header_names("identity_headers", identity_headers)
         self.endpoints: Endpoints = settings.chains(rpc, self.policy.http_hosts)
         self.means: PaymentMeans = PaymentMeans(
-            self.wallet, self.endpoints, self.policy.check_funds, further=schemes, tokens=self.policy.tokens
+            self.wallet, self.endpoints, self.policy.check_funds, schemes, self.policy.tokens, self.policy.permits
         )
         self.settle_timeout: float | None = settings.seconds("settle_timeout", settle_timeout)
         self.reader: Any = settings.reader(reader) or ChainReader(self.endpoints, self.means.look)

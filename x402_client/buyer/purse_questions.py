@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from ..chains.rpc import Endpoints
 from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
 from ..core.ports import Ledger
 from ..core.reclaim import reclaim
 from ..events import WrittenOff
 from ..ledgers.extras import owed_in
+from ..model.exposures import Exposure
 from ..model.holds import Hold
 from ..model.money import Money
 from ..policy.policy import Policy
@@ -31,6 +33,7 @@ class PurseQuestions:
     purse: str
     reader: Any
     services: Services
+    endpoints: Endpoints
 
     def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
         """Return the money that counts as spent in a window.
@@ -171,6 +174,23 @@ class PurseQuestions:
         named, before = freeze_name(host), await self.afreezes()
         await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
         return tell_unfrozen(self.services.tell, named, before, await self.afreezes())
+
+    def exposures(self) -> tuple[Exposure, ...]:
+        """Return what permits and allowances of this wallet to Permit2 could still take, as their chains tell it now.
+
+        Every token is looked at for which the ledger knows of a permit or a payment by Permit2. Their amounts count in
+        no budget: what is taken by a payment counts in that one.
+        """
+        from .exposures import judge, known_permits  # they bring the schemes along
+
+        return run(judge(known_permits(self.services), self.endpoints), Answers(self.services, NO_COURIER))
+
+    async def aexposures(self) -> tuple[Exposure, ...]:
+        """Async twin of ``exposures``."""
+        from .exposures import aknown_permits, judge
+
+        known = await aknown_permits(self.services)
+        return await arun(judge(known, self.endpoints), AsyncAnswers(self.services, NO_COURIER))
 
     def freezes(self) -> tuple[str, ...]:
         """Return the host patterns to which payments are stopped; ``*`` stops all."""

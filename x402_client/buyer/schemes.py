@@ -44,23 +44,23 @@ class SolanaChains:
         return found
 
 
-def _exact_evm(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
+def _exact_evm(signer: Any, endpoints: Endpoints, check_funds: bool, permits: bool) -> Scheme:
     from ..schemes.evm_payer import EvmPayer
     from ..schemes.exact_evm import ExactEvm
 
     account = EvmPayer(signer.address, signer, endpoints)
-    return ExactEvm(signer.address, endpoints.of, check_funds, account)
+    return ExactEvm(signer.address, endpoints.of, check_funds, account, permits)
 
 
-def _upto_evm(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
+def _upto_evm(signer: Any, endpoints: Endpoints, check_funds: bool, permits: bool) -> Scheme:
     from ..schemes.evm_payer import EvmPayer
     from ..schemes.upto_evm import UptoEvm
 
     account = EvmPayer(signer.address, signer, endpoints)
-    return UptoEvm(signer.address, endpoints.of, check_funds, account)
+    return UptoEvm(signer.address, endpoints.of, check_funds, account, permits)
 
 
-def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool) -> Scheme:
+def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool, permits: bool) -> Scheme:
     from ..schemes.exact_solana import ExactSolana
 
     return ExactSolana(signer.address, SolanaChains(endpoints).of, check_funds)
@@ -68,7 +68,7 @@ def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool) -> Schem
 
 #: The schemes that ship, by name and family, with the function that makes each. A scheme that the wallet has no key for
 #: is not imported.
-SHIPPED: Mapping[tuple[str, str], Callable[[Any, Endpoints, bool], Scheme]] = {
+SHIPPED: Mapping[tuple[str, str], Callable[[Any, Endpoints, bool, bool], Scheme]] = {
     ("exact", EVM_FAMILY): _exact_evm,
     ("exact", SOLANA_FAMILY): _exact_solana,
     ("upto", EVM_FAMILY): _upto_evm,
@@ -87,11 +87,14 @@ class PaymentMeans:
         check_funds: bool = False,
         further: Iterable[Scheme] = (),
         tokens: Iterable[Token] = (),
+        permits: bool = True,
     ) -> None:
         added = _checked(further)
         self._endpoints = endpoints
         self.families: Families = Families(scheme.family for scheme in added if not isinstance(scheme.family, str))
-        self.schemes: dict[tuple[str, str], Scheme] = {**_shipped(wallet, endpoints, check_funds), **_by_place(added)}
+        self.schemes: dict[tuple[str, str], Scheme] = {
+            **_shipped(wallet, endpoints, check_funds, permits), **_by_place(added),
+        }  # fmt: skip
         self.tokens: Tokens = Tokens(tokens, self.families)
         self._names = {name for name, _ in (*SHIPPED, *self.schemes)}
         #: The account that pays in each family of chains.
@@ -162,10 +165,10 @@ class PaymentMeans:
             return None
 
 
-def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool) -> dict[tuple[str, str], Scheme]:
+def _shipped(wallet: Wallet, endpoints: Endpoints, check_funds: bool, permits: bool) -> dict[tuple[str, str], Scheme]:
     signers = {place: wallet.signer(place[1]) for place in SHIPPED}
     return {
-        place: _opened_first(SHIPPED[place](signer, endpoints, check_funds), signer)
+        place: _opened_first(SHIPPED[place](signer, endpoints, check_funds, permits), signer)
         for place, signer in signers.items()
         if signer is not None
     }

@@ -15,6 +15,7 @@ from ..buyer.ledger_calls import call_ledger
 from ..errors import LedgerUnavailable
 from ..ledgers.extras import name_of, owed_in
 from ..model.budgets import WINDOWS, Cap
+from ..model.exposures import Exposure
 from ..model.holds import Hold, Spending
 from ..model.hosts import Pattern
 from ..model.money import Money
@@ -23,6 +24,7 @@ from . import wallets
 from .allowances import AllowanceLine, lines_of
 from .balances import Held, look, tokens_on, usual_networks
 from .buying import Choices, buying, endpoints, ledger_file
+from .exposures import exposures_of
 from .own_words import in_own_words
 
 #: More payments than a ledger remembers.
@@ -82,6 +84,8 @@ class Standing:
     balances: tuple[Held, ...] | None
     #: The allowances that have a name, and are neither closed nor over.
     allowances: tuple[AllowanceLine, ...] = ()
+    #: What permits and allowances to Permit2 could still take.
+    exposures: tuple[Exposure, ...] = ()
     #: Delivered ceilings that count whole: the chain has not shown yet what was taken.
     owed: tuple[Hold, ...] = ()
 
@@ -104,6 +108,7 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
             frozen=buyer.freezes(),
             holds=holds,
             allowances=tuple(_allowances(buyer)),
+            exposures=exposures_of(buyer, 0.0 if offline else seconds),
             owed=tuple(call_ledger(buyer.ledger, owed_in, buyer.purse)),
             balances=None if offline or found.no_wallet else tuple(_balances(buyer, choices, seconds)),
         )

@@ -85,7 +85,7 @@ def _signed(call: Call, quote: Quote, offer: Offer, rules: Rules, validity: int)
         signed.nonce,
         signed.payer,
         signed.expires,
-        payment_header(quote, offer, signed.payload, rules.bounds, payment_id),
+        payment_header(quote, offer, signed.payload, rules.bounds, payment_id, signed.extensions),
         evidence,
         signed.kind,
         signed.ceiling,

@@ -35,12 +35,13 @@ from .asks import (
     Settlement,
     Tell,
 )
-from .authorizing import give_back, record, sign
+from .authorizing import give_back, record
 from .call import Call
 from .drive import Flow
 from .joining import join
 from .last_answer import noted
 from .next_step import next_step
+from .other_offers import another, patiently_signed
 from .present import led_elsewhere, look_now, present, read, still_counted, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
@@ -167,7 +168,15 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
             if isinstance(found, Reply):
                 return found
             if call.is_new(found):
-                return (yield from _authorize(call, judged, found, rules))
+                try:
+                    return (yield from _authorize(call, judged, found, rules))
+                except PaymentNotSent as failure:
+                    left = another(call, judged, failure, rules)
+                    if left is None:
+                        raise
+                    yield from Tell(events.Warned(call.method, call.url, failure.args[0]))
+                quote = left
+                continue
         if isinstance(found, Reply):
             return found
         hold = yield from _alive(call, found, rules)
@@ -244,7 +253,7 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
             yield from give_back(call, hold)
             return approved
         quote, hold = approved
-        return (yield from sign(call, quote, hold, rules, rules.policy.validity))
+        return (yield from patiently_signed(call, quote, hold, rules))
     except Exception as failure:
         yield from give_back(call, hold)
         released = hold.shown_as(state="released", money="untouched")

@@ -17,11 +17,13 @@ _MINUTE = 60
 _NAME = re.compile("[a-z]+", re.ASCII)
 #: The end of the name of a purse in which a ledger counts what one witness gave back. No list shows it.
 GIVEN_BACK = " (given back on one witness's word)"
+#: The purse in which a ledger keeps the permits that were signed (EIP-2612), of all its purses. No list shows it.
+PERMITS = "permits (EIP-2612)"
 
 
 def purses_to_show(purses: Iterable[str]) -> tuple[str, ...]:
     """Return the names of purses without those that are kept for counting only."""
-    return tuple(purse for purse in purses if not purse.endswith(GIVEN_BACK))
+    return tuple(purse for purse in purses if purse != PERMITS and not purse.endswith(GIVEN_BACK))
 
 
 class BudgetWindow(NamedTuple):

@@ -178,16 +178,10 @@ class Hold:
     money: MoneyState = "held"
     authorization: Authorization | None = None
     receipt: Receipt | None = None
-    #: The number of times that another attempt took this hold over.
     tries: int = 0
-    #: The account that pays, as ``payer_name`` writes it. Known from the reservation on. A receipt may spell an EVM
-    #: address in either case: compare ``receipt.payer.lower()`` with it.
     payer: str = ""
-    #: The last answer that brought no content. None: there was none, or the ledger keeps none.
     last: LastAnswer | None = field(default=None, repr=False, compare=False)
-    #: True while an attempt presents it, in a list of holds. None: this was not asked, or the ledger cannot tell.
     in_flight: bool | None = field(default=None, repr=False, compare=False)
-    #: The accounts of the allowances in which it counts, from the root down. It stays counted there.
     path: tuple[str, ...] = ()
     #: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
     used: tuple[int, ...] = field(default=(), repr=False, compare=False)

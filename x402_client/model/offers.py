@@ -33,6 +33,7 @@ class Offer:
         extra: Further facts that a scheme needs.
         raw: The whole entry, as it came.
         signed: The seller's own signature on these terms (offer-receipt), with what it is worth. None: there is none.
+        sponsoring: The ways in which the seller pays the gas of an approval to Permit2, by extension, as it wrote them.
     """
 
     position: int
@@ -50,6 +51,7 @@ class Offer:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     signed: Statement | None = field(default=None, repr=False, compare=False)
+    sponsoring: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     def but(self, **changes: Any) -> Offer:
         """Return a copy with ``changes`` made.
@@ -69,7 +71,7 @@ class Offer:
         """
         return Offer(
             self.position, self.version, self.scheme, self.network, self.amount, self.asset, self.pay_to, self.timeout,
-            token, price, reason, self.written_network, self.extra, self.raw, self.signed,
+            token, price, reason, self.written_network, self.extra, self.raw, self.signed, self.sponsoring,
         )  # fmt: skip
 
     @property

@@ -26,7 +26,8 @@ class TypedData:
 class Signed:
     """A scheme's result: the payload for the wire, and what identifies it.
 
-    ``kind``, ``ceiling`` and ``proof`` are as in ``Authorization``. ``remark`` is told, for a person.
+    ``kind``, ``ceiling`` and ``proof`` are as in ``Authorization``. ``remark`` is told, for a person. ``extensions``
+    are added to what the seller declared of these, by name.
     """
 
     payload: Mapping[str, Any] = field(repr=False)
@@ -38,6 +39,7 @@ class Signed:
     ceiling: int | None = None
     proof: str = "nonce"
     remark: str = ""
+    extensions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

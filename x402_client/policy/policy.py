@@ -58,6 +58,8 @@ class Policy:
         check_funds: True looks on the chain, before signing, whether the wallet has the money. Default: False.
         upto: The highest ceiling of the scheme ``upto`` that is signed, as in ``"0.05"``: the seller says the price
             after its work. The ceiling counts until the chain shows what was taken. Default: none is signed.
+        permits: True signs a permit (EIP-2612) of exactly the amount, where Permit2 has no allowance and the seller
+            takes one. False signs none. Default: True.
         sign_in: Where a seller's sign-in challenge (sign-in-with-x) is signed before anything is paid: ``"always"``,
             ``"never"``, or ``"paid"``, which is where this wallet has bought from the seller before, or where nothing
             else is asked for. It costs nothing, and tells the seller the wallet's address. Default: ``"paid"``.
@@ -92,6 +94,7 @@ class Policy:
         allow_zero: bool = False,
         check_funds: bool = False,
         upto: Amounts | None = None,
+        permits: bool = True,
         sign_in: SignInMode = "paid",
         seller_keys: Iterable[str] = (),
         **further: Never,
@@ -121,6 +124,7 @@ class Policy:
         self.validity: int = checks.validity(validity)
         self.allow_zero: bool = checks.flag("allow_zero", allow_zero)
         self.check_funds: bool = checks.flag("check_funds", check_funds)
+        self.permits: bool = checks.flag("permits", permits)
         self.sign_in: SignInMode = sign_in_mode(sign_in)
         self.seller_keys: tuple[str, ...] = checks.seller_keys(seller_keys)
         self._check()
@@ -146,7 +150,7 @@ class Policy:
         """Return the keywords that make this policy again."""
         same = (
             "only_listed_hosts", "networks", "assets", "tokens", "pay_to", "accept_loss", "pay_ahead", "validity",
-            "allow_zero", "check_funds", "sign_in", "seller_keys",
+            "allow_zero", "check_funds", "permits", "sign_in", "seller_keys",
         )  # fmt: skip
         return {
             **self.overall.keywords,

@@ -78,6 +78,7 @@ POLICY: Mapping[str, _Kind] = {
     "assets": _ASSETS, "tokens": _TABLES, "pay_to": _NAME_OR_NAMES, "approve_above": _AMOUNTS, "accept_loss": _AMOUNT,
     "pay_ahead": _FLAG, "http_hosts": _HOSTS, "validity": _WHOLE, "allow_zero": _FLAG, "check_funds": _FLAG,
     "seller_keys": _KEYS,
+    "permits": _FLAG,
 }  # fmt: skip
 TOKEN: Mapping[str, _Kind] = {
     "network": _NAME, "address": _NAME, "symbol": _NAME, "decimals": _WHOLE, "name": _NAME, "version": _NAME,

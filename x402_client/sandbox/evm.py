@@ -15,6 +15,7 @@ from ..chains.evm import checksum, keccak, recover
 from ..model.money import Token
 from ..schemes.exact_evm import typed_data
 from . import permit2
+from .permits import Permits, SponsoredPermit
 from .play_money import stranger
 from .records import Clock, Settlement
 from .safes import Safes
@@ -58,6 +59,7 @@ class EvmChain:
         self._changes: list[tuple[int, str, int]] = []
         self._used: dict[tuple[str, str], tuple[int, str]] = {}
         self.permit2: permit2.Permit2 = permit2.Permit2(token)
+        self.permits: Permits = Permits(token)
         #: Every transfer: its block, its transaction with the nonce in its calldata, from, to, and value.
         self.transfers: list[tuple[int, str, int, str, str, int]] = []
 
@@ -98,20 +100,25 @@ class EvmChain:
         """Return the chain's time at a block."""
         return int(self._started) + (block - FIRST_BLOCK) * BLOCK_SECONDS
 
-    def verify(self, payload: Any, offer: Mapping[str, Any]) -> str | None:
+    def verify(self, payload: Any, offer: Mapping[str, Any], permit: SponsoredPermit | None = None) -> str | None:
         """Return the reason why a facilitator would not settle this for these terms. None if it would."""
         with self._lock:
             if permit2.is_permit(payload):
-                return self._permit_problem(permit2.read(payload), offer, 0)
+                return self._permit_problem(permit2.read(payload), offer, 0, permit)
             signed = _read(payload)
             return signed if isinstance(signed, str) else self._problem(signed, offer)
 
     def settle(
-        self, payload: Any, offer: Mapping[str, Any], path: str = "", charge: int | None = None
+        self,
+        payload: Any,
+        offer: Mapping[str, Any],
+        path: str = "",
+        charge: int | None = None,
+        permit: SponsoredPermit | None = None,
     ) -> Settlement | str:
         """Transfer the money, or return why not. ``charge``: the part of a ceiling that is taken."""
         if permit2.is_permit(payload):
-            return self._settle_permit(permit2.read(payload), offer, path, charge)
+            return self._settle_permit(permit2.read(payload), offer, path, charge, permit)
         signed = _read(payload)
         if isinstance(signed, str):
             return signed
@@ -160,12 +167,31 @@ class EvmChain:
         short = self._balances.get(given.sender.lower(), 0) < given.value
         return "invalid_exact_evm_insufficient_balance" if short else None
 
+    def execute(self, permit: SponsoredPermit) -> bool:
+        """Submit a permit: Permit2 may take its amount from then on. Return False if the token does not take it."""
+        with self._lock:
+            return self._execute(permit)
+
+    def _execute(self, permit: SponsoredPermit) -> bool:
+        if not self.permits.use(permit, self._clock.now()):
+            return False
+        self.permit2.approve(permit.owner, permit.amount)
+        return True
+
     def _settle_permit(
-        self, signed: permit2.Permit | None, offer: Mapping[str, Any], path: str, charge: int | None
+        self,
+        signed: permit2.Permit | None,
+        offer: Mapping[str, Any],
+        path: str,
+        charge: int | None,
+        permit: SponsoredPermit | None,
     ) -> Settlement | str:
         with self._lock:
             amount = int(offer["amount"]) if charge is None else charge
-            problem = self._permit_problem(signed, offer, amount)
+            problem = self._permit_problem(signed, offer, amount, permit)
+            if problem is None and amount and permit is not None and not self._execute(permit):
+                # A permit that fails does not matter where the allowance is there.
+                problem = self._permit_problem(signed, offer, amount, None)
             if signed is None or problem is not None:
                 return problem or "invalid_payload"
             given, block = signed.given, self.head()
@@ -176,13 +202,18 @@ class EvmChain:
         payer, pay_to = checksum(given.sender), checksum(given.witness.to)
         return Settlement(self.token.network, transaction, payer, pay_to, amount, str(given.nonce), path)
 
-    def _permit_problem(self, signed: permit2.Permit | None, offer: Mapping[str, Any], charge: int) -> str | None:
+    def _permit_problem(
+        self, signed: permit2.Permit | None, offer: Mapping[str, Any], charge: int, permit: SponsoredPermit | None
+    ) -> str | None:
         if signed is None:
             return "invalid_payload"
         if not self._knows(signed.given.sender):
             return stranger(signed.given.sender)
-        balance = self._balances.get
-        return self.permit2.problem(signed, offer, self._clock.now(), charge, lambda who: balance(who.lower(), 0))
+        balance, now, given = self._balances.get, self._clock.now(), signed.given
+        problem = self.permit2.problem(signed, offer, now, charge, lambda who: balance(who.lower(), 0))
+        if problem != "permit2_allowance_required" or permit is None:
+            return problem
+        return self.permits.problem(permit, given.permitted.amount, given.sender, now)
 
     def _transfer(self, block: int, transaction: str, nonce: int, sender: str, to: str, value: int) -> None:
         self._move(block, sender, -value)

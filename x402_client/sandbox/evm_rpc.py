@@ -66,6 +66,10 @@ def _call(chain: EvmChain, call: dict[str, str], block: int) -> str:
         return "0x"
     if selector == "dd62ed3e" and len(words) == 2 and words[1][-40:] == PERMIT2[2:].lower():
         return _word(chain.permit2.allowance("0x" + words[0][-40:]))
+    if selector == "7ecebe00" and words:
+        return _word(chain.permits.nonce("0x" + words[0][-40:]))
+    if selector == "3644e515":
+        return "0x" + chain.permits.separator.hex()
     if selector == "70a08231" and words:
         return _word(chain.balance("0x" + words[0][-40:], block))
     if selector == "e94a0102" and len(words) == 2:

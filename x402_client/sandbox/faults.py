@@ -128,6 +128,11 @@ def _wrong_charge(sale: Sale) -> Answer:
     return sale.deliver(receipt=sale.pretend(1, "0x" + "12" * 32))
 
 
+def _permit_alone(sale: Sale) -> Answer:
+    sale.execute_permit()
+    return page("Something failed.", 500)
+
+
 def _bomb(sale: Sale) -> Answer:
     return Answer(402, _compressed(), {"Content-Type": "application/json", "Content-Encoding": "gzip"})
 
@@ -222,6 +227,18 @@ _ABOUT_TERMS = (
         "NoAcceptableOffer by Permit2, nothing signed; paid once in other ways",
         terms=_another_spender,
     ),
+    Fault(
+        "unlimited-approval",
+        "asks for a permit of an unlimited amount",
+        "NoAcceptableOffer by Permit2, nothing signed; paid once in other ways",
+        ask=lambda sale: sale.ask(permit={"amount": str(2**256 - 1)}),
+    ),
+    Fault(
+        "permit-to-another",
+        "asks for a permit to another contract than Permit2",
+        "NoAcceptableOffer by Permit2, nothing signed; paid once in other ways",
+        ask=lambda sale: sale.ask(permit={"spender": "0x" + "6" * 40}),
+    ),
     Fault("unknown-scheme", "asks for another scheme", "NoAcceptableOffer, nothing signed", terms=_barter),
     Fault(
         "garbage-402",
@@ -304,6 +321,12 @@ _ABOUT_PAYMENTS = (
     _pays("hang-before-settling", "never answers, settles nothing", _UNKNOWN, _silent("silent")),
     _pays("hang-after-settling", "settles, then never answers", _UNKNOWN, _settled(_silent("silent"))),
     _pays("slow", "settles, and takes its time to answer", "paid once", _settled(_slow)),
+    _pays(
+        "permit-without-payment",
+        "submits the permit that comes along, takes nothing, and answers 500",
+        f"{_ERROR}, and buyer.exposures() shows the allowance that is left",
+        _permit_alone,
+    ),
     _pays("error-before-settling", "500, settles nothing", _ERROR, _error(500)),
     _pays("error-after-settling", "settles, then 502", _ERROR, _settled(_error(502))),
     _pays(

@@ -23,6 +23,7 @@ The same goods at other addresses:
   /redeliver/...    a payment that was settled before brings the content again, not a 402
   /sign-in/...      for nothing to an account that bought it and signs in (sign-in-with-x)
   /permit2/...      by Permit2, on the EVM chain: a wallet made here has approved a dollar to it
+  /sponsored/permit2/...  and /sponsored/upto/...: where nothing is approved, a permit of the price is taken
   /upto/...         with the price as a ceiling, of which half is taken: Policy(upto="0.05") allows it
   /upfront/...      with the money taken before the goods are made, as the offers say then
   /fault/NAME/...   with a fault, once for each payment

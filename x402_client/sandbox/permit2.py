@@ -130,8 +130,8 @@ class Permit2:
             (self._is_signed(scheme, signed), "invalid_permit2_signature"),
             ((given.sender.lower(), given.nonce) not in self._used, "permit2_invalid_nonce"),
             (charge <= given.permitted.amount, "invalid_upto_evm_payload_settlement_exceeds_amount"),
-            (self.allowance(given.sender) >= given.permitted.amount, "permit2_allowance_required"),
             (balance(given.sender) >= given.permitted.amount, "permit2_insufficient_balance"),
+            (self.allowance(given.sender) >= given.permitted.amount, "permit2_allowance_required"),
         )
         return next((reason for good, reason in checks if not good), None)
 

@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 from . import evm, solana
 from .answers import Answer, Request, opened, page, redirect, sealed
+from .permits import sponsored_permit
 from .play_money import EVM, V1_NAMES
 from .records import Settlement
 from .sign_ins import SignIns
 from .statements import Alter, SellerSignatures
-from .terms import PAYMENT, RECEIPT, Goods, Seller, offers, payment_required
+from .terms import PAYMENT, RECEIPT, Goods, Seller, offers, payment_required, sponsoring
 
 _UNCHANGED: Any = object()
 
@@ -76,8 +77,9 @@ class Sale:
         alter: Any = None,
         challenge: Any = None,
         signs: Callable[[list[dict[str, Any]]], dict[str, Any]] | None = None,
+        permit: Any = None,
     ) -> Answer:
-        """Answer with the 402, with altered offers, challenge or signed offers if a fault wants them."""
+        """Answer with the 402. A fault may want altered offers, challenge, signed offers, or a ``permit`` asked for."""
         accepts = [alter(offer) for offer in self._offers] if alter else self._offers
         url, goods = self._shop.url + self._request.path, self._goods
         extensions: dict[str, Any] = {}
@@ -85,6 +87,8 @@ class Sale:
             extensions |= self._shop.sign_ins.challenge(url, goods.networks, challenge)
         if signs is not None or goods.offer_receipt:
             extensions |= self.signed_offers(accepts) if signs is None else signs(accepts)
+        if goods.sponsored or permit:
+            extensions |= sponsoring(permit)
         return payment_required(goods.version, url, accepts, error, goods.description, extensions)
 
     def signed_offers(
@@ -120,7 +124,7 @@ class Sale:
         payload, path = (self.payment or {}).get("payload"), self._goods.path
         chain = self._shop.chain(self.network)
         if isinstance(chain, evm.EvmChain):
-            done = chain.settle(payload, self.offer, path, units)
+            done = chain.settle(payload, self.offer, path, units, sponsored_permit(self.payment))
         else:
             done = chain.settle(payload, self.offer, path)
         if not isinstance(done, str) and done.transaction:
@@ -150,7 +154,16 @@ class Sale:
         """Return why the payment would not be settled. None: it would."""
         if self.offer is None:
             return "the payment is for terms that are not on offer"
-        return self._shop.chain(self.network).verify((self.payment or {}).get("payload"), self.offer)
+        chain, payload = self._shop.chain(self.network), (self.payment or {}).get("payload")
+        if isinstance(chain, evm.EvmChain):
+            return chain.verify(payload, self.offer, sponsored_permit(self.payment))
+        return chain.verify(payload, self.offer)
+
+    def execute_permit(self) -> None:
+        """Submit the permit that the payment brings along, and take nothing."""
+        given, chain = sponsored_permit(self.payment), self._shop.chain(EVM)
+        if given is not None and isinstance(chain, evm.EvmChain):
+            chain.execute(given)
 
     def deliver(self, receipt: Mapping[str, Any] | None = None, receipt_text: str | None = _UNCHANGED) -> Answer:
         """Answer with the content, and with the receipt as it is or as a fault wants it."""

@@ -197,13 +197,11 @@ class Sandbox:
             chain: ``"evm"`` or ``"solana"``. Default: ``"evm"``.
             dollars: Its money. Default: a hundred.
         """
-        if network_of(chain) == EVM:
-            key = self._shop.keys.evm_key()
-            wallet = Wallet(evm=key)
+        is_evm = network_of(chain) == EVM
+        key = self._shop.keys.evm_key() if is_evm else self._shop.keys.solana_key()
+        wallet = Wallet(evm=key) if is_evm else Wallet(solana=key)
+        if is_evm:
             self.approve(wallet, Money.of_units(APPROVED))
-        else:
-            key = self._shop.keys.solana_key()
-            wallet = Wallet(solana=key)
         self.fund(wallet, dollars)
         return key
 
@@ -266,6 +264,7 @@ class Sandbox:
         upto: bool = False,
         charge: Amount | None = None,
         offer_receipt: bool = False,
+        sponsored: bool = False,
     ) -> str:
         """Sell something at a path, or change how it is sold. Return its URL.
 
@@ -286,20 +285,21 @@ class Sandbox:
             upto: True makes the price a ceiling, by Permit2 on the EVM chain: it takes ``charge``. Default: False.
             charge: What is taken of a ceiling, zero included. Default: half of it.
             offer_receipt: True signs its offers and receipts (offer-receipt), by version 2. Default: False.
+            sponsored: True takes a permit (EIP-2612) where Permit2 has no allowance. Default: False.
         """
         if version not in (1, 2):
             raise ConfigurationError(f"x402 has versions 1 and 2, and version={version!r} is neither.")
         named = (chains,) if isinstance(chains, str) else tuple(chains)
         if not (networks := tuple(network_of(name) for name in named)):
             raise ConfigurationError('chains is empty; name "evm", "solana" or both.')
-        again = self._shop.redeliver if redeliver is None else redeliver
         if (permit2 or upto) and (EVM not in networks or version == 1):
             raise ConfigurationError("Permit2 and ceilings are sold on the EVM chain, by version 2 of the protocol.")
+        again = self._shop.redeliver if redeliver is None else redeliver
         taken = None if charge is None else Money(charge)
         goods = Goods(
             path, Money(price), content, networks, version, memo=memo, redeliver=again, upfront=upfront,
             description=description, sign_in=sign_in, permit2=permit2, upto=upto, charge=taken,
-            offer_receipt=offer_receipt,
+            offer_receipt=offer_receipt, sponsored=sponsored,
         )  # fmt: skip
         self._shop.put(goods, fault)
         return self.url + path

@@ -36,6 +36,7 @@ _PREFIXES: Mapping[str, Mapping[str, Any]] = {
     "permit2": {"permit2": True},
     "upto": {"upto": True},
     "offer-receipt": {"offer_receipt": True},
+    "sponsored": {"sponsored": True},
     "sound": {},
     "fault": {},
     **{name: {"networks": (network,)} for name, network in CHAINS.items()},

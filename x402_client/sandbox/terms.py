@@ -8,6 +8,7 @@ from typing import Any
 
 from ..model.money import Money
 from ..model.sandbox_settings import MARK
+from ..schemes.permits import KEY
 from .answers import Answer, page, sealed
 from .play_money import EVM, EVM_TOKEN, SOLANA, SOLANA_TOKEN, V1_NAMES
 
@@ -41,6 +42,8 @@ class Goods:
     charge: Money | None = None
     #: True if the seller signs its offers and receipts.
     offer_receipt: bool = False
+    #: True if the seller takes a permit, where Permit2 has no allowance.
+    sponsored: bool = False
 
     @property
     def units_taken(self) -> int | None:
@@ -95,6 +98,12 @@ def _evm_extra(goods: Goods, seller: Seller) -> dict[str, Any]:
     method = {"assetTransferMethod": "permit2"} if goods.permit2 or goods.upto else {}
     facilitator = {"facilitatorAddress": seller.facilitator} if goods.upto else {}
     return {"name": EVM_TOKEN.name, "version": EVM_TOKEN.version, **method, **facilitator}
+
+
+def sponsoring(asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the extension by which the seller takes a permit; ``asked`` is what a fault asks for in it."""
+    said = {"description": "A permit (EIP-2612) is submitted for you, with the payment.", "version": "1"}
+    return {KEY: {"info": said | dict(asked or {}), "schema": {"type": "object"}}}
 
 
 def _flow(goods: Goods) -> dict[str, Any]:

@@ -1,33 +1,36 @@
 """Payments by Permit2: which offers are paid by it, what the owner has approved to it, and what a payment is known by.
 
-Nothing here ever approves anything. An allowance that is there is used, and one beyond the price is told once: any
-later Permit2 signature of the key could take it.
+Nothing here ever signs an approval without an end. An allowance that is there is used, and one beyond the price is told
+once: any later Permit2 signature of the key could take it. Where there is none, and the seller takes one, a permit of
+exactly the price goes along with the payment.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
-from typing import Any
+import time
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ..chains.evm import ZERO, is_address
 from ..chains.permit2_settlement import FIRST_BLOCK, head_number
-from ..chains.rpc import Rpc
+from ..chains.rpc import Reverted, Rpc
 from ..chains.rpc_answers import Garbage
-from ..core.asks import Ask, Fetch
+from ..chains.token_permits import permit_facts
+from ..core.asks import Ask, Fetch, Holds
 from ..errors import ChainUnavailable, InsufficientFunds
-from ..model.holds import CEILING
+from ..model.exposures import UNLIMITED
+from ..model.holds import CEILING, Hold, payer_name
 from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, quoted
 from ..model.signing import Signed
 from .permit2 import PERMIT2, SPENDERS
+from .permits import TRANSACTION_KEY, Wanted, domain_for, pending, sponsored, version_problem
 
 METHOD = "permit2"
 _ALLOWANCE = "0xdd62ed3e"  # allowance(address,address)
 _WORD = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
-#: Amounts from here on are written as "unlimited".
-_UNLIMITED = 2**159
 #: Fields by which sellers could ask for another contract than the official ones.
 _CONTRACTS = {"spender": "", "proxyAddress": "", "permit2Proxy": "", "permit2Address": PERMIT2}
 
@@ -58,43 +61,69 @@ def facilitator_objection(offer: Offer, payer: str) -> str | None:
     return "facilitatorAddress is the buyer itself" if named.lower() == payer.lower() else None
 
 
+class Found(NamedTuple):
+    """Answer of the chain before a payment: its evidence, a remark, and the permit that it needs."""
+
+    evidence: Mapping[str, Any]
+    remark: str = ""
+    #: None: the allowance is there, or it could not be read.
+    wanted: Wanted | None = None
+
+
 class Permit2Allowances:
     """Reads what one payer has approved to Permit2, before each payment."""
 
-    def __init__(self, payer: str) -> None:
+    def __init__(self, payer: str, permits: bool = True, is_contract: bool = False) -> None:
         self._payer = payer
+        self._permits, self._is_contract = permits, is_contract
         #: Tokens whose allowance beyond the price was told.
         self._told: set[Token] = set()
 
-    def look(self, rpc: Rpc | None, offer: Offer) -> Generator[Ask[Any], Any, tuple[Mapping[str, Any], str]]:
-        """Return the evidence for a payment, and a remark. Raise where the allowance is too small for it.
+    def look(self, rpc: Rpc | None, offer: Offer) -> Generator[Ask[Any], Any, Found]:
+        """Return the evidence for a payment, and the permit that it needs. Raise where it has no allowance and no way.
 
         Without an endpoint nothing is read: the seller looks, too.
         """
         if rpc is None or not rpc.urls:
-            return {}, ""
+            return Found({})
         token = offer.token
         assert token is not None
         block, have = yield from Fetch(lambda: _facts(rpc, token.address, self._payer))
-        if have < offer.amount:
-            raise self._refusal(offer, token, have)
-        return {FIRST_BLOCK: block}, self._remark(offer, token, have)
+        others = [] if have >= UNLIMITED else _under_way((yield from Holds()), token, self._payer)
+        if have - sum(amount for amount, _ in others) >= offer.amount:
+            return Found({FIRST_BLOCK: block}, self._remark(offer, token, have))
+        problem = no_permit(offer, self._permits, self._is_contract) if have < offer.amount else ""
+        if problem:
+            raise self._refusal(offer, token, have, problem)
+        if others:
+            # A permit sets the allowance, and does not add to it: these payments could not be taken any more.
+            raise pending(offer, "Another payment of this wallet by Permit2", max(until for _, until in others))
+        try:
+            facts = yield from Fetch(lambda: permit_facts(rpc, token.address, self._payer))
+        except Reverted:
+            raise self._refusal(offer, token, have, "The token takes no permit (EIP-2612).") from None
+        domain = domain_for(offer, facts.separator)
+        if isinstance(domain, str):
+            raise self._refusal(offer, token, have, f"No permit is signed: {domain}.")
+        return Found({FIRST_BLOCK: block}, "", Wanted(*domain, facts.nonce, facts.time))
 
-    def _refusal(self, offer: Offer, token: Token, have: int) -> InsufficientFunds:
+    def _refusal(self, offer: Offer, token: Token, have: int, problem: str) -> InsufficientFunds:
         name, network = token.symbol or token.address, short_name(offer.network)
-        return InsufficientFunds(
+        failure = InsufficientFunds(
             f"This offer is paid by Permit2, and the account {self._payer} has approved {token.whole(have)} {name} to "
-            f"it on {network}; {token.whole(offer.amount)} are asked. Nothing was sent. Approve what you mean to spend "
-            f"by a transaction of your own, approve({PERMIT2}, {offer.amount}) on {token.address}, or leave it "
-            "to others. No approval is ever signed here.",
+            f"it on {network}; {token.whole(offer.amount)} are asked. {problem} Nothing was sent. Approve what you "
+            f"mean to spend by a transaction of your own, approve({PERMIT2}, {offer.amount}) on {token.address}, or "
+            "leave it to others.",
             offer=offer,
         )
+        failure.instead = "another"
+        return failure
 
     def _remark(self, offer: Offer, token: Token, have: int) -> str:
         if have <= offer.amount or token in self._told:
             return ""
         self._told.add(token)
-        amount = "An unlimited amount of" if have >= _UNLIMITED else token.whole(have)
+        amount = "An unlimited amount of" if have >= UNLIMITED else token.whole(have)
         return (
             f"{amount} {token.symbol or token.address} of {self._payer} is approved to Permit2 on "
             f"{short_name(offer.network)}, more than this payment takes. Any later Permit2 signature of this key could "
@@ -102,14 +131,46 @@ class Permit2Allowances:
         )
 
 
-def signed_permit(offer: Offer, message: dict[str, Any], signature: bytes, found: tuple[Any, str]) -> Signed:
-    """Return the payment for the wire, and what identifies it: the bit of its nonce."""
-    evidence, remark = found
+def no_permit(offer: Offer, permits: bool, is_contract: bool) -> str:
+    """Return why no permit is signed for an offer that has no allowance, or ""."""
+    if not sponsored(offer):
+        if TRANSACTION_KEY in offer.sponsoring:
+            return (
+                f"The seller pays the gas of an approval by a signed transaction ({TRANSACTION_KEY}). Such a "
+                "transaction never expires, so it is not signed."
+            )
+        return "No approval is ever signed here, and the seller takes no permit."
+    if not permits:
+        return "The seller takes a permit (EIP-2612), and Policy(permits=False) signs none."
+    if is_contract:
+        return "The seller takes a permit (EIP-2612). The wallet is a contract, and most tokens take none of these."
+    problem = version_problem(offer)
+    return f"No permit is signed: {problem}." if problem else ""
+
+
+def _under_way(holds: Iterable[Hold], token: Token, payer: str) -> list[tuple[int, int]]:
+    """Return the amount and the end of each payment of an account that may yet take its part of an allowance."""
+    found = (
+        (hold.offer.amount, hold.authorization.expires)
+        for hold in holds
+        if hold.authorization is not None
+        and hold.authorization.proof == "bit"
+        and hold.money != "spent"
+        and (hold.offer.token, hold.payer) == (token, payer_name(payer))
+    )
+    return [one for one in found if one[1] >= time.time()]
+
+
+def signed_permit(
+    offer: Offer, message: dict[str, Any], signature: bytes, found: Found, permit: Mapping[str, Mapping[str, str]]
+) -> Signed:
+    """Return the payment for the wire, with its permit, and what identifies it: the bit of its nonce."""
     kind, ceiling = (CEILING, offer.amount) if offer.is_ceiling else ("transfer", None)
     payload = {"signature": "0x" + signature.hex(), "permit2Authorization": message}
     return Signed(
-        payload, message["nonce"], message["from"], int(message["deadline"]), evidence, kind, ceiling, "bit", remark
-    )
+        payload, message["nonce"], message["from"], int(message["deadline"]), found.evidence, kind, ceiling, "bit",
+        found.remark, permit,
+    )  # fmt: skip
 
 
 def _facts(rpc: Rpc, token: str, owner: str) -> tuple[int, int]:

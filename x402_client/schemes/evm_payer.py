@@ -65,6 +65,11 @@ class EvmPayer:
         self._code: dict[str, bytes] = {}
         self._resting: dict[str, float] = {}
 
+    @property
+    def is_contract(self) -> bool:
+        """Return True if the user declared a contract at this address."""
+        return self._declared
+
     def ready(self, network: str) -> Generator[Ask[Any], Any, None]:
         """Look once if a key's account is delegated to code, at an endpoint that the user named.
 

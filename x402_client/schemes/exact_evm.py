@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator
-from functools import lru_cache
 from typing import Any
 
 from ..chains.evm import ZERO, is_address, keccak, token_balance, token_decimals
@@ -23,13 +22,15 @@ from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, quoted, words
 from ..model.signing import Signed, TypedData
-from . import permit2
-from .by_permit2 import METHOD, Permit2Allowances, contract_objection, signed_permit
+from ..signers.evm import read_signature
+from . import permit2, permits
+from .by_permit2 import METHOD, Found, Permit2Allowances, contract_objection, signed_permit
 from .evm_payer import EvmPayer
 from .not_paid import GATEWAY, GATEWAY_OBJECTION, about_method
 from .payment_flow import flow_objection
+from .permit_places import under_permit
+from .token_domain import DOMAIN, fields, separator, type_hash
 
-_DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _TRANSFER = (
     "TransferWithAuthorization(address from,address to,uint256 value,"
     + "uint256 validAfter,uint256 validBefore,bytes32 nonce)"
@@ -50,17 +51,19 @@ class ExactEvm:
         rpc: Callable[[str], Rpc] | None = None,
         check_funds: bool = False,
         account: EvmPayer | None = None,
+        permits: bool = True,
     ) -> None:
         """Take the payer's address, and a function that returns the endpoints of a network.
 
-        With ``check_funds``, the balance is read before anything is signed. Without ``account``, a key pays.
+        With ``check_funds``, the balance is read before anything is signed. Without ``account``, a key pays. Without
+        ``permits``, an allowance to Permit2 has to be there.
         """
         self.payer = payer
         self._account = account or EvmPayer(payer)
         self._rpc, self._check_funds = rpc, check_funds
         #: Tokens whose decimals are right, by the table, their chain or the user's word.
         self._checked: set[Token] = set()
-        self._permit2 = Permit2Allowances(payer)
+        self._permit2 = Permit2Allowances(payer, permits, self._account.is_contract)
 
     def objection(self, offer: Offer) -> str | None:
         """Return why this offer must not be signed, or None."""
@@ -108,20 +111,38 @@ class ExactEvm:
         if offer.by_permit2:
             found = yield from self._permit2.look(self._rpc and self._rpc(offer.network), offer)
         window = min(max(offer.timeout or 0, SETTLING), validity)
+        signing = self._in_time(offer, window, found)
+        if found is None or found.wanted is None:
+            return (yield from signing)
+        return (yield from under_permit(found.wanted, offer, self.payer, signing))
+
+    def _in_time(self, offer: Offer, window: int, found: Found | None) -> Generator[Ask[Any], Any, Signed]:
         for _ in range(2):
             expires = int(time.time()) + window
             message = self._message(offer, expires)
             data = _data(offer, message)
             given = yield from SignTyped(data)
             signature = yield from self._account.checked(offer.network, data, given)
+            permit = {} if found is None else (yield from self._permit(offer, found, expires))
             if expires - time.time() >= min(window, SETTLING) / 2:
                 if found is not None:
-                    return signed_permit(offer, message, signature, found)
+                    return signed_permit(offer, message, signature, found, permit)
                 return self._signed(message, signature)
         raise SigningError(
             f"The signer took {given.seconds:.0f} s twice; a payment valid for {window} s would expire on its way. "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "Policy(validity=...) sets how long payments are valid. Nothing was sent."
         )
+
+    def _permit(self, offer: Offer, found: Found, expires: int) -> Generator[Ask[Any], Any, dict[str, dict[str, str]]]:
+        """Sign the permit that the payment needs, if it needs one: until the payment's own deadline."""
+        wanted = found.wanted
+        if wanted is None:
+            return {}
+        data = permits.typed_data(offer, wanted, self.payer, expires)
+        given = yield from SignTyped(data)
+        signature = yield from self._account.checked(offer.network, data, given)
+        read_signature(signature)
+        return {permits.KEY: permits.info(offer, wanted, self.payer, expires, signature)}
 
     def _check_decimals(self, rpc: Rpc, offer: Offer) -> Generator[Ask[Any], Any, None]:
         """Read the decimals of a token in Policy(tokens=...) once: with wrong ones, its price would be wrong.
@@ -177,14 +198,14 @@ def typed_data(token: Token, message: dict[str, Any]) -> TypedData:
     """Return the EIP-712 data of one transfer: its digest, and the document for a wallet that shows it."""
     chain_id = int(token.network.removeprefix("eip155:"))
     domain = (token.name or "", token.version or "", chain_id, token.address)
-    digest = keccak(b"\x19\x01" + _separator(*domain) + keccak(_packed(message)))
+    digest = keccak(b"\x19\x01" + separator(*domain) + keccak(_packed(message)))
     return TypedData(digest, lambda: _document(domain, message))
 
 
 def _packed(message: dict[str, Any]) -> bytes:
     return b"".join(
         (
-            _type_hash(_TRANSFER),
+            type_hash(_TRANSFER),
             bytes(12) + bytes.fromhex(message["from"][2:]),
             bytes(12) + bytes.fromhex(message["to"][2:]),
             int(message["value"]).to_bytes(32),
@@ -195,37 +216,15 @@ def _packed(message: dict[str, Any]) -> bytes:
     )
 
 
-@lru_cache(maxsize=256)
-def _separator(name: str, version: str, chain_id: int, contract: str) -> bytes:
-    parts = (
-        _type_hash(_DOMAIN),
-        keccak(name.encode()),
-        keccak(version.encode()),
-        chain_id.to_bytes(32),
-        bytes(12) + bytes.fromhex(contract[2:]),
-    )
-    return keccak(b"".join(parts))
-
-
-@lru_cache(maxsize=8)
-def _type_hash(declaration: str) -> bytes:
-    return keccak(declaration.encode())
-
-
 def _document(domain: tuple[str, str, int, str], message: dict[str, Any]) -> dict[str, Any]:
     name, version, chain_id, contract = domain
     numbers = {field: int(message[field]) for field in ("value", "validAfter", "validBefore")}
     return {
-        "types": {"EIP712Domain": _fields(_DOMAIN), "TransferWithAuthorization": _fields(_TRANSFER)},
+        "types": {"EIP712Domain": fields(DOMAIN), "TransferWithAuthorization": fields(_TRANSFER)},
         "primaryType": "TransferWithAuthorization",
         "domain": {"name": name, "version": version, "chainId": chain_id, "verifyingContract": contract},
         "message": {**message, **numbers},
     }
-
-
-def _fields(declaration: str) -> list[dict[str, str]]:
-    inside = declaration[declaration.index("(") + 1 : -1]
-    return [{"type": kind, "name": name} for kind, name in (part.split(" ") for part in inside.split(","))]
 
 
 def _kind_objection(offer: Offer) -> str | None:
@@ -240,7 +239,7 @@ def _kind_objection(offer: Offer) -> str | None:
     if flow is not None:
         return flow
     if method == METHOD:
-        return contract_objection(offer)
+        return contract_objection(offer) or permits.permit_objection(offer)
     if token is None or not token.name or not token.version:
         return "the token has no EIP-712 name and version here, so it is paid by Permit2 alone, not by EIP-3009"
     return None

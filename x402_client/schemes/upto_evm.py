@@ -11,6 +11,7 @@ from .by_permit2 import METHOD, contract_objection, facilitator_objection
 from .exact_evm import ExactEvm
 from .not_paid import about_method
 from .payment_flow import PAID
+from .permits import permit_objection
 
 
 class UptoEvm(ExactEvm):
@@ -23,6 +24,7 @@ class UptoEvm(ExactEvm):
         return (
             _kind_objection(offer)
             or contract_objection(offer)
+            or permit_objection(offer)
             or facilitator_objection(offer, self.payer)
             or self._recipient_objection(offer)
         )

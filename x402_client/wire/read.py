@@ -19,6 +19,8 @@ Header = Callable[[str], str | None]
 #: Texts in a header that was meant to be x402, however broken the rest is.
 _MARKS = (b'"x402Version"', b'"accepts"')
 _HEADERS = ("payment-required", "x-payment-required")
+#: Extensions by which a seller pays the gas of an approval to Permit2: by a permit (EIP-2612), or by a transaction.
+SPONSORING = ("eip2612GasSponsoring", "erc20ApprovalGasSponsoring")
 _Texts = tuple[tuple[str, str], ...]
 #: The most characters of brief terms. Those are kept by their number, in case they come again.
 _BRIEF = 8_192
@@ -169,6 +171,8 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, size: int) -> 
     offers, faults = read_offers(entries, version)
     if entries and not offers:
         raise MalformedQuote("The 402 has no offer that can be read. " + "; ".join(faults[:5]) + ". Nothing was paid.")
+    if extensions:
+        offers = _with_sponsoring(offers, extensions)
     resource, contradiction = document.get("resource"), ""
     if OFFER_RECEIPT in extensions:
         is_whole = len(offers) == len(entries)
@@ -187,6 +191,12 @@ def _quote(document: Mapping[str, Any], url: str, bounds: Bounds, size: int) -> 
         sign_in=sign_in,
         contradiction=contradiction,
     )
+
+
+def _with_sponsoring(offers: list[Offer], extensions: Mapping[str, Any]) -> list[Offer]:
+    """Return the offers, those by Permit2 with the ways in which the seller pays the gas of an approval to it."""
+    found = {name: extensions[name] for name in SPONSORING if name in extensions}
+    return [offer.but(sponsoring=found) if offer.by_permit2 else offer for offer in offers] if found else offers
 
 
 def _version(document: Mapping[str, Any]) -> int:

@@ -37,24 +37,29 @@ def takes_payment_id(quote: Quote) -> bool:
 
 
 def payment_header(
-    quote: Quote, offer: Offer, payload: Mapping[str, Any], bounds: Bounds, payment_id: str | None = None
+    quote: Quote,
+    offer: Offer,
+    payload: Mapping[str, Any],
+    bounds: Bounds,
+    payment_id: str | None = None,
+    added: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[str, str]:
     """Return name and value of the header that pays.
 
     Version 2 echoes the offer and the extensions as the server wrote them. Only ``payment_id`` is added, where the
-    server takes one.
+    server takes one, and what a scheme has ``added`` to the ``info`` of declared extensions.
     """
     name, value, problem = _HEADERS[quote.version == 2], "", ""
     try:
-        value = _header(quote, offer, payload, payment_id)
+        value = _header(quote, offer, payload, payment_id, added)
     except (TypeError, ValueError) as fault:
         problem = type(fault).__name__
     if not value:  # raised out here: the failure, which has the payload in its variables, is forgotten
-        payload = {}
+        payload, added = {}, None
         raise SigningError(f"The signed payload cannot be written as JSON ({problem}). Nothing was sent.")
     size = len(value)
     if size > bounds.payment_header:
-        payload, value = {}, ""  # tools that print the variables of a traceback must find none
+        payload, value, added = {}, "", None  # tools that print the variables of a traceback must find none
         raise SigningError(
             f"The signed payload makes a header of {size} characters; {bounds.payment_header} are sent at most. "
             "Nothing was sent."
@@ -97,8 +102,14 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
     return objection
 
 
-def _header(quote: Quote, offer: Offer, payload: Mapping[str, Any], payment_id: str | None) -> str:
-    before, after = _prefix(quote, offer), _accepted(quote, offer) + _suffix(quote, payment_id)
+def _header(
+    quote: Quote,
+    offer: Offer,
+    payload: Mapping[str, Any],
+    payment_id: str | None,
+    added: Mapping[str, Mapping[str, Any]] | None,
+) -> str:
+    before, after = _prefix(quote, offer), _accepted(quote, offer) + _suffix(quote, payment_id, added)
     return base64.b64encode(f"{before}{dump(payload)}{after}}}".encode()).decode()
 
 
@@ -119,15 +130,17 @@ def _accepted(quote: Quote, offer: Offer) -> str:
     return f',"accepted":{_text(quote, offer.raw)}' if quote.version == 2 else ""
 
 
-def _suffix(quote: Quote, payment_id: str | None) -> str:
-    """Return the text at the end, which is the same for every offer of the quote."""
+def _suffix(quote: Quote, payment_id: str | None, added: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """Return the text at the end, which is the same for every offer of the quote, but for what is ``added``."""
     if quote.version != 2:
         return ""
     resource = "" if quote.resource is None else f',"resource":{_text(quote, quote.resource, _resource)}'
+    ours = dict(added or {})
     if payment_id is not None:
-        declared = quote.extensions[_PAYMENT_ID]
-        ours = {**declared, "info": {**declared["info"], "id": payment_id}}
-        return f'{resource},"extensions":{dump(_echoed({**quote.extensions, _PAYMENT_ID: ours}))}'
+        ours[_PAYMENT_ID] = {"id": payment_id}
+    if ours:
+        extensions = {**quote.extensions, **{name: _extended(quote, name, info) for name, info in ours.items()}}
+        return f'{resource},"extensions":{dump(_echoed(extensions))}'
     return f'{resource},"extensions":{_text(quote, quote.extensions, _echoed)}' if quote.extensions else resource
 
 
@@ -142,6 +155,14 @@ def _echoed(extensions: Mapping[str, Any]) -> Mapping[str, Any]:
         return extensions
     rest = {name: value for name, value in info.items() if name != "offers"}
     return {**extensions, OFFER_RECEIPT: {**declared, "info": rest}}
+
+
+def _extended(quote: Quote, name: str, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an extension as it was declared, with facts of ours in its ``info``. Servers compare the rest."""
+    declared = quote.extensions.get(name)
+    declared = declared if isinstance(declared, dict) else {}
+    theirs = declared.get("info")
+    return {**declared, "info": {**(theirs if isinstance(theirs, dict) else {}), **info}}
 
 
 def _resource(resource: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from eth_account import Account
 from facilitating import serve
 from serving import fund, read_orders
 from x402 import x402FacilitatorSync
+from x402.extensions.eip2612_gas_sponsoring import EIP2612_GAS_SPONSORING
 from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme, ExactEvmSchemeConfig
 from x402.mechanisms.evm.exact.v1.facilitator import ExactEvmSchemeV1
 from x402.mechanisms.evm.signers import FacilitatorWeb3Signer
@@ -28,6 +29,7 @@ def make_facilitator(orders: dict[str, Any]) -> x402FacilitatorSync:
     facilitator.register([orders["network"]], ExactEvmScheme(signer, ExactEvmSchemeConfig(orders.get("factories", []))))
     facilitator.register([orders["network"]], UptoEvmScheme(signer))
     facilitator.register_v1([orders["network_v1"]], ExactEvmSchemeV1(signer))
+    facilitator.register_extension(EIP2612_GAS_SPONSORING)
     return facilitator
 
 

@@ -24,7 +24,10 @@ def fastapi_pages() -> FastAPI:
     app.get("/choice")(shop.goods)
     app.get("/upfront")(shop.goods)
     app.get("/permit2")(shop.goods)
+    for way in ("permit2", "transaction", "choice"):
+        app.get(f"/sponsored/{way}")(shop.goods)
 
+    @app.get("/sponsored/upto")
     @app.get("/upto")
     def upto(charge: str) -> JSONResponse:
         return JSONResponse(shop.goods(), headers=_charging(charge))
@@ -52,7 +55,10 @@ def flask_pages() -> Flask:
     app.get("/choice", endpoint="choice")(shop.goods)
     app.get("/upfront", endpoint="upfront")(shop.goods)
     app.get("/permit2", endpoint="permit2")(shop.goods)
+    for way in ("permit2", "transaction", "choice"):
+        app.get(f"/sponsored/{way}", endpoint=f"sponsored {way}")(shop.goods)
 
+    @app.get("/sponsored/upto", endpoint="sponsored upto")
     @app.get("/upto")
     def upto() -> tuple[dict[str, Any], int, dict[str, str]]:
         return shop.goods(), 200, _charging(flask_request.args["charge"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import shop
+from x402.extensions.eip2612_gas_sponsoring import declare_eip2612_gas_sponsoring_extension
+from x402.extensions.erc20_approval_gas_sponsoring import declare_erc20_approval_gas_sponsoring_extension
 from x402.http import PaymentOption, RouteConfig
 from x402.schemas import AssetAmount
 
@@ -25,7 +27,13 @@ def routes(orders: dict[str, Any]) -> dict[str, RouteConfig]:
 
     upfront = RouteConfig(accepts=[option(shop.GET_PRICE, {"paymentFlow": "upfront"})], description="paid first")
     by_permit2 = option(shop.GET_PRICE, {"assetTransferMethod": "permit2"})
+    ceiling, ways = option(shop.CEILING, scheme="upto"), declare_eip2612_gas_sponsoring_extension()
+    transaction = declare_erc20_approval_gas_sponsoring_extension()
     return {
+        "GET /sponsored/permit2": RouteConfig(accepts=[by_permit2], extensions=ways | transaction),
+        "GET /sponsored/upto": RouteConfig(accepts=[ceiling], extensions=ways),
+        "GET /sponsored/transaction": RouteConfig(accepts=[by_permit2], extensions=transaction),
+        "GET /sponsored/choice": RouteConfig(accepts=[by_permit2, option("$0.02")], extensions=ways),
         "GET /permit2": RouteConfig(accepts=[by_permit2], description="by Permit2"),
         "GET /upto": RouteConfig(accepts=[option(shop.CEILING, scheme="upto")], description="up to a ceiling"),
         "GET /upfront": upfront,

@@ -19,8 +19,9 @@ from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
-from ...schemes.by_permit2 import permit2_allowance
+from ...schemes.by_permit2 import no_permit, permit2_allowance
 from ...schemes.permit2 import PERMIT2
+from ...signers.contract import ContractSigner
 from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
@@ -236,12 +237,14 @@ class _Funds:
     unknown: str = ""
     #: What we approved to Permit2, in the token's smallest units. None: the offer is not paid by it.
     approved: int | None = None
+    #: Why no permit would be signed where too little is approved. "": one would be, of exactly the price.
+    no_permit: str = ""
     #: False if nothing was looked at.
     seen: bool = False
 
     def suffices(self, offer: Offer) -> bool:
         """Return False if a payment was seen to be impossible."""
-        approved = self.approved is None or self.approved >= offer.amount
+        approved = self.approved is None or self.approved >= offer.amount or not self.no_permit
         return not self.seen or ((self.have or 0) >= offer.amount and self.theirs is not False and approved)
 
 
@@ -267,7 +270,8 @@ def _funds(offer: Offer, buyer: Buyer) -> _Funds:
             have, theirs = balance(buyer.endpoints, owner, token), _their_account(offer, buyer)
             rpc = buyer.endpoints.of(offer.network)
             approved = permit2_allowance(rpc, token.address, owner) if offer.by_permit2 else None
-            return _Funds(owner, have, theirs, approved=approved, seen=True)
+            alone = no_permit(offer, buyer.policy.permits, isinstance(buyer.wallet.evm, ContractSigner))
+            return _Funds(owner, have, theirs, approved=approved, no_permit=alone, seen=True)
     except ChainUnavailable as failure:
         return _Funds(owner, unknown=in_own_words(str(failure.args[0])))
 
@@ -291,9 +295,13 @@ def _tell_funds(offer: Offer, known: _Funds, problem: Callable[[str, str], None]
         payable.fact(f"{place}: balance", f"{whole_tokens(known.have, token)} {where}")
     if known.approved is not None:
         approved = f"{whole_tokens(known.approved, token)} {where} are approved to Permit2"
-        if known.approved < offer.amount:
+        if known.approved < offer.amount and not known.no_permit:
+            signed = f"a permit of exactly {whole_tokens(offer.amount, token)} is signed with the payment"
+            payable.fact(f"{place}: Permit2", f"{approved}; {signed}")
+        elif known.approved < offer.amount:
             text = f"approve({PERMIT2}, {offer.amount}) on {token.address} by a transaction of your own changes that"
-            problem(place, f"{approved}; {whole_tokens(offer.amount, token)} are asked. {text}")
+            asked = f"{whole_tokens(offer.amount, token)} are asked"
+            problem(place, f"{approved}; {asked}. {in_own_words(known.no_permit)} {text}")
         else:
             payable.fact(f"{place}: Permit2", approved)
     if known.theirs is False:

@@ -123,6 +123,8 @@ def rows_of(policy: Policy) -> list[tuple[str, str]]:
         rows.append(("same request", f"at most {', '.join(counted)}; then asks, or refuses"))
     if policy.pay_to is not None:
         rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "no address"))
+    if not policy.permits:
+        rows.append(("permits", "none is signed: Permit2 needs an allowance that is there"))
     if policy.approve_above is not None:
         rows.append(("asks above", limits(policy.approve_above).removeprefix("up to ").removesuffix(" a request")))
     return rows

@@ -15,6 +15,8 @@ from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
+from ...schemes.by_permit2 import no_permit
+from ...signers.contract import ContractSigner
 from ...signers.play_keys import takes_play_keys
 from .. import options, wallets
 from ..buying import Choices, LedgerForLooking, amount, buying, ledger_for_looking, left, left_in_words, number
@@ -98,6 +100,7 @@ class QuoteReport:
         url, choice = httpx.URL(quote.url), quote.choice
         self.left: dict[str, Money] = left(buyer, url.host, choice.price.currency) if choice and choice.price else {}
         self.frozen: tuple[str, ...] = stops(looked.frozen, origin_of(quote.url))
+        self._policy, self._is_contract = buyer.policy, isinstance(buyer.wallet.evm, ContractSigner)
         #: True if it is a sandbox's, whose settings were not read here.
         self.unread: bool = is_unread(quote.offers, buyer.policy.tokens)
         #: Why the chosen offer would not be paid after all, in short; "" if it would.
@@ -189,6 +192,8 @@ class QuoteReport:
         if quote.choice is not None and quote.choice.is_ceiling:
             said = "has a ceiling: the seller says after its work what it takes of it"
             show(f"Offer {quote.choice.position} {said}.", "yellow")
+        if quote.choice is not None and quote.choice.by_permit2:
+            show(f"Offer {quote.choice.position} {self._by_permit2(quote.choice)}", "yellow")
         if self.left and not self.looked.problem:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
         if self.unread:
@@ -197,6 +202,12 @@ class QuoteReport:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
         elif quote.choice is not None:
             say("The wallet's funds were not looked at; `x402 doctor URL` looks.", "dim")
+
+    def _by_permit2(self, offer: Offer) -> str:
+        """Return what a payment by Permit2 needs, and what is done where it is not there."""
+        lacking = no_permit(offer, self._policy.permits, self._is_contract)
+        then = lacking or "Without one, a permit (EIP-2612) of exactly this amount is signed with the payment."
+        return f"is paid by Permit2, from an allowance of the wallet's token. {in_own_words(then)}"
 
     def _show_sign_in(self) -> None:
         challenge = self.quote.sign_in
@@ -314,6 +325,8 @@ def offer_document(offer: Offer) -> dict[str, Any]:
         "pay_to": offer.pay_to,
         "upfront": offer.upfront,
         "ceiling": offer.is_ceiling,
+        "permit2": offer.by_permit2,
+        "sponsoring": sorted(offer.sponsoring),
         "test_money": takes_play_keys(offer.network),
         "reason": None if offer.reason is None else in_own_words(offer.reason),
     }

@@ -9,9 +9,10 @@ import typer
 
 from ...buyer.environment import keys_of_others, keys_to_export
 from ...model.holds import moment
-from .. import allowances, balances, export, funding, options, vocabulary
+from .. import allowances, balances, export, exposures, funding, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
+from ..exposures import draw_exposures
 from ..in_use import ledger_command, typed, wallet_option
 from ..money_labels import network_name
 from ..open_ledger import lift
@@ -73,6 +74,9 @@ def _draw(found: Standing) -> None:
     frozen = [("", pattern) for pattern in found.frozen] or [("", "nothing")]
     _section("Frozen", frozen, _lifts(found))
     _draw_open(found)
+    if found.exposures:
+        _section("Could be taken besides", [])
+        draw_exposures(found.exposures)
 
 
 def _section(title: str, rows: Iterable[tuple[str, str]], then: Iterable[str] = ()) -> None:
@@ -214,6 +218,7 @@ def _document(found: Standing) -> dict[str, Any]:
         "frozen": list(found.frozen),
         "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
         "open_amounts": [export.row(hold) for hold in found.owed],
+        "exposures": [exposures.document(one) for one in found.exposures],
         "next": [*_next_for_wallet(found), *_lifts(found), *([ledger_command("holds")] if waiting else [])],
     }
 

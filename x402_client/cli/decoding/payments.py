@@ -20,6 +20,7 @@ from ...schemes.exact_evm import typed_data
 from ..balances import whole_tokens
 from .findings import Reading, missing
 from .permit2 import read_permit
+from .permits import read_given
 from .solana import read_transaction
 from .statements import read_signed_receipt
 
@@ -54,6 +55,7 @@ def read_payment(document: dict[str, Any], reading: Reading) -> None:
         _evm(payload, terms if terms is accepted else {}, network, reading)
     elif "permit2Authorization" in payload and family in (EVM_FAMILY, None):
         read_permit(payload, terms if terms is accepted else {}, network, reading)
+        read_given(document, network, reading)
     elif "transaction" in payload and family in (SOLANA_FAMILY, None):
         read_transaction(payload["transaction"], terms if terms is accepted else {}, network, reading)
     else:

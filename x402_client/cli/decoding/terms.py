@@ -18,7 +18,7 @@ from ...schemes.payment_flow import PAID, objection_to
 from ...wire.bounds import DEFAULT
 from ..balances import whole_tokens
 from ..money_labels import PAID_FIRST
-from . import permit2
+from . import permit2, permits
 from .findings import Reading, missing
 from .sign_ins import read_challenge
 from .statements import read_signed_offers
@@ -50,6 +50,7 @@ def read_terms(document: dict[str, Any], reading: Reading, known: Tokens, asked_
         reading.tolerated("extensions", "it is not an object, so it is passed over")
     elif extensions:
         reading.fact("extensions", ", ".join(map(str, extensions)))
+        permits.read_asked(extensions, reading)
     signs = isinstance(extensions, dict) and read_challenge(extensions, reading, asked_url)
     if entries == [] and signs:
         reading.note("accepts", "it is empty: nothing is to be paid, and a sign-in of the wallet opens it")

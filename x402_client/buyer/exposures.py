@@ -1,0 +1,174 @@
+"""Tells what a wallet's permits and its allowances to Permit2 could still take, as the chain and the ledger tell it.
+
+The rule: "An allowance to a contract or a signed approve is exposure without an end". Each token that a payment by
+Permit2 was ever signed for, as far as the ledger knows, is looked at. A permit that was used or is dead is forgotten.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..chains.permit2_settlement import PERMIT2
+from ..chains.rpc import Endpoints
+from ..chains.token_permits import chain_time, permit_nonce
+from ..core.asks import Claim, Close, Conclude, Fetch
+from ..core.drive import Flow
+from ..errors import ChainUnavailable
+from ..ledgers.extras import owed_in
+from ..model.budgets import PERMITS
+from ..model.exposures import Exposure
+from ..model.holds import Attempt, Hold, moment
+from ..model.money import Token
+from ..model.networks import short_name
+from ..schemes.by_permit2 import permit2_allowance
+from . import past
+from .ledger_calls import acall_ledger, call_ledger
+from .services import Services
+
+#: The latest purchases that are looked through for payments by Permit2, and the latest permits that were used.
+_LATEST = 1_000
+
+
+class _Place(NamedTuple):
+    """A token of a wallet's account."""
+
+    token: Token
+    payer: str
+
+
+@dataclass(slots=True)
+class _Known:
+    """Payments and permits that the ledger knows of one token of an account."""
+
+    payments: list[Hold] = field(default_factory=list)
+    used: list[Hold] = field(default_factory=list)
+    open: list[Hold] = field(default_factory=list)
+
+    @property
+    def since(self) -> float:
+        return min(hold.created for hold in (*self.payments, *self.used, *self.open))
+
+
+Known = dict[_Place, _Known]
+
+
+def known_permits(services: Services) -> Known:
+    """Return what the ledger knows of this wallet's permits and payments by Permit2, by token and account."""
+    ledger = services.ledger
+    made = past.open_holds(services), past.history(services, _LATEST), call_ledger(ledger, owed_in, services.purse)
+    opened = call_ledger(ledger, lambda port: port.holds(PERMITS))
+    used = call_ledger(ledger, lambda port: port.history(_LATEST, PERMITS))
+    return _sorted(services, made, used, opened)
+
+
+async def aknown_permits(services: Services) -> Known:
+    """Async twin of ``known_permits``."""
+    ledger = services.ledger
+    made = (
+        await past.aopen_holds(services), await past.ahistory(services, _LATEST),
+        await acall_ledger(ledger, owed_in, services.purse),
+    )  # fmt: skip
+    opened = await acall_ledger(ledger, lambda port: port.holds(PERMITS))
+    used = await acall_ledger(ledger, lambda port: port.history(_LATEST, PERMITS))
+    return _sorted(services, made, used, opened)
+
+
+def _sorted(services: Services, made: Iterable[Iterable[Hold]], used: Iterable[Hold], opened: Iterable[Hold]) -> Known:
+    mine, found = {payer.lower() for payer in services.wallet.addresses.values()}, Known()
+    paid = (hold for group in made for hold in group if hold.authorization and hold.authorization.proof == "bit")
+    for name, holds in (("payments", paid), ("used", used), ("open", opened)):
+        for hold in holds:
+            if hold.offer.token is not None and hold.authorization is not None and hold.payer.lower() in mine:
+                known = found.setdefault(_Place(hold.offer.token, hold.payer), _Known())
+                getattr(known, name).append(hold)
+    return found
+
+
+class Looked(NamedTuple):
+    """The chain's word about one token of an account. None: it was not asked, or did not answer."""
+
+    allowance: int | None = None
+    nonce: int | None = None
+    time: float | None = None
+
+
+def judge(known: Known, endpoints: Endpoints) -> Flow[tuple[Exposure, ...]]:
+    """Return what can still be taken. A permit that was used, or is over by the chain's clock, is concluded."""
+    found: list[Exposure] = []
+    for place, one in known.items():
+        seen = yield from Fetch(lambda place=place, one=one: _look(place, bool(one.open), endpoints))  # type: ignore[misc]
+        for hold in one.open:
+            if not (yield from _over(hold, seen)):
+                found.append(_permit(place, hold))
+        if seen.allowance != 0:
+            found.append(_allowance(place, one, seen.allowance))
+    return tuple(found)
+
+
+def _look(place: _Place, has_permits: bool, endpoints: Endpoints) -> Looked:
+    network, token = place.token.network, place.token.address
+    if not endpoints.reach(network):
+        return Looked()
+    rpc = endpoints.of(network)
+    try:
+        have = permit2_allowance(rpc, token, place.payer)
+        if not has_permits:
+            return Looked(have)
+        # In this order: a permit that is used in between was not seen, and is shown once too often.
+        return Looked(have, permit_nonce(rpc, token, place.payer), chain_time(rpc))
+    except ChainUnavailable:
+        return Looked()
+
+
+def _over(hold: Hold, seen: Looked) -> Flow[bool]:
+    """Return True if a permit can be used no more. Its record is concluded then."""
+    signed = hold.authorization
+    assert signed is not None
+    if seen.nonce is not None and seen.nonce > int(signed.nonce):
+        attempt = Attempt()
+        try:
+            claimed = yield from Claim(hold.purchase, attempt)
+            if isinstance(claimed, Hold):
+                yield from Close(claimed, "spent", None, attempt)
+        finally:
+            attempt.end()
+        return True
+    if seen.time is not None and seen.time > signed.expires:
+        yield from Conclude(hold, False)
+        return True
+    # Without the chain's word, it is over some time after its end by our clock.
+    return seen.time is None and time.time() > signed.expires + _UNSEEN
+
+
+#: Seconds after its end at which a permit is not shown any more, though no chain was asked.
+_UNSEEN = 3_600
+
+
+def _permit(place: _Place, hold: Hold) -> Exposure:
+    signed = hold.authorization
+    assert signed is not None
+    until, since = moment(signed.expires), moment(hold.created)
+    assert since is not None
+    return Exposure(
+        "permit", place.token, place.payer, PERMIT2, signed.ceiling, since, until,
+        f"a permit was signed for a payment to {hold.offer.pay_to}, and was not used yet",
+        f"it ends at {until:%Y-%m-%d %H:%M:%S} UTC, or becomes the payment",
+    )  # fmt: skip
+
+
+def _allowance(place: _Place, known: _Known, have: int | None) -> Exposure:
+    token, since = place.token, moment(known.since)
+    assert since is not None
+    where = short_name(token.network)
+    if have is None:
+        why = f"{where} could not be asked what is left of an allowance that payments by Permit2 use"
+        todo = "name an endpoint: Buyer(rpc={...}), or X402_RPC for the command"
+    else:
+        signed = known.used or known.open
+        whence = "it is left of permits for payments" if signed else "it is there for payments by Permit2"
+        why = f"{whence}; any signature of this key for Permit2 can take it"
+        todo = f"the next payment by Permit2 uses it; approve({PERMIT2}, 0) on {token.address} ends it"
+    return Exposure("allowance", token, place.payer, PERMIT2, have, since, None, why, todo)
