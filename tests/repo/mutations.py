@@ -1082,10 +1082,10 @@ MUTATIONS = (
     ),
     Mutation(
         "long terms are kept without a bound",
-        "wire/remembered.py",
+        "guards/remembered.py",
         "                while self._size > self._most:\n",
         "                while False:\n",
-        ("tests/wire/test_remembered.py",),
+        ("tests/guards/test_remembered.py",),
         unseen=NOT_IN_IT,
     ),
     # --- the rest of the promises
