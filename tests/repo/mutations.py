@@ -1123,11 +1123,11 @@ MUTATIONS = (
     ),
     Mutation(
         "long terms are kept without a bound",
-        "wire/remembered.py",
+        "guards/remembered.py",
         "                while self._size > self._most:\n",
         "                while False:\n",
-        ("tests/wire/test_remembered.py",),
-        unseen=TIME,
+        ("tests/guards/test_remembered.py",),
+        unseen=NOT_IN_IT,
     ),
     Mutation(
         "a permit is of more than the price",

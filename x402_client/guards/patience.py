@@ -93,7 +93,7 @@ class _Clock:
         return self._now()
 
     def set_alarm(self, seconds: float, cancel: Callable[[], object]) -> _Alarm:
-        """Call ``cancel`` when the clock shows so many seconds more."""
+        """Call ``cancel`` when the clock shows these seconds more."""
         alarm = _Alarm(self._now() + seconds, cancel)
         heapq.heappush(self._alarms, alarm)
         return alarm

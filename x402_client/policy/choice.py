@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..errors import NoAcceptableOffer, PaymentRefused, TooExpensive
+from ..guards.remembered import Remembered
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.networks import short_name
@@ -16,7 +17,6 @@ from ..model.sandbox_settings import NOT_READ, is_unread
 from ..wire.bounds import Bounds
 from ..wire.by_identity import ByIdentity
 from ..wire.read import LONG_TERMS
-from ..wire.remembered import Remembered
 from ..wire.write import echo_objections
 from . import allowances as allowed
 from .allowances import AllowanceRules

@@ -7,12 +7,12 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
+from ..guards.remembered import Remembered
 from ..model.networks import caip2
 from ..model.offers import Offer, Quote, Receipt, term, words
 from ..model.statements import OFFER_RECEIPT
 from .bounds import Bounds
 from .json_text import glimpse, load, load_base64
-from .remembered import Remembered
 from .sign_in import read_sign_in
 
 Header = Callable[[str], str | None]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
-from ..guards.forks import in_each_child
+from .forks import in_each_child
 
 P = ParamSpec("P")
 T = TypeVar("T")

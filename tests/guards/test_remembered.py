@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from x402_client.guards.remembered import Remembered
 from x402_client.model.offers import Quote
 from x402_client.wire import Bounds
 from x402_client.wire.read import read_quote
-from x402_client.wire.remembered import Remembered
 
 
 def test_the_answers_that_were_asked_for_longest_ago_go_first() -> None:
