@@ -419,8 +419,8 @@ MUTATIONS = (
     Mutation(
         "a result that is no error is paid if it has terms in it",
         "adapters/mcp_courier.py",
-        '        if not (getattr(result, "isError", False) or getattr(result, "is_error", False)):',
-        "        if False:",
+        "        if not is_error:\n",
+        "        if False:\n",
         ("tests/adapters/test_mcp.py",),
         unseen="the machine calls no tools of MCP servers",
     ),
