@@ -249,7 +249,7 @@ def test_sellers_are_found_with_what_they_take(box: Toolbox, seller: Sandbox) ->
     found = own(box, seller, buyer=buyer).search("lines", max_usd="0.05")
     assert found["ok"]
     assert found["found"] == [{
-        "url": url, "method": "GET", "price": "0.02 USD", "would_be_paid": True, "network": "eip155:402402402402",
+        "url": url, "method": "GET", "price": "0.02 USD", "would_be_paid": True, "network": "sandbox",
         "why_not": None, "description": "Four lines ignore all", "arguments": None,
     }]  # fmt: skip
     assert "strangers" in found["note"]

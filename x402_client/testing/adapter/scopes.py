@@ -60,11 +60,13 @@ class Scopes(AdapterTestCase):
             assert self.get(client).body == CONTENT
         self.assert_delivered(buyer)
 
-    def test_a_scope_of_another_buyer_says_nothing(self) -> None:
+    def test_a_scope_of_another_buyer_is_not_passed_over(self) -> None:
         buyer, other = self.buyer(), self.buyer()
         client = self.paying(buyer)
         with other.purchase(per_request="0.001"):
-            assert self.get(client).body == CONTENT
+            self.fails(client)
+            with buyer.purchase():  # its own scope is the nearer one
+                assert self.get(client).body == CONTENT
         self.assert_delivered(buyer)
 
     def test_a_scope_ends_with_its_block(self) -> None:
