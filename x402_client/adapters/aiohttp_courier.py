@@ -124,9 +124,9 @@ class AsyncCourier:
         """
         response: ClientResponse = reply.native
         bounds = self._buyer.bounds
-        patience = Patience(bounds.terms_time)
+        patience, limit = Patience(bounds.terms_time), asyncio.timeout(None)
         try:
-            async with asyncio.timeout(None) as limit:
+            async with limit:
                 with patience.waiting(lambda: limit.reschedule(0)):
                     return await peek(response, bounds.terms_body)
         except TimeoutError:

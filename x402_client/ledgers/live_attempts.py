@@ -26,7 +26,8 @@ class Entry(Generic[K]):
     __slots__ = ("attempt", "stranded")
 
     def __init__(self, attempt: weakref.ref[Attempt], stranded: _Stranded | None) -> None:
-        self.attempt, self.stranded = attempt, stranded
+        self.attempt: weakref.ref[Attempt] = attempt
+        self.stranded: _Stranded | None = stranded
 
     @property
     def lives(self) -> bool:
