@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from x402_client.ledgers.redis import RedisLedger, script, trust
-from x402_client.ledgers.redis.lives import KnownPurse
+from x402_client.ledgers.redis import RedisLedger, script
+from x402_client.ledgers.served import trust
+from x402_client.ledgers.served.lives import KnownPurse
 
 from .server import Server
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from ...core.asks import Ask
 from ...core.drive import run
-from . import script
+from ..served import protocol
+from ..served.trust import Steps
 from .connections import Connection, commands_of, read_answer
-from .trust import Steps
 
 #: Bytes of one command, and commands without an answer, at most. The buffers of all systems in use hold more than that.
 _LARGEST, _MOST = 4_096, 3
@@ -90,7 +90,7 @@ class EndsConnection:
         return False
 
     def _send(self, ask: Ask[Any]) -> _Sent | None:
-        if not isinstance(ask, script.Request):
+        if not isinstance(ask, protocol.Request):
             return None
         packed = self._line.pack_commands(commands_of(ask, self._connection.address))
         if sum(map(len, packed)) > _LARGEST:
