@@ -69,6 +69,11 @@ class Address:
         """Return the server's name in messages."""
         return "Redis"
 
+    @property
+    def reads_alone(self) -> bool:
+        """Return False: every step is written down by the script."""
+        return False
+
     def check(self, facts: dict[str, Any], first: bool) -> None:
         """Refuse a server that evicts. Warn at the first look if it writes no log of its commands."""
         policy = facts.get("maxmemory_policy")

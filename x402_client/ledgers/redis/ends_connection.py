@@ -18,7 +18,7 @@ from typing import Any
 from ...core.asks import Ask
 from ...core.drive import run
 from ..served import protocol
-from ..served.trust import Steps
+from ..served.trust import Steps, resumed
 from .connections import Connection, commands_of, read_answer
 
 #: Bytes of one command, and commands without an answer, at most. The buffers of all systems in use hold more than that.
@@ -107,7 +107,7 @@ class EndsConnection:
 
     def _finish(self, steps: Steps[None], ask: Ask[Any], sent: _Sent | None) -> None:
         try:
-            run(_resumed(steps, ask), self._answering(sent))
+            run(resumed(steps, ask), self._answering(sent))
         finally:
             if self._closed:  # the usual connection may have been opened again for this step
                 self._connection.close()
@@ -157,18 +157,3 @@ class EndsConnection:
         if line is not None:
             with suppress(Exception):
                 line.disconnect()
-
-
-def _resumed(steps: Steps[None], ask: Ask[Any]) -> Steps[None]:
-    """Go on with steps that have yielded ``ask``."""
-    with suppress(StopIteration):
-        while True:
-            try:
-                given = yield ask
-            except GeneratorExit:
-                steps.close()
-                raise
-            except BaseException as failure:
-                ask = steps.throw(failure)
-            else:
-                ask = steps.send(given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from ...core.asks import Ask
@@ -25,6 +26,7 @@ _LOST = {
     "over before it had everything",
 }
 _CLAIMING = ("reserve", "claim")
+_READING = ("spent", "holds", "history", "owed", "allowances")
 _PAYING = ("reserve", "claim", "record")
 #: Times that a step is sent, if the program's own token changed while it was under way.
 _TRIES = 5
@@ -47,6 +49,11 @@ class Store(Protocol):
     @property
     def shown(self) -> str:
         """Return where it is, without passwords."""
+        ...
+
+    @property
+    def reads_alone(self) -> bool:
+        """Return True if a step that only reads writes no proof, so that it exchanges no token."""
         ...
 
     def check(self, facts: dict[str, Any], first: bool) -> None:
@@ -135,7 +142,7 @@ class TrustedServer:
     def _send(self, purse: str, op: str, said: dict[str, Any], anew: bool = False) -> Steps[tuple[Any, Proof]]:
         owner = self._claims.owner
         # Made before the claims are read: the server takes its last step for the time of that reading.
-        proof = self.lives.prove(purse, owner, op == "beat", anew)
+        proof = self.lives.prove(purse, owner, op == "beat", anew, self.store.reads_alone and op in _READING)
         seq, life, refused = 0, "", False
         try:
             ended = self._claims.ended(purse)
@@ -246,3 +253,18 @@ class TrustedServer:
     def where(self) -> str:
         """Return what the ledger is and where, for messages."""
         return f"{self.store.kind} ledger at {self.store.shown}"
+
+
+def resumed(steps: Steps[None], ask: Ask[Any]) -> Steps[None]:
+    """Go on with steps that have yielded ``ask``."""
+    with suppress(StopIteration):
+        while True:
+            try:
+                given = yield ask
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as failure:
+                ask = steps.throw(failure)
+            else:
+                ask = steps.send(given)
