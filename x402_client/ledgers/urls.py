@@ -11,6 +11,8 @@ from ..errors import ConfigurationError
 REDIS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 #: Schemes of PostgreSQL servers, as libpq knows them.
 POSTGRES = ("postgresql", "postgres")
+#: Schemes of all servers.
+SERVERS = (*REDIS, *POSTGRES)
 #: A scheme has at least two characters: C:/spend.db is a path.
 _SCHEME = re.compile(r"[\s'\"<]*([A-Za-z][A-Za-z0-9+.-]+)\s*:(/?)", re.ASCII)
 _LONGEST = 20

@@ -138,7 +138,7 @@ class Server:
             return
         kept = "tablename NOT IN ('ledger', 'windows')"
         names = self.do(f"SELECT tablename FROM pg_tables WHERE schemaname = 'x402' AND {kept}")
-        self.do(f"TRUNCATE {', '.join(f'x402.{name}' for (name,) in names)} RESTART IDENTITY")
+        self.do("; ".join(f"DELETE FROM x402.{name}" for (name,) in names))
 
     def log(self) -> str:
         return (self.directory / "log").read_text("utf-8", "replace")

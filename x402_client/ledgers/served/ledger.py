@@ -346,7 +346,8 @@ class ServedLedger(ABC):
         return run(steps, self._connection.send)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._store.shown!r})"
+        known: Store | None = vars(self).get("_store")  # a traceback may show one that was not made
+        return f"{type(self).__name__}({'' if known is None else known.shown!r})"
 
 
 _LEDGERS: WeakSet[ServedLedger] = WeakSet()
