@@ -141,7 +141,7 @@ def test_postgresql_in_any_case(url: str, empty: Path) -> None:
         assert isinstance(made, PostgresLedger)
         assert (made.name, repr(made)) == ("127.0.0.1:7/x", "PostgresLedger('127.0.0.1:7/x')")
     named = PostgresLedger(f"postgresql://{USER}:{SECRET}@one,two:6/x?sslmode=disable&schema=money")
-    assert named.name == "one:6,two:6/x, schema money"
+    assert named.name == "one:5432,two:6/x, schema money"
     assert list(empty.iterdir()) == []
 
 

@@ -95,8 +95,8 @@ def _check_says_so(found: Ledger) -> None:
         raise ConfigurationError(
             f"This {kind} was made without must_exist=True, so it begins a ledger where there is none. The buyer's "
             "must_exist=True would refuse the first start alone. Pass a path or a URL as ledger=, or say "
-            "must_exist=True where SqliteLedger, RedisLedger or PostgresLedger is made. A ledger in memory never existed "
-            "before."
+            "must_exist=True where SqliteLedger, RedisLedger or PostgresLedger is made. A ledger in memory never "
+            "existed before."
         )
 
 

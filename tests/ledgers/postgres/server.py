@@ -63,6 +63,12 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
+    def own(self) -> None:
+        """Let the server have its files again, after they were copied."""
+        if _IS_ROOT:
+            for path in (self.data, *self.data.rglob("*")):
+                shutil.chown(path, "postgres", "postgres")
+
     def url(self, user: str = "postgres", more: str = "") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/postgres{more}"
 

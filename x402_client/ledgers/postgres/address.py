@@ -81,7 +81,9 @@ class Address:
         hosts = str(known.get("host") or known.get("hostaddr") or "localhost").split(",")
         ports = str(known.get("port") or "5432").split(",")
         ports += ports[-1:] * len(hosts)
-        named = [host if host[:1] in "/@" else f"{host}:{port}" for host, port in zip(hosts, ports, strict=False)]
+        named = [
+            host if host[:1] in "/@" else f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False)
+        ]
         schema = "" if self.schema == SCHEMA else f", schema {self.schema}"
         return f"{','.join(named)}/{known.get('dbname') or known.get('user') or ''}{schema}"
 

@@ -30,7 +30,8 @@ def command_of(ask: Ask[Any], address: Address) -> tuple[bytes, list[bytes | Non
     """Return the text of a command and its parameters. One command is one transaction."""
     if not isinstance(ask, protocol.Request):
         return _SETTINGS.encode(), []
-    patience = str(int(address.timeout * 1_000)).encode()
+    # Shorter than the wait for the answer: a lock that another program has is told as what it is.
+    patience = str(max(1, int(address.timeout * 800))).encode()
     purse = None if ask.purse is None else ask.purse.encode()
     given = [purse, ask.op.encode(), ask.said.encode(), migrations.mark().encode(), patience]
     return f'SELECT "{address.schema}".step($1, $2, $3, $4, $5)'.encode(), given

@@ -10,12 +10,12 @@ import psycopg
 class Line(psycopg.Connection[Any]):
     """Connection for sync callers."""
 
-    def __del__(self) -> None:
+    def __del__(self, *_: Any) -> None:
         """Say nothing: a ledger need not be closed. psycopg closes what this process opened, and not its parent's."""
 
 
 class AsyncLine(psycopg.AsyncConnection[Any]):
     """Connection for async callers."""
 
-    def __del__(self) -> None:
+    def __del__(self, *_: Any) -> None:
         """Say nothing, as in ``Line``."""
