@@ -120,7 +120,10 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         """Signal the server, and every process of it."""
         found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, check=False).stdout
-        for pid in (self.pid, *map(int, found.split())):
+        assert self.process is not None
+        # runuser stops when the server does, and goes on only when it is told to.
+        above = [self.process.pid] if number == signal.SIGCONT else []
+        for pid in (*above, self.pid, *map(int, found.split())):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 

@@ -200,7 +200,7 @@ def test_secrets_are_in_no_error_and_leave_the_server_in_the_end(
         other.execute("LOCK TABLE x402.holds")
         slow = PostgresLedger(server.url(), timeout=0.3)
         refused(slow.holds)
-    assert SECRET not in caplog.text + repr([open for open in ledger.holds()])
+    assert SECRET not in caplog.text + repr(ledger.holds())
     assert all(open.authorization and open.authorization.header[1] == "" for open in ledger.holds())
     ledger.close(hold, "spent", RECEIPT)
     assert SECRET not in server.everything()
@@ -254,7 +254,8 @@ def test_a_cancelled_call_leaves_no_answer_unread(server: Server, ledger: Postgr
             with pytest.raises(asyncio.CancelledError):
                 await task
             attempt.end()
-        assert isinstance(await wide.reserve(order(purchase("b")), kept := Attempt()), Hold)
+        kept = Attempt()
+        assert isinstance(await wide.reserve(order(purchase("b")), kept), Hold)
         for _ in range(100):
             if await wide.spent(TODAY) == 10_000:
                 break

@@ -25,8 +25,8 @@ def ledger(server: Server) -> Iterator[PostgresLedger]:
 
 
 def test_purchases_go_when_their_longest_window_is_over_and_keys_stay(server: Server, ledger: PostgresLedger) -> None:
-    keyed = order(purchase(key="k"))
-    hold = ledger.reserve(keyed, Attempt())
+    keyed, attempt = order(purchase(key="k")), Attempt()
+    hold = ledger.reserve(keyed, attempt)
     assert isinstance(hold, Hold)
     ledger.close(ledger.record(hold, signed()), "spent", RECEIPT)
     bought(ledger, "old")

@@ -37,7 +37,7 @@ def judge(failure: Exception, ask: Ask[Any], address: Address, tries: int) -> Ca
     """Return what is to be done before a step is made again; raise the failure if nothing can be."""
     if isinstance(failure, Refused) and failure.code in MISSING and isinstance(ask, protocol.Request):
         if tries == 1:
-            return lambda: migrations.migrate(address)
+            return lambda: migrations.migrate(address, only_new=True)
     elif isinstance(failure, Refused) and failure.code in CONFLICTS and tries < _TRIES:
         return lambda: None  # the server rolled all back
     elif isinstance(failure, Broken) and tries == 1:

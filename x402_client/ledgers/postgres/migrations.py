@@ -40,16 +40,17 @@ def _text(name: str) -> str:
     return files(__name__.rpartition(".")[0]).joinpath("sql", name).read_text("utf-8")
 
 
-def migrate(address: Address) -> tuple[int, int]:
+def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
     """Bring the schema to the present layout. Return the layout before, 0 if there was none, and the present one.
 
-    It makes the schema if there is none. A newer layout is refused.
+    It makes the schema if there is none. A newer layout is refused. With ``only_new`` a ledger that is there is left as
+    it is: programs may be using it.
     """
     import psycopg
 
     try:
         with psycopg.connect(address.url, **address.options()) as connection, connection.transaction():
-            return _migrate(connection, address)
+            return _migrate(connection, address, only_new)
     except psycopg.Error as failure:
         problem = explain(Refused(connect_code(failure) or "08006"), address)
         if problem_of_rights(failure):
@@ -66,7 +67,7 @@ def problem_of_rights(failure: Exception) -> bool:
     return connect_code(failure) == "42501"
 
 
-def _migrate(connection: Any, address: Address) -> tuple[int, int]:
+def _migrate(connection: Any, address: Address, only_new: bool) -> tuple[int, int]:
     from psycopg import sql
 
     schema, present = sql.Identifier(address.schema), len(LAYOUTS)
@@ -79,6 +80,8 @@ def _migrate(connection: Any, address: Address) -> tuple[int, int]:
     before = _layout(connection, address)
     if before > present:
         raise _newer(address, before)
+    if before and only_new:
+        return before, present
     for name in LAYOUTS[before:]:
         connection.execute(_text(name))
     connection.execute(_DROP)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ...core.asks import Ask
@@ -28,14 +28,28 @@ MICROSECONDS = 1_000_000
 _FADE = max(seconds for seconds in WINDOWS.values() if seconds) * 1_000 * (BUCKETS + 2) // BUCKETS
 
 
-@dataclass(frozen=True, slots=True)
 class Request(Ask[Any]):
-    """Step that the server makes. Its arguments may be worth money, so its repr does not show them."""
+    """Step that the server makes. Its arguments may be worth money, so its repr does not show them.
 
-    #: None: it concerns all purses.
-    purse: str | None
-    op: str
-    said: str = field(repr=False)
+    They are written when a connection is free: a proof that waits for one would grow old.
+    """
+
+    __slots__ = ("_said", "_write", "op", "purse")
+
+    def __init__(self, purse: str | None, op: str, write: Callable[[], str]) -> None:
+        #: None: it concerns all purses.
+        self.purse, self.op = purse, op
+        self._write, self._said = write, ""
+
+    @property
+    def said(self) -> str:
+        """Return the arguments as JSON. A step that is sent twice says the same."""
+        if not self._said:
+            self._said = self._write()
+        return self._said
+
+    def __repr__(self) -> str:
+        return f"Request(purse={self.purse!r}, op={self.op!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +66,12 @@ class Pause(Ask[None]):
 
 def request(purse: str, op: str, said: Mapping[str, Any]) -> Request:
     """Build a request about one purse."""
-    return Request(purse, op, json.dumps(said))
+    return Request(purse, op, lambda: json.dumps(said))
 
 
 def everywhere(op: str, said: Mapping[str, Any]) -> Request:
     """Build a request about all purses."""
-    return Request(None, op, json.dumps(said))
+    return Request(None, op, lambda: json.dumps(said))
 
 
 def new_row(order: Order, number: int) -> dict[str, str]:

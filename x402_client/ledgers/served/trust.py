@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Generator
@@ -12,7 +13,7 @@ from ...core.asks import Ask
 from ...errors import LedgerUnavailable
 from ..extras import other_purses
 from . import protocol
-from .claims import Claims
+from .claims import Claim, Claims
 from .lives import KnownPurse, Lives, Proof, new_token
 
 T = TypeVar("T")
@@ -140,14 +141,21 @@ class TrustedServer:
         return accepted
 
     def _send(self, purse: str, op: str, said: dict[str, Any], anew: bool = False) -> Steps[tuple[Any, Proof]]:
-        owner = self._claims.owner
-        # Made before the claims are read: the server takes its last step for the time of that reading.
-        proof = self.lives.prove(purse, owner, op == "beat", anew, self.store.reads_alone and op in _READING)
+        sent: list[tuple[Proof, list[Claim]]] = []
+
+        def write() -> str:
+            # Made before the claims are read: the server takes its last step for the time of that reading.
+            reads = self.store.reads_alone and op in _READING
+            proof = self.lives.prove(purse, self._claims.owner, op == "beat", anew, reads)
+            sent.append((proof, []))
+            ended = self._claims.ended(purse)
+            sent[0][1].extend(ended)
+            return json.dumps(self._common(proof) | {"gives": [claim.given_up for claim in ended]} | said)
+
         seq, life, refused = 0, "", False
         try:
-            ended = self._claims.ended(purse)
-            common = self._common(proof) | {"gives": [claim.given_up for claim in ended]}
-            answer = yield from protocol.request(purse, op, common | said)
+            answer = yield from protocol.Request(purse, op, write)
+            proof, ended = sent[0]
             if len(answer) > 1 and isinstance(answer[1], str):
                 number, life = answer[1].split(" ")
                 answer[1] = seq = int(number)
@@ -158,9 +166,10 @@ class TrustedServer:
             else:
                 refused = True
         finally:
-            self.lives.end(purse, proof, seq, life, refused)
+            for proof, _ in sent:  # none if no connection was free
+                self.lives.end(purse, proof, seq, life, refused)
         yield from self._check_answer(purse, answer, said)
-        return answer, proof
+        return answer, sent[0][0]
 
     def _common(self, proof: Proof) -> dict[str, Any]:
         return {
