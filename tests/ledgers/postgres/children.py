@@ -104,5 +104,9 @@ def crowd(url: str, name: int, most: int, pipe: Connection) -> None:
         await wide.close_ledger()
         return found
 
-    pipe.send(sum(at_once(4, lambda thread: asyncio.run(all_of_them(thread)))))
+    try:
+        pipe.send(sum(at_once(4, lambda thread: asyncio.run(all_of_them(thread)))))
+    except BaseException as failure:
+        pipe.send(repr(failure))
+        raise
     ledger.close_ledger()

@@ -248,5 +248,6 @@ def test_a_crowd_spends_a_budget_exactly(server: Server, ledger: PostgresLedger)
     """64 tasks in each of 4 threads in each of 4 processes."""
     buyers = [Child(children.crowd, server.url(), number, 12_340_000) for number in range(4)]
     told = [buyer.pipe.poll(300) and buyer.pipe.recv() for buyer in buyers]
+    assert [one for one in told if not isinstance(one, int)] == []
     assert sum(told) == 1_234
     assert (ledger.spent(TODAY), ledger.holds()) == (12_340_000, ())

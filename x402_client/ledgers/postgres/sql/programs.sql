@@ -85,8 +85,8 @@ BEGIN
   RETURN '["older"]';
 END $$;
 
--- Writes the program's sign of life: its lease, and its token if this step exchanges it. Returns its token; NULL if
--- another copy of its memory has another one. A lease that is long enough is left, so that the steps of one program do
+-- Writes the program's sign of life: its lease, and its token if this step exchanges it. Returns its token; NULL if this
+-- step exchanges it and a copy of its memory did so before. A lease that is long enough is left, so that the steps of one program do
 -- not wait for each other.
 CREATE FUNCTION sign_of_life(t turn, asked jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -98,10 +98,10 @@ BEGIN
   IF g.owner IS NULL THEN
     INSERT INTO programs VALUES (t.purse, t.owner, asked -> 'lives' ->> 0, 0) ON CONFLICT DO NOTHING;
   ELSIF NOT changes AND g.lease_until - t.clock BETWEEN lease * 3 / 4 AND lease THEN
-    RETURN CASE WHEN is_alone(g.life, asked) THEN g.life END;
+    RETURN g.life;
   END IF;
   SELECT * INTO g FROM programs WHERE purse = t.purse AND owner = t.owner FOR UPDATE;
-  IF NOT is_alone(g.life, asked) THEN RETURN NULL; END IF;
+  IF changes AND NOT is_alone(g.life, asked) THEN RETURN NULL; END IF;
   IF changes THEN g.life := asked ->> 'step'; END IF;
   UPDATE programs SET life = g.life, lease_until = clock_now() + lease WHERE purse = t.purse AND owner = t.owner;
   RETURN g.life;
@@ -135,19 +135,23 @@ DECLARE
   reads boolean := op IN ('spent', 'holds', 'history', 'owed', 'allowances') AND asked ->> 'rotates' = ''
     AND asked ->> 'anew' = '' AND jsonb_array_length(asked -> 'gives') = 0;
   kept text;
+  alone boolean;
 BEGIN
+  -- Before the wait for the lock: meanwhile another step of this program may exchange its token. One that exchanges it
+  -- is looked at after the wait, because there is no other of its kind.
+  SELECT g.life INTO kept FROM programs g WHERE g.purse = in_purse AND g.owner = asked ->> 'owner';
+  alone := asked ->> 'rotates' = '1' OR is_alone(kept, asked);
   SELECT * INTO kept_purse FROM find_purse(in_purse, op, asked, locks_purse(in_purse, op, asked, clock_now()));
   -- A join that is sent twice made the purse, too.
   made := (kept_purse.p).identity = asked ->> 'candidate';
   refused := coalesce(kept_purse.refused, doubt(kept_purse.p, op, asked));
   IF refused IS NOT NULL THEN RETURN; END IF;
   t := (in_purse, asked ->> 'owner', coalesce(asked ->> 'token', ''), clock_now(), 0, 0, (asked ->> 'since')::bigint);
-  IF reads THEN
-    SELECT g.life INTO kept FROM programs g WHERE g.purse = in_purse AND g.owner = t.owner;
-    refused := CASE WHEN NOT is_alone(kept, asked) THEN '["twin"]'::jsonb END;
+  IF NOT alone THEN
+    refused := '["twin"]';
   ELSIF op IN ('reserve', 'claim') AND (kept_purse.p).opens > t.clock AND (kept_purse.p).opens <= t.clock + 5000000 THEN
     refused := jsonb_build_array('settling', ((kept_purse.p).opens - t.clock) / 1000000 + 1);
-  ELSE
+  ELSIF NOT reads THEN
     life := sign_of_life(t, asked);
     refused := CASE WHEN life IS NULL THEN '["twin"]'::jsonb END;
   END IF;
