@@ -59,6 +59,7 @@ class TestAsyncio(TestSync):
             await self.ledger.close_ledger()
 
 
+@pytest.mark.slow
 class TestTrio(TestSync):
     def make(self) -> Any:
         return self.sync.asynchronous

@@ -70,6 +70,7 @@ def test_tables_of_another_program_are_left_alone(server: Server, url: str) -> N
     assert server.do("SELECT count(*) FROM moved.other") == [(0,)]
 
 
+@pytest.mark.slow
 def test_the_command_makes_and_migrates(url: str) -> None:
     assert "A ledger with layout 1 was made in 127.0.0.1" in said("--ledger", url)
     assert "has layout 1 already" in said("--ledger", url)

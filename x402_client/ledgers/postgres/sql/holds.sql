@@ -1,7 +1,10 @@
 -- Holds: what a request meets, claims, and ends. Where a purse is locked, its rows are locked after it.
 
 -- A hold as callers see it, as text. The header is worth money: only the claiming attempt gets it.
-CREATE FUNCTION shown(h holds, whole boolean, standing text) RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION shown(h holds, whole boolean, standing text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_strip_nulls(jsonb_build_object(
     'id', h.id, 'purchase', h.purchase, 'request', h.request, 'keyed', CASE WHEN h.keyed THEN '1' ELSE '' END,
     'payer', h.payer, 'units', h.units::text, 'created', h.created::text, 'state', h.state, 'money', h.money,
@@ -11,16 +14,21 @@ CREATE FUNCTION shown(h holds, whole boolean, standing text) RETURNS text LANGUA
       SELECT jsonb_agg(stem)::text FROM accounts a, unnest(ARRAY[a.currency || ':' || a.name, '#:' || a.name]) stem
       WHERE a.id = ANY(h.accounts)) END
   ))::text
-$$;
+  );
+END $$;
 
-CREATE FUNCTION shown_past(e past) RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION shown_past(e past) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_strip_nulls(jsonb_build_object(
     'id', e.id, 'purchase', e.purchase, 'request', e.request, 'keyed', CASE WHEN e.keyed THEN '1' ELSE '' END,
     'payer', e.payer, 'units', e.units::text, 'created', e.created::text, 'state', e.state, 'money', e.money,
     'tries', e.tries::text, 'doc', e.doc, 'path', e.path, 'signed', e.signed, 'nonce', e.nonce, 'last', e.last,
     'charged', CASE WHEN e.charged THEN '1' END, 'receipt', e.receipt
   ))::text
-$$;
+  );
+END $$;
 
 CREATE FUNCTION drop_hold(h holds) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -124,17 +132,25 @@ BEGIN
   END LOOP;
 END $$;
 
-CREATE FUNCTION frozen_for(t turn, asked jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION frozen_for(t turn, asked jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_build_array('frozen', t.seq, pattern) FROM freezes
   WHERE pattern = ANY(texts(asked -> 'patterns')) LIMIT 1
-$$;
+  );
+END $$;
 
 -- A key stays with its request: one that was written off buys anew for that request alone.
-CREATE FUNCTION ended_before(t turn, asked jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION ended_before(t turn, asked jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_build_array(CASE WHEN state = 'delivered' THEN 'paid' ELSE 'foreign' END, t.seq, entry) FROM keyed
   WHERE purse = t.purse AND purchase = asked -> 'purchases' ->> 0
     AND (state = 'delivered' OR NOT asked -> 'requests' ? request)
-$$;
+  );
+END $$;
 
 -- The rule: "an unresolved hold is claimed only if its payer is one of this wallet's addresses".
 CREATE FUNCTION pays(in_payer text, asked jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$

@@ -5,9 +5,13 @@ CREATE FUNCTION clock_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 $$;
 
-CREATE FUNCTION texts(list jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION texts(list jsonb) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN (
   SELECT ARRAY(SELECT jsonb_array_elements_text(coalesce(list, '[]')))
-$$;
+  );
+END $$;
 
 -- "older": the server lost the step that the program knew. "twin": the program did, as a copy of an older memory.
 -- "forgotten": the server deleted the steps of programs that slept long, and it may have been one of these.
@@ -108,12 +112,16 @@ BEGIN
 END $$;
 
 -- Returns true if another program's lease ran out while it had unsigned holds.
-CREATE FUNCTION has_ended_owners(in_purse text, clock bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+CREATE FUNCTION has_ended_owners(in_purse text, clock bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT EXISTS (
     SELECT FROM programs g JOIN holds h ON h.purse = g.purse AND h.owner = g.owner AND h.state = 'reserved'
     WHERE g.purse = in_purse AND g.lease_until <= clock
   )
-$$;
+  );
+END $$;
 
 -- Steps that count lock their purse first. Then nothing else of it can be counted until they are written.
 CREATE FUNCTION locks_purse(in_purse text, op text, asked jsonb, clock bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -123,9 +131,13 @@ CREATE FUNCTION locks_purse(in_purse text, op text, asked jsonb, clock bigint) R
 $$;
 
 -- The ledger's time is the server's, but never before the latest payment of the purse.
-CREATE FUNCTION time_of(in_purse text, clock bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+CREATE FUNCTION time_of(in_purse text, clock bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT greatest(clock, max(latest)) FROM accounts WHERE purse = in_purse AND name = ''
-$$;
+  );
+END $$;
 
 -- Every step of a purse begins here. "life" is NULL if the step only reads: such a step has no number.
 CREATE FUNCTION enter(in_purse text, op text, asked jsonb, OUT t turn, OUT life text, OUT refused jsonb,

@@ -22,15 +22,17 @@ BEGIN
   RETURN over;
 END $$;
 
-CREATE FUNCTION insert_hold(t turn, facts jsonb, ids bigint[]) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION insert_hold(t turn, facts jsonb, ids bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
   INSERT INTO holds (id, purse, purchase, request, keyed, payer, host, currency, units, created, state, money, tries,
       doc, path, signed, nonce, header, owner, claim, accounts)
     SELECT r ->> 'id', t.purse, r ->> 'purchase', r ->> 'request', r ->> 'keyed' = '1', r ->> 'payer', facts ->> 'host',
       facts ->> 'currency', (r ->> 'units')::bigint, (r ->> 'created')::bigint, r ->> 'state', r ->> 'money',
       (r ->> 'tries')::integer, r ->> 'doc', r ->> 'path', r ->> 'signed', r ->> 'nonce', r ->> 'header',
       t.owner, t.token, ids
-    FROM (SELECT facts -> 'row' AS r) given
-$$;
+    FROM (SELECT facts -> 'row' AS r) given;
+END $$;
 
 CREATE FUNCTION reserve(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -198,13 +200,20 @@ BEGIN
   PERFORM insert_hold(t, facts, ids);
 END $$;
 
-CREATE FUNCTION spent(t turn, asked jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION spent(t turn, asked jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_build_array('ok', t.seq, jsonb_build_array(counted(
     counting_in(t.purse, asked ->> 'account', split_part(asked ->> 'before', ':', 1), asked ->> 'hosts'),
     false, asked ->> 'window', t.now)::text))
-$$;
+  );
+END $$;
 
-CREATE FUNCTION lists(t turn, op text, asked jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION lists(t turn, op text, asked jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
   SELECT jsonb_build_array('ok', t.seq, coalesce(CASE op
     WHEN 'holds' THEN (SELECT jsonb_agg(shown(h, false, standing(t, h.owner)) ORDER BY h.created, h.id)
       FROM holds h WHERE h.purse = t.purse)
@@ -214,7 +223,8 @@ CREATE FUNCTION lists(t turn, op text, asked jsonb) RETURNS jsonb LANGUAGE sql S
     WHEN 'allowances' THEN (SELECT jsonb_agg(shown_allowance(a, t.now) ORDER BY a.number) FROM allowances a
       WHERE a.purse = t.purse AND (asked -> 'accounts' = '[]' OR asked -> 'accounts' ? a.account))
   END, '[]'))
-$$;
+  );
+END $$;
 
 CREATE FUNCTION purse_step(in_purse text, op text, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
