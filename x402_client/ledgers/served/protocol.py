@@ -1,4 +1,4 @@
-"""What a ledger on a server is asked, and how its rows are written and read. Each request is one atomic step."""
+"""Requests to a ledger on a server, each one atomic step, and the rows that come back."""
 
 from __future__ import annotations
 
