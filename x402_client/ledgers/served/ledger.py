@@ -200,8 +200,9 @@ class ServedLedger(ABC):
 
     #: The ledger has the server's clock, so a change of the machine's clock does not matter.
     drift: float = 0.0
-    #: Async callers use ``asynchronous``.
+    #: Async callers use ``asynchronous``. Each kind of ledger has a twin of its own.
     impatient = None
+    asynchronous: Any
 
     def __init__(self, store: Store, lease: float, must_exist: bool) -> None:
         self._store, self._lease = store, lease
@@ -214,8 +215,8 @@ class ServedLedger(ABC):
         """Return new connections. None of them is open yet."""
 
     @abstractmethod
-    def _twin(self, steps: LedgerSteps, connection: AsyncLine, start: _Start) -> AsyncServedLedger:
-        """Return the ledger for async callers."""
+    def _twin(self, *parts: Any) -> AsyncServedLedger:
+        """Return the ledger for async callers, made of its steps, its connection and what sends an end."""
 
     def _build(self, old: LedgerSteps | None = None) -> None:
         self._claims = Claims()
@@ -225,7 +226,7 @@ class ServedLedger(ABC):
         if old is not None:
             server.inherit(old.server)
         self._steps = LedgerSteps(server, self._claims, self._lease_thread.start)
-        self.asynchronous: AsyncServedLedger = self._twin(self._steps, lines, self._ends.start)
+        self.asynchronous = self._twin(self._steps, lines, self._ends.start)
 
     @property
     def fresh(self) -> bool:
