@@ -15,7 +15,7 @@ from x402_client.ledgers import accounts
 from x402_client.ledgers.accounts import OVERALL, accounts_of, counting_accounts, patterns_of
 from x402_client.ledgers.conformance import cap, order, purchase
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.ledgers.redis import script
+from x402_client.ledgers.served import protocol
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.budgets import Cap
 from x402_client.model.holds import Attempt, Spending
@@ -79,5 +79,5 @@ def test_every_ledger_counts_in_what_the_one_function_says(tmp_path: Path, monke
         ledger.release(hold)
         assert [ledger.spent(Spending(name, "day", "USD")) for name in names] == [0] * 4
         ledger.close_ledger()
-    stems = json.loads(script.new_row(order(), 1)["stems"])
-    assert stems == [script.stem(name, currency) for name in names for currency in ("USD", None)]
+    stems = json.loads(protocol.new_row(order(), 1)["stems"])
+    assert stems == [protocol.stem(name, currency) for name in names for currency in ("USD", None)]

@@ -19,6 +19,7 @@ from x402_client import Buyer, Policy, Wallet
 from x402_client.buyer import settings
 from x402_client.cli.buying import Choices
 from x402_client.errors import ConfigurationError
+from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.urls import REDIS, for_redis, scheme_of
@@ -28,13 +29,7 @@ AT = f"{USER}:{SECRET}@db.example:5432/x?{QUERY}"
 OURS = str(Path(x402_client.__file__).parent)
 
 NOT_UNDERSTOOD = [
-    f"postgresql://{AT}",
-    f"postgres://{AT}",
-    f"POSTGRESQL://{AT}",
-    f"  postgresql://{AT}",
     f"\tmysql+pymysql://{AT}",
-    f"'postgresql://{AT}'",
-    f'"postgresql://{AT}"',
     f"redis+sentinel://{AT}",
     f"redis-sentinel://{AT}",
     f"rediss+sentinel://{AT}",
@@ -54,6 +49,12 @@ NOT_READ = [
     f"redis:/{AT}",
     f"valkey:{SECRET}",
     f"unix:/{SECRET}",
+]
+NOT_READ_BY_LIBPQ = [
+    f"postgresql://{USER}:{SECRET}@h:5432/x?{QUERY}",
+    f"'postgresql://{AT}'",
+    f'"postgres://{AT}"',
+    f"postgresql:/{AT}",
 ]
 PATHS = [
     "spend.db", "./postgresql:/x.db", "C:\\x\\spend.db", "C:/x", "c://x", "/tmp/a://b.db", "-", "a b:/c.db", "10:/x.db",
@@ -125,6 +126,25 @@ def test_a_url_that_cannot_be_read_is_refused_and_makes_nothing(url: str, way: W
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.parametrize("url", NOT_READ_BY_LIBPQ)
+@pytest.mark.parametrize("way", [_buyer, settings.ledger, PostgresLedger])
+def test_a_url_that_libpq_cannot_read_is_refused_and_makes_nothing(url: str, way: Way, empty: Path) -> None:
+    assert "schema" in refused(way, url)
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://127.0.0.1:7/x", "POSTGRES://127.0.0.1:7/x", " postgresql://127.0.0.1:7/x\n"]
+)
+def test_postgresql_in_any_case(url: str, empty: Path) -> None:
+    for made in (settings.ledger(url), PostgresLedger(url), settings.ledger(url.encode())):
+        assert isinstance(made, PostgresLedger)
+        assert (made.name, repr(made)) == ("127.0.0.1:7/x", "PostgresLedger('127.0.0.1:7/x')")
+    named = PostgresLedger(f"postgresql://{USER}:{SECRET}@one,two:6/x?sslmode=disable&schema=money")
+    assert named.name == "one:5432,two:6/x, schema money"
+    assert list(empty.iterdir()) == []
+
+
 @pytest.mark.parametrize("url", [url for url in NOT_UNDERSTOOD if "'" not in url])
 def test_redis_refuses_them_too(url: str) -> None:
     assert "://" in refused(RedisLedger, url)
@@ -186,7 +206,7 @@ def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 )
 @pytest.mark.parametrize("by_variable", [False, True])
 def test_the_command_refuses_them(words: tuple[str, ...], by_variable: bool, empty: Path) -> None:
-    url = f"postgresql://{AT}"
+    url = f"mysql://{AT}"
     named = () if by_variable else ("--ledger", url)
     if by_variable and words == ("quote", "http://127.0.0.1:1/x"):
         words = ("ledger", "reconcile")
@@ -194,7 +214,7 @@ def test_the_command_refuses_them(words: tuple[str, ...], by_variable: bool, emp
     ran = command(*words, *named, **variables, **({"X402_LEDGER": url} if by_variable else {}))
     assert ran.returncode != 0
     assert SECRET not in ran.stdout + ran.stderr
-    assert "A ledger cannot be at postgresql://" in " ".join(ran.stderr.split()) or words[0] == "quote"
+    assert "A ledger cannot be at mysql://" in " ".join(ran.stderr.split()) or words[0] == "quote"
     assert list(empty.iterdir()) == []
 
 

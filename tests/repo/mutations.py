@@ -258,9 +258,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a server's eviction policy is looked at once: Redis",
-        "ledgers/redis/trust.py",
-        "self._check((yield from script.ServerInfo()), first)",
-        "if first:\n            self._check((yield from script.ServerInfo()), first)",
+        "ledgers/served/trust.py",
+        "self.store.check((yield from protocol.ServerInfo()), first)",
+        "if first:\n            self.store.check((yield from protocol.ServerInfo()), first)",
         ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict", seed("evict", "redis", 39)),
     ),
     Mutation(
@@ -1480,7 +1480,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a purse that must exist begins: Redis",
-        "ledgers/redis/trust.py",
+        "ledgers/served/trust.py",
         "self.must_exist: bool = must_exist\n",
         "self.must_exist: bool = False\n",
         ("tests/ledgers/redis/test_layouts.py", seed("must", "redis", 0)),
@@ -1661,7 +1661,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a program forgets in which patterns of others its payment counts",
-        "ledgers/redis/steps.py",
+        "ledgers/served/steps.py",
         ', "stems": str(answer[3])}',
         "}",
         ("tests/ledgers/redis/test_rollback.py",),

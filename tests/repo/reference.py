@@ -40,6 +40,7 @@ MODULES = {
     "wire": "How much is read and sent, for `Buyer(bounds=...)`.",
     "ledgers": "Ledgers, and what is needed to write one: [A ledger of your own](extending/ledger.md).",
     "ledgers.sqlite": "The ledger in a file.",
+    "ledgers.postgres": "The ledger in PostgreSQL, with the extra `[postgres]`.",
     "ledgers.redis": "The ledger in Redis, with the extra `[redis]`.",
     "ledgers.conformance": "Tests for a ledger of your own.",
     "signers": "Signers of wallets that are contracts: [Wallets](wallets.md#wallets-that-are-contracts).",

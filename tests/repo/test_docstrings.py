@@ -17,13 +17,13 @@ import x402_client
 PACKAGE = Path(x402_client.__file__).parent
 #: Modules whose names are for authors of extensions. The manual's pages about them explain the parameters.
 FOR_AUTHORS = (
-    "adapters", "core", "ledgers", "ledgers.conformance", "ledgers.conformance.ledger", "ledgers.redis",
-    "ledgers.sqlite", "policy", "testing.adapter_conformance",
+    "adapters", "core", "ledgers", "ledgers.conformance", "ledgers.conformance.ledger", "ledgers.postgres",
+    "ledgers.redis", "ledgers.sqlite", "policy", "testing.adapter_conformance",
 )  # fmt: skip
 #: Classes of those that users build all the same.
-FOR_USERS_TOO = {"RedisLedger", "SqliteLedger", "Policy", "Limit"}
+FOR_USERS_TOO = {"PostgresLedger", "RedisLedger", "SqliteLedger", "Policy", "Limit"}
 #: Their methods answer the flow, not the user.
-PORTS = {"RedisLedger", "SqliteLedger"}
+PORTS = {"PostgresLedger", "RedisLedger", "SqliteLedger"}
 
 
 def listed_modules() -> Iterator[str]:

@@ -27,6 +27,7 @@ NEED = {
     "httpx2": (["httpx2"], "import x402_client.httpx2"),
     "mcp": (["mcp"], "import x402_client.mcp"),
     "redis": (["redis"], BUYER.format(ledger="redis://localhost")),
+    "postgres": (["psycopg", "psycopg_binary"], BUYER.format(ledger="postgresql://localhost/x")),
     "cli": (["typer", "rich"], "from x402_client.cli import main; main(['--version'])"),
     "keyring": (["keyring"], "from x402_client.signers.keystore import keep_in_keyring; keep_in_keyring('0x', 'word')"),
     "otel": (["opentelemetry"], "from x402_client.otel import listener; listener()"),

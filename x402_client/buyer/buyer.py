@@ -56,7 +56,7 @@ class Buyer(PurseQuestions):
         wallet: The keys or signers that pay.
         policy: What may be paid. Default: ``Policy(per_request="0.10", per_day="5")``.
         ledger: Where budgets and payments are kept: a path in a directory that is there, ``":memory:"``,
-            ``"redis://..."`` or a ledger. Default: a file in the user's data directory.
+            ``"redis://..."``, ``"postgresql://..."`` or a ledger. Default: a file in the user's data directory.
         purse: The name of the budget inside of the ledger. Buyers with one purse share its limits. Default:
             ``"default"``.
         must_exist: True refuses a ledger that starts with nothing spent, and a purse that it has never seen. Default:

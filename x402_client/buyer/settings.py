@@ -65,7 +65,7 @@ def ledger(given: Any, must_exist: bool = False) -> Ledger:
 
 
 def _opened(given: Any, must_exist: bool) -> Ledger:
-    from ..ledgers.urls import REDIS, scheme_of
+    from ..ledgers.urls import POSTGRES, REDIS, scheme_of
 
     asked: dict[str, Any] = {"must_exist": True} if must_exist else {}
     try:
@@ -73,7 +73,7 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
             if must_exist:
                 raise ConfigurationError(
                     "must_exist=True needs a ledger that outlives the program, and one in memory never does; pass a "
-                    "path or redis://..."
+                    "path, redis://... or postgresql://..."
                 )
             from ..ledgers.memory import MemoryLedger
 
@@ -82,6 +82,10 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
             from ..ledgers.redis.ledger import RedisLedger
 
             return RedisLedger(os.fsdecode(given), **asked)
+        if given is not None and scheme_of(given) in POSTGRES:
+            from ..ledgers.postgres.ledger import PostgresLedger
+
+            return PostgresLedger(os.fsdecode(given), **asked)
         from ..ledgers.sqlite import SqliteLedger, default_path
 
         return SqliteLedger(default_path() if given is None else os.fsdecode(given), **asked)
@@ -96,7 +100,8 @@ def _check_says_so(found: Ledger) -> None:
         raise ConfigurationError(
             f"This {kind} was made without must_exist=True, so it begins a ledger where there is none. The buyer's "
             "must_exist=True would refuse the first start alone. Pass a path or a URL as ledger=, or say "
-            "must_exist=True where SqliteLedger or RedisLedger is made. A ledger in memory never existed before."
+            "must_exist=True where SqliteLedger, RedisLedger or PostgresLedger is made. A ledger in memory never "
+            "existed before."
         )
 
 

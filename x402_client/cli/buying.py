@@ -15,7 +15,7 @@ from ..core.ports import Approver
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event, Warned
 from ..ledgers.extras import purses_of
-from ..ledgers.urls import REDIS, refusal, scheme_of
+from ..ledgers.urls import SERVERS, refusal, scheme_of
 from ..model.budgets import WINDOWS
 from ..model.money import Money
 from ..model.offers import words
@@ -146,7 +146,7 @@ def ledger_file(named: str | None) -> Path | None:
     scheme = None if named is None else scheme_of(named)
     if scheme is None:
         return default_path() if named is None else _ledger_path(Path(named))
-    if scheme not in REDIS:
+    if scheme not in SERVERS:
         raise refusal(scheme)
     return None
 

@@ -29,7 +29,8 @@ LedgerAt = Annotated[
         "--ledger",
         envvar="X402_LEDGER",
         metavar="PATH|URL",
-        help="Where payments are written down: a file or redis://... Without it, the file in your data directory.",
+        help="Where payments are written down: a file, redis://... or postgresql://... Without it, the file in your "
+        "data directory.",
     ),
 ]
 MustExist = Annotated[

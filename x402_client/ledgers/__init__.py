@@ -1,6 +1,7 @@
 """Ledgers: they keep holds, budgets and history. Every ledger passes the same conformance class.
 
-``ledgers.memory``, ``ledgers.sqlite`` and ``ledgers.redis`` are those that ship; ``ledgers.conformance`` has the tests.
+``ledgers.memory``, ``ledgers.sqlite``, ``ledgers.redis`` and ``ledgers.postgres`` are those that ship;
+``ledgers.conformance`` has the tests.
 The other names here are what a ledger of your own is made of: see the manual's page "A ledger of your own".
 """
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from .accounts import OVERALL, accounts_of, counting_accounts, hosts_of, patterns_of
     from .allowances import AllowanceBook
     from .memory import MemoryLedger
+    from .postgres.ledger import AsyncPostgresLedger, PostgresLedger
     from .redis.ledger import AsyncRedisLedger, RedisLedger
     from .refusals import (
         Exceeded,
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "Account",
     "AllowanceBook",
+    "AsyncPostgresLedger",
     "AsyncRedisLedger",
     "Exceeded",
     "MemoryLedger",
     "OVERALL",
+    "PostgresLedger",
     "RedisLedger",
     "SqliteLedger",
     "accounts_of",
@@ -54,6 +58,7 @@ _HOMES = {
     ".accounts": ("OVERALL", "accounts_of", "counting_accounts", "hosts_of", "patterns_of"),
     ".allowances": ("AllowanceBook",),
     ".memory": ("MemoryLedger",),
+    ".postgres.ledger": ("AsyncPostgresLedger", "PostgresLedger"),
     ".redis.ledger": ("AsyncRedisLedger", "RedisLedger"),
     ".refusals": (
         "Exceeded",
@@ -83,5 +88,5 @@ def __dir__() -> list[str]:
     from importlib.util import find_spec
 
     # help() loads all that is listed.
-    there = find_spec("redis") is not None
-    return sorted({*globals(), *(name for name in __all__ if there or "Redis" not in name)})
+    absent = [name for name, needs in (("Redis", "redis"), ("Postgres", "psycopg")) if find_spec(needs) is None]
+    return sorted({*globals(), *(name for name in __all__ if not any(kind in name for kind in absent))})

@@ -9,6 +9,10 @@ from ..errors import ConfigurationError
 
 #: Schemes of Redis and Valkey servers, each with the one that redis-py knows.
 REDIS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+#: Schemes of PostgreSQL servers, as libpq knows them.
+POSTGRES = ("postgresql", "postgres")
+#: Schemes of all servers.
+SERVERS = (*REDIS, *POSTGRES)
 #: A scheme has at least two characters: C:/spend.db is a path.
 _SCHEME = re.compile(r"[\s'\"<]*([A-Za-z][A-Za-z0-9+.-]+)\s*:(/?)", re.ASCII)
 _LONGEST = 20
@@ -38,10 +42,16 @@ def for_redis(url: str) -> str:
     return REDIS.get(scheme.lower(), scheme) + colon + rest
 
 
+def for_postgres(url: str) -> str:
+    """Return a URL with the scheme that libpq knows in small letters."""
+    scheme, colon, rest = url.strip().partition(":")
+    return scheme.lower() + colon + rest
+
+
 def refusal(scheme: str) -> ConfigurationError:
     """Build the error for an unknown scheme. The rest of the URL is not shown: it may hold a password."""
     hint = next((hint for word, hint in _HINTS.items() if word in scheme), "")
-    known = [f"{name}://" for name in REDIS]
+    known = [f"{name}://" for name in (*REDIS, POSTGRES[0])]
     return ConfigurationError(
         f"A ledger cannot be at {scheme[:_LONGEST]}://... It is a path like spend.db, :memory:, or a URL that begins "
         f"with {', '.join(known[:-1])} or {known[-1]}. {hint}".rstrip()

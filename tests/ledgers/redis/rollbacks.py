@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from x402_client.ledgers.redis import RedisLedger, script, trust
-from x402_client.ledgers.redis.lives import KnownPurse
+from x402_client.ledgers.redis import RedisLedger, script
+from x402_client.ledgers.served import trust
+from x402_client.ledgers.served.lives import KnownPurse
 
 from .server import Server
 
@@ -49,9 +51,9 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def clone(ledger: RedisLedger, url: str) -> RedisLedger:
+def clone(ledger: Any, url: str, kind: Callable[..., Any] = RedisLedger) -> Any:
     """Return a ledger whose memory is a copy of another's, as on a machine that was resumed twice."""
-    twin = RedisLedger(url, lease=ledger._lease)
+    twin = kind(url, lease=ledger._lease)
     twin._claims.owner = ledger._claims.owner
     for token, claim in ledger._claims._claims.items():
         twin._claims._claims[token] = copy.copy(claim)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import RECEIPT, at_once, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.ledgers.redis import ledger as redis_ledger
+from x402_client.ledgers.served import ledger as redis_ledger
 from x402_client.model.holds import Attempt, Hold
 
 from .rollbacks import clone

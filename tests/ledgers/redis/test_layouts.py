@@ -15,7 +15,8 @@ import redis
 from x402_client import Buyer, Wallet
 from x402_client.errors import AlreadyPaid, LedgerUnavailable, OverLimit, PaymentRefused
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
-from x402_client.ledgers.redis import RedisLedger, script, trust
+from x402_client.ledgers.redis import RedisLedger, script
+from x402_client.ledgers.served import trust
 from x402_client.model.allowances import AllowanceTerms
 from x402_client.model.budgets import WINDOWS
 from x402_client.model.holds import Attempt, Hold, Purchase, Spending

@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
-from x402_client.ledgers.redis import script as redis_script
+from x402_client.ledgers.served import protocol as redis_script
 from x402_client.model.allowances import AllowanceTerms, allowance_account
 from x402_client.model.budgets import WINDOWS
 from x402_client.model.holds import Attempt, Hold, Purchase, Spending

@@ -14,12 +14,22 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psycopg
+
+from tests.ledgers.postgres import rollbacks as postgres_rollbacks
+from tests.ledgers.postgres.server import Server as PostgresServer
 from tests.ledgers.redis.rollbacks import clone
 from tests.ledgers.redis.server import Server
 from x402_client.ledgers.memory import MemoryLedger
+from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.ledgers.redis import RedisLedger, script
 
 from .clock import Clock
+
+#: Steps the clock of each purse: the time of its latest payment.
+_LATER = """
+    UPDATE x402.accounts SET latest = latest + {0} WHERE name = '' AND latest > 0
+"""
 
 #: For how long a ledger is kept busy, in real seconds, unless its caller has what it wanted before.
 BUSY = 2.5
@@ -226,6 +236,62 @@ class Redis(Machine):
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
+class Postgres(Machine):
+    """A server of its own."""
+
+    knows = frozenset({"restart", "child", "keep", "clone", "empty", "busy"})
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.server = PostgresServer("fsync=off")
+        self._locked: Any = None
+
+    def reset(self) -> None:
+        self.server.empty()
+        self._has_copy = False
+
+    def open(self, must: bool = False) -> Any:
+        return PostgresLedger(self.server.url(), lease=4.0, must_exist=must)
+
+    def passed(self, seconds: float) -> None:
+        """Step the clock that each purse keeps: that of its latest payment, which never goes back."""
+        if self.server.do("SELECT 1 FROM pg_namespace WHERE nspname = 'x402'"):
+            self.server.do(_LATER.format(int(seconds * 1e6)))
+
+    def busy(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._locked = self.server.connect()
+            self._locked.execute("BEGIN; SET LOCAL lock_timeout = 300; LOCK TABLE x402.purses")
+
+    def idle(self) -> None:
+        if self._locked is not None:
+            self._locked.close()
+            self._locked = None
+
+    def keep(self) -> None:
+        if self.server.do("SELECT 1 FROM pg_namespace WHERE nspname = 'x402'"):
+            postgres_rollbacks.keep(self.server)
+            self._has_copy = True
+
+    def put_back(self) -> None:
+        """Lose all since the copy, as a failover does; the clock has gone on."""
+        if self._has_copy:
+            postgres_rollbacks.put_back(self.server)
+            self.server.do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'x402'")
+
+    def clone(self, ledger: Any) -> Any:
+        """Return a copy of a program's memory of the ledger."""
+        return clone(ledger, self.server.url(), PostgresLedger)
+
+    def empty(self) -> None:
+        """Lose all."""
+        self.server.empty()
+
+    def close(self) -> None:
+        self.idle()
+        self.server.remove()
+
+
 @contextlib.contextmanager
 def short_ring() -> Iterator[None]:
     """Have Redis remember few steps, so that a few of another program are as a thousand."""
@@ -237,7 +303,12 @@ def short_ring() -> Iterator[None]:
         yield
 
 
-MACHINES: dict[str, Callable[[Clock], Machine]] = {"memory": Memory, "sqlite": File, "redis": Redis}
+MACHINES: dict[str, Callable[[Clock], Machine]] = {
+    "memory": Memory,
+    "sqlite": File,
+    "redis": Redis,
+    "postgres": Postgres,
+}
 
 
 def die() -> None:

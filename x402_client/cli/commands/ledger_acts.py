@@ -212,6 +212,33 @@ def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> 
         show_json({"ledger": name, "accepted": bool(accepted)})
 
 
+@command
+def migrate(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
+    """Make a PostgreSQL ledger, or bring it to this version's layout: end the programs that use it first.
+
+    The role in the URL owns what is made. Programs may use another one: x402 manual ledgers. Files and Redis are
+    brought up to date by the first program that opens them.
+    """
+    if ledger_file(ledger) is not None or ledger == ":memory:":
+        raise Stop(Code.USAGE, "A file is brought up to date when it is opened; there is nothing to do.")
+    found: Any = settings.ledger(ledger)
+    try:
+        if not hasattr(found, "migrate"):
+            raise Stop(Code.USAGE, "This ledger is brought up to date when it is used; there is nothing to do.")
+        before, present = found.migrate()
+        name = found.name
+    finally:
+        closer_of(found)()
+    if before == present:
+        say(f"The ledger in {name} has layout {present} already; its functions were made anew.")
+    elif before:
+        say(f"The ledger in {name} was brought from layout {before} to {present}.")
+    else:
+        say(f"A ledger with layout {present} was made in {name}.")
+    if as_json:
+        show_json({"ledger": name, "before": before, "layout": present})
+
+
 def _unopened(path: Path) -> Any:
     """Return a ledger that is not looked at yet: opened as usual, one that lost something refuses."""
     from ...ledgers.sqlite import SqliteLedger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,10 @@ from weakref import WeakKeyDictionary
 
 from ...core.asks import Ask
 from ...errors import ConfigurationError, LedgerUnavailable
+from ..served import protocol
 from . import script
+
+log: logging.Logger = logging.getLogger("x402_client")
 
 #: Connections of one process, or of one event loop.
 _CONNECTIONS = 50
@@ -59,6 +63,31 @@ class Address:
         except Exception:  # its text may quote the URL
             return ""
         return str(found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}")
+
+    @property
+    def kind(self) -> str:
+        """Return the server's name in messages."""
+        return "Redis"
+
+    @property
+    def reads_alone(self) -> bool:
+        """Return False: every step is written down by the script."""
+        return False
+
+    def check(self, facts: dict[str, Any], first: bool) -> None:
+        """Refuse a server that evicts. Warn at the first look if it writes no log of its commands."""
+        policy = facts.get("maxmemory_policy")
+        if policy != "noeviction":
+            raise LedgerUnavailable(
+                f"The Redis server at {self.shown} may forget what was paid when its memory is full "
+                f"(maxmemory-policy is {policy or 'unknown'}); set it to noeviction. Nothing is paid until then."
+            )
+        if first and not facts.get("aof_enabled"):
+            log.warning(
+                "The Redis server at %s has appendonly off: what it counted since its last snapshot is lost when it "
+                "stops.",
+                self.shown,
+            )
 
     def options(self) -> dict[str, Any]:
         """Return the options of every connection."""
@@ -129,10 +158,10 @@ class Connection:
     def _send(self, ask: Ask[Any]) -> Any:
         from redis.exceptions import NoScriptError
 
-        if isinstance(ask, script.Pause):
+        if isinstance(ask, protocol.Pause):
             return time.sleep(ask.seconds)
         client = self._connected()
-        if not isinstance(ask, script.Request):
+        if not isinstance(ask, protocol.Request):
             return _facts(client.info())
         try:
             return self._run(_evalsha(ask), client)
@@ -213,9 +242,9 @@ class AsyncConnection:
     async def _send(self, ask: Ask[Any], client: Any) -> Any:
         from redis.exceptions import NoScriptError
 
-        if isinstance(ask, script.Pause):
+        if isinstance(ask, protocol.Pause):
             return await asyncio.sleep(ask.seconds)
-        if not isinstance(ask, script.Request):
+        if not isinstance(ask, protocol.Request):
             return _facts(await client.info())
         try:
             return await self._run(_evalsha(ask), client)
@@ -251,7 +280,7 @@ class AsyncConnection:
             await client.aclose()
 
 
-def commands_of(ask: script.Request, address: Address) -> list[tuple[Any, ...]]:
+def commands_of(ask: protocol.Request, address: Address) -> list[tuple[Any, ...]]:
     """Return the commands of one step, for a caller that reads the answers with ``read_answer``."""
     return [_evalsha(ask), *([_wait(address)] if address.replicas else [])]
 
@@ -266,12 +295,12 @@ def _wait(address: Address) -> tuple[Any, ...]:
     return ("WAIT", address.replicas, int(address.timeout * 500))
 
 
-def _evalsha(ask: script.Request) -> tuple[Any, ...]:
-    return ("EVALSHA", script.digest(), 1, ask.key, ask.op, ask.said)
+def _evalsha(ask: protocol.Request) -> tuple[Any, ...]:
+    return ("EVALSHA", script.digest(), 1, script.key_of(ask), ask.op, ask.said)
 
 
-def _eval(ask: script.Request) -> tuple[Any, ...]:
-    return ("EVAL", script.source(), 1, ask.key, ask.op, ask.said)
+def _eval(ask: protocol.Request) -> tuple[Any, ...]:
+    return ("EVAL", script.source(), 1, script.key_of(ask), ask.op, ask.said)
 
 
 def _copied(answers: list[Any], address: Address) -> Any:

@@ -17,9 +17,9 @@ from typing import Any
 
 from ...core.asks import Ask
 from ...core.drive import run
-from . import script
+from ..served import protocol
+from ..served.trust import Steps, resumed
 from .connections import Connection, commands_of, read_answer
-from .trust import Steps
 
 #: Bytes of one command, and commands without an answer, at most. The buffers of all systems in use hold more than that.
 _LARGEST, _MOST = 4_096, 3
@@ -90,7 +90,7 @@ class EndsConnection:
         return False
 
     def _send(self, ask: Ask[Any]) -> _Sent | None:
-        if not isinstance(ask, script.Request):
+        if not isinstance(ask, protocol.Request):
             return None
         packed = self._line.pack_commands(commands_of(ask, self._connection.address))
         if sum(map(len, packed)) > _LARGEST:
@@ -107,7 +107,7 @@ class EndsConnection:
 
     def _finish(self, steps: Steps[None], ask: Ask[Any], sent: _Sent | None) -> None:
         try:
-            run(_resumed(steps, ask), self._answering(sent))
+            run(resumed(steps, ask), self._answering(sent))
         finally:
             if self._closed:  # the usual connection may have been opened again for this step
                 self._connection.close()
@@ -157,18 +157,3 @@ class EndsConnection:
         if line is not None:
             with suppress(Exception):
                 line.disconnect()
-
-
-def _resumed(steps: Steps[None], ask: Ask[Any]) -> Steps[None]:
-    """Go on with steps that have yielded ``ask``."""
-    with suppress(StopIteration):
-        while True:
-            try:
-                given = yield ask
-            except GeneratorExit:
-                steps.close()
-                raise
-            except BaseException as failure:
-                ask = steps.throw(failure)
-            else:
-                ask = steps.send(given)

@@ -26,7 +26,7 @@ class Claim:
 
     @property
     def given_up(self) -> tuple[str, str]:
-        """Return the claim as the script's argument ``gives`` lists it."""
+        """Return the claim as a step's argument ``gives`` lists it."""
         return self.token, "" if self.hold else "1"
 
 

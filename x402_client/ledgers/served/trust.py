@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Generator
-from typing import Any, NoReturn, TypeVar
+from contextlib import suppress
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from ...core.asks import Ask
 from ...errors import LedgerUnavailable
 from ..extras import other_purses
-from . import script
-from .claims import Claims
+from . import protocol
+from .claims import Claim, Claims
 from .lives import KnownPurse, Lives, Proof, new_token
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ _LOST = {
     "over before it had everything",
 }
 _CLAIMING = ("reserve", "claim")
+_READING = ("spent", "holds", "history", "owed", "allowances")
 _PAYING = ("reserve", "claim", "record")
 #: Times that a step is sent, if the program's own token changed while it was under way.
 _TRIES = 5
@@ -36,6 +39,29 @@ GRACE = 5.0
 _AT_ONCE = 32
 
 
+class Store(Protocol):
+    """Server as its connections know it."""
+
+    @property
+    def kind(self) -> str:
+        """Return what it is, for messages: "Redis", "PostgreSQL"."""
+        ...
+
+    @property
+    def shown(self) -> str:
+        """Return where it is, without passwords."""
+        ...
+
+    @property
+    def reads_alone(self) -> bool:
+        """Return True if a step that only reads writes no proof, so that it exchanges no token."""
+        ...
+
+    def check(self, facts: dict[str, Any], first: bool) -> None:
+        """Refuse a server whose settings let it forget what was paid. Warn once of what it may lose."""
+        ...
+
+
 class Renamed(Exception):
     """Error: this program took another owner's name while a claim was under way. The claim is made again."""
 
@@ -43,8 +69,8 @@ class Renamed(Exception):
 class TrustedServer:
     """Server as one ledger object sees it. Each step proves what the program saw last, and that it has no copy."""
 
-    def __init__(self, where: str, lease: float, claims: Claims, must_exist: bool) -> None:
-        self._where, self._lease = where, int(lease * script.MICROSECONDS)
+    def __init__(self, store: Store, lease: float, claims: Claims, must_exist: bool) -> None:
+        self.store, self._lease = store, int(lease * protocol.MICROSECONDS)
         self._claims = claims
         self.must_exist: bool = must_exist
         self._looked_at: float | None = None
@@ -77,7 +103,7 @@ class TrustedServer:
 
     def _look(self) -> Steps[None]:
         first, started = self._looked_at is None, time.monotonic()
-        self._check((yield from script.ServerInfo()), first)
+        self.store.check((yield from protocol.ServerInfo()), first)
         self._looked_at = started
 
     def step(self, purse: str, op: str, said: dict[str, Any]) -> Steps[Any]:
@@ -94,33 +120,42 @@ class TrustedServer:
                 raise Renamed
         self._rename(self._claims.owner)
         raise LedgerUnavailable(
-            f"The Redis ledger at {self._where} knows another program under this one's name: was this machine copied "
+            f"The {self.where} knows another program under this one's name: was this machine copied "
             "while it ran? Nothing was sent; the next call uses a name of its own."
         )
 
     def accept(self) -> Steps[bool]:
         """Go on with what is there, and wait while running programs write back. Return False if nothing was lost."""
         accepted = False
-        for purse in sorted({*(yield from script.everywhere("purses", {})), *self.lives.known}):
+        for purse in sorted({*(yield from protocol.everywhere("purses", {})), *self.lives.known}):
             known = self.lives.known.get(purse) or KnownPurse()
             said = {"identity": known.identity, "seen": known.seq, "heard": known.heard, "owner": self._claims.owner}
-            answer = yield from script.request(purse, "accept", said | {"candidate": new_token() * 2, "inherited": ""})
+            answer = yield from protocol.request(
+                purse, "accept", said | {"candidate": new_token() * 2, "inherited": ""}
+            )
             accepted = accepted or bool(answer[2])
             if known.joined:
                 yield from self.ask(purse, "holds")
         if accepted:
-            yield from script.Pause(GRACE)
+            yield from protocol.Pause(GRACE)
         return accepted
 
     def _send(self, purse: str, op: str, said: dict[str, Any], anew: bool = False) -> Steps[tuple[Any, Proof]]:
-        owner = self._claims.owner
-        # Made before the claims are read: the server takes its last step for the time of that reading.
-        proof = self.lives.prove(purse, owner, op == "beat", anew)
+        sent: list[tuple[Proof, list[Claim]]] = []
+
+        def write() -> str:
+            # Made before the claims are read: the server takes its last step for the time of that reading.
+            reads = self.store.reads_alone and op in _READING
+            proof = self.lives.prove(purse, self._claims.owner, op == "beat", anew, reads)
+            sent.append((proof, []))
+            ended = self._claims.ended(purse)
+            sent[0][1].extend(ended)
+            return json.dumps(self._common(proof) | {"gives": [claim.given_up for claim in ended]} | said)
+
         seq, life, refused = 0, "", False
         try:
-            ended = self._claims.ended(purse)
-            common = self._common(proof) | {"gives": [claim.given_up for claim in ended]}
-            answer = yield from script.request(purse, op, common | said)
+            answer = yield from protocol.Request(purse, op, write)
+            proof, ended = sent[0]
             if len(answer) > 1 and isinstance(answer[1], str):
                 number, life = answer[1].split(" ")
                 answer[1] = seq = int(number)
@@ -131,9 +166,10 @@ class TrustedServer:
             else:
                 refused = True
         finally:
-            self.lives.end(purse, proof, seq, life, refused)
+            for proof, _ in sent:  # none if no connection was free
+                self.lives.end(purse, proof, seq, life, refused)
         yield from self._check_answer(purse, answer, said)
-        return answer, proof
+        return answer, sent[0][0]
 
     def _common(self, proof: Proof) -> dict[str, Any]:
         return {
@@ -151,9 +187,9 @@ class TrustedServer:
         }
 
     def _join(self, purse: str, anew: bool = False) -> Steps[None]:
-        if self.must_exist and not anew and not (yield from script.request(purse, "exists", {})):
+        if self.must_exist and not anew and not (yield from protocol.request(purse, "exists", {})):
             yield from self._refuse_missing(purse)
-        frozen = yield from script.everywhere("enroll", {"purse": purse})
+        frozen = yield from protocol.everywhere("enroll", {"purse": purse})
         said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if self.must_exist else ""}
         if anew:
             yield from self._send(purse, "join", said, anew)
@@ -163,12 +199,14 @@ class TrustedServer:
     def _write_back(self, purse: str) -> Steps[None]:
         """Write what this program remembers as unresolved, and join again. The user accepted that the rest is lost."""
         known = self._claims.remembered(purse)
-        rows = [{"row": row, "claim": token, **script.patterns_of_row(row)} for row, token in known]
+        rows = [{"row": row, "claim": token, **protocol.patterns_of_row(row)} for row, token in known]
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
             answer, _ = yield from self._send(purse, "restore", {"rows": chunk}, True)
             if answer[0] == "large":
-                raise LedgerUnavailable("Sums are larger than the Redis ledger can count (2**63 millionths).")
+                raise LedgerUnavailable(
+                    f"Sums are larger than the {self.store.kind} ledger can count (2**63 millionths)."
+                )
         yield from self._join(purse, True)
 
     def _rename(self, owner: str) -> None:
@@ -176,9 +214,9 @@ class TrustedServer:
         if self._claims.rename(owner):
             self.lives.start_again()
             log.warning(
-                "The Redis ledger at %s knows another program under this one's name: was this machine copied while it "
+                "The %s knows another program under this one's name: was this machine copied while it "
                 "ran? This program goes on under another name, and what it had claimed is the other one's.",
-                self._where,
+                self.where,
             )
 
     def _check_answer(self, purse: str, answer: Any, said: dict[str, Any]) -> Steps[None]:
@@ -186,16 +224,16 @@ class TrustedServer:
         problem = None
         if status in _LOST:
             if status != "older":  # so that ``x402 ledger accept`` finds the purse
-                yield from script.everywhere("enroll", {"purse": purse})
+                yield from protocol.everywhere("enroll", {"purse": purse})
             problem = self._distrusted(status)
         elif status == "settling":
             problem = (
-                f"A loss of the Redis ledger at {self._where} was accepted a moment ago, and other programs still "
+                f"A loss of the {self.where} was accepted a moment ago, and other programs still "
                 f"write back what they remember. Try again in {answer[1]} seconds. Nothing was sent."
             )
         elif status in ("windows", "layout"):
             problem = (
-                f"The Redis ledger at {self._where} is used by another version of this package, which counts in other "
+                f"The {self.where} is used by another version of this package, which counts in other "
                 "windows or keeps its rows in another way. Run the same version in every program; nothing is paid."
             )
         elif status == "missing":
@@ -206,30 +244,36 @@ class TrustedServer:
 
     def _distrusted(self, why: str) -> str:
         return (
-            f"The Redis ledger at {self._where} {_LOST[why]}. Payments it had counted may be missing, so nothing is "
+            f"The {self.where} {_LOST[why]}. Payments it had counted may be missing, so nothing is "
             "paid from it. Restore its data; or, once you know what was paid, run `x402 ledger accept`. Programs that "
             "still run then write back the payments that they know as unresolved, and all go on with what is there."
         )
 
     def _refuse_missing(self, purse: str) -> Steps[NoReturn]:
-        others = other_purses((yield from script.everywhere("purses", {})), purse)
+        others = other_purses((yield from protocol.everywhere("purses", {})), purse)
         there = f"It has: {others}." if others else "It has none."
         raise LedgerUnavailable(
-            f"The Redis ledger at {self._where} has no purse {purse!r}, and must_exist=True makes no new one. {there} "
+            f"The {self.where} has no purse {purse!r}, and must_exist=True makes no new one. {there} "
             "Nothing is paid. Check the address and the purse's name, or restore the server's data. To begin a new "
             "purse on purpose, run once without must_exist."
         )
 
-    def _check(self, facts: dict[str, Any], first: bool) -> None:
-        policy = facts.get("maxmemory_policy")
-        if policy != "noeviction":
-            raise LedgerUnavailable(
-                f"The Redis server at {self._where} may forget what was paid when its memory is full "
-                f"(maxmemory-policy is {policy or 'unknown'}); set it to noeviction. Nothing is paid until then."
-            )
-        if first and not facts.get("aof_enabled"):
-            log.warning(
-                "The Redis server at %s has appendonly off: what it counted since its last snapshot is lost when it "
-                "stops.",
-                self._where,
-            )
+    @property
+    def where(self) -> str:
+        """Return what the ledger is and where, for messages."""
+        return f"{self.store.kind} ledger at {self.store.shown}"
+
+
+def resumed(steps: Steps[None], ask: Ask[Any]) -> Steps[None]:
+    """Go on with steps that have yielded ``ask``."""
+    with suppress(StopIteration):
+        while True:
+            try:
+                given = yield ask
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as failure:
+                ask = steps.throw(failure)
+            else:
+                ask = steps.send(given)

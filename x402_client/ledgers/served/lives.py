@@ -94,16 +94,19 @@ class Lives:
         self._lives: dict[str, Life] = {}
         self.known: dict[str, KnownPurse] = {}
 
-    def prove(self, purse: str, owner: str, beats: bool, anew: bool) -> Proof:
+    def prove(self, purse: str, owner: str, beats: bool, anew: bool, reads: bool = False) -> Proof:
         """Return the proof for a step that is about to be sent. Call ``end`` afterwards in any case.
 
-        With ``anew`` it proves nothing: the program begins again, without what it saw.
+        With ``anew`` it proves nothing: the program begins again, without what it saw. A step that ``reads`` exchanges
+        no token.
         """
         with self.lock:
             known = KnownPurse() if anew else self.known.get(purse) or KnownPurse()
             life = self._lives.setdefault(purse, Life())
             step, lives = new_token(), life.tokens
-            rotates = known.joined and (beats or not life.under_way) and not (life.exchanging or life.uncertain)
+            rotates = (
+                known.joined and (beats or not life.under_way) and not (life.exchanging or life.uncertain or reads)
+            )
             life.under_way += 1
             if rotates:
                 life.pending, life.exchanging = step, True

@@ -1,4 +1,4 @@
-"""Steps of the Redis ledger, as flows: what the server is asked, and what its answers mean. No I/O happens here."""
+"""Steps of a ledger on a server, as flows: what the server is asked, and what its answers mean. No I/O happens here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .. import refusals
 from ..allowances import marked, terms_text
 from ..rows import last_text, new_hold, receipt_text
 from ..windows import BUCKETS, Window
-from . import script
+from . import protocol
 from .claims import Claim, Claims
 from .trust import Renamed, Steps, TrustedServer
 
@@ -36,13 +36,13 @@ class LedgerSteps:
         self._waiting: WeakKeyDictionary[Attempt, int] = WeakKeyDictionary()
 
     def reserve(self, order: Order, attempt: Attempt) -> Steps[Hold | Busy]:
-        if order.price.units > script.LARGEST:
+        if order.price.units > protocol.LARGEST:
             raise self._too_large(order)
         said = {
-            "caps": script.caps(order),
-            "headroom": str(script.LARGEST - order.price.units),
+            "caps": protocol.caps(order),
+            "headroom": str(protocol.LARGEST - order.price.units),
             "path": order.path,
-            **script.patterns_to_count(order),
+            **protocol.patterns_to_count(order),
         }
         answer = yield from self._claiming(order.purchase, attempt, "reserve", said, order)
         if isinstance(answer, (Hold, Busy)):
@@ -56,10 +56,10 @@ class LedgerSteps:
         return answer if isinstance(answer, (Hold, Busy)) else None
 
     def record(self, hold: Hold, authorization: Authorization) -> Steps[Hold]:
-        signed = script.signed_facts(hold, authorization)
+        signed = protocol.signed_facts(hold, authorization)
         said = signed | {"id": hold.id}
         purchase = hold.purchase
-        patterns = script.patterns(purchase.origin)
+        patterns = protocol.patterns(purchase.origin)
         answer = yield from self.server.ask(purchase.purse, "record", **said, patterns=patterns)
         if answer[0] == "frozen":
             refusals.check_frozen([answer[2]], purchase)
@@ -87,10 +87,10 @@ class LedgerSteps:
         if answer[0] != "hold":
             raise refusals.nothing_to_write_off(hold)
         self._claims.drop_hold(hold.id)
-        return script.read_row(answer[2])
+        return protocol.read_row(answer[2])
 
     def conclude(self, hold: Hold, settled: bool) -> Steps[bool]:
-        said = {"id": hold.id, "settled": "1" if settled else "", **script.charge_of(hold, settled)}
+        said = {"id": hold.id, "settled": "1" if settled else "", **protocol.charge_of(hold, settled)}
         answer = yield from self.server.ask(hold.purchase.purse, "conclude", **said)
         if answer[2] and not settled:
             self._claims.drop_hold(hold.id)
@@ -100,27 +100,27 @@ class LedgerSteps:
         yield from self.server.ask(hold.purchase.purse, "note", id=hold.id, last=last_text(last))
 
     def spent(self, question: Spending) -> Steps[int]:
-        said = script.seeds_of(question)
+        said = protocol.seeds_of(question)
         answer = yield from self.server.ask(question.purse, "spent", window=question.window, **said)
         return sum(map(int, answer[2]))
 
     def holds(self, purse: str) -> Steps[tuple[Hold, ...]]:
         answer = yield from self.server.ask(purse, "holds", since=0)
-        return tuple(map(script.read_row, answer[2]))
+        return tuple(map(protocol.read_row, answer[2]))
 
     def history(self, limit: int, purse: str) -> Steps[tuple[Hold, ...]]:
         answer = yield from self.server.ask(purse, "history", limit=max(0, limit))
-        return tuple(map(script.read_row, answer[2]))
+        return tuple(map(protocol.read_row, answer[2]))
 
     def owed(self, purse: str) -> Steps[tuple[Hold, ...]]:
         answer = yield from self.server.ask(purse, "owed")
-        return tuple(sorted(map(script.read_row, answer[2]), key=lambda hold: hold.created))
+        return tuple(sorted(map(protocol.read_row, answer[2]), key=lambda hold: hold.created))
 
     def freeze(self, pattern: str, thaw: bool = False) -> Steps[None]:
         """Freeze for later purses first, then in each that exists. A failure in one purse does not stop the others."""
         name = pattern if pattern == "*" else str(Pattern.parse(pattern))
         op = "unfreeze" if thaw else "freeze"
-        purses = yield from script.everywhere(f"{op}_all", {"pattern": name})
+        purses = yield from protocol.everywhere(f"{op}_all", {"pattern": name})
         failure: X402Error | None = None
         for purse in sorted({*purses, *self.server.lives.known}):
             try:
@@ -131,13 +131,13 @@ class LedgerSteps:
             raise failure
 
     def freezes(self) -> Steps[tuple[str, ...]]:
-        return tuple(sorted((yield from script.everywhere("frozen", {}))))
+        return tuple(sorted((yield from protocol.everywhere("frozen", {}))))
 
     def open_allowance(self, terms: AllowanceTerms) -> Steps[AllowanceRecord]:
         seconds = "" if terms.seconds is None else str(terms.seconds)
         said = {"account": terms.account, "doc": terms_text(terms), "seconds": seconds}
         answer = yield from self.server.ask(terms.purse, "open_allowance", **said)
-        return script.read_allowance(terms.purse, answer[2])
+        return protocol.read_allowance(terms.purse, answer[2])
 
     def mark_allowance(self, purse: str, account: str, mark: AllowanceMark) -> Steps[bool]:
         drops = mark == "forgotten" and not AllowanceTerms(purse, account, ()).lasts
@@ -147,11 +147,11 @@ class LedgerSteps:
 
     def allowances(self, purse: str, accounts: tuple[str, ...]) -> Steps[tuple[AllowanceRecord, ...]]:
         answer = yield from self.server.ask(purse, "allowances", accounts=accounts)
-        found = [script.read_allowance(purse, each) for each in answer[2]]
+        found = [protocol.read_allowance(purse, each) for each in answer[2]]
         return tuple(sorted(found, key=lambda record: record.opened))
 
     def purses(self) -> Steps[tuple[str, ...]]:
-        return tuple(sorted((yield from script.everywhere("purses", {}))))
+        return tuple(sorted((yield from protocol.everywhere("purses", {}))))
 
     def accept(self) -> Steps[bool]:
         """Go on with what is there, and wait while running programs write back what they remember as unresolved."""
@@ -178,7 +178,7 @@ class LedgerSteps:
         yield from self.server.ready(purchase.purse, op)
         for _ in range(_TRIES):
             # Each try has a new id and token: a copy of this memory may use the others, under the name before.
-            row = {} if order is None else script.new_row(order, secrets.randbits(63))
+            row = {} if order is None else protocol.new_row(order, secrets.randbits(63))
             claim = self._claims.open(purchase, attempt)
             claim.row = row
             self._claimed()
@@ -192,7 +192,7 @@ class LedgerSteps:
                 raise
             return self._claimed_hold(answer, purchase, attempt, claim, order)
         raise LedgerUnavailable(
-            "Another program uses this one's name in the Redis ledger. Nothing was sent; repeat the request."
+            f"Another program uses this one's name in the {self.server.where}. Nothing was sent; repeat the request."
         )
 
     def _claimed_hold(
@@ -201,8 +201,8 @@ class LedgerSteps:
         """Return the hold in an answer. Without one, return or raise what stands in its way."""
         try:
             if answer[0] == "hold":
-                hold = script.read_row(answer[2])
-                self._claims.found(claim, hold.id, script.plain_row(answer[2]))
+                hold = protocol.read_row(answer[2])
+                self._claims.found(claim, hold.id, protocol.plain_row(answer[2]))
                 if hold.state == "signed":
                     self._claims.remember(purchase.purse, claim.row)
                 return hold
@@ -215,7 +215,7 @@ class LedgerSteps:
             self._claims.found(claim, name, claim.row | counted)
             if order.signed is not None:
                 self._claims.remember(purchase.purse, claim.row)
-            hold = new_hold(order, name, int(answer[2]) / script.MICROSECONDS)
+            hold = new_hold(order, name, int(answer[2]) / protocol.MICROSECONDS)
             return hold.but(used=tuple(map(int, answer[4])))
         self._claims.drop(claim)
         return self._obstacle(answer, purchase, attempt)
@@ -228,7 +228,7 @@ class LedgerSteps:
             "requests": (purchase.request, *former),
             "payers": purchase.payers,
             "keyed": "1" if purchase.keyed else "",
-            "patterns": script.patterns(purchase.origin),
+            "patterns": protocol.patterns(purchase.origin),
             "since": self._waiting.get(attempt, 0),
         }
 
@@ -237,31 +237,33 @@ class LedgerSteps:
         status = answer[0]
         if status == "busy":
             self._waiting.setdefault(attempt, answer[1])
-            return Busy(script.read_row(answer[2]))
+            return Busy(protocol.read_row(answer[2]))
         if status == "frozen":
             refusals.check_frozen([answer[2]], purchase)
         if status == "allowance":
             raise _not_open(answer)
         if status == "void":
-            raise LedgerUnavailable("The payment was given up before the Redis ledger answered. Nothing was sent.")
+            raise LedgerUnavailable(
+                f"The payment was given up before the {self.server.where} answered. Nothing was sent."
+            )
         if status == "another":
-            raise refusals.another_wallet(script.read_row(answer[2]))
+            raise refusals.another_wallet(protocol.read_row(answer[2]))
         if status in ("paid", "foreign"):
-            hold = script.read_row(answer[2])
+            hold = protocol.read_row(answer[2])
             refusals.check_key(hold, purchase)
             raise refusals.already_paid(hold)
         return answer
 
     def _too_large(self, order: Order) -> LedgerUnavailable:
         return LedgerUnavailable(
-            f"With {order.price}, a sum would be larger than the Redis ledger can count (2**63 millionths). "
+            f"With {order.price}, a sum would be larger than the {self.server.where} can count (2**63 millionths). "
             "Nothing was paid. Limit prices by per_request in the Policy."
         )
 
 
 def _not_open(answer: Any) -> X402Error:
     account, state, until = answer[2:]
-    return refusals.allowance_refusal(account, state or None, int(until) / script.MICROSECONDS if until else None)
+    return refusals.allowance_refusal(account, state or None, int(until) / protocol.MICROSECONDS if until else None)
 
 
 def _exceeded(order: Order, position: int, flat: list[str]) -> refusals.Exceeded:

@@ -1,0 +1,115 @@
+"""Address of a PostgreSQL server, and the settings that are looked at. The URL may hold a password."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from ...errors import ConfigurationError, LedgerUnavailable
+
+log: logging.Logger = logging.getLogger("x402_client")
+
+#: The schema of a ledger whose URL names none.
+SCHEMA = "x402"
+_SCHEMA = re.compile("[a-z_][a-z0-9_]{0,62}", re.ASCII)
+#: The part of a URL that names a schema. libpq does not know it.
+_NAMED = re.compile(r"(?<=[?&])schema=([^&#]*)(&|$)", re.ASCII)
+#: Settings of the server, each with the value that may lose payments, and what may lose them then.
+_LOSES = (
+    ("fsync", "off", "a crash of the machine may lose payments and damage the database"),
+    ("full_page_writes", "off", "a crash of the machine may damage the database"),
+    ("synchronous_commit", "off", "a crash of the server loses the payments of its last moments"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Address of the server, and the settings of its connections."""
+
+    url: str = field(repr=False)
+    schema: str
+    timeout: float
+    connections: int
+
+    @classmethod
+    def of(cls, given: str, timeout: float, connections: int) -> Address:
+        """Read a URL. ConfigurationError if psycopg is not installed or cannot read it."""
+        try:
+            from psycopg.conninfo import make_conninfo
+        except ImportError:
+            raise ConfigurationError(
+                "A PostgreSQL ledger needs psycopg, which is not installed: "
+                'pip install "x402-buyer[postgres]" (in a clone: pip install ".[postgres]").'
+            ) from None
+        found = _NAMED.search(given)
+        schema = unquote(found[1]) if found else SCHEMA
+        try:
+            url = make_conninfo(_NAMED.sub("", given).rstrip("?&"))
+        except Exception:  # its text may quote the URL, and the URL may hold a password
+            url = ""
+        given, found = "", None
+        if not url:
+            raise ConfigurationError(
+                "The ledger's URL cannot be read; write postgresql://user:password@host:5432/database, and "
+                "?schema=... for another schema than x402."
+            )
+        if not _SCHEMA.fullmatch(schema):
+            raise ConfigurationError(
+                "The schema in the ledger's URL cannot be used: a name has small letters, digits and _, up to 63."
+            )
+        return cls(url, schema, timeout, connections)
+
+    @property
+    def kind(self) -> str:
+        """Return the server's name in messages."""
+        return "PostgreSQL"
+
+    @property
+    def reads_alone(self) -> bool:
+        """Return True: a step that only reads writes no proof."""
+        return True
+
+    @property
+    def shown(self) -> str:
+        """Return host, port and database, and the schema if it is another one, without user and password."""
+        from psycopg.conninfo import conninfo_to_dict
+
+        known = conninfo_to_dict(self.url)
+        hosts = str(known.get("host") or known.get("hostaddr") or "localhost").split(",")
+        ports = str(known.get("port") or "5432").split(",")
+        ports += ports[-1:] * len(hosts)
+        named = [
+            host if host[:1] in "/@" else f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False)
+        ]
+        schema = "" if self.schema == SCHEMA else f", schema {self.schema}"
+        return f"{','.join(named)}/{known.get('dbname') or known.get('user') or ''}{schema}"
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of every connection. Of several hosts, the one that can be written to is used."""
+        from psycopg.conninfo import conninfo_to_dict
+
+        known = conninfo_to_dict(self.url)
+        # No prepared statements and no settings of a session: a pooler may give each transaction another connection.
+        wanted: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
+        for name, value in (
+            ("connect_timeout", max(2, round(self.timeout / 2))),
+            ("application_name", "x402"),
+            ("target_session_attrs", "read-write" if "," in str(known.get("host")) else "any"),
+        ):
+            if name not in known:
+                wanted[name] = value
+        return wanted
+
+    def check(self, facts: dict[str, Any], first: bool) -> None:
+        """Refuse a server that cannot be written to, or that reads what is no longer true. Warn of what it may lose."""
+        if facts["read_only"]:
+            raise LedgerUnavailable(
+                f"The PostgreSQL server at {self.shown} cannot be written to: it is a standby, or read-only. Use the "
+                "address of the primary. Nothing is paid without its ledger."
+            )
+        for name, value, loss in _LOSES if first else ():
+            if facts[name] == value:
+                log.warning("The PostgreSQL server at %s has %s = %s: %s.", self.shown, name, value, loss)

@@ -1,0 +1,89 @@
+"""Failures of the server, in our words. Its own words are not used: they may quote what was sent."""
+
+from __future__ import annotations
+
+from ...errors import LedgerUnavailable
+from .address import Address
+
+#: The first characters of SQLSTATE codes, with what is wrong and what to do. The first that fits decides.
+_EXPLAINED = (
+    (
+        "55P03",
+        "made a step wait too long for another program's lock; look at pg_stat_activity, or make fewer calls",
+    ),
+    ("57014", "cancelled a step: statement_timeout is too short, or an administrator did; see the role's settings"),
+    ("25006", "cannot be written to: it is a standby, or read-only; use the address of the primary"),
+    ("42501", "does not let this role do what the ledger needs; grant it as the manual's page on ledgers says"),
+    ("28", "refuses the user name or password; check them in the ledger's URL"),
+    ("3D000", "has no database of this name; make it, or check the ledger's URL"),
+    ("53300", "has no free connection; raise max_connections, use a pooler, or make fewer calls at once"),
+    ("53", "has no room left; free some memory or disk space"),
+    ("57P03", "is starting up or shutting down; try again when it is done"),
+    ("22003", "cannot count sums above 2**63 millionths; limit prices by per_request in the Policy"),
+    ("40", "could not finish a step because of other steps; try again"),
+)
+#: Words in libpq's failures to connect, which have no code.
+_WORDS = (
+    ("password authentication failed", "28P01"),
+    ("no password supplied", "28P01"),
+    ("no pg_hba.conf entry", "28000"),
+    ("does not exist", "3D000"),
+    ("too many", "53300"),
+    ("remaining connection slots", "53300"),
+    ("starting up", "57P03"),
+    ("shutting down", "57P03"),
+    ("read-only", "25006"),
+    ("not read-write", "25006"),
+)
+#: A function or a schema that is not there: the ledger was not made yet.
+MISSING = ("42883", "3F000", "42P01")
+#: Conflicts after which the server rolled all back, so that the step may be made again.
+CONFLICTS = ("40001", "40P01")
+#: The server ended the connection.
+ENDED = ("57P01", "57P02", "08")
+
+
+class Refused(Exception):
+    """Error: the server answered with a failure. Its code is all that is kept of it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Broken(Exception):
+    """Error: the connection ended before the answer. The step may have been made."""
+
+
+class Silent(Exception):
+    """Error: no answer came in time. The step may have been made, or may still be."""
+
+
+class Crowded(Exception):
+    """Error: no connection was free in time. Nothing was sent."""
+
+
+def connect_code(failure: Exception) -> str:
+    """Return the code of a failure to connect; "" if there is none."""
+    told = str(failure)
+    return getattr(failure, "sqlstate", None) or next((code for words, code in _WORDS if words in told), "")
+
+
+def explain(failure: Exception, address: Address) -> LedgerUnavailable:
+    """Build the error that callers see: what happened and what to do."""
+    said = f"failed with {type(failure).__name__}"
+    if isinstance(failure, Refused):
+        said = f"failed with SQLSTATE {failure.code}"
+        said = next((text for code, text in _EXPLAINED if failure.code.startswith(code)), said)
+    elif isinstance(failure, Silent):
+        said = "did not answer in time; see whether it is overloaded or stopped"
+    elif isinstance(failure, Crowded):
+        said = f"was kept busy by {address.connections} other calls of this program; make fewer at once"
+    elif isinstance(failure, (Broken, OSError)):
+        said = "cannot be reached; see whether it runs and the address is right"
+    return unavailable(address, said)
+
+
+def unavailable(address: Address, said: str) -> LedgerUnavailable:
+    """Build LedgerUnavailable. ``said`` follows the address in the message, and says what to do."""
+    return LedgerUnavailable(f"The PostgreSQL server at {address.shown} {said}. Nothing is paid without its ledger.")

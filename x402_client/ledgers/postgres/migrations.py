@@ -1,0 +1,138 @@
+"""Migrations of the ledger's schema: layouts in order, and the functions of the present one. All in one transaction."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ...errors import LedgerUnavailable
+from ...model.budgets import BUDGET_WINDOWS
+from ..served.protocol import MICROSECONDS
+from .address import Address
+from .failures import Refused, connect_code, explain, unavailable
+
+#: Each brings the layout before it to its own. Layouts are never changed: a new one is one more file.
+LAYOUTS = ("layout1.sql",)
+#: The functions, which every migration makes anew. "steps.sql" has the one that programs call.
+FUNCTIONS = ("sums.sql", "programs.sql", "holds.sql", "allowances.sql", "steps.sql")
+#: Drops the functions of the layout before. "step" is replaced instead, so that roles keep the right to call it.
+_DROP = """
+DO $$
+DECLARE
+  each regprocedure;
+BEGIN
+  FOR each IN SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND proname <> 'step' LOOP
+    EXECUTE 'DROP FUNCTION ' || each || ' CASCADE';
+  END LOOP;
+END $$
+"""
+
+
+@cache
+def mark() -> str:
+    """Return the name of this version's layout and windows. Programs with another one never share a schema."""
+    windows = [f"{window.number}:{window.name}={window.seconds or 0}" for window in BUDGET_WINDOWS]
+    return " ".join([str(len(LAYOUTS)), *windows])
+
+
+def _text(name: str) -> str:
+    return files(__name__.rpartition(".")[0]).joinpath("sql", name).read_text("utf-8")
+
+
+def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
+    """Bring the schema to the present layout. Return the layout before, 0 if there was none, and the present one.
+
+    It makes the schema if there is none. A newer layout is refused. With ``only_new`` a ledger that is there is left as
+    it is: programs may be using it.
+    """
+    import psycopg
+
+    try:
+        with psycopg.connect(address.url, **address.options()) as connection, connection.transaction():
+            return _migrate(connection, address, only_new)
+    except psycopg.Error as failure:
+        problem = explain(Refused(connect_code(failure) or "08006"), address)
+        if problem_of_rights(failure):
+            problem = unavailable(
+                address,
+                f"has no ledger in the schema {address.schema} that this version can use, and this role may not make "
+                "one. Run `x402 ledger migrate --ledger postgresql://...` once, as a role that may",
+            )
+    raise problem
+
+
+def problem_of_rights(failure: Exception) -> bool:
+    """Return True if the role may not do something."""
+    return connect_code(failure) == "42501"
+
+
+def _migrate(connection: Any, address: Address, only_new: bool) -> tuple[int, int]:
+    from psycopg import sql
+
+    schema, present = sql.Identifier(address.schema), len(LAYOUTS)
+    # Ends with the transaction: a pooler may give the session to another program.
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 402))", (f"x402 {address.schema}",))
+    found = connection.execute("SELECT to_regnamespace(%s) IS NOT NULL", (address.schema,)).fetchone()
+    if not found[0]:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+    connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(schema))
+    before = _layout(connection, address)
+    if before > present:
+        raise _newer(address, before)
+    if before and only_new:
+        return before, present
+    for name in LAYOUTS[before:]:
+        connection.execute(_text(name))
+    connection.execute(_DROP)
+    for name in FUNCTIONS:
+        made = _text(name).replace("CREATE FUNCTION step(", "CREATE OR REPLACE FUNCTION step(")
+        connection.execute(made.replace("{schema}", address.schema))
+    connection.execute(sql.SQL("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(schema))
+    _keep(connection, present)
+    return before, present
+
+
+def _layout(connection: Any, address: Address) -> int:
+    """Return the number of the layout that is there; 0 for an empty schema. Another program's tables are refused."""
+    if connection.execute("SELECT to_regclass('ledger') IS NOT NULL").fetchone()[0]:
+        return int(connection.execute("SELECT layout FROM ledger").fetchone()[0])
+    others = "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = current_schema()::regnamespace)"
+    if connection.execute(others).fetchone()[0]:
+        raise unavailable(
+            address, f"has tables of another program in the schema {address.schema}; name one with ?schema= in the URL"
+        )
+    return 0
+
+
+def _keep(connection: Any, present: int) -> None:
+    """Write down the layout and the windows."""
+    for window in BUDGET_WINDOWS:
+        connection.execute(
+            "INSERT INTO windows VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (window.number, window.name, (window.seconds or 0) * MICROSECONDS),
+        )
+    connection.execute(
+        "INSERT INTO ledger (layout, mark) VALUES (%s, %s) "
+        "ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, mark = excluded.mark",
+        (present, mark()),
+    )
+
+
+def other_layout(address: Address, found: int) -> LedgerUnavailable:
+    """Build the refusal of a schema that has not the present layout and windows."""
+    if found > len(LAYOUTS):
+        return _newer(address, found)
+    return unavailable(
+        address,
+        f"has a ledger of an older version in the schema {address.schema} (layout {found}). End the programs that use "
+        "it, run `x402 ledger migrate --ledger postgresql://...`, and use this version in all of them",
+    )
+
+
+def _newer(address: Address, found: int) -> LedgerUnavailable:
+    return unavailable(
+        address,
+        f"has a ledger of a newer version in the schema {address.schema} (layout {found}; this version knows up to "
+        f"{len(LAYOUTS)}). Use the version that wrote it",
+    )

@@ -1,0 +1,236 @@
+-- Programs: proofs that nothing was lost since a program's last step, that no copy of its memory uses its name, and
+-- that it lives.
+
+CREATE FUNCTION clock_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+$$;
+
+CREATE FUNCTION texts(list jsonb) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN (
+  SELECT ARRAY(SELECT jsonb_array_elements_text(coalesce(list, '[]')))
+  );
+END $$;
+
+-- "older": the server lost the step that the program knew. "twin": the program did, as a copy of an older memory.
+-- "forgotten": the server deleted the steps of programs that slept long, and it may have been one of these.
+CREATE FUNCTION judge(p purses, asked jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  known bigint := (asked ->> 'seen')::bigint;
+  newest bigint;
+BEGIN
+  IF known = 0 THEN RETURN 'fine'; END IF;
+  PERFORM FROM steps WHERE number = known AND purse = p.purse AND token = asked ->> 'heard';
+  IF FOUND THEN RETURN 'fine'; END IF;
+  SELECT max(number) INTO newest FROM steps WHERE purse = p.purse AND owner = asked ->> 'owner';
+  IF newest IS NULL THEN
+    IF known > p.pruned THEN RETURN 'older'; END IF;
+    RETURN CASE WHEN asked ->> 'inherited' = '1' THEN 'fine' WHEN p.forgets THEN 'forgotten' ELSE 'older' END;
+  END IF;
+  RETURN CASE WHEN newest < known THEN 'older' ELSE 'twin' END;
+END $$;
+
+-- The rule: "proven by a token that a copy of the memory cannot share". A step that is sent twice finds its own.
+CREATE FUNCTION is_alone(life text, asked jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT life IS NULL OR asked ->> 'anew' = '1' OR life = asked ->> 'step' OR asked -> 'lives' ? life
+$$;
+
+CREATE FUNCTION report_loss(in_purse text, asked jsonb) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO losses (purse, identity) SELECT in_purse, asked ->> 'identity'
+  WHERE (SELECT count(*) FROM losses WHERE purse = in_purse) < 256 ON CONFLICT DO NOTHING
+$$;
+
+-- Returns the purse, or why there is none. A join makes it.
+CREATE FUNCTION find_purse(in_purse text, op text, asked jsonb, locks boolean, OUT p purses, OUT refused jsonb)
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF locks THEN
+    SELECT * INTO p FROM purses WHERE purse = in_purse FOR UPDATE;
+  ELSE
+    SELECT * INTO p FROM purses WHERE purse = in_purse;
+  END IF;
+  IF p.purse IS NOT NULL THEN RETURN; END IF;
+  IF asked ->> 'identity' <> '' THEN
+    PERFORM report_loss(in_purse, asked);
+    refused := '["lost"]';
+  ELSIF op <> 'join' THEN
+    refused := '["lost"]';
+  ELSIF asked ->> 'must_exist' = '1' THEN
+    refused := '["missing"]';
+  ELSE
+    INSERT INTO purses (purse, identity) VALUES (in_purse, asked ->> 'candidate') ON CONFLICT DO NOTHING;
+    SELECT * INTO p FROM purses WHERE purse = in_purse FOR UPDATE;
+  END IF;
+END $$;
+
+-- Returns why the program must not go on. "It refuses; it never goes on from less than it knew": no program does, once
+-- one of them knows.
+CREATE FUNCTION doubt(p purses, op text, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  judged text;
+BEGIN
+  IF asked ->> 'identity' <> '' AND p.identity <> asked ->> 'identity' THEN
+    PERFORM FROM losses WHERE purse = p.purse AND identity = asked ->> 'identity' AND accepted;
+    IF FOUND THEN RETURN '["accepted"]'; END IF;
+    PERFORM report_loss(p.purse, asked);
+    RETURN '["other"]';
+  END IF;
+  judged := judge(p, asked);
+  IF judged = 'fine' THEN
+    IF p.older AND op IN ('reserve', 'claim', 'record', 'write_off', 'conclude', 'open_allowance') THEN
+      RETURN '["older"]';
+    END IF;
+    RETURN NULL;
+  END IF;
+  IF judged = 'twin' THEN RETURN '["twin"]'; END IF;
+  IF (asked ->> 'seen')::bigint <= p.accepted THEN RETURN '["accepted"]'; END IF;
+  IF judged = 'older' THEN UPDATE purses SET older = true WHERE purse = p.purse AND NOT older; END IF;
+  RETURN '["older"]';
+END $$;
+
+-- Writes the program's sign of life: its lease, and its token if this step exchanges it. Returns its token; NULL if this
+-- step exchanges it and a copy of its memory did so before. A lease that is long enough is left, so that the steps of one program do
+-- not wait for each other.
+CREATE FUNCTION sign_of_life(t turn, asked jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  lease bigint := (asked ->> 'lease')::bigint;
+  changes boolean := asked ->> 'rotates' = '1' OR asked ->> 'anew' = '1';
+  g programs;
+BEGIN
+  SELECT * INTO g FROM programs WHERE purse = t.purse AND owner = t.owner;
+  IF g.owner IS NULL THEN
+    INSERT INTO programs VALUES (t.purse, t.owner, asked -> 'lives' ->> 0, 0) ON CONFLICT DO NOTHING;
+  ELSIF NOT changes AND g.lease_until - t.clock BETWEEN lease * 3 / 4 AND lease THEN
+    RETURN g.life;
+  END IF;
+  SELECT * INTO g FROM programs WHERE purse = t.purse AND owner = t.owner FOR UPDATE;
+  IF changes AND NOT is_alone(g.life, asked) THEN RETURN NULL; END IF;
+  IF changes THEN g.life := asked ->> 'step'; END IF;
+  UPDATE programs SET life = g.life, lease_until = clock_now() + lease WHERE purse = t.purse AND owner = t.owner;
+  RETURN g.life;
+END $$;
+
+-- Returns true if another program's lease ran out while it had unsigned holds.
+CREATE FUNCTION has_ended_owners(in_purse text, clock bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
+  SELECT EXISTS (
+    SELECT FROM programs g JOIN holds h ON h.purse = g.purse AND h.owner = g.owner AND h.state = 'reserved'
+    WHERE g.purse = in_purse AND g.lease_until <= clock
+  )
+  );
+END $$;
+
+-- Steps that count lock their purse first. Then nothing else of it can be counted until they are written.
+CREATE FUNCTION locks_purse(in_purse text, op text, asked jsonb, clock bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT op IN ('reserve', 'claim', 'write_off', 'conclude', 'release', 'restore', 'open_allowance', 'mark_allowance',
+                'leave', 'join')
+    OR jsonb_array_length(asked -> 'gives') > 0 OR (op = 'beat' AND has_ended_owners(in_purse, clock))
+$$;
+
+-- The ledger's time is the server's, but never before the latest payment of the purse.
+CREATE FUNCTION time_of(in_purse text, clock bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
+  SELECT greatest(clock, max(latest)) FROM accounts WHERE purse = in_purse AND name = ''
+  );
+END $$;
+
+-- Every step of a purse begins here. "life" is NULL if the step only reads: such a step has no number.
+CREATE FUNCTION enter(in_purse text, op text, asked jsonb, OUT t turn, OUT life text, OUT refused jsonb,
+  OUT made boolean) LANGUAGE plpgsql AS $$
+DECLARE
+  kept_purse record;
+  reads boolean := op IN ('spent', 'holds', 'history', 'owed', 'allowances') AND asked ->> 'rotates' = ''
+    AND asked ->> 'anew' = '' AND jsonb_array_length(asked -> 'gives') = 0;
+  kept text;
+  alone boolean;
+BEGIN
+  -- Before the wait for the lock: meanwhile another step of this program may exchange its token. One that exchanges it
+  -- is looked at after the wait, because there is no other of its kind.
+  SELECT g.life INTO kept FROM programs g WHERE g.purse = in_purse AND g.owner = asked ->> 'owner';
+  alone := asked ->> 'rotates' = '1' OR is_alone(kept, asked);
+  SELECT * INTO kept_purse FROM find_purse(in_purse, op, asked, locks_purse(in_purse, op, asked, clock_now()));
+  -- A join that is sent twice made the purse, too.
+  made := (kept_purse.p).identity = asked ->> 'candidate';
+  refused := coalesce(kept_purse.refused, doubt(kept_purse.p, op, asked));
+  IF refused IS NOT NULL THEN RETURN; END IF;
+  t := (in_purse, asked ->> 'owner', coalesce(asked ->> 'token', ''), clock_now(), 0, 0, (asked ->> 'since')::bigint);
+  IF NOT alone THEN
+    refused := '["twin"]';
+  ELSIF op IN ('reserve', 'claim') AND (kept_purse.p).opens > t.clock AND (kept_purse.p).opens <= t.clock + 5000000 THEN
+    refused := jsonb_build_array('settling', ((kept_purse.p).opens - t.clock) / 1000000 + 1);
+  ELSIF NOT reads THEN
+    life := sign_of_life(t, asked);
+    refused := CASE WHEN life IS NULL THEN '["twin"]'::jsonb END;
+  END IF;
+  IF refused IS NOT NULL THEN RETURN; END IF;
+  t.now := time_of(in_purse, t.clock);
+  IF reads THEN RETURN; END IF;
+  t.seq := nextval('step_numbers');
+  INSERT INTO steps VALUES (t.seq, in_purse, t.owner, asked ->> 'step', (asked ->> 'seen')::bigint, t.clock);
+END $$;
+
+-- The user accepts the loss. Each program that knew more first writes back what it remembers.
+CREATE FUNCTION accept_loss(in_purse text, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  p purses;
+  known boolean;
+  own text := '';
+  wrong boolean;
+  reached bigint;
+BEGIN
+  SELECT * INTO p FROM purses WHERE purse = in_purse FOR UPDATE;
+  known := coalesce(p.identity = asked ->> 'identity', false);
+  IF known THEN own := judge(p, asked); END IF;
+  wrong := coalesce(p.older, false) OR own IN ('older', 'forgotten')
+    OR EXISTS (SELECT FROM losses WHERE purse = in_purse AND NOT accepted);
+  IF asked ->> 'identity' <> '' AND NOT known THEN
+    INSERT INTO losses VALUES (in_purse, asked ->> 'identity') ON CONFLICT DO NOTHING;
+    wrong := true;
+  END IF;
+  IF NOT wrong THEN RETURN '["ok", 0, ""]'; END IF;
+  IF p.purse IS NULL THEN
+    INSERT INTO purses (purse, identity) VALUES (in_purse, asked ->> 'candidate') ON CONFLICT DO NOTHING;
+  END IF;
+  -- The time in microseconds is higher than any lost step: each took longer than a microsecond.
+  reached := greatest(nextval('step_numbers'), clock_now());
+  PERFORM setval('step_numbers', reached);
+  UPDATE purses SET older = false, accepted = reached, opens = clock_now() + 5000000 WHERE purse = in_purse;
+  UPDATE losses SET accepted = true WHERE purse = in_purse;
+  RETURN '["ok", 0, "1"]';
+END $$;
+
+-- Deletes what proves nothing any more, a little at a time: steps before the latest that their program acknowledged,
+-- and all of programs that were silent for a month.
+CREATE FUNCTION prune_programs(t turn) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  minutes CONSTANT bigint := 600000000;
+  month CONSTANT bigint := 2592000000000;
+  highest bigint;
+  silent text[];
+BEGIN
+  WITH old AS (
+    SELECT number FROM steps s WHERE s.purse = t.purse AND s.owner = t.owner AND s.made < t.clock - minutes
+      AND s.number < (SELECT max(seen) FROM (
+        SELECT seen FROM steps WHERE purse = t.purse AND owner = t.owner ORDER BY number DESC LIMIT 16) latest)
+    ORDER BY number LIMIT 1000 FOR UPDATE SKIP LOCKED
+  ), gone AS (DELETE FROM steps WHERE number IN (SELECT number FROM old) RETURNING number)
+  SELECT max(number) INTO highest FROM gone;
+  WITH old AS (
+    SELECT owner FROM programs WHERE purse = t.purse AND lease_until < t.clock - month LIMIT 100 FOR UPDATE SKIP LOCKED
+  ), gone AS (DELETE FROM programs WHERE purse = t.purse AND owner IN (SELECT owner FROM old) RETURNING owner)
+  SELECT array_agg(owner) INTO silent FROM gone;
+  IF silent IS NOT NULL THEN
+    WITH gone AS (DELETE FROM steps WHERE purse = t.purse AND owner = ANY(silent) RETURNING number)
+    SELECT greatest(highest, max(number)) INTO highest FROM gone;
+    UPDATE purses SET forgets = true WHERE purse = t.purse;
+  END IF;
+  IF highest IS NOT NULL THEN
+    UPDATE purses SET pruned = greatest(pruned, highest) WHERE purse = t.purse;
+  END IF;
+  DELETE FROM voids WHERE until < t.clock;
+END $$;
