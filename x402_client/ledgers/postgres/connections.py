@@ -196,7 +196,8 @@ class AsyncConnection:
     """Connections for async callers: some for each event loop of asyncio, and a thread under trio."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection, self.address = connection, connection.address
+        self._connection = connection
+        self.address: Address = connection.address
         self._thread_lines = _ThreadLines()
 
     async def send(self, ask: Ask[Any]) -> Any:

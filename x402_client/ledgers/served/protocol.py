@@ -38,7 +38,8 @@ class Request(Ask[Any]):
 
     def __init__(self, purse: str | None, op: str, write: Callable[[], str]) -> None:
         #: None: it concerns all purses.
-        self.purse, self.op = purse, op
+        self.purse: str | None = purse
+        self.op: str = op
         self._write, self._said = write, ""
 
     @property

@@ -70,7 +70,8 @@ class TrustedServer:
     """Server as one ledger object sees it. Each step proves what the program saw last, and that it has no copy."""
 
     def __init__(self, store: Store, lease: float, claims: Claims, must_exist: bool) -> None:
-        self.store, self._lease = store, int(lease * protocol.MICROSECONDS)
+        self.store: Store = store
+        self._lease = int(lease * protocol.MICROSECONDS)
         self._claims = claims
         self.must_exist: bool = must_exist
         self._looked_at: float | None = None
