@@ -670,6 +670,23 @@ def test_an_answer_without_a_body_is_told_like_any_other(box: Toolbox, status: i
     assert buyer.holds() == ()
 
 
+def test_an_answer_in_another_protocol_counts_as_delivered_and_promises_no_repeat(box: Toolbox) -> None:
+    terms = payment_required("0.01")
+
+    def sell(one: Exchange) -> None:
+        if one.seen.header("payment-signature") is None:
+            return one.answer(402, b"", list(terms["headers"].items()))
+        return one.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: Upgrade\r\n\r\n")
+
+    buyer = Buyer(Wallet(evm="0x" + "46" * 32), Policy(per_day="5"), ledger=":memory:", rpc={})
+    with Server() as server:
+        found = box.tools(buyer, hosts=HERE).paid_fetch(server.on("/", sell))
+    resolved = not buyer.holds()
+    assert found["ok"] is False
+    assert (found["next"] == "repeat") is not resolved
+    assert ("would pay anew" in found["says"]) is resolved
+
+
 def test_a_failure_after_the_delivery_promises_no_repeat(
     box: Toolbox, seller: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

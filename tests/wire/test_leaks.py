@@ -30,6 +30,13 @@ SIGNED = header({"signature": SIGNATURE, "authorization": {"to": "0x" + "ab" * 2
         (SIGNATURE, SIGNED),
         (SIGNATURE.upper()[2:], SIGNED),
         (f"signature {SIGNATURE[10:50]} is used", SIGNED),
+        (
+            base64.urlsafe_b64encode(
+                json.dumps({"x402Version": 2, "payload": {"signature": SIGNATURE}}, indent=1).encode()
+            ).decode(),
+            SIGNED,
+        ),
+        (f"no: {base64.b64encode(SIGNATURE.encode()).decode()[:70]}", SIGNED),
         (TRANSACTION[30:90], header({"transaction": TRANSACTION})),
         (TRANSACTION, header({"deep": {"er": TRANSACTION}})),
     ],

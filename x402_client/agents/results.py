@@ -58,6 +58,9 @@ def answered(answer: Answer, host: str, left: str | None) -> Result:
         return found | _incomplete(paid)
     if found["ok"]:
         return found | paid_facts(paid, left)
+    if answer.status == 101 and paid is not None:  # the other protocol is the content, and no tool can speak it
+        failure = failure_of("HTTP 101", paid.money, "The answer leads to another protocol than HTTP. ", "stop")
+        return found | over(failure, paid)
     advice = next_after_status(answer.status, paid)
     return found | {
         "error": f"HTTP {answer.status}",
@@ -143,6 +146,9 @@ def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Resu
 def _refused(error: X402Error, cap: Money | None) -> Result:
     if cap is not None and isinstance(error, TooExpensive) and getattr(error.limit, "units", None) == cap.units:
         says = f"It costs {error.asked}, and max_usd of this call allows {error.limit}. Nothing was paid."
+        return failure_of(name_of(error), error.money, says, "stop")
+    if cap is not None and isinstance(error, TooExpensive) and error.limit is not None and not error.limit.units:
+        says = f"It costs {error.asked}. max_usd of this call allows US dollars alone. Nothing was paid."
         return failure_of(name_of(error), error.money, says, "stop")
     advice = next_after(error)
     return failure_of(name_of(error), error.money, said_to_a_model(error, advice), advice)

@@ -78,7 +78,7 @@ def admit_under(allowances: Iterable[AllowanceRules], origin: Origin) -> None:
     for one in allowances:
         if not one.in_reach:
             raise PaymentRefused(
-                f"This call is made inside the {called(one.name)} of another Buyer, with another ledger or purse, "
+                f"This call is made inside the {called(one.name)} of another buyer, with another ledger or purse, "
                 "so that a payment of this client cannot count in it. Open an allowance of this client's own buyer, or "
                 "make the call outside of that block. Nothing was paid."
             )

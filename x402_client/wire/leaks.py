@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,11 +12,22 @@ from typing import Any
 _COMMON = 24
 #: Signatures and transactions are longer than anything else in a payload.
 _LONG = 80
+#: A run of letters that may be a text in base64, of either alphabet.
+_RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_COMMON},}}")
 
 
 def repeats(words: str, header: str) -> bool:
-    """Return True if a part of ``words`` is a part of the payment header, or of a signature in it."""
-    return any(repeated([words], header))
+    """Return True if a part of ``words`` is a part of the payment header, or of a signature in it.
+
+    A seller that read the payment and wrote it anew in base64 repeats it, too.
+    """
+    return any(repeated([words, *map(_unfolded, _RUN.findall(words))], header))
+
+
+def _unfolded(run: str) -> str:
+    """Return what a text in base64 says, as far as it goes: it may have been cut."""
+    whole = run[: len(run) // 4 * 4].replace("-", "+").replace("_", "/")
+    return base64.b64decode(whole).decode("latin-1")
 
 
 def repeated(texts: Iterable[str], header: str) -> list[bool]:
