@@ -84,7 +84,9 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
             return RedisLedger(os.fsdecode(given), **asked)
         from ..ledgers.sqlite import SqliteLedger, default_path
 
-        return SqliteLedger(default_path() if given is None else os.fsdecode(given), **asked)
+        if isinstance(given, bytes):
+            given = os.fsdecode(given)
+        return SqliteLedger(default_path() if given is None else given, **asked)
     finally:
         given = None
 

@@ -15,7 +15,7 @@ from ..core.ports import Approver
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event, Warned
 from ..ledgers.extras import purses_of
-from ..ledgers.urls import REDIS, refusal, scheme_of
+from ..ledgers.urls import REDIS, check_is_file, refusal, scheme_of
 from ..model.budgets import WINDOWS
 from ..model.money import Money
 from ..model.offers import words
@@ -145,7 +145,10 @@ def ledger_file(named: str | None) -> Path | None:
 
     scheme = None if named is None else scheme_of(named)
     if scheme is None:
-        return default_path() if named is None else _ledger_path(Path(named))
+        if named is None:
+            return default_path()
+        check_is_file(named)
+        return _ledger_path(Path(named))
     if scheme not in REDIS:
         raise refusal(scheme)
     return None

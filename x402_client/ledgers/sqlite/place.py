@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import LedgerUnavailable
 from ...model.sandbox_settings import ended_sandbox
-from ..urls import refusal, scheme_of
+from ..urls import check_is_file, refusal, scheme_of
 from .errors import unavailable
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -45,9 +45,13 @@ def absolute(path: str | os.PathLike[str]) -> Path:
         path = ""
         raise refusal(scheme)
     try:
+        if isinstance(path, (str, bytes)):
+            check_is_file(path)
         return Path(os.fsdecode(path)).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as failure:
         raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
+    finally:
+        path = ""  # it may be an address with a password
 
 
 def check_not_mounted(path: Path) -> None:
