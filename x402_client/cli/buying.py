@@ -83,6 +83,15 @@ def buying(
         buyer.close()
 
 
+def check_spelling(choices: Choices) -> None:
+    """Refuse a misspelt variable in whose place a default would pay."""
+    said = {
+        "wallet": choices.wallet, "policy": choices.policy or choices.most, "ledger": choices.ledger,
+        "purse": choices.purse != "default", "must_exist": choices.must_exist,
+    }  # fmt: skip
+    environment.check_spelling([name for name, one in said.items() if one])
+
+
 def policy_of(choices: Choices) -> Policy:
     """Return the policy of the file, else the one of --max, else the careful default."""
     if choices.policy is not None:

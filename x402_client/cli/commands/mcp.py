@@ -13,7 +13,7 @@ import typer
 
 from ...discovery import FACILITATORS
 from .. import completion, options, wallets
-from ..buying import Choices, buying, ledger_file, policy_of
+from ..buying import Choices, buying, check_spelling, ledger_file, policy_of
 from ..exits import Code
 from ..mcp_hosts import HOSTS, HostFile, entry_for
 from ..own_words import in_own_words
@@ -128,6 +128,7 @@ def _serve(
     from ...agents import tools
     from ...agents.server import PersonApprover, ToolCalls, serve_host, watch
 
+    check_spelling(choices)
     asks = policy_of(choices).approve_above is not None
     approver = PersonApprover()
 
