@@ -125,6 +125,12 @@ EMPTY = {"tries": 3, "last": LastAnswer("held", 402, "insufficient_balance", sho
         ({"expires": 2**33, **EMPTY}, "unresolved, can settle", "Send USDC on base to 0x2 first"),
         ({"expires": 2**33, **REFUSED, "tries": 2}, "unresolved, can settle", "Make the same request again"),
         ({"expires": 2**33, "money": "spent", **REFUSED}, "unresolved, paid", "x402 ledger write-off 00000000000000aa"),
+        ({"expires": 2**33, "money": "spent"}, "unresolved, paid", "Else ask the seller"),
+        (
+            {"expires": 2**33, "money": "spent", **REFUSED, "tries": 0},
+            "unresolved, paid",
+            "The seller says that the payment was used, and another time will hardly help",
+        ),
         ({"expires": 1, "money": "spent", **REFUSED}, "lost", "It was presented 4 times"),
         ({"expires": 1}, "unresolved, expired 1970-01-01 00:00:01 UTC", "x402 ledger reconcile"),
         ({"expires": 1, "money": "spent"}, "lost: settled, nothing delivered", "write-off 00000000000000aa"),

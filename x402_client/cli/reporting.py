@@ -138,11 +138,17 @@ class Report:
         first = ""
         if self.outcome.offer.upfront and self.outcome.money != "spent":
             first = " It takes the money before it delivers, so it may well be spent."
-        again = "The same command with -L" if self.leads_to else "The same command again"
         hold = self.outcome.hold
         up = "" if self.leads_to else f" `x402 ledger write-off {hold.id}` gives it up."
+        again = "The same command again"
+        if self.leads_to:
+            # A payment that was taken is refused if it is presented once more.
+            again = (
+                f"It leads to {self.leads_to}. Ask for that URL by itself first: the content may be there, free. With "
+                "neither --yes nor --max nothing is paid unasked. Else the same command with -L"
+            )
         return (
-            f"{answered}, and {took} the payment of {hold.price}.{first}{self.led_on()} {again} presents the same "
+            f"{answered}, and {took} the payment of {hold.price}.{first} {again} presents the same "
             f"payment and does not pay twice. `x402 ledger show {hold.id}` shows it.{up} "
             "More: x402 manual when-something-goes-wrong"
         )
