@@ -183,7 +183,7 @@ SERVERS = [
 @pytest.mark.parametrize("address", SERVERS)
 def test_a_servers_address_without_its_scheme_is_no_file(address: str, way: str, empty: Path) -> None:
     said = refused(WAYS[way], address if way != "bytes" else address.encode())
-    assert f"redis://{address.removesuffix("/0")}/0" in said or address.count(":") != 1
+    assert f"redis://{address.removesuffix('/0')}/0" in said or address.count(":") != 1
     assert list(empty.iterdir()) == []
 
 

@@ -164,17 +164,18 @@ def settings(besides: Collection[str] = ()) -> dict[str, Any]:
         if keyword not in besides and value is not None:
             found[keyword] = value
     if "must_exist" not in besides and variable(MUST_EXIST_VARIABLE) is not None:
-        found["must_exist"] = _flag(MUST_EXIST_VARIABLE)
+        found["must_exist"] = must_exist()
     written = variable(RPC_VARIABLE)
     if "rpc" not in besides and written is not None:
         found["rpc"] = endpoints(written.split(), RPC_VARIABLE)
     return found
 
 
-def _flag(name: str) -> bool:
-    value = (variable(name) or "").lower()
+def must_exist() -> bool:
+    """Return what X402_MUST_EXIST says. It is no if it is not set."""
+    value = (variable(MUST_EXIST_VARIABLE) or "0").lower()
     if value not in (*_YES, *_NO):
-        raise ConfigurationError(f"{name} is 1 or 0, not {value[:20]!r}.")
+        raise ConfigurationError(f"{MUST_EXIST_VARIABLE} is 1 or 0, not {value[:20]!r}.")
     return value in _YES
 
 

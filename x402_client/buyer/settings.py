@@ -242,7 +242,7 @@ def policy(given: object) -> Policy:
     else:
         cure = "; Policy.from_file(path) reads one" if isinstance(given, (str, os.PathLike)) else ""
         if given is None:
-            cure = "; leave it out for the careful default, or write Policy(per_request=\"0.10\", per_day=\"5\")"
+            cure = '; leave it out for the careful default, or write Policy(per_request="0.10", per_day="5")'
     raise ConfigurationError(f"policy is a Policy, not {type(given).__name__}{cure}.")
 
 

@@ -43,8 +43,8 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "A key is needed here, and this names a file: `x402 wallet import < FILE` reads the key in it",
         ),
         (
-            r"write policy=Policy\.from_env\(\)\.but\(per_request=\.\.\.\) \(in a program that runs the sandbox itself: "
-            r"sandbox\.buyer\(policy\)\), or copy",
+            r"write policy=Policy\.from_env\(\)\.but\(per_request=\.\.\.\) \(in a program that runs the sandbox "
+            r"itself: sandbox\.buyer\(policy\)\), or copy",
             "copy",
         ),
         (r"must_exist=True", "--must-exist"),
