@@ -240,12 +240,6 @@ def test_keys_show_nowhere(seller: Sandbox) -> None:
     assert ADDRESS in repr(wallet)
 
 
-def test_an_unknown_keyword_is_told_what_to_write_and_its_value_is_not_shown() -> None:
-    with pytest.raises(TypeError, match=r"unexpected keyword argument 'private_key'; write Wallet\(evm=") as raised:
-        Wallet(private_key="0x" + "46" * 32)
-    assert "4646" not in str(raised.value)
-
-
 @pytest.mark.parametrize("name", ["X402_EVM_KEY", "$X402_EVM_KEY", "${EVM_PRIVATE_KEY}"])
 @pytest.mark.parametrize("keyword", ["evm", "solana"])
 def test_the_name_of_a_variable_is_no_key(keyword: str, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Never, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from ..errors import ConfigurationError, SigningError
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
@@ -37,15 +37,8 @@ class Wallet:
     solana: LocalSolanaSigner | ForeignSolanaSigner | None
     further: Mapping[str, FurtherSigner]
 
-    def __init__(self, evm: Any = None, solana: Any = None, *, further: Any = None, **unknown: Never) -> None:
+    def __init__(self, evm: Any = None, solana: Any = None, *, further: Any = None) -> None:
         problem = None
-        if unknown:
-            word = min(unknown)
-            del evm, solana, further, unknown  # they may be keys
-            raise TypeError(
-                f"Wallet() got an unexpected keyword argument {word!r}; write Wallet(evm=...), Wallet(solana=...) or "
-                "both, or Wallet.from_mnemonic(words)"
-            )
         self.evm = self.solana = None
         self.further = {}
         try:

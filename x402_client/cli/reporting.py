@@ -8,7 +8,7 @@ import httpx
 
 from ..core.receipt_check import says_pending
 from ..errors import X402Error
-from ..events import Answered, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
+from ..events import Answered, Concluded, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import words
@@ -36,6 +36,7 @@ class Watching:
         self.presented: Hold | None = None
         self.again = self.delivered = False
         self._sign: Any = None
+        self._gave_back = False
         #: A warning that is not said yet: it may be the error of which the command tells at its end.
         self._warning = ""
 
@@ -48,6 +49,8 @@ class Watching:
             self.stop()
         elif isinstance(event, SignedIn) and event.status == 402 and not self.quiet:
             say(f"A sign-in as {event.account} opened nothing; paying instead.", "dim")
+        elif isinstance(event, Concluded):
+            self._say_given_back(event)
         elif isinstance(event, Delivered):
             self.delivered = True
         elif isinstance(event, Warned):
@@ -57,6 +60,12 @@ class Watching:
         elif isinstance(event, LedgerStarted) and not self.quiet:
             say(f"A new ledger begins: {event.url}", "dim")
 
+    def _say_given_back(self, event: Concluded) -> None:
+        if event.settled or event.hold.charge is not None or self.quiet:
+            return
+        self._gave_back = True
+        say(f"An earlier payment of {event.hold.price} for {event.hold.url} expired unused, and was given back.")
+
     def _start(self, event: Presented) -> None:
         if self.quiet:
             return
@@ -64,6 +73,8 @@ class Watching:
             say(f"No content came. Presenting the same payment of {event.hold.price} again; nothing more is paid.")
         elif event.again:
             say(f"Presenting an earlier payment of {event.hold.price} again; nothing more is paid.")
+        elif self._gave_back:
+            say(f"Presenting a new payment of {event.hold.price}.")
         self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer")
         self._sign.__enter__()
 
