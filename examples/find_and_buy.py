@@ -24,5 +24,5 @@ with Sandbox() as seller:  # it lists what it sells, as facilitators do
                 continue
             answer = client.request(listing.method or "GET", listing.url)
             paid = outcome(answer)
-            print("Bought", listing.description, "for", paid.hold.price if paid else "nothing")
+            print("Bought", listing.description or listing.url, "for", paid.hold.price if paid else "nothing")
     print("Spent", buyer.spent())

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.cli.running import in_process
-from x402_client import Buyer, Money, Policy, Wallet, errors, events
+from x402_client import Buyer, Money, Policy, Token, Wallet, errors, events
 from x402_client.buyer import environment, keystores
 from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
@@ -238,6 +238,52 @@ def test_a_misspelt_variable_is_told_and_refuses_nothing(monkeypatch: pytest.Mon
     assert [one.problem for one in heard if isinstance(one, events.Warned)] == [str(told[0].message)]
     ran = in_process(["tokens"], {"HOME": str(bare), "X402_LEGDER": "hunter2", "X402_COLOUR": "1"})
     assert (ran.code, ran.err.strip()) == (0, str(told[0].message))
+
+
+@pytest.mark.parametrize("name", ["X402_LEGDER", "X402_POLCY", "X402_PRUSE", "X402_MUST_EXSIT", "X402_EVM_KYE"])
+def test_a_misspelt_variable_in_whose_place_a_default_would_pay_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, bare: Path
+) -> None:
+    keys = {} if name == "X402_EVM_KYE" else {"X402_EVM_KEY": KEY}
+    given = {"HOME": str(bare), name: "hunter2", **keys}
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(errors.ConfigurationError, match=f"{name} is set, and is not read: did you mean X402_"):
+        Buyer.from_env()
+    assert in_process(["get", "--yes", "http://127.0.0.1:1/x"], given).code == 2
+    assert list(bare.iterdir()) == []
+
+
+def test_what_is_named_in_another_way_needs_no_variable(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    monkeypatch.setenv("X402_EVM_KEY", KEY)
+    monkeypatch.setenv("X402_LEDGER", str(bare / "spend.db"))
+    for name in ("X402_LEGDER", "X402_POLCY", "X402_PRUSE"):
+        monkeypatch.setenv(name, "x")
+    with pytest.warns(UserWarning, match="did you mean"):
+        Buyer.from_env(policy=Policy(per_day="1"), purse="mine").close()
+
+
+def test_a_policy_in_code_in_place_of_a_sandboxs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X402_EVM_KEY", KEY)
+    monkeypatch.setenv("X402_POLICY", "/tmp/x402-sandbox-1/policy.toml")
+    with pytest.warns(UserWarning, match=r"in its place.*USD \(test\)\. Write policy=Policy\.from_env\(\)\.but"):
+        Buyer.from_env(policy=Policy(per_day="1"), ledger=":memory:").close()
+    heard: list[events.Event] = []
+    known = Policy(per_day="1", tokens=[Token("eip155:402402402402", "0x" + "11" * 20, symbol="USDC", decimals=6)])
+    Buyer.from_env(policy=known, ledger=":memory:", on_event=heard.append).close()
+    assert [one for one in heard if isinstance(one, events.Warned)] == []
+
+
+@pytest.mark.parametrize("written", ["mainnet.base.org", "https://a.example base=mainnet.base.org"])
+def test_an_endpoint_without_its_scheme_is_told(written: str, monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
+    monkeypatch.setenv("X402_EVM_KEY", KEY)
+    monkeypatch.setenv("X402_RPC", f"base={written}")
+    with pytest.raises(errors.ConfigurationError, match="X402_RPC: the address for base lacks https://"):
+        Buyer.from_env(ledger=":memory:")
+    with pytest.raises(errors.ConfigurationError, match="rpc: an address for 'base' lacks https://"):
+        Buyer(Wallet(evm=KEY), ledger=":memory:", rpc={"base": "mainnet.base.org"})
+    ran = in_process(["status", "--offline"], {"HOME": str(bare), "X402_RPC": f"base={written}", "X402_EVM_KEY": KEY})
+    assert (ran.code, "X402_RPC: the address for base lacks https://" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize("variable", [True, False])

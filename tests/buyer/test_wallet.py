@@ -238,3 +238,15 @@ def test_keys_show_nowhere(seller: Sandbox) -> None:
         with pytest.raises(TypeError, match="not pickled"):
             copy.deepcopy(thing)
     assert ADDRESS in repr(wallet)
+
+
+@pytest.mark.parametrize("name", ["X402_EVM_KEY", "$X402_EVM_KEY", "${EVM_PRIVATE_KEY}"])
+@pytest.mark.parametrize("keyword", ["evm", "solana"])
+def test_the_name_of_a_variable_is_no_key(keyword: str, name: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"name of a variable.*Wallet\.from_env\(\)"):
+        Wallet(**{keyword: name})
+
+
+def test_a_policy_of_none_is_told_what_to_write() -> None:
+    with pytest.raises(errors.ConfigurationError, match="leave it out for the careful default"):
+        Buyer(Wallet(evm="0x" + "46" * 32), None, ledger=":memory:")  # type: ignore[arg-type]

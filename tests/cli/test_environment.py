@@ -164,3 +164,16 @@ def test_the_manual_lists_every_exit_code() -> None:
     page = Path(__file__).parents[2].joinpath("x402_client", "manual", "command.md").read_text("utf-8")
     for code in Code:
         assert f"| {code} | {MEANING[code]} |" in page
+
+
+def test_a_word_that_is_no_command_is_told_what_may_be_meant() -> None:
+    for typed, meant in (("pay", "get"), ("stauts", "status")):
+        ran = in_process([typed, "http://127.0.0.1:1/x"], {})
+        assert ran.code == 2
+        assert f"Did you mean `x402 {meant}`?" in ran.err
+    assert "Did you mean" not in in_process(["get"], {}).err
+
+
+def test_a_setting_that_is_neither_yes_nor_no_is_told_what_to_write() -> None:
+    ran = in_process(["get", "http://127.0.0.1:1/x"], {"X402_MUST_EXIST": "maybe"})
+    assert (ran.code, "X402_MUST_EXIST is 1 or 0, not 'maybe'." in ran.err) == (2, True)

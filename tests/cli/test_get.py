@@ -81,7 +81,7 @@ ENDS = {
         "/fault/redirect-after-paying/weather",
         ("--yes",),
         8,
-        "/thanks; -L follows it. The same command with -L presents the same payment",
+        "/thanks. Ask for that URL by itself first: the content may be there, free.",
         1,
     ),
     "no amount": ("/weather", ("--max", "much"), 2, "'much' is not an amount of money", 0),

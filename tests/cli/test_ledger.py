@@ -19,6 +19,7 @@ import pytest
 from tests.ledgers.redis.server import Server
 from x402_client import Money, Policy, Token, errors
 from x402_client.cli import spending, vocabulary
+from x402_client.cli.commands import ledger_acts
 from x402_client.cli.export import COLUMNS, as_csv, row
 from x402_client.httpx import wrap
 from x402_client.ledgers.sqlite import SqliteLedger
@@ -125,6 +126,12 @@ EMPTY = {"tries": 3, "last": LastAnswer("held", 402, "insufficient_balance", sho
         ({"expires": 2**33, **EMPTY}, "unresolved, can settle", "Send USDC on base to 0x2 first"),
         ({"expires": 2**33, **REFUSED, "tries": 2}, "unresolved, can settle", "Make the same request again"),
         ({"expires": 2**33, "money": "spent", **REFUSED}, "unresolved, paid", "x402 ledger write-off 00000000000000aa"),
+        ({"expires": 2**33, "money": "spent"}, "unresolved, paid", "Else ask the seller"),
+        (
+            {"expires": 2**33, "money": "spent", **REFUSED, "tries": 0},
+            "unresolved, paid",
+            "The seller says that the payment was used, and another time will hardly help",
+        ),
         ({"expires": 1, "money": "spent", **REFUSED}, "lost", "It was presented 4 times"),
         ({"expires": 1}, "unresolved, expired 1970-01-01 00:00:01 UTC", "x402 ledger reconcile"),
         ({"expires": 1, "money": "spent"}, "lost: settled, nothing delivered", "write-off 00000000000000aa"),
@@ -505,3 +512,11 @@ def test_two_kinds_of_test_money_are_explained(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
     _tell_two_kinds(both)
     assert "USD (test) is counted apart" in capsys.readouterr().err
+
+
+def test_a_payment_that_expired_just_now_is_told_when_to_ask_again() -> None:
+    now = int(time.time())
+    fresh = hold(authorization=Authorization("0x1", "0x2", now - 20, ("", "")))
+    assert "ask again after" in ledger_acts._said("unknown", fresh)
+    old = hold(authorization=Authorization("0x1", "0x2", now - 1_000, ("", "")))
+    assert "name two endpoints with --rpc" in ledger_acts._said("unknown", old)

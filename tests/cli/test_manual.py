@@ -329,5 +329,8 @@ def test_pages_that_have_nearly_every_word_come_last() -> None:
 
 
 def test_a_misspelt_word_is_told_what_is_near_it() -> None:
-    assert "No page of the manual has 'tiemout'. Did you mean 'timeout'?" in search("tiemout").text
+    assert (
+        "No page of the manual has 'tiemout'. Did you mean `x402 manual timeout`, which looks for it?"
+        in search("tiemout").text
+    )
     assert "Did you mean" not in search("zzzzqqq").text

@@ -373,7 +373,8 @@ def test_what_is_pasted_starts_the_server_with_these_settings(
     ]  # fmt: skip
     assert entry["env"] == {"X402_RPC": "base=https://rpc.example/v1"}
     assert settings["X402_EVM_KEY"] not in ran.text + ran.err
-    assert "x402 wallet import" in ran.err
+    assert "make a wallet of your own for it, x402 wallet new" in ran.err, "a sandbox's keys are not for a host"
+    assert "x402 wallet import" not in ran.err
     assert HOSTS[name].title in ran.err
 
 

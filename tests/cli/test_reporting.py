@@ -14,9 +14,10 @@ import pytest
 
 from x402_client import Money
 from x402_client.cli.exits import Code
-from x402_client.cli.reporting import Report
+from x402_client.cli.reporting import Report, Watching
 from x402_client.cli.requests_made import CliRequest
 from x402_client.errors import MoneyState
+from x402_client.events import Concluded, Presented
 from x402_client.model.holds import Hold, Outcome, Purchase
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Offer
@@ -179,3 +180,17 @@ def test_what_is_left_is_null_where_nothing_was_looked_up() -> None:
     assert report.document(Code.OK, "")["left"] is None
     report.left = {"day": Money("4.99")}
     assert report.document(Code.OK, "")["left"] == {"day": "4.99 USD"}
+
+
+def test_a_new_payment_in_place_of_an_expired_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = hold(), hold(id="00000000000000bb")
+    watching = Watching(quiet=False)
+    watching(Concluded("GET", old.url, old, settled=False))
+    watching(Presented("GET", new.url, new, again=False))
+    watching.stop()
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"An earlier payment of {old.price} for {old.url} expired unused, and was given back." in said
+    assert f"Presenting a new payment of {new.price}." in said
+    quiet = Watching(quiet=True)
+    quiet(Concluded("GET", old.url, old, settled=False))
+    assert capsys.readouterr().err == ""

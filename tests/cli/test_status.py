@@ -163,9 +163,25 @@ def test_a_ledger_that_cannot_be_used_is_said_and_the_rest_is_shown(given: dict[
     assert str(broken) in ran.text
     assert "problem" in ran.text
     assert "up to 0.10 USD a request" in ran.text
+    lines = ran.text.splitlines()
+    for title in ("Budgets", "Frozen", "Unresolved payments"):
+        assert lines[lines.index(title) + 1] == "  not known", "an empty ledger stands in, and says nothing"
     said = in_process(["status", "--offline", "--json", "--ledger", "redis://127.0.0.1:9"], given)
     assert said.code == 4
-    assert json.loads(said.out)["ledger"]["problem"]
+    told = json.loads(said.out)
+    assert told["ledger"]["problem"]
+    assert [told[name] for name in ("budgets", "frozen", "unresolved", "allowances", "open_amounts")] == [None] * 5
+
+
+def test_a_ledger_whose_directory_is_not_there_is_said_as_a_payment_would(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    missing = given | {"X402_LEDGER": str(tmp_path / "nope" / "x.db")}
+    ran = in_process(["status", "--offline"], missing)
+    assert ran.code == 4
+    assert "would begin in a directory that is not there" in " ".join(ran.text.split())
+    assert "the first payment makes it" not in ran.text
+    assert json.loads(in_process(["status", "--offline", "--json"], missing).out)["ledger"]["exists"] is False
 
 
 @pytest.mark.parametrize("columns", [60, 80])

@@ -16,7 +16,8 @@ from x402_client.sandbox import TEST_SOLANA_KEYS, Sandbox
 from .running import Ran, in_process
 
 SAID = (
-    "This seller is a sandbox, and its settings were not read here. In this terminal, type the line that `x402 sandbox`"
+    "This seller is a sandbox, and the policy in use does not know its tokens. Where its settings were not read yet, "
+    "type the line that `x402 sandbox` shows"
 )
 #: Nothing listens there.
 DEAD = "http://127.0.0.1:1"

@@ -192,7 +192,44 @@ def test_any_text_is_a_path_or_a_url(text: str) -> None:
     assert scheme is None or (len(scheme) > 1 and scheme == scheme.lower())
 
 
+SERVERS = [
+    "localhost:6379", "redis", "Redis", "postgres", "localhost", "redis.internal", "redis.internal:6379",
+    "127.0.0.1:6379", "127.0.0.1", "[::1]:6379", "localhost:6379/0", "my-redis", "cache.redis.svc", "money.internal",
+    f"{USER}:{SECRET}@cache:6379/1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["buyer", "settings", "bytes", "sqlite"])
+@pytest.mark.parametrize("address", SERVERS)
+def test_a_servers_address_without_its_scheme_is_no_file(address: str, way: str, empty: Path) -> None:
+    said = refused(WAYS[way], address if way != "bytes" else address.encode())
+    assert f"redis://{address.removesuffix('/0')}/0" in said or address.count(":") != 1
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["./redis", "redis.db", "spend", "spend.v2", "localhost.sqlite"])
+def test_a_file_may_be_called_like_a_server(name: str, empty: Path) -> None:
+    ledger = settings.ledger(name)
+    assert isinstance(ledger, SqliteLedger)
+    assert ledger.path == empty / name
+    ledger.close_ledger()
+
+
+def test_a_path_object_is_a_file(empty: Path) -> None:
+    ledger = settings.ledger(Path("redis"))
+    assert isinstance(ledger, SqliteLedger)
+    assert ledger.path == empty / "redis"
+    ledger.close_ledger()
+
+
 # The command
+
+
+@pytest.mark.parametrize("words", [("status", "--offline"), ("ledger",), ("get", "http://127.0.0.1:1/x", "--yes")])
+def test_the_command_refuses_an_address_without_its_scheme(words: tuple[str, ...], empty: Path) -> None:
+    ran = command(*words, X402_LEDGER="redis.internal", X402_EVM_KEY="0x" + "46" * 32, HOME=str(empty))
+    assert (ran.returncode, list(empty.iterdir())) == (2, [])
+    assert "redis://HOST:6379/0" in ran.stderr
 
 
 def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

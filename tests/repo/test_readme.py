@@ -96,6 +96,7 @@ async def tool_of(seller: Sandbox, tool: Any) -> Any:
             return await tool(session)
 
 
+@pytest.mark.filterwarnings("ignore:X402_POLICY names a sandbox")  # the program has a policy of its own
 @pytest.mark.usefixtures("fitted")
 def test_the_code(seller: Sandbox, seller_by_symbol: str, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
@@ -116,6 +117,7 @@ def test_the_code(seller: Sandbox, seller_by_symbol: str, capsys: pytest.Capture
         client.close()
 
 
+@pytest.mark.filterwarnings("ignore:X402_POLICY names a sandbox")  # the program has a policy of its own
 @pytest.mark.usefixtures("fitted")
 def test_its_first_program_survives_an_answer_that_was_free(
     seller: Sandbox, capsys: pytest.CaptureFixture[str]

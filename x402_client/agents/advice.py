@@ -10,7 +10,7 @@ from typing import Literal
 
 from .. import errors
 from ..errors import X402Error
-from ..model.holds import Hold, Outcome
+from ..model.holds import OFTEN_PRESENTED, Hold, Outcome
 
 #: ``"repeat"``: make the very same call again. ``"stop"``: the same call will not do. Else only a person can help.
 Next = Literal["repeat", "stop", "ask a person"]
@@ -50,6 +50,8 @@ def next_after(error: X402Error) -> Next:
     if isinstance(error, errors.PaymentRejected):
         if error.hold is not None and error.hold.last is not None and error.hold.last.short:
             return "ask a person"  # the wallet needs money
+        if error.money == "spent" and error.hold is not None and error.hold.tries + 1 >= OFTEN_PRESENTED:
+            return "ask a person"  # its words say so, too
         return "repeat"  # once it expired, the same call says how it ended: content, a new purchase, PaidNotDelivered
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
         return "repeat"  # the pause of a seller that failed repeatedly passes by itself

@@ -157,7 +157,11 @@ class Buyer(PurseQuestions):
             policy: What may be paid. Default: that of the environment.
             settings: Keywords of ``Buyer``. One that is given stands instead of its variable.
         """
+        said = {"wallet": wallet, "policy": policy}
+        environment.check_spelling({*settings, *(name for name, one in said.items() if one is not None)})
         remarks = environment.misspelt()
+        replaced = environment.replaces_sandbox(policy.tokens) if isinstance(policy, Policy) else ""
+        remarks += [replaced] if replaced else []
         for remark in remarks if settings.get("on_event") is None else ():
             warnings.warn(remark, UserWarning, stacklevel=2)  # at once: what it names may be why nothing can be made
         found: dict[str, Any] = {**environment.settings(besides=settings), **settings}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..model.keywords import near
+from ..model.sandbox_settings import PLAY_NETWORK, is_of_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..core.ports import Approver, Ledger, Scheme
     from ..events import Event
+    from ..model.money import Token
     from ..wire.bounds import Bounds
 
     class Settings(TypedDict, total=False):
@@ -62,6 +64,12 @@ _KNOWN = (
     EVM_VARIABLE, SOLANA_VARIABLE, WALLET_VARIABLE, "X402_PASSPHRASE", "X402_POLICY", LEDGER_VARIABLE, PURSE_VARIABLE,
     MUST_EXIST_VARIABLE, RPC_VARIABLE, FACILITATOR_VARIABLE,
 )  # fmt: skip
+#: Those that decide what pays, or how much, and the keyword of ``Buyer.from_env`` that says the same.
+_DECIDE = {
+    EVM_VARIABLE: "wallet", SOLANA_VARIABLE: "wallet", WALLET_VARIABLE: "wallet", "X402_POLICY": "policy",
+    LEDGER_VARIABLE: "ledger", PURSE_VARIABLE: "purse", MUST_EXIST_VARIABLE: "must_exist",
+}  # fmt: skip
+_MISSPELT = "{} is set, and is not read: did you mean {}?"
 _OURS = re.compile(r"X402_\w{1,40}", re.ASCII | re.IGNORECASE)
 #: Follows the message about a missing wallet in a program: the sandbox's own example may be what runs.
 FOR_SANDBOX = "To pay an `x402 sandbox`, type the line that it shows, `. FILE`, in this terminal first."
@@ -75,13 +83,43 @@ def variable(name: str) -> str | None:
 
 def misspelt() -> list[str]:
     """Return a warning for each variable whose name is nearly one that is read. Other names are not ours to judge."""
+    return [_MISSPELT.format(name, meant) for name, meant in _misspelt()]
+
+
+def _misspelt() -> Iterator[tuple[str, str]]:
     known = {name.removeprefix("X402_").lower(): name for name in _KNOWN}
-    found = []
     for name in os.environ:
         if _OURS.fullmatch(name) and name not in _KNOWN and name not in _OF_OTHERS:
             meant = near(name[len("X402_") :], known)
-            found += [f"{name} is set, and is not read: did you mean {known[meant]}?"] if meant else []
-    return found
+            if meant:
+                yield name, known[meant]
+
+
+def check_spelling(given: Collection[str]) -> None:
+    """Refuse a misspelt variable that decides what pays, or how much: a default would stand in its place.
+
+    ``given`` names what was said in another way. There the variable would have decided nothing.
+    """
+    for name, meant in _misspelt():
+        keyword = _DECIDE.get(meant)
+        if keyword and keyword not in given and variable(name) is not None and variable(meant) is None:
+            raise ConfigurationError(
+                f"{_MISSPELT.format(name, meant)} A default would stand in its place, so nothing is paid. Rename the "
+                f"variable; or, if something else was meant, `unset {name}`."
+            )
+
+
+def replaces_sandbox(tokens: Iterable[Token]) -> str:
+    """Return a remark if these are the tokens of a policy that stands in place of a sandbox's; "" if not."""
+    named = variable("X402_POLICY")
+    if named is None or not is_of_sandbox(named) or any(token.network == PLAY_NETWORK for token in tokens):
+        return ""
+    return (
+        "X402_POLICY names a sandbox's policy, and the policy= in code stands in its place. It lacks the sandbox's "
+        "tokens: most offers are refused, and the rest counts as USD (test). Write "
+        "policy=Policy.from_env().but(per_request=...), which keeps them; in a program that runs the sandbox itself, "
+        "sandbox.policy(Policy(...))."
+    )
 
 
 def has_keys() -> bool:
@@ -126,17 +164,18 @@ def settings(besides: Collection[str] = ()) -> dict[str, Any]:
         if keyword not in besides and value is not None:
             found[keyword] = value
     if "must_exist" not in besides and variable(MUST_EXIST_VARIABLE) is not None:
-        found["must_exist"] = _flag(MUST_EXIST_VARIABLE)
+        found["must_exist"] = must_exist()
     written = variable(RPC_VARIABLE)
     if "rpc" not in besides and written is not None:
         found["rpc"] = endpoints(written.split(), RPC_VARIABLE)
     return found
 
 
-def _flag(name: str) -> bool:
-    value = (variable(name) or "").lower()
+def must_exist() -> bool:
+    """Return what X402_MUST_EXIST says. It is no if it is not set."""
+    value = (variable(MUST_EXIST_VARIABLE) or "0").lower()
     if value not in (*_YES, *_NO):
-        raise ConfigurationError(f"{name} is 1 or 0, not {value[:20]!r}.")
+        raise ConfigurationError(f"{MUST_EXIST_VARIABLE} is 1 or 0, not {value[:20]!r}.")
     return value in _YES
 
 
@@ -152,5 +191,7 @@ def endpoints(written: Iterable[str], called: str) -> dict[str, list[str]]:
             raise ConfigurationError(f"{called} is written like base=https://..., and one entry names no network.")
         if re.search(r",[\w:-]+=https?://", url):
             raise ConfigurationError(f"{called} has a comma between two endpoints; put a blank there.")
+        if not re.match(r"https?://", url, re.IGNORECASE):
+            raise ConfigurationError(f"{called}: the address for {network[:40]} lacks https:// before it.")
         found.setdefault(network, []).append(url)
     return found

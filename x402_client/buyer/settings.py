@@ -88,7 +88,9 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
             return PostgresLedger(os.fsdecode(given), **asked)
         from ..ledgers.sqlite import SqliteLedger, default_path
 
-        return SqliteLedger(default_path() if given is None else os.fsdecode(given), **asked)
+        if isinstance(given, bytes):
+            given = os.fsdecode(given)
+        return SqliteLedger(default_path() if given is None else given, **asked)
     finally:
         given = None
 
@@ -144,6 +146,8 @@ def endpoints(
             raise ConfigurationError(f"rpc: {problem}")
         network = caip2(name) if isinstance(name, str) else None
         listed = (urls,) if isinstance(urls, str) else tuple(urls) if isinstance(urls, Iterable) else ()
+        if network is not None and any(isinstance(url, str) and url and "://" not in url for url in listed):
+            raise ConfigurationError(f"rpc: an address for {name!r} lacks https:// before it.")
         if network is None or not listed or not all(map(_is_url, listed)):
             raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {name!r}.')
         for url in listed:
@@ -242,6 +246,8 @@ def policy(given: object) -> Policy:
         cure = f"; write Buyer(wallet, Policy({written:.300}))"
     else:
         cure = "; Policy.from_file(path) reads one" if isinstance(given, (str, os.PathLike)) else ""
+        if given is None:
+            cure = '; leave it out for the careful default, or write Policy(per_request="0.10", per_day="5")'
     raise ConfigurationError(f"policy is a Policy, not {type(given).__name__}{cure}.")
 
 

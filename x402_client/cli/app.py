@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..buyer.environment import misspelt
+from ..buyer.environment import misspelt, must_exist
+from ..errors import ConfigurationError
 from .commands import (
     decode,
     demo,
@@ -24,9 +25,10 @@ from .commands import (
     tokens,
     wallet,
 )
-from .running import log_to_stderr
+from .exits import Code
+from .running import leave, log_to_stderr
 from .screen import prepare, say, show
-from .tree import options_first, whole
+from .tree import command_meant, options_first, whole
 
 _HELP = """Pay for what answers 402 Payment Required, within limits. New here? x402 demo
 
@@ -64,6 +66,10 @@ def everywhere(
     log_to_stderr(verbose)
     for remark in misspelt():
         say(remark, "yellow")
+    try:
+        must_exist()
+    except ConfigurationError as problem:
+        leave(Code.USAGE, str(problem.args[0]))
 
 
 app.command("demo")(demo.demo)
@@ -85,9 +91,12 @@ app.command("manual", help=manual.HELP)(manual.manual)
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, and return its exit code."""
     prepare()
+    root = whole(app)
     try:
-        root = whole(app)
         root(args=options_first(root, arguments), prog_name="x402")
     except SystemExit as end:
+        meant = command_meant(root, arguments)
+        if meant:
+            say(f"Did you mean `x402 {meant}`?", "yellow")
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -15,7 +15,7 @@ from ..core.ports import Approver
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event, Warned
 from ..ledgers.extras import purses_of
-from ..ledgers.urls import SERVERS, refusal, scheme_of
+from ..ledgers.urls import SERVERS, check_is_file, refusal, scheme_of
 from ..model.budgets import WINDOWS
 from ..model.money import Money
 from ..model.offers import words
@@ -83,6 +83,15 @@ def buying(
         buyer.close()
 
 
+def check_spelling(choices: Choices) -> None:
+    """Refuse a misspelt variable in whose place a default would pay."""
+    said = {
+        "wallet": choices.wallet, "policy": choices.policy or choices.most, "ledger": choices.ledger,
+        "purse": choices.purse != "default", "must_exist": choices.must_exist,
+    }  # fmt: skip
+    environment.check_spelling([name for name, one in said.items() if one])
+
+
 def policy_of(choices: Choices) -> Policy:
     """Return the policy of the file, else the one of --max, else the careful default."""
     if choices.policy is not None:
@@ -145,7 +154,10 @@ def ledger_file(named: str | None) -> Path | None:
 
     scheme = None if named is None else scheme_of(named)
     if scheme is None:
-        return default_path() if named is None else _ledger_path(Path(named))
+        if named is None:
+            return default_path()
+        check_is_file(named)
+        return _ledger_path(Path(named))
     if scheme not in SERVERS:
         raise refusal(scheme)
     return None

@@ -123,7 +123,9 @@ def _suggestion(words: str) -> str:
         near = get_close_matches(word, known, n=1, cutoff=0.75) if len(word) >= _SUGGESTED else []
         meant += near or [word]
     found = " ".join(meant)
-    return "" if found == " ".join(words.lower().split()) else f" Did you mean {found!r}?"
+    return (
+        "" if found == " ".join(words.lower().split()) else f" Did you mean `x402 manual {found}`, which looks for it?"
+    )
 
 
 class _Word:

@@ -105,6 +105,15 @@ Networks = Annotated[
         autocompletion=completion.networks,
     ),
 ]
+OnlyNetworks = Annotated[
+    MaybeTexts,
+    typer.Option(
+        "--network",
+        metavar="NAME",
+        help="base, solana, ... May be repeated. Else: all.",
+        autocompletion=completion.networks,
+    ),
+]
 HoldId = Annotated[
     str,
     typer.Argument(

@@ -42,7 +42,11 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"Wallet\(\w+=\.\.\.\) takes a key, not a file; Wallet\.from_keystore\(path\) reads an encrypted keystore",
             "A key is needed here, and this names a file: `x402 wallet import < FILE` reads the key in it",
         ),
-        (r" \(in a program that runs the sandbox itself: sandbox\.buyer\(policy\)\)", ""),
+        (
+            r"write policy=Policy\.from_env\(\)\.but\(per_request=\.\.\.\) \(in a program that runs the sandbox "
+            r"itself: sandbox\.buyer\(policy\)\), or copy",
+            "copy",
+        ),
         (r"must_exist=True", "--must-exist"),
         (r"\bmust_exist\b", "--must-exist"),
         (r"\bledger=PATH", "--ledger PATH"),

@@ -8,7 +8,7 @@ import httpx
 
 from ..core.receipt_check import says_pending
 from ..errors import X402Error
-from ..events import Answered, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
+from ..events import Answered, Concluded, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import words
@@ -36,6 +36,7 @@ class Watching:
         self.presented: Hold | None = None
         self.again = self.delivered = False
         self._sign: Any = None
+        self._gave_back = False
         #: A warning that is not said yet: it may be the error of which the command tells at its end.
         self._warning = ""
 
@@ -48,6 +49,8 @@ class Watching:
             self.stop()
         elif isinstance(event, SignedIn) and event.status == 402 and not self.quiet:
             say(f"A sign-in as {event.account} opened nothing; paying instead.", "dim")
+        elif isinstance(event, Concluded):
+            self._say_given_back(event)
         elif isinstance(event, Delivered):
             self.delivered = True
         elif isinstance(event, Warned):
@@ -57,6 +60,12 @@ class Watching:
         elif isinstance(event, LedgerStarted) and not self.quiet:
             say(f"A new ledger begins: {event.url}", "dim")
 
+    def _say_given_back(self, event: Concluded) -> None:
+        if event.settled or event.hold.charge is not None or self.quiet:
+            return
+        self._gave_back = True
+        say(f"An earlier payment of {event.hold.price} for {event.hold.url} expired unused, and was given back.")
+
     def _start(self, event: Presented) -> None:
         if self.quiet:
             return
@@ -64,6 +73,8 @@ class Watching:
             say(f"No content came. Presenting the same payment of {event.hold.price} again; nothing more is paid.")
         elif event.again:
             say(f"Presenting an earlier payment of {event.hold.price} again; nothing more is paid.")
+        elif self._gave_back:
+            say(f"Presenting a new payment of {event.hold.price}.")
         self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer")
         self._sign.__enter__()
 
@@ -138,11 +149,17 @@ class Report:
         first = ""
         if self.outcome.offer.upfront and self.outcome.money != "spent":
             first = " It takes the money before it delivers, so it may well be spent."
-        again = "The same command with -L" if self.leads_to else "The same command again"
         hold = self.outcome.hold
         up = "" if self.leads_to else f" `x402 ledger write-off {hold.id}` gives it up."
+        again = "The same command again"
+        if self.leads_to:
+            # A payment that was taken is refused if it is presented once more.
+            again = (
+                f"It leads to {self.leads_to}. Ask for that URL by itself first: the content may be there, free. With "
+                "neither --yes nor --max nothing is paid unasked. Else the same command with -L"
+            )
         return (
-            f"{answered}, and {took} the payment of {hold.price}.{first}{self.led_on()} {again} presents the same "
+            f"{answered}, and {took} the payment of {hold.price}.{first} {again} presents the same "
             f"payment and does not pay twice. `x402 ledger show {hold.id}` shows it.{up} "
             "More: x402 manual when-something-goes-wrong"
         )

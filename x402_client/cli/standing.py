@@ -121,12 +121,16 @@ def _allowances(buyer: Buyer) -> Iterator[AllowanceLine]:
 
 def _opened(named: str | None) -> tuple[Any, LedgerState]:
     """Open the ledger, if there is one that can be used. Else an empty one stands in, so that the rest can be told."""
-    place, size = "", None
+    from ..ledgers.sqlite import check_usable
+
+    place, size, exists = "", None, True
     try:
         path = ledger_file(named)
         if path is not None:
-            place = str(path.absolute())
-            if not path.exists():
+            place, exists = str(path.absolute()), path.exists()
+            if named != ":memory:":
+                check_usable(path)
+            if not exists:
                 return settings.ledger(":memory:"), LedgerState(place, exists=False)
             size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
         ledger = settings.ledger(named if path is None else path)
@@ -134,7 +138,7 @@ def _opened(named: str | None) -> tuple[Any, LedgerState]:
         call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
         return ledger, LedgerState(place, exists=True, size=size)
     except (LedgerUnavailable, OSError) as problem:
-        refused = LedgerState(place or "a ledger", exists=True, size=size, problem=in_own_words(str(problem)))
+        refused = LedgerState(place or "a ledger", exists, size, problem=in_own_words(str(problem)))
         return settings.ledger(":memory:"), refused
 
 

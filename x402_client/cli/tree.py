@@ -9,8 +9,11 @@ from typing import Any
 import typer
 from typer.main import get_command
 
+from ..model.keywords import near
 from .examples import help_lines
 
+#: What people type for commands of ours.
+_MEANT = {"pay": "get", "buy": "get", "fetch": "get", "curl": "get", "balance": "wallet balance", "init": "policy init"}
 _VERBOSE = ("-v", "-vv", "--verbose")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
@@ -41,6 +44,12 @@ def options_first(root: Any, arguments: Sequence[str]) -> list[str]:
     end = given.index("--") if "--" in given else len(given)
     typed = [n for n in range(end) if given[n] in _VERBOSE and (n == 0 or given[n - 1] not in take_values)]
     return [given[n] for n in typed] + [one for n, one in enumerate(given) if n not in typed]
+
+
+def command_meant(root: Any, arguments: Sequence[str]) -> str:
+    """Return the command that may be meant by a first word that is none; "" if it is one, or near none."""
+    word = next((one for one in arguments if one[:1] != "-"), "")
+    return "" if not word or word in root.commands else _MEANT.get(word) or near(word, root.commands) or ""
 
 
 def first_sentence(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Advice:
     todo: str
 
 
+#: What sellers say of a payment that they took before.
+_USED = re.compile("already|used", re.IGNORECASE)
 _AGAIN = "Make the same request again: it presents the same payment, and never pays twice."
 
 
@@ -119,7 +122,8 @@ def _advice(hold: Hold) -> Advice:
             f"The chain shows that it was paid. {_refused_often(hold) or f'{_AGAIN} Else {_ask_seller(hold)}'}",
         )
     if hold.money == "spent":
-        return Advice("unresolved, paid", f"The content is owed. {_retry(hold)}")
+        else_ = "" if _refused_often(hold) else f" Else {_ask_seller(hold)}"
+        return Advice("unresolved, paid", f"The content is owed. {_retry(hold)}{else_}")
     if not is_expired(hold):
         return Advice(f"unresolved, can settle until {until}", _empty_wallet(hold) or _retry(hold))
     return Advice(
@@ -131,9 +135,13 @@ def _advice(hold: Hold) -> Advice:
 
 def _refused_often(hold: Hold) -> str:
     """Return what to do about a payment that the seller refused time and again; "" if it did not."""
-    if hold.last is None or hold.last.status != 402 or hold.tries + 1 < OFTEN_PRESENTED:
+    if hold.last is None or hold.last.status != 402:
         return ""
     often = f"It was presented {hold.tries + 1} times, and another time"
+    if hold.tries + 1 < OFTEN_PRESENTED:
+        if hold.money != "spent" or not _USED.search(hold.last.said):
+            return ""
+        often = "The seller says that the payment was used, and another time"
     if hold.money != "spent":
         return (
             f"{often} before then will hardly help. The chain has not shown that the money was taken. Ask it after "
@@ -164,17 +172,17 @@ def _retry(hold: Hold) -> str:
         return often
     if is_tool_call(hold):
         return _AGAIN
-    retry, told = f"x402 ledger retry {hold.id}", []
+    retry, told, lost = f"x402 ledger retry {hold.id}", [], []
     if not _is_whole(hold):
-        retry, told = f"{retry} 'URL?QUERY' -d BODY", ["with its query and body"]
+        retry, told, lost = f"{retry} 'URL?QUERY' -d BODY", ["with its query and body"], ["query", "body"]
     if hold.purchase.keyed:
-        retry, told = f"{retry} --key KEY", [*told, "under its key"]
+        retry, told, lost = f"{retry} --key KEY", [*told, "under its key"], [*lost, "key"]
     if not told:
         return f"{_AGAIN} Or: `{retry}`."
     kept = " and ".join(told)
     return (
         f"Make the same request again in your program, {kept}: it presents the same payment, and never pays twice. The "
-        f"ledger keeps none of these, so the command has to be given them as they were: `{retry}`."
+        f"ledger keeps no {' and no '.join(lost)}, so give the command what it was: `{retry}`."
     )
 
 

@@ -21,6 +21,16 @@ _HINTS = {
     "file": "Write the path of the file by itself.",
     "sentinel": "Redis Sentinel is not supported: write the address of the primary.",
 }
+#: Words of a server's name, in a name without a directory.
+_SERVERS = {*REDIS, "postgres", "postgresql", "localhost"} - {"unix"}
+#: Endings of names in a network, where a file has another: redis.internal.
+_DOMAINS = ("internal", "local", "lan", "svc", "com", "net")
+#: PostgreSQL's own, and PgBouncer's.
+_POSTGRES_PORTS = ("5432", "6432")
+_FILES = ("db", "db3", "sqlite", "sqlite3", "ledger")
+#: A host with a port; before it perhaps a user and a password, after it the number of a database.
+_WITH_PORT = re.compile(r"\s*([^/\\]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})(/[0-9]*)?\s*", re.ASCII)
+_ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", re.ASCII)
 
 
 def scheme_of(given: str | bytes | os.PathLike[str]) -> str | None:
@@ -56,3 +66,33 @@ def refusal(scheme: str) -> ConfigurationError:
         f"A ledger cannot be at {scheme[:_LONGEST]}://... It is a path like spend.db, :memory:, or a URL that begins "
         f"with {', '.join(known[:-1])} or {known[-1]}. {hint}".rstrip()
     )
+
+
+def check_is_file(given: str | bytes) -> None:
+    """Refuse a server's address without its scheme: it would be a new file, and each machine would begin its own.
+
+    A name with a directory is a file: ``./redis``.
+    """
+    found = _WITH_PORT.fullmatch(os.fsdecode(given))
+    if found is None and not _is_server(os.fsdecode(given)):
+        return
+    # What stands before an @ may be a password.
+    meant = f"redis://{found[2]}:{found[3]}/0" if found and not found[1] else "redis://HOST:6379/0"
+    if "postgres" in os.fsdecode(given).lower() or (found and found[3] in _POSTGRES_PORTS):
+        meant = "postgresql://USER@HOST/DATABASE"
+    given, found = "", None
+    raise ConfigurationError(
+        "The ledger's name is a server's address without its scheme. As a file, each machine would have one of its "
+        f"own, and the whole budget. Write {meant}; or, for a file of that name, put its directory before "
+        "it, as in ./NAME."
+    )
+
+
+def _is_server(written: str) -> bool:
+    name = written.strip().lower()
+    if "/" in name or "\\" in name:
+        return False
+    parts = re.split(r"[.-]", name)
+    if "." in name and parts[-1] in _FILES:
+        return False
+    return bool(_SERVERS.intersection(parts) or _ADDRESS.fullmatch(name) or ("." in name and parts[-1] in _DOMAINS))

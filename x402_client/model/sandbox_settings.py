@@ -21,9 +21,10 @@ PLAY_NETWORK = "eip155:402402402402"
 MARK = "sandbox"
 #: The advice to those who have not read the settings of the sandbox that they would pay.
 NOT_READ = (
-    "This seller is a sandbox, and its settings were not read here. In this terminal, type the line that `x402 "
-    "sandbox` shows, `. FILE`, and try again. A policy file of your own needs the [[tokens]] of the sandbox's, too (in "
-    "a program that runs the sandbox itself: sandbox.buyer(policy))."
+    "This seller is a sandbox, and the policy in use does not know its tokens. Where its settings were not read yet, "
+    "type the line that `x402 sandbox` shows, `. FILE`, in this terminal, and try again. Where they were, a policy of "
+    "your own stands in place of theirs: write policy=Policy.from_env().but(per_request=...) (in a program that runs "
+    "the sandbox itself: sandbox.buyer(policy)), or copy the [[tokens]] of the sandbox's file into yours."
 )
 
 #: The beginning of the name of the directory that they are in. It goes when the sandbox ends.
@@ -44,13 +45,18 @@ def _is_of_sandbox(offer: Offer) -> bool:
     return offer.network == PLAY_NETWORK or (offer.network == SOLANA_DEVNET and offer.extra.get(MARK) == "x402_client")
 
 
+def is_of_sandbox(path: str) -> bool:
+    """Return True for the path of a file that a sandbox wrote."""
+    return any(name.startswith(DIRECTORY) for name in re.split(r"[\\/]", path)[-2:-1])
+
+
 def ended_sandbox(missing: str) -> str:
     """Return the message for a file of a sandbox that has ended; "" if no sandbox wrote it.
 
     Args:
         missing: The path of a file that is not there.
     """
-    if not any(name.startswith(DIRECTORY) for name in re.split(r"[\\/]", missing)[-2:-1]):
+    if not is_of_sandbox(missing):
         return ""
     return (
         f"{missing} is not there: it was a file of a sandbox, and that sandbox is not running any more. Start "

@@ -14,6 +14,8 @@ WORD = re.compile(r"[a-z]{3,8}", re.ASCII)
 MNEMONIC_LENGTHS = (12, 15, 18, 21, 24)
 _HEX_ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{40}", re.ASCII)
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,88}", re.ASCII)
+#: Names of variables have an underscore in them, and keys have none.
+_VARIABLE = re.compile(r"\$\{?\w+\}?|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", re.ASCII)
 _FILE = re.compile(r"[^\s=]+\.(json|pem|key|txt)|[~.]{0,2}/[^\s=]+|[A-Za-z]:\\[^\s=]+", re.ASCII | re.IGNORECASE)
 
 
@@ -79,6 +81,11 @@ def _other(text: str, keyword: str, form: str) -> str | None:
         )
     if text[:1] in ("'", '"') or text[-1:] in ("'", '"'):
         return f"This key has quotation marks around it; leave them out. {form}."
+    if _VARIABLE.fullmatch(text):
+        return (
+            "This is the name of a variable, not the key in it; Wallet.from_env() reads X402_EVM_KEY and "
+            "X402_SOLANA_KEY."
+        )
     if EXTENDED.search(text):
         return f"This is an extended key, from which other keys are derived. {form}: export that of one account."
     if "PRIVATE KEY-----" in text:

@@ -15,7 +15,7 @@ from ...model.holds import Hold
 from .. import options
 from ..approving import Approving
 from ..bodies import BodyWriter, body_sink
-from ..buying import Choices, amount, buying, left
+from ..buying import Choices, amount, buying, check_spelling, left
 from ..exits import Code, code_of, table
 from ..reporting import Report, Watching
 from ..requests_made import CliRequest, cli_request, named, no_answer
@@ -80,6 +80,7 @@ def get(
 
             tell(request, choices, as_json, location, timeout)
             return
+        check_spelling(choices)
         fetch = _Fetch(request, choices, Approving(yes, choices.most), as_json, key)
         fetch.run(output, location, timeout)
 

@@ -103,7 +103,7 @@ def list_(
     since: Annotated[
         options.MaybeText, typer.Option("--since", metavar="WHEN", help="2h, 7d, 2026-11-26 or 2026-11-26T08:00 (UTC).")
     ] = None,
-    network: options.Networks = None,
+    network: options.OnlyNetworks = None,
     asset: Annotated[
         options.MaybeText, typer.Option("--asset", metavar="NAME", help="A token's symbol or address.")
     ] = None,

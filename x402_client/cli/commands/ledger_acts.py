@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from ...chains.settlement import ChainReader
 from ...core.drive import run
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
-from ...model.holds import Hold
+from ...model.holds import MARGIN, Hold, moment
 from ...model.hosts import Pattern
 from .. import completion, options
 from .. import export as exporting
@@ -269,6 +270,10 @@ def _said(name: str, hold: Hold) -> str:
         return f"{hold.charge} of it was taken; the rest is given back"
     if name == "released" and hold.is_ceiling:
         return "nothing was taken of it: given back to the budget"
+    signed = hold.authorization
+    if name == "unknown" and signed is not None and time.time() < signed.expires + MARGIN:
+        until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
+        return f"expired just now, and the chain's confirmed blocks have to pass that time; ask again after {until}"
     return _SAID[name]
 
 

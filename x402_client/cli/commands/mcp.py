@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ...discovery import FACILITATORS
-from .. import completion, options, wallets
-from ..buying import Choices, buying, ledger_file, policy_of
+from .. import completion, funding, options, wallets
+from ..buying import Choices, buying, check_spelling, ledger_file, policy_of
 from ..exits import Code
 from ..mcp_hosts import HOSTS, HostFile, entry_for
 from ..own_words import in_own_words
@@ -128,6 +128,7 @@ def _serve(
     from ...agents import tools
     from ...agents.server import PersonApprover, ToolCalls, serve_host, watch
 
+    check_spelling(choices)
     asks = policy_of(choices).approve_above is not None
     approver = PersonApprover()
 
@@ -218,6 +219,11 @@ def _notes(choices: Choices, found: wallets.Found) -> list[str]:
         notes.append(
             "There is no wallet yet. Make one first, and then ask for this again: x402 wallet new --keyring. So no key "
             "stands in a file of the host."
+        )
+    elif not found.stores and funding.is_play_wallet(found.wallet):
+        notes.append(
+            "The keys in this shell's environment are a sandbox's or a tool's, and the host does not see them: make a "
+            "wallet of your own for it, x402 wallet new --keyring."
         )
     elif not found.stores:
         notes.append(

@@ -66,6 +66,10 @@ def _draw(found: Standing) -> None:
         [] if found.choices.policy else ["x402 policy init"],
     )
     _section("Ledger", _ledger_rows(found.ledger), _next_for_ledger(found))
+    if found.ledger.problem:
+        for title in ("Budgets", "Frozen", "Unresolved payments"):
+            _section(title, [("", "not known")])
+        return
     _draw_budgets(found.budgets)
     if found.allowances:
         show("Allowances", "bold")
@@ -199,6 +203,15 @@ def _more(number: int) -> str:
 def _document(found: Standing) -> dict[str, Any]:
     ledger = found.ledger
     waiting = vocabulary.unresolved(found.holds)
+    # An empty ledger stands in for one that cannot be used. Its answers say nothing of that one.
+    of_ledger = {
+        "budgets": [_budget(budget) for budget in found.budgets],
+        "allowances": [allowances.document(line) for line in found.allowances],
+        "frozen": list(found.frozen),
+        "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
+        "open_amounts": [export.row(hold) for hold in found.owed],
+        "exposures": [exposures.document(one) for one in found.exposures],
+    }
     return {
         "wallet": None
         if found.found.no_wallet
@@ -213,12 +226,7 @@ def _document(found: Standing) -> dict[str, Any]:
             "since": None if ledger.since is None else f"{moment(ledger.since):%Y-%m-%dT%H:%M:%SZ}",
             "problem": ledger.problem or None,
         },
-        "budgets": [_budget(budget) for budget in found.budgets],
-        "allowances": [allowances.document(line) for line in found.allowances],
-        "frozen": list(found.frozen),
-        "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
-        "open_amounts": [export.row(hold) for hold in found.owed],
-        "exposures": [exposures.document(one) for one in found.exposures],
+        **(dict.fromkeys(of_ledger) if ledger.problem else of_ledger),
         "next": [*_next_for_wallet(found), *_lifts(found), *([ledger_command("holds")] if waiting else [])],
     }
 

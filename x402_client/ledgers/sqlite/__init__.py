@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .ledger import SqliteLedger
-    from .place import default_path
+    from .place import check_usable, default_path
 
-__all__ = ["SqliteLedger", "default_path"]
+__all__ = ["SqliteLedger", "check_usable", "default_path"]
 
 #: Where each name lives. Loaded when it is asked for.
-_HOMES = {"SqliteLedger": "ledger", "default_path": "place"}
+_HOMES = {"SqliteLedger": "ledger", "check_usable": "place", "default_path": "place"}
 
 if not TYPE_CHECKING:
 

@@ -92,6 +92,11 @@ def damaged(path: Path) -> LedgerUnavailable:
     return unavailable(path, _ADVICE[sqlite3.SQLITE_CORRUPT])
 
 
+def read_only(path: Path) -> LedgerUnavailable:
+    """Build the error for a file that this user may not write."""
+    return unavailable(path, _ADVICE[sqlite3.SQLITE_READONLY])
+
+
 def locked(path: Path, patience: float) -> LedgerUnavailable:
     """Build the error for a lock that another program held too long."""
     return unavailable(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ...errors import LedgerUnavailable
 from ...model.sandbox_settings import ended_sandbox
-from ..urls import refusal, scheme_of
-from .errors import unavailable
+from ..urls import check_is_file, refusal, scheme_of
+from .errors import read_only, unavailable
 
 _MOUNTS = Path("/proc/self/mountinfo")
 #: Mode bits of everybody except the owner.
@@ -45,9 +45,13 @@ def absolute(path: str | os.PathLike[str]) -> Path:
         path = ""
         raise refusal(scheme)
     try:
+        if isinstance(path, (str, bytes)):
+            check_is_file(path)
         return Path(os.fsdecode(path)).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as failure:
         raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
+    finally:
+        path = ""  # it may be an address with a password
 
 
 def check_not_mounted(path: Path) -> None:
@@ -161,6 +165,16 @@ def need_directory(path: Path) -> None:
     missing = [found for found in (path.parent, *path.parent.parents) if not found.exists()]
     for found in reversed(missing):
         found.mkdir(mode=0o700, exist_ok=True)
+
+
+def check_usable(given: str | os.PathLike[str]) -> None:
+    """Refuse a ledger to which no payment could be written. Nothing is made or opened."""
+    path = absolute(given)
+    if not path.exists() and not _is_default(path):
+        need_directory(path)
+    there = path.parent if path.exists() else next(one for one in path.parents if one.exists())
+    if not all(os.access(one, os.W_OK) for one in (path, there) if one.exists()):
+        raise read_only(path)
 
 
 def _is_default(path: Path) -> bool:
