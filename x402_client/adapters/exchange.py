@@ -31,6 +31,7 @@ from ..model.offers import Quote
 from ..policy.allowances import AllowanceRules, joined
 from ..policy.choice import Mandate
 from ..wire.tool_answers import ToolAnswer
+from .endpoint_above import endpoint_above
 from .hops import REDIRECTS, Hops, not_digested, unread_body
 from .payments_below import is_decided_above, note_payment
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
@@ -230,6 +231,7 @@ class Exchange:
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
         first, names = hops.first, self.buyer.identity_headers
         mandate = under_allowances(mandate, self.buyer, self._path)
+        above = endpoint_above(request if first is None else first.request)
         identity, former = (request if first is None else first.request).identity(names), request.former_identity()
         return Call(
             method=request.method,
@@ -244,6 +246,7 @@ class Exchange:
             memory=self.memory,
             started=hops.started,
             no_sign_in=request.no_sign_in,
+            endpoint=above,
         )
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:

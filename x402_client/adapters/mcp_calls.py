@@ -28,7 +28,7 @@ from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
 from .mcp_errors import OWN_ERRORS, LibraryError, error_data
 from .mcp_outcomes import put_beside, put_on_failure
-from .mcp_server import server_of, session_of
+from .mcp_server import posted_target, server_of, session_of
 from .payments_below import any_below, deciding, paid_below
 from .quoting import finished_quote, quote_in_progress, quote_request
 from .refused_below import CallAbove, told_of_refusals
@@ -98,8 +98,11 @@ class PaidCalls:
         def name() -> str | None:
             return courier.name(self.buyer.identity_headers)
 
+        def posts_to() -> str | None:
+            return posted_target(native.session)
+
         try:
-            with deciding(name), told_of_refusals(request.origin, courier.known_digest) as call:
+            with deciding(name), told_of_refusals(request, courier.known_digest, posts_to) as call:
                 first = await _first_answer(courier, call)
         except BaseException as failure:
             below = paid_below(name(), hops.started) if any_below() else None

@@ -28,6 +28,8 @@ class _Found(NamedTuple):
 
     url: str | None
     http_client: Any = None
+    #: The URL that messages are posted to, which the older transport is told at each connection.
+    posts_to: str | None = None
 
 
 def server_of(client: Any, name: str | None) -> HttpRequest:
@@ -58,6 +60,13 @@ def goes_straight_here(session: Any, origin: Origin) -> bool:
     """Return True if plain http to this machine goes there straight, by the settings of a session's HTTP client."""
     found = _of_streams(_streams(session))
     return found is not None and straight_to_here(found.http_client, origin)
+
+
+def posted_target(session: Any) -> str | None:
+    """Return the target that a session's messages are posted to. None: its transport is not one of mcp's over HTTP."""
+    found = _of_streams(_streams(session))
+    url = None if found is None else found.posts_to or found.url
+    return None if url is None else HttpRequest.of("POST", url).target
 
 
 def _request(url: str) -> HttpRequest:
@@ -128,7 +137,9 @@ def _of_streams(states: list[Any]) -> _Found | None:
     if kind.startswith(_OVER_PIPES):
         return _Found(None)
     url = facts.get("url", getattr(facts.get("self"), "url", None))
-    return _Found(url, facts.get("client")) if isinstance(url, str) else None
+    told = facts.get("endpoint_url")
+    posts_to = told if isinstance(told, str) else None
+    return _Found(url, facts.get("client"), posts_to) if isinstance(url, str) else None
 
 
 def _transport_tasks() -> Iterator[tuple[str, dict[str, Any]]]:

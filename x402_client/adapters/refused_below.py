@@ -13,7 +13,9 @@ from threading import get_ident
 from typing import Any, NamedTuple
 
 from ..core.asks import Digest
+from ..core.call import HttpRequest, without_session
 from ..core.drive import Flow
+from ..core.spelling import one_spelling
 from ..errors import X402Error
 from ..model.hosts import Origin
 
@@ -33,19 +35,29 @@ class RefusedCall(NamedTuple):
 class CallAbove:
     """A call of a session, while its first answer is waited for."""
 
-    def __init__(self, origin: Origin, digest: Callable[[], bytes | None]) -> None:
+    def __init__(
+        self, server: HttpRequest, digest: Callable[[], bytes | None], posts_to: Callable[[], str | None]
+    ) -> None:
         from anyio import CancelScope
 
         #: What is cancelled where no answer can come. ``failure`` says why.
         self.scope: CancelScope = CancelScope()
         self.failure: Exception | None = None
         self._thread: int = get_ident()
-        self._origin, self._digest = str(origin), digest
+        self._origin, self._digest = str(server.origin), digest
+        #: The target of the session's endpoint, in its one spelling.
+        self.endpoint: str = without_session(one_spelling(server.target))
+        #: Returns the target that the session's transport posts to. None: it is not known.
+        self.posts_to: Callable[[], str | None] = posts_to
         self._refused: dict[str, Exception] = {}
 
-    def is_of(self, call: RefusedCall) -> bool:
+    def is_of(self, origin: str, digest: bytes) -> bool:
         """Return True if a request is one that this call may have made."""
-        return self._origin == call.origin and self._digest() == call.digest
+        return self._origin == origin and self._digest() == digest
+
+    def is_here(self) -> bool:
+        """Return True if this call is of this thread, and so of this event loop."""
+        return self._thread == get_ident()
 
     def keep(self, place: str, failure: Exception) -> None:
         """Keep a refusal until the error that stands for it comes."""
@@ -58,7 +70,7 @@ class CallAbove:
 
     def end(self, failure: Exception) -> bool:
         """End this call with a refusal. Return False if it is of another thread, and so of another event loop."""
-        if self._thread != get_ident():
+        if not self.is_here():
             return False
         self.failure = failure
         self.scope.cancel()
@@ -69,14 +81,26 @@ _above: list[CallAbove] = []
 
 
 @contextmanager
-def told_of_refusals(origin: Origin, digest: Callable[[], bytes | None]) -> Iterator[CallAbove]:
-    """Let a session's call hear of a refusal. ``digest`` is that of its body, and is wanted after a refusal alone."""
-    call = CallAbove(origin, digest)
+def told_of_refusals(
+    server: HttpRequest, digest: Callable[[], bytes | None], posts_to: Callable[[], str | None]
+) -> Iterator[CallAbove]:
+    """Let a session's call hear of a refusal. ``digest`` is that of its body, and is wanted after a 402 alone."""
+    call = CallAbove(server, digest, posts_to)
     _above.append(call)
     try:
         yield call
     finally:
         _above.remove(call)
+
+
+def any_above() -> bool:
+    """Return True if some session's call waits for its first answer."""
+    return bool(_above)
+
+
+def calls_above(origin: str, digest: bytes) -> list[CallAbove]:
+    """Return the calls of sessions in this event loop that a request may carry."""
+    return [one for one in tuple(_above) if one.is_here() and one.is_of(origin, digest)]
 
 
 def refused_call(origin: Origin) -> Flow[RefusedCall | None]:
@@ -96,7 +120,7 @@ def told_above(call: RefusedCall, failure: object, accepts: str) -> bytes | None
     Streamable HTTP answers each request on its own connection. Over the older transport no answer could come. There the
     call itself is ended, if it is the only one of its kind.
     """
-    found = [one for one in tuple(_above) if one.is_of(call)]
+    found = [one for one in tuple(_above) if one.is_of(call.origin, call.digest)]
     if not found or not isinstance(failure, X402Error):
         return None
     if "text/event-stream" not in accepts:
