@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import queue
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import httpx2
 import pytest
@@ -19,6 +22,7 @@ from x402_client.adapters.endpoint_above import endpoint_above
 from x402_client.adapters.refused_below import told_of_refusals
 from x402_client.core.call import HttpRequest
 from x402_client.core.digests import tool_digest
+from x402_client.errors import TooExpensive
 from x402_client.httpx import wrap as wrap_httpx
 from x402_client.httpx2 import wrap as wrap_http
 from x402_client.mcp import wrap
@@ -28,6 +32,7 @@ from .mcp_shop import Shop, Web, crashed, fetch
 
 pytestmark = pytest.mark.anyio
 BERN = {"city": "Bern"}
+SUN = {"content": [{"type": "text", "text": "Sun."}]}
 CALL = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "weather", "arguments": BERN}}
 
 
@@ -54,6 +59,9 @@ class OverSse(Web):
         if message.get("method") != "tools/call":
             answer = self.shop.answer(message)
             return self._accepted(handler, session, answer)
+        return self.called(handler, session, message)
+
+    def called(self, handler: Any, session: str, message: Any) -> None:
         header = handler.headers.get("payment-signature")
         self.places.append(handler.path)
         status, headers, body = fetch(f"{self.shop.url}/weather", 2, header)
@@ -131,6 +139,52 @@ async def test_what_a_result_of_this_endpoint_left_open_is_presented_by_http(red
             await wrap(session, buyer).call_tool("weather", BERN)
     assert ([one.nonce for one in buyer.history()], buyer.holds()) == ([hold.nonce], ())
     assert len(redelivering.paid(buyer)) == 1
+
+
+class AsksOne(OverSse):
+    """Asks the second call for a price that is too high, and answers the others once it has all three."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.kept: list[Any] = []
+        self.all_asked = threading.Event()
+
+    def called(self, handler: Any, session: str, message: Any) -> None:
+        if len(self.kept) == 1 and not self.places:
+            return super().called(handler, session, message)
+        self.kept.append({"jsonrpc": "2.0", "id": message["id"], "result": SUN})
+        self._accepted(handler, session, None)
+        if len(self.kept) == 2:
+            self.all_asked.set()
+        return None
+
+    def answer_those(self) -> None:
+        [waiting] = self.sessions.values()
+        for answer in self.kept:
+            waiting.put(json.dumps(answer))
+
+
+async def test_of_equal_calls_at_once_the_refused_one_alone_is_ended(mcp_sandbox: Sandbox) -> None:
+    buyer = mcp_sandbox.buyer(Policy(per_request="0.001", per_day="1"))
+    found: list[Any] = []
+    with AsksOne(mcp_sandbox) as web:
+        async with connected(web, buyer) as session:
+            wrap(session, buyer)
+
+            async def call() -> None:
+                try:
+                    found.append(await session.call_tool("weather", BERN))
+                except TooExpensive as refused:
+                    found.append(refused)
+
+            async with anyio.create_task_group() as calls:
+                for _ in range(3):
+                    calls.start_soon(call)
+                await anyio.to_thread.run_sync(web.all_asked.wait, 5)
+                web.answer_those()
+    assert isinstance(found[0], TooExpensive)
+    assert [one.content[0].text for one in found[1:]] == ["Sun."] * 2
+    assert buyer.holds() == ()
 
 
 async def test_a_request_by_hand_is_named_without_the_id_of_a_session(redelivering: Sandbox) -> None:

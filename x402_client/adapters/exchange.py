@@ -264,7 +264,7 @@ class Exchange:
         try:
             reply = yield from answer
             if reply is not None and reply.refusal is not None:
-                hops.refused = yield from refused_call(request.origin)
+                hops.refused = yield from refused_call(request)
             if reply is None or reply.outcome is None or reply.outcome.money == "untouched":
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
@@ -295,7 +295,7 @@ class Exchange:
             if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
                 failure.response = first and first.native
             if isinstance(failure, X402Error):
-                hops.refused = yield from refused_call(request.origin)
+                hops.refused = yield from refused_call(request)
             raise
         finally:
             hops.paid = call.paid

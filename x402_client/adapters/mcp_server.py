@@ -19,6 +19,8 @@ from .sockets import straight_to_here
 #: The modules of mcp whose tasks move messages, 1.x and 2.x.
 _OVER_HTTP = ("mcp.client.streamable_http", "mcp.client.sse")
 _OVER_PIPES = ("mcp.client.stdio",)
+#: The modules whose coroutines send a request and wait for the answer.
+_REQUESTS = "mcp.shared."
 #: How far down a task's awaits the transport's own coroutine is looked for.
 _DEPTH = 3
 
@@ -67,6 +69,19 @@ def posted_target(session: Any) -> str | None:
     found = _of_streams(_streams(session))
     url = None if found is None else found.posts_to or found.url
     return None if url is None else HttpRequest.of("POST", url).target
+
+
+def request_number(waiting: Any) -> int | str | None:
+    """Return the ``id`` of the request whose answer a coroutine waits for. mcp has it in a variable on the way there.
+
+    None: the coroutine waits for another task, which a library above mcp may have made.
+    """
+    while (frame := getattr(waiting, "cr_frame", None)) is not None:
+        if str(frame.f_globals.get("__name__")).startswith(_REQUESTS) and "request_id" in frame.f_locals:
+            number: int | str | None = frame.f_locals["request_id"]
+            return number
+        waiting = waiting.cr_await
+    return None
 
 
 def _request(url: str) -> HttpRequest:

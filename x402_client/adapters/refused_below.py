@@ -17,7 +17,6 @@ from ..core.call import HttpRequest, without_session
 from ..core.drive import Flow
 from ..core.spelling import one_spelling
 from ..errors import X402Error
-from ..model.hosts import Origin
 
 #: The name in an error's data under which a session looks for the refusal that it stands for.
 _KEY = "x402-client/refused"
@@ -28,6 +27,7 @@ class RefusedCall(NamedTuple):
     """A tool call over HTTP that was refused: where it went, the digest of its body, and its ``id``."""
 
     origin: str
+    target: str
     digest: bytes
     number: int | str
 
@@ -49,6 +49,8 @@ class CallAbove:
         self.endpoint: str = without_session(one_spelling(server.target))
         #: Returns the target that the session's transport posts to. None: it is not known.
         self.posts_to: Callable[[], str | None] = posts_to
+        #: Returns the ``id`` of the request that is waited for. None: it is not known.
+        self.number: Callable[[], int | str | None] = lambda: None
         self._refused: dict[str, Exception] = {}
 
     def is_of(self, origin: str, digest: bytes) -> bool:
@@ -103,7 +105,7 @@ def calls_above(origin: str, digest: bytes) -> list[CallAbove]:
     return [one for one in tuple(_above) if one.is_here() and one.is_of(origin, digest)]
 
 
-def refused_call(origin: Origin) -> Flow[RefusedCall | None]:
+def refused_call(request: HttpRequest) -> Flow[RefusedCall | None]:
     """Return the tool call that was refused, if a session may wait for its answer. Most programs have no session."""
     if not _above:
         return None
@@ -111,19 +113,23 @@ def refused_call(origin: Origin) -> Flow[RefusedCall | None]:
         body = yield from Digest()
     except Exception:  # the refusal stands, also where the body cannot be read
         return None
-    return RefusedCall(str(origin), body.digest, body.number) if body.tool and body.number is not None else None
+    if not body.tool or body.number is None:
+        return None
+    return RefusedCall(str(request.origin), request.target, body.digest, body.number)
 
 
 def told_above(call: RefusedCall, failure: object, accepts: str) -> bytes | None:
     """Tell the session's call of a refusal. Return the body of an answer, or None if no session waits for it.
 
     Streamable HTTP answers each request on its own connection. Over the older transport no answer could come. There the
-    call itself is ended, if it is the only one of its kind.
+    call itself is ended. Of equal calls at once it is the one with the refused request's ``id``: the answers to the
+    others are still to come.
     """
     found = [one for one in tuple(_above) if one.is_of(call.origin, call.digest)]
     if not found or not isinstance(failure, X402Error):
         return None
     if "text/event-stream" not in accepts:
+        found = _told_apart(found, call)
         return b"" if len(found) == 1 and found[0].end(failure) else None
     from secrets import token_hex
 
@@ -132,3 +138,11 @@ def told_above(call: RefusedCall, failure: object, accepts: str) -> bytes | None
         one.keep(place, failure)
     error = {"code": _INTERNAL_ERROR, "message": str(failure), "data": {_KEY: place}}
     return json.dumps({"jsonrpc": "2.0", "id": call.number, "error": error}).encode()
+
+
+def _told_apart(equal: list[CallAbove], call: RefusedCall) -> list[CallAbove]:
+    """Return those of equal calls that the refused request may be of, by its address and its ``id``."""
+    if len(equal) > 1:
+        equal = [one for one in equal if one.is_here() and one.posts_to() in (call.target, None)]
+        equal = [one for one in equal if one.number() == call.number] or [one for one in equal if one.number() is None]
+    return equal
