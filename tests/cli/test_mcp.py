@@ -122,13 +122,14 @@ def test_an_allowance_is_the_most_that_one_run_pays(own: Sandbox, settings: dict
 
 @pytest.mark.slow
 def test_a_run_pays_under_an_allowance_of_the_ledger(own: Sandbox, settings: dict[str, str]) -> None:
-    with own.buyer(Policy(per_day="5"), ledger=settings["X402_LEDGER"]) as buyer:
-        trip = buyer.allowance("0.02", name="trip")
-        calls = [["paid_fetch", {"url": f"{own.url}/weather?{number}"}] for number in range(3)]
-        first, second = hosted(settings, calls[:2], ["--under", "trip", "--allowance", "0.01"])["done"]
-        assert (first["ok"], second["error"]) == (True, "OverLimit")
-        second, third = hosted(settings, calls[1:], ["--under", "trip"])["done"]
-        assert (second["ok"], third["error"], str(trip.spent)) == (True, "OverLimit", "0.02 USD")
+    buyer = own.buyer(Policy(per_day="5"), ledger=settings["X402_LEDGER"])
+    trip = buyer.allowance("0.02", name="trip")
+    calls = [["paid_fetch", {"url": f"{own.url}/weather?{number}"}] for number in range(3)]
+    first, second = hosted(settings, calls[:2], ["--under", "trip", "--allowance", "0.01"])["done"]
+    assert (first["ok"], second["error"]) == (True, "OverLimit")
+    second, third = hosted(settings, calls[1:], ["--under", "trip"])["done"]
+    assert (second["ok"], third["error"], str(trip.spent)) == (True, "OverLimit", "0.02 USD")
+    buyer.close()
 
 
 @pytest.mark.slow
