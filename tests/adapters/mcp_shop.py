@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import secrets
 import sys
 import threading
 import urllib.error
@@ -275,7 +276,7 @@ class Web:
     def get(self, handler: BaseHTTPRequestHandler) -> None:
         if handler.path != "/sse":
             return _send(handler, 405)
-        session = str(len(self.sessions))
+        session = f"session_id={secrets.token_hex(8)}"
         waiting = self.sessions[session] = queue.Queue[str | None]()
         handler.send_response(200)
         handler.send_header("Content-Type", "text/event-stream")

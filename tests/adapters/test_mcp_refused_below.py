@@ -95,10 +95,11 @@ async def test_the_session_and_the_other_calls_go_on(mcp_sandbox: Sandbox, mcp_b
     assert (mcp_buyer.holds(), mcp_sandbox.paid(mcp_buyer)) == ((), [])
 
 
-async def test_equal_calls_at_once_are_each_refused(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> None:
+@TRANSPORTS
+async def test_equal_calls_at_once_are_each_refused(mcp_sandbox: Sandbox, mcp_buyer: Buyer, transport: str) -> None:
     found: list[X402Error] = []
     with Asks(mcp_sandbox) as web:
-        async with session_over("mcp", web, mcp_buyer) as session, anyio.create_task_group() as calls:
+        async with session_over(transport, web, mcp_buyer) as session, anyio.create_task_group() as calls:
             wrap(session, mcp_buyer)
 
             async def call() -> None:

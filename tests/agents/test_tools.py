@@ -555,17 +555,29 @@ def test_what_sees_each_request_before_it_is_sent_may_add_secrets(seller: Sandbo
     async def middleware(request: Any, handler: Any) -> Any:
         return await handler(request)
 
+    async def trace(session: Any, context: Any, begun: aiohttp.TraceRequestStartParams) -> None:
+        begun.headers["Authorization"] = "secret"
+
     async def main() -> None:
         async with aiohttp.ClientSession(middlewares=[middleware]) as session:
-            with pytest.raises(errors.ConfigurationError, match="what its own hooks or middlewares add"):
+            with pytest.raises(errors.ConfigurationError, match="what its own hooks, middlewares or traces add"):
                 tools(session, seller.buyer())
+        traces = aiohttp.TraceConfig()
+        async with aiohttp.ClientSession(trace_configs=[traces]) as session:
+            tools(session, seller.buyer())  # they see nothing
+        traces = aiohttp.TraceConfig()
+        traces.on_request_start.append(trace)
+        async with aiohttp.ClientSession(trace_configs=[traces]) as session:
+            with pytest.raises(errors.ConfigurationError, match="what its own hooks, middlewares or traces add"):
+                tools(session, seller.buyer())
+            tools(session, seller.buyer(), hosts=HERE)
         async with aiohttp.ClientSession() as session:
             buyer = seller.buyer()
             tools(session, buyer)
             tools(session, buyer)  # our own middleware is in it now
 
     with httpx.Client(event_hooks={"request": [hook]}) as client:
-        with pytest.raises(errors.ConfigurationError, match="what its own hooks or middlewares add"):
+        with pytest.raises(errors.ConfigurationError, match="what its own hooks, middlewares or traces add"):
             tools(client, seller.buyer())
         tools(client, seller.buyer(), hosts=HERE)
     with requests.Session() as session:

@@ -161,3 +161,35 @@ def test_yes_pays_within_the_damper_of_the_policy(seller: Sandbox, given: dict[s
     again = in_process(command, given)
     assert again.code == 3
     assert "The same request was paid once already" in " ".join(again.err.split())
+
+
+def test_a_command_pays_under_an_allowance_of_the_ledger(seller: Sandbox, given: dict[str, str]) -> None:
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"), ledger=given["X402_LEDGER"])
+    trip = buyer.allowance("0.03", minutes=7, name="trip", hosts=["127.0.0.1"])
+    day = trip.allowance("0.01", name="day")
+    url, under = seller.url + "/evm/weather", ["--under", "day"]
+    assert document(given, "quote", url, *under)["choice"] is not None
+    assert in_process(["get", url, "--yes", *under], given).code == 0
+    assert [str(one.spent) for one in (day, trip)] == ["0.01 USD"] * 2
+    used_up = in_process(["quote", url, *under], given)
+    again = in_process(["get", url, "--yes", *under], given)
+    assert (used_up.code, "allowance 'day'" in used_up.text) == (3, True)
+    assert again.code == 3
+    assert "allowance 'day'" in again.err
+    assert in_process(["get", url, "--yes", "--under", "trip"], given).code == 0
+    assert [str(one.spent) for one in (day, trip)] == ["0.01 USD", "0.02 USD"]
+    trip.close()
+    assert in_process(["get", url, "--yes", *under], given).code == 3
+    buyer.close()
+
+
+@pytest.mark.parametrize("command", [["get", "--yes"], ["quote"]])
+def test_an_allowance_that_is_not_in_the_ledger_is_refused(
+    spent: dict[str, str], seller: Sandbox, command: list[str], tmp_path: Path
+) -> None:
+    ran = in_process([*command, seller.url + "/evm/weather", "--under", "other"], spent)
+    assert ran.code == 2
+    assert "There is no allowance 'other' in purse 'default' of this ledger. There is: old, run-42, step." in ran.err
+    empty = spent | {"X402_LEDGER": str(tmp_path / "new.db")}
+    ran = in_process([*command, seller.url + "/evm/weather", "--under", "other"], empty)
+    assert (ran.code, "A program opens one: buyer.allowance(...)." in ran.err) == (2, True)

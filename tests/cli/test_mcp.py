@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from tests.real.processes.hosting import host
+from x402_client import Policy
 from x402_client.cli.commands.mcp import _reworded
 from x402_client.cli.mcp_hosts import HOSTS
 from x402_client.sandbox import Sandbox
@@ -117,6 +118,18 @@ def test_an_allowance_is_the_most_that_one_run_pays(own: Sandbox, settings: dict
     assert len(own.settlements) == 2
     [anew] = hosted(settings, calls[2:], ["--allowance", "0.02"])["done"]
     assert anew["ok"]
+
+
+@pytest.mark.slow
+def test_a_run_pays_under_an_allowance_of_the_ledger(own: Sandbox, settings: dict[str, str]) -> None:
+    buyer = own.buyer(Policy(per_day="5"), ledger=settings["X402_LEDGER"])
+    trip = buyer.allowance("0.02", name="trip")
+    calls = [["paid_fetch", {"url": f"{own.url}/weather?{number}"}] for number in range(3)]
+    first, second = hosted(settings, calls[:2], ["--under", "trip", "--allowance", "0.01"])["done"]
+    assert (first["ok"], second["error"]) == (True, "OverLimit")
+    second, third = hosted(settings, calls[1:], ["--under", "trip"])["done"]
+    assert (second["ok"], third["error"], str(trip.spent)) == (True, "OverLimit", "0.02 USD")
+    buyer.close()
 
 
 @pytest.mark.slow
@@ -357,7 +370,8 @@ def test_what_is_pasted_starts_the_server_with_these_settings(
     settings: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     here = settings | {"X402_RPC": "base=https://rpc.example/v1"}
-    ran = in_process(["mcp", "--config", name, "--host", "api.example.com", "--timeout", "5", "--purse", "agent"], here)
+    options = ["--host", "api.example.com", "--timeout", "5", "--purse", "agent", "--under", "trip"]
+    ran = in_process(["mcp", "--config", name, *options], here)
     assert ran.code == 0
     if name == "codex":
         entry = tomllib.loads(ran.text)["mcp_servers"]["x402"]
@@ -367,7 +381,7 @@ def test_what_is_pasted_starts_the_server_with_these_settings(
         entry = servers["x402"]
     assert entry["command"] == sys.executable
     assert entry["args"] == [
-        "-m", "x402_client", "mcp", "--policy", settings["X402_POLICY"], "--purse", "agent",
+        "-m", "x402_client", "mcp", "--policy", settings["X402_POLICY"], "--purse", "agent", "--under", "trip",
         "--ledger", settings["X402_LEDGER"], "--host", "api.example.com", "--facilitator", settings["X402_FACILITATOR"],
         "--timeout", "5",
     ]  # fmt: skip

@@ -31,6 +31,7 @@ from ..model.offers import Quote
 from ..policy.allowances import AllowanceRules, joined
 from ..policy.choice import Mandate
 from ..wire.tool_answers import ToolAnswer
+from .endpoint_above import endpoint_above
 from .hops import REDIRECTS, Hops, not_digested, unread_body
 from .payments_below import is_decided_above, note_payment
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
@@ -230,6 +231,7 @@ class Exchange:
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
         first, names = hops.first, self.buyer.identity_headers
         mandate = under_allowances(mandate, self.buyer, self._path)
+        above = endpoint_above(request if first is None else first.request)
         identity, former = (request if first is None else first.request).identity(names), request.former_identity()
         return Call(
             method=request.method,
@@ -244,6 +246,7 @@ class Exchange:
             memory=self.memory,
             started=hops.started,
             no_sign_in=request.no_sign_in,
+            endpoint=above,
         )
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
@@ -261,7 +264,7 @@ class Exchange:
         try:
             reply = yield from answer
             if reply is not None and reply.refusal is not None:
-                hops.refused = yield from refused_call(request.origin)
+                hops.refused = yield from refused_call(request)
             if reply is None or reply.outcome is None or reply.outcome.money == "untouched":
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
@@ -292,7 +295,7 @@ class Exchange:
             if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
                 failure.response = first and first.native
             if isinstance(failure, X402Error):
-                hops.refused = yield from refused_call(request.origin)
+                hops.refused = yield from refused_call(request)
             raise
         finally:
             hops.paid = call.paid

@@ -28,7 +28,7 @@ from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
 from .mcp_errors import OWN_ERRORS, LibraryError, error_data
 from .mcp_outcomes import put_beside, put_on_failure
-from .mcp_server import server_of, session_of
+from .mcp_server import posted_target, request_number, server_of, session_of
 from .payments_below import any_below, deciding, paid_below
 from .quoting import finished_quote, quote_in_progress, quote_request
 from .refused_below import CallAbove, told_of_refusals
@@ -98,8 +98,11 @@ class PaidCalls:
         def name() -> str | None:
             return courier.name(self.buyer.identity_headers)
 
+        def posts_to() -> str | None:
+            return posted_target(native.session)
+
         try:
-            with deciding(name), told_of_refusals(request.origin, courier.known_digest) as call:
+            with deciding(name), told_of_refusals(request, courier.known_digest, posts_to) as call:
                 first = await _first_answer(courier, call)
         except BaseException as failure:
             below = paid_below(name(), hops.started) if any_below() else None
@@ -127,9 +130,11 @@ class PaidCalls:
 
 async def _first_answer(courier: AsyncCourier, call: CallAbove) -> ToolReply:
     """Return the answer to a call without a payment, or raise what the HTTP client below refused."""
+    waiting = courier.send(None)
+    call.number = functools.partial(request_number, waiting)
     with call.scope:
         try:
-            return await courier.send(None)
+            return await waiting
         except LibraryError as failure:
             refusal = call.refusal_in(error_data(failure).data)
             if refusal is None:

@@ -6,11 +6,11 @@ other error after a payment is a 500: nothing says that it was the content. All 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.asks import Failure, Reply
-from ..core.call import HttpRequest
+from ..core.call import HttpRequest, tool_identity
 from ..core.delivery import Delivery
 from ..core.digests import BodyDigest, tool_digest
 from ..core.purchase_name import request_name
@@ -50,6 +50,10 @@ class ToolRequest(HttpRequest):
     def shown(self) -> str:
         """Return the server's URL with the tool: ``https://api.example.com/mcp#weather``, ``mcp:reports#weather``."""
         return f"{self.origin}{self.target.partition('?')[0]}#{words(self.tool, _TOOL)}"
+
+    def identity(self, names: Iterable[str] = ()) -> str:
+        """Return the identity of the HTTP request, without the id of a session in its URL."""
+        return tool_identity(super().identity(names))
 
     @property
     def no_sign_in(self) -> str:

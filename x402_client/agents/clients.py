@@ -76,7 +76,7 @@ def check_carries_no_secrets(client: Any) -> None:
     carried = [f"its {name} header" for name in named] + (["its auth"] if auth else [])
     carried += ["its own query parameters"] if len(getattr(client, "params", None) or ()) else []
     carried += ["its client certificate"] if getattr(client, "cert", None) else []
-    carried += ["what its own hooks or middlewares add"] if _has_hooks(client) else []
+    carried += ["what its own hooks, middlewares or traces add"] if _has_hooks(client) else []
     carried += ["cookies without a domain"] if _has_loose_cookies(client) else []
     if carried:
         raise ConfigurationError(
@@ -86,10 +86,14 @@ def check_carries_no_secrets(client: Any) -> None:
 
 
 def _has_hooks(client: Any) -> bool:
-    """Return True if code of the caller's sees each request before it is sent: it can add any header."""
+    """Return True if code of the caller's sees each request before it is sent: it can add any header.
+
+    aiohttp shows its traces the headers themselves, and not a copy, when a request begins.
+    """
     hooks = getattr(client, "event_hooks", None)
     added = [*(hooks.get("request") or ())] if isinstance(hooks, Mapping) else []
     added += getattr(client, "_middlewares", None) or ()
+    added += (signal for config in getattr(client, "_trace_configs", ()) for signal in config.on_request_start)
     return any(not type(one).__module__.startswith("x402_client.") for one in added)
 
 

@@ -147,7 +147,7 @@ def _refused(error: X402Error, cap: Money | None) -> Result:
     if cap is not None and isinstance(error, TooExpensive) and getattr(error.limit, "units", None) == cap.units:
         says = f"It costs {error.asked}, and max_usd of this call allows {error.limit}. Nothing was paid."
         return failure_of(name_of(error), error.money, says, "stop")
-    if cap is not None and isinstance(error, TooExpensive) and error.limit is not None and not error.limit.units:
+    if cap is not None and isinstance(error, TooExpensive) and getattr(error.limit, "units", None) == 0:
         says = f"It costs {error.asked}. max_usd of this call allows US dollars alone. Nothing was paid."
         return failure_of(name_of(error), error.money, says, "stop")
     advice = next_after(error)

@@ -7,6 +7,7 @@ it reads invites it to run some. So the clauses with code are left out, and what
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import ceil
 
@@ -61,7 +62,7 @@ def _found(error: X402Error) -> str:
 
 
 def _without_a_repeat(said: str) -> str:
-    return " ".join(clause for clause in _CLAUSE.split(said) if not clause.startswith(_REPEAT))
+    return " ".join(clause for clause in _clauses(said) if not clause.startswith(_REPEAT))
 
 
 def _to_do(error: X402Error, advice: Next, found: str) -> str:
@@ -79,11 +80,25 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
 
 
 def without_code(message: str) -> str:
-    """Return a message without the clauses that have Python or a command in them."""
+    """Return a message without the clauses that have Python or a command in them.
+
+    What a stranger is quoted with goes as a whole: half of a quotation would make the rest ours, or ours theirs.
+    """
     kept: list[str] = []
-    for clause in _CLAUSE.split(message):
+    for clause in _clauses(message):
         if not _CODE.search(clause):
             kept.append(clause)
         elif kept and kept[-1].endswith(";"):
             kept[-1] = f"{kept[-1][:-1]}."
     return " ".join(kept)
+
+
+def _clauses(message: str) -> Iterator[str]:
+    """Give the clauses of a message. None ends within a quotation, unless that has no end."""
+    begun: list[str] = []
+    for clause in _CLAUSE.split(message):
+        begun.append(clause)
+        if sum(one.count('"') for one in begun) % 2 == 0:
+            yield " ".join(begun)
+            begun = []
+    yield from begun

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from ..buyer import environment, settings
+from ..buyer.allowance import Allowance
 from ..buyer.buyer import Buyer
 from ..buyer.ledger_calls import call_ledger
+from ..buyer.payers import Payer
 from ..core.ports import Approver
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event, Warned
 from ..ledgers.extras import purses_of
 from ..ledgers.urls import SERVERS, check_is_file, refusal, scheme_of
+from ..model.allowances import allowance_account, called
 from ..model.budgets import WINDOWS
 from ..model.money import Money
 from ..model.offers import words
 from ..model.sandbox_settings import ended_sandbox
+from ..policy.allowances import AllowanceRules
 from ..policy.policy import CAREFUL, Policy
 from . import wallets
 from .exits import Code
@@ -45,6 +49,8 @@ class Choices:
     must_exist: bool = False
     #: True for a command that runs on, and cannot ask for a passphrase later.
     unlock_now: bool = False
+    #: The name of an allowance in the ledger.
+    under: str | None = None
 
 
 @contextmanager
@@ -90,6 +96,29 @@ def check_spelling(choices: Choices) -> None:
         "purse": choices.purse != "default", "must_exist": choices.must_exist,
     }  # fmt: skip
     environment.check_spelling([name for name, one in said.items() if one])
+
+
+def payer_of(buyer: Buyer, choices: Choices) -> Payer:
+    """Return the buyer, or the allowance of --under as the ledger has it, with those above it."""
+    if choices.under is None:
+        return buyer
+    found = call_ledger(buyer.ledger, lambda ledger: ledger.allowances(buyer.purse))
+    known = {record.terms.account: record for record in found}
+    record = known.get(allowance_account(choices.under))
+    if record is None:
+        names = sorted(words(one.terms.name, 100) for one in found if one.terms.lasts)
+        listed = f"There is: {', '.join(names)}." if names else "A program opens one: buyer.allowance(...)."
+        there = f"There is no allowance {choices.under!r} in purse {buyer.purse!r} of this ledger."
+        raise Stop(Code.USAGE, f"--under: {there} {listed} Nothing was paid.")
+    path = [record]
+    while (above := path[0].terms.parent) is not None:
+        if above not in known:
+            raise Stop(Code.USAGE, f"--under: {called(choices.under)} is inside one that is over. Nothing was paid.")
+        path.insert(0, known[above])
+    allowance: Allowance | None = None
+    for one in path:
+        allowance = Allowance(buyer, AllowanceRules.of(one.terms), one, allowance)
+    return allowance or buyer
 
 
 def policy_of(choices: Choices) -> Policy:

@@ -44,6 +44,15 @@ MustExist = Annotated[
 Purse = Annotated[
     str, typer.Option("--purse", envvar="X402_PURSE", metavar="NAME", help="The budget inside the ledger.")
 ]
+Under = Annotated[
+    MaybeText,
+    typer.Option(
+        "--under",
+        metavar="NAME",
+        autocompletion=completion.allowances,
+        help="Pay under this allowance of the ledger, too: `x402 ledger allowances` lists them.",
+    ),
+]
 WalletAt = Annotated[
     MaybeText,
     typer.Option(

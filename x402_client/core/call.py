@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -18,6 +19,9 @@ from .spelling import one_spelling
 
 if TYPE_CHECKING:
     from .running_call import RunningCall
+
+#: The parameter, as the SDKs for MCP spell it.
+_SESSION = re.compile("session[_-]?id(=|$)", re.IGNORECASE)
 
 
 class HttpRequest(NamedTuple):
@@ -82,12 +86,32 @@ class HttpRequest(NamedTuple):
         return f"{self.origin}{self.target.partition('?')[0]}"
 
 
+def tool_identity(identity: str, endpoint: str | None = None) -> str:
+    """Return the identity of an HTTP request that is an MCP ``tools/call``, by the target of its endpoint.
+
+    Without ``endpoint`` it is the request's own target, but for the id of a session. A server of the older transport
+    draws that id anew at each connection. So it is no part of what was asked for, as little as the header
+    Mcp-Session-Id of the newer one: a call after a reconnect has to find the payment that it left open. Two sessions of
+    one purse are one buyer's, and their calls at the same time are two purchases all the same.
+    """
+    lines = identity.split("\n")
+    lines[2] = without_session(lines[2]) if endpoint is None else endpoint
+    return "\n".join(lines)
+
+
+def without_session(target: str) -> str:
+    """Return a path and query without the parameter in which a server of MCP has the id of a session."""
+    path, _, query = target.partition("?")
+    kept = [one for one in query.split("&") if _SESSION.match(one) is None]
+    return f"{path}?{'&'.join(kept)}" if query and kept else path
+
+
 def tool_call(endpoint: str, tool: str, arguments: Mapping[str, Any] | None = None) -> tuple[str, BodyDigest]:
     """Return the identity and the digest of an MCP ``tools/call``, the same ones as of its HTTP request.
 
     The rule: "A JSON-RPC tools/call has one name on HTTP and in MCP alike: endpoint, tool, canonical arguments".
     """
-    return HttpRequest.of("POST", endpoint).identity(), tool_digest(tool, arguments)
+    return tool_identity(HttpRequest.of("POST", endpoint).identity()), tool_digest(tool, arguments)
 
 
 @dataclass(slots=True)
@@ -139,6 +163,8 @@ class Call:
     no_sign_in: str = ""
     #: True for an MCP ``tools/call`` over HTTP, once its body was read.
     tool: bool = False
+    #: Returns the target of the endpoint by which a session of MCP above knows such a call, by the digest of its body.
+    endpoint: Callable[[bytes], str | None] | None = field(default=None, repr=False)
     #: The ``id`` of that call, which its answer repeats. None: it wants no answer.
     number: int | str | None = None
 

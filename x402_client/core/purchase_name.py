@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import BodyNotReplayable, PaymentRefused, X402Error
 from ..model.holds import Purchase
 from .asks import Digest
+from .call import tool_identity
 from .drive import Flow
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     call.tool, call.number = here.tool, here.number
     if here.hands_off:
         raise PaidByItself("This tool call carries its payment in its own _meta, so none is made here.")
-    request = request_name(call.identity, (call.body or here).digest)
+    request = request_name(*_request_of(call, call.body or here, here.tool))
     moved = call.hop or here.former != here.digest
     former = request_name(call.hop or call.identity, here.former) if moved else request
     kind, what = ("request", request) if call.mandate.key is None else ("key", call.mandate.key)
@@ -43,12 +44,25 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     return Purchase(name, request, kind == "key", call.method, call.url, call.origin, rules.purse, payers, was)
 
 
+def _request_of(call: Call, body: BodyDigest, is_tool: bool) -> tuple[str, bytes]:
+    """Return the identity of the request and the digest of its body.
+
+    The rule: "A JSON-RPC tools/call has one name on HTTP and in MCP alike: endpoint, tool, canonical arguments". Over
+    the older transport of MCP a session posts elsewhere than to its endpoint, and to a new place at each connection.
+    """
+    if not is_tool:
+        return call.identity, body.digest
+    above = None if call.endpoint is None else call.endpoint(body.digest)
+    return tool_identity(call.identity, above), body.digest
+
+
 def is_request_of(known: Purchase, request: HttpRequest, body: BodyDigest, headers: Iterable[str] = ()) -> bool:
     """Return True if a purchase in a ledger stands for this request, by its name now or by that of version 0.1.
 
     ``headers`` are those that tell requests of this buyer apart.
     """
-    names = (request.identity(headers), body.digest), (request.former_identity(), body.former)
+    identity = request.identity(headers)
+    names = (tool_identity(identity) if body.tool else identity, body.digest), (request.former_identity(), body.former)
     return known.request in [request_name(*name) for name in names]
 
 

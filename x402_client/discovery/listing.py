@@ -32,6 +32,7 @@ class Listing:
         updated: When the list was last told of it. None: it does not say.
         offers: The ways to pay that were listed, each with its price and the reason against it.
         choice: The offer that would be paid if the seller asked for it now. None: none, or there was no policy.
+            What is left of budgets and allowances was not looked at.
         refusal: The reason against the seller's host or its URL as a whole, or "".
         faults: Entries that could not be read, one line each.
         schema: The JSON Schema of its arguments, as far as the list says. Empty: it does not say.

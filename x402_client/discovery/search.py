@@ -136,8 +136,8 @@ def discover(
         network: A network, or several, one of which it must be payable on. Default: any.
         max_price: The most it may cost. Listings whose price is not known are left out then. Default: any price.
         kind: ``"http"`` for endpoints, ``"mcp"`` for tools of MCP servers. Default: both.
-        buyer: The buyer that would pay, or an allowance of it. Its policy, its keys and its terms judge each listing.
-            Default: none.
+        buyer: The buyer that would pay, or an allowance of it. Its policy, its keys and its terms judge each listing,
+            and not what is left of its budgets: no ledger is opened. Default: none.
         policy: A policy to judge by, without a buyer, as if there were a key for every chain. Default: none.
         limit: The most listings to give. Default: all.
         pages: The most pages to ask each facilitator for. Default: 20.
@@ -175,8 +175,8 @@ def adiscover(
         network: A network, or several, one of which it must be payable on. Default: any.
         max_price: The most it may cost. Listings whose price is not known are left out then. Default: any price.
         kind: ``"http"`` for endpoints, ``"mcp"`` for tools of MCP servers. Default: both.
-        buyer: The buyer that would pay, or an allowance of it. Its policy, its keys and its terms judge each listing.
-            Default: none.
+        buyer: The buyer that would pay, or an allowance of it. Its policy, its keys and its terms judge each listing,
+            and not what is left of its budgets: no ledger is opened. Default: none.
         policy: A policy to judge by, without a buyer, as if there were a key for every chain. Default: none.
         limit: The most listings to give. Default: all.
         pages: The most pages to ask each facilitator for. Default: 20.

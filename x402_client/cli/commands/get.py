@@ -15,7 +15,7 @@ from ...model.holds import Hold
 from .. import options
 from ..approving import Approving
 from ..bodies import BodyWriter, body_sink
-from ..buying import Choices, amount, buying, check_spelling, left
+from ..buying import Choices, amount, buying, check_spelling, left, payer_of
 from ..exits import Code, code_of, table
 from ..reporting import Report, Watching
 from ..requests_made import CliRequest, cli_request, named, no_answer
@@ -67,13 +67,16 @@ def get(
     ledger: options.LedgerAt = None,
     must_exist: options.MustExist = False,
     purse: options.Purse = "default",
+    under: options.Under = None,
     wallet: options.WalletAt = None,
     passphrase_file: options.PassphraseFile = None,
     rpc: options.Rpc = None,
     timeout: options.PayingTimeout = 30.0,
 ) -> None:
     """Fetch a URL. The help of the command is ``HELP``."""
-    choices = Choices(policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), amount(most), must_exist)
+    choices = Choices(
+        policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), amount(most), must_exist, under=under
+    )
     with cli_request(url, method, data, header) as request:
         if dry_run:
             from .quote import dry_run as tell
@@ -116,7 +119,8 @@ class _Fetch:
             self._end(code, "" if code is Code.OK and not self.report.leads_to else self.report.trouble())
 
     def _exchange(self, stack: ExitStack, buyer: Any, sink: IO[bytes], follow: bool, timeout: float) -> Code:
-        client = stack.enter_context(wrap(httpx.Client(timeout=timeout, follow_redirects=follow), buyer))
+        payer = payer_of(buyer, self.choices)
+        client = stack.enter_context(wrap(httpx.Client(timeout=timeout, follow_redirects=follow), payer))
         if self.key is not None or self.choices.most is not None:
             stack.enter_context(buyer.purchase(key=self.key, per_request=self.choices.most))
         asked_for = self.request

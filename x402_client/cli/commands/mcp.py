@@ -13,7 +13,7 @@ import typer
 
 from ...discovery import FACILITATORS
 from .. import completion, funding, options, wallets
-from ..buying import Choices, buying, check_spelling, ledger_file, policy_of
+from ..buying import Choices, buying, check_spelling, ledger_file, payer_of, policy_of
 from ..exits import Code
 from ..mcp_hosts import HOSTS, HostFile, entry_for
 from ..own_words import in_own_words
@@ -85,6 +85,7 @@ def mcp(
     ledger: options.LedgerAt = None,
     must_exist: options.MustExist = False,
     purse: options.Purse = "default",
+    under: options.Under = None,
     wallet: options.WalletAt = None,
     passphrase_file: options.PassphraseFile = None,
     rpc: options.Rpc = None,
@@ -103,7 +104,16 @@ def mcp(
     Above approve_above in the policy the host asks you. One that cannot ask pays nothing above it.
     """
     choices = Choices(
-        policy, ledger, purse, wallet, passphrase_file, tuple(rpc or ()), None, must_exist, unlock_now=True
+        policy,
+        ledger,
+        purse,
+        wallet,
+        passphrase_file,
+        tuple(rpc or ()),
+        None,
+        must_exist,
+        unlock_now=True,
+        under=under,
     )
     if config is not None:
         _show_entry(_known(config), choices, _words(host, allowance, facilitator, max_body, approve_timeout, timeout))
@@ -141,7 +151,8 @@ def _serve(
         buyer,
         found,
     ):
-        payer = buyer if allowance is None else buyer.allowance(allowance)
+        payer = payer_of(buyer, choices)
+        payer = payer if allowance is None else payer.allowance(allowance)
         approver.ready(payer, wallets.no_wallet() if found.no_wallet else "")
         if found.no_wallet:
             say(f"{wallets.no_wallet()} Until then prices are told, and nothing is paid; start this again after that.")
@@ -191,6 +202,7 @@ def _show_entry(host: HostFile, choices: Choices, words: list[str]) -> None:
         command += [] if place is None else [name, _normal(place)]
     command += ["--wallet", _normal(Path(found.source))] if found.stores else []
     command += ["--purse", choices.purse] if choices.purse != "default" else []
+    command += ["--under", choices.under] if choices.under is not None else []
     command += ["--must-exist"] if choices.must_exist else []
     environ: dict[str, str] = {}
     file = ledger_file(choices.ledger)

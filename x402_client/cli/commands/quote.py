@@ -19,7 +19,17 @@ from ...schemes.by_permit2 import no_permit
 from ...signers.contract import ContractSigner
 from ...signers.play_keys import takes_play_keys
 from .. import options, wallets
-from ..buying import Choices, LedgerForLooking, amount, buying, ledger_for_looking, left, left_in_words, number
+from ..buying import (
+    Choices,
+    LedgerForLooking,
+    amount,
+    buying,
+    ledger_for_looking,
+    left,
+    left_in_words,
+    number,
+    payer_of,
+)
 from ..exits import Code
 from ..export import row
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
@@ -45,6 +55,7 @@ def quote(
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
+    under: options.Under = None,
     wallet: options.WalletAt = None,
     timeout: options.Timeout = 30.0,
 ) -> None:
@@ -53,7 +64,7 @@ def quote(
     The request is made once, without a payment. Exits with 3 where nothing would be paid, and with 22 where the server
     answers with an error, as `get` would.
     """
-    choices = Choices(policy, ledger, purse, wallet, None, (), amount(most))
+    choices = Choices(policy, ledger, purse, wallet, None, (), amount(most), under=under)
     with cli_request(url, method, data, header) as request:
         report = request_quote(request, choices, location, timeout)
     if as_json:
@@ -261,7 +272,7 @@ def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: 
     host, answers = httpx.URL(request.url).host, list[httpx.Response]()
     with buying(choices, ledger=looked.port) as (buyer, found):
         client = httpx.Client(timeout=timeout, follow_redirects=follow, event_hooks={"response": [answers.append]})
-        with wrap(client, buyer):
+        with wrap(client, payer_of(buyer, choices)):
             try:
                 with buyer.purchase(per_request=choices.most), waiting(f"Asking {host}"):
                     quote = ask_terms(client, request.method, request.url, **request.keywords)
