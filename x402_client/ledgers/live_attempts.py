@@ -101,10 +101,11 @@ class LiveAttempts(Generic[K]):
         """Return True if ``ended`` may find something."""
         if self._over or not self._said.empty():
             return True
-        if self._polled and any(not self.lives(key) for key in tuple(self._polled)):
+        if self._polled and any(not self.lives(key) for key in self._polled.copy()):
             return True
-        # Hot path: a loop, because a generator takes longer.
-        for gone in tuple(self._stranded):  # noqa: SIM110
+        # Hot path: a loop, because a generator takes longer. A copy is made in one go, while the garbage collector may
+        # run in the middle of ``tuple(...)`` and end attempts.
+        for gone in self._stranded.copy():  # noqa: SIM110
             if gone():
                 return True
         return False

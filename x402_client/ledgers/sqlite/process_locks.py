@@ -76,7 +76,8 @@ def is_own(owner: str) -> bool:
 
 def ended_here() -> list[tuple[int, str]]:
     """Return the holds of this process's ended attempts, with their owners. There are few: they are soon recorded."""
-    locks = [own for own in tuple(_OWN_LOCKS.values()) if own.attempts.some_ended]
+    # A copy first: the garbage collector may close a ledger in the middle of what makes a tuple.
+    locks = [own for own in _OWN_LOCKS.copy().values() if own.attempts.some_ended]
     return [(number, own.name) for own in locks for number in own.attempts.ended()]
 
 
@@ -175,7 +176,7 @@ class Claims:
 
 
 def _forget_parent() -> None:
-    for owner in _OWN_LOCKS.values():
+    for owner in _OWN_LOCKS.copy().values():
         owner.close_in_child()
     _OWN_LOCKS.clear()
 
