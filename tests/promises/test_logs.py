@@ -54,7 +54,7 @@ def test_a_payment_is_three_lines(sandbox: Sandbox, caplog: pytest.LogCaptureFix
     heard: list[events.Event] = []
     with caplog.at_level(logging.INFO, "x402_client"):
         buy(sandbox, "/evm/weather?secret=1", on_event=heard.append)
-    url, name = sandbox.url + "/evm/weather", "eip155:402402402402"
+    url, name = sandbox.url + "/evm/weather", "sandbox"
     [presented, *_] = heard
     assert isinstance(presented, events.Presented)
     hold = f"hold={presented.hold.id}"

@@ -22,16 +22,15 @@ from .report import curve
 
 #: The modules that drive the flow of a sync call: to its answer, and to the end of the body.
 _DRIVERS = (_exchange, _delivery)
-#: What is shown, and the questions that it is made of: ``> Reserve`` is the thinking before one.
+#: What is shown, and the questions that it is made of: ``> Reserve`` is the thinking before it.
 _STEPS = {
     "looking into the 402, within bounds and in time": ("> Peek", "Peek"),
     "reading the terms, choosing an offer": ("> Digest",),
-    "telling this purchase from all others": ("Digest", "> Join", "Join", "> Reserve"),
-    "taking the price from every budget": ("Reserve",),
+    "telling this purchase from all others": ("Digest", "> Join", "Join"),
     "packing and hashing what is signed": ("> LeftAlone", "LeftAlone", "> SignTyped"),
     "the signature": ("SignTyped",),
-    "writing the payment's header": ("> Record",),
-    "keeping the payment, before it leaves": ("Record",),
+    "writing the payment's header": ("> Reserve",),
+    "taking the price from every budget, and keeping the payment": ("Reserve",),
     "sending the request once more (to a seller in this process)": ("> Send", "Send"),
     "reading the receipt, holding it against what was signed": ("> Tell Answered",),
     "closing the hold": ("> Close", "Close"),
