@@ -23,7 +23,12 @@ PERMITS = "permits (EIP-2612)"
 
 def purses_to_show(purses: Iterable[str]) -> tuple[str, ...]:
     """Return the names of purses without those that are kept for counting only."""
-    return tuple(purse for purse in purses if purse != PERMITS and not purse.endswith(GIVEN_BACK))
+    return tuple(filter(is_shown, purses))
+
+
+def is_shown(purse: str) -> bool:
+    """Return False for the name of a purse that is kept for counting only."""
+    return purse != PERMITS and not purse.endswith(GIVEN_BACK)
 
 
 class BudgetWindow(NamedTuple):

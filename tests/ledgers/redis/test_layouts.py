@@ -18,7 +18,7 @@ from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, 
 from x402_client.ledgers.redis import RedisLedger, script
 from x402_client.ledgers.served import trust
 from x402_client.model.allowances import AllowanceTerms
-from x402_client.model.budgets import WINDOWS
+from x402_client.model.budgets import GIVEN_BACK, PERMITS, WINDOWS
 from x402_client.model.holds import Attempt, Hold, Purchase, Spending
 
 from .server import Server
@@ -182,6 +182,16 @@ def test_a_purse_that_must_exist(server: Server, ledger: RedisLedger) -> None:
     with pytest.raises(LedgerUnavailable, match=r"no purse 'other'.* It has: 'default'\."):
         strict.holds("other")
     assert server.do("EXISTS", "{x402:other}:state") == 0
+    strict.close_ledger()
+
+
+def test_a_purse_that_is_kept_for_counting_only_may_begin(server: Server, ledger: RedisLedger) -> None:
+    ledger.holds()
+    strict = RedisLedger(server.url, must_exist=True)
+    strict.holds()
+    for purse in (PERMITS, f"default{GIVEN_BACK}"):
+        assert isinstance(strict.reserve(order(purchase(purse=purse)), Attempt()), Hold)
+    assert not strict.fresh
     strict.close_ledger()
 
 

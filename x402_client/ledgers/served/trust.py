@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from ...core.asks import Ask
 from ...errors import LedgerUnavailable
+from ...model.budgets import is_shown
 from ..extras import other_purses
 from . import protocol
 from .claims import Claim, Claims
@@ -161,7 +162,7 @@ class TrustedServer:
                 number, life = answer[1].split(" ")
                 answer[1] = seq = int(number)
                 if op == "join":
-                    self.fresh = self.fresh or answer[3] == "1"
+                    self.fresh = self.fresh or (answer[3] == "1" and is_shown(purse))
                     self.lives.joined(purse, answer[2], seq, proof)
                 self._claims.drop(*ended)
             else:
@@ -188,10 +189,12 @@ class TrustedServer:
         }
 
     def _join(self, purse: str, anew: bool = False) -> Steps[None]:
-        if self.must_exist and not anew and not (yield from protocol.request(purse, "exists", {})):
+        # A purse that is kept for counting only is new when it is needed for the first time.
+        must_exist = self.must_exist and is_shown(purse)
+        if must_exist and not anew and not (yield from protocol.request(purse, "exists", {})):
             yield from self._refuse_missing(purse)
         frozen = yield from protocol.everywhere("enroll", {"purse": purse})
-        said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if self.must_exist else ""}
+        said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if must_exist else ""}
         if anew:
             yield from self._send(purse, "join", said, anew)
         else:
