@@ -149,7 +149,7 @@ def test_a_quote_tells_of_the_payment_that_the_same_request_presents_again(
         in ran.text
     )
     assert "That same payment would be presented again; nothing new would be signed." in ran.text
-    assert f"`x402 ledger retry {hold['hold']}`" in ran.text
+    assert f"`x402 ledger write-off {hold['hold']}`" in ran.text
     assert "no: the earlier payment comes first" in ran.text
     assert "→" not in ran.text
     document = json.loads(in_process(["quote", url, "--json"], own).out)
@@ -170,7 +170,7 @@ def test_the_next_command_names_the_ledger_where_it_would_find_another(
     own_seller.order(*["drop-after-settling"] * 3)
     assert in_process(["get", url, "--yes", "--ledger", place], own).code == 7
     [hold] = json.loads(in_process(["ledger", "holds", "--json", "--ledger", place], own).out)["holds"]
-    again = f"`x402 ledger retry {hold['hold']} --ledger {place}`"
+    again = f"`x402 ledger write-off {hold['hold']} --ledger {place}`"
     assert again in hold["advice"]
     for command in (["quote", url], ["ledger", "holds"], ["ledger", "show", hold["hold"]], ["status", "--offline"]):
         assert again in in_process([*command, "--ledger", place], own).text

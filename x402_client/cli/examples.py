@@ -147,6 +147,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ledger freezes", "List what is stopped."),
         ("ledger freezes --json", "Hand it to a program."),
     ),
+    "ledger migrate": (
+        ("ledger migrate --ledger postgresql://db/app", "Make the schema, or bring it to this version."),
+        ("ledger migrate", "The same for the ledger of X402_LEDGER."),
+    ),
     "ledger accept": (
         ("ledger accept", "Go on from what is left."),
         ("ledger accept --ledger spend.db", "Do so with another ledger."),
