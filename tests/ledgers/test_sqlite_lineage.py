@@ -116,9 +116,11 @@ class World:
             one.delivered = held[0]
         else:
             one.ledger.holds()
+        # A program that claimed something is listed in the file, and takes itself off the list as it closes.
+        leaves = event == "close" and one.ledger._claims.existing_lock is not None
         if event == "close":
             one.ledger.close_ledger()
-        if event in ("buy", "sign", "freeze"):
+        if leaves or event in ("buy", "sign", "freeze"):
             self.written.append(object())
         one.known = [*self.written]
 

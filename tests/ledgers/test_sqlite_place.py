@@ -223,3 +223,14 @@ def test_a_linked_ledger_is_one_ledger(tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.iterdir() if found.name.startswith("link")] == ["link.db"]
     one.close_ledger()
     other.close_ledger()
+
+
+@pytest.mark.parametrize("content", [b"root:x:0:0:root:/root:/bin/bash\n" * 40, b"SQLite format 3\0" + bytes(200)])
+def test_a_file_that_is_no_ledger_keeps_its_mode(tmp_path: Path, content: bytes) -> None:
+    other = tmp_path / "of another program"
+    other.write_bytes(content)
+    other.chmod(0o644)
+    with pytest.raises(LedgerUnavailable):
+        SqliteLedger(other)
+    assert stat.S_IMODE(other.stat().st_mode) == 0o644
+    assert other.read_bytes() == content

