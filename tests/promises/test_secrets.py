@@ -126,6 +126,13 @@ class Breaking(SqliteLedger):
         super().__init__(path)
         self.step = step
 
+    def reserve(self, order: Any, attempt: Any) -> Any:
+        if self.step == "reserve":
+            raise OSError(28, "No space left on device")
+        if self.step == "record":  # as a ledger that does not record in the same step
+            order = order._replace(signed=None)
+        return super().reserve(order, attempt)
+
     def record(self, hold: Any, authorization: Any) -> Any:
         if self.step == "record":
             raise OSError(28, "No space left on device")
@@ -303,7 +310,7 @@ def test_a_slow_seller(shell: Driver, server: Server, sweep: Sweep) -> None:
     assert sweep.finds(*payment_secrets(till.handed)) == []
 
 
-@pytest.mark.parametrize("step", ["record", "close"])
+@pytest.mark.parametrize("step", ["reserve", "record", "close"])
 def test_a_ledger_that_fails(
     shell: Driver, server: Server, sweep: Sweep, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,7 +338,7 @@ def test_a_file_that_fails_under_the_ledger(
 
     made: list[str] = []
     monkeypatch.setattr(authorizing, "payment_header", noting(authorizing.payment_header, made))
-    monkeypatch.setattr(sqlite_holds, "_RECORD", "UPDATE nowhere SET a = ?, b = ?, c = ?, d = ?, e = ?, f = ?, g = ?")
+    monkeypatch.setattr(sqlite_holds, "_ADMIT", "UPDATE nowhere SET a = ?, b = ?, c = ?, d = ?, e = ?, f = ?, g = ?")
     buyer = Buyer(wallet(), POLICY, ledger=tmp_path / "l.db", on_event=sweep.event)
     till = Till402(asking(2, terms(2, offer())))
     call(shell, buyer, sweep, server.on("/case", till))
