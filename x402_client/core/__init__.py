@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from .purchase_name import is_key_of, is_request_of
     from .rules import Rules
     from .sign_in_scheme import SignInScheme
+    from .statement_checks import StatementChecks
     from .unresolved import with_unresolved
 
 __all__ = [
@@ -161,6 +162,7 @@ __all__ = [
     "Signed",
     "SolanaSigner",
     "Spending",
+    "StatementChecks",
     "Tell",
     "TypedData",
     "WriteOff",
@@ -245,6 +247,7 @@ _HOMES = {
     ".purchase_name": ("is_key_of", "is_request_of"),
     ".rules": ("Rules",),
     ".sign_in_scheme": ("SignInScheme",),
+    ".statement_checks": ("StatementChecks",),
     ".unresolved": ("with_unresolved",),
     ".paying_ahead": ("pay_ahead",),
     ".ledger_extras": ("LedgerExtras",),
