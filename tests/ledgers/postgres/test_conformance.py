@@ -37,6 +37,7 @@ class TestSync(LedgerConformance):
         return self.sync
 
 
+@pytest.mark.slow
 class TestAsyncio(TestSync):
     @pytest.fixture(autouse=True)
     def _ledger(self, place: dict[str, Any]) -> Iterator[None]:
