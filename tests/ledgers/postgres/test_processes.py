@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from tests.ledgers import served_children as children
 from x402_client.errors import LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.model.holds import Attempt, Busy, Hold, Order, Spending
 
-from . import children
 from .server import Server
 
 pytestmark = pytest.mark.slow

@@ -188,7 +188,7 @@ function holds.meet_keyed_row(row)
   return how == "busy" and { "busy", seq, holds.shown(row) } or holds.doubt(row)
 end
 
--- "With a key, nobody else sends while it is in flight anywhere": so there is one row at most.
+-- Under a key one attempt at a time sends, in all programs. So there is one row at most.
 function holds.meet_keyed()
   local rows = holds.rows_of_purchase()
   return holds.ended_before() or (rows[1] and holds.meet_keyed_row(rows[1]))

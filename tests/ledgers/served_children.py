@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from multiprocessing.connection import Connection
@@ -9,11 +10,18 @@ from typing import Any
 
 from x402_client.errors import OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, at_once, cap, order, purchase, signed
+from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.model.holds import Attempt, Busy
 
+Ledger = RedisLedger | PostgresLedger
 
-def buy_one(ledger: RedisLedger, name: str, most: int) -> bool:
+
+def ledger_at(url: str, **settings: Any) -> Ledger:
+    return (RedisLedger if url.startswith("redis") else PostgresLedger)(url, **settings)
+
+
+def buy_one(ledger: Ledger, name: str, most: int) -> bool:
     """One purchase from start to end."""
     attempt = Attempt()
     try:
@@ -27,7 +35,7 @@ def buy_one(ledger: RedisLedger, name: str, most: int) -> bool:
 
 def buy_much(url: str, name: int, most: int, pipe: Connection) -> None:
     """Four threads try sixteen purchases each; tells how many were delivered."""
-    ledger = RedisLedger(url)
+    ledger = ledger_at(url)
 
     def buy(thread: int) -> int:
         return sum(buy_one(ledger, f"{name} {thread} {turn}", most) for turn in range(16))
@@ -38,7 +46,7 @@ def buy_much(url: str, name: int, most: int, pipe: Connection) -> None:
 
 def dies(url: str, step: int, pipe: Connection) -> None:
     """Buys, and is killed before its so-many-th step, or right after the server heard of that step."""
-    ledger, attempt, left = RedisLedger(url), Attempt(), [abs(step)]
+    ledger, attempt, left = ledger_at(url), Attempt(), [abs(step)]
     ledger.holds()
     send = ledger._connection.send
 
@@ -62,7 +70,7 @@ def dies(url: str, step: int, pipe: Connection) -> None:
 
 def holds_on(url: str, pipe: Connection, key: str | None = None) -> None:
     """Has a payment in flight, and does what it is told about it."""
-    ledger, attempt = RedisLedger(url), Attempt()
+    ledger, attempt = ledger_at(url), Attempt()
     hold = ledger.reserve(order(purchase(key=key)), attempt)
     assert not isinstance(hold, Busy)
     pipe.send(hold.id)
@@ -80,3 +88,32 @@ def holds_on(url: str, pipe: Connection, key: str | None = None) -> None:
 def holds_a_key(url: str, pipe: Connection) -> None:
     """The same under a key."""
     holds_on(url, pipe, "k")
+
+
+def crowd(url: str, name: int, most: int, pipe: Connection) -> None:
+    """Four threads, each with an event loop of 64 tasks that buy twice; tells how many were delivered."""
+    ledger = ledger_at(url, timeout=60.0)
+    wide = ledger.asynchronous
+
+    async def buy(which: str) -> int:
+        attempt = Attempt()
+        try:
+            hold = await wide.reserve(order(purchase(which), cap(most)), attempt)
+        except OverLimit:
+            return 0
+        assert not isinstance(hold, Busy)
+        await wide.close(await wide.record(hold, signed(which)), "spent", RECEIPT)
+        return 1
+
+    async def all_of_them(thread: int) -> int:
+        names = [f"{name} {thread} {task}" for task in range(64)]
+        found = sum(await asyncio.gather(*map(buy, names))) + sum(await asyncio.gather(*map(buy, names)))
+        await wide.close_ledger()
+        return found
+
+    try:
+        pipe.send(sum(at_once(4, lambda thread: asyncio.run(all_of_them(thread)))))
+    except BaseException as failure:
+        pipe.send(repr(failure))
+        raise
+    ledger.close_ledger()
