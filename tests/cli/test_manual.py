@@ -51,6 +51,7 @@ def title(*words: str) -> str:
         ("How_it_works", "How it works"),
         ("Threads that are given up on", "Threads that are given up on"),
         ("extending", "Extending"),
+        ("extending/README.md", "Extending"),
         ("token", "A token of your own"),
         ("Glossary", "Glossary"),
         ("how-it-works#glossary", "Glossary"),

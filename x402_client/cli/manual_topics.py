@@ -170,7 +170,8 @@ def _readings(topic: str, wanted: str) -> Iterator[list[tuple[Page, str]]]:
 
 def _normal(topic: str) -> str:
     plain = topic.strip().strip("/").removeprefix("manual/").lower()
-    return re.sub(r"[\s_]+", "-", re.sub(r"\.(md|txt|py|toml)$", "", plain))
+    plain = re.sub(r"\.(md|txt|py|toml)$", "", plain).removesuffix("/readme")  # as links of pages have it
+    return re.sub(r"[\s_]+", "-", plain)
 
 
 def _error_page(name: str) -> str | None:
