@@ -435,7 +435,7 @@ MUTATIONS = (
     Mutation(
         "a tool that was paid by HTTP is paid for its result, too",
         "adapters/mcp_calls.py",
-        "                raise _asked_twice(below, first)\n",
+        "                raise _asked_twice(call.paid, first)\n",
         "                pass\n",
         ("tests/adapters/test_mcp_over_http.py",),
         unseen="the machine calls no tools of MCP servers",
@@ -451,8 +451,8 @@ MUTATIONS = (
     Mutation(
         "a tool call over HTTP is delivered though its session returned nothing",
         "core/delivery.py",
-        "        if self.left:\n",
-        "        if False:\n",
+        "        if self.over or self.left:\n",
+        "        if self.over:\n",
         ("tests/core/test_delivery.py", "tests/adapters/test_mcp_over_http.py"),
         unseen="the machine calls no tools of MCP servers",
     ),

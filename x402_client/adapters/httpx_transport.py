@@ -19,13 +19,13 @@ from ..guards.hpack_log import hide_payments
 from ..guards.tracebacks import shorten
 from ..model.offers import Quote
 from ..policy.choice import Mandate
-from .exchange import Exchange
+from .exchange import Exchange, Payment
 from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
-from .refused_below import told_above
+from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ class AsyncPaying(_Paying):
             if told is None:
                 raise
             return told
-        if hops.refused is not None:
-            response = self._told_above(request, hops, response.extensions.get("x402_refusal")) or response
+        if hops.below is not None and (refusal := response.extensions.get("x402_refusal")) is not None:
+            response = self._told_above(request, hops, refusal) or response
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
             hops.end(marks)
             delivery = hops.take_delivery()
@@ -216,9 +216,11 @@ class AsyncPaying(_Paying):
 
     async def _paid(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
         exchange, mandated = self._exchange, self._mandate(request)
+        if exchange.memory is not None and not body.once:
+            hops.below = await payment_below(self._courier(request, body))
         ahead = self._ahead(request, hops, mandated, body)
         if ahead is not None:
-            paid = await exchange.arun(ahead, self._courier(request, body))
+            paid = await self._run(ahead, hops, self._courier(request, body))
             if paid is not None:
                 return paid
             body.again()  # a file was read for its digest
@@ -229,16 +231,31 @@ class AsyncPaying(_Paying):
         courier = self._courier(request, body)
         if hops.first is None:
             self._unseen_hops.look(courier.request)
-        flow = exchange.pay(courier.request, hops, mandated, courier.reply(response))
-        return await exchange.arun(flow, courier)
+        first = courier.reply(response)
+        hops.below = hops.below or await payment_below(courier)
+        flow = exchange.pay(courier.request, hops, mandated, first)
+        return await self._run(flow, hops, courier)
+
+    async def _run(self, flow: Payment, hops: Hops, courier: AsyncCourier) -> Any:
+        """Run a payment. One for a session's call ends with that, and is answered so that the session goes on."""
+        below = hops.below
+        if below is None:
+            return await self._exchange.arun(flow, courier)
+        if below.may_pay():
+            with below.scope:
+                return await self._exchange.arun(flow, courier, below)
+        await courier.let_go()
+        return self._answer(courier.native, below.unpaid_answer(courier.native.headers.get("accept", "")))
 
     def _told_above(self, request: Any, hops: Hops, failure: object) -> Any:
         """Return an answer to a tool call that was refused, if a session of MCP raises the refusal itself, or None."""
-        if hops.refused is None:
+        if hops.below is None:
             return None
-        body = told_above(hops.refused, failure, request.headers.get("accept", ""))
-        if body is None:
-            return None
+        body = hops.below.refused_answer(failure, request.headers.get("accept", ""))
+        return None if body is None else self._answer(request, body)
+
+    def _answer(self, request: Any, body: bytes) -> Any:
+        """Return an answer for the transport of a session of MCP."""
         kind = {"Content-Type": "application/json"}
         return self._library.response(200 if body else 202, headers=kind, content=body, request=request)
 
