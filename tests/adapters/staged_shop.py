@@ -35,6 +35,8 @@ class Staged(Web):
         self.works: float = 0.0
         #: True where the result of a paid call over SSE comes before the answer to its message.
         self.is_early: bool = False
+        #: True where over SSE it asks by a result once it stands still, which it was asked for by HTTP before.
+        self.is_late: bool = False
 
     def __exit__(self, *failure: object) -> None:
         self.go.set()
@@ -86,9 +88,13 @@ class Staged(Web):
             asking["structuredContent"] = json.loads(base64.b64decode(headers["payment-required"]))
             answer["result"] = asking
         elif terms and self.asks != "result" and in_body is None:
-            if self.asks == "both" and path == "/messages":
+            if self.asks == "both" and path == "/messages" and not self.is_late:
                 self.sessions[session].put(json.dumps(answer))
-            return self._answer_402(handler, headers["payment-required"])
+            self._answer_402(handler, headers["payment-required"])
+            if self.asks == "both" and path == "/messages" and self.is_late:
+                self.reached.wait(5)
+                self.sessions[session].put(json.dumps(answer))
+            return None
         proof = {} if terms else {"PAYMENT-RESPONSE": headers.get("payment-response", "")}
         if path == "/messages":
             return self._send_answer(handler, session, answer, proof, is_paid=terms is None)
