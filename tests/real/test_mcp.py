@@ -12,6 +12,7 @@ from eth_account import Account
 
 from tests.adapters.mcp_shop import DIALECTS, Web, crashed, lost
 from tests.adapters.mcp_shop import Shop as Server
+from tests.adapters.staged_shop import Moment, Staged
 from tests.soak.matrix import npm
 from x402_client import Token
 from x402_client.sandbox import Sandbox
@@ -198,6 +199,29 @@ def test_a_session_of_mcp_1_over_an_http_client_that_pays_pays_once(hosts: None,
         found = run_host(HOSTS[0], {**orders, "steps": [BERN]})
         assert len(found["paid"]) == len(sandbox.settlements) == (made is Web)
         assert len(found["held"]) == (made is AsksTwice)
+
+
+@pytest.mark.parametrize("moment", ["asks", "paid", "headers"])
+@pytest.mark.parametrize(
+    ("host", "transport"),
+    [
+        pytest.param(host, transport, id=f"{host.name}, {transport}")
+        for host in HOSTS
+        for transport in ("http", "sse")
+        if transport in host.transports and host.kind != "client"  # it makes its HTTP client itself
+    ],
+)
+def test_what_a_caller_left_is_presented_again(
+    hosts: None, host: Host, transport: str, moment: Moment, tmp_path: Path
+) -> None:
+    with Sandbox(redeliver=True) as sandbox, Staged(sandbox, "http", moment) as web:
+        orders = {**sandboxed(sandbox, web, transport, tmp_path), "pays_by_http": True}
+        found = run_host(host, {**orders, "steps": [["left:weather", {"city": "Bern"}], BERN, ["free", {}], BERN]})
+        left, first, free, second = found["done"]
+        assert (left, first["money"], free["money"], second["money"]) == ({"left": True}, "spent", None, "spent")
+        nonces = [nonce for _, nonce in found["paid"]]
+        assert web.presented == [*nonces[:1] * (1 if moment == "asks" else 2), nonces[1]]
+        assert (len(set(nonces)), found["held"], len(sandbox.settlements)) == (2, [], 2)
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)

@@ -57,7 +57,7 @@ class SessionCall:
         self._origin, self._digest, self._settle = str(server.origin), digest, settle
         self._endpoint = without_session(one_spelling(server.target))
         self._below: PaymentBelow | None = None
-        self._place, self._is_marked = token_hex(8), False
+        self._place = token_hex(8)
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -135,14 +135,18 @@ class SessionCall:
         self.failure = failure
         self.scope.cancel()
 
-    def mark(self, waiting: Any) -> None:
-        """Put this call on the message that it sends, which mcp 1.x has in a variable on the way there."""
-        while not self._is_marked and (frame := getattr(waiting, "cr_frame", None)) is not None:
+    def mark(self, waiting: Any) -> bool:
+        """Put this call on the message that it sends, which mcp 1.x has in a variable on the way there.
+
+        Return False if there is none yet.
+        """
+        while (frame := getattr(waiting, "cr_frame", None)) is not None:
             made = frame.f_locals.get("jsonrpc_request") if _module(frame).startswith(_MAKES) else None
             if made is not None:
                 object.__setattr__(made, "__pydantic_private__", {_NAME: self})
-                self._is_marked = True
+                return True
             waiting = waiting.cr_await
+        return False
 
 
 class PaymentBelow:
@@ -220,10 +224,10 @@ class PaymentBelow:
 
     async def _cancelled(self) -> None:
         """Raise the cancellation here and not at the next pause: many a step on the way there waits for nothing."""
-        from anyio import lowlevel
+        from anyio import sleep_forever
 
         self.scope.cancel()
-        await lowlevel.checkpoint_if_cancelled()
+        await sleep_forever()
 
     def unpaid_answer(self, accepts: str) -> bytes:
         """Return the body of the answer for the transport of mcp, where the 402 is not paid here.
@@ -288,13 +292,13 @@ def watched(waiting: Any, call: SessionCall) -> Generator[Any, Any, Any]:
     """
     from anyio import get_cancelled_exc_class
 
-    step, given = waiting.send, None
+    step, given, is_marked = waiting.send, None, False
     while True:
         try:
             asked = step(given)
         except StopIteration as end:
             return end.value
-        call.mark(waiting)
+        is_marked = is_marked or call.mark(waiting)
         try:
             step, given = waiting.send, (yield asked)
         except BaseException as failure:
