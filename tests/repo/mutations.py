@@ -597,8 +597,8 @@ MUTATIONS = (
     Mutation(
         "a purchase is named by the hop that asks for money",
         "adapters/exchange.py",
-        "(request if first is None else first.request).identity(names)",
-        "request.identity(names)",
+        "identity, former = asked.identity(names)",
+        "identity, former = request.identity(names)",
         (f"{LED_ANYWHERE}[httpx-0]", f"{LED_ANYWHERE}[requests-0]", seed("lead", "memory", 3)),
     ),
     Mutation(
