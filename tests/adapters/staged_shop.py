@@ -31,6 +31,8 @@ class Staged(Web):
         self.reached, self.go = threading.Event(), threading.Event()
         #: The nonces of the payments that came, in their order.
         self.presented: list[str] = []
+        #: Seconds after which it goes on by itself.
+        self.patience: float = 10.0
         #: Seconds that pass before a paid answer.
         self.works: float = 0.0
         #: True where the result of a paid call over SSE comes before the answer to its message.
@@ -47,7 +49,7 @@ class Staged(Web):
         if moment == self.moment:
             self.moment = None
             self.reached.set()
-            self.go.wait(10)
+            self.go.wait(self.patience)
 
     def post(self, handler: Any) -> None:
         message = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))

@@ -19,7 +19,7 @@ from mcp import ClientSession, MCPError
 from mcp.client.sse import sse_client
 
 from x402_client import Buyer, Policy, outcome
-from x402_client.errors import PaymentOutcomeUnknown, PaymentRejected, X402Error
+from x402_client.errors import OverLimit, PaymentOutcomeUnknown, PaymentRejected, X402Error
 from x402_client.httpx2 import wrap as wrap_http
 from x402_client.mcp import wrap
 from x402_client.sandbox import Sandbox
@@ -368,3 +368,39 @@ async def test_under_a_session_that_is_not_wrapped_the_answer_that_was_read_is_t
             assert [hold.in_flight for hold in buyer.holds()] == [True]
             web.go.set()
             await delivered(buyer)
+
+
+# --- the limits around a call
+
+
+@pytest.mark.parametrize(("transport", "ahead"), [("mcp", False), ("sse", False), ("mcp", True)])
+async def test_a_payment_below_counts_in_the_allowance_of_its_session(
+    redelivering: Sandbox, transport: str, ahead: bool
+) -> None:
+    with Staged(redelivering) as web:
+        buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1", pay_ahead=ahead))
+        own, around = buyer.allowance("0.02", name=f"{transport} {ahead}"), buyer.allowance("1")
+        async with session_over(transport, web, buyer, wraps=False) as session:
+            wrap(session, own)
+            with around:
+                for city in ("Bern", "Basel"):
+                    await session.call_tool(TOOL, {"city": city})
+            with pytest.raises(OverLimit):
+                await session.call_tool(TOOL, {"city": "Chur"})
+    assert (str(own.spent), str(around.spent), len(buyer.history())) == ("0.02 USD", "0.02 USD", 2)
+    assert len(web.presented) == 2
+
+
+async def test_a_call_that_is_given_up_leaves_a_payment_ahead_open(redelivering: Sandbox) -> None:
+    with Staged(redelivering) as web:
+        buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1", pay_ahead=True))
+        async with session_over("mcp", web, buyer) as session:
+            await session.call_tool(TOOL, {"city": "Basel"})
+            web.moment = "paid"
+            await given_up("cancel", session, web)
+            [hold] = buyer.holds()
+            assert not hold.in_flight
+            web.go.set()
+            await session.call_tool(TOOL, BERN)
+    assert web.presented[1:] == [hold.nonce] * 2
+    assert (len(buyer.history()), buyer.holds()) == (2, ())

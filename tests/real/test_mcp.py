@@ -215,20 +215,34 @@ def test_what_a_caller_left_is_presented_again(
     hosts: None, host: Host, transport: str, moment: Moment, tmp_path: Path
 ) -> None:
     with Sandbox(redeliver=True) as sandbox, Staged(sandbox, "http", moment) as web:
+        web.patience = 3.0
         orders = {**sandboxed(sandbox, web, transport, tmp_path), "pays_by_http": True}
         found = run_host(host, {**orders, "steps": [["left:weather", {"city": "Bern"}], BERN, ["free", {}], BERN]})
         left, first, free, second = found["done"]
         assert (left, first["money"], free["money"], second["money"]) == ({"left": True}, "spent", None, "spent")
-        nonces = [nonce for _, nonce in found["paid"]]
+        nonces = [nonce for _, nonce in reversed(found["paid"])]
         assert web.presented == [*nonces[:1] * (1 if moment == "asks" else 2), nonces[1]]
         assert (len(set(nonces)), found["held"], len(sandbox.settlements)) == (2, [], 2)
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
-def test_every_host_pays_under_each_allowance_that_it_was_wrapped_with(hosts: None, host: Host, tmp_path: Path) -> None:
-    """That of fastmcp is a copy of the client that was wrapped, as fastmcp makes them."""
-    with Sandbox() as sandbox, Web(Server(sandbox.url)) as web:
-        orders = sandboxed(sandbox, web, "http", tmp_path)
+@pytest.mark.parametrize(
+    ("host", "by_http"),
+    [
+        pytest.param(host, by_http, id=f"{host.name}, {'by HTTP' if by_http else 'by a result'}")
+        for host in HOSTS
+        for by_http in (False, True)
+        if not by_http or host.kind != "client"
+    ],
+)
+def test_every_host_pays_under_each_allowance_that_it_was_wrapped_with(
+    hosts: None, host: Host, by_http: bool, tmp_path: Path
+) -> None:
+    """That of fastmcp is a copy of the client that was wrapped, as fastmcp makes them.
+
+    The HTTP client below was wrapped with the buyer alone.
+    """
+    with Sandbox() as sandbox, Web(Server(sandbox.url, by_http=by_http)) as web:
+        orders = {**sandboxed(sandbox, web, "http", tmp_path), "pays_by_http": by_http}
         found = run_host(host, {**orders, "allowances": ["1", "0.01"], "steps": [BERN, ["weather", {"city": "Basel"}]]})
         paid, refused = found["done"]
         assert (paid["money"], refused["found"], refused["money"]) == ("spent", "OverLimit", "untouched")

@@ -12,14 +12,14 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..buyer.scopes import mandate, mandate_around
+from ..buyer.scopes import inside, mandate, mandate_around
 from ..core.delivery import Delivery
 from ..errors import ConfigurationError
 from ..guards.hpack_log import hide_payments
 from ..guards.tracebacks import shorten
 from ..model.offers import Quote
 from ..policy.choice import Mandate
-from .exchange import Exchange, Payment
+from .exchange import Exchange
 from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
@@ -215,15 +215,12 @@ class AsyncPaying(_Paying):
         return response
 
     async def _paid(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
-        exchange, mandated = self._exchange, self._mandate(request)
+        exchange = self._exchange
         if exchange.memory is not None and not body.once:
-            hops.below = await payment_below(self._courier(request, body))
-        ahead = self._ahead(request, hops, mandated, body)
-        if ahead is not None:
-            paid = await self._run(ahead, hops, self._courier(request, body))
+            paid = await self._paid_ahead(request, hops, body)
             if paid is not None:
                 return paid
-            body.again()  # a file was read for its digest
+        mandated = self._mandate(request)
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
@@ -232,20 +229,34 @@ class AsyncPaying(_Paying):
         if hops.first is None:
             self._unseen_hops.look(courier.request)
         first = courier.reply(response)
-        hops.below = hops.below or await payment_below(courier)
-        flow = exchange.pay(courier.request, hops, mandated, first)
-        return await self._run(flow, hops, courier)
-
-    async def _run(self, flow: Payment, hops: Hops, courier: AsyncCourier) -> Any:
-        """Run a payment. One for a session's call ends with that, and is answered so that the session goes on."""
-        below = hops.below
+        below = hops.below = hops.below or await payment_below(courier)
         if below is None:
-            return await self._exchange.arun(flow, courier)
+            return await exchange.arun(exchange.pay(courier.request, hops, mandated, first), courier)
         if below.may_pay():
-            with below.scope:
-                return await self._exchange.arun(flow, courier, below)
+            with inside(below.above.scopes), below.scope:
+                flow = exchange.pay(courier.request, hops, self._mandate(request), first)
+                return await exchange.arun(flow, courier, below)
         await courier.let_go()
-        return self._answer(courier.native, below.unpaid_answer(courier.native.headers.get("accept", "")))
+        return self._answer(request, below.unpaid_answer(request.headers.get("accept", "")))
+
+    async def _paid_ahead(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
+        """Return the answer to a first request that paid, if it did."""
+        courier = self._courier(request, body)
+        below = hops.below = await payment_below(courier)
+        if below is None:
+            ahead = self._ahead(request, hops, self._mandate(request), body)
+            paid = None if ahead is None else await self._exchange.arun(ahead, courier)
+        elif below.may_pay():
+            with inside(below.above.scopes), below.scope:
+                ahead = self._ahead(request, hops, self._mandate(request), body)
+                paid = None if ahead is None else await self._exchange.arun(ahead, courier, below)
+            if below.scope.cancelled_caught:
+                return self._answer(request, b"")
+        else:
+            return None
+        if paid is None and ahead is not None:
+            body.again()  # a file was read for its digest
+        return paid
 
     def _told_above(self, request: Any, hops: Hops, failure: object) -> Any:
         """Return an answer to a tool call that was refused, if a session of MCP raises the refusal itself, or None."""

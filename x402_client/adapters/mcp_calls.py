@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from ..buyer.scopes import mandate_around
+from ..buyer.scopes import mandate_around, scopes_with
 from ..core.call import HttpRequest
 from ..core.next_step import next_step
 from ..core.present import expiry
@@ -81,7 +81,8 @@ class PaidCalls:
         courier = AsyncCourier(self.buyer, native.session, request, native.arguments, native.send)
         courier.place = self._places.get(native.tool, courier.place)
         hops = Hops()
-        native.shared = SessionCall(request, courier.known_digest, self.buyer.settle_timeout)
+        scopes = scopes_with(self.buyer, self.exchange.payers)
+        native.shared = SessionCall(request, courier.known_digest, self.buyer.settle_timeout, scopes)
         try:
             with native.shared.under_way():
                 return await self._answer(native, request, courier, hops)

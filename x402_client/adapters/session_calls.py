@@ -23,6 +23,7 @@ from ..errors import X402Error
 from ..model.holds import Outcome
 
 if TYPE_CHECKING:
+    from ..buyer.scopes import Scopes
     from ..core.call import Call
     from ..core.delivery import Delivery
 
@@ -42,9 +43,13 @@ _call: ContextVar[SessionCall | None] = ContextVar("x402_client.session_call", d
 class SessionCall:
     """One call of a tool through a wrapped session, until its caller has its end."""
 
-    def __init__(self, server: HttpRequest, digest: Callable[[], bytes | None], settle: float | None) -> None:
+    def __init__(
+        self, server: HttpRequest, digest: Callable[[], bytes | None], settle: float | None, scopes: Scopes = ()
+    ) -> None:
         from anyio import CancelScope
 
+        #: The purchase scopes and allowances that the call is made in.
+        self.scopes: Scopes = scopes
         #: What is cancelled where no answer can come, and where the caller's time is up. ``failure`` says why.
         self.scope: CancelScope = CancelScope()
         self.failure: Exception | None = None
