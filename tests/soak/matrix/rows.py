@@ -6,6 +6,8 @@ from .services import EVM, SOLANA, Row, Script
 
 EXPRESS = Script("official", "express.mjs", "@x402/express")
 HONO = Script("official", "hono.mjs", "@x402/hono")
+NEXT = Script("next", "handler.mjs", "@x402/next", " in route handlers")
+NEXT_PROXY = Script("next", "proxy.mjs", "@x402/next", " as a proxy")
 OFFICIAL = Script("official", "facilitator.mjs", "@x402/core")
 EXPRESS_V1 = Script("legacy", "express.mjs", "x402-express")
 HONO_V1 = Script("legacy", "hono.mjs", "x402-hono")
@@ -27,6 +29,9 @@ ROWS = (
     Row(EXPRESS, 2, SOLANA, OFFICIAL),
     Row(HONO, 2, EVM, OFFICIAL),
     Row(HONO, 2, SOLANA, OFFICIAL),
+    Row(NEXT, 2, EVM, OFFICIAL),
+    Row(NEXT, 2, SOLANA, OFFICIAL),
+    Row(NEXT_PROXY, 2, EVM, OFFICIAL),
     Row(EXPRESS_V1, 1, EVM),
     Row(EXPRESS_V1, 1, EVM, LEGACY),
     Row(EXPRESS_V1, 1, SOLANA),
