@@ -1,4 +1,4 @@
-"""Wallets that are contracts pay a real seller: Safes, accounts and delegates, settled by the official facilitator."""
+"""Wallets that are contracts pay real sellers: Safes, accounts and delegates, settled by the official facilitators."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def wallets(world: World) -> ContractWallets:
     return ContractWallets(world.chain)
 
 
-@pytest.fixture
-def seller(world: World) -> Seller:
-    return world.seller("fastapi-v2")
+@pytest.fixture(params=["fastapi-v2", "express-v2"])
+def seller(world: World, request: pytest.FixtureRequest) -> Seller:
+    return environments.needed(world.seller, request.param)
 
 
 class Payer:
