@@ -180,6 +180,20 @@ def test_a_lost_answer_is_presented_again_after_a_restart(
 
 
 @every_seller
+def test_a_ceiling_whose_answer_was_lost_counts_whole_until_its_deadline_and_then_as_much_as_was_taken(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, real = Case(world, name), time.time
+    broken = httpx.Client(transport=BreaksAroundPayments(arrives=True), timeout=30)
+    with x402_client.httpx.wrap(broken, case.buyer) as client, pytest.raises(errors.PaymentOutcomeUnknown):
+        client.get(case.url(7_000))
+    settles_to(case, CEILING)
+    monkeypatch.setattr(time, "time", lambda: real() + 300)
+    settles_to(case, 7_000)
+    assert case.moved == [7_000]
+
+
+@every_seller
 def test_small_charges_fit_under_a_days_large_ceilings(world: World, name: str) -> None:
     case = Case(world, name, approved=10**6, policy=POLICY.but(per_day="0.06"))
     with x402_client.httpx.wrap(httpx.Client(timeout=30), case.buyer) as client:
