@@ -10,6 +10,7 @@ import pytest
 from solders.keypair import Keypair
 
 from tests.adapters.one_request import SHELLS, Ask, name_of, through_httpx
+from tests.promises.broken_connection import BreaksAroundPayments
 from x402_client import Buyer, Policy, Wallet, errors, outcome
 from x402_client.httpx import wrap
 
@@ -57,6 +58,21 @@ def test_what_was_bought_once_is_visited_again_for_nothing(case: Case, ask: Ask)
     assert case.paid == [PRICES["GET"]]
     assert (mine.spent(currency="USD (test)").units, mine.holds()) == (PRICES["GET"], ())
     assert len(mine.history()) == 1
+
+
+@every_shell
+def test_after_a_lost_answer_a_sign_in_opens_what_was_paid(case: Case, ask: Ask) -> None:
+    mine = case.buyer()
+    broken = httpx.Client(transport=BreaksAroundPayments(arrives=True), timeout=30)
+    with wrap(broken, mine) as client, pytest.raises(errors.PaymentOutcomeUnknown):
+        client.get(case.seller.url("/poem"))
+    assert len(mine.holds()) == 1
+    answer = ask(mine, "GET", case.seller.url("/poem"))
+    found = outcome(answer)
+    assert found is not None
+    assert (answer.status_code, found.signed_in) == (200, case.account.address)
+    assert case.paid == [PRICES["GET"]]
+    assert (mine.spent(currency="USD (test)").units, mine.holds()) == (PRICES["GET"], ())
 
 
 def test_another_wallet_pays_for_itself(case: Case, world: World) -> None:

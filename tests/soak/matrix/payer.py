@@ -10,7 +10,7 @@ from eth_account import Account
 
 from tests.adapters.one_request import Ask
 from tests.real.chain import USDC
-from tests.real.wallets import account_signature
+from tests.real.wallets import Deployment, account_signature
 from tests.real.world import NETWORK
 from x402_client import Buyer, Policy, Wallet
 from x402_client.receipts import outcome
@@ -44,10 +44,12 @@ class Payer:
 
     def __init__(self, way: Way, services: Services, stand: Stand) -> None:
         self.way, self.stand, self.chain = way, stand, services.world.chain
-        signer, self.address = _signer(way, services)
+        signer, self.address, wallet = _signer(way, services)
         self.chain.mint(self.address, OWNS)
         if way.approved:
             self.chain.approve(self.address, way.approved)
+        if wallet is not None:  # the chain lets no code send transactions: what was approved was so before
+            services.wallets.deploy(wallet)
         self.since = self.chain.block()
         rpc = {NETWORK: self.chain.url}
         self.buyer = Buyer(Wallet(evm=signer), POLICY, ledger=":memory:", rpc=rpc, repeat=())
@@ -143,16 +145,15 @@ def _settled(payer: Payer, *, is_open: bool = False) -> None:
         raise Wrong(f"the ledger holds {holds}")
 
 
-def _signer(way: Way, services: Services) -> tuple[Any, str]:
-    if way.payer == "key":
-        account = Account.create()
-        return account, account.address
+def _signer(way: Way, services: Services) -> tuple[Any, str, Deployment | None]:
+    """Return the signer, its address, and the wallet that has to be deployed first."""
     owners = [Account.create() for _ in range(3)]
+    if way.payer == "key":
+        return owners[0], owners[0].address, None
     if way.payer == "safe":
-        safe = services.wallets.deploy(services.wallets.safe([owner.address for owner in owners], 2))
-        return SafeSigner(safe.address, owners[:2]), safe.address
+        safe = services.wallets.safe([owner.address for owner in owners], 2)
+        return SafeSigner(safe.address, owners[:2]), safe.address, safe
     later = services.wallets.account(owners[0].address)
     address, deploy = later.address, (later.factory, later.calldata)
-    return ContractSigner(
-        address, sign_digest=lambda d: account_signature(address, owners[0], d), deploy=deploy
-    ), address
+    sign = partial(account_signature, address, owners[0])
+    return ContractSigner(address, sign_digest=sign, deploy=deploy), address, None

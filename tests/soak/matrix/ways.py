@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tests.real.world import CEILING
@@ -40,5 +40,7 @@ UPTO_PERMIT = Way(
 )
 SAFE = Way("`exact` from a Safe with two owners of three", "/paid", payer="safe")
 UNDEPLOYED = Way("`exact` from an ERC-4337 account that it deploys", "/paid", payer="undeployed account")
+PERMIT2_SAFE = replace(PERMIT2, title=f"{PERMIT2.title} from such a Safe", payer="safe")
+UPTO_SAFE = replace(UPTO, title=f"{UPTO.title} from such a Safe", payer="safe")
 SIGN_IN = Way("`exact`, then sign-in-with-x", "/poem", then="visit")
-WAYS = (SIGN_IN, PERMIT2, UPTO, PERMIT, UPTO_PERMIT, SAFE, UNDEPLOYED)
+WAYS = (SIGN_IN, PERMIT2, UPTO, PERMIT, UPTO_PERMIT, SAFE, UNDEPLOYED, PERMIT2_SAFE, UPTO_SAFE)
