@@ -87,8 +87,9 @@ def test_every_shell_pays_once_with_a_permit(world: World, name: str, ask: Ask, 
     assert (case.buyer.holds(), case.buyer.ledger.holds(PERMITS)) == ((), ())
 
 
-def test_what_is_signed_is_of_the_price_for_permit2_and_dies_with_the_payment(world: World) -> None:
-    case, kept = Poor(world), Keeping()
+@every_seller
+def test_what_is_signed_is_of_the_price_for_permit2_and_dies_with_the_payment(world: World, name: str) -> None:
+    case, kept = Poor(world, name), Keeping()
     with x402_client.httpx.wrap(httpx.Client(transport=kept, timeout=30), case.buyer) as client:
         assert client.get(case.url(None)).status_code == 200
     payment = json.loads(base64.b64decode(kept.payments[0]))
@@ -103,8 +104,9 @@ def test_what_is_signed_is_of_the_price_for_permit2_and_dies_with_the_payment(wo
     assert "signedTransaction" not in payment["extensions"]["erc20ApprovalGasSponsoring"]["info"]
 
 
-def test_what_is_left_of_a_ceiling_is_used_before_a_new_permit_is_signed(world: World) -> None:
-    case = Poor(world)
+@every_seller
+def test_what_is_left_of_a_ceiling_is_used_before_a_new_permit_is_signed(world: World, name: str) -> None:
+    case = Poor(world, name)
     assert through_httpx(case.buyer, "GET", case.url(35_000)).status_code == 200
     assert (case.permits, case.left) == (1, 15_000)
     case.buyer.reconcile()
@@ -116,8 +118,9 @@ def test_what_is_left_of_a_ceiling_is_used_before_a_new_permit_is_signed(world: 
     assert case.exposed == []
 
 
-def test_a_transaction_is_never_signed_and_another_offer_is_taken(world: World) -> None:
-    case = Poor(world)
+@every_seller
+def test_a_transaction_is_never_signed_and_another_offer_is_taken(world: World, name: str) -> None:
+    case = Poor(world, name)
     with pytest.raises(errors.InsufficientFunds, match="never expires, so it is not signed"):
         through_httpx(case.buyer, "GET", case.seller.url("/sponsored/transaction"))
     assert (case.paid, case.counted(), case.left) == ([], 0, 0)
@@ -129,13 +132,14 @@ def test_a_transaction_is_never_signed_and_another_offer_is_taken(world: World) 
         through_httpx(careful, "GET", case.url(None))
 
 
+@every_seller
 @pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize("charge", [None, 7_000])
 def test_a_lost_answer_is_presented_again_with_its_permit(
-    world: World, tmp_path: Path, charge: int | None, arrives: bool
+    world: World, tmp_path: Path, name: str, charge: int | None, arrives: bool
 ) -> None:
     ledger = tmp_path / "ledger.db"
-    case = Poor(world, ledger=ledger)
+    case = Poor(world, name, ledger=ledger)
     broken = httpx.Client(transport=BreaksAroundPayments(arrives), timeout=30)
     with x402_client.httpx.wrap(broken, case.buyer) as client, pytest.raises(errors.PaymentOutcomeUnknown):
         client.get(case.url(charge))
@@ -176,8 +180,9 @@ def test_while_one_permit_is_under_way_another_offer_is_taken_or_the_deadline_na
     assert (waits.value.money, case.paid) == ("untouched", [2 * PRICE])
 
 
-def test_purchases_at_once_take_one_permit_after_the_other(world: World) -> None:
-    case, failed = Poor(world), list[BaseException]()
+@every_seller
+def test_purchases_at_once_take_one_permit_after_the_other(world: World, name: str) -> None:
+    case, failed = Poor(world, name), list[BaseException]()
 
     def buy() -> None:
         try:
@@ -195,8 +200,11 @@ def test_purchases_at_once_take_one_permit_after_the_other(world: World) -> None
     assert case.counted() == 3 * PRICE
 
 
-def test_a_permit_that_somebody_submits_alone_is_an_exposure_and_the_payment_still_works(world: World) -> None:
-    case, kept = Poor(world), Keeping()
+@every_seller
+def test_a_permit_that_somebody_submits_alone_is_an_exposure_and_the_payment_still_works(
+    world: World, name: str
+) -> None:
+    case, kept = Poor(world, name), Keeping()
     kept.inner = BreaksAroundPayments(arrives=False)  # type: ignore[assignment]
     with (
         x402_client.httpx.wrap(httpx.Client(transport=kept, timeout=30), case.buyer) as client,
