@@ -28,21 +28,15 @@ class SignInWithX:
     key may sign for a network.
     """
 
-    def __init__(
-        self,
-        accounts: Mapping[str, str],
-        is_ours: Callable[[str], bool],
-        bounds: Bounds,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._accounts, self._is_ours, self._bounds, self._clock = dict(accounts), is_ours, bounds, clock
+    def __init__(self, accounts: Mapping[str, str], is_ours: Callable[[str], bool], bounds: Bounds) -> None:
+        self._accounts, self._is_ours, self._bounds = dict(accounts), is_ours, bounds
         self._signed: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def objection(self, challenge: SignIn, origin: Origin) -> str | None:
         """Return why a challenge that an origin made is not signed now, or None."""
         if self._key(challenge) in self._signed:
             return "this same challenge was signed before, and a sign-in is for one use"
-        return challenge_objection(challenge, origin, self._clock())
+        return challenge_objection(challenge, origin, time.time())
 
     def account(self, network: str) -> str:
         """Return the account that signs in on a network; "" if there is none."""
