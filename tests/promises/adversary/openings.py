@@ -68,7 +68,7 @@ class Openings:
             self._unsure.add(thing)
         if self.is_free(made, end):
             self._judge(made, end)
-        elif end.whole or (presented and end.status is not None and end.status < 300):
+        elif end.whole or (presented and end.how != "raised" and end.status is not None and end.status < 300):
             self._open.pop(thing, None)
         elif presented:
             self._open[thing] = next(iter(presented))
