@@ -1180,7 +1180,7 @@ MUTATIONS = (
     Mutation(
         "what is left of a permit is not shown",
         "buyer/exposures.py",
-        "if seen.allowance != 0:",
+        "if told.allowance if one.since is None else told.allowance != 0:",
         "if False:",
         ("tests/sandbox/test_permits.py",),
         unseen=NOT_IN_IT,
@@ -2061,9 +2061,16 @@ MUTATIONS = (
     Mutation(
         "a challenge is signed twice",
         "schemes/sign_in.py",
-        "        if self._key(challenge) in self._signed:\n",
-        "        if False:\n",
+        "        if self._key(challenge) in self._signed:\n            return _USED\n",
+        "",
         (SIGNING_IN,),
+        more=(
+            (
+                "schemes/sign_in.py",
+                "            if self._key(challenge) in self._signed:\n                return False\n",
+                "",
+            ),
+        ),
         unseen=NOT_IN_IT,
     ),
     Mutation(

@@ -15,6 +15,7 @@ from unittest import mock
 from tests.promises.moments import Points, watched
 from x402_client import errors
 from x402_client.chains import rpc as _rpc
+from x402_client.chains.public_endpoints import PUBLIC
 from x402_client.core import flow as _flow
 from x402_client.core import other_offers as _other_offers
 from x402_client.core import present as _present
@@ -376,6 +377,7 @@ def world(ledger: str) -> Iterator[World]:
         stack.enter_context(made.clock.installed())
         stack.enter_context(names_lead_here())
         stack.enter_context(short_ring())
+        stack.enter_context(mock.patch.dict(PUBLIC, clear=True))
         for module, name, value in _SHORT:
             if hasattr(module, name):
                 stack.enter_context(mock.patch.object(module, name, value))
