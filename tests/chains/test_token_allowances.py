@@ -26,10 +26,7 @@ def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def together(*told: int | None) -> Answer:
     """The answer of Multicall3: for each call its success, and its number."""
-    parts = [
-        "{:064x}{:064x}".format(one is not None, 64) + ("0" * 64 if one is None else f"{32:064x}{one:064x}")
-        for one in told
-    ]
+    parts = [f"{one is not None:064x}{64:064x}" + ("0" * 64 if one is None else f"{32:064x}{one:064x}") for one in told]
     places, at = [], len(told) * 32
     for part in parts:
         places.append(f"{at:064x}")
