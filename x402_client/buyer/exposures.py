@@ -45,6 +45,11 @@ class _Place(NamedTuple):
     token: Token
     payer: str
 
+    @property
+    def name(self) -> tuple[str, str]:
+        """Return what tells it from others of its network."""
+        return self.token.address.lower(), self.payer
+
 
 @dataclass(slots=True)
 class _Known:
@@ -138,7 +143,9 @@ def _by_network(known: Known, possible: Iterable[_Place]) -> list[Known]:
         found.setdefault(place.token.network, {})[place] = one
     for place in possible:
         there = found.setdefault(place.token.network, {})
-        if place not in there and len(there) < _TOKENS:
+        # A ledger may know a token by another symbol than the policy.
+        is_there = any(one.name == place.name for one in there)
+        if not is_there and len(there) < _TOKENS:
             there[place] = _Known()
     return list(found.values())
 
@@ -152,25 +159,24 @@ def _look(places: Known, endpoints: Endpoints) -> Seen:
     rpc, seconds = endpoints.of(network), None if any(one.since for one in places.values()) else _SECONDS
     for payer in dict.fromkeys(place.payer for place in places):
         mine = [place for place in places if place.payer == payer]
-        try:
+        with suppress(ChainUnavailable):
+            # In this order: a permit that is used in between is shown once too often, and its allowance is not missed.
+            permits = {place: _permits(rpc, place) for place in mine if places[place].open}
             have = permit2_allowances(rpc, [place.token.address for place in mine], payer, seconds)
-        except ChainUnavailable:
-            continue
-        for place in mine:
-            with suppress(ChainUnavailable):
-                if place.token.address in have:
-                    found[place] = Looked(have[place.token.address], *_permits(rpc, place, places[place]))
+            found |= {
+                place: Looked(have[place.token.address], *permits.get(place, (None, None)))
+                for place in mine
+                if place.token.address in have
+            }
     return found
 
 
-def _permits(rpc: Rpc, place: _Place, known: _Known) -> tuple[int | None, float | None]:
-    """Return the nonce of the next permit, and the chain's time. They are read for permits that are open alone.
-
-    In this order, after the allowance: a permit that is used in between was not seen, and is shown once too often.
-    """
-    if not known.open:
+def _permits(rpc: Rpc, place: _Place) -> tuple[int | None, float | None]:
+    """Return the nonce of the next permit, and the chain's time. None: they cannot be read."""
+    try:
+        return permit_nonce(rpc, place.token.address, place.payer), chain_time(rpc)
+    except ChainUnavailable:
         return None, None
-    return permit_nonce(rpc, place.token.address, place.payer), chain_time(rpc)
 
 
 def _over(hold: Hold, seen: Looked) -> Flow[bool]:
