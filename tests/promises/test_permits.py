@@ -5,6 +5,7 @@ Each asserts on the chain: the price once, the allowance after, the permits that
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -22,8 +23,8 @@ import x402_client.httpx
 from tests.adapters.one_request import SHELLS, Ask, name_of, through_httpx
 from tests.promises.test_ceilings import PRICE, Case, Keeping, every_seller, settles_to
 from tests.real.chain import USDC
-from tests.real.world import CEILING, World
-from x402_client import Buyer, Wallet, errors, outcome
+from tests.real.world import CEILING, STRANGE_TOKEN, World
+from x402_client import Buyer, Token, Wallet, errors, outcome
 from x402_client.model.budgets import PERMITS
 from x402_client.sandbox import Sandbox
 from x402_client.signers import ContractSigner
@@ -220,6 +221,27 @@ def test_a_permit_that_somebody_submits_alone_is_an_exposure_and_the_payment_sti
         through_httpx(case.buyer, "GET", case.seller.url("/permit2"))
     assert through_httpx(case.buyer, "GET", case.url(None)).status_code == 200
     assert (case.paid, case.left, case.exposed) == ([PRICE], 0, [])
+
+
+def test_an_allowance_that_another_program_left_is_shown_without_a_payment(world: World) -> None:
+    case, other = Poor(world), str(STRANGE_TOKEN["address"])
+    vouched = Token(NETWORK, other, "STR", 18, currency="USD (test)")
+    networks = {"networks": ["base-sepolia"]}
+    both = case.another(case.buyer.policy.but(tokens=[vouched], **networks))
+    assert both.exposures() == (), "nothing is approved, and nothing is told"
+    case.chain.approve(case.account.address, 7, other)
+    case.chain.approve(case.account.address, 2**256 - 1)
+    found = {one.token.address: one for one in both.exposures()}
+    assert {place: one.amount for place, one in found.items()} == {other: 7, USDC: 2**256 - 1}
+    unlimited = found[USDC]
+    assert (unlimited.kind, unlimited.since, unlimited.until) == ("allowance", None, None)
+    assert "an unlimited amount of USDC" in unlimited.written
+    assert "approved elsewhere" in unlimited.why
+    assert asyncio.run(both.aexposures()) == tuple(found.values())
+    assert case.exposed == [("allowance", 2**256 - 1)], (
+        "of a network with an endpoint, the tokens of the table are read"
+    )
+    assert case.another(case.buyer.policy.but(assets=["EURC"], networks=["base"])).exposures() == ()
 
 
 def submit(case: Poor, info: dict[str, str]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chains.scripted_rpc import Scripted, result
 from tests.sandbox.test_ceilings import POLICY, Get, by_httpx, every_shell
 from x402_client import Buyer, Money, errors
 from x402_client.chains.permit2_settlement import PERMIT2
@@ -83,6 +86,27 @@ def test_a_permit_that_was_not_used_is_shown_until_it_is_over(
     assert buyer.exposures() == ()
     buyer.reconcile()
     assert by_httpx(buyer, f"{sandbox.url}/sponsored/permit2/report").money == "spent"
+
+
+def test_a_permit_that_is_used_while_it_is_looked_at_is_not_missed(sandbox: Sandbox, tmp_path: Path) -> None:
+    buyer = poor(sandbox, repeat=(), ledger=tmp_path / "ledger.db")
+    with pytest.raises(errors.PaymentOutcomeUnknown) as lost:
+        by_httpx(buyer, f"{sandbox.url}/sponsored/permit2/fault/drop-before-settling/weather")
+    assert lost.value.hold is not None
+    network, amount = lost.value.hold.offer.network, lost.value.hold.offer.amount
+    reads = itertools.count()
+
+    def used_after_the_first_look(asked: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        is_nonce = asked["params"][0]["data"].startswith("0x7ecebe00")
+        value = (1 if is_nonce else amount) if next(reads) else 0
+        return result(f"0x{value:064x}")(asked)
+
+    now = result({"number": "0x1", "timestamp": hex(int(time.time()))})
+    chain = result(hex(int(network.partition(":")[2])))
+    with Scripted(eth_chainId=chain, eth_call=used_after_the_first_look, eth_getBlockByNumber=now) as endpoint:
+        other = Buyer(buyer.wallet, POLICY, ledger=tmp_path / "ledger.db", rpc={network: endpoint.url})
+        assert {one.kind for one in other.exposures()} == {"permit", "allowance"}
+        assert [(one.kind, one.amount) for one in other.exposures()] == [("allowance", amount)]
 
 
 def test_purchases_at_once_sign_one_permit_after_the_other(sandbox: Sandbox) -> None:

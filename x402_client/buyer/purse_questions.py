@@ -178,19 +178,21 @@ class PurseQuestions:
     def exposures(self) -> tuple[Exposure, ...]:
         """Return what permits and allowances of this wallet to Permit2 could still take, as their chains tell it now.
 
-        Every token is looked at for which the ledger knows of a permit or a payment by Permit2. Their amounts count in
-        no budget: what is taken by a payment counts in that one.
+        Every token is looked at for which the ledger knows of a permit or a payment by Permit2. So is every one that
+        the policy could pay with, on its ``networks``; without them on Base, Base Sepolia, and where you named an
+        endpoint. Their amounts count in no budget: what is taken by a payment counts in that one.
         """
         from .exposures import judge, known_permits  # they bring the schemes along
 
-        return run(judge(known_permits(self.services), self.endpoints), Answers(self.services, NO_COURIER))
+        judged = judge(known_permits(self.services), self.policy, self.services, self.endpoints)
+        return run(judged, Answers(self.services, NO_COURIER))
 
     async def aexposures(self) -> tuple[Exposure, ...]:
         """Async twin of ``exposures``."""
         from .exposures import aknown_permits, judge
 
-        known = await aknown_permits(self.services)
-        return await arun(judge(known, self.endpoints), AsyncAnswers(self.services, NO_COURIER))
+        judged = judge(await aknown_permits(self.services), self.policy, self.services, self.endpoints)
+        return await arun(judged, AsyncAnswers(self.services, NO_COURIER))
 
     def freezes(self) -> tuple[str, ...]:
         """Return the host patterns to which payments are stopped; ``*`` stops all."""

@@ -12,6 +12,7 @@ from typing import Any
 from ..buyer import settings
 from ..buyer.buyer import Buyer
 from ..buyer.ledger_calls import call_ledger
+from ..buyer.payable_tokens import tokens_on, usual_networks
 from ..errors import LedgerUnavailable
 from ..ledgers.extras import name_of, owed_in
 from ..model.budgets import WINDOWS, Cap
@@ -22,7 +23,7 @@ from ..model.money import Money
 from ..policy.limits import Limit
 from . import wallets
 from .allowances import AllowanceLine, lines_of
-from .balances import Held, look, tokens_on, usual_networks
+from .balances import Held, look
 from .buying import Choices, buying, endpoints, ledger_file
 from .exposures import exposures_of
 from .own_words import in_own_words

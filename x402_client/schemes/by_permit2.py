@@ -7,7 +7,6 @@ exactly the price goes along with the payment.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from ..chains.evm import ZERO, is_address
 from ..chains.permit2_settlement import FIRST_BLOCK, head_number
 from ..chains.rpc import Reverted, Rpc
 from ..chains.rpc_answers import Garbage
+from ..chains.token_allowances import permit2_allowance
 from ..chains.token_permits import permit_facts
 from ..core.asks import Ask, Fetch, Holds
 from ..errors import ChainUnavailable, InsufficientFunds
@@ -29,8 +29,6 @@ from .permit2 import PERMIT2, SPENDERS
 from .permits import TRANSACTION_KEY, Wanted, domain_for, pending, sponsored, version_problem
 
 METHOD = "permit2"
-_ALLOWANCE = "0xdd62ed3e"  # allowance(address,address)
-_WORD = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
 #: Fields by which sellers could ask for another contract than the official ones.
 _CONTRACTS = {"spender": "", "proxyAddress": "", "permit2Proxy": "", "permit2Address": PERMIT2}
 
@@ -179,12 +177,3 @@ def _facts(rpc: Rpc, token: str, owner: str) -> tuple[int, int]:
         return head_number(rpc), permit2_allowance(rpc, token, owner)
     except Garbage:
         raise ChainUnavailable("The endpoint's answer about the latest block makes no sense.") from None
-
-
-def permit2_allowance(rpc: Rpc, token: str, owner: str) -> int:
-    """Read what an owner has approved to Permit2, in the token's smallest units."""
-    data = _ALLOWANCE + owner[2:].lower().zfill(64) + PERMIT2[2:].lower().zfill(64)
-    answer = rpc.call("eth_call", {"to": token, "data": data}, "latest")
-    if not isinstance(answer, str) or not _WORD.fullmatch(answer):
-        raise ChainUnavailable(f"The endpoint's answer about {owner}'s allowance to Permit2 makes no sense.")
-    return int(answer, 16)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .events import Call, Evict, Keep, LoseLog, Plan, PutBack, Script, Setting, Skew, Together, Wait
-from .generate import themes
+from .events import Call, Evict, Keep, Look, LoseLog, Plan, PutBack, Script, Setting, Skew, Together, Wait
+from .generate import CLIENTS, themes
 
 #: Themes, or themes on a ledger, that no script of the suite is about yet, and the rule that is not kept yet.
 PENDING: dict[str, str] = {}
@@ -261,6 +261,25 @@ FOUND: dict[str, Found] = {
         Script(
             Setting(ledger="redis", budget=20, wildcard=2, lax=True),
             (Call(), Call(2, wallet=1, program=1), Call(wallet=1, where="child"), Call()),
+        ),
+    ),
+    "one challenge for several calls at once": Found(
+        "sign in",
+        Script(
+            _ON_FILE,
+            (Together(tuple(Call(client=name, plan=Plan(signs=("again",), alone=True)) for name in CLIENTS * 2)),),
+        ),
+    ),
+    "an allowance that is left when its payment was given back": Found(
+        "permits",
+        Script(
+            Setting(budget=20, approved=4_000),
+            (
+                Call(plan=Plan(terms="sponsored upto", pays=("500",), settles="never")),
+                Wait(61),
+                Call(),
+                Look(),
+            ),
         ),
     ),
     "a body that breaks off": Found("tell", Script(Setting(budget=20), (Call(plan=_LOST),))),

@@ -12,6 +12,7 @@ import httpx
 from ...buyer.bought import bought_at
 from ...buyer.buyer import Buyer
 from ...chains.solana import SolanaChain
+from ...chains.token_allowances import permit2_allowance
 from ...chains.tokens import KNOWN
 from ...core import Bought, Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
 from ...errors import ChainUnavailable, QuoteError
@@ -19,7 +20,7 @@ from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
-from ...schemes.by_permit2 import no_permit, permit2_allowance
+from ...schemes.by_permit2 import no_permit
 from ...schemes.permit2 import PERMIT2
 from ...signers.contract import ContractSigner
 from ...signers.play_keys import takes_play_keys
