@@ -16,7 +16,7 @@ X402Error                .money .hold .offer .response
 ├─ PaymentNotSent        tried, nothing left the machine    untouched
 │  ├─ SigningError
 │  ├─ ChainUnavailable
-│  ├─ LedgerUnavailable
+│  ├─ LedgerUnavailable                                     held if it may have counted what was signed
 │  ├─ InsufficientFunds   Policy(check_funds=True) asks for the look; Permit2 always needs an allowance
 │  └─ BodyNotReplayable
 ├─ PaymentRejected       the seller saw it and said no      held
@@ -296,7 +296,19 @@ class InsufficientFunds(PaymentNotSent):
 
 
 class LedgerUnavailable(PaymentNotSent):
-    """The ledger cannot be opened, read, trusted or written; without it nothing is paid."""
+    """The ledger cannot be opened, read, trusted or written; without it nothing is paid.
+
+    Its ``money`` is "held" where the ledger was told to keep a signed payment and did not confirm it. Else "untouched".
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        wrote_nothing: True if the ledger did certainly not do what it was asked. Default: False, it may have done so.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
+
+    def __init__(self, message: str, *, wrote_nothing: bool = False, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.wrote_nothing = wrote_nothing
 
 
 class BodyNotReplayable(PaymentNotSent):

@@ -24,7 +24,7 @@ from ..core.left_in_allowances import with_allowances
 from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
-from ..errors import BodyNotReplayable, ConfigurationError, X402Error
+from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, X402Error
 from ..model.holds import Outcome
 from ..model.hosts import Origin
 from ..model.offers import Quote
@@ -292,7 +292,7 @@ class Exchange:
             return reply, None
         except BaseException as failure:
             call.attempt.end()
-            if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
+            if isinstance(failure, X402Error) and failure.response is None and _is_unsent(failure):
                 failure.response = first and first.native
             if isinstance(failure, X402Error):
                 hops.refused = yield from refused_call(request)
@@ -302,6 +302,11 @@ class Exchange:
             if call.tool and call.paid is not None and call.purchase is not None:
                 told = reply.outcome if reply is not None else None
                 note_payment(call.purchase.request, told or Outcome("unknown", call.paid, call.paid.offer))
+
+
+def _is_unsent(failure: X402Error) -> bool:
+    """Return True if a failure came before a payment of its call left. Then the seller's answer is its 402."""
+    return failure.money == "untouched" or isinstance(failure, LedgerUnavailable)
 
 
 def _tool_answer(number: int | str, reply: Reply) -> ToolAnswer:
