@@ -43,6 +43,21 @@ if TYPE_CHECKING:
     from .model.money import Money
     from .model.offers import Offer, Receipt
 
+    class _Facts(TypedDict, total=False):
+        hold: Hold | None
+        offer: Offer | None
+        response: Any | None
+
+    class _LimitFacts(_Facts, total=False):
+        limit: Money | int | None
+        asked: Money | int | None
+        spent: Money | int | None
+        resets_at: datetime | None
+        host: str | None
+        window: str | None
+        allowance: str | None
+
+
 __all__ = [
     "AllowanceEnded",
     "AlreadyPaid",
@@ -75,23 +90,6 @@ __all__ = [
 ]
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
-
-if TYPE_CHECKING:
-
-    class _Facts(TypedDict, total=False):
-        hold: Hold | None
-        offer: Offer | None
-        response: Any | None
-
-    class _LimitFacts(_Facts, total=False):
-        limit: Money | int | None
-        asked: Money | int | None
-        spent: Money | int | None
-        resets_at: datetime | None
-        host: str | None
-        window: str | None
-        allowance: str | None
-
 
 _POINTER = re.compile(r"\s*More: x402 manual errors/[a-z0-9-]+")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -297,8 +295,6 @@ class InsufficientFunds(PaymentNotSent):
 
 class LedgerUnavailable(PaymentNotSent):
     """The ledger cannot be opened, read, trusted or written; without it nothing is paid.
-
-    Its ``money`` is "held" where the ledger was told to keep a signed payment and did not confirm it. Else "untouched".
 
     Args:
         message: What was found, what was allowed, and what to do.
