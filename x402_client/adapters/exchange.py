@@ -24,7 +24,7 @@ from ..core.left_in_allowances import with_allowances
 from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
-from ..errors import BodyNotReplayable, ConfigurationError, X402Error
+from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, X402Error
 from ..model.holds import Outcome
 from ..model.hosts import Origin
 from ..model.offers import Quote
@@ -308,11 +308,16 @@ class Exchange:
             return reply, None
         except BaseException as failure:
             call.attempt.end()
-            if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
+            if isinstance(failure, X402Error) and failure.response is None and _is_unsent(failure):
                 failure.response = first and first.native
             raise
         finally:
             hops.paid = call.paid
+
+
+def _is_unsent(failure: X402Error) -> bool:
+    """Return True if a failure came before a payment of its call left. Then the seller's answer is its 402."""
+    return failure.money == "untouched" or isinstance(failure, LedgerUnavailable)
 
 
 def _tool_answer(number: int | str, reply: Reply) -> ToolAnswer:

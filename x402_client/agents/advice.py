@@ -18,7 +18,7 @@ Next = Literal["repeat", "stop", "ask a person"]
 #: or three of them.
 MOST_PRESENTED = 10
 
-#: The classes whose money is untouched: the most exact one in this table decides.
+#: The classes whose money is untouched, or may be counted in a ledger that did not answer: the most exact one decides.
 _UNTOUCHED: dict[type[X402Error], Next] = {
     errors.QuoteError: "stop",
     errors.PaymentRefused: "stop",
@@ -57,7 +57,7 @@ def next_after(error: X402Error) -> Next:
         return "repeat"  # the pause of a seller that failed repeatedly passes by itself
     if isinstance(error, errors.PaymentRefused) and error.money != "untouched":
         return "ask a person"  # a repeat is refused likewise, and the payment of an earlier call waits for a person
-    if error.money == "untouched":
+    if error.money == "untouched" or isinstance(error, errors.LedgerUnavailable):
         return next(_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED)
     return "ask a person" if error.money == "spent" else "repeat"
 

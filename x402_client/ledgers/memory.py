@@ -372,7 +372,8 @@ class _Copied:
     def __enter__(self) -> None:
         raise LedgerUnavailable(
             "This ledger is in memory and was copied by a fork, and each copy could spend the whole budget. "
-            'Make the Buyer after the fork, or name a file: Buyer(ledger="spend.db"). Nothing is paid from a copy.'
+            'Make the Buyer after the fork, or name a file: Buyer(ledger="spend.db"). Nothing is paid from a copy.',
+            wrote_nothing=True,
         )
 
     def __exit__(self, *failure: object) -> None:

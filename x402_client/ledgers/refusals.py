@@ -83,7 +83,8 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
     if state is None:
         return LedgerUnavailable(
             f"The ledger knows no {this}: it lost it, or the allowance was left behind by the program that made it. "
-            " Nothing was paid; buyer.allowance(...) opens it again."
+            " Nothing was paid; buyer.allowance(...) opens it again.",
+            wrote_nothing=True,
         )
     if state == "frozen":
         by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {name}` or "
@@ -156,5 +157,6 @@ def hold_is_gone() -> LedgerUnavailable:
     """Build the refusal for a hold that was given back meanwhile."""
     return LedgerUnavailable(
         "The hold of this payment is gone from the ledger: its amount was given back. Nothing was sent; repeat the "
-        "request."
+        "request.",
+        wrote_nothing=True,
     )

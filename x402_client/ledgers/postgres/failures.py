@@ -58,6 +58,10 @@ class Broken(Exception):
     """Error: the connection ended before the answer. The step may have been made."""
 
 
+class Closed(Broken):
+    """Error: the server had ended the connection before a command was sent on it."""
+
+
 class Silent(Exception):
     """Error: no answer came in time. The step may have been made, or may still be."""
 

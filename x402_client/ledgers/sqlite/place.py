@@ -159,7 +159,7 @@ def need_directory(path: Path) -> None:
     if not _is_default(path):
         ended = ended_sandbox(str(path))
         if ended:
-            raise LedgerUnavailable(f"{ended} Nothing is paid.")
+            raise LedgerUnavailable(f"{ended} Nothing is paid.", wrote_nothing=True)
         raise unavailable(path, _no_directory(path.parent))
     # ``Path.mkdir`` gives its mode only to the last one.
     missing = [found for found in (path.parent, *path.parent.parents) if not found.exists()]
