@@ -243,6 +243,7 @@ class AsyncPaying(_Paying):
         """Return the answer to a first request that paid, if it did."""
         courier = self._courier(request, body)
         below = hops.below = await payment_below(courier)
+        ahead = paid = None
         if below is None:
             ahead = self._ahead(request, hops, self._mandate(request), body)
             paid = None if ahead is None else await self._exchange.arun(ahead, courier)
