@@ -404,3 +404,19 @@ async def test_a_call_that_is_given_up_leaves_a_payment_ahead_open(redelivering:
             await session.call_tool(TOOL, BERN)
     assert web.presented[1:] == [hold.nonce] * 2
     assert (len(buyer.history()), buyer.holds()) == (2, ())
+
+
+async def test_nothing_is_signed_while_mcp_still_tells_its_server_of_the_cancellation(redelivering: Sandbox) -> None:
+    """Over SSE its word of that waits behind the message that is not accepted yet."""
+    with Staged(redelivering, "http", "asks") as web:
+        buyer = buyer_of(redelivering, web)
+        async with session_over("sse", web, buyer) as session:
+            call = asyncio.create_task(session.call_tool(TOOL, BERN))
+            await anyio.to_thread.run_sync(web.reached.wait, 5)
+            call.cancel()
+            await anyio.sleep(0.1)
+            assert not call.done()
+            web.go.set()
+            await asyncio.wait([call])
+            assert call.cancelled()
+        assert (web.presented, buyer.holds(), buyer.history()) == ([], (), ())

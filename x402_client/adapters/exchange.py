@@ -117,10 +117,10 @@ class Exchange:
                 raise own  # noqa: B904 - it has its cause
             raise
 
-    async def arun(self, payment: Payment, courier: AsyncCourier, below: PaymentBelow | None = None) -> Any:
-        """Async twin of ``run``. ``below``: the payment is for a session's call, and ends with it."""
+    async def arun(self, payment: Payment, courier: AsyncCourier) -> Any:
+        """Async twin of ``run``."""
         delivery: Delivery | None = None
-        answers = AsyncAnswers(self.buyer.services, courier)
+        answers, below = AsyncAnswers(self.buyer.services, courier), getattr(courier, "below", None)
         try:
             answer = await arun(payment, answers if below is None else below.through(answers))
             if answer is None:

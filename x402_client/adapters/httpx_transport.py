@@ -229,27 +229,28 @@ class AsyncPaying(_Paying):
         if hops.first is None:
             self._unseen_hops.look(courier.request)
         first = courier.reply(response)
-        below = hops.below = hops.below or await payment_below(courier)
+        below = hops.below = courier.below = hops.below or await payment_below(courier)
         if below is None:
             return await exchange.arun(exchange.pay(courier.request, hops, mandated, first), courier)
         if below.may_pay():
             with inside(below.above.scopes), below.scope:
                 flow = exchange.pay(courier.request, hops, self._mandate(request), first)
-                return await exchange.arun(flow, courier, below)
+                return await exchange.arun(flow, courier)
         await courier.let_go()
         return self._answer(request, below.unpaid_answer(request.headers.get("accept", "")))
 
     async def _paid_ahead(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
         """Return the answer to a first request that paid, if it did."""
         courier = self._courier(request, body)
-        below = hops.below = await payment_below(courier)
+        below = hops.below = courier.below = await payment_below(courier)
+        ahead = paid = None
         if below is None:
             ahead = self._ahead(request, hops, self._mandate(request), body)
             paid = None if ahead is None else await self._exchange.arun(ahead, courier)
         elif below.may_pay():
             with inside(below.above.scopes), below.scope:
                 ahead = self._ahead(request, hops, self._mandate(request), body)
-                paid = None if ahead is None else await self._exchange.arun(ahead, courier, below)
+                paid = None if ahead is None else await self._exchange.arun(ahead, courier)
             if below.scope.cancelled_caught:
                 return self._answer(request, b"")
         else:

@@ -112,7 +112,7 @@ class SessionCall:
         return True
 
     def is_presented(self) -> None:
-        """Give the answer to a payment the time that a settlement takes, whatever the session's read time-out is."""
+        """Give the answer to a payment the time that a settlement takes, however short the read time-out is."""
         from anyio import current_time
 
         if self._settle is not None:
