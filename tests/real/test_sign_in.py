@@ -5,6 +5,8 @@ What was paid is what the chain shows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from solders.keypair import Keypair
@@ -34,7 +36,7 @@ class Case:
         self.seller, self.chain, self.account = needed(world.seller, name), world.chain, world.buyer()
         self.block = self.chain.block()
 
-    def buyer(self, **policy: str) -> Buyer:
+    def buyer(self, **policy: Any) -> Buyer:
         wallet = Wallet(evm=self.account, solana=bytes(Keypair()))
         rules = Policy(per_request="0.05", **policy)
         return Buyer(wallet, rules, ledger=":memory:", rpc={NETWORK: self.chain.url})
