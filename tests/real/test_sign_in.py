@@ -5,6 +5,8 @@ What was paid is what the chain shows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from solders.keypair import Keypair
@@ -15,6 +17,7 @@ from x402_client import Buyer, Policy, Wallet, errors, outcome
 from x402_client.httpx import wrap
 
 from .environments import needed
+from .solana import SOLANA_NETWORK
 from .world import NETWORK, PRICES, World
 
 pytestmark = pytest.mark.foreign
@@ -33,7 +36,7 @@ class Case:
         self.seller, self.chain, self.account = needed(world.seller, name), world.chain, world.buyer()
         self.block = self.chain.block()
 
-    def buyer(self, **policy: str) -> Buyer:
+    def buyer(self, **policy: Any) -> Buyer:
         wallet = Wallet(evm=self.account, solana=bytes(Keypair()))
         rules = Policy(per_request="0.05", **policy)
         return Buyer(wallet, rules, ledger=":memory:", rpc={NETWORK: self.chain.url})
@@ -72,6 +75,19 @@ def test_after_a_lost_answer_a_sign_in_opens_what_was_paid(case: Case, ask: Ask)
     assert found is not None
     assert (answer.status_code, found.signed_in) == (200, case.account.address)
     assert case.paid == [PRICES["GET"]]
+    assert (mine.spent(currency="USD (test)").units, mine.holds()) == (PRICES["GET"], ())
+
+
+@every_shell
+def test_what_was_bought_on_solana_opens_to_its_key(world: World, ask: Ask) -> None:
+    seller, keypair = needed(world.seller, "express-sign-in-solana"), world.solana_buyer()
+    owner, since = str(keypair.pubkey()), world.solana.slot()
+    rpc = {SOLANA_NETWORK: world.solana.url}
+    mine = Buyer(Wallet(solana=keypair), Policy(per_request="0.05"), ledger=":memory:", rpc=rpc)
+    found = [outcome(ask(mine, "GET", seller.url("/poem"))) for _ in range(3)]
+    assert [(one.money, one.signed_in) for one in found if one] == [("spent", "")] + [("untouched", owner)] * 2
+    moved = [(one.amount, one.to) for one in world.solana.transfers(since) if one.sender == owner]
+    assert moved == [(PRICES["GET"], seller.pay_to)]
     assert (mine.spent(currency="USD (test)").units, mine.holds()) == (PRICES["GET"], ())
 
 

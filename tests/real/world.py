@@ -57,8 +57,12 @@ SOLANA_SELLERS: dict[str, tuple[str, ...]] = {
 SOLANA_V1 = {"svm-v1", "svm-v1-caip2"}  # these stand on Solana alone: "svm-v2" has an offer on the EVM chain too
 #: With the extension sign-in-with-x; it has GET /poem, and GET /evm and /solana without a price.
 SIGN_IN_SELLERS: dict[str, tuple[str, ...]] = {"sign-in": ("sign-in", "seller_sign_in.py")}
-#: In TypeScript, on the EVM chain, with the facilitator in TypeScript.
-TYPESCRIPT_SELLERS = {"express-v2": "express.mjs", "express-sign-in": "sign_in.mjs"}
+#: In TypeScript, with the facilitator in TypeScript: the network, and the script.
+TYPESCRIPT_SELLERS = {
+    "express-v2": (NETWORK, "express.mjs"),
+    "express-sign-in": (NETWORK, "sign_in.mjs"),
+    "express-sign-in-solana": (SOLANA_NETWORK, "sign_in.mjs"),
+}
 EVM_GROUND = ("chain.py", "facilitator.py")
 SOLANA_GROUND = ("svm_chain.py", "facilitator_svm.py")
 ALL_SELLERS = SELLERS | SOLANA_SELLERS | SIGN_IN_SELLERS
@@ -102,6 +106,7 @@ class World:
         self._programs: list[Program] = []
         self._foundations: dict[str, Program] = {}
         self._sellers: dict[str, Seller] = {}
+        self._typescript: dict[str, str] = {}  # facilitators, by network
 
     def __enter__(self) -> World:
         return self
@@ -157,13 +162,15 @@ class World:
 
     def _start_typescript(self, name: str) -> None:
         with self._lock:
-            if name not in self._sellers:
-                program, pay_to = (
-                    self._keep(npm.launch("official", TYPESCRIPT_SELLERS[name])),
-                    str(Account.create().address),
-                )
-                orders = {"facilitator": self.typescript_facilitator_url, "network": NETWORK, "pay_to": pay_to}
-                self._sellers[name] = Seller(name, 2, program.order(orders), pay_to)
+            if name in self._sellers:
+                return
+            network, script = TYPESCRIPT_SELLERS[name]
+            program, pay_to = self._keep(npm.launch("official", script)), str(Account.create().address)
+            if network == SOLANA_NETWORK:
+                pay_to = str(Keypair().pubkey())
+                self._solana.mint_to(pay_to, 0)
+            orders = {"facilitator": self._typescript_facilitator(network), "network": network, "pay_to": pay_to}
+            self._sellers[name] = Seller(name, 2, program.order(orders), pay_to)
 
     def _prepare(self, *, on_evm: bool, on_solana: bool) -> None:
         """Launches what the sellers stand on, before anybody waits for any of it."""
@@ -184,16 +191,20 @@ class World:
             networks = {"network": NETWORK, "network_v1": NETWORK_V1}
             return program.order({"rpc": self._chain.url, "factories": [*FACTORIES]} | networks)
 
-    @cached_property
-    def typescript_facilitator_url(self) -> str:
-        with self._lock:
-            program = self._keep(npm.launch("official", "facilitator.mjs"))
-            rpc = {"rpc": self._chain.url, "fund": self._chain.url}
-            return program.order({"chain": "EVM", "network": NETWORK, "factories": [*FACTORIES]} | rpc)
-
     def facilitator_of(self, seller: str) -> str:
         """The address of the facilitator that settles for a seller on the EVM chain."""
-        return self.typescript_facilitator_url if seller in TYPESCRIPT_SELLERS else self.facilitator_url
+        return self._typescript_facilitator(NETWORK) if seller in TYPESCRIPT_SELLERS else self.facilitator_url
+
+    def _typescript_facilitator(self, network: str) -> str:
+        with self._lock:
+            if network not in self._typescript:
+                program = self._keep(npm.launch("official", "facilitator.mjs"))
+                place = {"chain": "EVM", "rpc": self._chain.url, "fund": self._chain.url, "factories": [*FACTORIES]}
+                if network == SOLANA_NETWORK:
+                    url = self._solana.url
+                    place = {"chain": "Solana", "rpc": f"{url}/facilitator", "fund": f"{url}/test"}
+                self._typescript[network] = program.order(place | {"network": network})
+            return self._typescript[network]
 
     @cached_property
     def solana_facilitator_url(self) -> str:

@@ -931,6 +931,14 @@ MUTATIONS = (
         unseen=NOT_IN_IT,
     ),
     Mutation(
+        "a contract's signature by Permit2 is wrapped, as no facilitator takes it",
+        "schemes/exact_evm.py",
+        "may_deploy=not offer.by_permit2)",
+        "may_deploy=True)",
+        ("tests/schemes/test_evm_payer.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
         "a contract's answer is half read",
         "chains/contract_accounts.py",
         "[:32] == _YES\n",

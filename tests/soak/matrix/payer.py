@@ -9,7 +9,7 @@ from typing import Any
 from eth_account import Account
 
 from tests.adapters.one_request import Ask
-from tests.real.chain import USDC
+from tests.real.chain import PERMIT2, USDC
 from tests.real.wallets import Deployment, account_signature
 from tests.real.world import NETWORK
 from x402_client import Buyer, Policy, Wallet
@@ -24,6 +24,7 @@ from .ways import Way
 POLICY = Policy(per_request="0.05", per_day="1", upto="0.05")
 GOODS = {"goods": "paid"}
 _NONCES = "0x7ecebe00"
+_APPROVAL = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925"
 
 
 def buy_by(way: Way, services: Services, stand: Stand, method: str, shell: str, ask: Ask) -> Cell:
@@ -74,6 +75,7 @@ class Payer:
             "owns": OWNS - charge,
             "allowance": way.approved if nothing else way.left,
             "permits": 0 if nothing else way.permits,
+            "approved to": [] if nothing else [PERMIT2.lower()] * way.permits,
             "counted": charge if counted is None else counted,
         }
         found = {
@@ -81,6 +83,7 @@ class Payer:
             "owns": self.chain.balance(self.address),
             "allowance": self.chain.allowance(self.address),
             "permits": self._permits(),
+            "approved to": self._approved_to(),
             "counted": self.counted,
         }
         if found != wanted:
@@ -91,6 +94,14 @@ class Payer:
         if line.breaks == "after":
             return lambda: None
         return partial(self.expect, "before the repeat", nothing=True, counted=self.way.reserved)
+
+    def _approved_to(self) -> list[str]:
+        """Return whom the token let take from the wallet since, each time."""
+        if self.chain.block() <= self.since:
+            return []
+        topics = [_APPROVAL, "0x" + self.address[2:].lower().zfill(64)]
+        wanted = {"address": USDC, "fromBlock": hex(self.since + 1), "topics": topics}
+        return ["0x" + log["topics"][2][-40:] for log in self.chain.rpc("eth_getLogs", wanted)]
 
     def _permits(self) -> int:
         data = _NONCES + self.address[2:].lower().zfill(64)
