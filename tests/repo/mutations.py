@@ -80,7 +80,7 @@ def seed(theme: str, ledger: str, number: int) -> str:
     return f"tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[{name}]"
 
 
-# Why the adversary machine cannot see a broken promise: it judges four things, and its world is not everything.
+# Why the adversary machine cannot see a broken promise: it judges a few things, and its world is not everything.
 ONE_PAYMENT = "Two calls show one payment then. Nothing is paid twice, and its sellers deliver for each."
 SHOWN_AGAIN = "A payment that was delivered is shown once more then. The buyer pays less, not more."
 SETTINGS = "It is about settings that are refused while a buyer is built; the settings of its scripts are sound."
