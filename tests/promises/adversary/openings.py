@@ -8,7 +8,6 @@ from .broken import SIGNED, UNTRUE, Broken
 from .callers import End
 from .chain import Chain
 from .events import Setting
-from .things import THINGS
 
 if TYPE_CHECKING:
     from .books import Made
@@ -80,7 +79,7 @@ class Openings:
         if payment is None:
             if end.money not in (None, "untouched"):
                 raise Broken(UNTRUE, f"call {made.visit.number} signed in and paid nothing, and says: {end}")
-        elif now < payment.expires and not THINGS[payment.thing[0]].key:
+        elif now < payment.expires:
             if end.nonce != known or end.money not in ("unknown", "spent"):
                 raise Broken(UNTRUE, f"call {made.visit.number} signed in for what {known} paid, and says: {end}")
             self._delivered[payment.nonce] = made.visit.number

@@ -194,6 +194,11 @@ def _then(draw: Drawing, place: int, program: int) -> list[Event]:
     return draw.rng.choice(tries)
 
 
+def _dying(draw: Drawing, call: Call) -> Call:
+    """Return a call of another program that is killed at a moment, most of which are before its answer."""
+    return replace(call, where="dies", stop="read", at=draw.rng.randint(1, 40))
+
+
 def _sign_in(draw: Drawing) -> list[Event]:
     """Buy, or fail to; then sign in for the same, and ask for it once more."""
     rng = draw.rng
@@ -204,6 +209,8 @@ def _sign_in(draw: Drawing) -> list[Event]:
     sound = replace(again, plan=Plan(signs=(kind,), opens=(opens, "goods"), alone=rng.random() < 0.3))
     chances: tuple[list[Event], ...] = ([], [], [Wait(rng.choice((61, 250, 700)))], [SettleLate()])
     between = rng.choice(chances)
+    if draw.shared and rng.random() < 0.25:
+        return [first, *between, _dying(draw, sound), sound, last]
     if rng.random() < 0.3:
         return [first, *between, Together((sound, replace(sound, client=last.client))), last]
     return [first, *between, sound, last]
@@ -212,6 +219,9 @@ def _sign_in(draw: Drawing) -> list[Event]:
 def _permits(draw: Drawing) -> list[Event]:
     """Sell by permits: to several at once, with a permit that is used alone, or one that is used late. Then look."""
     rng, look = draw.rng, Look(draw.rng.randrange(2) if draw.shared else 0)
+    if draw.shared and rng.random() < 0.3:
+        late: Event = rng.choice((SettleLate(), SettleLate("alone"), Wait(5), Wait(61), Wait(250)))
+        return [_dying(draw, draw.call(failing=True)), look, late, draw.again(), look, draw.call(other=True), look]
     kind = rng.random()
     if kind < 0.3:
         at_once = tuple(draw.call(crowd=True) for _ in range(rng.choice((2, 2, 3))))
@@ -221,7 +231,7 @@ def _permits(draw: Drawing) -> list[Event]:
         used = replace(failing, plan=replace(failing.plan, permit=rng.choice(("alone", "never"))))
         chances: tuple[list[Event], ...] = ([], [SettleLate("alone")], [Wait(rng.choice((61, 250)))])
         return [used, look, *rng.choice(chances), draw.again(), look]
-    late: Event = rng.choice((SettleLate(), SettleLate("alone"), Wait(61), Wait(250), Restart(rng.randrange(2))))
+    late = rng.choice((SettleLate(), SettleLate("alone"), Wait(61), Wait(250), Restart(rng.randrange(2))))
     lost = replace(failing, plan=replace(failing.plan, settles="never"))
     return [lost, look, late, rng.choice((draw.again(), draw.call(other=True))), look]
 
