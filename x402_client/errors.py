@@ -298,7 +298,7 @@ class LedgerUnavailable(PaymentNotSent):
 
     Args:
         message: What was found, what was allowed, and what to do.
-        wrote_nothing: True if the ledger did certainly not do what it was asked. Default: False, it may have done so.
+        wrote_nothing: True if the ledger certainly wrote nothing. Default: False.
         facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
     """
 
@@ -371,8 +371,7 @@ def find(exc: BaseException | None) -> X402Error | None:
     Args:
         exc: An exception, or None.
     """
-    found = (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))
-    return next((one for one in found if one is not None), None)
+    return next(filter(None, (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))), None)
 
 
 def _refusal_on(failure: BaseException) -> X402Error | None:

@@ -9,7 +9,7 @@ import pytest
 from x402_client import Money, errors
 from x402_client.cli.buying import Choices
 from x402_client.cli.too_expensive import as_option, with_cure
-from x402_client.policy.choice import RAISE_POLICY
+from x402_client.policy.no_choice import RAISE_POLICY
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,24 @@ def test_a_lost_answer_is_presented_again_with_its_permit(
     assert case.counted(again) >= taken
 
 
+@pytest.mark.parametrize("charge", [None, 7_000])
+def test_a_lost_answer_keeps_no_other_payment_waiting_once_the_chain_shows_it_as_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch, charge: int | None
+) -> None:
+    monkeypatch.setattr("x402_client.core.other_offers._PATIENCE", ())
+    case = Poor(world)
+    broken = httpx.Client(transport=BreaksAroundPayments(arrives=True), timeout=30)
+    with x402_client.httpx.wrap(broken, case.buyer) as client, pytest.raises(errors.PaymentOutcomeUnknown):
+        client.get(case.url(charge))
+    taken = PRICE if charge is None else charge
+    assert (case.paid, len(case.buyer.holds())) == ([taken], 1)
+    assert through_httpx(case.buyer, "GET", case.url(6_000)).status_code == 200
+    # What a smaller charge left of the first permit is too little for another ceiling: a second permit sets it anew.
+    assert (case.paid, case.permits, case.left) == ([taken, 6_000], 2, CEILING - 6_000)
+    assert case.exposed == [("allowance", CEILING - 6_000)]
+    assert (len(case.buyer.holds()), case.buyer.ledger.holds(PERMITS)) == (1, ())
+
+
 def test_while_one_permit_is_under_way_another_offer_is_taken_or_the_deadline_named(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

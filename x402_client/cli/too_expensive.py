@@ -7,7 +7,7 @@ import shlex
 
 from ..errors import TooExpensive
 from ..model.money import Money
-from ..policy.choice import RAISE_HOST, RAISE_OWN, RAISE_POLICY
+from ..policy.no_choice import RAISE_HOST, RAISE_OWN, RAISE_POLICY
 from .buying import Choices
 
 _BY_HOST = re.compile(re.escape(RAISE_HOST).replace(re.escape("{!r}"), "'([^']*)'"))

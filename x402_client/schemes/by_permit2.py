@@ -8,11 +8,12 @@ exactly the price goes along with the payment.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..chains.evm import ZERO, is_address
-from ..chains.permit2_settlement import FIRST_BLOCK, head_number
+from ..chains.permit2_settlement import FIRST_BLOCK, head_number, is_used
 from ..chains.rpc import Reverted, Rpc
 from ..chains.rpc_answers import Garbage
 from ..chains.token_allowances import permit2_allowance
@@ -88,14 +89,16 @@ class Permit2Allowances:
         assert token is not None
         block, have = yield from Fetch(lambda: _facts(rpc, token.address, self._payer))
         others = [] if have >= UNLIMITED else _under_way((yield from Holds()), token, self._payer)
-        if have - sum(amount for amount, _ in others) >= offer.amount:
+        if others and have - _sum(others) < offer.amount:
+            have, others = yield from Fetch(lambda: _look_again(rpc, token.address, others, have - offer.amount))
+        if have - _sum(others) >= offer.amount:
             return Found({FIRST_BLOCK: block}, self._remark(offer, token, have))
         problem = no_permit(offer, self._permits, self._is_contract) if have < offer.amount else ""
         if problem:
             raise self._refusal(offer, token, have, problem)
         if others:
             # A permit sets the allowance, and does not add to it: these payments could not be taken any more.
-            raise pending(offer, "Another payment of this wallet by Permit2", max(until for _, until in others))
+            raise pending(offer, "Another payment of this wallet by Permit2", max(map(_end, others)))
         try:
             facts = yield from Fetch(lambda: permit_facts(rpc, token.address, self._payer))
         except Reverted:
@@ -146,17 +149,48 @@ def no_permit(offer: Offer, permits: bool, is_contract: bool) -> str:
     return f"No permit is signed: {problem}." if problem else ""
 
 
-def _under_way(holds: Iterable[Hold], token: Token, payer: str) -> list[tuple[int, int]]:
-    """Return the amount and the end of each payment of an account that may yet take its part of an allowance."""
+def _under_way(holds: Iterable[Hold], token: Token, payer: str) -> list[Hold]:
+    """Return the payments of an account that may yet take their part of an allowance, the oldest first."""
     found = (
-        (hold.offer.amount, hold.authorization.expires)
+        hold
         for hold in holds
         if hold.authorization is not None
         and hold.authorization.proof == "bit"
         and hold.money != "spent"
         and (hold.offer.token, hold.payer) == (token, payer_name(payer))
     )
-    return [one for one in found if one[1] >= time.time()]
+    return sorted((hold for hold in found if _end(hold) >= time.time()), key=lambda hold: hold.created)
+
+
+def _end(hold: Hold) -> int:
+    return 0 if hold.authorization is None else hold.authorization.expires
+
+
+def _sum(holds: Iterable[Hold]) -> int:
+    return sum(hold.offer.amount for hold in holds)
+
+
+def _look_again(rpc: Rpc, token: str, others: list[Hold], room: int) -> tuple[int, list[Hold]]:
+    """Return the allowance, and the payments that the chain does not show as taken.
+
+    The rule: "A used nonce with its transfer is final at once and frees the rest". Once more are open than there is
+    ``room`` for, the others are not looked at. The allowance is read last, so what was taken is taken off it.
+    """
+    left: list[Hold] = []
+    rest = deque(others)
+    while rest and (not left or _sum(left) <= room):
+        hold = rest.popleft()
+        if not _is_taken(rpc, hold):
+            left.append(hold)
+    return permit2_allowance(rpc, token, others[0].payer), [*left, *rest]
+
+
+def _is_taken(rpc: Rpc, hold: Hold) -> bool:
+    assert hold.authorization is not None
+    try:
+        return is_used(rpc, hold.authorization)
+    except (ChainUnavailable, Garbage):
+        return False  # nobody can tell, so it waits
 
 
 def signed_permit(
