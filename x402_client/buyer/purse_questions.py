@@ -22,7 +22,7 @@ from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
-from .settlement_reader import Reconciled, alearn, early, learn, to_ask
+from .settlement_reader import Reconciled, alearn, learn, not_asked, to_ask
 
 
 class PurseQuestions:
@@ -119,10 +119,10 @@ class PurseQuestions:
         """Ask the chain about every expired payment without an answer, and what was taken of each ceiling.
 
         Payments that did not settle are given back to the budgets, and what was not taken of a ceiling. Those that have
-        not expired are listed.
+        not expired are listed, and those that a call is paying at this moment.
         """
         holds = past.open_holds(self.services)
-        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
+        found = not_asked(holds)
         owed = call_ledger(self.ledger, owed_in, self.purse)
         for hold in to_ask(self.reader, holds, owed):
             told, fate = learn(self.reader, hold)
@@ -135,7 +135,7 @@ class PurseQuestions:
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         holds = await past.aopen_holds(self.services)
-        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
+        found = not_asked(holds)
         owed = await acall_ledger(self.ledger, owed_in, self.purse)
         for hold in to_ask(self.reader, holds, owed):
             told, fate = await alearn(self.reader, hold)

@@ -13,7 +13,7 @@ from .authorizing import sign_first
 from .call import Call
 from .drive import Flow
 from .joining import join
-from .present import expiry
+from .no_content import expiry
 from .purchase_name import known_purchase
 from .reclaim import reclaim_expired
 from .rules import Rules
