@@ -253,7 +253,8 @@ def test_ctrl_c_says_that_a_payment_left(seller: Sandbox, given: dict[str, str])
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (130, b"")
-    assert "A payment of 0.01 USD left for 127.0.0.1: the same command again presents that same" in err.decode()
+    assert "A payment of 0.01 USD left for 127.0.0.1, and is unresolved, can settle until" in err.decode()
+    assert "Run the same command again: it presents the same payment" in err.decode()
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])

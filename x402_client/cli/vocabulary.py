@@ -128,8 +128,10 @@ def _words(hold: Hold, lifts: Iterable[str], again: str) -> Words:
 def _state(hold: Hold, case: Case) -> str:
     if case == "in flight":
         return f"in flight since {moment(hold.created):%Y-%m-%d %H:%M:%S} UTC"
-    if hold.authorization is None or case in ("delivered", "written off", "released"):
+    if case in ("delivered", "written off", "released"):
         return case
+    if hold.authorization is None:
+        return "unresolved"
     until = f"{moment(hold.authorization.expires):%Y-%m-%d %H:%M:%S} UTC"
     if hold.money == "spent":
         return "lost: settled, nothing delivered" if is_expired(hold) else "unresolved, paid"

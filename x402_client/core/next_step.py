@@ -99,7 +99,7 @@ class Advice(NamedTuple):
 #: What sellers say of a payment that they took before.
 _USED = re.compile("already|used", re.IGNORECASE)
 #: Answers that may be others soon.
-_PASSING = (401, 407, 408, 425, 429)
+_PASSING = (408, 425, 429)
 
 
 def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, words: Words = PYTHON) -> Advice:

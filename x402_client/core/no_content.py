@@ -23,7 +23,7 @@ def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentReject
     from .empty_wallet import what_is_short
 
     hold, said = tries.hold, tries.reason
-    outcome = tries.refusal and tries.refusal.outcome
+    outcome = tries.refusal.outcome if tries.refusal is not None else None
     pending = outcome is not None and outcome.money == "unknown"
     money: MoneyState = "spent" if seen.settled else "unknown" if pending else "held"
     advice = next_step(with_last(hold, money, *tries.last, short))

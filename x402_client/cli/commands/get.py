@@ -17,11 +17,12 @@ from ..approving import Approving
 from ..bodies import BodyWriter, body_sink
 from ..buying import Choices, amount, buying, check_spelling, left, payer_of
 from ..exits import Code, code_of, table
-from ..reporting import Report, Watching
+from ..reporting import SAME_COMMAND, Report, Watching
 from ..requests_made import CliRequest, cli_request, named, no_answer
 from ..running import NOTHING_PAID, Stop, command, in_commands, leave
 from ..screen import swallow_pipe
 from ..too_expensive import with_cure
+from ..vocabulary import advice
 
 HELP = f"""Fetch URL, and pay for it if that is what it takes.
 
@@ -172,9 +173,10 @@ def _claim_advice(hold: Hold | None) -> str:
     """Return the advice about a payment that may be gone."""
     if hold is None:
         return ""
+    said = advice(hold, again=SAME_COMMAND)
     return (
-        f" A payment of {hold.price} left for {hold.host}: the same command again presents that same payment and does "
-        f"not pay twice. `x402 ledger holds` shows it (hold {hold.id})."
+        f" A payment of {hold.price} left for {hold.host}, and is {said.state}. {said.todo} "
+        f"`x402 ledger show {hold.id}` shows it."
     )
 
 

@@ -80,8 +80,8 @@ def spent(
     sums = [spending.apart(holds, currency) for currency in counted]
     if as_json:
         number = {"payments": len(holds), "test_payments": len([hold for hold in holds if is_test(hold)])}
-        number |= {"in_flight": flights.document(holds)}
-        show_json(_heading(found, frozen) | number | _spent_document(counted, sums, groups))
+        flying = {"in_flight": flights.document(holds)}
+        show_json(_heading(found, frozen) | number | flying | _spent_document(counted, sums, groups))
         return
     _draw_heading(found, frozen)
     facts((f"{'in' if w == 'total' else 'last'} {w}", _listed_money(counted, w)) for w in WINDOWS)
