@@ -23,16 +23,21 @@ def counted_for(holds: Iterable[Hold]) -> str:
     return " and ".join(map(str, _sums(holds)))
 
 
-def told(holds: Iterable[Hold]) -> str:
-    """Return what there is to say of the payments in flight among these, in a line; "" if there are none."""
+def told(holds: Iterable[Hold], wait: bool = True) -> str:
+    """Return what there is to say of the payments in flight among these, in a line; "" if there are none.
+
+    ``wait`` is False where something else was asked about, which need not wait for them.
+    """
     flying = in_flight(holds)
     if not flying:
         return ""
     since = f"{moment(flying[0].created):%Y-%m-%d %H:%M:%S} UTC"
     if len(flying) == 1:
-        return f"1 payment is in flight since {since}: {counted_for(flying)} is counted for it. {_WAIT_FOR_ONE}"
-    what = f"{len(flying)} payments are in flight, the first since {since}"
-    return f"{what}: {counted_for(flying)} is counted for them. {_WAIT}"
+        said, then = f"1 payment is in flight since {since}: {counted_for(flying)} is counted for it.", _WAIT_FOR_ONE
+    else:
+        what = f"{len(flying)} payments are in flight, the first since {since}"
+        said, then = f"{what}: {counted_for(flying)} is counted for them.", _WAIT
+    return f"{said} {then if wait else '`x402 ledger holds` lists what is open.'}"
 
 
 def document(holds: Iterable[Hold]) -> dict[str, Any]:

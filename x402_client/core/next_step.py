@@ -120,6 +120,8 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
         "send": where_to_send(hold) if case == "short" else "",
     }
     todo = _TODO[case].format_map(facts)
+    if case == "in flight" and expired:
+        todo += " Its payment has expired meanwhile: if that program hangs, end it."
     if words.unfreeze and case not in ("delivered", "written off", "released", "in flight"):
         todo = f"It is frozen, so nothing presents it: {words.unfreeze} lifts that first. Then: {todo}"
     return Advice(case, _KNOWN.get(case, ""), todo)

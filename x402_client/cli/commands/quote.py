@@ -32,6 +32,7 @@ from ..buying import (
 )
 from ..exits import Code
 from ..export import row
+from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
 from ..open_ledger import lift, stops
 from ..own_words import in_own_words
@@ -148,11 +149,11 @@ class QuoteReport:
 
     def in_flight(self) -> list[str]:
         """Return what is to be said of payments in flight: of the same request, and of all that are counted."""
-        said = [in_flight.told(self.holds)] if in_flight.told(self.holds) else []
+        said = [with_options(in_flight.told(self.holds, wait=False))] if in_flight.told(self.holds) else []
         if self.same:
             said.append(
-                f"This very request is being paid at this moment: {', '.join(hold.id for hold in self.same)}. Paid "
-                "before that call ends, it is a purchase of its own."
+                f"This very request is being paid at this moment: {', '.join(hold.id for hold in self.same)}. Wait for "
+                "that call: paid before it ends, this is a purchase of its own."
             )
         return said
 
