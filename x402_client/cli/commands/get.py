@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any
 import httpx
 import typer
 
-from ...errors import ApprovalDenied, NoAcceptableOffer, TooExpensive, X402Error, find
+from ...errors import ApprovalDenied, NoAcceptableOffer, OverLimit, TooExpensive, X402Error, find
 from ...httpx import wrap
 from ...model.holds import Hold
 from .. import options
@@ -152,6 +152,8 @@ class _Fetch:
             return self.approving.problem
         said = with_cure(error, self.choices) if isinstance(error, TooExpensive) else ""
         more = "`x402 quote` shows every offer." if isinstance(error, NoAcceptableOffer) else ""
+        if isinstance(error, OverLimit) and error.spent:
+            more = "Payments in flight and unresolved ones count, too: `x402 ledger holds` lists them."
         return in_commands(error, said, more)
 
     def _end(self, code: Code, message: str) -> None:

@@ -32,9 +32,10 @@ from ..buying import (
 )
 from ..exits import Code
 from ..export import row
+from ..fitting import refusal_of
 from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
-from ..open_ledger import lift, stops
+from ..open_ledger import ALL, lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
@@ -128,6 +129,8 @@ class QuoteReport:
         self.presents: Hold | None = self._unresolved()
         #: Payments that other calls of the same request are making at this moment.
         self.same: list[Hold] = [hold for hold in self.holds if hold.id in quote.in_flight]
+        #: The refusal of the ledger by a budget; "" if none would be exceeded.
+        self.over_limit: str = self._over_limit(buyer)
         self.refusal: str = "" if quote.free else self._refusal(url.host)
         if self.refusal and self.code is Code.OK:
             self.code = Code.REFUSED
@@ -157,6 +160,13 @@ class QuoteReport:
             )
         return said
 
+    def _over_limit(self, buyer: Buyer) -> str:
+        choice = self.quote.choice
+        if choice is None or choice.price is None or self.looked.problem:
+            return ""
+        every = lambda: (*self.holds, *buyer.history(ALL))  # noqa: E731
+        return refusal_of(buyer, self.quote.url, origin_of(self.quote.url), choice, every)
+
     def _refusal(self, host: str) -> str:
         if self.presents is not None and not self.frozen:
             self.obstacle = "the earlier payment comes first"
@@ -180,6 +190,9 @@ class QuoteReport:
         if self.looked.problem:
             self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
             return self.looked.problem
+        if self.over_limit:
+            self.obstacle = "over the budget"
+            return in_own_words(self.over_limit)
         short = {window: money for window, money in self.left.items() if money < choice.price}
         self.obstacle = "over the budget" if short else ""
         return f"The budget does not suffice: {left_in_words(short)} left for {choice.price}." if short else ""
