@@ -24,7 +24,7 @@ from ..schemes.sign_in import SignInWithX
 from ..signers.contract import ContractSigner
 from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
-from . import environment, settings
+from . import environment, keystores, settings
 from .allowance import Allowance
 from .answers import Answers, AsyncAnswers, ledger_answers
 from .breaker import Breaker
@@ -159,7 +159,7 @@ class Buyer(PurseQuestions):
         """
         said = {"wallet": wallet, "policy": policy}
         environment.check_spelling({*settings, *(name for name, one in said.items() if one is not None)})
-        remarks = environment.misspelt()
+        remarks = environment.not_read(wallet is not None or keystores.has_wallet())
         replaced = environment.replaces_sandbox(policy.tokens) if isinstance(policy, Policy) else ""
         remarks += [replaced] if replaced else []
         for remark in remarks if settings.get("on_event") is None else ():
