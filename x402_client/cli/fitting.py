@@ -53,7 +53,7 @@ def _exceeded(buyer: Buyer, order: Order, payments: Callable[[], Iterable[Hold]]
             yield Exceeded(cap, counted, fits_at)
 
 
-def _window(cap: Cap, payments: list[Hold]) -> Window:
+def _window(cap: Cap, payments: Iterable[Hold]) -> Window:
     window = Window(WINDOWS[cap.window])
     host = Pattern.parse(cap.account) if cap.account else None
     for hold in sorted(payments, key=lambda hold: hold.created):
