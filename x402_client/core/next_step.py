@@ -34,7 +34,7 @@ STEPS: Mapping[Case, Step] = {
 
 
 class Words(NamedTuple):
-    """What the steps are called: in Python, or by a command."""
+    """Names of the steps: in Python, or in a command."""
 
     again: str = "Make the same request again"
     write_off: str = "buyer.write_off(error.hold)"
@@ -80,7 +80,7 @@ _TODO: Mapping[Case, str] = {
 
 
 class Advice(NamedTuple):
-    """What is known of a payment, and what to do about it."""
+    """Case of a payment, a sentence on it, and what to do about it."""
 
     case: Case
     #: A sentence on what is known. "": the state says it all.
