@@ -41,9 +41,9 @@ from .call import Call
 from .drive import Flow
 from .joining import join
 from .last_answer import noted
-from .next_step import next_step
+from .no_content import paid_before
 from .other_offers import another, patiently_signed
-from .present import led_elsewhere, look_now, present, read, still_counted, terms
+from .present import led_elsewhere, look_now, present, read, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
 from .reserving import patiently, reserve
@@ -319,14 +319,4 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
 
 def _paid_before(call: Call, hold: Hold) -> Flow[PaymentRejected]:
     call.attempt.end()
-    settled = (yield from look_now(hold)).settled
-    stays = "" if settled else f"{still_counted(call, hold)} "
-    error = PaymentRejected(
-        f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
-        f"again; one call pays at most once. Nothing more was signed. {stays}{next_step(settled)}",
-        hold=hold.shown,
-        offer=hold.offer,
-    )
-    if settled:
-        error.money = "spent"
-    return error
+    return paid_before(call, hold, (yield from look_now(hold)).settled)

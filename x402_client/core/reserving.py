@@ -14,7 +14,7 @@ from .call import Call
 from .drive import Flow
 from .joining import join
 from .lost_answers import note_doubt
-from .present import expiry
+from .no_content import expiry
 from .purchase_name import known_purchase
 from .reclaim import reclaim_expired
 from .rules import Rules

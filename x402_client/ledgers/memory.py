@@ -258,7 +258,7 @@ class MemoryLedger:
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
                 self._forget_opened()
-                raise refusals.over_limit(order, exceeded)
+                raise refusals.over_limit(order, exceeded, now)
         path, hold = order.path, new_hold(order, os.urandom(8).hex(), now)
         row = Row(hold, accounts)
         self._count(row, +1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -48,7 +49,7 @@ class LedgerSteps:
         if isinstance(answer, (Hold, Busy)):
             return answer
         if answer[0] == "over":
-            raise refusals.over_limit(order, [_exceeded(order, *found) for found in answer[2]])
+            raise refusals.over_limit(order, [_exceeded(order, *found) for found in answer[2]], time.time())
         raise self._too_large(order)
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Steps[Hold | Busy | None]:
