@@ -51,6 +51,7 @@ class SqliteLedger:
         clock: Tells the time. It is for tests. Default: the machine's.
     """
 
+    beside: tuple[str, ...] = ()  # a file that is new has no other purses
     asynchronous = send_close = None  # async callers use ``impatient``, and so does the end of a purchase
 
     def __init__(
