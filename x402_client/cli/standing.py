@@ -15,6 +15,7 @@ from ..buyer.ledger_calls import call_ledger
 from ..buyer.ledger_notices import new_purse
 from ..errors import LedgerUnavailable
 from ..ledgers.extras import closer_of, name_of, owed_in, purses_of
+from ..ledgers.urls import scheme_of
 from ..model.budgets import WINDOWS, Cap
 from ..model.exposures import Exposure
 from ..model.holds import Hold, Spending
@@ -129,13 +130,14 @@ def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
 
     It stands in for a purse that a server does not have, too: looking at it there would make it.
     """
-    from ..ledgers.sqlite import check_usable
+    from ..ledgers.sqlite import check_usable, is_there
 
     place, size, exists = "", None, True
     try:
         path = ledger_file(named)
         if path is not None:
-            place, exists = str(path.absolute()), path.exists()
+            place = str(path.absolute())
+            exists = is_there(path)
             if named != ":memory:":
                 check_usable(path)
             if not exists:
@@ -152,8 +154,13 @@ def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
             return settings.ledger(":memory:"), LedgerState(place, bool(known), frozen=tuple(frozen))
         return ledger, LedgerState(place, exists=True, size=size)
     except (LedgerUnavailable, OSError) as problem:
-        refused = LedgerState(place or "a ledger", exists, size, problem=in_own_words(str(problem)))
+        refused = LedgerState(place or _typed(named), exists, size, problem=in_own_words(str(problem)))
         return settings.ledger(":memory:"), refused
+
+
+def _typed(named: str | None) -> str:
+    """Return the path of a ledger file as it was typed. A URL may hold a password."""
+    return named if named is not None and scheme_of(named) is None else "a ledger"
 
 
 def _with_payments(state: LedgerState, holds: tuple[Hold, ...]) -> LedgerState:
