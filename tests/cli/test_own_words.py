@@ -49,6 +49,15 @@ PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bm
         ),
         ("a higher limit in the Policy allows it", "a higher limit in {F} allows it"),
         ("Make the same request again: it", "Run the same command again: it"),
+        *(
+            (f"Wallet({one}=...) takes a key, not a file; "
+             f"Wallet.from_keystore(path) reads an encrypted keystore{more}.",
+             "A key is needed here, and this names a file: `x402 wallet import < FILE` reads the key in it.")
+            for one, more in (
+                ("evm", ""),
+                ("solana", ", and Wallet(solana=bytes(json.loads(Path(path).read_text()))) a file of solana-keygen"),
+            )
+        ),
     ],
 )  # fmt: skip
 def test_each_is_said_in_the_words_of_the_command(python: str, command: str) -> None:

@@ -39,7 +39,8 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "is given to `x402 wallet import` as numbers in []",
         ),
         (
-            r"Wallet\(\w+=\.\.\.\) takes a key, not a file; Wallet\.from_keystore\(path\) reads an encrypted keystore",
+            r"Wallet\(\w+=\.\.\.\) takes a key, not a file; Wallet\.from_keystore\(path\) reads an encrypted keystore"
+            r"(, and Wallet\(.*\) a file of solana-keygen)?",
             "A key is needed here, and this names a file: `x402 wallet import < FILE` reads the key in it",
         ),
         (
