@@ -136,7 +136,7 @@ def amount(text: str | None) -> Money | None:
     try:
         return None if text is None else Money(text)
     except ConfigurationError as problem:
-        raise Stop(Code.USAGE, f"--max: {problem}") from None
+        raise Stop(Code.USAGE, in_own_words(f"--max: {problem}")) from None
 
 
 def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:

@@ -23,6 +23,8 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Policy\(allow_zero=True\)", "allow_zero = true in the --policy file"),
         (r'Policy\(per_request="0\.10", per_day="5"\)', 'per_request = "0.10" and per_day = "5"'),
         (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),
+        (r"""Policy\((\w+)=(\["[^"]*"\]|"[^"]*")\)""", r"\1 = \2 in the --policy file"),
+        (r"\bonly_listed_hosts=True", "only_listed_hosts = true"),
         (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://... (or X402_RPC)"),
         (r"Buyer\(rpc=\.\.\.\)", "--rpc"),
         (r"this buyer does not use: Buyer\.from_env\(\.\.\.\) reads it", "is not used: --rpc stands instead of it"),
