@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, even
 from x402_client.adapters.requests_adapter import PaymentAdapter
 from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
 from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.model.budgets import WINDOWS
 from x402_client.model.holds import Attempt
 from x402_client.sandbox import Sandbox
 
@@ -67,6 +69,10 @@ def test_remaining_is_the_least_of_what_applies(seller: Sandbox) -> None:
     assert anyio.run(buyer.aspent) == Money("0.01")
     with pytest.raises(errors.ConfigurationError, match="window"):
         buyer.spent(window="fortnight")
+    for asked in (buyer.spent, buyer.remaining, partial(anyio.run, buyer.aspent), partial(anyio.run, buyer.aremaining)):
+        for window in WINDOWS:
+            with pytest.raises(errors.ConfigurationError, match=f'is a window.*write window="{window}"'):
+                asked(window)
     buyer.close()
     anyio.run(buyer.aclose)
 

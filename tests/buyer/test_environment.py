@@ -204,7 +204,7 @@ MISTAKES = {
     "X402_RPC=base=https://hunter2.example,solana=https://b.example": "X402_RPC has a comma .*put a blank there",
     "X402_RPC=mainnet=https://hunter2.example": "rpc: 'mainnet' is the name of several networks",
     "X402_RPC=bse=https://hunter2.example": 'did you mean "base"',
-    "X402_MUST_EXIST=maybe": "X402_MUST_EXIST is 1 or 0, not 'maybe'",
+    "X402_MUST_EXIST=maybe": "X402_MUST_EXIST is 1, yes, 0 or no, not 'maybe'",
     "X402_LEDGER=mysql://user:hunter2@db": "A ledger cannot be at mysql://",
     "X402_WALLET=nobody": "There is no wallet named nobody; `x402 wallet show` lists what there is",
     f"X402_WALLET={KEY}": "this is a key; pass it to Wallet",

@@ -60,6 +60,23 @@ def test_lifting_one_says_what_is_left(
     assert remark is None or remark in said[0]
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("frozen", "said"), [((), "Nothing is frozen."), (("a.example", "*.dev"), r"Frozen are: '\*.dev', 'a.example'.")]
+)
+def test_a_name_that_was_not_frozen_is_a_warning_where_nothing_listens(
+    frozen: tuple[str, ...], said: str, asynchronous: bool
+) -> None:
+    made = Buyer(Wallet(evm=KEY), ledger=":memory:")
+    for host in frozen:
+        made.freeze(host)
+    with pytest.warns(UserWarning, match=f"'typo.example' was not frozen under this name, so nothing.*{said}") as shown:
+        assert unfreeze(made, "typo.example", asynchronous) == ()
+    assert {one.filename for one in shown} == {__file__} or asynchronous
+    for host in frozen:
+        unfreeze(made, host, asynchronous)
+
+
 @pytest.mark.parametrize(
     "host", ["*", "a.example", "*.example", "a.example:8443", "[::1]:8402", "127.1", "bücher.example"]
 )

@@ -176,4 +176,4 @@ def test_a_word_that_is_no_command_is_told_what_may_be_meant() -> None:
 
 def test_a_setting_that_is_neither_yes_nor_no_is_told_what_to_write() -> None:
     ran = in_process(["get", "http://127.0.0.1:1/x"], {"X402_MUST_EXIST": "maybe"})
-    assert (ran.code, "X402_MUST_EXIST is 1 or 0, not 'maybe'." in ran.err) == (2, True)
+    assert (ran.code, "X402_MUST_EXIST is 1, yes, 0 or no, not 'maybe'." in ran.err) == (2, True)

@@ -48,7 +48,18 @@ PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bm
             'A higher per_request for [hosts."x.dev"] in {F} allows it.',
         ),
         ("a higher limit in the Policy allows it", "a higher limit in {F} allows it"),
+        ('Policy(assets=["USDC"]) says which', 'assets = ["USDC"] in {F} says which'),
+        ("and only_listed_hosts=True pays no other", "and only_listed_hosts = true pays no other"),
         ("Make the same request again: it", "Run the same command again: it"),
+        *(
+            (f"Wallet({one}=...) takes a key, not a file; "
+             f"Wallet.from_keystore(path) reads an encrypted keystore{more}.",
+             "A key is needed here, and this names a file: `x402 wallet import < FILE` reads the key in it.")
+            for one, more in (
+                ("evm", ""),
+                ("solana", ", and Wallet(solana=bytes(json.loads(Path(path).read_text()))) a file of solana-keygen"),
+            )
+        ),
     ],
 )  # fmt: skip
 def test_each_is_said_in_the_words_of_the_command(python: str, command: str) -> None:
@@ -94,3 +105,12 @@ def test_a_freeze_and_a_hold_are_named(seller: Sandbox, given: dict[str, str]) -
     error = errors.PaymentRejected("buyer.write_off(error.hold)", hold=hold(price=str(Money("0.01"))))
     page = "More: x402 manual errors/payment-rejected"
     assert in_commands(error) == f"`x402 ledger write-off 00000000000000aa` {page}"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["get", "--max", "0.1 USDC", "http://x.example/"], ["ledger", "list", "--host", "*"]]
+)
+def test_a_refused_value_is_told_in_the_words_of_the_command(given: dict[str, str], arguments: list[str]) -> None:
+    ran = in_process(arguments, given)
+    assert (ran.code, bool(PYTHON.search(ran.err))) == (2, False), ran.err
+    assert not re.search(r'\w=[\["T]', ran.err)

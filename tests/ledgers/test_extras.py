@@ -22,6 +22,7 @@ from x402_client.model.holds import Attempt
 
 NAMES = (
     "asynchronous",
+    "beside",
     "bought",
     "close_ledger",
     "drift",

@@ -299,7 +299,7 @@ def test_a_file_that_may_not_be_written(mode: int, directory: int) -> None:
         run = [sys.executable, "-c", _UNPRIVILEGED, str(path)]
         ran = subprocess.run(run, capture_output=True, text=True, check=False)
         path.parent.chmod(0o700)
-    assert ran.stdout.count("for this user") == 2, ran.stderr
+    assert [" this user " in line for line in ran.stdout.splitlines()] == [True, True], ran.stderr
 
 
 def test_a_delivery_that_could_not_be_written_may_be_repeated(path: Path, ledger: SqliteLedger) -> None:

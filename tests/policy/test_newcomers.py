@@ -14,9 +14,9 @@ from x402_client.model.networks import _NAMES as NAMES
 from x402_client.model.networks import caip2, network_problem, short_name
 
 AMOUNTS = {
-    "0.10 USDC": 'write "0.10". Which tokens may be paid is Policy(assets=["USDC"]).',
-    "$1 usdt": 'write "1". Which tokens may be paid is Policy(assets=["usdt"]).',
-    "0.5 EURC": 'write "0.5 EUR". Which tokens may be paid is Policy(assets=["EURC"]).',
+    "0.10 USDC": 'write "0.10". Policy(assets=["USDC"]) says which tokens may be paid.',
+    "$1 usdt": 'write "1". Policy(assets=["usdt"]) says which tokens may be paid.',
+    "0.5 EURC": 'write "0.5 EUR". Policy(assets=["EURC"]) says which tokens may be paid.',
     "1 USDC.e": 'write "1".',
     "2 PYUSD": 'write "2".',
     "0,10": 'write it with a point, like "0.10".',

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.wire.terms import BASE_EURC, BASE_USDC, KEY, ORIGIN, PAYER, SELLER, USDC, entry, quoted
 from x402_client import Buyer, Limit, Money, Policy, Token, Wallet
@@ -429,9 +431,40 @@ def test_a_price_above_a_limit_names_whose_limit_it_is() -> None:
         "Another allowance than 'run-42'": (policy, Mandate(allowances=allowed)),
     }
     whose = []
-    for said, (given, mandate) in told.items():
-        error = refusal(judged(given, entry(), mandate=mandate), given, mandate)
+    for said, (one, mandate) in told.items():
+        error = refusal(judged(one, entry(), mandate=mandate), one, mandate)
         assert said in str(error)
         assert isinstance(error, TooExpensive)
         whose.append((error.host, error.allowance))
     assert whose == [("*.example.com", None), (None, None), (None, None), (None, "run-42")]
+
+
+_AMOUNT = st.sampled_from(["0.001", "0.009999", "0.01", "0.02"])
+_BUDGETS = st.dictionaries(st.sampled_from(["per_hour", "per_day", "total"]), _AMOUNT)
+_PRICE = "0.01"
+
+
+def _policy(per_request: str, overall: dict[str, str], host: dict[str, str] | None) -> Policy:
+    most: dict[str, Any] = {"per_request": per_request, **overall}
+    own: dict[str, Any] = {"per_request": per_request, **(host or {})}
+    return Policy(**most, hosts={} if host is None else {ORIGIN.host: Limit(**own)})
+
+
+@given(_BUDGETS, st.none() | _BUDGETS, st.none() | _AMOUNT)
+def test_the_advice_about_a_price_is_true(
+    overall: dict[str, str], host: dict[str, str] | None, allowance: str | None
+) -> None:
+    """It names every budget that would refuse the price, and no other: with them raised, the price fits."""
+    terms = () if allowance is None else (terms_from("default", "a", allowance, None, None, None, None),)
+    mandate = Mandate(allowances=tuple(map(AllowanceRules.of, terms)))
+    policy = _policy("0.002", overall, host)
+    error = refusal(judged(policy, entry(), mandate=mandate), policy, mandate)
+    raised = _policy(_PRICE, overall, host)
+    assert judged(raised, entry(), mandate=mandate).choice is not None
+    caps = {*raised.caps(ORIGIN, "USD (test)"), *(cap for one in mandate.allowances for cap in one.caps("USD (test)"))}
+    short = {str(cap) for cap in caps if cap.most < Money(_PRICE).units}
+    said = str(error).partition(" allows it")[2].partition(". Nothing was paid.")[0]
+    if short:
+        assert set(said.removeprefix(" only together with more than ").split(" and ")) == short
+    else:
+        assert said == (", as far as the other limits do" if caps else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import tomllib
 from pathlib import Path
 
@@ -154,6 +155,28 @@ def test_every_mistake_is_told_with_its_line_and_field(name: str) -> None:
     for line, (number, field, words) in zip(told, expected, strict=True):
         assert line.startswith(f"p.toml, line {number}: {field}: "), line
         assert words in line
+
+
+#: What Python's users are told by Python's calls, keywords and values.
+SAID_IN_PYTHON = (
+    'per_request = "0.1 USDC"',
+    '[hosts."a.example"]\nper_request = "0.1 USDC"',
+    'per_day = "1"\n[hosts]\n"*" = "deny"',
+    'per_day = "1"\n[hosts."*"]\nper_day = "5"',
+    'per_day = "1"\nhttp_hosts = ["*"]',
+    'per_day = "1"\nassets = ["FOO"]',
+    'per_day = "1"\nassets = []',
+    'per_day = "1"\nseller_keys = ["x"]',
+    'networks = ["base"]',
+    "per_request = 0.1",
+)
+
+
+@pytest.mark.parametrize("text", [*SAID_IN_PYTHON, *(text for text, _ in MISTAKES.values())])
+def test_no_mistake_is_told_in_python(text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        policy_of(text, "p.toml", Policy)
+    assert not re.search(r"\b(Policy|Limit|Token)\(|\w=[\[\x22TF]|\bNone\b|\bTrue\b", caught.value.args[0])
 
 
 #: A line that is not TOML, and what to write in its place. "": that cannot be told.

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -98,6 +99,18 @@ def test_published_keystores_open(tmp_path: Path, document: dict[str, Any]) -> N
     assert wallet.solana is None
 
 
+def test_a_key_file_of_solana_keygen_is_named_with_the_cure_and_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "id.json"
+    path.write_text(json.dumps(list(SECRET + SECRET)))
+    with pytest.raises(ConfigurationError, match=r"key file of solana-keygen.*wallet import.*json\.loads") as caught:
+        Wallet.from_keystore(path)
+    trace = caught.value.__traceback__
+    trace = trace and trace.tb_next  # the frame of this test
+    shown = "".join(traceback.TracebackException(ConfigurationError, caught.value, trace, capture_locals=True).format())
+    assert f"{SECRET[0]}, {SECRET[1]}" not in shown
+    assert repr(SECRET)[2:20] not in shown
+
+
 @pytest.mark.parametrize("words", MNEMONICS)
 def test_mnemonics_lead_to_the_accounts_that_wallets_show(words: str) -> None:
     wallet = Wallet.from_mnemonic(f"  {words}\n")
@@ -115,6 +128,7 @@ def test_what_is_no_mnemonic_is_refused_and_not_shown(words: str) -> None:
     ) as caught:
         Wallet.from_mnemonic(words)
     assert "abandon" not in str(caught.value)
+    assert ("it has 12, 15, 18, 21 or 24." in str(caught.value)) is (len(words.split()) != 12)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 

@@ -40,7 +40,7 @@ GIVEN: dict[str, tuple[Any, str | None, str | None]] = {
     "a quotation mark at the end": (f"{PAIR}'", "quotation marks", "quotation marks"),
     "an extended key": (f"xprv{base58.b58encode(secrets.token_bytes(80)).decode()}", "extended", "extended"),
     "PEM": (f"-----BEGIN PRIVATE KEY-----\n{HEX}", "PEM", "PEM"),
-    "a file": ("~/.config/solana/id.json", "not a file.*from_keystore", "not a file.*from_keystore"),
+    "a file": ("~/.config/solana/id.json", "not a file.*from_keystore", "not a file.*from_keystore.*solana-keygen"),
     "a keystore": (f'{{"crypto": "{HEX}"}}', "not a file.*from_keystore", "not a file.*from_keystore"),
     "a digit too few": (HEX[1:], "64 hex digits.*has 63 characters", "base58"),
     "a digit too many": (f"0x{HEX}a", "64 hex digits.*has 65 characters", "base58"),

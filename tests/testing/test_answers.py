@@ -187,7 +187,9 @@ def test_the_factory_brings_a_new_blockhash_each_time() -> None:
 MISTAKES: dict[str, Callable[[], object]] = {
     "floats round": lambda: payment_required(0.01),  # type: ignore[arg-type]
     "pass asset=Token": lambda: payment_required(asset="DOGE"),
-    "is not the name of a network": lambda: payment_required(network="base mainnet"),
+    "'base mainnet' is not a network we know": lambda: payment_required(network="base mainnet"),
+    "'mainnet' is": lambda: payment_required(network="mainnet"),
+    "network: 'bse' is not a network we know; did you mean \"base\"": lambda: payment_response(network="bse"),
     "version=3 is neither": lambda: payment_required(version=3),  # type: ignore[arg-type]
     "version='2' is neither": lambda: payment_response(version="2"),  # type: ignore[arg-type]
     "has no 'amuont'": lambda: payment_required(also=[{"amuont": "1"}]),

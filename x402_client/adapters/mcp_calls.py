@@ -18,8 +18,9 @@ import anyio
 
 from ..buyer.scopes import mandate_around, scopes_with
 from ..core.call import HttpRequest
+from ..core.last_answer import with_last
 from ..core.next_step import next_step
-from ..core.present import expiry
+from ..core.no_content import expiry
 from ..errors import ConfigurationError, PaymentOutcomeUnknown, PaymentRejected, X402Error
 from ..guards.mcp_log import hide_payments
 from ..guards.tracebacks import shorten
@@ -158,7 +159,7 @@ def _no_answer(failure: Exception, paid: Outcome) -> PaymentOutcomeUnknown:
     hold = paid.hold
     error = PaymentOutcomeUnknown(
         f"The HTTP client below presented {hold.price} to {hold.host} for this call, and the session had no answer "
-        f"({type(failure).__name__}: {failure}). {next_step(paid.money == 'spent')}",
+        f"({type(failure).__name__}: {failure}). {next_step(with_last(hold, paid.money))}",
         hold=hold.shown,
         offer=paid.offer,
         wait_until=expiry(hold),

@@ -14,7 +14,9 @@ from ..policy.policy import Policy
 
 
 def question(host: str | None, window: str, currency: str, purse: str) -> Spending:
-    """Return a question for the ledger, checked."""
+    """Return a question for the ledger, checked. A window in the host's place would be a host with nothing spent."""
+    if host in WINDOWS:
+        raise ConfigurationError(f'{host!r} is a window, and stands where the host does; write window="{host}".')
     if window not in WINDOWS:
         raise ConfigurationError(f"window is one of {', '.join(WINDOWS)}, not {window!r}.")
     account = "" if host is None else str(Pattern.parse(host))

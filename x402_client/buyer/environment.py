@@ -207,7 +207,7 @@ def must_exist() -> bool:
     """Return what X402_MUST_EXIST says. It is no if it is not set."""
     value = (variable(MUST_EXIST_VARIABLE) or "0").lower()
     if value not in (*_YES, *_NO):
-        raise ConfigurationError(f"{MUST_EXIST_VARIABLE} is 1 or 0, not {value[:20]!r}.")
+        raise ConfigurationError(f"{MUST_EXIST_VARIABLE} is 1, yes, 0 or no, not {value[:20]!r}.")
     return value in _YES
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from ..events import Event, Warned
+from ..events import Warned
 from ..model.hosts import Pattern
+from .services import Services
 
 
 def freeze_name(host: str) -> str:
@@ -18,15 +19,20 @@ def still_frozen(named: str, freezes: Iterable[str]) -> tuple[str, ...]:
     return tuple(found for found in freezes if "*" in (found, named) or _overlap(found, named))
 
 
-def tell_unfrozen(
-    tell: Callable[[Event], object], named: str, before: tuple[str, ...], after: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the freezes that still stop payments to ``named``. A warning tells of them, and of a wrong name."""
+def tell_unfrozen(services: Services, named: str, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the freezes that still stop payments to ``named``. A warning tells of them, and of a wrong name.
+
+    The answer for a wrong name is that of a success, so Python shows that warning where nothing listens.
+    """
     left = still_frozen(named, after)
-    parts = [] if named in before else [f"{named!r} was not frozen under this name"]
+    wrong = "" if named in before else f"{named!r} was not frozen under this name"
+    parts = [wrong] if wrong else []
     parts += [f"payments to it are still stopped by {', '.join(map(repr, left))}"] if left else []
     if parts:
-        tell(Warned("", "", "; ".join(parts)))
+        services.tell(Warned("", "", "; ".join(parts)))
+    if wrong:
+        frozen = f"Frozen are: {', '.join(map(repr, before))}" if before else "Nothing is frozen"
+        services.show(f"{wrong}, so nothing was lifted. {frozen}.", stacklevel=3)
     return left
 
 

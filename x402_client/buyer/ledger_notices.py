@@ -9,7 +9,7 @@ from typing import Any
 from ..core.ports import Ledger
 from ..errors import X402Error
 from ..events import ClockJumped, Event, LedgerStarted, Warned
-from ..ledgers.extras import at_once, drift_of, is_fresh, meant_purse, name_of, other_purses, purses_of
+from ..ledgers.extras import at_once, beside_new, drift_of, is_fresh, meant_purse, name_of, other_purses, purses_of
 from ..model.offers import words
 
 #: Seconds by which clocks drift apart, or are corrected, without having been set.
@@ -34,16 +34,13 @@ class Notices:
         known: Any = ()
         with suppress(X402Error):  # a ledger that cannot be read refuses payments, and says so there
             known = purses_of(self._ledger)
-        others = other_purses(known, self._purse) if isinstance(known, tuple) and self._purse not in known else ""
-        if others:
-            yield Warned("", "", self._new_purse(others, meant_purse(known, self._purse)))
+        if isinstance(known, tuple):
+            yield from self._new_purse(known)
 
-    def _new_purse(self, others: str, meant: str) -> str:
-        return (
-            f"Purse {words(self._purse, 60)!r} is new in the ledger {name_of(self._ledger)}: its budgets begin at "
-            f"zero. {meant}Used before there: {others}. A mistyped name begins a new purse, too; must_exist=True "
-            "refuses one."
-        )
+    def _new_purse(self, known: tuple[str, ...]) -> Iterator[Warned]:
+        said = new_purse(name_of(self._ledger), self._purse, known)
+        if said:
+            yield Warned("", "", said)
 
     @property
     def begins_purses(self) -> bool:
@@ -56,7 +53,20 @@ class Notices:
             self._started = True
             purse = f", purse {words(self._purse, 60)!r}" if self.begins_purses else ""
             yield LedgerStarted("", name_of(self._ledger) + purse)
+            yield from self._new_purse(beside_new(self._ledger))
         drift = drift_of(self._ledger)
         if abs(drift - self._drift) > _TOLERATED:
             jumped, self._drift = self._drift - drift, drift
             yield ClockJumped("", "", jumped)
+
+
+def new_purse(ledger: str, purse: str, known: tuple[str, ...]) -> str:
+    """Return the warning about a purse that is new beside those that are ``known``; "" if it is none."""
+    others = "" if purse in known else other_purses(known, purse)
+    if not others:
+        return ""
+    return (
+        f"Purse {words(purse, 60)!r} is new in the ledger {ledger}: its budgets begin at zero. "
+        f"{meant_purse(known, purse)}Used before there: {others}. A mistyped name begins a new purse, too; "
+        "must_exist=True refuses one."
+    )

@@ -165,20 +165,21 @@ class PurseQuestions:
     def unfreeze(self, host: str = "*") -> tuple[str, ...]:
         """Lift one freeze, by the name it was set under, and return the freezes that still stop payments there.
 
-        What is left, or a name that was not frozen, is told as an event too.
+        What is left, or a name that was not frozen, is told as an event too; the latter as a warning of Python's, where
+        nothing listens.
 
         Args:
             host: The name that was frozen. Default: ``*``.
         """
         named, before = freeze_name(host), self.freezes()
         call_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
-        return tell_unfrozen(self.services.tell, named, before, self.freezes())
+        return tell_unfrozen(self.services, named, before, self.freezes())
 
     async def aunfreeze(self, host: str = "*") -> tuple[str, ...]:
         """Async twin of ``unfreeze``."""
         named, before = freeze_name(host), await self.afreezes()
         await acall_ledger(self.ledger, lambda ledger: ledger.unfreeze(named))
-        return tell_unfrozen(self.services.tell, named, before, await self.afreezes())
+        return tell_unfrozen(self.services, named, before, await self.afreezes())
 
     def exposures(self) -> tuple[Exposure, ...]:
         """Return what permits and allowances of this wallet to Permit2 could still take, as their chains tell it now.

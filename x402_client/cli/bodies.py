@@ -17,6 +17,10 @@ from .screen import one_place, say
 _CHUNK = 64 * 1024
 
 
+class Unwritable(OSError):
+    """Failure to write the body of an answer."""
+
+
 class BodyWriter:
     """A writer of one body. Where the body ends amid a line of the screen, it begins a new one for what follows."""
 
@@ -27,9 +31,11 @@ class BodyWriter:
         """Write the body of an httpx response as it comes."""
         on_screen = sink is sys.stdout.buffer and one_place()
         for chunk in response.iter_bytes(_CHUNK):
-            sink.write(chunk)
+            with _writing():
+                sink.write(chunk)
             self._last = chunk[-1:] if on_screen else b""
-        sink.flush()
+        with _writing():
+            sink.flush()
 
     def end_line(self) -> None:
         """Begin a new line on the screen, unless the body ended with one."""
@@ -63,10 +69,22 @@ def body_sink(output: Path | None) -> Iterator[IO[bytes]]:
             yield file
         umask = os.umask(0)
         os.umask(umask)
-        part.chmod(0o666 & ~umask)
-        part.replace(place)
+        with _writing():
+            part.chmod(0o666 & ~umask)
+            part.replace(place)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell a failure to write the body from those of other files, such as the ledger's."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise Unwritable(failure.errno, failure.strerror) from failure
 
 
 def _opened(place: Path) -> IO[bytes]:

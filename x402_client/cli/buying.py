@@ -138,7 +138,7 @@ def amount(text: str | None) -> Money | None:
     try:
         return None if text is None else Money(text)
     except ConfigurationError as problem:
-        raise Stop(Code.USAGE, f"--max: {problem}") from None
+        raise Stop(Code.USAGE, in_own_words(f"--max: {problem}")) from None
 
 
 def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:
@@ -166,11 +166,14 @@ def ledger_for_looking(named: str | None, purse: str) -> LedgerForLooking:
     empty = settings.ledger(":memory:")
     try:
         path = ledger_file(named)
-    except LedgerUnavailable:  # no home, so none was ever used there
-        return LedgerForLooking(empty)
-    if path is not None and not path.exists():
-        return LedgerForLooking(empty)
+    except LedgerUnavailable as problem:
+        # Without a home no ledger was ever used there.
+        return LedgerForLooking(empty, (), "" if named is None else in_own_words(str(problem.args[0])))
+    from ..ledgers.sqlite import is_there
+
     try:
+        if path is not None and not is_there(path):
+            return LedgerForLooking(empty)
         port = settings.ledger(named if path is None else path)
         frozen = tuple(call_ledger(port, lambda ledger: ledger.freezes()))
         unused = path is None and purse not in (call_ledger(port, purses_of) or ())
@@ -207,13 +210,17 @@ def _is_new(named: str | None) -> bool:
     """Return True if a ledger file would be made: a wrong passphrase is told before that."""
     if named == ":memory:":
         return False
+    from ..ledgers.sqlite import is_there
+
     path = ledger_file(named)
-    return path is not None and not path.exists()
+    return path is not None and not is_there(path)
 
 
 def _ledger_path(path: Path) -> Path:
     """Return the path of a ledger file. Refuse that of a sandbox that has ended: it would be made anew."""
-    ended = "" if path.parent.exists() else ended_sandbox(str(path))
+    from ..ledgers.sqlite import is_there
+
+    ended = "" if is_there(path) or path.parent.exists() else ended_sandbox(str(path))
     if ended:
         raise Stop(Code.USAGE, ended)
     return path

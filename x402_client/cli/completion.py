@@ -95,10 +95,11 @@ def _ask(ctx: typer.Context, question: str) -> Iterable[Any]:
     from ..buyer import settings
     from ..buyer.ledger_calls import call_ledger
     from ..ledgers.extras import closer_of
+    from ..ledgers.sqlite import is_there
     from .buying import ledger_file
 
     path: Path | None = ledger_file(ctx.params.get("ledger"))
-    if path is None or not path.exists():
+    if path is None or not is_there(path):
         return ()
     ledger = settings.ledger(path)
     try:

@@ -15,6 +15,7 @@ from ..model.hosts import Pattern
 from ..model.networks import canonical
 from .exits import Code
 from .network_names import network_named
+from .own_words import in_own_words
 from .running import Stop
 from .spending import symbol
 from .vocabulary import MONEY, STATES, state_of, word_of
@@ -80,7 +81,7 @@ def _pattern(host: str) -> Pattern:
     try:
         return Pattern.parse(host)
     except ConfigurationError as problem:
-        raise Stop(Code.USAGE, f"--host: {problem}") from None
+        raise Stop(Code.USAGE, in_own_words(f"--host: {problem}")) from None
 
 
 def _moment(text: str) -> float:

@@ -194,8 +194,10 @@ def _missing(named: str | None) -> Path | None:
     """Return the path of a ledger file that is not there."""
     if named == ":memory:":
         raise Stop(Code.USAGE, _IN_MEMORY)
+    from ..ledgers.sqlite import is_there
+
     path = ledger_file(named)
-    return path.absolute() if path is not None and not path.exists() else None
+    return path.absolute() if path is not None and not is_there(path) else None
 
 
 def _not_there(place: object, done: str) -> str:

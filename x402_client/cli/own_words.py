@@ -23,6 +23,8 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Policy\(allow_zero=True\)", "allow_zero = true in the --policy file"),
         (r'Policy\(per_request="0\.10", per_day="5"\)', 'per_request = "0.10" and per_day = "5"'),
         (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),
+        (r"""Policy\((\w+)=(\["[^"]*"\]|"[^"]*")\)""", r"\1 = \2 in the --policy file"),
+        (r"\bonly_listed_hosts=True", "only_listed_hosts = true"),
         (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://... (or X402_RPC)"),
         (r"Buyer\(rpc=\.\.\.\)", "--rpc"),
         (r"this buyer does not use: Buyer\.from_env\(\.\.\.\) reads it", "is not used: --rpc stands instead of it"),
@@ -39,7 +41,8 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "is given to `x402 wallet import` as numbers in []",
         ),
         (
-            r"Wallet\(\w+=\.\.\.\) takes a key, not a file; Wallet\.from_keystore\(path\) reads an encrypted keystore",
+            r"Wallet\(\w+=\.\.\.\) takes a key, not a file; Wallet\.from_keystore\(path\) reads an encrypted keystore"
+            r"(, and Wallet\(.*\) a file of solana-keygen)?",
             "A key is needed here, and this names a file: `x402 wallet import < FILE` reads the key in it",
         ),
         (

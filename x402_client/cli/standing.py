@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..buyer import settings
 from ..buyer.buyer import Buyer
 from ..buyer.ledger_calls import call_ledger
+from ..buyer.ledger_notices import new_purse
 from ..buyer.payable_tokens import tokens_on, usual_networks
 from ..errors import LedgerUnavailable
-from ..ledgers.extras import name_of, owed_in
+from ..ledgers.extras import closer_of, name_of, owed_in, purses_of
+from ..ledgers.urls import scheme_of
 from ..model.budgets import WINDOWS, Cap
 from ..model.exposures import Exposure
 from ..model.holds import Hold, Spending
 from ..model.hosts import Pattern
 from ..model.money import Money
+from ..model.offers import words
 from ..policy.limits import Limit
 from . import wallets
 from .allowances import AllowanceLine, lines_of
@@ -27,6 +30,7 @@ from .balances import Held, look
 from .buying import Choices, buying, endpoints, ledger_file
 from .exposures import exposures_of
 from .own_words import in_own_words
+from .screen import say
 
 #: More payments than a ledger remembers.
 _ALL = 1_000_000
@@ -43,6 +47,8 @@ class LedgerState:
     #: When the first payment was made that it remembers, in seconds since 1970.
     since: float | None = None
     problem: str = ""
+    #: What is frozen on a server whose purse is not there yet. None: the ledger is asked.
+    frozen: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
 
     The chains are asked for at most ``seconds``, and not at all if ``offline``.
     """
-    ledger, state = _opened(choices.ledger)
+    ledger, state = _opened(choices.ledger, choices.purse)
     with buying(choices, ledger=ledger) as (buyer, found):
         holds, past = buyer.holds(), buyer.history(_ALL)
         yield Standing(
@@ -106,7 +112,7 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
             found=found,
             ledger=_with_payments(state, (*holds, *past)),
             budgets=tuple(_budgets(buyer, (*holds, *past))),
-            frozen=buyer.freezes(),
+            frozen=buyer.freezes() if state.frozen is None else state.frozen,
             holds=holds,
             allowances=tuple(_allowances(buyer)),
             exposures=exposures_of(buyer, 0.0 if offline else seconds),
@@ -120,15 +126,19 @@ def _allowances(buyer: Buyer) -> Iterator[AllowanceLine]:
     yield from (line for line in lines_of(known) if line.is_shown)
 
 
-def _opened(named: str | None) -> tuple[Any, LedgerState]:
-    """Open the ledger, if there is one that can be used. Else an empty one stands in, so that the rest can be told."""
-    from ..ledgers.sqlite import check_usable
+def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
+    """Open the ledger, if there is one that can be used. Else an empty one stands in, so that the rest can be told.
+
+    It stands in for a purse that a server does not have, too: looking at it there would make it.
+    """
+    from ..ledgers.sqlite import check_usable, is_there
 
     place, size, exists = "", None, True
     try:
         path = ledger_file(named)
         if path is not None:
-            place, exists = str(path.absolute()), path.exists()
+            place = str(path.absolute())
+            exists = is_there(path)
             if named != ":memory:":
                 check_usable(path)
             if not exists:
@@ -136,16 +146,27 @@ def _opened(named: str | None) -> tuple[Any, LedgerState]:
             size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
         ledger = settings.ledger(named if path is None else path)
         place = name_of(ledger)
-        call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
+        frozen = call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
+        known = () if path is not None else call_ledger(ledger, purses_of) or ()
+        if path is None and purse not in known:
+            if known:
+                say(words(in_own_words(new_purse(place, purse, known)), 500), "yellow")
+            closer_of(ledger)()
+            return settings.ledger(":memory:"), LedgerState(place, bool(known), frozen=tuple(frozen))
         return ledger, LedgerState(place, exists=True, size=size)
     except (LedgerUnavailable, OSError) as problem:
-        refused = LedgerState(place or "a ledger", exists, size, problem=in_own_words(str(problem)))
+        refused = LedgerState(place or _typed(named), exists, size, problem=in_own_words(str(problem)))
         return settings.ledger(":memory:"), refused
+
+
+def _typed(named: str | None) -> str:
+    """Return the path of a ledger file as it was typed. A URL may hold a password."""
+    return named if named is not None and scheme_of(named) is None else "a ledger"
 
 
 def _with_payments(state: LedgerState, holds: tuple[Hold, ...]) -> LedgerState:
     first = min((hold.created for hold in holds), default=None)
-    return LedgerState(state.place, state.exists, state.size, len(holds), first, state.problem)
+    return replace(state, payments=len(holds), since=first)
 
 
 def _budgets(buyer: Buyer, holds: tuple[Hold, ...]) -> Iterator[Budget]:

@@ -38,6 +38,15 @@ class LedgerExtras(Protocol):
         ...
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """The other purses that were there when the one that is ``fresh`` began. Default: none.
+
+        Read when ``LedgerStarted`` is told: a new purse beside others may have a mistyped name. A ledger that is fresh
+        as a whole has none.
+        """
+        ...
+
+    @property
     def must_exist(self) -> bool:
         """True if the ledger refuses to start with nothing spent. Default: it does not say.
 

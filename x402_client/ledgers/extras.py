@@ -37,6 +37,11 @@ def is_fresh(ledger: Ledger) -> bool:
     return bool(getattr(ledger, "fresh", False))
 
 
+def beside_new(ledger: Ledger) -> tuple[str, ...]:
+    """Return the other purses that a ledger had when a purse of it was used for the first time."""
+    return tuple(getattr(ledger, "beside", ()))
+
+
 def may_begin(ledger: Ledger) -> bool:
     """Return True if the ledger starts with nothing spent when it finds no data."""
     return getattr(ledger, "must_exist", None) is False

@@ -34,6 +34,7 @@ class MemoryLedger:
     name = ":memory:"
     #: It always starts at zero, so there is no first use to report.
     fresh = must_exist = False
+    beside: tuple[str, ...] = ()
     #: Its one lock is held for microseconds, so async callers need no twin.
     asynchronous = impatient = send_close = bought = None
 

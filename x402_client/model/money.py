@@ -165,8 +165,8 @@ def _not_money(text: str) -> str:
     if token is not None:
         written, name = token["number"] + (" EUR" if token["euro"] else ""), token["token"]
         return (
-            f'{text!r} names a token, and amounts are in a currency: write "{written}". Which tokens may be paid is '
-            f'Policy(assets=["{name}"]).'
+            f'{text!r} names a token, and amounts are in a currency: write "{written}". '
+            f'Policy(assets=["{name}"]) says which tokens may be paid.'
         )
     comma = _WITH_COMMA.fullmatch(text)
     if comma is not None:

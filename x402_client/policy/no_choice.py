@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 
 from ..errors import NoAcceptableOffer, TooExpensive
 from ..model.hosts import Origin
+from ..model.money import Money
 from ..model.offers import Offer, Quote
 from ..model.sandbox_settings import NOT_READ, is_unread
 from .choice import Mandate, TooDear, most_for_one
+from .cures import RAISE_ALLOWANCE, RAISE_HOST, RAISE_OWN, RAISE_POLICY, ending
 
 if TYPE_CHECKING:
     from .policy import Policy
 
 #: The most reasons in an error's message, and the most offers that are described for one. ``reasons`` has all.
 _REASONS, _DESCRIBED = 10, 3
-#: What to do about a price that is too high, by whose limit decides.
-RAISE_POLICY = "A higher per_request in the Policy allows it."
-RAISE_HOST = "A higher per_request in the hosts entry {!r} of the Policy allows it."
-RAISE_OWN = "A higher buyer.purchase(per_request=...) allows it, as far as the Policy does."
-RAISE_ALLOWANCE = "Another allowance than {!r}, with a higher per_request, allows it, as far as the Policy does."
 
 
 def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
@@ -45,19 +42,22 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
     asked, offer = min(comparable, key=lambda found: found[0])
     limit = most_for_one(policy, origin, mandate, asked.currency)
-    cure, host, allowance = _cure(policy, origin, mandate, asked.currency)
+    cure, host, allowance = _cure(policy, origin, mandate, asked)
     return TooExpensive(
         f"{message} {cure} Nothing was paid.{advice}", reasons=quote.reasons, limit=limit, asked=asked, offer=offer,
         host=host, allowance=allowance,
     )  # fmt: skip
 
 
-def _cure(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> tuple[str, str | None, str | None]:
+def _cure(policy: Policy, origin: Origin, mandate: Mandate, asked: Money) -> tuple[str, str | None, str | None]:
     """Return what would allow a price that is too high, with the host's entry or the allowance whose limit decides."""
+    currency = asked.currency
     limit = most_for_one(policy, origin, mandate, currency)
     if limit == policy.per_request(origin, currency):
         entry = policy.decides_per_request(origin, currency)
-        return (RAISE_HOST.format(entry), entry, None) if entry else (RAISE_POLICY, None, None)
+        own = (cap for one in mandate.allowances for cap in one.caps(currency))
+        then = ending(asked, (*policy.caps(origin, currency), *own))
+        return (RAISE_HOST.format(entry) + then, entry, None) if entry else (RAISE_POLICY + then, None, None)
     under = (one.name for one in mandate.allowances if one.budget.per_request(currency) == limit)
     allowance = next(under, None)
     return (RAISE_OWN, None, None) if allowance is None else (RAISE_ALLOWANCE.format(allowance), None, allowance)

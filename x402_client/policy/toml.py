@@ -19,6 +19,7 @@ from ..model.money import Token
 from ..model.sandbox_settings import ended_sandbox
 from .limits import LIMIT_KEYWORDS, Limit
 from .toml_mistakes import DUPLICATE, cure_of, twice
+from .toml_words import in_toml
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -104,7 +105,7 @@ def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
     try:
         return build(**keywords)
     except ConfigurationError as problem:
-        raise ConfigurationError(f"{name}: {problem}") from None
+        raise ConfigurationError(f"{name}: {in_toml(str(problem.args[0]))}") from None
 
 
 def _not_toml(name: str, text: str, problem: str) -> str:
@@ -194,7 +195,8 @@ class _Reading:
             check()
         except ConfigurationError as problem:
             field = str(path[-1])
-            self.problems.append((path, problem.args[0].removeprefix(f"{field}: ").removeprefix(f"{field} ")))
+            said = problem.args[0].removeprefix(f"{field}: ").removeprefix(f"{field} ")
+            self.problems.append((path, in_toml(said)))
             return False
         return True
 

@@ -20,6 +20,7 @@ from ..chains.evm import checksum, is_address, keccak
 from ..errors import ConfigurationError
 from ..model.signing import TypedData
 from .evm import LocalEvmSigner
+from .mistaken_keys import MNEMONIC_LENGTHS, NUMBERS
 from .solana import LocalSolanaSigner, solana_signer
 
 Family = Literal["evm", "solana"]
@@ -203,6 +204,11 @@ def secrets_of(mnemonic: str) -> dict[Family, bytes]:
         seed = b""
     words = len(mnemonic.split())
     mnemonic = ""
+    if not seed and words not in MNEMONIC_LENGTHS:
+        raise ConfigurationError(
+            f"These {words} words are not a BIP-39 mnemonic: it has {', '.join(map(str, MNEMONIC_LENGTHS[:-1]))} or "
+            f"{MNEMONIC_LENGTHS[-1]}. Check that all of it is there."
+        )
     if not seed:
         raise ConfigurationError(
             f"These {words} words are not a BIP-39 mnemonic: one of them is not in its list, or they do not fit "
@@ -215,6 +221,7 @@ def secrets_of(mnemonic: str) -> dict[Family, bytes]:
 def _read_file(path: Path) -> Keystore:
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES + 1)
+    raw = None
     try:
         raw = json.loads(data) if len(data) <= _MOST_BYTES else None
         # Some programs write the names in capitals.
@@ -222,6 +229,13 @@ def _read_file(path: Path) -> Keystore:
         found = _Document.model_validate(document)
     except (ValueError, RecursionError) as problem:
         first = problem.errors()[0] if isinstance(problem, ValidationError) else None
+        plain = isinstance(raw, list) and NUMBERS.fullmatch(data.decode(errors="replace")) is not None
+        raw, data = None, b""  # they may be a key, and tools print the variables of a traceback
+        if plain:
+            raise ConfigurationError(
+                f"{path} is a key file of solana-keygen, and no encrypted keystore. `x402 wallet import < {path}` "
+                "makes one of it; Wallet(solana=bytes(json.loads(Path(path).read_text()))) takes it as it is."
+            ) from None
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else "it is not JSON"
         raise ConfigurationError(f"{path} is not a keystore (Web3 secret storage, version 3): {what}.") from None
     return Keystore(path, found.chain, _address(path, found), found.passphrase == "keyring", document)

@@ -91,7 +91,13 @@ def _other(text: str, keyword: str, form: str) -> str | None:
     if "PRIVATE KEY-----" in text:
         return f"This is a key in PEM, as servers use them. {form}, as wallets export it."
     if text[:1] == "{" or _FILE.fullmatch(text):
-        return f"Wallet({keyword}=...) takes a key, not a file; Wallet.from_keystore(path) reads an encrypted keystore."
+        plain = ""
+        if keyword == "solana":
+            plain = ", and Wallet(solana=bytes(json.loads(Path(path).read_text()))) a file of solana-keygen"
+        return (
+            f"Wallet({keyword}=...) takes a key, not a file; Wallet.from_keystore(path) reads an encrypted "
+            f"keystore{plain}."
+        )
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Never
 from ..chains.tokens import Tokens
 from ..errors import ConfigurationError
 from ..model.money import Amount, Money, Token
-from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, network_problem, short_name
 
 Version = Literal[1, 2]
 
@@ -206,9 +206,9 @@ def _offer(
 
 
 def _network(name: str) -> str:
-    known = caip2(name)
-    if known is None:
-        raise ConfigurationError(f'{name!r} is not the name of a network; write it like "base" or "eip155:8453".')
+    known, problem = caip2(name), network_problem(name)
+    if known is None or problem is not None:
+        raise ConfigurationError(f"network: {problem}")
     return known
 
 

@@ -14,7 +14,7 @@ from ...httpx import wrap
 from ...model.holds import Hold
 from .. import options
 from ..approving import Approving
-from ..bodies import BodyWriter, body_sink
+from ..bodies import BodyWriter, Unwritable, body_sink
 from ..buying import Choices, amount, buying, check_spelling, left, payer_of
 from ..exits import Code, code_of, table
 from ..reporting import SAME_COMMAND, Report, Watching
@@ -142,7 +142,9 @@ class _Fetch:
             self.report.failed(ours)
             self._end(self.approving.code or code_of(ours), self._explained(ours))
         if isinstance(failure, OSError):
-            self._end(Code.WRONG, f"The body cannot be written: {failure.strerror}.{_claim_advice(presented)}")
+            of_body = isinstance(failure, Unwritable)
+            what = "The body cannot be written" if of_body else f"{failure.filename} cannot be used"
+            self._end(Code.WRONG, f"{what}: {failure.strerror}.{_claim_advice(presented)}")
         if presented is not None:
             self._end(Code.UNKNOWN, f"The answer broke off ({named(failure)}).{_claim_advice(presented)}")
         self._end(Code.UNREACHABLE, f"{no_answer(self.report.host, failure)} Nothing was paid.")

@@ -193,8 +193,10 @@ def _mark(allowance: str, host: str, ledger: str | None, purse: str, mark: str, 
 @command
 def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
     """Go on with a ledger that lost its latest payments: end the programs that use it first."""
+    from ...ledgers.sqlite import is_there
+
     path = ledger_file(ledger)
-    if ledger == ":memory:" or (path is not None and not path.exists()):
+    if ledger == ":memory:" or (path is not None and not is_there(path)):
         with acting(ledger, None, "there is nothing to accept"):
             pass
     found: Any = settings.ledger(ledger) if path is None else _unopened(path)

@@ -88,6 +88,11 @@ class AsyncServedLedger:
         return self._steps.server.fresh
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """Return the other purses that were there when that one began."""
+        return self._steps.server.beside
+
+    @property
     def must_exist(self) -> bool:
         """Return True if a purse that was never used is refused."""
         return self._steps.server.must_exist
@@ -232,6 +237,11 @@ class ServedLedger(ABC):
     def fresh(self) -> bool:
         """Return True if a purse was used for the first time, so that its budgets start at zero."""
         return self._steps.server.fresh
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Return the other purses that were there when that one began."""
+        return self._steps.server.beside
 
     @property
     def name(self) -> str:

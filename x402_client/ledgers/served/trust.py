@@ -79,11 +79,14 @@ class TrustedServer:
         self.lives: Lives = Lives()
         #: True if a purse was used for the first time, so that its budgets start at zero.
         self.fresh: bool = False
+        #: The other purses on the server when that one began.
+        self.beside: tuple[str, ...] = ()
+        self._begun: set[str] = set()
 
     def inherit(self, old: TrustedServer) -> None:
         """Take over what this program saw under an earlier name."""
         self.lives.inherit(old.lives)
-        self.fresh = old.fresh
+        self.fresh, self.beside = old.fresh, old.beside
 
     def ask(self, purse: str, op: str, **said: Any) -> Steps[Any]:
         """Make one step, after ``ready``."""
@@ -168,7 +171,8 @@ class TrustedServer:
                 number, life = answer[1].split(" ")
                 answer[1] = seq = int(number)
                 if op == "join":
-                    self.fresh = self.fresh or (answer[3] == "1" and is_shown(purse))
+                    if answer[3] == "1" and is_shown(purse):
+                        self._begun.add(purse)
                     self.lives.joined(purse, answer[2], seq, proof)
                 self._claims.drop(*ended)
             else:
@@ -205,6 +209,17 @@ class TrustedServer:
             yield from self._send(purse, "join", said, anew)
         else:
             yield from self.step(purse, "join", said)
+        if purse in self._begun:
+            yield from self._note_begun(purse)
+
+    def _note_begun(self, purse: str) -> Steps[None]:
+        """Note that a purse was used for the first time, and which others there are: its name may be mistyped."""
+        self._begun.discard(purse)
+        try:
+            known = yield from protocol.everywhere("purses", {})
+            self.beside = tuple(sorted(one for one in known if one != purse))
+        finally:
+            self.fresh = True
 
     def _write_back(self, purse: str) -> Steps[None]:
         """Write what this program remembers as unresolved, and join again. The user accepted that the rest is lost."""

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .ledger import SqliteLedger
-    from .place import check_usable, default_path
+    from .place import check_usable, default_path, is_there
 
-__all__ = ["SqliteLedger", "check_usable", "default_path"]
+__all__ = ["SqliteLedger", "check_usable", "default_path", "is_there"]
 
 #: Where each name lives. Loaded when it is asked for.
-_HOMES = {"SqliteLedger": "ledger", "check_usable": "place", "default_path": "place"}
+_HOMES = {"SqliteLedger": "ledger", "check_usable": "place", "default_path": "place", "is_there": "place"}
 
 if not TYPE_CHECKING:
 

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from ...errors import LedgerUnavailable
+from .rights import refusal_of
 
 _ADVICE = {
     sqlite3.SQLITE_CORRUPT: "is damaged. Restore it from a backup, or move it away and accept that its budgets and "
@@ -30,6 +31,11 @@ _SAID = frozenset(
         sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
     )
 )  # fmt: skip
+
+#: Faults whose cause may be a file or directory that this user may not use.
+_OF_RIGHTS = frozenset(
+    (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+)
 
 _SYSTEM = {
     errno.EACCES: sqlite3.SQLITE_PERM,
@@ -63,7 +69,8 @@ def explained(failure: BaseException, path: Path, committing: bool) -> LedgerUna
     code = code_of(failure)
     advice = _ADVICE.get(code, f"failed ({type(failure).__name__}: {failure}). Look at the file")
     # What a failing disk took of the log may be found there after a crash, and count.
-    return unavailable(path, advice, wrote_nothing=not committing or code in _SAID)
+    wrote_nothing = not committing or code in _SAID
+    return unavailable(path, (refusal_of(path) if code in _OF_RIGHTS else "") or advice, wrote_nothing)
 
 
 def unavailable(path: Path, trouble: str, wrote_nothing: bool = True) -> LedgerUnavailable:
@@ -92,11 +99,6 @@ def without_log(path: Path, log: str) -> LedgerUnavailable:
 def damaged(path: Path) -> LedgerUnavailable:
     """Build the error for a file in which SQLite finds a fault."""
     return unavailable(path, _ADVICE[sqlite3.SQLITE_CORRUPT])
-
-
-def read_only(path: Path) -> LedgerUnavailable:
-    """Build the error for a file that this user may not write."""
-    return unavailable(path, _ADVICE[sqlite3.SQLITE_READONLY])
 
 
 def locked(path: Path, patience: float) -> LedgerUnavailable:

@@ -63,7 +63,7 @@ class LedgerFile:
 
     durable: bool
 
-    def __init__(self, path: Path, owners: Path, durable: bool, must_exist: bool) -> None:
+    def __init__(self, path: Path, durable: bool, must_exist: bool) -> None:
         self.path = path
         self._name, self._log = str(path), f"{path}-wal"
         self.durable: bool = durable
@@ -83,7 +83,7 @@ class LedgerFile:
         self._lock = FairLock()
         #: The first and the last time of an unbroken series of tries that found another program's lock.
         self._locked = (-_GAP, -_GAP)
-        self._mark = LogMark(path, owners)
+        self._mark = LogMark(path)
         self._checkpoints = Checkpoints(self._mark.set)
         self._process = os.getpid()
         _FILES.add(self)

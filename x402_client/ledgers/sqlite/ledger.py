@@ -29,6 +29,7 @@ from .errors import still_used, unavailable
 from .file import LedgerFile, Meta
 from .place import absolute
 from .process_locks import Claims, in_flight, others_alive
+from .rights import locks_directory
 from .sums import Sums, exceeded_by
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class SqliteLedger:
         clock: Tells the time. It is for tests. Default: the machine's.
     """
 
+    beside: tuple[str, ...] = ()  # a file that is new has no other purses
     asynchronous = send_close = None  # async callers use ``impatient``, and so does the end of a purchase
 
     def __init__(
@@ -66,10 +68,10 @@ class SqliteLedger:
             self.path: Path = absolute(path)
         finally:
             path = ""  # it may be a URL with a password, and tools print the variables of a traceback
-        self._locks_directory = self.path.with_name(self.path.name + "-owners")
+        self._locks_directory = locks_directory(self.path)
         self._clock = clock or LedgerClock()
-        self._file = LedgerFile(self.path, self._locks_directory, durable, must_exist)
-        self._claims = Claims(self._locks_directory, ends_writer(weakref.ref(self)))
+        self._file = LedgerFile(self.path, durable, must_exist)
+        self._claims = Claims(self.path, ends_writer(weakref.ref(self)))
         self._account_names = seeds.AccountNames()
         self._patience = _PATIENCE
         self._twin: SqliteLedger | None = None

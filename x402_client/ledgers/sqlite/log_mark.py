@@ -21,6 +21,7 @@ from pathlib import Path
 from ...errors import LedgerUnavailable
 from . import lineage
 from .errors import unavailable
+from .rights import locks_directory, make_locks_directory
 
 #: The log is there, and is needed. Payments are made only under this word.
 HERE = "here"
@@ -51,8 +52,8 @@ class LogMark:
 
     __slots__ = ("_directory", "_known", "_path", "_retry_at")
 
-    def __init__(self, path: Path, directory: Path) -> None:
-        self._path, self._directory = path, directory
+    def __init__(self, path: Path) -> None:
+        self._path, self._directory = path, locks_directory(path)
         #: The time of the main file's latest change at which it was seen to say "needed".
         self._known = -1
         self._retry_at = 0.0
@@ -147,7 +148,7 @@ class LogMark:
             word = db.execute(_READ).fetchone()[0]
             if word == OLDER or word.startswith(_NEEDED):  # another program is setting the mark, or died while it did
                 return self.allows(db, word, True, "")
-            self._directory.mkdir(mode=0o700, exist_ok=True)
+            make_locks_directory(self._path)
             self._marker(token).touch(0o600)
             self._forget(word.partition(" ")[2])
             db.execute(_WRITE, (needed,))

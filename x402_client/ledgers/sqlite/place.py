@@ -11,7 +11,8 @@ from pathlib import Path
 from ...errors import LedgerUnavailable
 from ...model.sandbox_settings import ended_sandbox
 from ..urls import check_is_file, refusal, scheme_of
-from .errors import read_only, unavailable
+from .errors import explained, unavailable
+from .rights import refusal_of
 
 _MOUNTS = Path("/proc/self/mountinfo")
 #: Mode bits of everybody except the owner.
@@ -167,14 +168,23 @@ def need_directory(path: Path) -> None:
         found.mkdir(mode=0o700, exist_ok=True)
 
 
+def is_there(given: str | os.PathLike[str]) -> bool:
+    """Return True if there is a ledger file. Refuse one in a directory that this user may not enter."""
+    path = absolute(given)
+    try:
+        return path.exists()
+    except PermissionError as failure:
+        raise explained(failure, path, committing=False) from None
+
+
 def check_usable(given: str | os.PathLike[str]) -> None:
     """Refuse a ledger to which no payment could be written. Nothing is made or opened."""
     path = absolute(given)
-    if not path.exists() and not _is_default(path):
+    if not is_there(path) and not _is_default(path):
         need_directory(path)
-    there = path.parent if path.exists() else next(one for one in path.parents if one.exists())
-    if not all(os.access(one, os.W_OK) for one in (path, there) if one.exists()):
-        raise read_only(path)
+    refused = refusal_of(path)
+    if refused:
+        raise unavailable(path, refused)
 
 
 def _is_default(path: Path) -> bool:

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 
 from ...model.holds import Attempt
 from ..live_attempts import Entry, LiveAttempts
+from .rights import give_to_owner, locks_directory, make_locks_directory
 
 #: Seconds. A younger lock file without a lock may belong to a process that is just about to lock it.
 _STALE = 3_600
@@ -33,16 +34,17 @@ else:
 
 
 class ProcessLock:
-    """Locked file beside a ledger file: the proof that its process lives."""
+    """Locked file beside the ledger file at ``ledger``: the proof that its process lives."""
 
     __slots__ = ("__weakref__", "_handle", "_path", "attempts", "name")
 
-    def __init__(self, directory: Path, wake: Callable[[], object]) -> None:
-        directory.mkdir(mode=0o700, exist_ok=True)
+    def __init__(self, ledger: Path, wake: Callable[[], object]) -> None:
+        make_locks_directory(ledger)
         self.name: str = secrets.token_hex(8)
         self.attempts: LiveAttempts[int] = LiveAttempts(wake)
-        self._path = directory / self.name
+        self._path = locks_directory(ledger) / self.name
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        give_to_owner(self._handle, ledger)
         _lock(self._handle, wait=True)
         _OWN_LOCKS[self.name] = self
 
@@ -119,10 +121,10 @@ class Claims:
     ``listen`` is called with a queue, which gets an item each time that an attempt ends.
     """
 
-    __slots__ = ("__weakref__", "_directory", "_ends", "_listen", "_process_lock")
+    __slots__ = ("__weakref__", "_ends", "_ledger", "_listen", "_process_lock")
 
-    def __init__(self, directory: Path, listen: Callable[[SimpleQueue[bool]], object]) -> None:
-        self._directory, self._listen = directory, listen
+    def __init__(self, ledger: Path, listen: Callable[[SimpleQueue[bool]], object]) -> None:
+        self._ledger, self._listen = ledger, listen
         self._process_lock: ProcessLock | None = None
         self._ends: SimpleQueue[bool] = SimpleQueue()
 
@@ -135,9 +137,9 @@ class Claims:
     def process_lock(self) -> ProcessLock:
         """Return this process's lock. The first claim makes it."""
         if self.existing_lock is None:
-            sweep(self._directory)
+            sweep(locks_directory(self._ledger))
             ends: SimpleQueue[bool] = SimpleQueue()
-            self._process_lock, self._ends = ProcessLock(self._directory, lambda: ends.put(True)), ends
+            self._process_lock, self._ends = ProcessLock(self._ledger, lambda: ends.put(True)), ends
             self._listen(ends)
         assert self._process_lock is not None
         return self._process_lock
