@@ -527,14 +527,6 @@ MUTATIONS = (
         unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
-        "a payment that is given up goes on to its next step",
-        "adapters/session_calls.py",
-        "if self._is_stopped and not isinstance(ask, _AFTER_THE_END):",
-        "if False:",
-        ("tests/adapters/test_mcp_given_up.py",),
-        unseen="the machine calls no tools of MCP servers",
-    ),
-    Mutation(
         "a server that cannot read a payment gets no other encoding of it",
         "adapters/mcp_courier.py",
         "            if not self._may_be_unread(reply):\n",
