@@ -12,6 +12,7 @@ from tests.wire.terms import entry
 from x402_client import Money, Outcome, Policy
 from x402_client.core import asks
 from x402_client.core.delivery import Delivery
+from x402_client.core.digests import NOTHING
 from x402_client.core.drive import run
 from x402_client.core.reclaim import reclaim, reclaim_expired
 from x402_client.events import Concluded, Warned
@@ -143,12 +144,14 @@ def test_what_tells_nothing_makes_no_room(fate: Any) -> None:
 
 
 def test_a_ceiling_is_never_paid_ahead() -> None:
-    from x402_client.core.known_terms import Terms
+    from x402_client.core.known_terms import Memory, Terms
     from x402_client.core.paying_ahead import pay_ahead
 
     there = Ground(ALLOWED.but(pay_ahead=True))
     found = bought(there)
     there.asked.clear()
-    terms = Terms(quote=None, offer=found.offer)  # type: ignore[call-arg,arg-type]
-    assert run(pay_ahead(called(), terms, there.rules), there.answer) is None
-    assert there.asked == []
+    call = called(memory=Memory())
+    call.memory.learn(call.place, NOTHING.product, Terms(quote=None, offer=found.offer))  # type: ignore
+    there.scripted[asks.Digest] = NOTHING
+    assert run(pay_ahead(call, there.rules), there.answer) is None
+    assert there.names == ["LeftAlone", "Digest"]

@@ -306,13 +306,14 @@ def test_an_outcome_that_is_kept_keeps_no_claim() -> None:
 def test_accepted_after_its_answer_is_gone_it_teaches_the_terms_all_the_same() -> None:
     call = called()
     memory = call.memory = Memory()
+    call.product = "weather"
     terms = call.terms = Terms(Quote(url=call.url), outcome().offer)
     place, told = call.place, Delivery(call, outcome(), Scripted()).outcome
     del call
     gc.collect()
-    assert memory.recall(place) is None
+    assert memory.recall(place, "weather") is None
     assert told.accept()
-    assert memory.recall(place) is terms
+    assert memory.recall(place, "weather") is terms
 
 
 def test_a_copy_from_another_process_says_nothing() -> None:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from x402_client.core.call import HttpRequest, tool_call
-from x402_client.core.digests import NOTHING, BodyDigest, body_digest
+from x402_client.core.digests import NOTHING, BodyDigest, body_digest, tool_digest
 
 URL = "https://api.example.com/mcp?tenant=1"
 JSON = "application/json; charset=utf-8"
@@ -88,7 +88,7 @@ def test_a_line_with_more_than_padding_is_no_delimiter() -> None:
 def test_other_bodies_are_their_bytes(content_type: str) -> None:
     for body in (b"", b"--1\r\n", b'{"id": 1}', b"\xff"):
         raw = hashlib.sha256(body).digest()
-        assert body_digest(iter([body]), content_type) == BodyDigest(raw, raw)
+        assert body_digest(iter([body]), content_type) == BodyDigest(raw, raw, product=raw)
     assert body_digest(b"") == NOTHING
 
 
@@ -203,6 +203,43 @@ def test_a_tool_call_that_pays_itself_or_asks_for_the_price_is_not_ours_to_pay(k
         assert (found.tool, found.hands_off) == (True, False)
     assert not body_digest(b'["x402", "jsonrpc"]', JSON).hands_off
     assert not body_digest(json.dumps(call("resources/read", name="x")).encode(), JSON).tool
+
+
+#: What may stand in a message, and what may be another message for it.
+IDS = st.none() | st.integers(0, 9) | st.sampled_from(["1", ""])
+MESSAGES = st.fixed_dictionaries(
+    {"jsonrpc": st.sampled_from(["2.0", "2.0", "2.0", "1.0"])},
+    optional={
+        "id": IDS,
+        "method": st.sampled_from(["tools/call", "tools/call", "resources/read", "notifications/cancelled", 5]),
+        "params": st.fixed_dictionaries(
+            {},
+            optional={"name": st.sampled_from(["weather", "report", 5]), "arguments": st.sampled_from([{}, {"a": 1}])},
+        ),
+    },
+)
+
+
+@given(MESSAGES | st.lists(MESSAGES, max_size=2), MESSAGES | st.lists(MESSAGES, max_size=2))
+@example(call("tools/call", name="a", arguments={}), {**call("tools/call", name="a", arguments={}), "id": None})
+@example(call("tools/call", name="a", arguments={"b": 1}), call("tools/call", number=2, name="a", arguments={}))
+@example(call("x", name="a"), call("x", name="b"))
+def test_one_product_is_one_tool_or_one_body_that_wants_an_answer(one: Any, other: Any) -> None:
+    found = [body_digest(json.dumps(body).encode(), JSON) for body in (one, other)]
+    if found[0].product is not None and found[0].product == found[1].product:
+        tools = [body.get("params", {}).get("name") for body in (one, other) if found[0].tool]
+        assert tools == [found[0].product] * 2 or found[0].digest == found[1].digest
+    for body, digest in zip((one, other), found, strict=True):
+        if isinstance(body, dict) and body["jsonrpc"] == "2.0":
+            assert (digest.product is None) is (body.get("id") is None or not isinstance(body.get("method"), str))
+        elif body and all(member["jsonrpc"] == "2.0" for member in body if isinstance(body, list)):
+            assert digest.product is None or isinstance(body, dict)
+
+
+def test_a_tool_is_one_product_on_http_and_in_mcp_whatever_its_arguments() -> None:
+    for arguments in ({}, {"city": "Bern"}):
+        asked = body_digest(json.dumps(call("tools/call", name="weather", arguments=arguments)).encode(), JSON)
+        assert asked.product == tool_digest("weather", arguments).product == "weather"
 
 
 def test_a_tool_has_one_name_on_http_and_in_mcp() -> None:

@@ -232,15 +232,13 @@ def test_whoever_pays_ahead_asks_first() -> None:
     call = called(memory=memory)
     answer = ground.pay(call, Send=paid())
     assert answer.outcome is not None
-    memory.learn(call.place, call.terms)
-    terms = memory.recall(call.place)
-    assert terms is not None
+    memory.learn(call.place, call.product, call.terms)
 
     def ahead(joined: asks.Joined) -> tuple[asks.Reply | None, Call]:
         ground.asked.clear()
         ground.scripted[asks.Join] = joined
         again = called("GET /again", memory=memory)
-        return run(pay_ahead(again, terms, ground.rules), ground.answer), again
+        return run(pay_ahead(again, ground.rules), ground.answer), again
 
     waits, free = Record(), Record()
     found, call = ahead(asks.Joined(waits, "running", seconds=9))

@@ -12,7 +12,7 @@ from x402_client import Policy
 from x402_client.core import asks
 from x402_client.core.call import Call
 from x402_client.core.delivery import deliver
-from x402_client.core.digests import BodyDigest
+from x402_client.core.digests import BodyDigest, body_digest
 from x402_client.core.drive import run
 from x402_client.core.known_terms import Memory
 from x402_client.core.paying_ahead import pay_ahead
@@ -35,12 +35,11 @@ def learnt(ground: Ground, first: asks.Reply | None = None) -> Memory:
 
 def ahead(ground: Ground, memory: Memory, call: Call | None = None, **scripted: Any) -> asks.Reply | None:
     call = call or called(memory=memory)
-    terms = memory.recall(call.place)
-    assert terms is not None
+    assert memory.knows(call.place)
     ground.asked.clear()
     for name, what in scripted.items():
         ground.scripted[getattr(asks, name)] = what
-    return run(pay_ahead(call, terms, ground.rules), ground.answer)
+    return run(pay_ahead(call, ground.rules), ground.answer)
 
 
 def test_all_that_is_asked() -> None:
@@ -60,6 +59,8 @@ def test_all_that_is_asked() -> None:
         {"LeftAlone": datetime(2030, 1, 1, tzinfo=UTC)},
         {"Digest": OSError()},
         {"Digest": BodyDigest(b"a tool", b"", tool=True, hands_off=True)},
+        {"Digest": BodyDigest(b"a message", b"")},
+        {"Digest": body_digest(b"another body")},
         {"Reserve": OverLimit("full")},
         {"Reserve": Frozen("stop")},
         {"Reserve": AlreadyPaid("before")},
@@ -81,7 +82,7 @@ def test_what_is_in_the_way_leaves_nothing_behind(in_the_way: dict[str, Any]) ->
     assert not call.attempt.alive
     assert ground.all(asks.Send) == []
     assert ground.spent == PRICE
-    assert memory.recall(call.place) is not None, "nothing was held against the terms"
+    assert memory.knows(call.place), "nothing was held against the terms"
 
 
 @pytest.mark.parametrize("killed", [KeyboardInterrupt, SystemExit])
@@ -93,7 +94,7 @@ def test_an_interrupt_ends_the_attempt(at: str, killed: Any) -> None:
     with pytest.raises(killed):
         ahead(ground, memory, call, **{at: killed()})
     assert not call.attempt.alive
-    assert (memory.recall(call.place) is None) is (at == "Send")
+    assert memory.knows(call.place) is not (at == "Send")
 
 
 def test_one_that_is_unresolved_is_left_to_the_ordinary_way() -> None:

@@ -105,14 +105,12 @@ class FlowMachine(RuleBasedStateMachine):
         self.calls.append(running)
         self.go_on(running, lambda: next(running.flow))
 
-    @precondition(lambda self: len(self.running) < 6 and self.memory.recall(called().place) is not None)
+    @precondition(lambda self: len(self.running) < 6 and self.memory.knows(called().place))
     @rule(name=st.sampled_from(REQUESTS))
     def call_ahead(self, name: tuple[str, str | None]) -> None:
         """As ``call``, where an earlier delivery taught the terms."""
         call = called(name[0], key=name[1], memory=self.memory)
-        terms = self.memory.recall(call.place)
-        assert terms is not None
-        running = Running(call, pay_ahead(call, terms, self.ground.rules), name)
+        running = Running(call, pay_ahead(call, self.ground.rules), name)
         self.calls.append(running)
         self.go_on(running, lambda: next(running.flow))
 

@@ -70,6 +70,7 @@ ALLOWED, TREES = "tests/buyer/test_allowance.py", "tests/ledgers/test_allowance_
 DAMPED = "tests/buyer/test_same_request.py"
 SIGNING_IN, SIGNED_WORDS = "tests/core/test_signing_in.py", "tests/core/test_statements.py"
 PERMITS = "tests/schemes/test_permits.py"
+PAID_AHEAD = "tests/adapters/test_paid_ahead.py::test_each_product_has_its_own_price_and_free_ones_have_none[httpx]"
 A_CLIENT = "tests/testing/test_adapter_conformance.py::TestHttpx"
 MACHINE = "tests/promises/test_flow_machine.py::TestInMemory"
 
@@ -92,6 +93,7 @@ NOBODY_ASKED = "Nobody is asked in it: its buyers have no approver."
 GIVEN_AGAIN = "It takes a row whose number is given again, and a program that remembers the one before."
 NO_SOLANA = "Its chain is an EVM chain."
 NO_STOPS = "Nobody freezes in it, and a breaker is no budget."
+ONE_PRODUCT = "Its sellers sell one thing at each address, for one price, and speak no JSON-RPC."
 ONE_KEY = "Each of its keys is of one request, written off or not."
 NO_OLDER = "Its ledgers begin with this version, and no loss is accepted in them."
 TOO_CAREFUL = "The buyer is more careful then than it has to be, and pays less."
@@ -1075,8 +1077,8 @@ MUTATIONS = (
     Mutation(
         "a later hop of the same call pays ahead",
         "core/paying_ahead.py",
-        "hold = None if call.paid is not None else (yield from _held(call, terms, rules))",
-        "hold = yield from _held(call, terms, rules)",
+        "hold = None if call.paid is not None else (yield from _held(call, rules))",
+        "hold = yield from _held(call, rules)",
         ("tests/adapters/test_pay_ahead.py", seed("ahead", "memory", 63)),
         (
             (
@@ -2017,9 +2019,51 @@ MUTATIONS = (
     Mutation(
         "what another allowance may pay is paid ahead",
         "core/paying_ahead.py",
-        "    if not fits(call.mandate.allowances, call.origin, price):\n",
-        "    if False:\n",
+        "    return terms if fits(call.mandate.allowances, call.origin, price) else None",
+        "    return terms",
         (ALLOWED, seed("ahead+allowances", "memory", 1024)),
+    ),
+    Mutation(
+        "another product of the same address is paid ahead",
+        "core/known_terms.py",
+        "        return None if known is None or product is None else known.get(product)\n",
+        "        return None if known is None else next(iter(known.values()))\n",
+        (PAID_AHEAD, "tests/core/test_known_terms.py"),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "a tool is paid ahead by the terms of another",
+        "core/digests.py",
+        'return str(meant[1]) if meant[0] == "tools/call" else digest',
+        'return "" if meant[0] == "tools/call" else digest',
+        (PAID_AHEAD, "tests/core/test_digests.py"),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "a message that wants no answer is paid ahead",
+        "core/digests.py",
+        'if meant[0] == "batch" or document.get("id") is None or not',
+        'if meant[0] == "batch" or not',
+        (PAID_AHEAD, "tests/core/test_digests.py"),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "a batch of messages is paid ahead",
+        "core/digests.py",
+        """    if meant[0] == "batch" or document""",
+        """    if meant[0] == "batch":
+        return digest
+    if document""",
+        ("tests/core/test_digests.py",),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "a place with ever new bodies fills the memory of terms",
+        "core/known_terms.py",
+        "_put(known, product, terms, _PRODUCTS)",
+        "_put(known, product, terms, 10**9)",
+        ("tests/core/test_known_terms.py",),
+        unseen=TIME,
     ),
     Mutation(
         "a client that is wrapped again loses a limit",

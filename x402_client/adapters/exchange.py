@@ -172,10 +172,9 @@ class Exchange:
         ):
             return None
         call = self._call(request, hops, mandate, request.origin)
-        terms = None if call.came_from is not None else self.memory.recall(call.place)
-        if terms is None:
+        if call.came_from is not None or not self.memory.knows(call.place):
             return None
-        return self._ended(request, call, hops, None, pay_ahead(call, terms, self.buyer.rules))
+        return self._ended(request, call, hops, None, pay_ahead(call, self.buyer.rules))
 
     def redirected(self, hops: Hops, courier: Courier, status: int, *, unread: bool = False) -> None:
         """Note that a redirect leads a call on: its first request names the purchase, wherever the 402 is.

@@ -146,6 +146,8 @@ class Call:
     is_live: bool = False
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None
+    #: What is bought at its place, once its body was read. None: nothing that terms are remembered for.
+    product: str | bytes | None = None
     terms: Terms | None = field(default=None, repr=False)
     #: When the call began, before its first request left, on the clock that only advances.
     started: float = 0.0
@@ -175,13 +177,13 @@ class Call:
 
     @property
     def place(self) -> str:
-        """Return the name that terms are remembered by. Prices rarely go by the query, so it is left out."""
+        """Return the name of the place that terms are remembered for. Prices rarely go by the query: it is left out."""
         return f"{self.method} {self.url}"
 
     @property
     def ending(self) -> Ending:
         """Return what the end of this call's purchase needs. It keeps no claim alive."""
-        return Ending(self.method, self.url, self.memory, self.terms, self.running)
+        return Ending(self.method, self.url, self.memory, self.product, self.terms, self.running)
 
     def is_new(self, hold: Hold) -> bool:
         """Return True if a hold is this call's own, and not an earlier payment of the same purchase."""
@@ -191,21 +193,28 @@ class Call:
     def forget_terms(self) -> None:
         """Forget the terms of this seller: what was paid under remembered ones brought no content."""
         if self.memory is not None and self.paid is not None:
-            self.memory.refused(self.place, str(self.origin))
+            self.memory.refused(self.place, self.product, str(self.origin))
             self.memory = None  # a redirect may still deliver; it teaches nothing
 
 
 class Ending:
     """The part of a call that the end of its purchase needs. Its attempt is another one, which presents nothing."""
 
-    __slots__ = ("memory", "method", "running", "terms", "url")
+    __slots__ = ("memory", "method", "product", "running", "terms", "url")
 
     def __init__(
-        self, method: str, url: str, memory: Memory | None, terms: Terms | None, running: RunningCall | None
+        self,
+        method: str,
+        url: str,
+        memory: Memory | None,
+        product: str | bytes | None,
+        terms: Terms | None,
+        running: RunningCall | None,
     ) -> None:
         self.method: str = method
         self.url: str = url
         self.memory: Memory | None = memory
+        self.product: str | bytes | None = product
         self.terms: Terms | None = terms
         self.running: RunningCall | None = running
 
@@ -216,5 +225,5 @@ class Ending:
 
     @property
     def place(self) -> str:
-        """Return the name that terms are remembered by, as ``Call.place``."""
+        """Return the name of the place that terms are remembered for, as ``Call.place``."""
         return f"{self.method} {self.url}"

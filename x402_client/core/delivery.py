@@ -42,7 +42,7 @@ def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
     if call.running is not None:
         call.running.delivered(outcome)
     if call.memory is not None:
-        call.memory.learn(call.place, call.terms if outcome.money == "spent" else None)
+        call.memory.learn(call.place, call.product, call.terms if outcome.money == "spent" else None)
     interruptions.forget(outcome.hold)
     try:
         yield from Close(outcome.hold, outcome.money, outcome.receipt, call.attempt)

@@ -36,6 +36,8 @@ class BodyDigest(NamedTuple):
     hands_off: bool = False
     #: The ``id`` of such a call. None: it wants no answer.
     number: int | str | None = None
+    #: What the terms of a delivery hold for: a tool, by its name, or this very body. None: for no other request.
+    product: str | bytes | None = None
 
 
 class RunningDigest(Protocol):
@@ -71,7 +73,7 @@ def running_digest(content_type: str) -> RunningDigest:
 def tool_digest(tool: str, arguments: Mapping[str, Any] | None = None) -> BodyDigest:
     """Return the digest of an MCP ``tools/call``: that of its JSON-RPC request, too."""
     digest = _named(_tool(tool, arguments or {}))
-    return BodyDigest(digest, digest)
+    return BodyDigest(digest, digest, product=tool)
 
 
 class _Bytes:
@@ -84,7 +86,8 @@ class _Bytes:
         self._raw.update(chunk)
 
     def value(self) -> BodyDigest:
-        return BodyDigest(self._raw.digest(), self._raw.digest())
+        raw = self._raw.digest()
+        return BodyDigest(raw, raw, product=raw)
 
 
 class _JsonRpc(_Bytes):
@@ -102,16 +105,17 @@ class _JsonRpc(_Bytes):
         raw, content = self._raw.digest(), bytes(self._content)
         # The name of the protocol stands in every such body, so most others need no reading.
         if len(content) > _JSON_SIZE or b'"jsonrpc"' not in content:
-            return BodyDigest(raw, raw)
+            return BodyDigest(raw, raw, product=raw)
         try:
             document = load_exactly(content, _JSON_DEPTH)
         except MalformedQuote:  # "duplicate names or a body that does not parse leave it as it is"
-            return BodyDigest(raw, raw)
+            return BodyDigest(raw, raw, product=raw)
         meant = _meaning(document)
         digest = raw if meant is None else _named(meant)
         tool = _is_tool(document)
         hands_off = b"x402" in content and _pays_itself(document)
-        return BodyDigest(digest, raw, tool, hands_off, document.get("id") if tool else None)
+        number = document.get("id") if tool else None
+        return BodyDigest(digest, raw, tool, hands_off, number, _product(document, meant, digest))
 
 
 def _meaning(document: Any) -> Any:
@@ -120,6 +124,18 @@ def _meaning(document: Any) -> Any:
         return _member(document)
     members = [_member(one) for one in document]
     return ["batch", members] if members and None not in members else None
+
+
+def _product(document: Any, meant: Any, digest: bytes) -> str | bytes | None:
+    """Return what the terms of a delivery hold for: all messages of JSON-RPC go to one address.
+
+    A message that wants no answer has the digest of the one that does, and is never the same purchase.
+    """
+    if meant is None:
+        return digest
+    if meant[0] == "batch" or document.get("id") is None or not isinstance(document.get("method"), str):
+        return None
+    return str(meant[1]) if meant[0] == "tools/call" else digest
 
 
 def _is_tool(document: Any) -> bool:
@@ -215,7 +231,8 @@ class _Multipart:
             done = self._delimiter(text[done : at + 2], end)
         self._part.update(text[done:])
         self._parts.update(self._part.digest())
-        return BodyDigest(self._parts.digest(), self._former.value())
+        found = self._parts.digest()
+        return BodyDigest(found, self._former.value(), product=found)
 
     def _delimiter(self, content: bytes, end: re.Match[bytes]) -> int:
         """Close the part that a delimiter line ends. Return where the line ends."""

@@ -8,7 +8,9 @@ from typing import Any
 from ..model.offers import Offer, Quote
 
 _PLACES = 1_000
-#: A place whose remembered terms were refused so often asks for others each time; it is not remembered any more.
+#: The most products of one place. Those that differ in each request would fill the memory.
+_PRODUCTS = 64
+#: A product whose remembered terms were refused so often asks for others each time; it is not remembered any more.
 _STRIKES = 2
 #: What sellers fill in anew for each payment.
 _ONCE = ("memo", "recentBlockhash", "nonce")
@@ -24,36 +26,51 @@ class Terms:
 
 
 class Memory:
-    """The terms of each place, and how often they were refused. Bounded: the places unused for longest go first."""
+    """The terms of each product of each place, and how often they were refused.
+
+    A place is a method and an address, a product is what a body buys there: ``BodyDigest.product``. Bounded: what was
+    unused for longest goes first.
+    """
 
     __slots__ = ("_strikes", "_terms")
 
     def __init__(self) -> None:
-        self._terms: dict[str, Terms] = {}
-        self._strikes: dict[str, int] = {}
+        self._terms: dict[str, dict[str | bytes, Terms]] = {}
+        self._strikes: dict[tuple[str, str | bytes | None], int] = {}
 
-    def recall(self, place: str) -> Terms | None:
-        """Return the terms that a place is paid under, if they are known."""
-        return self._terms.get(place)
+    def knows(self, place: str) -> bool:
+        """Return True if the terms of any product of a place are known."""
+        return bool(self._terms.get(place))
 
-    def learn(self, place: str, terms: Terms | None) -> None:
-        """Note that a place delivered: under these terms, or (None) under none that can be told beforehand."""
-        self._terms.pop(place, None)
-        if terms is not None and self._strikes.get(place, 0) < _STRIKES:
-            _put(self._terms, place, terms)
+    def recall(self, place: str, product: str | bytes | None) -> Terms | None:
+        """Return the terms that a product is paid under, if they are known."""
+        known = self._terms.get(place)
+        return None if known is None or product is None else known.get(product)
 
-    def refused(self, place: str, origin: str) -> None:
+    def learn(self, place: str, product: str | bytes | None, terms: Terms | None) -> None:
+        """Note a delivery: under these terms, or (None) under none that can be told beforehand."""
+        if product is None:
+            return
+        known = self._terms.get(place, {})
+        known.pop(product, None)
+        if terms is not None and self._strikes.get((place, product), 0) < _STRIKES:
+            _put(known, product, terms, _PRODUCTS)
+            self._terms.pop(place, None)
+            _put(self._terms, place, known, _PLACES)
+
+    def refused(self, place: str, product: str | bytes | None, origin: str) -> None:
         """Forget all terms of a seller. A payment under one of them brought no content: all may have changed."""
         for other in list(self._terms):
             if other.partition(" ")[2].startswith(f"{origin}/") or other == place:
                 self._terms.pop(other, None)
-        _put(self._strikes, place, self._strikes.pop(place, 0) + 1)
+        _put(self._strikes, (place, product), self._strikes.pop((place, product), 0) + 1, _PLACES)
 
 
-def _put(into: dict[str, Any], place: str, value: Any) -> None:
-    into[place] = value
-    for oldest in list(into)[: max(0, len(into) - _PLACES)]:
-        into.pop(oldest, None)  # another thread may have been quicker
+def _put(into: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    into[key] = value
+    if len(into) > most:
+        for oldest in list(into)[: len(into) - most]:
+            into.pop(oldest, None)  # another thread may have been quicker
 
 
 def lasting(quote: Quote, offer: Offer) -> Terms | None:

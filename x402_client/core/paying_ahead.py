@@ -1,7 +1,8 @@
 """Paying in the first request, under the terms of the last delivery: one request on the wire instead of two.
 
-It happens only if the user asks for it, and nothing speaks against it: a limit, a person to ask, a key, an open
-payment. Else the request goes out unpaid, and the answer to it decides.
+Terms hold for what was bought: at the same place the same tool, or the same body. It happens only if the user asks for
+it, and nothing speaks against it: a limit, a person to ask, a key, an open payment. Else the request goes out unpaid,
+and the answer to it decides.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from .rules import Rules
 _VALIDITY = 60
 
 
-def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
+def pay_ahead(call: Call, rules: Rules) -> Flow[Reply | None]:
     """Return the answer to a request that paid at once. None: nothing was sent or counted; ask for terms first."""
     try:
         # An earlier hop of the same call paid: one call pays at most once.
-        hold = None if call.paid is not None else (yield from _held(call, terms, rules))
+        hold = None if call.paid is not None else (yield from _held(call, rules))
         if hold is None:
             call.attempt.end()
             return None
@@ -45,18 +46,16 @@ def pay_ahead(call: Call, terms: Terms, rules: Rules) -> Flow[Reply | None]:
     return reply
 
 
-def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
+def _held(call: Call, rules: Rules) -> Flow[Hold | None]:
     """Return a signed hold of this call's own, if nothing at all is in the way."""
-    price = terms.offer.price
-    if price is None or terms.offer.is_ceiling or rules.approve_all or rules.policy.needs_approval(price):
+    if rules.approve_all or (yield from LeftAlone(call.origin)) is not None:
         return None
-    if not fits(call.mandate.allowances, call.origin, price):
-        return None  # the terms may have been learned under another allowance
     validity = min(_VALIDITY, rules.policy.validity)
-    if (yield from LeftAlone(call.origin)) is not None:
-        return None
     try:
         purchase = yield from known_purchase(call, rules)
+        terms = _known_terms(call, rules)
+        if terms is None:
+            return None
         joined = yield from Join(purchase, call.started, None)
         call.running = joined.call
         if joined.state != "free":
@@ -74,3 +73,12 @@ def _held(call: Call, terms: Terms, rules: Rules) -> Flow[Hold | None]:
     except Exception:
         yield from give_back(call, found)
         return None
+
+
+def _known_terms(call: Call, rules: Rules) -> Terms | None:
+    """Return the terms of what this call buys, if they may be paid unseen. Another product has other terms."""
+    terms = None if call.memory is None else call.memory.recall(call.place, call.product)
+    price = None if terms is None or terms.offer.is_ceiling else terms.offer.price
+    if price is None or rules.policy.needs_approval(price):
+        return None
+    return terms if fits(call.mandate.allowances, call.origin, price) else None  # learned under another allowance

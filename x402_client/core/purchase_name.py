@@ -31,7 +31,7 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
     if isinstance(call.body, BodyNotReplayable):
         raise call.body
     here = yield from Digest()
-    call.tool, call.number = here.tool, here.number
+    call.tool, call.number, call.product = here.tool, here.number, here.product
     if here.hands_off:
         raise PaidByItself("This tool call carries its payment in its own _meta, so none is made here.")
     request = request_name(*_request_of(call, call.body or here, here.tool))

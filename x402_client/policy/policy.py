@@ -51,7 +51,7 @@ class Policy:
         approve_above: The price above which ``Buyer(approve=...)`` is asked first. Default: no price, so a buyer that
             has an approver asks it about every payment.
         accept_loss: The price up to which a payment that brought nothing is given up without asking. Default: zero.
-        pay_ahead: True pays with the first request where the terms are known from before. Default: False.
+        pay_ahead: True pays with the first request where the terms of the same thing are known. Default: False.
         http_hosts: Hosts, other than this machine, that may be paid over plain http. Default: none.
         validity: The most seconds that a signature is valid, a whole number from 60 to 86400. Default: 600.
         allow_zero: True signs payments of zero too. Default: False.

@@ -62,6 +62,15 @@ class PayingAhead(AdapterTestCase):
         assert self.settled == 1
         assert len(buyer.holds()) == 1
 
+    @needs("pays_ahead")
+    def test_another_body_is_asked_for_its_terms(self) -> None:
+        buyer = self.buyer(AHEAD)
+        client = self.paying(buyer)
+        for body, requests in ((b"one", 2), (b"one", 3), (b"two", 5), (b"one", 6)):
+            assert self.get(client, method="POST", body=body).body == CONTENT
+            assert len(self.gate.requests) == requests
+        self.assert_delivered(buyer, 4)
+
     def test_without_it_every_call_asks_first(self) -> None:
         client = self.paying(self.buyer())
         for _ in range(2):
