@@ -1087,7 +1087,7 @@ MUTATIONS = (
                 "",
             ),
             ("adapters/exchange.py", "            or hops.paid is not None\n", ""),
-            ("adapters/exchange.py", "None if call.came_from is not None else ", ""),
+            ("adapters/exchange.py", "call.came_from is not None or ", ""),
         ),
     ),
     Mutation(

@@ -74,7 +74,8 @@ class Buyer(PurseQuestions):
         on_refusal: ``"raise"`` raises ``PaymentRefused``; ``"return"`` hands back the 402 instead. Default:
             ``"raise"``.
         approve_timeout: The seconds that the approver has; None waits for ever. Default: 300.
-        terms_age: The seconds for which ``pay_ahead`` goes by terms that it saw. Default: 30.
+        terms_age: The seconds after which the seller is asked for its terms again, where an approver or another call
+            was waited for. Default: 30.
         repeat: The methods whose payment is presented again, in the same call, after an answer that brought nothing.
             Default: GET, PUT and DELETE.
         identity_headers: Headers in which requests differ that are different purchases. Default: none.
