@@ -1254,7 +1254,7 @@ MUTATIONS = (
         "schemes/permits.py",
         "    name, version = ours if all(ours) else said\n",
         "    name, version = said\n",
-        (PERMITS, seed("permits", "memory", 27)),
+        (PERMITS, seed("permits", "memory", 3795)),
         more=(
             (
                 "schemes/permits.py",
