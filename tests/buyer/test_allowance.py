@@ -570,7 +570,7 @@ def test_async_with_is_told_that_it_is_plain_with() -> None:
         async with scope:
             pass
 
-    for scope, named in ((buyer.purchase(key="k"), "purchases"), (buyer.allowance("0.5"), "an allowance")):
+    for scope, named in ((buyer.purchase(per_request="0.1"), "purchases"), (buyer.allowance("0.5"), "an allowance")):
         with pytest.raises(TypeError, match=f"A scope of {named} is entered by plain `with`.*not `async with`"):
             anyio.run(enter, scope)
         with scope:
